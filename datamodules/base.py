@@ -1,0 +1,141 @@
+"""The data module that every data set shares: splits to loaders to batches, clean or corrupted."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import cv2
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
+from datamodules.corruptions.suite import ConditionStream, Suite
+from datamodules.dataset import EvaluationView, SegmentationDataset, TrainingView
+from datamodules.transforms import Augmentation, NoAugmentation, Resize
+from user_error import UserError
+
+Split = Literal["train", "val", "test"]
+
+
+def _quiet_worker(worker: int) -> None:
+    cv2.setNumThreads(0)  # OpenCV and torch would each start a thread per core in every worker
+    torch.set_num_threads(1)
+
+
+class SegmentationDataModule(pl.LightningDataModule):
+    """Loaders over `dataset(split)`; a data set overrides that method and says its classes and channels.
+
+    Test batches carry ``batch["conditions"]``, an iterator over the conditions of `suite` that draws each corruption
+    on the batch's device when it is asked for: an image is decoded once and meets every condition.
+
+    Args:
+        classes: names of the classes, in the order of their ids.
+        channels: names of the image's channels.
+        palette: an RGB colour per class, for masks and overlays.
+        size: (height, width) that every image is brought to, before any corruption; its own if `None`.
+        batch_size: images in a training batch, for each process.
+        eval_batch_size: images in an evaluation batch; `batch_size` if `None`.
+        num_workers: loader processes.
+        augmentation: what training draws; nothing if `None`.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        channels: Sequence[str] = ("red", "green", "blue"),
+        palette: Sequence[Sequence[int]] | None = None,
+        size: tuple[int, int] | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int | None = None,
+        num_workers: int = 2,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.channels = tuple(channels)
+        self.palette = None if palette is None else [[int(level) for level in colour] for colour in palette]
+        self.size = None if size is None else (int(size[0]), int(size[1]))
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.num_workers = num_workers
+        self.augmentation = augmentation or NoAugmentation()
+        self.suite = Suite("clean", 1, [])
+        self.test_split: Split = "test"
+        self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass
+        self.on_condition: Callable[[int], None] = lambda images: None  # told when images have met a condition
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; the command line hands it to the network."""
+        return len(self.classes)
+
+    @property
+    def in_channels(self) -> int:
+        """Number of image channels; the command line hands it to the network."""
+        return len(self.channels)
+
+    @abstractmethod
+    def dataset(self, split: Split) -> SegmentationDataset:
+        """The data set of a split.
+
+        Raises:
+            UserError: the data are missing, incomplete or not what their description says.
+        """
+
+    def _checked(self, split: Split) -> SegmentationDataset:
+        dataset = self.dataset(split)
+        if not len(dataset):
+            raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
+        return dataset
+
+    def _loader(self, view: Any, batches: Any) -> DataLoader:
+        return DataLoader(
+            view,
+            batch_sampler=batches,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            worker_init_fn=_quiet_worker,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=False,
+        )
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+    def train_dataloader(self) -> DataLoader:
+        """Augmented, shuffled batches; every draw follows from (seed, epoch, image)."""
+        dataset = self._checked("train")
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        rank, world_size = self._place
+        batches = ShuffledBatches(len(dataset), self.batch_size, seed, rank, world_size)
+        return self._loader(TrainingView(dataset, self.augmentation.bind(self.size), seed), batches)
+
+    def val_dataloader(self) -> DataLoader:
+        """The validation split in order, each image once, over all processes."""
+        dataset = self._checked("val")
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, even=True)
+        return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
+
+    def test_dataloader(self) -> DataLoader:
+        """The split `test_split` in order, each image once, less the batches in `done`."""
+        dataset = self._checked(self.test_split)
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, skip=self.done)
+        return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Widen the mask and, in a test, attach the conditions."""
+        batch["mask"] = batch["mask"].long()
+        if self.trainer is not None and self.trainer.testing:
+            batch["conditions"] = ConditionStream(
+                self.suite, batch["image"], batch["mask"], batch["id"], self.on_condition
+            )
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the data: how to read the network's classes and channels."""
+        return {"classes": list(self.classes), "channels": list(self.channels), "palette": self.palette}

@@ -1,0 +1,100 @@
+"""Which images make up which batch, on which process."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler, default_collate
+
+from user_error import UserError
+
+
+class ShuffledBatches(Sampler[list[tuple[int, int]]]):
+    """Training batches of (epoch, index), shuffled from (seed, epoch) alone and dealt out over the processes.
+
+    Lightning calls `set_epoch` before each epoch. Incomplete batches at the end of an epoch are dropped, so that every
+    process takes the same number of steps; a split smaller than one batch is repeated to fill it.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle anew for `epoch`."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(1, self.length // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.length, generator=generator).tolist()
+        needed = len(self) * self.batch_size * self.world_size
+        order = (order * -(-needed // len(order)))[:needed]
+        for start in range(0, needed, self.batch_size * self.world_size):
+            share = order[start + self.rank * self.batch_size :][: self.batch_size]
+            yield [(self.epoch, index) for index in share]
+
+
+class EvaluationBatches(Sampler[list[int]]):
+    """Batches of consecutive images, the same ones for any number of processes, each scored by exactly one.
+
+    The last batch is filled up, because the batch's size changes logits in the last digits; a filling is a negative
+    request (see `EvaluationView`) and counts nothing. With `even`, processes that have one batch less get one that is
+    filling alone: DistributedDataParallel exchanges buffers at every forward pass and would wait for them forever.
+
+    Args:
+        length: images in the split.
+        batch_size: images in a batch.
+        rank: this process.
+        world_size: number of processes.
+        skip: numbers of batches that are done already.
+        even: whether all processes must see the same number of batches.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        skip: frozenset[int] = frozenset(),
+        even: bool = False,
+    ) -> None:
+        self.length = length
+        self.batch_size = batch_size
+        todo = [number for number in range(-(-length // batch_size)) if number not in skip]
+        self.numbers: list[int | None] = list(todo[rank::world_size])
+        if even and len(self.numbers) < -(-len(todo) // world_size):
+            self.numbers.append(None)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in self.numbers:
+            first = 0 if number is None else number * self.batch_size
+            wanted = range(first, first + self.batch_size)
+            yield [index if number is not None and index < self.length else ~first for index in wanted]
+
+
+def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples to a batch.
+
+    Raises:
+        UserError: the images have different sizes.
+    """
+    sizes = {tuple(sample["image"].shape): str(sample["id"]) for sample in samples}
+    if len(sizes) > 1:
+        (one, name), (other, other_name) = list(sizes.items())[:2]
+        raise UserError(
+            f"images of different sizes meet in one batch ({name!r} is {one[1]} x {one[2]} with {one[0]} channels, "
+            f"{other_name!r} is {other[1]} x {other[2]} with {other[0]}): give the data a size, e.g. "
+            "--data.init_args.size=[256,256], or use a batch size of 1"
+        )
+    return default_collate(list(samples))

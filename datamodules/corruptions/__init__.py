@@ -1,0 +1,1 @@
+"""Corruptions: one file per family; a suite lists the conditions of a sweep."""

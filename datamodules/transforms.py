@@ -1,0 +1,116 @@
+"""albumentations pipelines for training and evaluation."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
+
+import albumentations as A
+import cv2
+
+from datamodules.dataset import IGNORED, Sample, Transform
+
+
+def apply(pipeline: A.Compose, sample: Sample) -> Sample:
+    """Run `pipeline` on the image and, with the same geometry, on the mask and the depth of `sample`."""
+    result = pipeline(**sample)
+    if result["image"].ndim == 2:  # some transforms drop a single channel
+        result["image"] = result["image"][..., None]
+    return Sample(**result)
+
+
+def compose(steps: Sequence[A.BasicTransform]) -> A.Compose:
+    """An albumentations pipeline that knows this project's targets."""
+    return A.Compose(list(steps), additional_targets={"depth": "mask"})
+
+
+def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
+    return A.Resize(*size, interpolation=interpolation, mask_interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+class Resize:
+    """Every image to one size (height, width); `None` leaves each at its own.
+
+    The image is averaged over areas when it shrinks and interpolated linearly when it grows; the mask takes the
+    nearest class.
+    """
+
+    def __init__(self, size: tuple[int, int] | None) -> None:
+        self.size = size
+        if size is not None:
+            self._shrink = compose([_resize(size, cv2.INTER_AREA)])
+            self._grow = compose([_resize(size, cv2.INTER_LINEAR)])
+
+    def __call__(self, sample: Sample, seed: int = 0) -> Sample:
+        if self.size is None or sample["mask"].shape == self.size:
+            return sample
+        shrinks = self.size[0] * self.size[1] < sample["mask"].size
+        return apply(self._shrink if shrinks else self._grow, sample)
+
+
+class Augmentation:
+    """Training augmentation: `steps` gives the albumentations transforms, drawn anew for every sample."""
+
+    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
+        raise NotImplementedError
+
+    def bind(self, size: tuple[int, int] | None) -> Transform:
+        """The transform for images of `size`."""
+        resize = Resize(size)
+        pipeline = compose(self.steps(size))
+
+        def transform(sample: Sample, seed: int) -> Sample:
+            pipeline.set_random_seed(seed)
+            return resize(apply(pipeline, sample))
+
+        return transform
+
+
+class NoAugmentation(Augmentation):
+    """Images as they are, at the data module's size."""
+
+    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        return []
+
+
+class FlipScaleCrop(Augmentation):
+    """Random horizontal flip, scale and crop, and a light colour jitter: the field's common recipe.
+
+    Args:
+        scale: range of the zoom; the crop keeps the data module's size.
+        flip: probability of a horizontal flip.
+        vertical_flip: probability of a vertical flip, for images without an up.
+        brightness: largest change of brightness and contrast, as a share of the range.
+    """
+
+    def __init__(
+        self,
+        scale: tuple[float, float] = (0.75, 1.5),
+        flip: float = 0.5,
+        vertical_flip: float = 0.0,
+        brightness: float = 0.2,
+    ) -> None:
+        self.scale = scale
+        self.flip = flip
+        self.vertical_flip = vertical_flip
+        self.brightness = brightness
+
+    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        crop: list[A.BasicTransform] = []
+        if size is not None:
+            low, high = self.scale
+            crop = [
+                _resize(size, cv2.INTER_LINEAR),
+                A.RandomScale((low - 1, high - 1), p=1.0),
+                A.PadIfNeeded(*size, fill=0, fill_mask=IGNORED),
+                A.RandomCrop(*size),
+            ]
+        jitter: dict[str, Any] = {"brightness_limit": self.brightness, "contrast_limit": self.brightness}
+        return [
+            *crop,
+            A.HorizontalFlip(p=self.flip),
+            A.VerticalFlip(p=self.vertical_flip),
+            A.RandomBrightnessContrast(**jitter, p=0.5 if self.brightness else 0.0),
+        ]
