@@ -2,43 +2,54 @@
 
 The registry's torchvision wheel for Linux is built for CUDA. Beside a CPU-only PyTorch its compiled library does not
 load, the operators in it stay undeclared, and the import ends with ``operator torchvision::nms does not exist``. smp,
-timm and torchmetrics all import torchvision; none of what this project uses needs those operators. Declaring a missing
-one by name, without an implementation, is enough. Where torchvision imports by itself nothing is declared.
+timm and torchmetrics all import torchvision; none of what this project uses needs those operators, so declaring them by
+name, without an implementation, is enough. Where the library loads, nothing is declared.
 
-``datamodules`` and ``lightning_modules`` import this module first.
+Each of the three packages imports this module first. It costs nothing until something imports torchvision.
 """
 
+import importlib.abc
+import importlib.util
 import re
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import torch
-
-_DECLARED: list[torch.library.Library] = []  # a declaration lives as long as its Library object
-
-
-def _missing_operator(error: RuntimeError) -> str | None:
-    found = re.search(r"operator torchvision::(\w+) does not exist", str(error))
-    return found.group(1) if found else None
+_kept: list[Any] = []  # a declaration lives as long as its Library object
 
 
 def declare_missing_operators() -> None:
-    """Import torchvision, declaring each operator that its import misses.
+    """Declare the operators whose shape functions torchvision registers, if its compiled library does not load."""
+    import torch
 
-    Raises:
-        RuntimeError: torchvision fails for another reason than a missing operator.
-    """
-    for _ in range(10):
-        try:
-            import torchvision  # noqa: F401
-        except RuntimeError as error:
-            name = _missing_operator(error)
-            if name is None:
-                raise
-            library = torch.library.Library("torchvision", "FRAGMENT")
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return
+    folder = Path(spec.origin).parent
+    try:
+        torch.ops.load_library(next(folder.glob("_C.*")))
+    except (OSError, StopIteration):
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        registered = re.findall(r'register_fake\("torchvision::(\w+)"', (folder / "_meta_registrations.py").read_text())
+        for name in dict.fromkeys(registered):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            _DECLARED.append(library)
-        else:
-            return
-    raise RuntimeError("torchvision still misses operators after ten were declared: install a matching pair of wheels")
+        _kept.append(library)
 
 
-declare_missing_operators()
+class _BeforeTorchvision(importlib.abc.MetaPathFinder):
+    """Finds nothing; it is asked first, and acts once."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "torchvision":
+            sys.meta_path.remove(self)
+            declare_missing_operators()
+        return None
+
+
+if "torchvision" not in sys.modules:
+    sys.meta_path.insert(0, _BeforeTorchvision())

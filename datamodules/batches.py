@@ -24,6 +24,11 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
         self.world_size = world_size
         self.epoch = 0
 
+    @property
+    def sampler(self) -> "ShuffledBatches":
+        """Itself: Lightning looks for `set_epoch` at the loader's ``batch_sampler.sampler``, not at the former."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Shuffle anew for `epoch`."""
         self.epoch = epoch

@@ -87,7 +87,7 @@ class EvaluationView(Dataset[dict[str, Any]]):
         index = ~request if request < 0 else request
         sample = self.transform(self.dataset[index], 0)
         if request < 0:
-            sample["mask"] = np.full_like(sample["mask"], IGNORED)
+            sample = {**sample, "mask": np.full_like(sample["mask"], IGNORED)}  # the sample may be a cached one
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()
         return {
             **to_tensors(sample),

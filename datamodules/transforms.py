@@ -25,8 +25,16 @@ def compose(steps: Sequence[A.BasicTransform]) -> A.Compose:
     return A.Compose(list(steps), additional_targets={"depth": "mask"})
 
 
+def _sampling(interpolation: int) -> dict[str, Any]:
+    return {
+        "interpolation": interpolation,
+        "mask_interpolation": cv2.INTER_NEAREST_EXACT,  # INTER_NEAREST shifts masks by up to half a pixel
+        "area_for_downscale": "image",  # as in evaluation: training must not see more aliasing than the test
+    }
+
+
 def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
-    return A.Resize(*size, interpolation=interpolation, mask_interpolation=cv2.INTER_NEAREST_EXACT)
+    return A.Resize(*size, **_sampling(interpolation))
 
 
 class Resize:
@@ -49,6 +57,18 @@ class Resize:
         return apply(self._shrink if shrinks else self._grow, sample)
 
 
+class _Seeded:
+    """A pipeline drawn from the sample's seed; an object, not a closure, since spawned workers need to pickle it."""
+
+    def __init__(self, pipeline: A.Compose, resize: Resize) -> None:
+        self.pipeline = pipeline
+        self.resize = resize
+
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        self.pipeline.set_random_seed(seed)
+        return self.resize(apply(self.pipeline, sample))
+
+
 class Augmentation:
     """Training augmentation: `steps` gives the albumentations transforms, drawn anew for every sample."""
 
@@ -58,14 +78,7 @@ class Augmentation:
 
     def bind(self, size: tuple[int, int] | None) -> Transform:
         """The transform for images of `size`."""
-        resize = Resize(size)
-        pipeline = compose(self.steps(size))
-
-        def transform(sample: Sample, seed: int) -> Sample:
-            pipeline.set_random_seed(seed)
-            return resize(apply(pipeline, sample))
-
-        return transform
+        return _Seeded(compose(self.steps(size)), Resize(size))
 
 
 class NoAugmentation(Augmentation):
@@ -103,7 +116,7 @@ class FlipScaleCrop(Augmentation):
             low, high = self.scale
             crop = [
                 _resize(size, cv2.INTER_LINEAR),
-                A.RandomScale((low - 1, high - 1), p=1.0),
+                A.RandomScale((low - 1, high - 1), p=1.0, **_sampling(cv2.INTER_LINEAR)),
                 A.PadIfNeeded(*size, fill=0, fill_mask=IGNORED),
                 A.RandomCrop(*size),
             ]

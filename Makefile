@@ -1,0 +1,47 @@
+# Each target sets up what it needs: a virtual environment in this folder, nothing global.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m experiments
+READY := $(VENV)/.ready
+DEMO := runs/demo
+RECIPES := experiments/configs/recipe
+
+.PHONY: help install demo test lint clean
+
+help:
+	@echo "make demo   train two small networks on synthetic scenes, sweep both, compare (runs/demo/)"
+	@echo "make test   the whole test suite"
+	@echo "make lint   ruff and mypy"
+	@echo "make clean  remove the virtual environment and the demo"
+
+install: $(READY)
+
+$(READY): requirements.txt requirements-oracle.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-oracle.txt
+	@touch $@
+
+demo: $(READY)
+	$(RUN) fit --config $(RECIPES)/synthetic_unet.yaml --run $(DEMO)/unet --restart
+	$(RUN) fit --config $(RECIPES)/synthetic_unet_scse.yaml --run $(DEMO)/unet_scse --restart
+	$(RUN) benchmark --checkpoint $(DEMO)/unet/best.ckpt --output $(DEMO)/unet.json
+	$(RUN) benchmark --checkpoint $(DEMO)/unet_scse/best.ckpt --output $(DEMO)/unet_scse.json
+	$(RUN) leaderboard $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/leaderboard.md
+	$(RUN) curves $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/curves.png
+	@echo
+	@echo "Look at $(DEMO)/curves.png and $(DEMO)/leaderboard.md; the records are $(DEMO)/unet.json and $(DEMO)/unet_scse.json."
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO)

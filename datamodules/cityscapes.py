@@ -1,0 +1,58 @@
+"""Cityscapes, from torchvision's layout."""
+
+from pathlib import Path
+from typing import Any
+
+from torchvision.datasets import Cityscapes
+
+from datamodules.base import SegmentationDataModule, Split
+from datamodules.dataset import IGNORED
+from datamodules.image_files import ImageFiles, Pair, present
+from user_error import UserError
+
+EVALUATED = sorted((entry for entry in Cityscapes.classes if not entry.ignore_in_eval), key=lambda one: one.train_id)
+"""The 19 classes of the benchmark, in the order of their training ids."""
+
+_IMAGE_ENDING = "_leftImg8bit"
+
+
+class CityscapesDataModule(SegmentationDataModule):
+    """Cityscapes with fine annotations: 19 classes, everything else ignored.
+
+    The labels of the test split are withheld, so `test` means val; choose hyperparameters on a part of train.
+
+    Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016.
+
+    Args:
+        root: the folder that holds ``leftImg8bit`` and ``gtFine``, or the two archives of these names.
+        **kwargs: see `SegmentationDataModule`.
+    """
+
+    def __init__(self, root: str = "data/cityscapes", **kwargs: Any) -> None:
+        super().__init__(
+            classes=[entry.name for entry in EVALUATED], palette=[entry.color for entry in EVALUATED], **kwargs
+        )
+        self.root = Path(root).expanduser()
+
+    def dataset(self, split: Split) -> ImageFiles:
+        """The images of a split.
+
+        Raises:
+            UserError: the data are not there.
+        """
+        try:
+            files = Cityscapes(self.root, "train" if split == "train" else "val", "fine", "semantic")
+        except (RuntimeError, OSError) as error:
+            raise UserError(
+                f"Cityscapes is not in {self.root} (leftImg8bit and gtFine are looked for): get "
+                "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
+                "https://www.cityscapes-dataset.com/downloads/ and unpack them there, or set --data.init_args.root"
+            ) from error
+        found = [(Path(image), Path(masks[0])) for image, masks in zip(files.images, files.targets, strict=True)]
+        pairs = [
+            Pair(image.stem.removesuffix(_IMAGE_ENDING), image, mask)
+            for image, mask in found
+            if image.name.endswith(f"{_IMAGE_ENDING}.png")
+        ]
+        values = dict.fromkeys(range(256), IGNORED) | {entry.id: entry.train_id for entry in EVALUATED}
+        return ImageFiles(present(pairs), values)

@@ -1,0 +1,115 @@
+"""What every corruption is: a map of 8-bit images whose draws follow from one key per image."""
+
+import json
+from abc import ABC, abstractmethod
+from hashlib import blake2b
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from user_error import UserError
+
+Family = Literal["noise", "blur", "weather", "digital"]
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+SEVERITIES = (1, 2, 3, 4, 5)
+SMALLEST_SIDE = 32
+CHUNK = 1 << 18  # values that stay in the cache of one core; larger batches are cut into chunks on a CPU
+
+
+class Corruption(ABC):
+    """A corruption at five severities, for images of any size and any number of channels.
+
+    The severities are those of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
+    and Perturbations" (ICLR 2019), as `imagecorruptions` (Michaelis et al., 2019) carries them to any size.
+
+    A subclass sets `name`, `family` and `libraries` and implements `corrupt` and `parameters`. The pixels of an image
+    depend on that image and its key alone, never on the rest of the batch.
+    """
+
+    name: ClassVar[str]
+    """snake_case, as records and published tables call it."""
+
+    family: ClassVar[Family]
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose version can change the pixels; none where the arithmetic is exact."""
+
+    per_channel: ClassVar[bool] = False
+    """Whether channels are treated alike and by themselves; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
+
+    in_chunks: ClassVar[bool] = True
+    """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
+
+    def __call__(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        """Corrupted copies of `images`.
+
+        Args:
+            images: uint8 (B, C, H, W) on any device, H and W at least 32 px.
+            severity: 1 (light) to 5 (strong).
+            keys: int64 (B,), one draw per image; see `draw_key`.
+
+        Returns:
+            uint8 (B, C, H, W), contiguous, on the device of `images`.
+
+        Raises:
+            UserError: an argument is none of these.
+        """
+        self._check(images, severity, keys)
+        if not images.numel():
+            return images.clone()
+        images, keys = images.contiguous(), keys.to(images.device)
+        if not self.per_channel:
+            return self._chunked(images, severity, keys)
+        planes = images.view(-1, 1, *images.shape[2:])
+        return self._chunked(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
+
+    def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        per_chunk = max(1, CHUNK // images.shape[1:].numel())
+        if images.device.type != "cpu" or not self.in_chunks or len(images) <= per_chunk:
+            return self.corrupt(images, severity, keys)
+        result = torch.empty_like(images)
+        for start in range(0, len(images), per_chunk):
+            chunk = slice(start, start + per_chunk)
+            result[chunk] = self.corrupt(images[chunk], severity, keys[chunk])
+        return result
+
+    @abstractmethod
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        """The corruption itself, on checked, contiguous arguments; `images` is left as it is.
+
+        Args:
+            images: uint8 (B, C, H, W).
+            severity: 1 to 5.
+            keys: int64 (B,), on the device of `images`.
+
+        Returns:
+            uint8 (B, C, H, W).
+        """
+
+    @abstractmethod
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        """What `severity` stands for, in the units of the corruption, as the manifest of a suite states it."""
+
+    def _check(self, images: Tensor, severity: int, keys: Tensor) -> None:
+        if severity not in SEVERITIES:
+            raise UserError(f"{self.name} has no severity {severity!r}: choose one of 1 to 5")
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            met = f"{images.dtype} of shape {tuple(images.shape)}"
+            raise UserError(f"{self.name} met images of {met}: hand it 8-bit images of shape (B, C, H, W)")
+        if min(images.shape[2:]) < SMALLEST_SIDE:
+            height, width = images.shape[2:]
+            raise UserError(
+                f"{self.name} met images of {height} x {width} pixels: corruptions are defined from "
+                f"{SMALLEST_SIDE} x {SMALLEST_SIDE} on, give the data a larger size"
+            )
+        if keys.dtype != torch.int64 or keys.shape != images.shape[:1]:
+            met = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
+            raise UserError(f"{self.name} met {met}: hand it one int64 key per image")
+
+
+def draw_key(seed: int, image_id: str, corruption: str, severity: int) -> int:
+    """The key of everything that one corruption draws for one image: a signed 64-bit integer."""
+    draw = json.dumps([seed, image_id, corruption, severity]).encode()
+    return int.from_bytes(blake2b(draw, digest_size=8).digest(), "little", signed=True)

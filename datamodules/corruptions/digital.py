@@ -1,0 +1,87 @@
+"""Digital: what processing and storage do to an image."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from user_error import UserError
+
+
+class Contrast(Corruption):
+    """Levels drawn towards the mean of their channel over the image (Hendrycks & Dietterich, ICLR 2019).
+
+    Bit for bit the reference: its operations in float64, in its order, on the 256 possible levels.
+    """
+
+    name = "contrast"
+    family = "digital"
+    factors = (0.4, 0.3, 0.2, 0.1, 0.05)
+    """Share of the contrast that is left, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        planes = images.view(-1, images.shape[2] * images.shape[3])
+        mean = planes.sum(1, dtype=torch.int64)[:, None] / torch.tensor(255.0 * planes.shape[1], dtype=torch.float64)
+        levels = torch.arange(256, dtype=torch.float64, device=images.device) / 255.0
+        table = (((levels - mean) * self.factors[severity - 1] + mean).clamp_(0, 1) * 255).to(torch.uint8)
+        offsets = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=images.device)
+        entries = planes.to(torch.int32).add_(offsets[:, None])
+        return table.view(-1).index_select(0, entries.view(-1)).view(images.shape)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"factor": self.factors[severity - 1]}
+
+
+class JpegCompression(Corruption):
+    """JPEG at low quality, chroma at half resolution (Hendrycks & Dietterich, ICLR 2019).
+
+    Three channels are compressed as RGB. Of any other number each is compressed as a grey image, which gives the luma
+    of the reference on a grey image. libjpeg does the work, on the CPU wherever the images are.
+    """
+
+    name = "jpeg_compression"
+    family = "digital"
+    libraries = ("opencv-python-headless",)
+    in_chunks = False
+    qualities = (25, 18, 15, 10, 7)
+    """For each severity, out of 100."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        options = [cv2.IMWRITE_JPEG_QUALITY, self.qualities[severity - 1]]
+        batch = images.cpu().numpy()
+        colour = batch.shape[1] == 3
+        planes = batch if colour else batch.reshape(-1, 1, *batch.shape[2:])
+        compress = _compressed_rgb if colour else _compressed_grey
+        with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:  # OpenCV lets other threads run meanwhile
+            results = list(pool.map(lambda image: compress(image, options), planes))
+        result = np.stack(results).reshape(batch.shape)
+        return torch.from_numpy(result).to(images.device)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"quality": self.qualities[severity - 1]}
+
+
+def _compressed_rgb(image: np.ndarray, options: list[int]) -> np.ndarray:
+    blue, green, red = cv2.split(_decoded(cv2.merge((image[2], image[1], image[0])), options, cv2.IMREAD_COLOR))
+    return np.stack((red, green, blue))
+
+
+def _compressed_grey(image: np.ndarray, options: list[int]) -> np.ndarray:
+    return _decoded(image[0], options, cv2.IMREAD_GRAYSCALE)[None]
+
+
+def _decoded(levels: np.ndarray, options: list[int], mode: int) -> np.ndarray:
+    done, code = cv2.imencode(".jpg", levels, options)
+    decoded = cv2.imdecode(code, mode) if done else None
+    if decoded is None:
+        height, width = levels.shape[:2]
+        raise UserError(f"an image of {height} x {width} pixels does not fit into JPEG: give the data a smaller size")
+    return decoded

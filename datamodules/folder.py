@@ -1,0 +1,229 @@
+"""Any data set in a folder: images, masks and a description."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, get_args
+
+import yaml
+
+from datamodules.base import SegmentationDataModule, Split
+from datamodules.dataset import IGNORED
+from datamodules.image_files import ImageFiles, pair
+from user_error import UserError
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class Description:
+    """What ``dataset.yaml`` says.
+
+    Args:
+        path: the file; every error names it.
+
+    Raises:
+        UserError: the file or one of its keys is missing or malformed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries = self._load()
+        ids = self._classes()
+        self.classes = tuple(ids.values())
+        self.mask_values = {value: number for number, value in enumerate(ids)}
+        for value in self._ignored():
+            if value in self.mask_values:
+                raise self._wrong(f"says that {value} is the class {ids[value]!r} and also ignored", "choose one")
+            self.mask_values[value] = IGNORED
+        self.channels = self._channels()
+        self.palette = self._palette()
+        self.window = self._window()
+        self.splits = self._splits()
+
+    def _wrong(self, met: str, remedy: str) -> UserError:
+        return UserError(f"{self.path} {met}: {remedy}")
+
+    def _load(self) -> dict[str, Any]:
+        if not self.path.is_file():
+            raise UserError(
+                f"{self.path} does not exist: a data folder needs this file with at least `num_classes` and `classes`"
+            )
+        try:
+            entries = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise self._wrong(f"is not valid YAML ({' '.join(str(error).split())})", "correct it") from error
+        if not isinstance(entries, dict):
+            raise self._wrong("is not a mapping", "write one `key: value` on each line")
+        for key in ("num_classes", "classes"):
+            if key not in entries:
+                raise self._wrong(f"has no key {key!r}", "add it")
+        return entries
+
+    def _classes(self) -> dict[int, str]:
+        """Names by value in the mask, in ascending order."""
+        given, number = self._entries["classes"], self._entries["num_classes"]
+        named = dict(enumerate(given)) if isinstance(given, list) else given
+        if not isinstance(named, dict) or not named or not all(_is_mask_value(value) for value in named):
+            raise self._wrong(f"has classes {given!r}", "write a list of names, or `value in the mask: name` lines")
+        if number != len(named) or not _is_mask_value(number):
+            raise self._wrong(f"names {len(named)} classes but says num_classes {number!r}", "make them agree")
+        return {value: str(named[value]) for value in sorted(named)}
+
+    def _ignored(self) -> list[int]:
+        given = self._entries.get("ignore_index")
+        values = [] if given is None else given if isinstance(given, list) else [given]
+        if not all(_is_mask_value(value) for value in values):
+            raise self._wrong(f"has ignore_index {given!r}", "write a value of the masks, a list of values, or null")
+        return values
+
+    def _channels(self) -> tuple[str, ...]:
+        given = self._entries.get("channels", ["red", "green", "blue"])
+        if not isinstance(given, list) or not given:
+            raise self._wrong(f"has channels {given!r}", "write a list with a name for every channel")
+        return tuple(str(name) for name in given)
+
+    def _palette(self) -> list[list[int]] | None:
+        given = self._entries.get("palette")
+        if given is None:
+            return None
+        fits = isinstance(given, list) and len(given) == len(self.classes)
+        if not fits or not all(_is_colour(colour) for colour in given):
+            raise self._wrong(
+                "has a palette that does not fit", f"write {len(self.classes)} colours [red, green, blue], each 0..255"
+            )
+        return given
+
+    def _window(self) -> tuple[float, float] | None:
+        given = self._entries.get("window")
+        if given is None:
+            return None
+        numbers = isinstance(given, list) and len(given) == 2 and all(isinstance(level, int | float) for level in given)
+        if not numbers or not given[0] < given[1]:
+            raise self._wrong(f"has window {given!r}", "write [low, high], the levels that become 0 and 255")
+        return float(given[0]), float(given[1])
+
+    def _splits(self) -> dict[str, Any]:
+        given = self._entries.get("splits") or {}
+        if not isinstance(given, dict) or not all(isinstance(listed, list | str) for listed in given.values()):
+            raise self._wrong("has malformed splits", "write `train: [stems]` or `train: file.txt`, likewise val, test")
+        for name in given:
+            if name not in SPLITS:
+                raise self._wrong(f"lists the unknown split {name!r}", f"the splits are {', '.join(SPLITS)}")
+        return given
+
+
+def _is_mask_value(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
+
+
+def _is_colour(colour: object) -> bool:
+    return isinstance(colour, list) and len(colour) == 3 and all(_is_mask_value(c) and c <= 255 for c in colour)
+
+
+class FolderDataModule(SegmentationDataModule):
+    """The data set in a folder that holds ``dataset.yaml``.
+
+    Either ``root/{train,val,test}/{images,masks}``, or ``root/{images,masks}`` and a list of stems for every split: the
+    key `splits` of ``dataset.yaml``, a file ``root/{train,val,test}.txt`` with a stem on each line, or the columns
+    `split` and `stem` of ``root/meta.csv``. An image and its mask have the same name up to the extension.
+
+    ``dataset.yaml`` has `num_classes`, `classes` (a list of names, or names by the value in the masks) and, where they
+    apply, `ignore_index` (one value or several), `channels`, `palette`, `window` (see `ImageFiles`) and `splits`.
+
+    Args:
+        root: the folder.
+        **kwargs: see `SegmentationDataModule`.
+
+    Raises:
+        UserError: the folder or its description is missing or malformed.
+    """
+
+    def __init__(self, root: str, **kwargs: Any) -> None:
+        self.root = Path(root).expanduser()
+        if not self.root.is_dir():
+            raise UserError(f"the data folder {self.root} does not exist: set --data.init_args.root to yours")
+        self.description = Description(self.root / "dataset.yaml")
+        super().__init__(
+            classes=self.description.classes,
+            channels=self.description.channels,
+            palette=self.description.palette,
+            **kwargs,
+        )
+
+    def dataset(self, split: Split) -> ImageFiles:
+        """The files of a split.
+
+        Raises:
+            UserError: the split is unknown or has neither folder nor list, or its files are not complete.
+        """
+        if split not in SPLITS:
+            raise UserError(f"there is no split {split!r}: the splits are {', '.join(SPLITS)}")
+        folder = self.root / split
+        if (folder / "images").is_dir() or (folder / "masks").is_dir():
+            pairs = pair(folder / "images", folder / "masks")
+        elif (self.root / "images").is_dir():
+            pairs = pair(self.root / "images", self.root / "masks", self._listed(split))
+        else:
+            raise UserError(f"{self.root} has neither {split}/images nor images: see FolderDataModule for the layouts")
+        description = self.description
+        return ImageFiles(pairs, description.mask_values, len(description.channels), description.window)
+
+    def _listed(self, split: Split) -> list[str]:
+        """The stems of a split.
+
+        Raises:
+            UserError: there is no list, a stem is listed twice or leaves the folder, or training has test images.
+        """
+        lists = self._lists()
+        if split not in lists:
+            raise UserError(
+                f"{self.root} lists no split {split!r}: add it to `splits` in dataset.yaml, write {split}.txt, "
+                "or add it to the columns split,stem of meta.csv"
+            )
+        for name, stems in lists.items():
+            repeated = sorted({stem for stem in stems if stems.count(stem) > 1}) if len(set(stems)) < len(stems) else []
+            if repeated:
+                raise UserError(f"{self.root} lists {repeated[0]!r} twice in the split {name!r}: remove one")
+            shared = sorted(set(stems) & set(lists.get("train", ()))) if name != "train" else []
+            if shared:
+                raise UserError(f"{self.root} lists {shared[0]!r} in the splits 'train' and {name!r}: remove it in one")
+        return lists[split]
+
+    def _lists(self) -> Mapping[str, list[str]]:
+        if self.description.splits:
+            named = self.description.splits
+            return {name: self._stems(listed) for name, listed in named.items()}
+        files = {name: f"{name}.txt" for name in SPLITS if (self.root / f"{name}.txt").is_file()}
+        return {name: self._stems(listed) for name, listed in files.items()} if files else self._table()
+
+    def _stems(self, listed: list[Any] | str) -> list[str]:
+        """The stems of a list, or of the text file that it names."""
+        if isinstance(listed, list):
+            return [self._inside(str(stem)) for stem in listed]
+        path = self.root / self._inside(listed)
+        if not path.is_file():
+            raise UserError(f"the list {path} does not exist: write it with a stem on each line")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [self._inside(line.strip()) for line in lines if line.strip()]
+
+    def _table(self) -> dict[str, list[str]]:
+        path = self.root / "meta.csv"
+        lists: dict[str, list[str]] = {}
+        if not path.is_file():
+            return lists
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {"split", "stem"} <= set(rows.fieldnames or ()):
+                raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
+            for row in rows:
+                if row["split"] not in SPLITS:
+                    raise UserError(f"{path} has the unknown split {row['split']!r}: they are {', '.join(SPLITS)}")
+                lists.setdefault(row["split"], []).append(self._inside(row["stem"] or ""))
+        return lists
+
+    def _inside(self, name: str) -> str:
+        """`name`, unless it could lead out of the data folder."""
+        posix, windows = PurePosixPath(name), PureWindowsPath(name)
+        if not name or posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+            raise UserError(f"{self.root} lists {name!r}, which leads out of the folder: list stems inside it")
+        return name

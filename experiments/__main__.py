@@ -1,0 +1,74 @@
+"""``python -m experiments VERB``: one verb per file, imported when it is asked for."""
+
+import errno
+import importlib
+import sys
+
+from user_error import UserError
+
+VERBS = {
+    "fit": "train a network from a recipe, or resume its training",
+    "benchmark": "sweep a checkpoint over corruptions and write its record",
+    "leaderboard": "rank records in a table",
+    "curves": "draw the robustness curves of records",
+    "predict": "segment image files",
+    "speed": "measure the sweep against the bare forward passes",
+}
+
+HELP = """usage: python -m experiments VERB [options]
+
+Train segmentation networks, sweep them over corruptions, and compare how far they fall.
+
+verbs:
+{verbs}
+
+examples:
+  python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml
+  python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
+  python -m experiments leaderboard runs/*/record-core.json
+
+'python -m experiments VERB --help' says more about each."""
+
+
+def help_text() -> str:
+    """The overview of all verbs."""
+    return HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, line in VERBS.items()))
+
+
+def describe(error: OSError) -> str:
+    """One sentence for what the operating system refused."""
+    where = f" {error.filename!r}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: cannot write{where}; free some space or choose another place for the output"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission for{where}: choose another place or change its permissions"
+    return f"{error.strerror or error}:{where or ' (no file named)'}; check the path"
+
+
+def main(argv: list[str]) -> int:
+    """Run a verb; the exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(help_text())
+        return 0 if argv else 2
+    verb, *rest = argv
+    if verb not in VERBS:
+        print(f"error: unknown verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    try:
+        importlib.import_module(f"experiments.{verb}").main(rest)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"error: {describe(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: the same command goes on where {verb!r} stood", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,238 @@
+"""Sweep a checkpoint over corruptions and write its record."""
+
+import argparse
+import hashlib
+import logging
+import time
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jsonargparse import ArgumentParser
+from lightning_utilities.core.rank_zero import rank_zero_only
+from tqdm import tqdm
+
+from datamodules.base import SegmentationDataModule
+from datamodules.corruptions.suite import Suite, manifest_hash
+from experiments.checkpoint import load_module
+from experiments.environment import describe_environment
+from experiments.files import require_writable
+from experiments.journal import Counts, Journal, JournalCallback
+from experiments.leaderboard import percent
+from experiments.record import FORMAT, PerImage, Record, make_cells, make_summary, sha256, write_record
+from experiments.run_folder import add_data_argument, parse, read_settings
+from experiments.tracking import log_record
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+SUITES = Path(__file__).parent / "configs" / "suite"
+
+EXAMPLES = """examples:
+  python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
+  python -m experiments benchmark --checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
+  python -m experiments benchmark --checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
+  python -m experiments benchmark --checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
+
+The same command goes on with a sweep that was interrupted."""
+
+
+def build_parser(checkpoint: Path) -> ArgumentParser:
+    """The options of the verb; what stands in the run folder of `checkpoint` is their default."""
+    parser = ArgumentParser(
+        prog="python -m experiments benchmark",
+        description="Sweep a checkpoint over every condition of a suite, in one pass over the data, and write its record.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; it knows its network")
+    parser.add_argument("--suite", default="core", help=f"a YAML file or one of: {', '.join(suite_names())}")
+    parser.add_argument("--output", help="record to write (default: record-SUITE.json beside the checkpoint)")
+    parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
+    parser.add_argument("--split", default="test", choices=["train", "val", "test"], help="images to sweep")
+    parser.add_argument("--seed", type=int, default=0, help="of the corruptions")
+    parser.add_argument("--restart", action="store_true", help="discard an unfinished sweep")
+    add_data_argument(parser, checkpoint)
+    parser.add_argument("--trainer.accelerator", default="auto", help="cpu, gpu, ...")
+    parser.add_argument("--trainer.devices", default="auto", type=int | str, help="number of processes")
+    parser.add_argument("--trainer.num_nodes", default=1, type=int, help="machines, where a cluster starts them")
+    parser.add_argument("--trainer.precision", default="32-true", help="'bf16-mixed' is faster on some hardware, and inexact")
+    return parser
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the project."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
+
+def find_suite(name: str) -> Suite:
+    """A suite by name or by the path of its YAML.
+
+    Raises:
+        UserError: there is none, or it does not parse.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else SUITES / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"no suite {name!r}: pass one of {', '.join(suite_names())}, or the path of a YAML file")
+    return Suite.from_yaml(path)
+
+
+def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """A trainer that only tests."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    processes = options.devices not in (1, "1") or options.num_nodes > 1
+    return pl.Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices if options.accelerator != "cpu" or options.devices != "auto" else 1,
+        num_nodes=options.num_nodes,
+        precision=options.precision,
+        strategy="ddp" if processes and options.devices != "auto" else "auto",
+        logger=False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def identity(suite_hash: str, checkpoint: Path, data: SegmentationDataModule, precision: str) -> dict[str, Any]:
+    """What the counts of a batch depend on."""
+    ids = "\n".join(data.dataset(data.test_split).ids)
+    return {
+        "suite": suite_hash,
+        "checkpoint": sha256(checkpoint),
+        "data": hashlib.sha256(ids.encode()).hexdigest(),
+        "split": data.test_split,
+        "batch_size": data.eval_batch_size,
+        "precision": precision,
+    }
+
+
+def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Journal, trainer: pl.Trainer) -> None:
+    """Count what the journal lacks.
+
+    Afterwards, on every process, the journal is complete.
+    """
+    data.done = journal.done()
+    module.count_conditions(len(data.suite.conditions))
+    images = len(data.dataset(data.test_split))
+    finished = min(images, len(data.done) * data.eval_batch_size)
+    if finished and rank_zero_only.rank == 0:
+        print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
+    conditions = len(data.suite.conditions)
+    shown = tqdm(
+        total=images * conditions,
+        initial=finished * conditions,
+        unit="img",
+        desc="sweep",
+        disable=rank_zero_only.rank != 0,
+        mininterval=0.5,
+    )
+
+    def advance(number: int) -> None:
+        shown.update(min(number * trainer.world_size, shown.total - shown.n))
+
+    data.on_condition = advance
+    with shown, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if finished < images:
+            trainer.test(module, data, verbose=False)
+            trainer.strategy.barrier("swept")
+
+
+def data_hash(ids: list[str], digests: list[str]) -> str:
+    """Hash of the evaluated pixels: images and masks as the network met them clean."""
+    lines = sorted(f"{name} {digest}" for name, digest in zip(ids, digests, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def order_by_index(counts: Counts) -> Counts:
+    """The same counts, images in the order of the data set."""
+    order = np.argsort(counts.index)
+    return Counts(counts.index[order], [counts.digests[at] for at in order], counts.confusion, counts.images[order])
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoint", default="missing")
+    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    options, settings = parse(build_parser(checkpoint), argv)
+    started = time.perf_counter()
+    module = load_module(checkpoint)
+    data: SegmentationDataModule = options.data
+    if module.num_classes != data.num_classes:
+        raise UserError(
+            f"{str(checkpoint)!r} tells {module.num_classes} classes apart, but the data have {data.num_classes}: pass the "
+            "--data it was trained for"
+        )
+    data.suite = find_suite(options.suite)
+    data.suite.seed = options.seed
+    data.test_split = options.split
+    manifest = data.suite.manifest(data.size)
+    output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
+    journal = Journal(
+        output.with_suffix(".unfinished"),
+        identity(manifest_hash(manifest), checkpoint, data, options.trainer.precision),
+    )
+    if rank_zero_only.rank == 0:
+        require_writable(output)
+        journal.open(options.restart)
+    trainer = make_trainer(options.trainer, [JournalCallback(journal)])
+    sweep(module, data, journal, trainer)
+    if not trainer.is_global_zero:
+        return
+    counts = order_by_index(journal.total())
+    ids = [data.dataset(data.test_split).ids[at] for at in counts.index]
+    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    run = read_settings(checkpoint) or {}
+    record = Record(
+        format=FORMAT,
+        name=options.name or checkpoint.resolve().parent.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        classes=list(data.classes),
+        suite=manifest,
+        suite_hash=manifest_hash(manifest),
+        data={
+            "name": data_name(settings.data.as_dict()),
+            "split": data.test_split,
+            "images": len(ids),
+            "batch_size": data.eval_batch_size,
+            "hash": data_hash(ids, counts.digests),
+        },
+        recipe={key: run[key] for key in ("seed_everything", "model", "data", "trainer") if key in run},
+        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        environment={
+            **describe_environment(module.device, trainer.world_size, options.trainer.precision),
+            "seconds": round(time.perf_counter() - started, 1),
+        },
+        cells=make_cells(conditions, counts.confusion),
+        summary=make_summary(conditions, counts.confusion, counts.images),
+        per_image=PerImage(file="", sha256=""),
+    )
+    write_record(record, output, ids, counts.images)
+    journal.remove()
+    report(record, output)
+    log_record(record, checkpoint.parent)
+
+
+def data_name(settings: dict[str, Any]) -> str:
+    """A short name of the data: the folder's, or the class's."""
+    root = settings.get("init_args", {}).get("root")
+    return Path(root).name if root else settings["class_path"].rsplit(".", 1)[-1].removesuffix("DataModule").lower()
+
+
+def report(record: Record, path: Path) -> None:
+    """Say what came out."""
+    summary = record.summary
+    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"])
+    print(
+        f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
+        f"[{low}, {high}], retention {percent(summary.retention)} %\nrecord: {path}",
+        flush=True,
+    )

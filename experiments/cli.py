@@ -1,0 +1,187 @@
+"""The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import CSVLogger, Logger
+
+from datamodules.base import SegmentationDataModule
+from experiments.checkpoint import read_checkpoint
+from experiments.files import require_writable, whole_file
+from experiments.tracking import fit_logger
+from lightning_modules.callbacks.epoch_seed import EpochSeed
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+EXAMPLES = """examples:
+  python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml
+  python -m experiments fit --config experiments/configs/recipe/camvid_fpn.yaml --data.init_args.root /data/camvid
+  python -m experiments fit --config ... --model.init_args.network experiments/configs/network/segformer.yaml
+  python -m experiments fit --config ... --trainer.devices 2 --run runs/two_processes
+
+The same command resumes a training that was interrupted."""
+
+RESUMABLE = ("model", "data", "seed_everything")
+"""What must not change when a training is resumed."""
+
+FREE = ("data.init_args.root", "data.init_args.num_workers")
+"""What may change all the same: it draws no other number."""
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the resolved settings into the run folder, whole or not at all."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Called on the first process before training."""
+        settings = self.parser.dump(self.config, skip_none=False, skip_link_targets=False)
+        with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
+            file.write(settings)
+
+
+class SegmentationCLI(LightningCLI):
+    """LightningCLI that knows how data and network fit together, and where a run lies."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Training alone: the sweep is 'benchmark'."""
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "ckpt_path", "weights_only"}}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The data say how many classes and channels there are, once."""
+        parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.in_channels", "model.init_args.in_channels", apply_on="instantiate")
+        parser.add_argument("--run", type=str, default=None, help="folder of the run (default: runs/NAME_OF_THE_RECIPE)")
+        parser.add_argument("--restart", action="store_true", help="begin anew where the folder holds a training")
+
+    @property
+    def run_folder(self) -> Path:
+        """Where checkpoints, settings and metrics go."""
+        settings = self.config[self.subcommand]
+        if settings.run:
+            return Path(settings.run)
+        recipes = settings.config or []
+        if not recipes:
+            raise UserError("no recipe: pass --config experiments/configs/recipe/NAME.yaml (or a folder with --run)")
+        return Path("runs") / Path(str(recipes[0])).stem
+
+    def before_instantiate_classes(self) -> None:
+        """Decide between a new training and the rest of an interrupted one, before any data is touched."""
+        settings = self.config[self.subcommand]
+        settings.run = str(self.run_folder)
+        if settings.trainer.fast_dev_run:
+            return
+        last = self.run_folder / "last.ckpt"
+        require_writable(self.run_folder / "config.yaml")
+        if settings.restart:
+            _remove_run(self.run_folder)
+        elif settings.ckpt_path is None and last.exists():
+            self._require_same_settings(self.run_folder / "config.yaml")
+            settings.ckpt_path = str(last)
+            if rank_zero_only.rank == 0:
+                print(f"resuming {last} (--restart begins anew)", flush=True)
+        if settings.ckpt_path not in (None, "best", "last"):
+            read_checkpoint(Path(settings.ckpt_path))
+            settings.weights_only = True
+
+    def _require_same_settings(self, path: Path) -> None:
+        if not path.exists():
+            return
+        parser = self._parser(self.subcommand)
+        now = yaml.safe_load(parser.dump(self.config[self.subcommand], skip_none=False, skip_link_targets=False))
+        before = yaml.safe_load(path.read_text())
+        changed = [
+            key
+            for section in RESUMABLE
+            for key in differences(before.get(section), now.get(section), section)
+            if key not in FREE
+        ]
+        if changed:
+            raise UserError(
+                f"{path.parent} holds a training with another {changed[0]}: pass another --run to keep both, or --restart "
+                "to begin anew"
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A trainer that writes into the run folder; our samplers deal out the images themselves."""
+        settings = self.config[self.subcommand].trainer
+        run = self.run_folder
+        chosen = self.config_init[self.subcommand].trainer.logger
+        logger: Any = chosen
+        if chosen is None or chosen is True:
+            loggers: list[Logger] = [CSVLogger(run, name="metrics")]
+            logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run)]
+        best = ModelCheckpoint(
+            run, "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
+        )
+        callbacks = [*(self.config_init[self.subcommand].trainer.callbacks or []), EpochSeed()]
+        if not settings.fast_dev_run:
+            callbacks.append(best)
+        return super().instantiate_trainer(
+            **kwargs, default_root_dir=str(run), logger=logger, callbacks=callbacks, use_distributed_sampler=False
+        )
+
+    def after_fit(self) -> None:
+        """Say where the result lies."""
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+            best = self.trainer.checkpoint_callback
+            score = getattr(best, "best_model_score", None)
+            shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
+            print(f"trained: {self.run_folder / 'best.ckpt'}{shown}", flush=True)
+
+
+def differences(one: Any, other: Any, prefix: str) -> list[str]:
+    """Dotted keys at which two nested settings differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = list(dict.fromkeys([*one, *other]))
+        return [found for key in keys for found in differences(one.get(key), other.get(key), f"{prefix}.{key}")]
+    return [] if one == other else [prefix]
+
+
+@rank_zero_only
+def _remove_run(run: Path) -> None:
+    for name in ("last.ckpt", "best.ckpt", "config.yaml", "wandb_id.txt"):
+        (run / name).unlink(missing_ok=True)
+
+
+def describe_parser_error(error: Exception) -> str:
+    """The first sentence of a parser's message that says which key is wrong."""
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    return text if len(text) < 600 else text[:600] + " ..."
+
+
+def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
+    """Parse, train, and turn what the parser says into one sentence.
+
+    Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
+    """
+    torch.set_float32_matmul_precision("high")
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    from_shell = sys.argv[2:] == argv
+    try:
+        cli(
+            SegmentationModule,
+            SegmentationDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            save_config_callback=SaveConfig,
+            seed_everything_default=0,
+            parser_kwargs={
+                "prog": "python -m experiments",
+                "exit_on_error": False,
+                "fit": {"description": "Train a network from a recipe, or resume its training.", "epilog": EXAMPLES},
+            },
+            args=None if from_shell else ["fit", *argv],
+        )
+    except ArgumentError as error:
+        raise UserError(describe_parser_error(error)) from error

@@ -1,0 +1,47 @@
+"""Files appear whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Write to a neighbour of `path` and move it into place when all is written.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; `path` is then as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        error.filename = error.filename2 = None
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        if os.path.exists(name):
+            os.unlink(name)
+
+
+def require_writable(path: Path) -> None:
+    """Fail before hours of work rather than after.
+
+    Raises:
+        OSError: `path` cannot be written.
+    """
+    probe = path.parent / f".{path.name}.probe"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

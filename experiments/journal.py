@@ -1,0 +1,123 @@
+"""What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+
+from experiments.files import whole_file
+from user_error import UserError
+
+
+class Counts(NamedTuple):
+    """The counts of images, in the order of their index."""
+
+    index: np.ndarray  # (N,) int64
+    digests: list[str]  # of the pixels of each image and mask
+    confusion: np.ndarray  # (conditions, K, K) int64, summed
+    images: np.ndarray  # (N, conditions, K, 3) int64
+
+
+class Journal:
+    """A folder with one array file per finished batch.
+
+    Batches are the same for any number of processes, so a sweep may go on with another number of them. Each file
+    appears whole or not at all.
+
+    Args:
+        folder: made where it is missing.
+        identity: what the counts depend on; a folder with another identity is refused.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self.identity = identity
+
+    def open(self, restart: bool = False) -> None:
+        """Begin or go on; called by one process.
+
+        Raises:
+            UserError: the folder holds an unfinished sweep of something else.
+        """
+        if restart:
+            self.remove()
+        stamp = self.folder / "identity.json"
+        if not stamp.exists():
+            with whole_file(stamp) as file:
+                json.dump(self.identity, file, indent=2)
+            return
+        before = json.loads(stamp.read_text())
+        changed = [key for key in self.identity if before.get(key) != self.identity[key]]
+        if changed:
+            raise UserError(
+                f"{self.folder} holds an unfinished sweep with another {changed[0].replace('_', ' ')}: pass another "
+                "--output to keep it, or --restart to discard it"
+            )
+
+    def done(self) -> frozenset[int]:
+        """Numbers of the finished batches."""
+        return frozenset(int(path.stem.removeprefix("batch-")) for path in self.folder.glob("batch-*.npz"))
+
+    def write(self, number: int, counts: Counts) -> None:
+        """Keep the counts of a batch."""
+        with whole_file(self.folder / f"batch-{number:06d}.npz", "wb") as file:
+            np.savez_compressed(
+                file,
+                index=counts.index,
+                digests=np.array(counts.digests),
+                confusion=counts.confusion,
+                images=counts.images.astype(np.int32),
+            )
+
+    def total(self) -> Counts:
+        """The sum over all finished batches."""
+        parts = []
+        for path in sorted(self.folder.glob("batch-*.npz")):
+            with np.load(path, allow_pickle=False) as arrays:
+                parts.append({key: arrays[key] for key in arrays.files})
+        return Counts(
+            index=np.concatenate([part["index"] for part in parts]),
+            digests=[str(digest) for part in parts for digest in part["digests"]],
+            confusion=np.sum([part["confusion"] for part in parts], axis=0, dtype=np.int64),
+            images=np.concatenate([part["images"] for part in parts]).astype(np.int64),
+        )
+
+    def remove(self) -> None:
+        """The record is written: the journal has served."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class JournalCallback(pl.Callback):
+    """Writes each finished test batch into the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """No process writes before every process has read which batches are done."""
+        trainer.strategy.barrier("journal read")
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep what the batch counted, less its filling."""
+        real = [position for position, name in enumerate(batch["id"]) if name]
+        if not real:
+            return
+        index = batch["index"].cpu().numpy()[real]
+        counts = Counts(
+            index=index,
+            digests=[batch["digest"][position] for position in real],
+            confusion=outputs["confusion"].cpu().numpy(),
+            images=outputs["images"].cpu().numpy()[:, real].swapaxes(0, 1),
+        )
+        self.journal.write(int(index[0]) // len(batch["id"]), counts)

@@ -1,0 +1,106 @@
+"""Segment image files: a mask and an overlay for each, at the image's own size."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from datamodules.image_files import read_image
+from experiments.checkpoint import load_module, read_checkpoint
+from experiments.files import whole_file
+from user_error import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
+
+EXAMPLES = """examples:
+  python -m experiments predict --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
+  python -m experiments predict --checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted"""
+
+
+def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Image files among `inputs`, each with its place below the output folder; folders are searched through.
+
+    Raises:
+        UserError: an input does not exist, is no image, or two results would share a name.
+    """
+    found: dict[Path, Path] = {}
+    for path in inputs:
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if not files:
+                raise UserError(f"the folder {str(path)!r} holds no image ({', '.join(SUFFIXES)})")
+            places = [(file.relative_to(path).with_suffix(""), file) for file in files]
+        elif path.is_file():
+            places = [(Path(path.stem), path)]
+        else:
+            raise UserError(f"no image and no folder {str(path)!r}: check the path")
+        for place, file in places:
+            if place in found:
+                raise UserError(f"{str(found[place])!r} and {str(file)!r} would both be written as {str(place)!r}: predict them apart")
+            found[place] = file
+    return [(file, place) for place, file in found.items()]
+
+
+def default_palette(classes: int) -> list[list[int]]:
+    """Distinct colours, class 0 black, in the order of the PASCAL VOC colour map (Everingham et al., IJCV 2010)."""
+
+    def colour(index: int) -> list[int]:
+        levels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                levels[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
+        return levels
+
+    return [colour(index) for index in range(classes)]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """The colours of `mask` (H, W) over `image` (H, W, C), as (H, W, 3) uint8; other than RGB shows as grey."""
+    base = image if image.shape[-1] == 3 else np.repeat(image.mean(-1, keepdims=True), 3, axis=-1)
+    return np.rint((1 - opacity) * base + opacity * palette[mask]).astype(np.uint8)
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    with whole_file(path, "wb") as file:
+        picture.save(file, format="PNG")
+
+
+def describe_data(checkpoint: Path) -> dict[str, Any]:
+    """Classes, channels and palette that a checkpoint keeps of its data; empty where it keeps none."""
+    states = [value for value in read_checkpoint(checkpoint).values() if isinstance(value, dict) and "palette" in value]
+    return states[0] if states else {}
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments predict",
+        description="Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders of them")
+    parser.add_argument("--checkpoint", required=True, type=Path, help="file that 'fit' wrote")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    args = parser.parse_args(argv)
+    module = load_module(args.checkpoint).to(args.device)
+    images = find_images(args.inputs)
+    colours = describe_data(args.checkpoint).get("palette") or default_palette(module.num_classes)
+    palette = np.array(colours, dtype=np.uint8)
+    for file, place in tqdm(images, desc="predict", unit="img"):
+        image = read_image(file, module.hparams["in_channels"])
+        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(args.device)
+        with torch.inference_mode():
+            mask = module.predict_logits(batch).argmax(1)[0].to(torch.uint8).cpu().numpy()
+        ids = Image.fromarray(mask, mode="L").convert("P")
+        ids.putpalette(palette.ravel().tolist())
+        save(ids, args.output / f"{place}_mask.png")
+        save(Image.fromarray(overlay(image, mask, palette)), args.output / f"{place}_overlay.png")
+    print(f"{len(images)} masks and overlays: {args.output}")

@@ -1,0 +1,45 @@
+"""A run folder: the settings of a training beside its checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from datamodules.base import SegmentationDataModule
+from experiments.cli import describe_parser_error
+from user_error import UserError
+
+
+def read_settings(checkpoint: Path) -> dict[str, Any] | None:
+    """The ``config.yaml`` beside a checkpoint, or `None`."""
+    path = checkpoint.parent / "config.yaml"
+    if not path.is_file():
+        return None
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{str(path)!r} is not YAML: restore the file that 'fit' wrote, or pass --data") from error
+    return settings if isinstance(settings, dict) else None
+
+
+def add_data_argument(parser: ArgumentParser, checkpoint: Path) -> None:
+    """Add ``--data``: the run folder's data by default, each of its settings open to change."""
+    settings = read_settings(checkpoint)
+    parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module (default: that of the run folder)")
+    if settings and "data" in settings:
+        parser.set_defaults({"data": settings["data"]})
+
+
+def parse(parser: ArgumentParser, argv: list[str]) -> Any:
+    """Parse and instantiate, with the parser's complaints as a `UserError`."""
+    try:
+        settings = parser.parse_args(argv)
+        if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
+            raise UserError(
+                f"no config.yaml beside {settings.checkpoint!r}, so the data are unknown: pass "
+                "--data experiments/configs/data/NAME.yaml"
+            )
+        return parser.instantiate_classes(settings), settings
+    except ArgumentError as error:
+        raise UserError(describe_parser_error(error)) from error

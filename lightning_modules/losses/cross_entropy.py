@@ -1,0 +1,30 @@
+"""Cross-entropy over the pixels that count."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.losses import IGNORED
+
+
+class CrossEntropy(nn.CrossEntropyLoss):
+    """PyTorch's cross-entropy with settings that a YAML can hold.
+
+    Args:
+        label_smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016).
+        class_weights: a weight per class; all 1 if null.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None) -> None:
+        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        super().__init__(weight=weight, label_smoothing=label_smoothing, ignore_index=IGNORED, reduction="sum")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Mean over the pixels that count; 0, not NaN, where none does."""
+        counted = target != IGNORED
+        if self.weight is None:
+            total = counted.sum()
+        else:
+            total = (self.weight[target.clamp(max=len(self.weight) - 1)] * counted).sum()
+        return super().forward(input, target) / total.clamp(min=1e-6)

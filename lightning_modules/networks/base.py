@@ -1,0 +1,79 @@
+"""What every network shares: normalisation inside, any input size, pretrained weights only when training begins."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from user_error import UserError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class SegmentationNetwork(nn.Module):
+    """Base of the networks; a network overrides `logits`.
+
+    Normalisation lives here, so that corruption severities and attack budgets mean the same for every network.
+
+    Args:
+        num_classes: K, the channels of the logits.
+        in_channels: C, the channels of the image.
+        stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped back.
+        mean: mean per channel of images in [0, 1]; ImageNet's for three channels, else 0.5.
+        std: standard deviation per channel; ImageNet's for three channels, else 0.25.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        stride: int = 32,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.stride = stride
+        colour = in_channels == 3
+        mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
+        std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    @abstractmethod
+    def logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W), H and W multiples of `stride`, to logits (B, K, H, W)."""
+
+    def load_pretrained(self, weights: str) -> None:
+        """Start from `weights`, a name on the hub or the path of a local file; called once, when training begins.
+
+        The constructor touches neither files nor the hub: a checkpoint must rebuild its network anywhere.
+
+        Raises:
+            UserError: the weights cannot be had, or this network takes none.
+        """
+        raise UserError(f"{type(self).__name__} has no pretrained weights to load ({weights!r}): set encoder_weights to null")
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """uint8, or float in [0, 1], to zero mean and unit variance."""
+        x = image.to(self.mean.dtype)
+        if not image.is_floating_point():
+            x = x / 255
+        return (x - self.mean) / self.std
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
+        height, width = image.shape[-2:]
+        x = self.normalise(image)
+        below, beside = -height % self.stride, -width % self.stride
+        if below or beside:
+            x = F.pad(x, (0, beside, 0, below), mode="replicate")
+        x = x.contiguous(memory_format=torch.channels_last)  # convolutions on a CPU are up to 1.4x faster so
+        return self.logits(x)[..., :height, :width]

@@ -1,0 +1,96 @@
+"""Encoder weights from a local file or from the hub, and a clear sentence where neither is at hand."""
+
+from pathlib import Path
+
+import httpx
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from user_error import UserError
+
+HUB_TIMEOUT_S = 4.0
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """State dict of a ``.safetensors`` file or of a PyTorch file (loaded with ``weights_only=True``).
+
+    Raises:
+        UserError: the file is missing or is not a file of weights.
+    """
+    if not path.is_file():
+        raise UserError(f"encoder weights: no file {str(path)!r}; pass an existing file, 'imagenet' for the hub, or null")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({_first_line(error)})") from error
+    except Exception as error:  # UnpicklingError of a payload that weights_only refuses
+        raise UserError(
+            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({_first_line(error)}); "
+            "save a plain state dict"
+        ) from error
+
+
+def load_local(encoder: nn.Module, path: Path, name: str) -> None:
+    """Load `encoder`, built for three channels, strictly from `path`; half-precision tensors become float32.
+
+    Raises:
+        UserError: missing file, or weights of another encoder.
+    """
+    state = {key: _widen(value) for key, value in read_weights(path).items()}
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({_first_line(error)})") from error
+
+
+def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:
+    """The encoder `name` with the hub's `weights`, adapted to `in_channels`.
+
+    Raises:
+        UserError: no such weights, or they are neither cached nor within reach.
+    """
+    repository, file = _hub_address(name, weights)
+    if repository and not isinstance(try_to_load_from_cache(repository, file), str):
+        _require_hub(f"encoder weights {weights!r} of {name!r}")
+    return smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
+
+
+def _widen(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:200] or type(error).__name__
+
+
+def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
+    if name.startswith("tu-"):
+        settings = timm.models.get_pretrained_cfg(name.removeprefix("tu-"))
+        return getattr(settings, "hf_hub_id", None), "model.safetensors"
+    known = smp.encoders.encoders[name]["pretrained_settings"]
+    if weights not in known:
+        raise UserError(
+            f"encoder {name!r} has no weights {weights!r}: pass one of {sorted(known)}, the path of a file, or null"
+        )
+    return known[weights]["repo_id"], "model.safetensors"
+
+
+def _require_hub(what: str) -> None:
+    """One quick look: the hub's own client tries again and again before it gives up."""
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise httpx.ConnectError("HF_HUB_OFFLINE is set")
+        httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"{what} are not in the local cache and {constants.ENDPOINT} cannot be reached "
+            f"({_first_line(error)}): pass a local file as encoder_weights, or null to start from random weights"
+        ) from error

@@ -1,0 +1,132 @@
+"""The training, validation and sweep steps, once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from lightning_modules.losses.cross_entropy import CrossEntropy
+from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion, mean_iou
+from lightning_modules.schedules import Schedule
+from user_error import UserError
+
+
+class SegmentationModule(pl.LightningModule):
+    """A segmentation network with its loss and its optimiser.
+
+    A variant overrides one hook: `compute_loss` (another objective), `parameter_groups` (what is optimised how), or
+    `predict_logits` (another way to the logits).
+
+    Args:
+        network: makes the network from (num_classes, in_channels).
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        loss: logits (B, K, H, W) and mask (B, H, W) to a scalar; cross-entropy if null.
+        optimizer: makes the optimiser from the parameter groups.
+        schedule: learning-rate schedule; constant if null.
+        encoder_weights: what the network starts from, for its `load_pretrained`; random weights if null.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[int, int], nn.Module],
+        num_classes: int,
+        in_channels: int = 3,
+        loss: nn.Module | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        schedule: Schedule | None = None,
+        encoder_weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.network = network(num_classes, in_channels)
+        self.num_classes = num_classes
+        self.loss = loss or CrossEntropy()
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.encoder_weights = encoder_weights
+        self.validation_counts = SegmentationCounts(num_classes)
+        self.sweep_counts = SegmentationCounts(num_classes)
+
+    def setup(self, stage: str) -> None:
+        """Load pretrained weights when training begins; a checkpoint then overwrites them where one is resumed."""
+        self.network.to(memory_format=torch.channels_last)
+        if stage == "fit" and self.encoder_weights is not None:
+            self.network.load_pretrained(self.encoder_weights)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
+        return self.network(image)
+
+    def predict_logits(self, image: Tensor) -> Tensor:
+        """Logits (B, K, H, W) that validation, sweep and prediction score."""
+        return self(image)
+
+    def compute_loss(self, batch: dict[str, Any]) -> Tensor:
+        """The scalar that training minimises, for a batch of the contract."""
+        return self.loss(self(batch["image"]), batch["mask"])
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """One step of training.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
+        loss = self.compute_loss(batch)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}: lower "
+                "the learning rate, clip gradients (--trainer.gradient_clip_val 1) or train at --trainer.precision 32"
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["id"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Count one clean batch."""
+        predicted = self.predict_logits(batch["image"]).argmax(1)
+        self.validation_counts.update(image_confusion(predicted, batch["mask"], self.num_classes))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the data set's mIoU."""
+        miou = mean_iou(self.validation_counts.compute())[0]
+        self.validation_counts.reset()
+        self.log("val/miou", miou.float(), prog_bar=True)
+
+    def count_conditions(self, number: int) -> None:
+        """Make room for `number` conditions in `sweep_counts`, before a sweep."""
+        self.sweep_counts = SegmentationCounts(self.num_classes, number).to(self.device)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Count one batch under every condition of ``batch["conditions"]``.
+
+        Returns:
+            ``confusion`` (conditions, K, K) int64, summed over the batch, and ``images`` (conditions, B, K, 3) int64:
+            intersection, predicted and true pixels of each class.
+        """
+        totals, images = [], []
+        for condition, image, mask in batch["conditions"]:
+            predicted = self.predict_logits(image).argmax(1)
+            confusion = image_confusion(predicted, mask, self.num_classes)
+            self.sweep_counts.update(confusion, condition)
+            totals.append(confusion.sum(0))
+            images.append(class_counts(confusion))
+        return {"confusion": torch.stack(totals), "images": torch.stack(images)}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weights with decay; biases and normalisation, which decay only harms, without."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [
+            {"params": [parameter for parameter in trained if parameter.ndim > 1]},
+            {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        ]
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, stepped with it, the schedule."""
+        optimizer = self.optimizer(self.parameter_groups())
+        if self.schedule is None:
+            return optimizer
+        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,43 @@
+"""Run the command line as a user would, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+TINY = [
+    "--config=experiments/configs/recipe/synthetic_unet.yaml",
+    "--data.init_args.size=[64,64]",
+    "--data.init_args.train=24",
+    "--data.init_args.val=9",
+    "--data.init_args.test=13",
+    "--data.init_args.batch_size=4",
+    "--data.init_args.num_workers=0",
+    "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
+    "--trainer.max_epochs=2",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+]
+
+
+def experiments(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``python -m experiments`` as a user would, in a process of its own."""
+    command = [sys.executable, "-m", "experiments", *map(str, words)]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    if check and result.returncode:
+        pytest.fail(f"{' '.join(command)}\n{result.stdout}\n{result.stderr}")
+    return result
+
+
+def refusal(*words: str, **environment: str) -> str:
+    """The one sentence with which a command refuses."""
+    result = experiments(*words, check=False, **environment)
+    assert result.returncode in (1, 2), (result.returncode, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr, result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    return errors[0].removeprefix("error: ")

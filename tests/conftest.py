@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, TINY, experiments
+
+os.environ["WANDB_MODE"] = "disabled"  # tests of W&B set it themselves
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a network trained for two epochs on a few synthetic scenes."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    experiments("fit", *TINY, f"--run={run}")
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_record(tiny_run: Path) -> Path:
+    """The record of its sweep."""
+    output = tiny_run / "tiny.json"
+    experiments("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
+    return output
+
+
+@pytest.fixture()
+def shared_data() -> Path:
+    """The real data for development, beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the real data of ../shared/data are not here")
+    return SHARED

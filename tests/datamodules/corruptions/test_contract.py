@@ -1,0 +1,163 @@
+"""What every corruption of every suite keeps; a new one is tested as soon as a suite names it."""
+
+import json
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.corruptions.base import Corruption, draw_key
+from datamodules.corruptions.suite import Suite
+from user_error import UserError
+
+SUITES = sorted((Path(__file__).parents[3] / "experiments" / "configs" / "suite").glob("*.yaml"))
+CORRUPTIONS = list({c.name: c for path in SUITES for c in Suite.from_yaml(path).corruptions}.values())
+
+every_corruption = pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
+every_severity = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+
+
+@cache
+def scene(batch: int = 1, channels: int = 3, height: int = 48, width: int = 57) -> torch.Tensor:
+    """Smooth shapes, an edge and some grain, each image another."""
+    rows, columns = np.mgrid[:height, :width] / 20.0
+    random = np.random.default_rng(7)
+    images = [
+        120 + 60 * np.sin(rows + i) * np.cos(columns * (1 + c / 4)) + 40 * (columns > 1 + rows / 2) - 10 * c
+        for i in range(batch)
+        for c in range(channels)
+    ]
+    grain = random.normal(0, 6, (batch, channels, height, width))
+    levels = np.stack(images).reshape(grain.shape) + grain
+    return torch.from_numpy(levels.clip(0, 255).astype(np.uint8))
+
+
+def keys(batch: int, severity: int = 3) -> torch.Tensor:
+    return torch.tensor([draw_key(0, f"image {i}", "any", severity) for i in range(batch)])
+
+
+def test_every_suite_is_found():
+    assert {path.stem for path in SUITES} >= {"core", "smoke"}
+    assert len(CORRUPTIONS) >= 5
+
+
+@every_corruption
+@every_severity
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 47)])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_keeps_shape_and_dtype_and_its_input(corruption: Corruption, severity, height, width, channels):
+    images = scene(2, channels, height, width)
+    before = images.clone()
+    corrupted = corruption(images, severity, keys(2))
+    assert corrupted.shape == images.shape
+    assert corrupted.dtype == torch.uint8
+    assert corrupted.is_contiguous()
+    assert not torch.equal(corrupted, images)
+    assert torch.equal(images, before)
+    assert corrupted.data_ptr() != images.data_ptr()
+
+
+@every_corruption
+@every_severity
+def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity):
+    images, draws = scene(7), keys(7, severity)
+    together = corruption(images, severity, draws)
+    alone = torch.cat([corruption(images[i : i + 1], severity, draws[i : i + 1]) for i in range(7)])
+    order = torch.tensor([4, 0, 6, 2, 1, 5, 3])
+    assert torch.equal(together, alone)
+    assert torch.equal(together[order], corruption(images[order], severity, draws[order]))
+
+
+@every_corruption
+def test_chunks_and_threads_change_nothing(corruption: Corruption, monkeypatch):
+    images, draws = scene(7), keys(7)
+    expected = corruption(images, 3, draws)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        for values in (1, 3 * images[0].numel()):
+            monkeypatch.setattr("datamodules.corruptions.base.CHUNK", values)
+            assert torch.equal(corruption(images, 3, draws), expected)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@every_corruption
+def test_memory_layout_changes_nothing(corruption: Corruption):
+    images = scene(2)
+    expected = corruption(images, 2, keys(2))
+    strided = torch.stack((images, images), -1)[..., 0]
+    assert not strided.is_contiguous()
+    for layout in (images.contiguous(memory_format=torch.channels_last), strided):
+        assert torch.equal(corruption(layout, 2, keys(2)), expected)
+    with torch.inference_mode():
+        assert torch.equal(corruption(images, 2, keys(2)), expected)
+
+
+@every_corruption
+@every_severity
+@pytest.mark.parametrize("level", [0, 255])
+def test_takes_constant_images(corruption: Corruption, severity, level):
+    images = torch.full((1, 3, 40, 40), level, dtype=torch.uint8)
+    assert corruption(images, severity, keys(1)).shape == images.shape
+
+
+@every_corruption
+def test_takes_an_empty_batch(corruption: Corruption):
+    images = torch.empty((0, 3, 32, 40), dtype=torch.uint8)
+    assert corruption(images, 1, keys(0).long()).shape == images.shape
+
+
+@every_corruption
+def test_grows_with_severity(corruption: Corruption):
+    images = scene(4, 3, 96, 112)
+    errors = []
+    for severity in range(1, 6):
+        difference = corruption(images, severity, keys(4, severity)).double() - images.double()
+        errors.append(difference.square().mean().item())
+    psnr = [10 * math.log10(255**2 / error) for error in errors]
+    assert psnr == sorted(psnr, reverse=True)
+    assert len(set(psnr)) == 5
+
+
+@every_corruption
+@every_severity
+def test_parameters_are_json(corruption: Corruption, severity):
+    parameters = corruption.parameters(severity)
+    assert parameters
+    assert json.loads(json.dumps(parameters)) == parameters
+    assert parameters != corruption.parameters(severity % 5 + 1)
+
+
+@every_corruption
+def test_says_what_it_is(corruption: Corruption):
+    assert corruption.name.isidentifier()
+    assert corruption.name == corruption.name.lower()
+    assert corruption.family in {"noise", "blur", "weather", "digital"}
+    assert type(corruption).__module__.endswith(corruption.family)
+
+
+@every_corruption
+@pytest.mark.parametrize("severity", [0, 6, -1, 2.5, "3", None])
+def test_refuses_other_severities(corruption: Corruption, severity):
+    with pytest.raises(UserError, match=f"{corruption.name} has no severity"):
+        corruption(scene(), severity, keys(1))
+
+
+@every_corruption
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(1, 3, 40, 40), "8-bit"),
+        (torch.zeros(3, 40, 40, dtype=torch.uint8), "8-bit"),
+        (torch.zeros(1, 3, 31, 40, dtype=torch.uint8), "31 x 40"),
+        (torch.zeros(1, 3, 40, 31, dtype=torch.uint8), "40 x 31"),
+        (torch.zeros(2, 3, 40, 40, dtype=torch.uint8), "one int64 key per image"),
+    ],
+)
+def test_refuses_other_images(corruption: Corruption, images, message):
+    with pytest.raises(UserError, match=message):
+        corruption(images, 1, keys(1))

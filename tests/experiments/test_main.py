@@ -1,0 +1,39 @@
+import subprocess
+import sys
+
+import pytest
+from command_line import ROOT, experiments, refusal
+
+from experiments.__main__ import VERBS
+
+
+def test_overview_names_every_verb() -> None:
+    text = experiments("--help").stdout
+    assert all(f"\n  {verb} " in text for verb in VERBS)
+    assert "examples:" in text
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_examples(verb: str) -> None:
+    text = experiments(verb, "--help").stdout
+    assert f"python -m experiments {verb}" in text
+    assert "examples:" in text
+
+
+def test_unknown_verb_and_none() -> None:
+    assert "leaderboard" in refusal("leaderbord")
+    assert experiments(check=False).returncode == 2
+
+
+def test_every_verb_has_a_file_and_the_reverse() -> None:
+    for verb in VERBS:
+        text = (ROOT / "experiments" / f"{verb}.py").read_text()
+        assert "def main(argv: list[str]) -> None:" in text
+    found = {path.stem for path in (ROOT / "experiments").glob("*.py") if "\ndef main(argv" in path.read_text()}
+    assert found - {"__main__"} == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", ["leaderboard", "curves"])
+def test_verbs_that_read_records_start_without_torch(verb: str) -> None:
+    code = f"import sys, experiments.{verb}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

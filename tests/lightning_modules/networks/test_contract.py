@@ -1,0 +1,81 @@
+"""One contract for every network YAML."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import ROOT
+from jsonargparse import ArgumentParser
+from torch import nn
+
+PATHS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
+
+
+def make(path: Path, num_classes: int, in_channels: int) -> nn.Module:
+    """The network of a YAML, by the way the command line goes."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--network", type=Callable[[int, int], nn.Module], enable_path=True)
+    torch.manual_seed(0)
+    return parser.instantiate_classes(parser.parse_args([f"--network={path}"])).network(num_classes, in_channels)
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem, scope="module")
+def network(request: Any) -> nn.Module:
+    return make(request.param, 5, 3)
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 47), (65, 40)])
+@torch.inference_mode()
+def test_logits_have_the_size_of_the_input(network: nn.Module, size: tuple[int, int]) -> None:
+    logits = network.eval()(images(2, 3, *size))
+    assert logits.shape == (2, 5, *size)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+
+
+@torch.inference_mode()
+def test_bytes_and_floats_mean_the_same(network: nn.Module) -> None:
+    image = images(2, 3, 64, 64)
+    torch.testing.assert_close(network.eval()(image), network(image.float() / 255))
+
+
+@torch.inference_mode()
+def test_evaluation_is_deterministic(network: nn.Module) -> None:
+    image = images(2, 3, 64, 64)
+    network.eval()
+    torch.testing.assert_close(network(image), network(image), rtol=0, atol=0)
+
+
+def test_gradients_reach_every_parameter(network: nn.Module) -> None:
+    network.train().zero_grad()
+    for seed in range(3):  # a branch that is dropped at random gets its gradient another time
+        torch.manual_seed(seed)
+        network(images(4, 3, 64, 64)).square().mean().backward()
+    missing = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+    assert not missing
+    network.zero_grad()
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@torch.inference_mode()
+def test_any_number_of_channels(path: Path, channels: int) -> None:
+    assert make(path, 2, channels).eval()(images(1, channels, 64, 64)).shape == (1, 2, 64, 64)
+
+
+@torch.inference_mode()
+def test_state_round_trip(network: nn.Module, tmp_path: Path, request: Any) -> None:
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    again = make(request.node.callspec.params["network"], 5, 3)
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.zero_()
+    again.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    image = images(1, 3, 64, 64)
+    torch.testing.assert_close(network.eval()(image), again.eval()(image), rtol=0, atol=0)

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from timm.layers import DropPath
+from torch import nn
+
+from lightning_modules.networks.smp import SmpNetwork
+from user_error import UserError
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"architecture": "Unett"}, "Unet, UnetPlusPlus"),
+        ({"encoder": "resnet81"}, "did you mean 'resnet"),
+        ({"encoder": "tu-resnet81"}, "'tu-NAME'"),
+        ({"decoder": {"attention": "scse"}}, "decoder_attention_type"),
+        ({"decoder": {"decoder_attention_type": "psychic"}}, "psychic"),
+        ({"drop_path": 0.1}, "no stochastic depth"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        SmpNetwork(2, **settings)
+
+
+def test_drop_path_grows_with_depth() -> None:
+    network = SmpNetwork(2, architecture="Segformer", encoder="mit_b0", drop_path=0.3)
+    rates = [module.drop_prob for module in network.model.encoder.modules() if isinstance(module, DropPath)]
+    assert rates == sorted(rates)
+    assert rates[0] == 0
+    assert rates[-1] == pytest.approx(0.3)
+
+
+def test_dropout_stands_before_the_head() -> None:
+    network = SmpNetwork(2, encoder="tu-mobilenetv3_small_050", dropout=0.4)
+    assert isinstance(network.model.segmentation_head[0], nn.Dropout2d)
+    image = torch.zeros(1, 3, 64, 64)
+    network.train()
+    assert not torch.equal(network(image), network(image))
+
+
+def test_normalisation_is_inside() -> None:
+    network = SmpNetwork(2, 3, encoder="tu-mobilenetv3_small_050", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    image = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 2).expand(1, 3, 1, 2)
+    torch.testing.assert_close(network.normalise(image)[0, 0, 0], torch.tensor([-1.0, 1.0]))
+
+
+def test_attention_changes_the_decoder() -> None:
+    plain, attentive = (
+        sum(parameter.numel() for parameter in SmpNetwork(2, encoder="tu-mobilenetv3_small_050", decoder=decoder).parameters())
+        for decoder in ({}, {"decoder_attention_type": "scse"})
+    )
+    assert attentive > plain

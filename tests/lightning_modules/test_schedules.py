@@ -1,0 +1,36 @@
+import math
+
+import pytest
+import torch
+
+from lightning_modules.schedules import CosineWithWarmup, Polynomial, Schedule
+
+
+def rates(schedule: Schedule, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = schedule(optimizer, steps)
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return [*seen, optimizer.param_groups[0]["lr"]]
+
+
+def test_polynomial() -> None:
+    assert rates(Polynomial(0.9), 10) == pytest.approx([(1 - step / 10) ** 0.9 for step in range(11)])
+
+
+def test_cosine_rises_then_falls_to_the_floor() -> None:
+    seen = rates(CosineWithWarmup(warmup=0.2, floor=0.1), 20)
+    assert seen[:5] == sorted(seen[:5])
+    assert seen[4] == pytest.approx(1.0)
+    assert seen[4:] == sorted(seen[4:], reverse=True)
+    assert seen[-1] == pytest.approx(0.1)
+    assert seen[12] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_short_trainings(steps: int) -> None:
+    for schedule in (Polynomial(), CosineWithWarmup(), CosineWithWarmup(warmup=0.5)):
+        assert all(0 <= rate <= 1 for rate in rates(schedule, steps))

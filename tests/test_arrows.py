@@ -1,0 +1,78 @@
+"""The arrows of the house: datamodules <- experiments -> lightning_modules, and light verbs without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("datamodules", "experiments", "lightning_modules")
+FAMILIES = ("networks", "losses", "metrics", "callbacks")
+ROOT_MODULES = ("lightning_modules.segmentation",)
+LIGHT = ("record", "robustness", "statistics", "leaderboard", "curves", "files")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found
+    return found
+
+
+def reaches(names: set[str], target: str) -> bool:
+    return any(name == target or name.startswith(target + ".") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("datamodules", ("lightning_modules", "experiments", "segmentation_models_pytorch", "timm")),
+        ("lightning_modules", ("datamodules", "experiments")),
+    ],
+)
+def test_packages_do_not_import_each_other(package: str, forbidden: tuple[str, ...]) -> None:
+    for path in files(package):
+        for target in forbidden:
+            assert not reaches(imports(path), target), f"{path} imports {target}"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_do_not_import_the_root_modules(family: str) -> None:
+    for path in files(f"lightning_modules/{family}"):
+        for target in ROOT_MODULES:
+            assert not reaches(imports(path), target), f"{path} imports {target}"
+
+
+def test_code_does_not_import_tests_or_notebooks() -> None:
+    for package in PACKAGES:
+        for path in files(package):
+            assert not reaches(imports(path), "tests")
+            assert not reaches(imports(path), "notebooks")
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_do_not_import_torch(module: str) -> None:
+    code = f"import sys, experiments.{module}; print([m for m in ('torch', 'wandb', 'pandas') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_no_pickle() -> None:
+    for package in PACKAGES:
+        for path in files(package):
+            text = path.read_text()
+            assert "weights_only=False" not in text
+            assert "allow_pickle=True" not in text
+            assert not reaches(imports(path), "pickle") or imports(path) & {"pickle.UnpicklingError"}

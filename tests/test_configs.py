@@ -1,0 +1,105 @@
+"""Every YAML of a family: nothing can leak from one component into its sibling, and every recipe runs."""
+
+import importlib
+import inspect
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from command_line import experiments
+from PIL import Image
+
+CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"
+FAMILIES = ("network", "loss", "optimizer", "schedule", "data")
+RECIPES = sorted((CONFIGS / "recipe").glob("*.yaml"))
+
+
+def component(path: Path) -> tuple[type, dict]:
+    content = yaml.safe_load(path.read_text())
+    assert set(content) <= {"class_path", "init_args"}, path
+    module, name = content["class_path"].rsplit(".", 1)
+    return getattr(importlib.import_module(module), name), content.get("init_args") or {}
+
+
+def accepted(cls: type) -> set[str]:
+    """Arguments of a class, those it hands on to its parents included."""
+    names: set[str] = set()
+    for base in cls.__mro__[:-1]:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters
+        names |= set(parameters)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return names
+
+
+def leaks(one: Path, other: Path) -> set[str]:
+    """Arguments that `one` sets, `other` accepts, and `other` does not set itself.
+
+    LightningCLI keeps them when an ablation switches from `one` to `other`.
+    """
+    _, before = component(one)
+    cls, after = component(other)
+    return (set(before) & accepted(cls)) - set(after)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_argument_leaks_between_siblings(family: str) -> None:
+    paths = sorted((CONFIGS / family).glob("*.yaml"))
+    assert paths
+    for one, other in permutations(paths, 2):
+        assert not leaks(one, other), f"switching from {one.name} to {other.name} would keep {leaks(one, other)}"
+
+
+def test_a_leak_is_found(tmp_path: Path) -> None:
+    for name, init in {"a": {"power": 0.9}, "b": {}}.items():
+        text = {"class_path": "lightning_modules.schedules.Polynomial", "init_args": init}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(text))
+    assert leaks(tmp_path / "a.yaml", tmp_path / "b.yaml") == {"power"}
+    assert not leaks(tmp_path / "b.yaml", tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_refer_to_components(path: Path) -> None:
+    """A component stands in its own file: what a recipe writes out could leak into an ablation."""
+    recipe = yaml.safe_load(path.read_text())
+    assert isinstance(recipe["data"], str)
+    for key, value in recipe["model"]["init_args"].items():
+        assert isinstance(value, str), f"{path.name}: {key} is written out"
+        assert (path.parent / value).is_file()
+
+
+CLASSES = {"camvid": 11, "kvasir_seg": 2, "lgg_mri": 2}
+
+
+def tiny_folder(root: Path, classes: int) -> Path:
+    """A folder data set of noise, where a recipe expects a real one."""
+    random = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for kind, shape, levels in (("images", (48, 64, 3), 256), ("masks", (48, 64), classes)):
+            folder = root / split / kind
+            folder.mkdir(parents=True)
+            for number in range(3):
+                Image.fromarray(random.integers(0, levels, shape, dtype=np.uint8)).save(folder / f"{number}.png")
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"classes": {k: f"class {k}" for k in range(classes)}}))
+    return root
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_runs(path: Path, tmp_path: Path) -> None:
+    data = Path(yaml.safe_load(path.read_text())["data"]).stem
+    overrides = ["--data.init_args.size=[64,64]", "--data.init_args.num_workers=0", "--data.init_args.batch_size=2"]
+    if data in CLASSES:
+        overrides.append(f"--data.init_args.root={tiny_folder(tmp_path / data, CLASSES[data])}")
+    experiments(
+        "fit",
+        f"--config={path}",
+        "--trainer.fast_dev_run=true",
+        "--trainer.accelerator=cpu",
+        "--model.init_args.encoder_weights=null",
+        f"--run={tmp_path}",
+        *overrides,
+    )
