@@ -124,7 +124,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """The split `test_split` in order, each image once, less the batches in `done`."""
         dataset = self._checked(self.test_split)
-        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, skip=self.done)
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, skip=self.done, even=True)
         return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

@@ -114,35 +114,19 @@ def identity(suite_hash: str, checkpoint: Path, data: SegmentationDataModule, pr
 
 
 def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Journal, trainer: pl.Trainer) -> None:
-    """Count what the journal lacks.
-
-    Afterwards, on every process, the journal is complete.
-    """
-    data.done = journal.done()
-    module.count_conditions(len(data.suite.conditions))
-    images = len(data.dataset(data.test_split))
-    finished = min(images, len(data.done) * data.eval_batch_size)
+    """Count what the journal lacks; afterwards, on every process, it is complete."""
+    conditions, images = len(data.suite.conditions), len(data.dataset(data.test_split))
+    finished = min(images, len(journal.done()) * data.eval_batch_size)
     if finished and rank_zero_only.rank == 0:
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
-    conditions = len(data.suite.conditions)
-    shown = tqdm(
-        total=images * conditions,
-        initial=finished * conditions,
-        unit="img",
-        desc="sweep",
-        disable=rank_zero_only.rank != 0,
-        mininterval=0.5,
-    )
-
-    def advance(number: int) -> None:
-        shown.update(min(number * trainer.world_size, shown.total - shown.n))
-
-    data.on_condition = advance
+    module.count_conditions(conditions)
+    total, initial = images * conditions, finished * conditions
+    shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=rank_zero_only.rank != 0)
+    data.on_condition = lambda number: shown.update(min(number * trainer.world_size, total - shown.n)) and None
     with shown, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if finished < images:
-            trainer.test(module, data, verbose=False)
-            trainer.strategy.barrier("swept")
+        trainer.test(module, data, verbose=False)
+    trainer.strategy.barrier("swept")
 
 
 def data_hash(ids: list[str], digests: list[str]) -> str:

@@ -54,7 +54,7 @@ class SegmentationCLI(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Training alone: the sweep is 'benchmark'."""
-        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "ckpt_path", "weights_only"}}
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The data say how many classes and channels there are, once."""
@@ -89,9 +89,8 @@ class SegmentationCLI(LightningCLI):
             settings.ckpt_path = str(last)
             if rank_zero_only.rank == 0:
                 print(f"resuming {last} (--restart begins anew)", flush=True)
-        if settings.ckpt_path not in (None, "best", "last"):
+        if settings.ckpt_path is not None:
             read_checkpoint(Path(settings.ckpt_path))
-            settings.weights_only = True
 
     def _require_same_settings(self, path: Path) -> None:
         if not path.exists():
@@ -129,6 +128,9 @@ class SegmentationCLI(LightningCLI):
         return super().instantiate_trainer(
             **kwargs, default_root_dir=str(run), logger=logger, callbacks=callbacks, use_distributed_sampler=False
         )
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     def after_fit(self) -> None:
         """Say where the result lies."""

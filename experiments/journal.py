@@ -96,8 +96,10 @@ class JournalCallback(pl.Callback):
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """No process writes before every process has read which batches are done."""
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave out the batches that are done; every process reads them before any process writes."""
+        trainer.strategy.barrier("journal opened")
+        trainer.datamodule.done = self.journal.done()  # type: ignore[attr-defined]
         trainer.strategy.barrier("journal read")
 
     def on_test_batch_end(

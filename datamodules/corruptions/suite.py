@@ -114,6 +114,8 @@ class Suite:
 class ConditionStream:
     """The conditions of a suite over one batch: yields (index of the condition, images, masks), each when asked for.
 
+    A batch of nothing but filling meets only the first condition: it keeps its process in step and counts nothing.
+
     Args:
         suite: whose conditions.
         images: uint8 (B, C, H, W); corrupted on their device.
@@ -141,7 +143,7 @@ class ConditionStream:
 
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         counted = sum(image_id != "" for image_id in self.ids)
-        for index, condition in enumerate(self.suite.conditions):
+        for index, condition in enumerate(self.suite.conditions if counted else self.suite.conditions[:1]):
             yield index, condition(self.images, self.ids, self.suite.seed), self.masks
             self.on_condition(counted)
 
