@@ -113,6 +113,42 @@ def _colours(image: Image.Image, mode: str | None) -> np.ndarray:
     return np.asarray(image if mode is None else image.convert(mode))
 
 
+def read_image(
+    path: Path, channels: int, window: tuple[float, float] | None = None, mode: str | None = None
+) -> np.ndarray:
+    """A decoded image file, uint8 (H, W, C); the arguments are those of `ImageFiles`.
+
+    Raises:
+        UserError: the file cannot be read, or is not what was described.
+    """
+    try:
+        image = _read(path) if path.suffix.lower() == ".npy" else _colours(_open(path), mode)
+    except Exception as error:  # decoders raise many kinds, and all mean the same
+        raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
+    image = image[..., None] if image.ndim == 2 else image
+    if image.ndim != 3 or image.shape[2] != channels:
+        have = f"{image.shape[2]} channels" if image.ndim == 3 else f"the shape {image.shape}"
+        raise UserError(
+            f"the image {path} has {have}, but the data are described with {channels}: "
+            "convert it, or correct `channels` (arrays are height x width x channels)"
+        )
+    return _windowed(image, path, window)
+
+
+def _windowed(image: np.ndarray, path: Path, window: tuple[float, float] | None) -> np.ndarray:
+    if image.dtype == np.uint8 and window is None:
+        return np.array(image)
+    if window is None or image.dtype.kind not in "uif":
+        raise UserError(
+            f"the image {path} has levels of type {image.dtype}, not 8 bit: give the data a `window`, "
+            "the two levels that become 0 and 255 (in a folder's dataset.yaml: window: [low, high])"
+        )
+    if not np.isfinite(image).all():
+        raise UserError(f"the image {path} holds levels that are not finite numbers: fill them in beforehand")
+    low, high = window
+    return np.clip(np.rint((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+
+
 class ImageFiles(SegmentationDataset):
     """Samples decoded from files: PNG, JPEG, BMP, TIFF, or ``.npy`` arrays of any number of channels.
 
@@ -149,41 +185,13 @@ class ImageFiles(SegmentationDataset):
             UserError: a file cannot be read, or the image or the mask is not what was described.
         """
         one = self.pairs[index]
-        image, mask = self._image(one.image), self._mask(one.mask)
+        image, mask = read_image(one.image, self.channels, self.window, self.mode), self._mask(one.mask)
         if image.shape[:2] != mask.shape:
             raise UserError(
                 f"{one.image} is {image.shape[0]} x {image.shape[1]} pixels (height x width) and its mask {one.mask} "
                 f"is {mask.shape[0]} x {mask.shape[1]}: bring them to the same size"
             )
         return Sample(image=image, mask=mask)
-
-    def _image(self, path: Path) -> np.ndarray:
-        """The image as uint8 (H, W, C)."""
-        try:
-            image = _read(path) if path.suffix.lower() == ".npy" else _colours(_open(path), self.mode)
-        except Exception as error:  # decoders raise many kinds, and all mean the same
-            raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
-        image = image[..., None] if image.ndim == 2 else image
-        if image.ndim != 3 or image.shape[2] != self.channels:
-            have = f"{image.shape[2]} channels" if image.ndim == 3 else f"the shape {image.shape}"
-            raise UserError(
-                f"the image {path} has {have}, but the data are described with {self.channels}: "
-                "convert it, or correct `channels` (arrays are height x width x channels)"
-            )
-        return self._windowed(image, path)
-
-    def _windowed(self, image: np.ndarray, path: Path) -> np.ndarray:
-        if image.dtype == np.uint8 and self.window is None:
-            return np.array(image)
-        if self.window is None or image.dtype.kind not in "uif":
-            raise UserError(
-                f"the image {path} has levels of type {image.dtype}, not 8 bit: give the data a `window`, "
-                "the two levels that become 0 and 255 (in a folder's dataset.yaml: window: [low, high])"
-            )
-        if not np.isfinite(image).all():
-            raise UserError(f"the image {path} holds levels that are not finite numbers: fill them in beforehand")
-        low, high = self.window
-        return np.clip(np.rint((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
 
     def _mask(self, path: Path) -> np.ndarray:
         """The mask as uint8 (H, W), in class ids and `IGNORED`."""

@@ -65,6 +65,7 @@ def load_module(path: Path) -> SegmentationModule:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
     read_checkpoint(path)
+    warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")
     try:
         module = SegmentationModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except UserError:

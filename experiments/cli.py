@@ -1,12 +1,11 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
-import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import ArgumentError
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -18,8 +17,8 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoint import read_checkpoint
 from experiments.files import require_writable, whole_file
-from experiments.tracking import fit_logger
-from lightning_modules.callbacks.epoch_seed import EpochSeed
+from experiments.tracking import fit_logger, wandb_mode
+from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -43,9 +42,8 @@ class SaveConfig(SaveConfigCallback):
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Called on the first process before training."""
-        settings = self.parser.dump(self.config, skip_none=False, skip_link_targets=False)
         with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
-            file.write(settings)
+            yaml.safe_dump(recipe(self.parser, self.config), file, sort_keys=False)
 
 
 class SegmentationCLI(LightningCLI):
@@ -95,8 +93,7 @@ class SegmentationCLI(LightningCLI):
     def _require_same_settings(self, path: Path) -> None:
         if not path.exists():
             return
-        parser = self._parser(self.subcommand)
-        now = yaml.safe_load(parser.dump(self.config[self.subcommand], skip_none=False, skip_link_targets=False))
+        now = recipe(self._parser(self.subcommand), self.config[self.subcommand])
         before = yaml.safe_load(path.read_text())
         changed = [
             key
@@ -122,7 +119,7 @@ class SegmentationCLI(LightningCLI):
         best = ModelCheckpoint(
             run, "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
         )
-        callbacks = [*(self.config_init[self.subcommand].trainer.callbacks or []), EpochSeed()]
+        callbacks = [*(self.config_init[self.subcommand].trainer.callbacks or []), StepSeed()]
         if not settings.fast_dev_run:
             callbacks.append(best)
         return super().instantiate_trainer(
@@ -139,6 +136,14 @@ class SegmentationCLI(LightningCLI):
             score = getattr(best, "best_model_score", None)
             shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
             print(f"trained: {self.run_folder / 'best.ckpt'}{shown}", flush=True)
+            if (self.run_folder / "wandb").is_dir() and wandb_mode() == "offline":
+                print(f"W&B is offline; to upload: wandb sync {self.run_folder}/wandb/offline-run-*", flush=True)
+
+
+def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
+    """The resolved settings as plain data, less what belongs to one call alone."""
+    content = yaml.safe_load(parser.dump(settings, skip_none=False))
+    return {key: value for key, value in content.items() if key not in ("run", "restart", "ckpt_path")}
 
 
 def differences(one: Any, other: Any, prefix: str) -> list[str]:
@@ -166,8 +171,7 @@ def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
 
     Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
     """
-    torch.set_float32_matmul_precision("high")
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")  # a checkpoint rebuilds it from its settings
     from_shell = sys.argv[2:] == argv
     try:
         cli(

@@ -10,12 +10,11 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from datamodules.image_files import read_image
+from datamodules.image_files import EXTENSIONS, read_image
+from datamodules.voc import voc_palette
 from experiments.checkpoint import load_module, read_checkpoint
 from experiments.files import whole_file
 from user_error import UserError
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 
 EXAMPLES = """examples:
   python -m experiments predict --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
@@ -31,9 +30,9 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     found: dict[Path, Path] = {}
     for path in inputs:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
             if not files:
-                raise UserError(f"the folder {str(path)!r} holds no image ({', '.join(SUFFIXES)})")
+                raise UserError(f"the folder {str(path)!r} holds no image ({', '.join(EXTENSIONS)})")
             places = [(file.relative_to(path).with_suffix(""), file) for file in files]
         elif path.is_file():
             places = [(Path(path.stem), path)]
@@ -44,19 +43,6 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
                 raise UserError(f"{str(found[place])!r} and {str(file)!r} would both be written as {str(place)!r}: predict them apart")
             found[place] = file
     return [(file, place) for place, file in found.items()]
-
-
-def default_palette(classes: int) -> list[list[int]]:
-    """Distinct colours, class 0 black, in the order of the PASCAL VOC colour map (Everingham et al., IJCV 2010)."""
-
-    def colour(index: int) -> list[int]:
-        levels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                levels[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
-        return levels
-
-    return [colour(index) for index in range(classes)]
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
@@ -92,7 +78,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     module = load_module(args.checkpoint).to(args.device)
     images = find_images(args.inputs)
-    colours = describe_data(args.checkpoint).get("palette") or default_palette(module.num_classes)
+    colours = describe_data(args.checkpoint).get("palette") or voc_palette(module.num_classes)
     palette = np.array(colours, dtype=np.uint8)
     for file, place in tqdm(images, desc="predict", unit="img"):
         image = read_image(file, module.hparams["in_channels"])

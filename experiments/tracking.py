@@ -40,6 +40,7 @@ def fit_logger(run: Path) -> "list[Logger]":
     mode = wandb_mode()
     if mode == "disabled":
         return []
+    import wandb
     from lightning_utilities.core.rank_zero import rank_zero_only
     from pytorch_lightning.loggers import WandbLogger
 
@@ -47,7 +48,13 @@ def fit_logger(run: Path) -> "list[Logger]":
         return []
     return [
         WandbLogger(
-            name=run.name, project=PROJECT, save_dir=run, id=run_id(run), offline=mode == "offline", resume="allow"
+            name=run.name,
+            project=PROJECT,
+            save_dir=run,
+            id=run_id(run),
+            offline=mode == "offline",
+            resume="allow",
+            settings=wandb.Settings(silent=True),
         )
     ]
 

@@ -16,6 +16,7 @@ TINY = [
     "--data.init_args.val=9",
     "--data.init_args.test=13",
     "--data.init_args.batch_size=4",
+    "--data.init_args.eval_batch_size=4",
     "--data.init_args.num_workers=0",
     "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
     "--trainer.max_epochs=2",

@@ -1,0 +1,184 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import ROOT, experiments, refusal
+from sklearn.metrics import confusion_matrix
+
+from datamodules.corruptions.suite import Suite
+from datamodules.synthetic import SyntheticDataModule
+from experiments.checkpoint import load_module
+from experiments.record import make_summary, read_images, read_record
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
+    experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *words, **environment)
+    return output
+
+
+def counts(path: Path) -> tuple[list, list[str], np.ndarray, str]:
+    record = read_record(path)
+    ids, images = read_images(record, path)
+    return [cell.model_dump() for cell in record.cells], ids, images, record.data["hash"]
+
+
+def test_record_says_what_ran(tiny_record: Path) -> None:
+    record = read_record(tiny_record)
+    assert record.conditions[0] == ("clean", 0)
+    assert [*dict.fromkeys(name for name, _ in record.conditions)] == ["clean", "gaussian_noise", "jpeg_compression"]
+    assert record.data["images"] == 13
+    assert record.suite["size"] == [64, 64]
+    assert record.recipe["model"]["init_args"]["network"]["init_args"]["architecture"] == "Unet"
+    assert len(record.checkpoint["sha256"]) == 64
+    ids, images = read_images(record, tiny_record)
+    assert make_summary(record.conditions, record.confusion, images) == record.summary
+    assert len(set(ids)) == 13
+
+
+def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> None:
+    """Image by image, without data module, trainer or metric: the same pixels up to ties, the same counts."""
+    record = read_record(tiny_record)
+    settings = record.recipe["data"]["init_args"]
+    data = SyntheticDataModule(**{key: settings[key] for key in ("train", "val", "test", "size", "num_classes")})
+    dataset, module = data.dataset("test"), load_module(tiny_run / "best.ckpt")
+    suite = Suite.from_yaml(ROOT / "experiments/configs/suite/smoke.yaml")
+    total = np.zeros_like(record.confusion)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        image = torch.from_numpy(sample["image"].transpose(2, 0, 1).copy())[None]
+        for number, condition in enumerate(suite.conditions):
+            with torch.inference_mode():
+                predicted = module(condition(image, [dataset.ids[index]], 0)).argmax(1)[0].numpy()
+            counted = sample["mask"] != 255
+            total[number] += confusion_matrix(sample["mask"][counted], predicted[counted], labels=range(5))
+    assert np.abs(total - record.confusion).sum() <= 4
+    assert total.sum() == record.confusion.sum()
+
+
+def test_two_processes_count_as_one(tiny_run: Path, tmp_path: Path) -> None:
+    """13 images in batches of 4: the last batch is filled up, and the processes get two batches each."""
+    one = sweep(tiny_run, tmp_path / "one.json", "--trainer.devices=1", "--trainer.accelerator=cpu", **ONE_THREAD)
+    two = sweep(tiny_run, tmp_path / "two.json", "--trainer.devices=2", "--trainer.accelerator=cpu", **ONE_THREAD)
+    for left, right in zip(counts(one), counts(two), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert read_record(two).environment["processes"] == 2
+
+
+def test_more_processes_than_batches(tiny_run: Path, tmp_path: Path) -> None:
+    """One process has nothing but filling."""
+    words = ("--data.init_args.test=3", "--trainer.accelerator=cpu")
+    one = sweep(tiny_run, tmp_path / "one.json", "--trainer.devices=1", *words, **ONE_THREAD)
+    two = sweep(tiny_run, tmp_path / "two.json", "--trainer.devices=2", *words, **ONE_THREAD)
+    for left, right in zip(counts(one), counts(two), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_killed_sweep_goes_on(tiny_run: Path, tmp_path: Path, devices: int) -> None:
+    """Killed by SIGKILL after its first batches, then finished, also by another number of processes."""
+    words = ("--data.init_args.test=40", "--suite=core", "--trainer.accelerator=cpu")
+    whole = sweep(tiny_run, tmp_path / "whole.json", "--trainer.devices=1", *words, **ONE_THREAD)
+    output = tmp_path / "killed.json"
+    journal = output.with_suffix(".unfinished")
+    command = [sys.executable, "-m", "experiments", "benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}"]
+    process = subprocess.Popen(
+        [*command, "--suite=smoke", f"--output={output}", "--trainer.devices=1", *words],
+        cwd=ROOT,
+        env={**os.environ, **ONE_THREAD},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(journal.glob("batch-*.npz"))) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len(list(journal.glob("batch-*.npz")))
+    assert 2 <= done < 10
+    assert not output.exists()
+    again = experiments(
+        "benchmark",
+        f"--checkpoint={tiny_run / 'best.ckpt'}",
+        "--suite=smoke",
+        f"--output={output}",
+        f"--trainer.devices={devices}",
+        *words,
+        **ONE_THREAD,
+    )
+    assert f"going on with {journal}: {done * 4} of 40" in again.stdout
+    assert not journal.exists()
+    for left, right in zip(counts(whole), counts(output), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "record.unfinished"
+    journal.mkdir()
+    (journal / "identity.json").write_text(json.dumps({"suite": "other"}))
+    words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'record.json'}")
+    assert "another suite" in refusal(*words)
+    assert journal.exists()
+    experiments(*words, "--restart")
+
+
+def test_all_batches_done_but_no_record(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the last batch and the record."""
+    output = sweep(tiny_run, tmp_path / "a.json")
+    before = counts(output)
+    monkeypatch.setattr("experiments.journal.Journal.remove", lambda self: None)
+    from experiments import benchmark
+
+    benchmark.main([f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'b.json'}"])
+    (tmp_path / "b.json").unlink()
+    sweep(tiny_run, tmp_path / "b.json")
+    for left, right in zip(before, counts(tmp_path / "b.json"), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_batch_size_and_workers_draw_the_same_pixels(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
+    other = sweep(tiny_run, tmp_path / "x.json", "--data.init_args.eval_batch_size=7", "--data.init_args.num_workers=2")
+    assert read_record(other).data["hash"] == read_record(tiny_record).data["hash"]
+    assert np.abs(read_record(other).confusion - read_record(tiny_record).confusion).sum() <= 8  # ties of logits
+
+
+def test_another_seed_draws_other_noise(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
+    other = read_record(sweep(tiny_run, tmp_path / "x.json", "--seed=1"))
+    first = read_record(tiny_record)
+    assert other.cells[0] == first.cells[0]
+    assert other.cells[1].confusion != first.cells[1].confusion
+    assert other.suite_hash != first.suite_hash
+
+
+def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> None:
+    lonely = shutil.copy(tiny_run / "best.ckpt", tmp_path / "net.ckpt")
+    assert "--data" in refusal("benchmark", f"--checkpoint={lonely}")
+    experiments(
+        "benchmark",
+        f"--checkpoint={lonely}",
+        "--suite=smoke",
+        "--data=experiments/configs/data/synthetic.yaml",
+        "--data.init_args.size=[64,64]",
+        "--data.init_args.test=4",
+    )
+    assert (tmp_path / "record-smoke.json").exists()
+
+
+def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
+    checkpoint = f"--checkpoint={tiny_run / 'best.ckpt'}"
+    assert "core, smoke" in refusal("benchmark", checkpoint, "--suite=imaginary")
+    assert "no checkpoint" in refusal("benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml")
+    assert "classes" in refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
+    assert "num_clases" in refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refusal("benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}")

@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.checkpoint import class_paths, load_module, read_checkpoint
+from user_error import UserError
+
+
+def save(path: Path, **content: Any) -> Path:
+    torch.save({"state_dict": {}, "hyper_parameters": {}, **content}, path)
+    return path
+
+
+def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint"):
+        read_checkpoint(tmp_path / "none.ckpt")
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(UserError, match="is not a checkpoint"):
+        read_checkpoint(tmp_path / "text.ckpt")
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    with pytest.raises(UserError, match="is not a checkpoint"):
+        read_checkpoint(tmp_path / "empty.ckpt")
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "weights.ckpt")
+    with pytest.raises(UserError, match="no LightningModule"):
+        read_checkpoint(tmp_path / "weights.ckpt")
+
+
+def test_cut_short(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "half.ckpt").write_bytes((tiny_run / "best.ckpt").read_bytes()[:100_000])
+    with pytest.raises(UserError, match="cut short"):
+        read_checkpoint(tmp_path / "half.ckpt")
+
+
+def test_a_payload_does_not_run(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple:
+            return (Path(tmp_path / "ran").touch, ())
+
+    path = save(tmp_path / "evil.ckpt", extra=Payload())
+    with pytest.raises(UserError, match="pickled objects"):
+        load_module(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "lightning_modules_evil.Net"])
+def test_a_class_from_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    settings = {"_class_path": "lightning_modules.segmentation.SegmentationModule", "network": {"class_path": name}}
+    with pytest.raises(UserError, match=name):
+        load_module(save(tmp_path / "evil.ckpt", hyper_parameters=settings))
+
+
+def test_class_paths_are_found_at_any_depth() -> None:
+    settings = {"_class_path": "a", "x": [{"class_path": "b", "init_args": {"y": {"class_path": "c"}}}]}
+    assert list(class_paths(settings)) == ["a", "b", "c"]
+
+
+def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:
+    content = torch.load(tiny_run / "best.ckpt", weights_only=True)
+    content["state_dict"].popitem()
+    torch.save(content, tmp_path / "odd.ckpt")
+    with pytest.raises(UserError, match="cannot be rebuilt"):
+        load_module(tmp_path / "odd.ckpt")

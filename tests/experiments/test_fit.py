@@ -1,0 +1,149 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from command_line import ROOT, TINY, experiments, refusal
+
+from experiments.checkpoint import load_module, read_checkpoint
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(path)["state_dict"]
+
+
+def assert_same(one: Path, other: Path) -> None:
+    left, right = weights(one), weights(other)
+    assert left.keys() == right.keys()
+    for key, value in left.items():
+        torch.testing.assert_close(value, right[key], rtol=0, atol=0, msg=key)
+
+
+def test_run_folder(tiny_run: Path) -> None:
+    assert {"best.ckpt", "last.ckpt", "config.yaml", "metrics"} <= {path.name for path in tiny_run.iterdir()}
+    settings = yaml.safe_load((tiny_run / "config.yaml").read_text())
+    assert settings["seed_everything"] == 0
+    assert settings["data"]["init_args"]["train"] == 24
+    rows = (tiny_run / "metrics" / "version_0" / "metrics.csv").read_text()
+    assert "val/miou" in rows
+
+
+def test_run_folder_is_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
+    experiments("fit", f"--config={tiny_run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
+    assert_same(tiny_run / "last.ckpt", tmp_path / "again" / "last.ckpt")
+
+
+def test_checkpoint_rebuilds_its_network(tiny_run: Path) -> None:
+    module = load_module(tiny_run / "best.ckpt")
+    assert module.num_classes == 5
+    assert module(torch.zeros(1, 3, 50, 70, dtype=torch.uint8)).shape == (1, 5, 50, 70)
+
+
+def test_a_killed_training_goes_on(tmp_path: Path) -> None:
+    """SIGKILL after the first checkpoint; the same command ends with the weights of a training that ran through."""
+    words = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.dropout=0.2"]
+    experiments("fit", *words, f"--run={tmp_path / 'whole'}")
+    run = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "fit", *words, f"--run={run}"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "last.ckpt").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert read_checkpoint(run / "last.ckpt")["epoch"] < 3
+    again = experiments("fit", *words, f"--run={run}")
+    assert f"resuming {run / 'last.ckpt'}" in again.stdout
+    assert_same(tmp_path / "whole" / "last.ckpt", run / "last.ckpt")
+
+
+def test_two_processes_train_and_agree_on_the_validation(tmp_path: Path) -> None:
+    """9 validation images in batches of 4 over two processes, and a network with attention: none waits for another."""
+    run = tmp_path / "run"
+    experiments(
+        "fit",
+        *TINY,
+        f"--run={run}",
+        "--model.init_args.network=experiments/configs/network/unet_scse.yaml",
+        "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
+        "--trainer.devices=2",
+        "--trainer.accelerator=cpu",
+        "--trainer.max_epochs=1",
+        OMP_NUM_THREADS="1",
+    )
+    assert read_checkpoint(run / "last.ckpt")["global_step"] == 3  # 24 images / (4 x 2 processes)
+
+
+def test_other_settings_do_not_mix(tiny_run: Path) -> None:
+    words = ("fit", *TINY, f"--run={tiny_run}")
+    assert "model.init_args.optimizer.init_args.lr" in refusal(*words, "--model.init_args.optimizer.init_args.lr=0.1")
+
+
+def test_finished_training_is_left_as_it_is(tiny_run: Path) -> None:
+    before = (tiny_run / "last.ckpt").read_bytes()
+    experiments("fit", *TINY, f"--run={tiny_run}")
+    assert (tiny_run / "last.ckpt").read_bytes() == before
+
+
+def test_regularisation_and_other_components(tmp_path: Path) -> None:
+    experiments(
+        "fit",
+        *TINY,
+        f"--run={tmp_path}",
+        "--model.init_args.optimizer=experiments/configs/optimizer/sgd.yaml",
+        "--model.init_args.schedule=experiments/configs/schedule/polynomial.yaml",
+        "--model.init_args.loss=experiments/configs/loss/cross_entropy_dice.yaml",
+        "--trainer.callbacks+=pytorch_lightning.callbacks.EMAWeightAveraging",
+        "--trainer.callbacks.decay=0.9",
+        "--trainer.callbacks+=pytorch_lightning.callbacks.EarlyStopping",
+        "--trainer.callbacks.monitor=val/miou",
+        "--trainer.callbacks.mode=max",
+        "--trainer.gradient_clip_val=0.5",
+    )
+    content = read_checkpoint(tmp_path / "best.ckpt")
+    assert "current_model_state" in content  # EMA: the state that is scored stands beside the one that is trained
+    load_module(tmp_path / "best.ckpt")
+    experiments("benchmark", f"--checkpoint={tmp_path / 'best.ckpt'}", "--suite=smoke")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--model.init_args.los=x"], "los"),
+        (["--model.init_args.loss=lightning_modules.losses.NoLoss"], "NoLoss"),
+        (["--data.init_args.sizes=[64,64]"], "sizes"),
+        (["--trainer.max_epoch=1"], "max_epoch"),
+        (["--model.init_args.network.init_args.encoder=resnet81"], "resnet81"),
+        (["--model.init_args.network.init_args.architecture=Unett"], "UnetPlusPlus"),
+        (["--model.init_args.encoder_weights=nowhere.pt"], "nowhere.pt"),
+        (["--model.init_args.network.init_args.encoder=resnet18", "--model.init_args.encoder_weights=imagenet"], "local file"),
+        (["--data.init_args.train=0"], "train"),
+        (["--model.init_args.optimizer.init_args.lr=1e30"], "learning rate"),
+        (["--ckpt_path=nowhere.ckpt"], "nowhere.ckpt"),
+    ],
+)
+def test_refusals(words: list[str], named: str, tmp_path: Path) -> None:
+    assert named in refusal("fit", *TINY, f"--run={tmp_path}", *words, HF_HOME=str(tmp_path / "hub"))
+
+
+def test_no_recipe() -> None:
+    assert "--config" in refusal("fit")
+
+
+def test_missing_recipe() -> None:
+    assert "nowhere.yaml" in refusal("fit", "--config=nowhere.yaml")
+
+
+def test_unwritable_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refusal("fit", *TINY, f"--run={tmp_path / 'file' / 'run'}")

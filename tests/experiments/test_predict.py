@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import experiments, refusal
+from PIL import Image
+
+from experiments.checkpoint import load_module
+from experiments.predict import find_images, overlay
+
+
+@pytest.fixture()
+def photos(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for name, size in (("a.png", (40, 56)), ("more/b.jpg", (65, 33))):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(path)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    return tmp_path / "photos"
+
+
+def test_masks_have_the_size_of_their_image(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
+    checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
+    experiments("predict", f"--checkpoint={checkpoint}", photos, f"--output={output}")
+    assert {str(path.relative_to(output)) for path in output.rglob("*.png")} == {
+        "a_mask.png",
+        "a_overlay.png",
+        "more/b_mask.png",
+        "more/b_overlay.png",
+    }
+    image = np.array(Image.open(photos / "a.png"))
+    with torch.inference_mode():
+        wanted = load_module(checkpoint)(torch.from_numpy(image.transpose(2, 0, 1).copy())[None]).argmax(1)[0]
+    mask = Image.open(output / "a_mask.png")
+    assert mask.mode == "P"
+    np.testing.assert_array_equal(np.array(mask), wanted)
+    assert Image.open(output / "more" / "b_overlay.png").size == (33, 65)
+
+
+def test_overlay_mixes_image_and_colour() -> None:
+    image = np.full((1, 2, 1), 100, np.uint8)
+    palette = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
+    mixed = overlay(image, np.array([[0, 1]]), palette)
+    np.testing.assert_array_equal(mixed, [[[50, 50, 50], [150, 100, 50]]])
+
+
+def test_inputs(photos: Path) -> None:
+    found = find_images([photos])
+    assert [str(place) for _, place in found] == ["a", "more/b"]
+
+
+def test_refusals(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
+    checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out'}"
+    assert "nowhere.png" in refusal("predict", checkpoint, "nowhere.png", output)
+    (tmp_path / "empty").mkdir()
+    assert "holds no image" in refusal("predict", checkpoint, tmp_path / "empty", output)
+    assert "both be written" in refusal("predict", checkpoint, photos, photos / "a.png", output)
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
+    assert "broken.png" in refusal("predict", checkpoint, photos / "broken.png", output)
+    (tmp_path / "file").write_text("")
+    assert "file" in refusal("predict", checkpoint, photos / "a.png", f"--output={tmp_path / 'file'}")
