@@ -3,3 +3,19 @@
 
 class UserError(Exception):
     """Input, a file or a setting that cannot be used: the message names what was met, where, and the remedy."""
+
+
+def find_user_error(error: BaseException | None) -> UserError | None:
+    """The user's error at the root of another one: parsers wrap what a constructor raises."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, UserError):
+            return error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def sentence(error: UserError) -> str:
+    """The message alone: a loader's worker hands it over at the end of a printed traceback."""
+    return str(error).rsplit(f"{UserError.__name__}: ", 1)[-1].strip()

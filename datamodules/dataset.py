@@ -41,7 +41,9 @@ class SegmentationDataset(Dataset[Sample]):
 class Transform(Protocol):
     """Maps a sample to a sample; what it draws depends on `seed` alone."""
 
-    def __call__(self, sample: Sample, seed: int) -> Sample: ...
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        """The transformed sample."""
+        ...
 
 
 def to_tensors(sample: Sample) -> dict[str, Any]:

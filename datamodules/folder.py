@@ -45,27 +45,25 @@ class Description:
 
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
-            raise UserError(
-                f"{self.path} does not exist: a data folder needs this file with at least `num_classes` and `classes`"
-            )
+            raise UserError(f"{self.path} does not exist: a data folder needs this file, with at least `classes`")
         try:
             entries = yaml.safe_load(self.path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise self._wrong(f"is not valid YAML ({' '.join(str(error).split())})", "correct it") from error
         if not isinstance(entries, dict):
             raise self._wrong("is not a mapping", "write one `key: value` on each line")
-        for key in ("num_classes", "classes"):
-            if key not in entries:
-                raise self._wrong(f"has no key {key!r}", "add it")
+        if "classes" not in entries:
+            raise self._wrong("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
         return entries
 
     def _classes(self) -> dict[int, str]:
         """Names by value in the mask, in ascending order."""
-        given, number = self._entries["classes"], self._entries["num_classes"]
+        given = self._entries["classes"]
         named = dict(enumerate(given)) if isinstance(given, list) else given
         if not isinstance(named, dict) or not named or not all(_is_mask_value(value) for value in named):
             raise self._wrong(f"has classes {given!r}", "write a list of names, or `value in the mask: name` lines")
-        if number != len(named) or not _is_mask_value(number):
+        number = self._entries.get("num_classes", len(named))
+        if number != len(named):
             raise self._wrong(f"names {len(named)} classes but says num_classes {number!r}", "make them agree")
         return {value: str(named[value]) for value in sorted(named)}
 
@@ -127,8 +125,9 @@ class FolderDataModule(SegmentationDataModule):
     key `splits` of ``dataset.yaml``, a file ``root/{train,val,test}.txt`` with a stem on each line, or the columns
     `split` and `stem` of ``root/meta.csv``. An image and its mask have the same name up to the extension.
 
-    ``dataset.yaml`` has `num_classes`, `classes` (a list of names, or names by the value in the masks) and, where they
-    apply, `ignore_index` (one value or several), `channels`, `palette`, `window` (see `ImageFiles`) and `splits`.
+    ``dataset.yaml`` has `classes` (a list of names, or names by the value in the masks) and, where they apply,
+    `num_classes` (as a check), `ignore_index` (one value or several), `channels`, `palette`, `window` (see
+    `ImageFiles`) and `splits`.
 
     Args:
         root: the folder.

@@ -49,7 +49,7 @@ class OxfordPetDataModule(SegmentationDataModule):
             files = OxfordIIITPet(self.root, official, target_types="segmentation", download=False)
         except (RuntimeError, OSError, ValueError) as error:
             raise UserError(
-                f"Oxford-IIIT Pet is not in {self.root / 'oxford-iiit-pet'}: get it with python -c \"from "
+                f'Oxford-IIIT Pet is not in {self.root / "oxford-iiit-pet"}: get it with python -c "from '
                 f"torchvision.datasets import OxfordIIITPet as Pet; Pet('{self.root}', download=True)\", "
                 "or set --data.init_args.root"
             ) from error

@@ -95,7 +95,7 @@ class _Canvas:
         self.rows, self.columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self.mask = np.zeros(size, np.uint8)
         self.depth = (11 - 3 * self.rows / size[0]).astype(np.float32)
-        self.image = self._background()
+        self.image: np.ndarray = self._background()
 
     def _background(self) -> np.ndarray:
         """A muted texture of random kind, (H, W, 3) float32."""
@@ -122,9 +122,10 @@ class _Canvas:
         for _ in range(int(rng.integers(0, 2 + round(12 * self.difficulty)))):
             start = rng.uniform(0, 1, 2) * self.size[::-1]
             end = start + rng.normal(0, 0.12 * self.unit, 2)
+            ends = [[int(value) for value in point] for point in (start, end)]
             colour = _colour(rng.uniform(), rng.uniform(0.1, 0.6), rng.uniform(0.2, 0.9))
-            ends = [tuple(int(value) for value in point) for point in (start, end)]
-            cv2.line(self.image, *ends, colour.tolist(), max(1, round(self.unit * rng.uniform(0.008, 0.02))))
+            width = max(1, round(self.unit * rng.uniform(0.008, 0.02)))
+            cv2.line(self.image, ends[0], ends[1], [float(level) for level in colour], width)
 
     def shape(self, number: int, distance: float) -> None:
         """Draw one shape of class `number` at `distance` metres over all that is there."""
@@ -185,7 +186,7 @@ class _Canvas:
         self.image *= exposure * tint * uneven[..., None]
         self.image = cv2.GaussianBlur(self.image, (0, 0), 0.45 + self.unit / 640)
         noise = rng.standard_normal(self.image.shape, dtype=np.float32)
-        self.image += np.float32(rng.uniform(0.006, 0.012 + 0.02 * hard)) * noise
+        self.image = self.image + np.float32(rng.uniform(0.006, 0.012 + 0.02 * hard)) * noise
 
     def sample(self) -> Sample:
         """What was drawn; the label is the foreground class with the most pixels, 0 where there is none."""

@@ -1,6 +1,7 @@
 """albumentations pipelines for training and evaluation."""
 
 import os
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would other
 
 import albumentations as A
 import cv2
+import numpy as np
 
 from datamodules.dataset import IGNORED, Sample, Transform
 
@@ -51,6 +53,7 @@ class Resize:
             self._grow = compose([_resize(size, cv2.INTER_LINEAR)])
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
+        """The sample at the size; nothing is drawn."""
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         shrinks = self.size[0] * self.size[1] < sample["mask"].size
@@ -65,7 +68,8 @@ class _Seeded:
         self.resize = resize
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
-        self.pipeline.set_random_seed(seed)
+        # not set_random_seed: it gives every step the same stream, so that both flips come together or not at all
+        self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return self.resize(apply(self.pipeline, sample))
 
 
@@ -85,6 +89,7 @@ class NoAugmentation(Augmentation):
     """Images as they are, at the data module's size."""
 
     def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        """None."""
         return []
 
 
@@ -111,6 +116,7 @@ class FlipScaleCrop(Augmentation):
         self.brightness = brightness
 
     def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        """Scale and crop (where there is a size to crop to), flips, jitter."""
         crop: list[A.BasicTransform] = []
         if size is not None:
             low, high = self.scale

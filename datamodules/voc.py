@@ -11,9 +11,10 @@ from datamodules.image_files import ImageFiles, Pair, present
 from user_error import UserError
 
 CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-).split()
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus"),
+    *("car", "cat", "chair", "cow", "diningtable", "dog", "horse"),
+    *("motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
 VOID = 255
 
 
@@ -56,7 +57,7 @@ class VOCDataModule(SegmentationDataModule):
             raise UserError(f"there is no Pascal VOC {self.year!r}: give a year from 2007 to 2012") from error
         except (RuntimeError, OSError) as error:
             raise UserError(
-                f"Pascal VOC {self.year} is not in {self.root / 'VOCdevkit'}: get it with python -c \"from "
+                f'Pascal VOC {self.year} is not in {self.root / "VOCdevkit"}: get it with python -c "from '
                 f"torchvision.datasets import VOCSegmentation as VOC; VOC('{self.root}', '{self.year}', "
                 'download=True)", or set --data.init_args.root'
             ) from error

@@ -4,7 +4,7 @@ import errno
 import importlib
 import sys
 
-from user_error import UserError
+from user_error import find_user_error, sentence
 
 VERBS = {
     "fit": "train a network from a recipe, or resume its training",
@@ -56,17 +56,18 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         importlib.import_module(f"experiments.{verb}").main(rest)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno is None:
-            raise
-        print(f"error: {describe(error)}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"\ninterrupted: the same command goes on where {verb!r} stood", file=sys.stderr)
         return 130
+    except Exception as error:
+        mistake = find_user_error(error)
+        if mistake is not None:
+            print(f"error: {sentence(mistake)}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.errno is not None:
+            print(f"error: {describe(error)}", file=sys.stderr)
+            return 1
+        raise
     return 0
 
 

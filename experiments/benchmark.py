@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from jsonargparse import ArgumentParser
-from lightning_utilities.core.rank_zero import rank_zero_only
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
 from datamodules.corruptions.suite import Suite, manifest_hash
 from experiments.checkpoint import load_module
+from experiments.cli import make_parser_settings
 from experiments.environment import describe_environment
 from experiments.files import require_writable
 from experiments.journal import Counts, Journal, JournalCallback
 from experiments.leaderboard import percent
+from experiments.processes import first_process
 from experiments.record import FORMAT, PerImage, Record, make_cells, make_summary, sha256, write_record
 from experiments.run_folder import add_data_argument, parse, read_settings
 from experiments.tracking import log_record
@@ -47,7 +47,7 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
         description="Sweep a checkpoint over every condition of a suite, in one pass over the data, and write its record.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        exit_on_error=False,
+        **make_parser_settings(),
     )
     parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; it knows its network")
     parser.add_argument("--suite", default="core", help=f"a YAML file or one of: {', '.join(suite_names())}")
@@ -60,7 +60,9 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
     parser.add_argument("--trainer.accelerator", default="auto", help="cpu, gpu, ...")
     parser.add_argument("--trainer.devices", default="auto", type=int | str, help="number of processes")
     parser.add_argument("--trainer.num_nodes", default=1, type=int, help="machines, where a cluster starts them")
-    parser.add_argument("--trainer.precision", default="32-true", help="'bf16-mixed' is faster on some hardware, and inexact")
+    parser.add_argument(
+        "--trainer.precision", default="32-true", help="'bf16-mixed' is faster on some hardware, and inexact"
+    )
     return parser
 
 
@@ -117,12 +119,16 @@ def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Jou
     """Count what the journal lacks; afterwards, on every process, it is complete."""
     conditions, images = len(data.suite.conditions), len(data.dataset(data.test_split))
     finished = min(images, len(journal.done()) * data.eval_batch_size)
-    if finished and rank_zero_only.rank == 0:
+    if finished and first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
     module.count_conditions(conditions)
     total, initial = images * conditions, finished * conditions
-    shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=rank_zero_only.rank != 0)
-    data.on_condition = lambda number: shown.update(min(number * trainer.world_size, total - shown.n)) and None
+    shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=not first_process())
+
+    def advance(number: int) -> None:
+        shown.update(min(number * trainer.world_size, total - shown.n))
+
+    data.on_condition = advance
     with shown, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.test(module, data, verbose=False)
@@ -164,7 +170,7 @@ def main(argv: list[str]) -> None:
         output.with_suffix(".unfinished"),
         identity(manifest_hash(manifest), checkpoint, data, options.trainer.precision),
     )
-    if rank_zero_only.rank == 0:
+    if first_process():
         require_writable(output)
         journal.open(options.restart)
     trainer = make_trainer(options.trainer, [JournalCallback(journal)])

@@ -30,12 +30,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except UnpicklingError as error:
         raise UserError(_refusal(path, error)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise UserError(f"{str(path)!r} is not a checkpoint, or was cut short: pass the file that 'fit' wrote") from error
+        raise UserError(
+            f"{str(path)!r} is not a checkpoint, or was cut short: pass the file that 'fit' wrote"
+        ) from error
     if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= set(content):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
     for name in class_paths(content["hyper_parameters"]):
         if not name.startswith(TRUSTED):
-            raise UserError(f"the checkpoint {str(path)!r} asks for the class {name!r}, which is not of this project: refused")
+            raise UserError(
+                f"the checkpoint {str(path)!r} asks for the class {name!r}, which is not of this project: refused"
+            )
     return content
 
 

@@ -1,6 +1,5 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError
-from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -17,10 +15,12 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoint import read_checkpoint
 from experiments.files import require_writable, whole_file
+from experiments.parser_errors import describe_parser_error
+from experiments.processes import first_process
 from experiments.tracking import fit_logger, wandb_mode
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
-from user_error import UserError
+from user_error import UserError, find_user_error
 
 EXAMPLES = """examples:
   python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml
@@ -58,7 +58,9 @@ class SegmentationCLI(LightningCLI):
         """The data say how many classes and channels there are, once."""
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
         parser.link_arguments("data.in_channels", "model.init_args.in_channels", apply_on="instantiate")
-        parser.add_argument("--run", type=str, default=None, help="folder of the run (default: runs/NAME_OF_THE_RECIPE)")
+        parser.add_argument(
+            "--run", type=str, default=None, help="folder of the run (default: runs/NAME_OF_THE_RECIPE)"
+        )
         parser.add_argument("--restart", action="store_true", help="begin anew where the folder holds a training")
 
     @property
@@ -85,7 +87,7 @@ class SegmentationCLI(LightningCLI):
         elif settings.ckpt_path is None and last.exists():
             self._require_same_settings(self.run_folder / "config.yaml")
             settings.ckpt_path = str(last)
-            if rank_zero_only.rank == 0:
+            if first_process():
                 print(f"resuming {last} (--restart begins anew)", flush=True)
         if settings.ckpt_path is not None:
             read_checkpoint(Path(settings.ckpt_path))
@@ -131,7 +133,7 @@ class SegmentationCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Say where the result lies."""
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+        if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
             best = self.trainer.checkpoint_callback
             score = getattr(best, "best_model_score", None)
             shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
@@ -154,16 +156,16 @@ def differences(one: Any, other: Any, prefix: str) -> list[str]:
     return [] if one == other else [prefix]
 
 
-@rank_zero_only
 def _remove_run(run: Path) -> None:
+    if not first_process():
+        return
     for name in ("last.ckpt", "best.ckpt", "config.yaml", "wandb_id.txt"):
         (run / name).unlink(missing_ok=True)
 
 
-def describe_parser_error(error: Exception) -> str:
-    """The first sentence of a parser's message that says which key is wrong."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    return text if len(text) < 600 else text[:600] + " ..."
+def make_parser_settings() -> dict[str, Any]:
+    """What every parser of ours is made with: no guessing at abbreviated names, and errors that can be put in words."""
+    return {"exit_on_error": False, "allow_abbrev": False}
 
 
 def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
@@ -185,9 +187,9 @@ def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
             parser_kwargs={
                 "prog": "python -m experiments",
                 "exit_on_error": False,
-                "fit": {"description": "Train a network from a recipe, or resume its training.", "epilog": EXAMPLES},
+                "fit": make_parser_settings(),
             },
             args=None if from_shell else ["fit", *argv],
         )
     except ArgumentError as error:
-        raise UserError(describe_parser_error(error)) from error
+        raise find_user_error(error) or UserError(describe_parser_error(error)) from error

@@ -19,7 +19,15 @@ EXAMPLES = """examples:
   python -m experiments curves experiments/results/camvid/*.json --output camvid.svg"""
 
 FORMATS = (".png", ".svg", ".pdf")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito, colour-blind safe
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)  # Okabe & Ito, colour-blind safe
 LINES = ("-", "--", "-.", ":")
 
 
@@ -81,7 +89,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="picture to write: .png, .svg or .pdf")
     args = parser.parse_args(argv)
     if args.output.suffix not in FORMATS:
-        raise UserError(f"cannot draw a {args.output.suffix or 'file without a suffix'}: name the output *.png, *.svg or *.pdf")
+        raise UserError(
+            f"cannot draw a {args.output.suffix or 'file without a suffix'}: name the output *.png, *.svg or *.pdf"
+        )
     figure = draw([read_record(path) for path in args.records])
     with whole_file(args.output, "wb") as file:
         figure.savefig(file, format=args.output.suffix[1:], dpi=130)

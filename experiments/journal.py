@@ -2,8 +2,9 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,7 +13,8 @@ from experiments.files import whole_file
 from user_error import UserError
 
 
-class Counts(NamedTuple):
+@dataclass(frozen=True)
+class Counts:
     """The counts of images, in the order of their index."""
 
     index: np.ndarray  # (N,) int64
@@ -81,7 +83,7 @@ class Journal:
         return Counts(
             index=np.concatenate([part["index"] for part in parts]),
             digests=[str(digest) for part in parts for digest in part["digests"]],
-            confusion=np.sum([part["confusion"] for part in parts], axis=0, dtype=np.int64),
+            confusion=np.stack([part["confusion"] for part in parts]).sum(0),
             images=np.concatenate([part["images"] for part in parts]).astype(np.int64),
         )
 

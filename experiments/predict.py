@@ -40,7 +40,9 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
             raise UserError(f"no image and no folder {str(path)!r}: check the path")
         for place, file in places:
             if place in found:
-                raise UserError(f"{str(found[place])!r} and {str(file)!r} would both be written as {str(place)!r}: predict them apart")
+                raise UserError(
+                    f"{str(found[place])!r} and {str(file)!r} would both be written as {str(place)!r}: predict them apart"
+                )
             found[place] = file
     return [(file, place) for place, file in found.items()]
 

@@ -85,8 +85,8 @@ class Record(BaseModel):
         return np.array([cell.confusion for cell in self.cells], dtype=np.int64)
 
 
-def number(value: float) -> float | None:
-    """NaN is written as null."""
+def number(value: float | np.ndarray) -> float | None:
+    """A score as JSON holds it: NaN is written as null."""
     return None if np.isnan(value) else float(value)
 
 
@@ -204,7 +204,9 @@ def _verify(record: Record, path: Path) -> None:
                 f"{size} x {size} counts"
             )
     if len(set(record.conditions)) != len(record.conditions) or ("clean", 0) not in record.conditions:
-        raise UserError(f"{str(path)!r}: its cells must name each condition once and 'clean' with severity 0 among them")
+        raise UserError(
+            f"{str(path)!r}: its cells must name each condition once and 'clean' with severity 0 among them"
+        )
     miou = mean_iou(class_counts(record.confusion))
     stated = np.array([np.nan if cell.miou is None else cell.miou for cell in record.cells])
     wrong = ~np.isclose(stated, miou, rtol=0, atol=TOLERANCE, equal_nan=True)

@@ -21,7 +21,7 @@ def class_iou(counts: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
-    """mIoU (...): the mean of `class_iou` over the classes that occur; NaN if none does.
+    """MIoU (...): the mean of `class_iou` over the classes that occur; NaN if none does.
 
     An entirely missed class scores 0; an absent class that is predicted somewhere scores 0 too.
     """

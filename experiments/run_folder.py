@@ -7,8 +7,8 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.cli import describe_parser_error
-from user_error import UserError
+from experiments.parser_errors import describe_parser_error
+from user_error import UserError, find_user_error
 
 
 def read_settings(checkpoint: Path) -> dict[str, Any] | None:
@@ -42,4 +42,4 @@ def parse(parser: ArgumentParser, argv: list[str]) -> Any:
             )
         return parser.instantiate_classes(settings), settings
     except ArgumentError as error:
-        raise UserError(describe_parser_error(error)) from error
+        raise find_user_error(error) or UserError(describe_parser_error(error)) from error

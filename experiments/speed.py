@@ -30,19 +30,20 @@ def sweep_against_forward(
         Median seconds of the forward passes and of the sweep for one batch, and the ratio of every round.
     """
     torch.manual_seed(0)
-    network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
-    module = SegmentationModule(network, num_classes=classes).eval()
+    make_network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
+    module = SegmentationModule(make_network, num_classes=classes).eval()
     module.setup("test")
+    network: SmpNetwork = module.network  # type: ignore[assignment]
     conditions = find_suite(suite)
     module.count_conditions(len(conditions.conditions))
     image = torch.randint(0, 256, (batch_size, 3, size, size), dtype=torch.uint8)
     mask = torch.randint(0, classes, (batch_size, size, size))
     ids = [str(place) for place in range(batch_size)]
-    tensors = module.network.normalise(image).contiguous(memory_format=torch.channels_last)
+    tensors = network.normalise(image).contiguous(memory_format=torch.channels_last)
 
     def forward() -> None:
         for _ in conditions.conditions:
-            module.network.logits(tensors)
+            network.logits(tensors)
 
     def sweep() -> None:
         stream = ConditionStream(conditions, image, mask, ids)

@@ -12,7 +12,7 @@ CHUNK = 100  # resamples at a time: bounds the memory of many classes
 
 
 def resampled_miou(images: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """mIoU of data sets drawn from the images with replacement (bootstrap; Efron, Ann. Statist. 1979).
+    """MIoU of data sets drawn from the images with replacement (bootstrap; Efron, Ann. Statist. 1979).
 
     Args:
         images: (N, conditions, K, 3) counts of each image; resampling is of whole images, over all conditions at once.

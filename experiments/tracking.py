@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.processes import first_process
+
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
@@ -38,14 +40,11 @@ def run_id(run: Path) -> str:
 def fit_logger(run: Path) -> "list[Logger]":
     """W&B's logger for a training, or none where W&B is switched off or fails."""
     mode = wandb_mode()
-    if mode == "disabled":
+    if mode == "disabled" or not first_process():
         return []
     import wandb
-    from lightning_utilities.core.rank_zero import rank_zero_only
     from pytorch_lightning.loggers import WandbLogger
 
-    if rank_zero_only.rank != 0:
-        return []
     return [
         WandbLogger(
             name=run.name,

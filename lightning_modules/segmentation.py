@@ -53,9 +53,9 @@ class SegmentationModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Load pretrained weights when training begins; a checkpoint then overwrites them where one is resumed."""
-        self.network.to(memory_format=torch.channels_last)
+        self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage == "fit" and self.encoder_weights is not None:
-            self.network.load_pretrained(self.encoder_weights)
+            self.network.load_pretrained(self.encoder_weights)  # type: ignore[operator]
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""

@@ -1,11 +1,15 @@
 """Run the command line as a user would, in a process of its own."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from experiments.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,11 +38,14 @@ def experiments(*words: str, check: bool = True, **environment: str) -> subproce
     return result
 
 
-def refusal(*words: str, **environment: str) -> str:
-    """The one sentence with which a command refuses."""
-    result = experiments(*words, check=False, **environment)
-    assert result.returncode in (1, 2), (result.returncode, result.stdout, result.stderr)
-    assert "Traceback" not in result.stderr, result.stderr
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, result.stderr
+def refusal(*words: str | Path) -> str:
+    """The one sentence with which a command refuses; in this process, since many are tried."""
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(io.StringIO()):
+        status = main([str(word) for word in words])
+    text = printed.getvalue()
+    assert status in (1, 2), text
+    assert "Traceback" not in text, text
+    errors = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, text
     return errors[0].removeprefix("error: ")

@@ -27,7 +27,7 @@ def tiny_record(tiny_run: Path) -> Path:
     return output
 
 
-@pytest.fixture()
+@pytest.fixture
 def shared_data() -> Path:
     """The real data for development, beside the checkout."""
     if not SHARED.is_dir():

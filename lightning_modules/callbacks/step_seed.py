@@ -13,7 +13,9 @@ class StepSeed(pl.Callback):
     Dropout and its kin then draw the same numbers whether training ran through or was resumed.
     """
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Seed the step that begins."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         step = trainer.fit_loop.total_batch_idx

@@ -23,8 +23,5 @@ class CrossEntropy(nn.CrossEntropyLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Mean over the pixels that count; 0, not NaN, where none does."""
         counted = target != IGNORED
-        if self.weight is None:
-            total = counted.sum()
-        else:
-            total = (self.weight[target.clamp(max=len(self.weight) - 1)] * counted).sum()
+        total = (counted if self.weight is None else self.weight[target * counted] * counted).sum()
         return super().forward(input, target) / total.clamp(min=1e-6)

@@ -31,7 +31,7 @@ def class_counts(confusion: Tensor) -> Tensor:
 
 
 def mean_iou(confusion: Tensor) -> Tensor:
-    """mIoU of a summed confusion matrix (..., K, K), over the classes that occur in mask or prediction; NaN if none."""
+    """MIoU of a summed confusion matrix (..., K, K), over the classes that occur in mask or prediction; NaN if none."""
     hit, predicted, true = class_counts(confusion).double().unbind(-1)
     union = predicted + true - hit
     return torch.where(union > 0, hit / union, torch.nan).nanmean(-1)

@@ -59,7 +59,9 @@ class SegmentationNetwork(nn.Module):
         Raises:
             UserError: the weights cannot be had, or this network takes none.
         """
-        raise UserError(f"{type(self).__name__} has no pretrained weights to load ({weights!r}): set encoder_weights to null")
+        raise UserError(
+            f"{type(self).__name__} has no pretrained weights to load ({weights!r}): set encoder_weights to null"
+        )
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8, or float in [0, 1], to zero mean and unit variance."""

@@ -23,7 +23,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing or is not a file of weights.
     """
     if not path.is_file():
-        raise UserError(f"encoder weights: no file {str(path)!r}; pass an existing file, 'imagenet' for the hub, or null")
+        raise UserError(
+            f"encoder weights: no file {str(path)!r}; pass an existing file, 'imagenet' for the hub, or null"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -47,7 +49,9 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({_first_line(error)})") from error
+        raise UserError(
+            f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({_first_line(error)})"
+        ) from error
 
 
 def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:

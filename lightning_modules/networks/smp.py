@@ -52,10 +52,10 @@ class SmpNetwork(SegmentationNetwork):
         std: Sequence[float] | None = None,
     ) -> None:
         _check_names(architecture, encoder)
-        model = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
+        model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
         stride = max(model.encoder.output_stride, 2**model.encoder._depth)
         super().__init__(num_classes, in_channels, stride, mean, std)
-        self.model = model
+        self.model: Any = model
         self.encoder_name = encoder
         if dropout:
             model.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), model.segmentation_head)
@@ -97,7 +97,9 @@ def _check_names(architecture: str, encoder: str) -> None:
         raise UserError(f"unknown encoder {encoder!r}: {hint} (an encoder of timm is written 'tu-NAME')")
 
 
-def _build(architecture: str, encoder: str, depth: int | None, in_channels: int, classes: int, decoder: dict) -> nn.Module:
+def _build(
+    architecture: str, encoder: str, depth: int | None, in_channels: int, classes: int, decoder: dict
+) -> nn.Module:
     accepted = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[architecture.lower()]).parameters
     unknown = sorted(set(decoder) - set(accepted))
     if unknown:  # smp swallows them
@@ -113,7 +115,7 @@ def _build(architecture: str, encoder: str, depth: int | None, in_channels: int,
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:
-    """smp gives the last block of a U-Net an attention for a skip connection that does not exist.
+    """Smp gives the last block of a U-Net an attention for a skip connection that does not exist.
 
     DistributedDataParallel would wait for the gradients of its parameters.
     """
@@ -129,7 +131,7 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
-    """smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth."""
+    """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth."""
     places = [
         (block, attribute)
         for block in encoder.modules()

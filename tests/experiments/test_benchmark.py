@@ -22,7 +22,9 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
-    experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *words, **environment)
+    experiments(
+        "benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *words, **environment
+    )
     return output
 
 
@@ -126,7 +128,12 @@ def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path:
     journal = tmp_path / "record.unfinished"
     journal.mkdir()
     (journal / "identity.json").write_text(json.dumps({"suite": "other"}))
-    words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'record.json'}")
+    words = (
+        "benchmark",
+        f"--checkpoint={tiny_run / 'best.ckpt'}",
+        "--suite=smoke",
+        f"--output={tmp_path / 'record.json'}",
+    )
     assert "another suite" in refusal(*words)
     assert journal.exists()
     experiments(*words, "--restart")
@@ -177,7 +184,9 @@ def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint = f"--checkpoint={tiny_run / 'best.ckpt'}"
     assert "core, smoke" in refusal("benchmark", checkpoint, "--suite=imaginary")
-    assert "no checkpoint" in refusal("benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml")
+    assert "no checkpoint" in refusal(
+        "benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml"
+    )
     assert "classes" in refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
     assert "num_clases" in refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
     (tmp_path / "file").write_text("")

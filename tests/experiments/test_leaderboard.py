@@ -12,7 +12,7 @@ from experiments.record import read_record
 from user_error import UserError
 
 
-@pytest.fixture()
+@pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
     return [make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("one", "two|2", "three"))]
 

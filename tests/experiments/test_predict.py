@@ -10,7 +10,7 @@ from experiments.checkpoint import load_module
 from experiments.predict import find_images, overlay
 
 
-@pytest.fixture()
+@pytest.fixture
 def photos(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     for name, size in (("a.png", (40, 56)), ("more/b.jpg", (65, 33))):

@@ -10,7 +10,8 @@ from experiments.record import make_summary, read_images, read_record, sha256, w
 from experiments.robustness import class_counts
 from user_error import UserError
 
-@pytest.fixture()
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return make_record(tmp_path / "record.json")
 

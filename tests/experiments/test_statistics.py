@@ -8,7 +8,7 @@ from experiments.statistics import intervals, resampled_miou
 CONDITIONS = [("clean", 0), ("noise", 1)]
 
 
-@pytest.fixture()
+@pytest.fixture
 def images() -> np.ndarray:
     random = np.random.default_rng(0)
     true = random.integers(20, 100, (40, 1, 3)).repeat(2, axis=1)

@@ -25,7 +25,7 @@ def loss(request: Any) -> nn.Module:
     return parser.instantiate_classes(parser.parse_args([f"--loss={request.param}"])).loss
 
 
-@pytest.fixture()
+@pytest.fixture
 def mask() -> torch.Tensor:
     return torch.randint(0, CLASSES, (2, 8, 8), generator=torch.Generator().manual_seed(0))
 

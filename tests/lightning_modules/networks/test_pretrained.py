@@ -59,7 +59,7 @@ def test_refusals(tmp_path: Path, file: Path) -> None:
 def test_no_hub_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("lightning_modules.networks.pretrained.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("lightning_modules.networks.pretrained.try_to_load_from_cache", lambda *_, **__: None)
-    with pytest.raises(UserError, match="cannot be reached.*local file"):
+    with pytest.raises(UserError, match=r"cannot be reached.*local file"):
         SmpNetwork(2, encoder=ENCODER).load_pretrained("imagenet")
 
 

@@ -47,7 +47,10 @@ def test_normalisation_is_inside() -> None:
 
 def test_attention_changes_the_decoder() -> None:
     plain, attentive = (
-        sum(parameter.numel() for parameter in SmpNetwork(2, encoder="tu-mobilenetv3_small_050", decoder=decoder).parameters())
+        sum(
+            parameter.numel()
+            for parameter in SmpNetwork(2, encoder="tu-mobilenetv3_small_050", decoder=decoder).parameters()
+        )
         for decoder in ({}, {"decoder_attention_type": "scse"})
     )
     assert attentive > plain

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from datamodules.dataset import IGNORED, Sample
+from datamodules.transforms import FlipScaleCrop, NoAugmentation, Resize
+
+
+def tied(size: tuple[int, int] = (60, 80), channels: int = 3) -> Sample:
+    """A sample whose image shows its mask: 20 outside, 220 inside."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    mask = ((rows >= size[0] // 3) & (columns >= size[1] // 2)).astype(np.uint8)
+    image = np.repeat((20 + 200 * mask)[..., None], channels, axis=2).astype(np.uint8)
+    return Sample(image=image, mask=mask, depth=(1 - mask).astype(np.float32), label=3)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("size", [(48, 40), None])
+def test_mask_and_depth_follow_the_image(channels: int, size: tuple[int, int] | None):
+    transform = FlipScaleCrop(vertical_flip=0.5, brightness=0.0).bind(size)
+    shown = set()
+    for seed in range(25):
+        sample = transform(tied(channels=channels), seed)
+        height, width = size or (60, 80)
+        assert sample["image"].shape == (height, width, channels)
+        assert sample["mask"].shape == sample["depth"].shape == (height, width)
+        assert sample["image"].dtype == sample["mask"].dtype == np.uint8
+        assert sample["depth"].dtype == np.float32
+        assert sample["label"] == 3
+        inside = sample["mask"] != IGNORED
+        agree = (sample["image"][..., 0] > 120) == (sample["mask"] == 1)
+        assert agree[inside].mean() > 0.96
+        assert ((sample["depth"] == 0) == (sample["mask"] == 1))[inside].all()
+        assert (sample["image"][~inside] == 0).all()
+        shown.add(sample["mask"].tobytes())
+    assert len(shown) > (15 if size else 3)
+
+
+def test_steps_draw_independently():
+    transform = FlipScaleCrop(vertical_flip=0.5).bind(None)
+    corners, brighter = [], []
+    for seed in range(200):
+        sample = transform(tied(), seed)
+        corners.append((bool(sample["mask"][0].any()), bool(sample["mask"][:, 0].any())))  # flipped down, across
+        brighter.append(not np.array_equal(np.unique(sample["image"]), [20, 220]))
+    for pairs in (corners, list(zip([down for down, _ in corners], brighter, strict=True))):
+        assert all(30 <= pairs.count((one, other)) <= 70 for one in (True, False) for other in (True, False))
+
+
+def test_padding_is_ignored():
+    masks = [FlipScaleCrop(scale=(0.5, 0.6)).bind((64, 64))(tied(), seed)["mask"] for seed in range(5)]
+    assert all((mask == IGNORED).mean() > 0.5 for mask in masks)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 13])
+def test_brightness_works_on_any_number_of_channels(channels: int):
+    plain = FlipScaleCrop(flip=0.0, scale=(1.0, 1.0), brightness=0.0).bind((60, 80))(tied(channels=channels), 0)
+    jitter = FlipScaleCrop(flip=0.0, scale=(1.0, 1.0), brightness=0.4).bind((60, 80))
+    results = [jitter(tied(channels=channels), seed) for seed in range(8)]
+    assert any(not np.array_equal(result["image"], plain["image"]) for result in results)
+    for result in results:
+        assert result["image"].shape == (60, 80, channels)
+        assert result["image"].dtype == np.uint8
+        assert np.array_equal(result["mask"], plain["mask"])
+        assert (result["image"] == result["image"][..., :1]).all(), "all channels change alike"
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("size", [(30, 40), (120, 160), (60, 81), (31, 37)])
+def test_resize(size: tuple[int, int], channels: int):
+    sample = Resize(size)(tied(channels=channels))
+    assert sample["image"].shape == (*size, channels)
+    assert sample["mask"].shape == size
+    assert set(np.unique(sample["mask"])) == {0, 1}
+    assert ((sample["image"][..., 0] > 120) == (sample["mask"] == 1)).mean() > 0.97
+
+
+def test_resize_leaves_alone_what_fits():
+    sample = tied()
+    assert Resize(None)(sample) is sample
+    assert Resize((60, 80))(sample) is sample
+    assert np.array_equal(NoAugmentation().bind((60, 80))(sample, 5)["image"], sample["image"])
+
+
+def test_shrinking_averages():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    small = Resize((20, 20))(Sample(image=image, mask=np.zeros((80, 80), np.uint8)))["image"]
+    expected = image.reshape(20, 4, 20, 4, 3).mean((1, 3))
+    assert np.abs(small - expected).max() <= 0.51
+    trained = FlipScaleCrop(scale=(1.0, 1.0), flip=0.0, brightness=0.0).bind((20, 20))
+    assert np.array_equal(trained(Sample(image=image, mask=np.zeros((80, 80), np.uint8)), 0)["image"], small)
