@@ -149,6 +149,10 @@ class FolderDataModule(SegmentationDataModule):
             **kwargs,
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the data: also the window that new images must be seen through."""
+        return {**super().state_dict(), "window": self.description.window}
+
     def dataset(self, split: Split) -> ImageFiles:
         """The files of a split.
 

@@ -38,8 +38,8 @@ def help_text() -> str:
 def describe(error: OSError) -> str:
     """One sentence for what the operating system refused."""
     where = f" {error.filename!r}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full: cannot write{where}; free some space or choose another place for the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"the disk is full, or its quota: cannot write{where}; free some space or choose another place"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission for{where}: choose another place or change its permissions"
     return f"{error.strerror or error}:{where or ' (no file named)'}; check the path"

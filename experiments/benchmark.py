@@ -86,13 +86,11 @@ def find_suite(name: str) -> Suite:
 def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A trainer that only tests."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    processes = options.devices not in (1, "1") or options.num_nodes > 1
     return pl.Trainer(
         accelerator=options.accelerator,
-        devices=options.devices if options.accelerator != "cpu" or options.devices != "auto" else 1,
+        devices=options.devices,
         num_nodes=options.num_nodes,
         precision=options.precision,
-        strategy="ddp" if processes and options.devices != "auto" else "auto",
         logger=False,
         callbacks=callbacks,
         enable_checkpointing=False,

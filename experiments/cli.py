@@ -22,14 +22,6 @@ from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
 
-EXAMPLES = """examples:
-  python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml
-  python -m experiments fit --config experiments/configs/recipe/camvid_fpn.yaml --data.init_args.root /data/camvid
-  python -m experiments fit --config ... --model.init_args.network experiments/configs/network/segformer.yaml
-  python -m experiments fit --config ... --trainer.devices 2 --run runs/two_processes
-
-The same command resumes a training that was interrupted."""
-
 RESUMABLE = ("model", "data", "seed_everything")
 """What must not change when a training is resumed."""
 
@@ -168,7 +160,7 @@ def make_parser_settings() -> dict[str, Any]:
     return {"exit_on_error": False, "allow_abbrev": False}
 
 
-def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
+def run_cli(argv: list[str]) -> None:
     """Parse, train, and turn what the parser says into one sentence.
 
     Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
@@ -176,7 +168,7 @@ def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
     warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")  # a checkpoint rebuilds it from its settings
     from_shell = sys.argv[2:] == argv
     try:
-        cli(
+        SegmentationCLI(
             SegmentationModule,
             SegmentationDataModule,
             subclass_mode_model=True,
@@ -186,7 +178,7 @@ def run_cli(cli: type[LightningCLI], argv: list[str]) -> None:
             seed_everything_default=0,
             parser_kwargs={
                 "prog": "python -m experiments",
-                "exit_on_error": False,
+                **make_parser_settings(),
                 "fit": make_parser_settings(),
             },
             args=None if from_shell else ["fit", *argv],

@@ -1,12 +1,12 @@
 """Draw the robustness curves of records: mIoU over severity, a panel for each corruption."""
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.files import whole_file
+from experiments.light_parser import light_parser
 from experiments.record import Record, read_record
 from experiments.robustness import CLEAN, by_corruption
 from user_error import UserError
@@ -14,9 +14,10 @@ from user_error import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-EXAMPLES = """examples:
-  python -m experiments curves runs/*/record-core.json --output curves.png
-  python -m experiments curves experiments/results/camvid/*.json --output camvid.svg"""
+EXAMPLES = """
+runs/*/record-core.json --output curves.png
+experiments/results/camvid/*.json --output camvid.svg
+"""
 
 FORMATS = (".png", ".svg", ".pdf")
 COLOURS = (
@@ -79,11 +80,10 @@ def mean_curve(record: Record) -> tuple[list[int], list[float]]:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments curves",
-        description="Draw mIoU over severity for each corruption, a line for each record.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = light_parser(
+        "curves",
+        "Draw mIoU over severity for each corruption, a line for each record.",
+        EXAMPLES,
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="picture to write: .png, .svg or .pdf")

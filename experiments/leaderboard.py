@@ -1,6 +1,5 @@
 """Rank records in a table: a pure function of their files."""
 
-import argparse
 import csv
 import io
 import json
@@ -9,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.files import whole_file
+from experiments.light_parser import light_parser
 from experiments.record import Record, read_record
 from user_error import UserError
 
-EXAMPLES = """examples:
-  python -m experiments leaderboard runs/*/record-core.json
-  python -m experiments leaderboard experiments/results/camvid/*.json --format csv --output board.csv"""
+EXAMPLES = """
+runs/*/record-core.json
+experiments/results/camvid/*.json --format csv --output board.csv
+"""
 
 
 def row(record: Record) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     def score(entry: dict[str, Any], key: str) -> str:
         return f"{percent(entry[key])} [{percent(entry[f'{key}_low'])}, {percent(entry[f'{key}_high'])}]"
 
-    corruptions = [key for key in rows[0] if key.startswith("miou_")] if rows else []
+    corruptions = list(dict.fromkeys(key for entry in rows for key in entry if key.startswith("miou_")))
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention"]
     titles += [key.removeprefix("miou_").replace("_", " ") for key in corruptions]
     lines = ["| " + " | ".join(titles) + " |", "|" + "|".join(["---:", "---"] + ["---:"] * (len(titles) - 2)) + "|"]
@@ -96,11 +97,10 @@ FORMATS: dict[str, Callable[[Sequence[dict[str, Any]]], str]] = {
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments leaderboard",
-        description="Rank records by their mean corrupted mIoU. Every number is recomputed from the record's counts.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = light_parser(
+        "leaderboard",
+        "Rank records by their mean corrupted mIoU. Every number is recomputed from the record's counts.",
+        EXAMPLES,
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")

@@ -1,6 +1,5 @@
 """Segment image files: a mask and an overlay for each, at the image's own size."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from datamodules.image_files import EXTENSIONS, read_image
 from datamodules.voc import voc_palette
 from experiments.checkpoint import load_module, read_checkpoint
 from experiments.files import whole_file
+from experiments.light_parser import light_parser
 from user_error import UserError
 
-EXAMPLES = """examples:
-  python -m experiments predict --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
-  python -m experiments predict --checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted"""
+EXAMPLES = """
+--checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
+--checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted
+"""
 
 
 def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
@@ -67,11 +68,10 @@ def describe_data(checkpoint: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments predict",
-        description="Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = light_parser(
+        "predict",
+        "Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.",
+        EXAMPLES,
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders of them")
     parser.add_argument("--checkpoint", required=True, type=Path, help="file that 'fit' wrote")
@@ -80,10 +80,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     module = load_module(args.checkpoint).to(args.device)
     images = find_images(args.inputs)
-    colours = describe_data(args.checkpoint).get("palette") or voc_palette(module.num_classes)
+    described = describe_data(args.checkpoint)
+    colours = described.get("palette") or voc_palette(module.num_classes)
+    window = described.get("window")
     palette = np.array(colours, dtype=np.uint8)
     for file, place in tqdm(images, desc="predict", unit="img"):
-        image = read_image(file, module.hparams["in_channels"])
+        image = read_image(file, module.hparams["in_channels"], window)
         batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(args.device)
         with torch.inference_mode():
             mask = module.predict_logits(batch).argmax(1)[0].to(torch.uint8).cpu().numpy()

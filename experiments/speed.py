@@ -1,6 +1,5 @@
 """Measure speed as ratios within one run: absolute times mean little on shared machines."""
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -11,12 +10,14 @@ from tqdm import tqdm
 
 from datamodules.corruptions.suite import ConditionStream
 from experiments.benchmark import find_suite
+from experiments.light_parser import light_parser
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
-EXAMPLES = """examples:
-  python -m experiments speed
-  python -m experiments speed --size 512 --batch-size 4 --rounds 3"""
+EXAMPLES = """
+--rounds 9
+--size 512 --batch-size 4
+"""
 
 
 def sweep_against_forward(
@@ -69,11 +70,10 @@ def timed(work: Callable[[], None]) -> float:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments speed",
-        description="Time a sweep's step against as many bare forward passes of the same network on tensors in memory.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = light_parser(
+        "speed",
+        "Time a sweep's step against as many bare forward passes of the same network on tensors in memory.",
+        EXAMPLES,
     )
     parser.add_argument("--size", type=int, default=256, help="height and width of the images")
     parser.add_argument("--batch-size", type=int, default=8)

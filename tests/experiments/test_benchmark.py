@@ -167,6 +167,21 @@ def test_another_seed_draws_other_noise(tiny_run: Path, tiny_record: Path, tmp_p
     assert other.suite_hash != first.suite_hash
 
 
+def test_a_full_disk_leaves_no_record(tiny_run: Path, tmp_path: Path) -> None:
+    """No file may grow beyond a kilobyte: the system refuses as it does where nothing is left."""
+    command = f"ulimit -f 1; exec {sys.executable} -m experiments benchmark --checkpoint {tiny_run / 'best.ckpt'}"
+    result = subprocess.run(
+        ["bash", "-c", f"{command} --suite smoke --output {tmp_path / 'record.json'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "the disk is full" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "record.json").exists()
+
+
 def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> None:
     lonely = shutil.copy(tiny_run / "best.ckpt", tmp_path / "net.ckpt")
     assert "--data" in refusal("benchmark", f"--checkpoint={lonely}")
