@@ -1,0 +1,37 @@
+"""The committed records and what README says of them."""
+
+from pathlib import Path
+
+import pytest
+from command_line import ROOT
+
+from experiments.leaderboard import markdown, ranked
+from experiments.record import make_summary, read_images, read_record
+
+RECORDS = sorted((ROOT / "experiments" / "results").rglob("*.json"))
+
+
+def test_there_are_records() -> None:
+    assert RECORDS
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_record_recomputes_to_its_own_summary(path: Path) -> None:
+    record = read_record(path)
+    ids, images = read_images(record, path)
+    assert len(ids) == len(set(ids)) == record.data["images"]
+    assert make_summary(record.conditions, record.confusion, images) == record.summary
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_record_is_fit_to_print(path: Path) -> None:
+    """Made from committed code, small, and without a path of the machine that made it."""
+    assert path.with_suffix(".npz").stat().st_size < 2_000_000
+    text = path.read_text()
+    assert "+changes" not in text
+    assert '"/' not in text
+
+
+def test_readme_shows_the_leaderboard_of_the_records() -> None:
+    camvid = [read_record(path) for path in RECORDS if path.parent.name == "camvid"]
+    assert markdown(ranked(camvid)) in (ROOT / "README.md").read_text()
