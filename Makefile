@@ -28,8 +28,8 @@ $(READY): requirements.txt requirements-oracle.txt
 demo: $(READY)
 	$(RUN) fit --config $(RECIPES)/synthetic_unet.yaml --run $(DEMO)/unet --restart
 	$(RUN) fit --config $(RECIPES)/synthetic_unet_scse.yaml --run $(DEMO)/unet_scse --restart
-	$(RUN) benchmark --checkpoint $(DEMO)/unet/best.ckpt --output $(DEMO)/unet.json
-	$(RUN) benchmark --checkpoint $(DEMO)/unet_scse/best.ckpt --output $(DEMO)/unet_scse.json
+	$(RUN) benchmark --checkpoint $(DEMO)/unet/best.ckpt --output $(DEMO)/unet.json --restart
+	$(RUN) benchmark --checkpoint $(DEMO)/unet_scse/best.ckpt --output $(DEMO)/unet_scse.json --restart
 	$(RUN) leaderboard $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/leaderboard.md
 	$(RUN) curves $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/curves.png
 	@echo

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
 from datamodules.corruptions.suite import ConditionStream, Suite
-from datamodules.dataset import EvaluationView, SegmentationDataset, TrainingView
+from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.transforms import Augmentation, NoAugmentation, Resize
 from user_error import UserError
 
@@ -53,6 +53,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
+        if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
+            raise UserError(f"a batch of {min(batch_size, eval_batch_size or 1)} images cannot be: give at least 1")
+        if not 2 <= len(classes) <= IGNORED:
+            raise UserError(f"{len(classes)} classes cannot be told apart in an 8-bit mask: give 2 to {IGNORED}")
         self.classes = tuple(classes)
         self.channels = tuple(channels)
         self.palette = None if palette is None else [[int(level) for level in colour] for colour in palette]

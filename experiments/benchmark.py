@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 import logging
 import time
 import warnings
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from jsonargparse import ArgumentParser
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
-from datamodules.corruptions.suite import Suite, manifest_hash
+from datamodules.corruptions.suite import Suite
 from experiments.checkpoint import load_module
 from experiments.cli import make_parser_settings
 from experiments.environment import describe_environment
@@ -23,13 +26,27 @@ from experiments.files import require_writable
 from experiments.journal import Counts, Journal, JournalCallback
 from experiments.leaderboard import percent
 from experiments.processes import first_process
-from experiments.record import FORMAT, PerImage, Record, make_cells, make_summary, sha256, write_record
+from experiments.record import (
+    FORMAT,
+    Data,
+    Manifest,
+    PerImage,
+    Record,
+    make_cells,
+    make_summary,
+    manifest_hash,
+    sha256,
+    write_record,
+)
 from experiments.run_folder import add_data_argument, parse, read_settings
 from experiments.tracking import log_record
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 SUITES = Path(__file__).parent / "configs" / "suite"
+
+LOADING = ("num_workers", "batch_size", "eval_batch_size", "augmentation")
+"""Settings of the data that leave a test image as it is."""
 
 EXAMPLES = """examples:
   python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
@@ -86,6 +103,14 @@ def find_suite(name: str) -> Suite:
 def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A trainer that only tests."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the ties that may differ between devices
+    try:
+        return _trainer(options, callbacks)
+    except (MisconfigurationException, ValueError) as error:
+        raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
+
+
+def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
     return pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -100,13 +125,18 @@ def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
     )
 
 
-def identity(suite_hash: str, checkpoint: Path, data: SegmentationDataModule, precision: str) -> dict[str, Any]:
-    """What the counts of a batch depend on."""
-    ids = "\n".join(data.dataset(data.test_split).ids)
+def identity(record_hash: str, checkpoint: Path, data: SegmentationDataModule, settings: dict, precision: str) -> dict:
+    """What the counts of a batch depend on; `settings` are those of the data."""
+    facts = {
+        "class": settings["class_path"],
+        "settings": {key: value for key, value in settings.get("init_args", {}).items() if key not in LOADING},
+        "described": data.state_dict(),
+        "ids": list(data.dataset(data.test_split).ids),
+    }
     return {
-        "suite": suite_hash,
+        "suite": record_hash,
         "checkpoint": sha256(checkpoint),
-        "data": hashlib.sha256(ids.encode()).hexdigest(),
+        "data": hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest(),
         "split": data.test_split,
         "batch_size": data.eval_batch_size,
         "precision": precision,
@@ -153,60 +183,102 @@ def main(argv: list[str]) -> None:
     options, settings = parse(build_parser(checkpoint), argv)
     started = time.perf_counter()
     module = load_module(checkpoint)
-    data: SegmentationDataModule = options.data
-    if module.num_classes != data.num_classes:
-        raise UserError(
-            f"{str(checkpoint)!r} tells {module.num_classes} classes apart, but the data have {data.num_classes}: pass the "
-            "--data it was trained for"
-        )
-    data.suite = find_suite(options.suite)
-    data.suite.seed = options.seed
-    data.test_split = options.split
+    data = prepare_data(options, module, checkpoint)
     manifest = data.suite.manifest(data.size)
+    precision = options.trainer.precision
+    described = settings.data.as_dict()
     output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
-    journal = Journal(
-        output.with_suffix(".unfinished"),
-        identity(manifest_hash(manifest), checkpoint, data, options.trainer.precision),
-    )
+    if output.suffix != ".json":
+        raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
+    stamp = identity(manifest_hash(manifest), checkpoint, data, described, precision)
+    journal = Journal(output.with_suffix(".unfinished"), stamp)
+    trainer = make_trainer(options.trainer, [JournalCallback(journal)])
     if first_process():
         require_writable(output)
         journal.open(options.restart)
-    trainer = make_trainer(options.trainer, [JournalCallback(journal)])
     sweep(module, data, journal, trainer)
     if not trainer.is_global_zero:
         return
     counts = order_by_index(journal.total())
-    ids = [data.dataset(data.test_split).ids[at] for at in counts.index]
-    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
-    run = read_settings(checkpoint) or {}
-    record = Record(
-        format=FORMAT,
+    ids = list(data.dataset(data.test_split).ids)
+    if counts.index.tolist() != list(range(len(ids))):
+        raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
+    record = make_record(
+        counts,
+        ids,
+        data,
+        checkpoint,
         name=options.name or checkpoint.resolve().parent.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        classes=list(data.classes),
-        suite=manifest,
-        suite_hash=manifest_hash(manifest),
-        data={
-            "name": data_name(settings.data.as_dict()),
-            "split": data.test_split,
-            "images": len(ids),
-            "batch_size": data.eval_batch_size,
-            "hash": data_hash(ids, counts.digests),
-        },
-        recipe={key: run[key] for key in ("seed_everything", "model", "data", "trainer") if key in run},
-        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        recipe=describe_recipe(checkpoint, module, described),
         environment={
-            **describe_environment(module.device, trainer.world_size, options.trainer.precision),
-            "seconds": round(time.perf_counter() - started, 1),
+            **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),
+            "seconds_of_last_call": round(time.perf_counter() - started, 1),
         },
-        cells=make_cells(conditions, counts.confusion),
-        summary=make_summary(conditions, counts.confusion, counts.images),
-        per_image=PerImage(file="", sha256=""),
     )
     write_record(record, output, ids, counts.images)
     journal.remove()
     report(record, output)
     log_record(record, checkpoint.parent)
+
+
+def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> SegmentationDataModule:
+    """The data of the options, with the suite that they will meet.
+
+    Raises:
+        UserError: the network was trained for other classes, or there is no such suite.
+    """
+    data: SegmentationDataModule = options.data
+    if module.num_classes != data.num_classes:
+        raise UserError(
+            f"{str(checkpoint)!r} tells {module.num_classes} classes apart, but the data have {data.num_classes}: "
+            "pass the --data it was trained for"
+        )
+    data.suite = find_suite(options.suite)
+    data.suite.seed = options.seed
+    data.test_split = options.split
+    return data
+
+
+def make_record(
+    counts: Counts,
+    ids: list[str],
+    data: SegmentationDataModule,
+    checkpoint: Path,
+    *,
+    name: str,
+    recipe: dict[str, Any],
+    environment: dict[str, Any],
+) -> Record:
+    """The record of a sweep's counts."""
+    manifest = data.suite.manifest(data.size)
+    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    return Record(
+        format=FORMAT,
+        name=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        classes=list(data.classes),
+        suite=Manifest(**manifest),  # type: ignore[arg-type]
+        suite_hash=manifest_hash(manifest),
+        data=Data(
+            name=data_name(recipe["data"]),
+            split=data.test_split,
+            images=len(ids),
+            batch_size=data.eval_batch_size,
+            hash=data_hash(ids, counts.digests),
+        ),
+        recipe=recipe,
+        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        environment=environment,
+        cells=make_cells(conditions, counts.confusion),
+        summary=make_summary(conditions, counts.confusion, counts.images),
+        per_image=PerImage(file="", sha256=""),
+    )
+
+
+def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
+    """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here."""
+    run = read_settings(checkpoint) or {"model": json.loads(json.dumps(dict(module.hparams), default=str))}
+    return {key: run[key] for key in ("seed_everything", "model", "trainer") if key in run} | {"data": data}
 
 
 def data_name(settings: dict[str, Any]) -> str:

@@ -1,5 +1,8 @@
 """Checkpoints: read as data, rebuilt from what they say of themselves."""
 
+import importlib
+import inspect
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +14,13 @@ import torch
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
-TRUSTED = ("lightning_modules.", "torch.", "segmentation_models_pytorch.")
+TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
 """Packages whose classes a checkpoint may name; others would run code of the checkpoint's choice."""
+
+FREE_TEXT = ("encoder", "encoder_weights", "_instantiator")
+"""Settings whose text may look like an import path and is none; Lightning checks its `_instantiator` itself."""
+
+IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -29,37 +37,52 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UserError(_refusal(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # a file that is cut short or no archive fails in many ways
         raise UserError(
             f"{str(path)!r} is not a checkpoint, or was cut short: pass the file that 'fit' wrote"
         ) from error
-    if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= set(content):
+    settings = content.get("hyper_parameters") if isinstance(content, dict) else None
+    if not isinstance(settings, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
-    for name in class_paths(content["hyper_parameters"]):
-        if not name.startswith(TRUSTED):
+    for name in import_paths(settings):
+        if not _is_trusted_class(name):
             raise UserError(
-                f"the checkpoint {str(path)!r} asks for the class {name!r}, which is not of this project: refused"
+                f"the checkpoint {str(path)!r} asks for {name!r}, which is no class of this project: it was refused"
             )
     return content
 
 
 def _refusal(path: Path, error: UnpicklingError) -> str:
     if "Unsupported" in str(error) or "GLOBAL" in str(error):
-        return f"the checkpoint {str(path)!r} holds pickled objects besides tensors; it was not opened, since these can run code"
+        return (
+            f"the checkpoint {str(path)!r} holds pickled objects besides tensors; it was not opened, since these can "
+            "run code"
+        )
     return f"{str(path)!r} is not a checkpoint: pass the file that 'fit' wrote"
 
 
-def class_paths(settings: Any) -> Iterator[str]:
-    """Every class that saved settings name."""
+def import_paths(settings: Any, key: str = "") -> Iterator[str]:
+    """Everything in saved settings that a parser could take for something to import."""
     if isinstance(settings, dict):
-        for key, value in settings.items():
-            if key in ("class_path", "_class_path"):
-                yield str(value)
-            else:
-                yield from class_paths(value)
+        for name, value in settings.items():
+            yield from import_paths(value, str(name))
     elif isinstance(settings, list | tuple):
         for value in settings:
-            yield from class_paths(value)
+            yield from import_paths(value, key)
+    elif key in ("class_path", "_class_path"):
+        yield str(settings)
+    elif isinstance(settings, str) and key not in FREE_TEXT and IMPORT_PATH.fullmatch(settings):
+        yield settings
+
+
+def _is_trusted_class(name: str) -> bool:
+    if not name.startswith(TRUSTED):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        return inspect.isclass(getattr(importlib.import_module(module), attribute, None))
+    except ImportError:
+        return False
 
 
 def load_module(path: Path) -> SegmentationModule:
@@ -72,9 +95,7 @@ def load_module(path: Path) -> SegmentationModule:
     warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")
     try:
         module = SegmentationModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
-    except (RuntimeError, TypeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+    except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error
     return module.eval()

@@ -11,6 +11,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoint import read_checkpoint
@@ -22,10 +23,10 @@ from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
 
-RESUMABLE = ("model", "data", "seed_everything")
+RESUMABLE = ("model", "data", "seed_everything", "trainer")
 """What must not change when a training is resumed."""
 
-FREE = ("data.init_args.root", "data.init_args.num_workers")
+FREE = ("data.init_args.root", "data.init_args.num_workers", "trainer.accelerator", "trainer.enable_progress_bar")
 """What may change all the same: it draws no other number."""
 
 
@@ -113,7 +114,8 @@ class SegmentationCLI(LightningCLI):
         best = ModelCheckpoint(
             run, "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
         )
-        callbacks = [*(self.config_init[self.subcommand].trainer.callbacks or []), StepSeed()]
+        chosen = self.config_init[self.subcommand].trainer.callbacks or []
+        callbacks = [*(chosen if isinstance(chosen, list) else [chosen]), StepSeed()]
         if not settings.fast_dev_run:
             callbacks.append(best)
         return super().instantiate_trainer(
@@ -175,6 +177,7 @@ def run_cli(argv: list[str]) -> None:
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             save_config_callback=SaveConfig,
+            save_config_kwargs={"save_to_log_dir": False},
             seed_everything_default=0,
             parser_kwargs={
                 "prog": "python -m experiments",
@@ -185,3 +188,9 @@ def run_cli(argv: list[str]) -> None:
         )
     except ArgumentError as error:
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
+    except MisconfigurationException as error:
+        raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise UserError("the checkpoint to resume is of another network: pass another --run, or --restart") from error

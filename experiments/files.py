@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def require_writable(path: Path) -> None:
     Raises:
         OSError: `path` cannot be written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     probe = path.parent / f".{path.name}.probe"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

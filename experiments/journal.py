@@ -1,6 +1,7 @@
 """What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Journal:
             self.remove()
         stamp = self.folder / "identity.json"
         if not stamp.exists():
+            self.remove()  # counts of nobody knows what
             with whole_file(stamp) as file:
                 json.dump(self.identity, file, indent=2)
             return
@@ -88,8 +90,11 @@ class Journal:
         )
 
     def remove(self) -> None:
-        """The record is written: the journal has served."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The record is written: the journal has served. It goes at once, never in parts."""
+        if self.folder.exists():
+            doomed = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
+            self.folder.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 class JournalCallback(pl.Callback):
@@ -117,11 +122,13 @@ class JournalCallback(pl.Callback):
         real = [position for position, name in enumerate(batch["id"]) if name]
         if not real:
             return
+        metric: Any = pl_module.sweep_counts
         index = batch["index"].cpu().numpy()[real]
         counts = Counts(
             index=index,
             digests=[batch["digest"][position] for position in real],
-            confusion=outputs["confusion"].cpu().numpy(),
+            confusion=metric.confusion.cpu().numpy(),
             images=outputs["images"].cpu().numpy()[:, real].swapaxes(0, 1),
         )
         self.journal.write(int(index[0]) // len(batch["id"]), counts)
+        metric.reset()

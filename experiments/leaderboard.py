@@ -21,12 +21,12 @@ experiments/results/camvid/*.json --format csv --output board.csv
 def row(record: Record) -> dict[str, Any]:
     """The flat row of a record."""
     summary = record.summary
-    flat: dict[str, Any] = {"name": record.name, "data": record.data["name"], "images": record.data["images"]}
+    flat: dict[str, Any] = {"name": record.name, "data": record.data.name, "images": record.data.images}
     for key in ("clean_miou", "mean_corrupted_miou", "retention"):
         flat[key] = getattr(summary, key)
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key]
     flat.update({f"miou_{name}": value for name, value in summary.corruptions.items()})
-    return {**flat, "suite": f"{record.suite['name']} v{record.suite['version']}", "suite_hash": record.suite_hash}
+    return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 
 
 def ranked(records: Sequence[Record], allow_mixed: bool = False) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def ranked(records: Sequence[Record], allow_mixed: bool = False) -> list[dict[st
     """
     for what, of in (
         ("suite manifests", lambda record: record.suite_hash),
-        ("images", lambda record: record.data["hash"]),
+        ("images", lambda record: record.data.hash),
     ):
         kinds: dict[str, str] = {}
         for record in records:
@@ -99,7 +99,7 @@ def main(argv: list[str]) -> None:
     """The verb."""
     parser = light_parser(
         "leaderboard",
-        "Rank records by their mean corrupted mIoU. Every number is recomputed from the record's counts.",
+        "Rank records by their mean corrupted mIoU. Scores are recomputed from the counts; intervals are as stated.",
         EXAMPLES,
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")

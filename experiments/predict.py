@@ -78,7 +78,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder for the results")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
     args = parser.parse_args(argv)
-    module = load_module(args.checkpoint).to(args.device)
+    try:
+        module = load_module(args.checkpoint).to(args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"there is no device {args.device!r} here: pass --device cpu") from error
     images = find_images(args.inputs)
     described = describe_data(args.checkpoint)
     colours = described.get("palette") or voc_palette(module.num_classes)

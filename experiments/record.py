@@ -8,18 +8,22 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from experiments.files import whole_file
-from experiments.robustness import class_counts, corruption_means, mean_iou, summarise
+from experiments.robustness import by_corruption, class_counts, corruption_means, mean_iou, summarise
 from experiments.statistics import LEVEL, RESAMPLES, intervals
 from user_error import UserError
 
 FORMAT = "robust-segmentation-record/1"
 TOLERANCE = 1e-9
+
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Interval = tuple[float | None, float | None]
 
 
 class Cell(BaseModel):
@@ -29,7 +33,7 @@ class Cell(BaseModel):
 
     corruption: str
     severity: int = Field(ge=0, le=5)
-    confusion: list[list[int]]
+    confusion: list[list[Count]]
     miou: float | None
 
 
@@ -51,8 +55,29 @@ class Summary(BaseModel):
     mean_corrupted_miou: float | None
     retention: float | None
     corruptions: dict[str, float | None]
-    intervals: dict[str, list[float | None]]
+    intervals: dict[Literal["clean_miou", "mean_corrupted_miou", "retention"], Interval]
     interval_method: str
+
+
+class Manifest(BaseModel):
+    """What decides the pixels of a sweep; see `Suite.manifest`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: int
+
+
+class Data(BaseModel):
+    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    split: str
+    images: int
+    batch_size: int
+    hash: str
 
 
 class Record(BaseModel):
@@ -63,14 +88,14 @@ class Record(BaseModel):
     format: str
     name: str
     created: str
-    classes: list[str]
-    suite: dict[str, Any]
+    classes: list[str] = Field(min_length=1)
+    suite: Manifest
     suite_hash: str
-    data: dict[str, Any]
+    data: Data
     recipe: dict[str, Any]
     checkpoint: dict[str, Any]
     environment: dict[str, Any]
-    cells: list[Cell]
+    cells: list[Cell] = Field(min_length=1)
     summary: Summary
     per_image: PerImage
 
@@ -105,7 +130,7 @@ def make_summary(conditions: list[tuple[str, int]], confusion: np.ndarray, image
     return Summary(
         **{name: number(value) for name, value in summarise(miou, conditions).items()},
         corruptions={name: number(value) for name, value in corruption_means(miou, conditions).items()},
-        intervals=intervals(images, conditions),
+        intervals=intervals(images, conditions),  # type: ignore[arg-type]
         interval_method=f"percentile bootstrap over images, {RESAMPLES} resamples, seed 0, level {LEVEL}",
     )
 
@@ -132,6 +157,12 @@ def dump(record: Record) -> str:
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"
 
 
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """Hex digest of a manifest, whatever the order of its keys."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -156,6 +187,8 @@ def read_record(path: Path) -> Record:
         raise UserError(f"{str(path)!r} is not a record ({problem}): write it anew with 'benchmark'") from error
     if record.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
+    if record.suite_hash != manifest_hash(record.suite.model_dump()):
+        raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
     _verify(record, path)
     return record
 
@@ -198,7 +231,7 @@ def _verify(record: Record, path: Path) -> None:
     size = len(record.classes)
     for cell in record.cells:
         square = len(cell.confusion) == size and all(len(row) == size for row in cell.confusion)
-        if not square or any(entry < 0 for row in cell.confusion for entry in row):
+        if not square:
             raise UserError(
                 f"{str(path)!r}: the confusion matrix of {cell.corruption}, severity {cell.severity}, is not "
                 f"{size} x {size} counts"
@@ -219,6 +252,8 @@ def _verify(record: Record, path: Path) -> None:
     wanted: dict[str, Any] = {name: number(value) for name, value in summarise(miou, record.conditions).items()}
     wanted |= {f"corruptions.{key}": number(value) for key, value in corruption_means(miou, record.conditions).items()}
     given = record.summary.model_dump()
+    if len(given["intervals"]) != 3 or list(given["corruptions"]) != list(by_corruption(record.conditions)):
+        raise UserError(f"the summary of {str(path)!r} does not have the corruptions of its cells and three intervals")
     given |= {f"corruptions.{key}": value for key, value in given["corruptions"].items()}
     for name, value in wanted.items():
         if not _same(given.get(name), value):

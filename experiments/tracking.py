@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.files import whole_file
 from experiments.processes import first_process
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def wandb_mode() -> str:
     import requests
 
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-    logged_in = "WANDB_API_KEY" in os.environ or requests.utils.get_netrc_auth(host) is not None
+    logged_in = bool(os.environ.get("WANDB_API_KEY")) or requests.utils.get_netrc_auth(host) is not None
     return "online" if logged_in else "offline"
 
 
@@ -32,8 +33,8 @@ def run_id(run: Path) -> str:
     """The W&B id of a run folder, made on first use: training, its resumption and its sweeps share one W&B run."""
     file = run / "wandb_id.txt"
     if not file.exists():
-        run.mkdir(parents=True, exist_ok=True)
-        file.write_text(secrets.token_hex(4))
+        with whole_file(file) as text:
+            text.write(secrets.token_hex(4))
     return file.read_text().strip()
 
 
@@ -45,17 +46,21 @@ def fit_logger(run: Path) -> "list[Logger]":
     import wandb
     from pytorch_lightning.loggers import WandbLogger
 
-    return [
-        WandbLogger(
-            name=run.name,
-            project=PROJECT,
-            save_dir=run,
-            id=run_id(run),
-            offline=mode == "offline",
-            resume="allow",
-            settings=wandb.Settings(silent=True),
-        )
-    ]
+    logger = WandbLogger(
+        name=run.name,
+        project=PROJECT,
+        save_dir=run,
+        id=run_id(run),
+        offline=mode == "offline",
+        resume="allow",
+        settings=wandb.Settings(silent=True),
+    )
+    try:
+        _ = logger.experiment
+    except Exception as error:  # training needs W&B for nothing
+        warnings.warn(f"training goes on without W&B: {error}", stacklevel=2)
+        return []
+    return [logger]
 
 
 def log_record(record: "Record", run: Path) -> None:

@@ -52,9 +52,9 @@ class SegmentationModule(pl.LightningModule):
         self.sweep_counts = SegmentationCounts(num_classes)
 
     def setup(self, stage: str) -> None:
-        """Load pretrained weights when training begins; a checkpoint then overwrites them where one is resumed."""
+        """Load pretrained weights when a training begins; one that is resumed has its own."""
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if stage == "fit" and self.encoder_weights is not None:
+        if stage == "fit" and self.encoder_weights is not None and self.trainer.ckpt_path is None:
             self.network.load_pretrained(self.encoder_weights)  # type: ignore[operator]
 
     def forward(self, image: Tensor) -> Tensor:
@@ -100,20 +100,18 @@ class SegmentationModule(pl.LightningModule):
         self.sweep_counts = SegmentationCounts(self.num_classes, number).to(self.device)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
-        """Count one batch under every condition of ``batch["conditions"]``.
+        """Add one batch under every condition of ``batch["conditions"]`` to `sweep_counts`.
 
         Returns:
-            ``confusion`` (conditions, K, K) int64, summed over the batch, and ``images`` (conditions, B, K, 3) int64:
-            intersection, predicted and true pixels of each class.
+            ``images`` (conditions, B, K, 3) int64: intersection, predicted and true pixels of each class.
         """
-        totals, images = [], []
+        images = []
         for condition, image, mask in batch["conditions"]:
             predicted = self.predict_logits(image).argmax(1)
             confusion = image_confusion(predicted, mask, self.num_classes)
             self.sweep_counts.update(confusion, condition)
-            totals.append(confusion.sum(0))
             images.append(class_counts(confusion))
-        return {"confusion": torch.stack(totals), "images": torch.stack(images)}
+        return {"images": torch.stack(images)}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with decay; biases and normalisation, which decay only harms, without."""

@@ -4,13 +4,24 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.record import FORMAT, PerImage, Record, make_cells, make_summary, write_record
+from experiments.record import (
+    FORMAT,
+    Data,
+    Manifest,
+    PerImage,
+    Record,
+    make_cells,
+    make_summary,
+    manifest_hash,
+    write_record,
+)
 from experiments.robustness import class_counts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
 
 
-def make_record(path: Path, name: str = "net", seed: int = 0, suite_hash: str = "s", images: int = 6) -> Path:
+def make_record(path: Path, name: str = "net", seed: int = 0, images: int = 6) -> Path:
+    suite = {"name": "test", "version": 1}
     confusions = np.random.default_rng(seed).integers(0, 50, (images, 3, 2, 2))
     counts = class_counts(confusions)
     record = Record(
@@ -18,9 +29,9 @@ def make_record(path: Path, name: str = "net", seed: int = 0, suite_hash: str = 
         name=name,
         created="2026-01-01T00:00:00+00:00",
         classes=["ground", "thing"],
-        suite={"name": "test", "version": 1},
-        suite_hash=suite_hash,
-        data={"name": "scenes", "images": images, "hash": "d", "split": "test", "batch_size": 1},
+        suite=Manifest(**suite),
+        suite_hash=manifest_hash(suite),
+        data=Data(name="scenes", images=images, hash="d", split="test", batch_size=1),
         recipe={},
         checkpoint={},
         environment={},

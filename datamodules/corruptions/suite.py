@@ -1,9 +1,7 @@
 """Suites: named, versioned lists of the conditions that a network is swept over."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -101,7 +99,7 @@ class Suite:
         """
         libraries = {name for corruption in self.corruptions for name in corruption.libraries}
         return {
-            "suite": self.name,
+            "name": self.name,
             "version": self.version,
             "seed": self.seed,
             "size": "native" if size is None else [int(side) for side in size],
@@ -146,12 +144,6 @@ class ConditionStream:
         for index, condition in enumerate(self.suite.conditions if counted else self.suite.conditions[:1]):
             yield index, condition(self.images, self.ids, self.suite.seed), self.masks
             self.on_condition(counted)
-
-
-def manifest_hash(manifest: dict[str, JSON]) -> str:
-    """Hex digest of a manifest, whatever the order of its keys."""
-    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
 def _described(condition: Condition) -> dict[str, JSON]:

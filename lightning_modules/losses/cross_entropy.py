@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.losses import IGNORED
+from user_error import UserError
 
 
 class CrossEntropy(nn.CrossEntropyLoss):
@@ -22,6 +23,8 @@ class CrossEntropy(nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Mean over the pixels that count; 0, not NaN, where none does."""
+        if self.weight is not None and len(self.weight) != input.shape[1]:
+            raise UserError(f"{len(self.weight)} class_weights for {input.shape[1]} classes: give one for each")
         counted = target != IGNORED
         total = (counted if self.weight is None else self.weight[target * counted] * counted).sum()
         return super().forward(input, target) / total.clamp(min=1e-6)

@@ -45,7 +45,10 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
     Raises:
         UserError: missing file, or weights of another encoder.
     """
-    state = {key: _widen(value) for key, value in read_weights(path).items()}
+    weights = read_weights(path)
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UserError(f"encoder weights: {str(path)!r} is not a plain state dict: save `encoder.state_dict()` alone")
+    state = {key: _widen(value) for key, value in weights.items()}
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:

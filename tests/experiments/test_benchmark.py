@@ -31,15 +31,15 @@ def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
 def counts(path: Path) -> tuple[list, list[str], np.ndarray, str]:
     record = read_record(path)
     ids, images = read_images(record, path)
-    return [cell.model_dump() for cell in record.cells], ids, images, record.data["hash"]
+    return [cell.model_dump() for cell in record.cells], ids, images, record.data.hash
 
 
 def test_record_says_what_ran(tiny_record: Path) -> None:
     record = read_record(tiny_record)
     assert record.conditions[0] == ("clean", 0)
     assert [*dict.fromkeys(name for name, _ in record.conditions)] == ["clean", "gaussian_noise", "jpeg_compression"]
-    assert record.data["images"] == 13
-    assert record.suite["size"] == [64, 64]
+    assert record.data.images == 13
+    assert record.suite.model_extra["size"] == [64, 64]
     assert record.recipe["model"]["init_args"]["network"]["init_args"]["architecture"] == "Unet"
     assert len(record.checkpoint["sha256"]) == 64
     ids, images = read_images(record, tiny_record)
@@ -155,7 +155,7 @@ def test_all_batches_done_but_no_record(tiny_run: Path, tmp_path: Path, monkeypa
 
 def test_batch_size_and_workers_draw_the_same_pixels(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     other = sweep(tiny_run, tmp_path / "x.json", "--data.init_args.eval_batch_size=7", "--data.init_args.num_workers=2")
-    assert read_record(other).data["hash"] == read_record(tiny_record).data["hash"]
+    assert read_record(other).data.hash == read_record(tiny_record).data.hash
     assert np.abs(read_record(other).confusion - read_record(tiny_record).confusion).sum() <= 8  # ties of logits
 
 

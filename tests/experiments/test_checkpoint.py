@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.checkpoint import class_paths, load_module, read_checkpoint
+from experiments.checkpoint import import_paths, load_module, read_checkpoint
 from user_error import UserError
 
 
@@ -44,16 +44,29 @@ def test_a_payload_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "lightning_modules_evil.Net"])
-def test_a_class_from_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    settings = {"_class_path": "lightning_modules.segmentation.SegmentationModule", "network": {"class_path": name}}
-    with pytest.raises(UserError, match=name):
+STRANGERS = ["os.system", "subprocess.Popen", "lightning_modules_evil.Net", "torch.hub.load", "torch.nn.init.ones_"]
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("written", [lambda name: {"class_path": name, "init_args": {}}, lambda name: name])
+@pytest.mark.parametrize("key", ["network", "loss", "optimizer"])
+def test_what_is_not_ours_is_refused_unseen(tmp_path: Path, name: str, written: Any, key: str) -> None:
+    settings = {"_class_path": "lightning_modules.segmentation.SegmentationModule", key: written(name)}
+    with pytest.raises(UserError, match=f"asks for '{name}'"):
         load_module(save(tmp_path / "evil.ckpt", hyper_parameters=settings))
 
 
-def test_class_paths_are_found_at_any_depth() -> None:
-    settings = {"_class_path": "a", "x": [{"class_path": "b", "init_args": {"y": {"class_path": "c"}}}]}
-    assert list(class_paths(settings)) == ["a", "b", "c"]
+def test_settings_that_are_no_settings(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no LightningModule"):
+        read_checkpoint(save(tmp_path / "x.ckpt", hyper_parameters=[1]))
+    ours = {"_class_path": "lightning_modules.segmentation.SegmentationModule", "network": 3}
+    with pytest.raises(UserError, match="cannot be rebuilt"):
+        load_module(save(tmp_path / "y.ckpt", hyper_parameters=ours))
+
+
+def test_import_paths_are_found_at_any_depth() -> None:
+    settings = {"_class_path": "a", "x": [{"class_path": "b", "init_args": {"y": ["c.d"]}}], "encoder": "e.f", "z": "g"}
+    assert list(import_paths(settings)) == ["a", "b", "c.d"]
 
 
 def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str)
     if what == "suite_hash":
         records[1].suite_hash = "other"
     else:
-        records[1].data["hash"] = "other"
+        records[1].data.hash = "other"
     with pytest.raises(UserError, match="--allow-mixed"):
         ranked(records)
     assert len(ranked(records, allow_mixed=True)) == 2

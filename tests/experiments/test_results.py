@@ -19,7 +19,7 @@ def test_there_are_records() -> None:
 def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     record = read_record(path)
     ids, images = read_images(record, path)
-    assert len(ids) == len(set(ids)) == record.data["images"]
+    assert len(ids) == len(set(ids)) == record.data.images
     assert make_summary(record.conditions, record.confusion, images) == record.summary
 
 

@@ -7,7 +7,8 @@ import torch
 from datamodules.corruptions.blur import DefocusBlur
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.corruptions.suite import ConditionStream, Suite, manifest_hash
+from datamodules.corruptions.suite import ConditionStream, Suite
+from experiments.record import manifest_hash
 from user_error import UserError
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs" / "suite"
@@ -82,7 +83,7 @@ def test_manifest_tells_what_decides_the_pixels(monkeypatch):
     manifest = small(severities={"gaussian_noise": [2], "jpeg_compression": [3]}).manifest((256, 192))
     assert json.loads(json.dumps(manifest)) == manifest
     assert manifest == {
-        "suite": "small",
+        "name": "small",
         "version": 1,
         "seed": 0,
         "size": [256, 192],
