@@ -38,7 +38,7 @@ from experiments.record import (
     sha256,
     write_record,
 )
-from experiments.run_folder import add_data_argument, parse, read_settings
+from experiments.run_folder import add_data_argument, parse, plain, read_settings
 from experiments.tracking import log_record
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -186,7 +186,7 @@ def main(argv: list[str]) -> None:
     data = prepare_data(options, module, checkpoint)
     manifest = data.suite.manifest(data.size)
     precision = options.trainer.precision
-    described = settings.data.as_dict()
+    described = plain(settings.data.as_dict())
     output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
@@ -277,7 +277,7 @@ def make_record(
 
 def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
     """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here."""
-    run = read_settings(checkpoint) or {"model": json.loads(json.dumps(dict(module.hparams), default=str))}
+    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
     return {key: run[key] for key in ("seed_everything", "model", "trainer") if key in run} | {"data": data}
 
 

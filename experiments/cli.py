@@ -111,13 +111,13 @@ class SegmentationCLI(LightningCLI):
         if chosen is None or chosen is True:
             loggers: list[Logger] = [CSVLogger(run, name="metrics")]
             logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run)]
-        best = ModelCheckpoint(
-            run, "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
-        )
+        best = ModelCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+        # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
+        last = ModelCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         chosen = self.config_init[self.subcommand].trainer.callbacks or []
         callbacks = [*(chosen if isinstance(chosen, list) else [chosen]), StepSeed()]
         if not settings.fast_dev_run:
-            callbacks.append(best)
+            callbacks += [best, last]
         return super().instantiate_trainer(
             **kwargs, default_root_dir=str(run), logger=logger, callbacks=callbacks, use_distributed_sampler=False
         )
@@ -187,6 +187,8 @@ def run_cli(argv: list[str]) -> None:
             args=None if from_shell else ["fit", *argv],
         )
     except ArgumentError as error:
+        if "required: fit." in str(error):
+            raise UserError("no recipe: pass --config experiments/configs/recipe/NAME.yaml") from error
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
     except MisconfigurationException as error:
         raise UserError(f"--trainer: {' '.join(str(error).split())}") from error

@@ -48,8 +48,8 @@ def draw(records: Sequence[Record]) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     names = list(dict.fromkeys(name for record in records for name in by_corruption(record.conditions)))
-    columns = min(4, len(names) + 1)
-    rows = math.ceil((len(names) + 1) / columns)
+    rows = math.ceil((len(names) + 1) / 4)
+    columns = math.ceil((len(names) + 1) / rows)
     figure = Figure(figsize=(3.1 * columns, 2.5 * rows + 0.9), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, [*names, "mean"], strict=False):

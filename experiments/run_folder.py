@@ -31,6 +31,15 @@ def add_data_argument(parser: ArgumentParser, checkpoint: Path) -> None:
         parser.set_defaults({"data": settings["data"]})
 
 
+def plain(settings: Any) -> Any:
+    """Parsed settings as JSON holds them, without the parser's notes of the files they came from."""
+    if isinstance(settings, dict):
+        return {key: plain(value) for key, value in settings.items() if not key.startswith("__")}
+    if isinstance(settings, list | tuple):
+        return [plain(value) for value in settings]
+    return settings if settings is None or isinstance(settings, bool | int | float | str) else str(settings)
+
+
 def parse(parser: ArgumentParser, argv: list[str]) -> Any:
     """Parse and instantiate, with the parser's complaints as a `UserError`."""
     try:

@@ -90,9 +90,11 @@ def test_other_settings_do_not_mix(tiny_run: Path) -> None:
 
 
 def test_finished_training_is_left_as_it_is(tiny_run: Path) -> None:
-    before = (tiny_run / "last.ckpt").read_bytes()
+    best, last = (tiny_run / "best.ckpt").read_bytes(), weights(tiny_run / "last.ckpt")
     experiments("fit", *TINY, f"--run={tiny_run}")
-    assert (tiny_run / "last.ckpt").read_bytes() == before
+    assert (tiny_run / "best.ckpt").read_bytes() == best
+    for key, value in weights(tiny_run / "last.ckpt").items():
+        torch.testing.assert_close(value, last[key], rtol=0, atol=0, msg=key)
 
 
 def test_regularisation_and_other_components(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,17 +9,33 @@ from command_line import TINY, experiments
 from experiments.record import read_record
 from experiments.tracking import run_id, wandb_mode
 
+BLOCK, HEADER = 32768, 7
+
+
+def entries(path: Path) -> Iterator[bytes]:
+    """Entries of an offline W&B file: LevelDB's log format, blocks of chunks (checksum, length, kind) after a header."""
+    content, at, parts = path.read_bytes(), HEADER, b""
+    while at + HEADER <= len(content):
+        if BLOCK - at % BLOCK < HEADER:  # no chunk begins in the last bytes of a block
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", content[at : at + HEADER])
+        if not kind:
+            break
+        parts += content[at + HEADER : at + HEADER + length]
+        at += HEADER + length
+        if kind in (1, 4):  # a whole entry, or its last chunk
+            yield parts
+            parts = b""
+
 
 def offline_history(run: Path) -> tuple[set[str], list[dict]]:
     """Run ids and logged rows of the offline W&B files below `run`."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     ids, rows = set(), []
     for path in sorted(run.rglob("*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(path))
-        while (data := store.scan_data()) is not None:
+        for data in entries(path):
             entry = wandb_internal_pb2.Record()
             entry.ParseFromString(data)
             if entry.HasField("run"):
