@@ -1,5 +1,6 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -162,12 +163,20 @@ def make_parser_settings() -> dict[str, Any]:
     return {"exit_on_error": False, "allow_abbrev": False}
 
 
+def _silence() -> None:
+    """What Lightning says of every training here, and what no user can act upon."""
+    for message in ("Attribute 'loss' is an instance", "Checkpoint directory .* exists", r"`isinstance\(treespec"):
+        warnings.filterwarnings("ignore", message)
+    advice = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    advice.addFilter(lambda entry: "litlogger" not in entry.getMessage())
+
+
 def run_cli(argv: list[str]) -> None:
     """Parse, train, and turn what the parser says into one sentence.
 
     Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
     """
-    warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")  # a checkpoint rebuilds it from its settings
+    _silence()
     from_shell = sys.argv[2:] == argv
     try:
         SegmentationCLI(
