@@ -53,8 +53,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
-            raise UserError(f"a batch of {min(batch_size, eval_batch_size or 1)} images cannot be: give at least 1")
+        sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
+        if min(sizes) < 1:
+            raise UserError(f"a batch of {min(sizes)} images cannot be: give at least 1")
+        if num_workers < 0:
+            raise UserError(f"there cannot be {num_workers} loader processes: give 0 to load in the main process")
         if not 2 <= len(classes) <= IGNORED:
             raise UserError(f"{len(classes)} classes cannot be told apart in an 8-bit mask: give 2 to {IGNORED}")
         self.classes = tuple(classes)
@@ -62,7 +65,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.palette = None if palette is None else [[int(level) for level in colour] for colour in palette]
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size or batch_size
+        self.eval_batch_size = sizes[1]
         self.num_workers = num_workers
         self.augmentation = augmentation or NoAugmentation()
         self.suite = Suite("clean", 1, [])

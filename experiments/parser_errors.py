@@ -7,6 +7,7 @@ UNKNOWN_CLASS = re.compile(r"class_path '([^']+)':\s*(No module named '[^']+'|mo
 UNKNOWN_KEY = re.compile(r"(?:Key|Group key|Option) '([^']+)' is not (?:expected|accepted)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
+MISSING_COMPONENT = re.compile(r"Expected a path but (\S+) either not accessible")
 WRONG_VALUE = re.compile(r"Given value: (.+?)\s*$")
 EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '(\w+)'>|\[.*?\]|[^\n]+)")
 
@@ -26,7 +27,7 @@ def describe_parser_error(error: Exception) -> str:
         )
     if found := UNRECOGNISED.search(text) or UNKNOWN_KEY.search(text):
         return f"there is no setting {found.group(1)!r}: check its spelling (--help lists them)"
-    if found := MISSING_FILE.search(text):
+    if found := MISSING_FILE.search(text) or MISSING_COMPONENT.search(text):
         return f"{where}there is no file {found.group(1)!r}: check the path"
     if found := WRONG_VALUE.search(text):
         kinds = [kind[1] or kind[0] for kind in EXPECTED.findall(text)]

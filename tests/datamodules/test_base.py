@@ -12,6 +12,8 @@ from jsonargparse import ArgumentParser
 
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
+from datamodules.synthetic import SyntheticDataModule
+from user_error import UserError
 
 CONFIGS = Path(__file__).parent.parent.parent / "experiments" / "configs" / "data"
 REAL = CONFIGS.parent.parent.parent.parent / "shared" / "data"
@@ -122,3 +124,21 @@ def test_real_batch(real: tuple[str, SegmentationDataModule]):
     assert data.size is not None
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (8, 3, *data.size)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"batch_size": 0}, "a batch of 0 images"),
+        ({"eval_batch_size": -1}, "a batch of -1 images"),
+        ({"num_workers": -1}, "-1 loader processes"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, int], named: str):
+    with pytest.raises(UserError, match=named):
+        SyntheticDataModule(**settings)
+
+
+def test_more_classes_than_a_mask_holds():
+    with pytest.raises(UserError, match="300 classes"):
+        SegmentationDataModule([str(number) for number in range(300)])

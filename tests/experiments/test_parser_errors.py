@@ -32,6 +32,7 @@ SYNTHETIC = "--data=datamodules.synthetic.SyntheticDataModule"
         (["--epochs=two"], "epochs: 'two' does not fit (wanted: int or null)"),
         (["--epoch=2"], "no setting '--epoch=2'"),
         (["--mode=medium"], "medium"),
+        ([SYNTHETIC, "--data.init_args.augmentation=no/such.yaml"], "no file 'no/such.yaml'"),
         (["--config=nowhere.yaml"], "nowhere.yaml"),
         (["--surprise=1"], "--surprise=1"),
     ],
