@@ -177,7 +177,7 @@ def run_cli(argv: list[str]) -> None:
     Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
     """
     _silence()
-    from_shell = sys.argv[2:] == argv
+    from_shell = sys.argv[1:] == ["fit", *argv]
     try:
         SegmentationCLI(
             SegmentationModule,
