@@ -233,6 +233,12 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
             f"{str(checkpoint)!r} tells {module.num_classes} classes apart, but the data have {data.num_classes}: "
             "pass the --data it was trained for"
         )
+    channels = module.hparams["in_channels"]
+    if channels != data.in_channels:
+        raise UserError(
+            f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
+            "--data it was trained for"
+        )
     data.suite = find_suite(options.suite)
     data.suite.seed = options.seed
     data.test_split = options.split

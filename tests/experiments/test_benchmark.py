@@ -12,6 +12,7 @@ import pytest
 import torch
 from command_line import ROOT, experiments, refusal
 from sklearn.metrics import confusion_matrix
+from tiny_folder import tiny_folder
 
 from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
@@ -203,6 +204,10 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
         "benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml"
     )
     assert "classes" in refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
+    root = tiny_folder(tmp_path / "data", 5)
+    (root / "dataset.yaml").write_text((root / "dataset.yaml").read_text() + "channels: [T1, FLAIR]\n")
+    folder = ("--data=experiments/configs/data/lgg_mri.yaml", f"--data.init_args.root={root}")
+    assert "images of 3 channels" in refusal("benchmark", checkpoint, *folder)
     assert "num_clases" in refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refusal("benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}")
