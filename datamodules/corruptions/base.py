@@ -10,7 +10,11 @@ from torch import Tensor
 
 from user_error import UserError
 
-Family = Literal["noise", "blur", "weather", "digital"]
+Family = Literal[
+    "noise", "blur", "weather", "digital",
+    "lighting", "occlusion", "geometric",
+    "endoscopy", "microscopy", "mri", "radiology",
+]  # fmt: skip
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -28,16 +32,19 @@ class Corruption(ABC):
     depend on that image and its key alone, never on the rest of the batch.
     """
 
-    name: ClassVar[str]
+    name: str
     """snake_case, as records and published tables call it."""
 
-    family: ClassVar[Family]
+    family: Family
 
-    libraries: ClassVar[tuple[str, ...]] = ()
+    libraries: tuple[str, ...] = ()
     """Distributions whose version can change the pixels; none where the arithmetic is exact."""
 
     per_channel: ClassVar[bool] = False
     """Whether channels are treated alike and by themselves; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
+
+    colour_only: ClassVar[bool] = False
+    """Whether it is defined for three channels, red, green and blue, alone; images of any other number stay as they are."""
 
     in_chunks: ClassVar[bool] = True
     """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
@@ -57,13 +64,32 @@ class Corruption(ABC):
             UserError: an argument is none of these.
         """
         self._check(images, severity, keys)
-        if not images.numel():
+        if not images.numel() or (self.colour_only and images.shape[1] != 3):
             return images.clone()
         images, keys = images.contiguous(), keys.to(images.device)
         if not self.per_channel:
             return self._chunked(images, severity, keys)
         planes = images.view(-1, 1, *images.shape[2:])
         return self._chunked(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
+
+    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Corrupted copies of `images` and the masks to score them by.
+
+        Most corruptions neither read nor change the masks; those that do override this method.
+
+        Args:
+            images: uint8 (B, C, H, W).
+            masks: int64 (B, H, W), 255 where ignored; left as they are.
+            severity: 1 to 5.
+            keys: int64 (B,).
+
+        Returns:
+            uint8 (B, C, H, W) and int64 (B, H, W).
+
+        Raises:
+            UserError: an argument is none of these.
+        """
+        return self(images, severity, keys), masks
 
     def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         per_chunk = max(1, CHUNK // images.shape[1:].numel())

@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, Corruption
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.random import normal_quantiles, random_bits
 
 
 class GaussianNoise(Corruption):
@@ -32,13 +32,6 @@ class GaussianNoise(Corruption):
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
         return {"standard_deviation": self.standard_deviations[severity - 1]}
-
-
-def normal_quantiles() -> Tensor:
-    """float64 (65536,): quantiles of the normal distribution at the middles of 65536 equal shares, of unit variance."""
-    shares = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
-    quantiles = torch.special.ndtri(shares)
-    return quantiles / quantiles.square().mean().sqrt()
 
 
 @lru_cache(maxsize=16)

@@ -37,6 +37,29 @@ def random_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
     return bits[:, :size].contiguous().view(len(keys), *shape)
 
 
+def uniforms(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
+    """float32 (B, *shape): uniform numbers in (0, 1), the middles of 65536 equal shares; see `random_bits`."""
+    return random_bits(keys, shape, stream).to(torch.float32).add_(0.5).mul_(2**-16)
+
+
+def normals(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
+    """float32 (B, *shape): standard normal numbers within 4.2 standard deviations; see `random_bits`."""
+    words = random_bits(keys, shape, stream)
+    return _quantile_table(words.device).index_select(0, words.view(-1)).view(words.shape)
+
+
+def normal_quantiles() -> Tensor:
+    """float64 (65536,): quantiles of the normal distribution at the middles of 65536 equal shares, of unit variance."""
+    shares = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
+    quantiles = torch.special.ndtri(shares)
+    return quantiles / quantiles.square().mean().sqrt()
+
+
+@lru_cache(maxsize=4)
+def _quantile_table(device: torch.device) -> Tensor:
+    return normal_quantiles().to(torch.float32).to(device)
+
+
 def _scramble(keys: Tensor, stream: int) -> Tensor:
     """64 well-mixed bits of (key, stream): the output function of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
     state = keys + _signed((stream + 1) * 0x9E3779B97F4A7C15)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.noise import GaussianNoise, normal_quantiles
+from datamodules.corruptions.noise import GaussianNoise
+from datamodules.corruptions.random import normal_quantiles
 from datamodules.corruptions.suite import Condition
 
 
