@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import cv2
@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
-from datamodules.corruptions.suite import ConditionStream, Suite
+from datamodules.corruptions.stream import ConditionStream
+from datamodules.corruptions.suite import Suite
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.transforms import Augmentation, NoAugmentation, Resize
 from user_error import UserError
@@ -90,6 +91,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         Raises:
             UserError: the data are missing, incomplete or not what their description says.
         """
+
+    def meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
+        """What is known of the images of a split, by id and column, for real shifts; nothing unless a data set says so."""
+        return {}
 
     def _checked(self, split: Split) -> SegmentationDataset:
         dataset = self.dataset(split)

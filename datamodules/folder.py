@@ -129,19 +129,28 @@ class FolderDataModule(SegmentationDataModule):
     `num_classes` (as a check), `ignore_index` (one value or several), `channels`, `palette`, `window` (see
     `ImageFiles`) and `splits`.
 
+    Further columns of ``meta.csv`` (time of day, institution, ...) say what is known of an image: suites score the
+    images of a value by themselves, and `where` leaves images out.
+
     Args:
         root: the folder.
+        where: for a split, the values of columns of ``meta.csv`` that its images must have; such as
+            ``{train: {time_of_day: [day]}}`` to train on day frames alone.
         **kwargs: see `SegmentationDataModule`.
 
     Raises:
         UserError: the folder or its description is missing or malformed.
     """
 
-    def __init__(self, root: str, **kwargs: Any) -> None:
+    def __init__(self, root: str, where: dict[str, dict[str, list[str]]] | None = None, **kwargs: Any) -> None:
         self.root = Path(root).expanduser()
+        self.where = where or {}
         if not self.root.is_dir():
             raise UserError(f"the data folder {self.root} does not exist: set --data.init_args.root to yours")
         self.description = Description(self.root / "dataset.yaml")
+        for split in self.where:
+            if split not in SPLITS:
+                raise UserError(f"`where` names the unknown split {split!r}: the splits are {', '.join(SPLITS)}")
         super().__init__(
             classes=self.description.classes,
             channels=self.description.channels,
@@ -169,7 +178,43 @@ class FolderDataModule(SegmentationDataModule):
         else:
             raise UserError(f"{self.root} has neither {split}/images nor images: see FolderDataModule for the layouts")
         description = self.description
+        if self.where.get(split):
+            kept = self._selected(split)
+            pairs = [one for one in pairs if one.id in kept]
         return ImageFiles(pairs, description.mask_values, len(description.channels), description.window)
+
+    def meta(self, split: Split) -> dict[str, dict[str, str]]:
+        """The rows of ``meta.csv`` for the images of a split, by id; nothing where there is no such file."""
+        ids = set(self.dataset(split).ids)
+        return {name: row for name, row in self._rows(split).items() if name in ids}
+
+    def _rows(self, split: Split) -> dict[str, dict[str, str]]:
+        """Columns other than split and stem, by stem."""
+        return {
+            row["stem"] or "": {column: value for column, value in row.items() if column not in ("split", "stem")}
+            for row in self._table()
+            if row["split"] == split
+        }
+
+    def _selected(self, split: Split) -> set[str]:
+        """Ids of the images that `where` keeps.
+
+        Raises:
+            UserError: it asks for a column or a value that no image of the split has.
+        """
+        rows = self._rows(split)
+        kept = set(rows)
+        for column, values in self.where[split].items():
+            known = {row[column] for row in rows.values() if column in row}
+            absent = [value for value in map(str, values) if value not in known]
+            if absent or not values:
+                given = f"value {absent[0]!r}" if absent else "no value"
+                listed = ", ".join(sorted(known)[:8]) or "no value"
+                raise UserError(
+                    f"`where` asks for {column} with {given} in the split {split!r}, but meta.csv has {listed}: correct it"
+                )
+            kept &= {name for name, row in rows.items() if row.get(column) in {str(value) for value in values}}
+        return kept
 
     def _listed(self, split: Split) -> list[str]:
         """The stems of a split.
@@ -197,7 +242,12 @@ class FolderDataModule(SegmentationDataModule):
             named = self.description.splits
             return {name: self._stems(listed) for name, listed in named.items()}
         files = {name: f"{name}.txt" for name in SPLITS if (self.root / f"{name}.txt").is_file()}
-        return {name: self._stems(listed) for name, listed in files.items()} if files else self._table()
+        if files:
+            return {name: self._stems(listed) for name, listed in files.items()}
+        lists: dict[str, list[str]] = {}
+        for row in self._table():
+            lists.setdefault(row["split"], []).append(self._inside(row["stem"] or ""))
+        return lists
 
     def _stems(self, listed: list[Any] | str) -> list[str]:
         """The stems of a list, or of the text file that it names."""
@@ -209,20 +259,24 @@ class FolderDataModule(SegmentationDataModule):
         lines = path.read_text(encoding="utf-8").splitlines()
         return [self._inside(line.strip()) for line in lines if line.strip()]
 
-    def _table(self) -> dict[str, list[str]]:
+    def _table(self) -> list[dict[str, str]]:
+        """The rows of ``meta.csv``; none where there is no such file."""
         path = self.root / "meta.csv"
-        lists: dict[str, list[str]] = {}
         if not path.is_file():
-            return lists
+            return []
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"split", "stem"} <= set(rows.fieldnames or ()):
+            reader = csv.DictReader(file)
+            if not {"split", "stem"} <= set(reader.fieldnames or ()):
                 raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
-            for row in rows:
-                if row["split"] not in SPLITS:
-                    raise UserError(f"{path} has the unknown split {row['split']!r}: they are {', '.join(SPLITS)}")
-                lists.setdefault(row["split"], []).append(self._inside(row["stem"] or ""))
-        return lists
+            rows = list(reader)
+        for row in rows:
+            if row["split"] not in SPLITS:
+                raise UserError(f"{path} has the unknown split {row['split']!r}: they are {', '.join(SPLITS)}")
+            if None in row or None in row.values():
+                raise UserError(
+                    f"{path} has a row of another length ({row['stem']!r}): give it a value for each column"
+                )
+        return rows
 
     def _inside(self, name: str) -> str:
         """`name`, unless it could lead out of the data folder."""

@@ -239,9 +239,10 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
             f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
             "--data it was trained for"
         )
-    data.suite = find_suite(options.suite)
-    data.suite.seed = options.seed
     data.test_split = options.split
+    suite = find_suite(options.suite)
+    data.suite = suite.for_data(data.channels, data.meta(options.split) if suite.shifts else {})
+    data.suite.seed = options.seed
     return data
 
 

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Record, read_record
+from experiments.record import Manifest, Record, read_record
 from user_error import UserError
 
 EXAMPLES = """
@@ -25,31 +26,55 @@ def row(record: Record) -> dict[str, Any]:
     for key in ("clean_miou", "mean_corrupted_miou", "retention"):
         flat[key] = getattr(summary, key)
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key]
-    flat.update({f"miou_{name}": value for name, value in summary.corruptions.items()})
+    flat.update({f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()})
     return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 
 
 def ranked(records: Sequence[Record], allow_mixed: bool = False) -> list[dict[str, Any]]:
-    """Rows by falling mean corrupted mIoU.
+    """Rows by falling mean corrupted mIoU; by clean mIoU where a suite has real shifts alone.
 
     Raises:
         UserError: the records were not made under the same conditions on the same images, and `allow_mixed` is not set.
     """
-    for what, of in (
-        ("suite manifests", lambda record: record.suite_hash),
-        ("images", lambda record: record.data.hash),
-    ):
-        kinds: dict[str, str] = {}
-        for record in records:
-            kinds.setdefault(of(record), record.name)
-        if len(kinds) > 1 and not allow_mixed:
-            names = " and ".join(map(repr, list(kinds.values())[:2]))
-            raise UserError(
-                f"{names} were swept with different {what}, so their scores do not rank against each other: rank them "
-                "apart, or pass --allow-mixed to see them in one table all the same"
-            )
-    order = sorted(records, key=lambda record: -(record.summary.mean_corrupted_miou or -1.0))
+    for one, other in pairwise(records):
+        if allow_mixed:
+            break
+        if one.suite_hash != other.suite_hash:
+            why = f"with different suite manifests ({manifest_difference(one.suite, other.suite)})"
+        elif one.data.hash != other.data.hash:
+            why = f"on different images ({one.data.name} {one.data.split}, {other.data.name} {other.data.split})"
+        else:
+            continue
+        raise UserError(
+            f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not rank against each other: rank "
+            "them apart, or pass --allow-mixed to see them in one table all the same"
+        )
+    order = sorted(records, key=lambda record: -_merit(record))
     return [{"rank": place, **row(record)} for place, record in enumerate(order, 1)]
+
+
+def manifest_difference(one: Manifest, other: Manifest) -> str:
+    """The first thing in which two manifests differ, in words."""
+    left, right = one.model_dump(), other.model_dump()
+    for key in (key for key in (left | right) if left.get(key) != right.get(key)):
+        if key != "conditions":
+            return f"{key} {left.get(key)} and {right.get(key)}"
+        for mine, theirs in zip_longest(left[key], right[key], fillvalue={}):
+            if mine != theirs:
+                return f"{_condition(mine)} and {_condition(theirs)}"
+    return "nothing"
+
+
+def _condition(entry: dict[str, Any]) -> str:
+    if not entry:
+        return "no further condition"
+    parameters = ", ".join(f"{key} {value}" for key, value in entry.get("parameters", {}).items())
+    return f"{entry.get('corruption')} at severity {entry.get('severity')}" + (f" ({parameters})" if parameters else "")
+
+
+def _merit(record: Record) -> float:
+    scores = (record.summary.mean_corrupted_miou, record.summary.clean_miou)
+    return next((score for score in scores if score is not None), -1.0)
 
 
 def percent(value: float | None) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from experiments.files import whole_file
-from experiments.robustness import by_corruption, class_counts, corruption_means, mean_iou, summarise
+from experiments.robustness import class_counts, corruption_means, mean_iou, shift_scores, summarise
 from experiments.statistics import LEVEL, RESAMPLES, intervals
 from user_error import UserError
 
@@ -27,7 +27,7 @@ Interval = tuple[float | None, float | None]
 
 
 class Cell(BaseModel):
-    """Counts and score of one condition; `clean` has severity 0."""
+    """Counts and score of one condition; `clean` and real shifts have severity 0."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,6 +55,7 @@ class Summary(BaseModel):
     mean_corrupted_miou: float | None
     retention: float | None
     corruptions: dict[str, float | None]
+    shifts: dict[str, float | None] = {}
     intervals: dict[Literal["clean_miou", "mean_corrupted_miou", "retention"], Interval]
     interval_method: str
 
@@ -130,6 +131,7 @@ def make_summary(conditions: list[tuple[str, int]], confusion: np.ndarray, image
     return Summary(
         **{name: number(value) for name, value in summarise(miou, conditions).items()},
         corruptions={name: number(value) for name, value in corruption_means(miou, conditions).items()},
+        shifts={name: number(value) for name, value in shift_scores(miou, conditions).items()},
         intervals=intervals(images, conditions),  # type: ignore[arg-type]
         interval_method=f"percentile bootstrap over images, {RESAMPLES} resamples, seed 0, level {LEVEL}",
     )
@@ -250,11 +252,13 @@ def _verify(record: Record, path: Path) -> None:
             "the record was altered; write it anew with 'benchmark'"
         )
     wanted: dict[str, Any] = {name: number(value) for name, value in summarise(miou, record.conditions).items()}
-    wanted |= {f"corruptions.{key}": number(value) for key, value in corruption_means(miou, record.conditions).items()}
+    groups = {"corruptions": corruption_means(miou, record.conditions), "shifts": shift_scores(miou, record.conditions)}
     given = record.summary.model_dump()
-    if len(given["intervals"]) != 3 or list(given["corruptions"]) != list(by_corruption(record.conditions)):
-        raise UserError(f"the summary of {str(path)!r} does not have the corruptions of its cells and three intervals")
-    given |= {f"corruptions.{key}": value for key, value in given["corruptions"].items()}
+    if len(given["intervals"]) != 3 or any(list(given[group]) != list(scores) for group, scores in groups.items()):
+        raise UserError(f"the summary of {str(path)!r} does not have the conditions of its cells and three intervals")
+    for group, scores in groups.items():
+        wanted |= {f"{group}.{key}": number(value) for key, value in scores.items()}
+        given |= {f"{group}.{key}": value for key, value in given[group].items()}
     for name, value in wanted.items():
         if not _same(given.get(name), value):
             raise UserError(

@@ -37,7 +37,7 @@ def mean_corrupted(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> n
 
     Args:
         miou: (..., conditions).
-        conditions: (corruption, severity) of each; `CLEAN` is left out.
+        conditions: (corruption, severity) of each; those of severity 0, clean and real shifts, are left out.
 
     Returns:
         (...); NaN if there is no corruption.
@@ -49,10 +49,10 @@ def mean_corrupted(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> n
 
 
 def by_corruption(conditions: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
-    """Positions of each corruption's severities, in the order of first appearance."""
+    """Positions of each corruption's severities, in the order of first appearance; severity 0 is no corruption."""
     groups: dict[str, list[int]] = {}
-    for position, (corruption, _) in enumerate(conditions):
-        if corruption != CLEAN:
+    for position, (corruption, severity) in enumerate(conditions):
+        if severity:
             groups.setdefault(corruption, []).append(position)
     return groups
 
@@ -76,3 +76,12 @@ def summarise(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> dict[s
 def corruption_means(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> Mapping[str, float]:
     """Mean over severities of each corruption, (conditions,) to a number each."""
     return {name: float(miou[columns].mean()) for name, columns in by_corruption(conditions).items()}
+
+
+def shift_scores(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> Mapping[str, float]:
+    """Score of each real shift, (conditions,) to a number each: what has severity 0 and is not `CLEAN`."""
+    return {
+        name: float(score)
+        for (name, severity), score in zip(conditions, miou, strict=True)
+        if not severity and name != CLEAN
+    }

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-from datamodules.corruptions.suite import ConditionStream
+from datamodules.corruptions.stream import ConditionStream
 from experiments.benchmark import find_suite
 from experiments.light_parser import light_parser
 from lightning_modules.networks.smp import SmpNetwork

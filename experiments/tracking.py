@@ -102,4 +102,6 @@ def _log(record: "Record", session: Any, wandb: Any) -> None:
     session.log({"cells": wandb.Table(columns=["corruption", "severity", "miou"], data=rows)})
     for key in ("clean_miou", "mean_corrupted_miou", "retention"):
         session.summary[key] = getattr(record.summary, key)
+    for name, miou in record.summary.shifts.items():
+        session.summary[f"shift/{name}"] = miou
     session.summary["suite_hash"] = record.suite_hash

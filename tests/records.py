@@ -1,6 +1,8 @@
 """Small records for tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +22,16 @@ from experiments.robustness import class_counts
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
 
 
-def make_record(path: Path, name: str = "net", seed: int = 0, images: int = 6) -> Path:
-    suite = {"name": "test", "version": 1}
-    confusions = np.random.default_rng(seed).integers(0, 50, (images, 3, 2, 2))
+def make_record(
+    path: Path,
+    name: str = "net",
+    seed: int = 0,
+    images: int = 6,
+    cells: Sequence[tuple[str, int]] = CONDITIONS,
+    **manifest: Any,
+) -> Path:
+    suite = {"name": "test", "version": 1, **manifest}
+    confusions = np.random.default_rng(seed).integers(0, 50, (images, len(cells), 2, 2))
     counts = class_counts(confusions)
     record = Record(
         format=FORMAT,
@@ -35,8 +44,8 @@ def make_record(path: Path, name: str = "net", seed: int = 0, images: int = 6) -
         recipe={},
         checkpoint={},
         environment={},
-        cells=make_cells(CONDITIONS, confusions.sum(0)),
-        summary=make_summary(CONDITIONS, confusions.sum(0), counts),
+        cells=make_cells(list(cells), confusions.sum(0)),
+        summary=make_summary(list(cells), confusions.sum(0), counts),
         per_image=PerImage(file="", sha256=""),
     )
     write_record(record, path, [str(k) for k in range(images)], counts)

@@ -1,51 +1,30 @@
 """Suites: named, versioned lists of the conditions that a network is swept over."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
 from jsonargparse import ArgumentParser
-from torch import Tensor
 
-from datamodules.corruptions.base import JSON, SEVERITIES, Corruption, draw_key
+from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
+from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
+from datamodules.corruptions.modality import MissingChannels
 from user_error import UserError
-
-CLEAN = "clean"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A corruption at a severity; without a corruption, the images as they are."""
-
-    corruption: Corruption | None = None
-    severity: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the corruption, or "clean"."""
-        return CLEAN if self.corruption is None else self.corruption.name
-
-    def __str__(self) -> str:
-        return CLEAN if self.corruption is None else f"{self.name} at severity {self.severity}"
-
-    def __call__(self, images: Tensor, ids: Sequence[str], seed: int) -> Tensor:
-        """`images` (B, C, H, W) under this condition, each drawn from (`seed`, id); clean are `images` themselves."""
-        if self.corruption is None:
-            return images
-        keys = torch.tensor([draw_key(seed, image_id, self.name, self.severity) for image_id in ids], dtype=torch.int64)
-        return self.corruption(images, self.severity, keys)
 
 
 class Suite:
-    """An ordered, versioned list of conditions: clean, then each corruption at its severities, ascending.
+    """An ordered, versioned list of conditions: clean, real shifts, each corruption at its severities, missing channels.
+
+    Real shifts and missing channels depend on the data: `for_data` adds them.
 
     Args:
         name: of the suite, as records and leaderboards show it.
         version: counted up whenever the pixels of a condition change.
         corruptions: in the order of the conditions.
         severities: for the corruptions that do not take all five, the ones they take.
+        shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
+        missing: which channels may be missing.
         seed: of everything that is drawn.
 
     Raises:
@@ -56,19 +35,40 @@ class Suite:
         self,
         name: str,
         version: int,
-        corruptions: list[Corruption],
+        corruptions: list[Corruption] | None = None,
         severities: dict[str, list[int]] | None = None,
+        shifts: dict[str, list[str]] | None = None,
+        missing: MissingChannels | None = None,
         seed: int = 0,
     ) -> None:
         self.name = name
         self.version = version
-        self.corruptions = tuple(corruptions)
+        self.corruptions = tuple(corruptions or ())
+        self.severities = _checked_severities(name, [one.name for one in self.corruptions], severities or {})
+        self.shifts = shifts or {}
+        self.missing = missing
         self.seed = seed
-        chosen = _checked_severities(name, [corruption.name for corruption in corruptions], severities or {})
-        self.conditions: tuple[Condition, ...] = (
-            Condition(),
-            *(Condition(corruption, severity) for corruption in corruptions for severity in chosen[corruption.name]),
-        )
+        self.conditions: tuple[Condition, ...] = (Clean(), *self._corrupted)
+
+    @property
+    def _corrupted(self) -> list[Corrupted]:
+        return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]
+
+    def for_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
+        """This suite with the conditions that it has on some data.
+
+        Args:
+            channels: names of the images' channels.
+            meta: what is known of each image, by id and column.
+
+        Raises:
+            UserError: the data have no such column, value or channel.
+        """
+        suite = copy(self)
+        shifted = [_selected(column, value, meta) for column, values in self.shifts.items() for value in values]
+        missing = [] if self.missing is None else self.missing.conditions(channels)
+        suite.conditions = (Clean(), *shifted, *self._corrupted, *missing)
+        return suite
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Suite":
@@ -104,58 +104,22 @@ class Suite:
             "seed": self.seed,
             "size": "native" if size is None else [int(side) for side in size],
             "order": "resize, corrupt, normalise",
-            "conditions": [_described(condition) for condition in self.conditions],
+            "conditions": [condition.described for condition in self.conditions],
             "libraries": {name: _version(name) for name in sorted(libraries)},
         }
 
 
-class ConditionStream:
-    """The conditions of a suite over one batch: yields (index of the condition, images, masks), each when asked for.
-
-    A batch of nothing but filling meets only the first condition: it keeps its process in step and counts nothing.
-
-    Args:
-        suite: whose conditions.
-        images: uint8 (B, C, H, W); corrupted on their device.
-        masks: int64 (B, H, W), handed through.
-        ids: of the images; "" is a filling, which no one counts.
-        on_condition: told the number of images that count, once the consumer has come back from a condition.
-    """
-
-    def __init__(
-        self,
-        suite: Suite,
-        images: Tensor,
-        masks: Tensor,
-        ids: Sequence[str],
-        on_condition: Callable[[int], None] = lambda images: None,
-    ) -> None:
-        self.suite = suite
-        self.images = images
-        self.masks = masks
-        self.ids = ids
-        self.on_condition = on_condition
-
-    def __len__(self) -> int:
-        return len(self.suite.conditions)
-
-    def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        counted = sum(image_id != "" for image_id in self.ids)
-        for index, condition in enumerate(self.suite.conditions if counted else self.suite.conditions[:1]):
-            yield index, condition(self.images, self.ids, self.suite.seed), self.masks
-            self.on_condition(counted)
-
-
-def _described(condition: Condition) -> dict[str, JSON]:
-    corruption = condition.corruption
-    if corruption is None:
-        return {"corruption": CLEAN, "family": None, "severity": 0, "parameters": {}}
-    return {
-        "corruption": corruption.name,
-        "family": corruption.family,
-        "severity": condition.severity,
-        "parameters": corruption.parameters(condition.severity),
-    }
+def _selected(column: str, value: str, meta: Mapping[str, Mapping[str, str]]) -> Shifted:
+    known = sorted({row[column] for row in meta.values() if column in row})
+    if not known:
+        columns = ", ".join(sorted({name for row in meta.values() for name in row})) or "none"
+        raise UserError(
+            f"the data know no {column!r} of their images (columns of meta.csv: {columns}): add it, or take another suite"
+        )
+    members = frozenset(image_id for image_id, row in meta.items() if row.get(column) == str(value))
+    if not members:
+        raise UserError(f"no image of the split has {column} {value!r}: list some of {', '.join(known)}")
+    return Shifted(column, str(value), members)
 
 
 def _checked_severities(suite: str, names: list[str], severities: dict[str, list[int]]) -> dict[str, list[int]]:

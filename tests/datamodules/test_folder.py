@@ -186,3 +186,45 @@ def test_empty_split(folder):
     root = folder("flat", splits={"train": ["train_0"], "val": [], "test": []})
     with pytest.raises(UserError, match="the split 'val' of FolderDataModule holds no image"):
         opened(root).val_dataloader()
+
+
+TABLE = """split,stem,light
+train,train_0,day
+train,train_1,dusk
+test,test_0,day
+test,test_1,day
+"""
+
+
+def test_what_the_table_knows_of_the_images(folder):
+    root = folder()
+    assert opened(root).meta("test") == {}
+    (root / "meta.csv").write_text(TABLE)
+    assert opened(root).meta("train") == {"train_0": {"light": "day"}, "train_1": {"light": "dusk"}}
+    data = opened(root, where={"train": {"light": ["dusk"]}})
+    assert data.dataset("train").ids == ["train_1"]
+    assert data.dataset("test").ids == ["test_0", "test_1"]
+    assert list(data.meta("train")) == ["train_1"]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"training": {}}, "unknown split 'training'"),
+        ({"train": {"weather": ["rain"]}}, r"weather with value 'rain'.*no value"),
+        ({"train": {"light": ["night"]}}, r"light with value 'night'.*day, dusk"),
+        ({"train": {"light": []}}, "light with no value"),
+    ],
+)
+def test_refuses_to_select_what_is_not_there(folder, where, message: str):
+    root = folder()
+    (root / "meta.csv").write_text(TABLE)
+    with pytest.raises(UserError, match=message):
+        opened(root, where=where).dataset("train")
+
+
+def test_a_row_of_another_length(folder):
+    root = folder()
+    (root / "meta.csv").write_text("split,stem,light\ntrain,train_0\n")
+    with pytest.raises(UserError, match="row of another length"):
+        opened(root).meta("train")

@@ -53,6 +53,37 @@ def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str)
     assert len(ranked(records, allow_mixed=True)) == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ({"size": [64, 64]}, {"size": "native"}, r"size \[64, 64\] and native"),
+        (
+            {"conditions": [{"corruption": "frost", "severity": 1, "parameters": {"source": "photos"}}]},
+            {"conditions": [{"corruption": "frost", "severity": 1, "parameters": {"source": "drawn"}}]},
+            r"frost at severity 1 \(source photos\) and frost at severity 1 \(source drawn\)",
+        ),
+        (
+            {"conditions": [{"corruption": "clean", "severity": 0, "parameters": {}}]},
+            {"conditions": []},
+            "clean at severity 0 and no further condition",
+        ),
+    ],
+)
+def test_says_in_what_two_manifests_differ(tmp_path: Path, one: dict, other: dict, why: str) -> None:
+    records = [read_record(make_record(tmp_path / f"{k}.json", **what)) for k, what in enumerate((one, other))]
+    with pytest.raises(UserError, match=why):
+        ranked(records)
+
+
+def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(tmp_path: Path) -> None:
+    conditions = [("clean", 0), ("light=day", 0), ("light=dusk", 0)]
+    paths = [make_record(tmp_path / f"{k}.json", str(k), k, cells=conditions) for k in range(3)]
+    rows = ranked([read_record(path) for path in paths])
+    assert [row["clean_miou"] for row in rows] == sorted((row["clean_miou"] for row in rows), reverse=True)
+    assert rows[0]["miou_light=dusk"] > 0
+    assert "light=dusk" in markdown(rows).splitlines()[0]
+
+
 def test_refusals(tmp_path: Path) -> None:
     assert "no record" in refusal("leaderboard", tmp_path / "none.json")
     (tmp_path / "x.json").write_text("{}")

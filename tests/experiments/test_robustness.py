@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score
 
-from experiments.robustness import class_counts, class_iou, corruption_means, mean_corrupted, mean_iou, summarise
+from experiments.robustness import (
+    class_counts,
+    class_iou,
+    corruption_means,
+    mean_corrupted,
+    mean_iou,
+    shift_scores,
+    summarise,
+)
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 3), ("blur", 2)]
 
@@ -53,3 +61,11 @@ def test_resamples_in_front() -> None:
     miou = np.random.default_rng(0).random((7, 4))
     several = mean_corrupted(miou, CONDITIONS)
     np.testing.assert_allclose(several, [mean_corrupted(row, CONDITIONS) for row in miou])
+
+
+def test_real_shifts_stand_beside_the_corruptions() -> None:
+    conditions = [("clean", 0), ("light=dusk", 0), *CONDITIONS[1:]]
+    miou = np.array([0.8, 0.1, 0.6, 0.2, 0.3])
+    assert shift_scores(miou, conditions) == {"light=dusk": 0.1}
+    assert summarise(miou, conditions) == summarise(np.delete(miou, 1), CONDITIONS)
+    assert shift_scores(miou[[0, 2, 3, 4]], CONDITIONS) == {}

@@ -47,6 +47,24 @@ def test_a_sweep_counts_every_condition() -> None:
     assert torch.equal(images.sum(1)[1, :, 2], torch.tensor([2, 2, 3]))
 
 
+def test_images_that_stay_the_same_are_segmented_once() -> None:
+    calls: list[int] = []
+
+    class Counting(Perfect):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            calls.append(len(image))
+            return super().forward(image)
+
+    module = SegmentationModule(lambda *_: Counting(), 3)
+    module.count_conditions(3)
+    mask = torch.tensor([[[0, 1, 2, 2]]])
+    image = mask[:, None].to(torch.uint8)
+    masks = [mask, torch.full_like(mask, 255), mask]
+    images = module.test_step({"conditions": [(0, image, masks[0]), (1, image, masks[1]), (2, image + 0, mask)]}, 0)
+    assert calls == [1, 1]
+    assert images["images"].sum((1, 2, 3)).tolist() == [12, 0, 12]
+
+
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     module = SegmentationModule(Pixelwise, 3)
     nn.init.constant_(module.network.convolution.weight, float("nan"))

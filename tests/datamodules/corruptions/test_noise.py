@@ -6,7 +6,7 @@ import torch
 
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.random import normal_quantiles
-from datamodules.corruptions.suite import Condition
+from datamodules.corruptions.conditions import Corrupted
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -29,14 +29,18 @@ def test_quantiles_are_a_standard_normal():
 
 def test_draws_differ_between_seeds_ids_and_severities():
     images = torch.full((2, 3, 32, 32), 128, dtype=torch.uint8)
-    condition = Condition(GaussianNoise(), 3)
-    draws = condition(images, ["a", "b"], 0)
+    masks = torch.zeros(2, 32, 32, dtype=torch.int64)
+
+    def drawn(severity: int, seed: int = 0) -> torch.Tensor:
+        return Corrupted(GaussianNoise(), severity)(images, masks, ["a", "b"], seed)[0]
+
+    draws = drawn(3)
     assert not torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws, condition(images, ["a", "b"], 1))
-    residuals = [Condition(GaussianNoise(), severity)(images, ["a", "b"], 0).double() - 128 for severity in (1, 2)]
+    assert not torch.equal(draws, drawn(3, seed=1))
+    residuals = [drawn(severity).double() - 128 for severity in (1, 2)]
     correlation = np.corrcoef(residuals[0].flatten(), residuals[1].flatten())[0, 1]
     assert abs(correlation) < 5 / np.sqrt(images.numel())
-    assert torch.equal(draws, condition(images, ["a", "b"], 0))
+    assert torch.equal(draws, drawn(3))
 
 
 def test_golden_pixels():

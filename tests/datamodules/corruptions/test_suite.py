@@ -2,12 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from datamodules.corruptions.blur import DefocusBlur
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.corruptions.suite import ConditionStream, Suite
+from datamodules.corruptions.modality import MissingChannels
+from datamodules.corruptions.suite import Suite
 from experiments.record import manifest_hash
 from user_error import UserError
 
@@ -112,28 +111,42 @@ def test_manifest_hash_follows_content_alone():
     assert len(hashes | {manifest_hash(manifest)}) == 6
 
 
-def test_stream_is_lazy_and_reports_what_counts():
-    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    masks = torch.zeros(3, 32, 32, dtype=torch.long)
-    told: list[int] = []
-    suite = small(corruptions=[DefocusBlur()])
-    stream = ConditionStream(suite, images, masks, ["a", "b", ""], told.append)
-    assert len(stream) == 6
-    for position, (index, corrupted, same_masks) in enumerate(stream):
-        assert index == position == len(told)
-        assert same_masks is masks
-        assert (corrupted is images) == (index == 0)
-    assert told == [2] * 6
+META = {"a": {"light": "day", "drive": "1"}, "b": {"light": "dusk", "drive": "1"}, "c": {"light": "day", "drive": "2"}}
 
 
-def test_stream_draws_from_seed_and_id_alone():
-    images = torch.full((2, 3, 32, 32), 90, dtype=torch.uint8)
-    masks = torch.zeros(2, 32, 32, dtype=torch.long)
+def test_conditions_that_depend_on_the_data():
+    suite = small(corruptions=[GaussianNoise()], severities={"gaussian_noise": [2]}, shifts={"light": ["dusk", "day"]})
+    suite.missing = MissingChannels()
+    bound = suite.for_data(["T1", "FLAIR"], META)
+    assert [(c.name, c.severity, c.family) for c in bound.conditions] == [
+        ("clean", 0, None),
+        ("light=dusk", 0, "shift"),
+        ("light=day", 0, "shift"),
+        ("gaussian_noise", 2, "noise"),
+        ("without_t1", 1, "modality"),
+        ("without_flair", 1, "modality"),
+    ]
+    assert [c.name for c in suite.conditions] == ["clean", "gaussian_noise"]
+    described = bound.manifest(None)["conditions"]
+    assert described[2]["parameters"]["images"] == 2
+    assert described[4]["parameters"] == {"channels": [0], "fill": "zero"}
 
-    def pixels(ids: list[str], seed: int = 0) -> torch.Tensor:
-        suite = small(corruptions=[GaussianNoise()], severities={"gaussian_noise": [2]}, seed=seed)
-        return [corrupted for _, corrupted, _ in ConditionStream(suite, images, masks, ids)][1]
 
-    assert torch.equal(pixels(["a", "b"]), pixels(["b", "a"]).flip(0))
-    assert not torch.equal(pixels(["a", "b"])[0], pixels(["a", "b"])[1])
-    assert not torch.equal(pixels(["a", "b"]), pixels(["a", "b"], seed=1))
+def test_manifest_knows_which_images_a_shift_selects():
+    suite = small(shifts={"light": ["day"]})
+    other = {**META, "b": {"light": "day"}}
+    hashes = {manifest_hash(suite.for_data([], meta).manifest(None)) for meta in (META, other)}
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("shifts", "meta", "message"),
+    [
+        ({"weather": ["rain"]}, META, r"know no 'weather'.*drive, light"),
+        ({"light": ["night"]}, META, r"has light 'night'.*day, dusk"),
+        ({"light": ["day"]}, {}, r"know no 'light'.*none"),
+    ],
+)
+def test_refuses_shifts_that_the_data_do_not_have(shifts, meta, message):
+    with pytest.raises(UserError, match=message):
+        small(shifts=shifts).for_data([], meta)

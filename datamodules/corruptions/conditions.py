@@ -1,0 +1,140 @@
+"""Conditions: what the images of a sweep are met under."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption, draw_key
+from datamodules.dataset import IGNORED
+
+CLEAN = "clean"
+
+
+class Condition(ABC):
+    """One condition of a sweep; a record has a cell for each.
+
+    Scores of conditions with a severity of 1 or more make up the corrupted mIoU; those of severity 0 stand beside it.
+    """
+
+    name: str
+    severity: int
+    family: str | None
+
+    @abstractmethod
+    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+        """Images and masks under this condition, each drawn from (`seed`, id).
+
+        Args:
+            images: uint8 (B, C, H, W).
+            masks: int64 (B, H, W), 255 where ignored.
+            ids: of the images.
+            seed: of the suite.
+
+        Returns:
+            uint8 (B, C, H, W) and int64 (B, H, W). Where they are left as they are, the very tensors that came in.
+        """
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, JSON]:
+        """What decides the pixels beside name and severity."""
+
+    @property
+    def described(self) -> dict[str, JSON]:
+        """The condition's entry in a manifest."""
+        return {
+            "corruption": self.name,
+            "family": self.family,
+            "severity": self.severity,
+            "parameters": self.parameters,
+        }
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Clean(Condition):
+    """The images as they are."""
+
+    name = CLEAN
+    severity = 0
+    family = None
+
+    @override
+    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+        return images, masks
+
+    @property
+    @override
+    def parameters(self) -> dict[str, JSON]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Corrupted(Condition):
+    """A corruption at a severity."""
+
+    corruption: Corruption
+    severity: int
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Of the corruption."""
+        return self.corruption.name
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        """Of the corruption."""
+        return self.corruption.family
+
+    @override
+    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+        keys = [draw_key(seed, image_id, self.name, self.severity) for image_id in ids]
+        return self.corruption.apply(images, masks, self.severity, torch.tensor(keys, dtype=torch.int64))
+
+    @property
+    @override
+    def parameters(self) -> dict[str, JSON]:
+        return self.corruption.parameters(self.severity)
+
+    def __str__(self) -> str:
+        return f"{self.name} at severity {self.severity}"
+
+
+@dataclass(frozen=True)
+class Shifted(Condition):
+    """A real shift: the clean images that a column of ``meta.csv`` selects; of the others no pixel counts.
+
+    Args:
+        column: of ``meta.csv``.
+        value: of the selected images in that column.
+        members: ids of the selected images.
+    """
+
+    column: str
+    value: str
+    members: frozenset[str]
+
+    severity = 0
+    family = "shift"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Column and value."""
+        return f"{self.column}={self.value}"
+
+    @override
+    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+        others = torch.tensor([image_id not in self.members for image_id in ids], device=masks.device)
+        return images, masks.masked_fill(others[:, None, None], IGNORED)
+
+    @property
+    @override
+    def parameters(self) -> dict[str, JSON]:
+        digest = blake2b("\n".join(sorted(self.members)).encode(), digest_size=16).hexdigest()
+        return {"images": len(self.members), "ids": digest}
