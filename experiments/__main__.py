@@ -12,6 +12,7 @@ VERBS = {
     "leaderboard": "rank records in a table",
     "curves": "draw the robustness curves of records",
     "predict": "segment image files",
+    "parity": "hold the corruptions of ImageNet-C against the reference implementation",
     "speed": "measure the sweep against the bare forward passes",
 }
 

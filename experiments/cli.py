@@ -115,8 +115,8 @@ class SegmentationCLI(LightningCLI):
         best = ModelCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
         # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
         last = ModelCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-        chosen = self.config_init[self.subcommand].trainer.callbacks or []
-        callbacks = [*(chosen if isinstance(chosen, list) else [chosen]), StepSeed()]
+        added = self.config_init[self.subcommand].trainer.callbacks or []
+        callbacks = [*(added if isinstance(added, list) else [added]), StepSeed()]
         if not settings.fast_dev_run:
             callbacks += [best, last]
         return super().instantiate_trainer(

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,8 @@ def manifest_difference(one: Manifest, other: Manifest) -> str:
     for key in (key for key in (left | right) if left.get(key) != right.get(key)):
         if key != "conditions":
             return f"{key} {left.get(key)} and {right.get(key)}"
-        for mine, theirs in zip_longest(left[key], right[key], fillvalue={}):
-            if mine != theirs:
-                return f"{_condition(mine)} and {_condition(theirs)}"
+        entries: Iterable[tuple[dict[str, Any], dict[str, Any]]] = zip_longest(left[key], right[key], fillvalue={})
+        return " and ".join(_condition(entry) for entry in next(pair for pair in entries if pair[0] != pair[1]))
     return "nothing"
 
 

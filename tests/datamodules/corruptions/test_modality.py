@@ -44,7 +44,9 @@ def test_fills(fill):
         assert torch.equal(swapped.flip(0), met)
         assert not torch.equal(condition(IMAGES, MASKS, ["a", "b"], 1)[0], met)
     else:
-        expected = IMAGES[:, 1:].double().mean((2, 3), keepdim=True).floor() if fill == "mean" else torch.zeros(1).double()
+        expected = (
+            IMAGES[:, 1:].double().mean((2, 3), keepdim=True).floor() if fill == "mean" else torch.zeros(1).double()
+        )
         assert torch.equal(lost, expected.expand_as(lost))
 
 

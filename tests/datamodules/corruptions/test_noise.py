@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.random import normal_quantiles
-from datamodules.corruptions.conditions import Corrupted
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.corruptions.digital import JpegCompression
-from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.modality import MissingChannels
+from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.suite import Suite
 from experiments.record import manifest_hash
 from user_error import UserError

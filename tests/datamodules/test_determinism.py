@@ -1,0 +1,62 @@
+"""The pixels of a sweep follow from (seed, image id, corruption, severity) alone, however the images come in."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+import torch
+from command_line import ROOT
+from pixel_digests import IMAGES, SUITES, pixel_digests
+
+NAMES = sorted(path.stem for path in SUITES.glob("*.yaml") if "shifts:" not in path.read_text())
+every_suite = pytest.mark.parametrize("suite", NAMES)
+
+
+@cache
+def expected(suite: str) -> dict[str, dict[str, str]]:
+    return pixel_digests(suite)
+
+
+@every_suite
+def test_batches_of_one(suite: str) -> None:
+    assert len(expected(suite)) == IMAGES
+    assert pixel_digests(suite, batch_size=1) == expected(suite)
+
+
+@every_suite
+def test_one_thread(suite: str) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert pixel_digests(suite, batch_size=4) == expected(suite)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("suite", ["core"])
+def test_loader_processes(suite: str) -> None:
+    assert pixel_digests(suite, workers=2, batch_size=4) == expected(suite)
+
+
+@every_suite
+def test_a_resumed_sweep(suite: str) -> None:
+    """The second of three batches is what an interrupted sweep had not seen."""
+    rest = pixel_digests(suite, batch_size=3, done=frozenset({0, 2}))
+    assert rest == {name: expected(suite)[name] for name in sorted(expected(suite))[3:6]}
+
+
+@pytest.mark.parametrize("suite", ["core", "smoke"])
+def test_two_processes(suite: str) -> None:
+    found: dict[str, dict[str, str]] = {}
+    commands = [[sys.executable, str(ROOT / "tests" / "pixel_digests.py"), suite, str(rank)] for rank in (0, 1)]
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for command in commands]
+    for process in running:
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        share = json.loads(printed)
+        assert not found.keys() & share.keys()
+        found |= share
+    assert found == expected(suite)

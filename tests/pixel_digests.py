@@ -1,0 +1,43 @@
+"""Digests of the pixels that a sweep of synthetic scenes meets; also a command, to compute them in another process."""
+
+import json
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from types import SimpleNamespace
+
+from datamodules.corruptions.suite import Suite
+from datamodules.synthetic import SyntheticDataModule
+
+SUITES = Path(__file__).parent.parent / "experiments" / "configs" / "suite"
+IMAGES = 9
+
+
+def pixel_digests(
+    suite: str,
+    batch_size: int = 7,
+    workers: int = 0,
+    rank: int = 0,
+    processes: int = 1,
+    done: frozenset[int] = frozenset(),
+) -> dict[str, dict[str, str]]:
+    """For each image and condition, a digest of the corrupted pixels and their mask."""
+    data = SyntheticDataModule(
+        test=IMAGES, size=(45, 52), num_classes=4, eval_batch_size=batch_size, num_workers=workers
+    )
+    data.suite = Suite.from_yaml(SUITES / f"{suite}.yaml").for_data(data.channels, {})
+    data.done = done
+    data.trainer = SimpleNamespace(global_rank=rank, world_size=processes, testing=True)
+    digests: dict[str, dict[str, str]] = {}
+    for loaded in data.test_dataloader():
+        batch = data.on_after_batch_transfer(loaded, 0)
+        for number, images, masks in batch["conditions"]:
+            for name, image, mask in zip(batch["id"], images, masks, strict=True):
+                if name:
+                    pixels = image.numpy().tobytes() + mask.numpy().tobytes()
+                    digests.setdefault(name, {})[str(data.suite.conditions[number])] = blake2b(pixels).hexdigest()
+    return digests
+
+
+if __name__ == "__main__":
+    print(json.dumps(pixel_digests(sys.argv[1], rank=int(sys.argv[2]), processes=2, batch_size=2)))
