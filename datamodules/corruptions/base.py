@@ -46,6 +46,12 @@ class Corruption(ABC):
     colour_only: ClassVar[bool] = False
     """Whether it is defined for three channels, red, green and blue, alone; images of any other number stay as they are."""
 
+    exact: ClassVar[bool] = False
+    """Whether all devices give the same bits: integers, tables, or floats that hold the result without rounding.
+
+    Of the others nearly all pixels agree within one level: a device may fuse or reorder the operations on floats.
+    """
+
     in_chunks: ClassVar[bool] = True
     """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
 
