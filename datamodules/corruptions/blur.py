@@ -1,14 +1,17 @@
 """Blur: light that spreads."""
 
-from math import exp, isqrt
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, Corruption
-
-ONE = 14  # the weights of the softened rim add up to 2 ** ONE
+from datamodules.corruptions.disc import disc_area, softened_disc_sum
+from datamodules.corruptions.filters import blurred_levels, clipped_zoom, motion_shifts, motion_weights, moved_sum
+from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.scramble import scan_sources
 
 
 class DefocusBlur(Corruption):
@@ -26,6 +29,7 @@ class DefocusBlur(Corruption):
     name = "defocus_blur"
     family = "blur"
     per_channel = True
+    exact = True
     radii = (3, 4, 6, 8, 10)
     """For each severity, in pixels."""
     softness = (0.1, 0.5, 0.5, 0.5, 0.5)
@@ -41,7 +45,7 @@ class DefocusBlur(Corruption):
         # step below runs over contiguous memory. What crosses a border ends up in the padding, which is cut away.
         sums = softened_disc_sum(padded.to(torch.int16).view(-1), pitch, radius, sigma)
         # Exact: quotients of integers below 2 ** 24 that differ from a level do so by 1 / 317 at least.
-        levels = sums.to(torch.float32).div_(_area(radius)).clamp_(max=255)
+        levels = sums.to(torch.float32).div_(disc_area(radius)).clamp_(max=255)
         margin = pad * (pitch + 1)
         result = torch.empty_like(padded)
         result.view(-1)[margin : padded.numel() - margin] = levels.to(torch.uint8)
@@ -52,87 +56,129 @@ class DefocusBlur(Corruption):
         return {"radius": self.radii[severity - 1], "softness": self.softness[severity - 1]}
 
 
-def softened_disc_sum(flat: Tensor, pitch: int, radius: int, sigma: float) -> Tensor:
-    """Sums over a disc with a softened rim around each place, rounded down.
+class GaussianBlur(Corruption):
+    """Gaussian filter, cut at four standard deviations, edge repeated (Hendrycks & Dietterich, ICLR 2019).
 
-    Args:
-        flat: int16 (N,), levels 0..255, rows end to end.
-        pitch: length of a row.
-        radius: of the disc, in pixels.
-        sigma: standard deviation of the rim's filter, in pixels.
-
-    Returns:
-        int32 (N - 2 M,), for the places at least M = (radius + 1) * (pitch + 1) away from both ends.
+    In integers: the reference's sum is met within a few thousandths of a level, and rounded down like it. One of the
+    four corruptions of ImageNet-C that are meant for validation.
     """
-    corner, edge, centre = _rim_weights(sigma)
-    margin = (radius + 1) * (pitch + 1)
-    disc, inner = _disc_sum(flat, pitch, radius), margin - pitch - 1
-    if not edge:
-        return _at(disc, inner, 0, margin).clone()
-    beside = _at(disc, inner, 1, inner + 1) + _at(disc, inner, -1, inner + 1)
-    edges = _both(disc, inner, pitch, margin) + _at(beside, inner + 1, 0, margin)
-    corners = _both(beside, inner + 1, pitch, margin)
-    if radius in (8, 10):  # the disc touches the border of the grid on which the reference softens it
-        rows = _mirror_excess(flat, 1, pitch, radius, margin - 1)
-        columns = _mirror_excess(flat, pitch, 1, radius, margin - pitch)
-        edges += _at(rows, margin - 1, 0, margin) + _at(columns, margin - pitch, 0, margin)
-        corners += _both(rows, margin - 1, 1, margin) + _both(columns, margin - pitch, pitch, margin)
-    sums = _at(disc, inner, 0, margin) * centre
-    return sums.add_(edges, alpha=edge).add_(corners, alpha=corner).bitwise_right_shift_(ONE)
+
+    name = "gaussian_blur"
+    family = "blur"
+    exact = True
+    sigmas = (1, 2, 3, 4, 6)
+    """Standard deviation for each severity, in pixels."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        return blurred_levels(images, self.sigmas[severity - 1])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"sigma": self.sigmas[severity - 1]}
 
 
-def _disc_sum(flat: Tensor, pitch: int, radius: int) -> Tensor:
-    """int32: sums over the disc, for the places at least radius * (pitch + 1) away from both ends."""
-    margin = radius * (pitch + 1)
-    run = flat[radius:-radius].clone()  # sums over growing horizontal runs
-    # Each half of the disc is summed modulo 2 ** 16, which its sum stays below: 16 bits are half the work of 32.
-    above, below = (run.new_zeros(flat.numel() - 2 * margin) for _ in range(2))
-    for half in range(radius + 1):
-        if half:
-            run += _at(flat, 0, half, radius)
-            run += _at(flat, 0, -half, radius)
-        for row in range(radius + 1):
-            if isqrt(radius**2 - row**2) == half:
-                below += _at(run, radius, row * pitch, margin)
-                if row:
-                    above += _at(run, radius, -row * pitch, margin)
-    total = below.to(torch.int32).bitwise_and_(0xFFFF)
-    return total.add_(above.to(torch.int32).bitwise_and_(0xFFFF))
+class GlassBlur(Corruption):
+    """Frosted glass: blurred, every pixel replaced by a close one, blurred again (Hendrycks & Dietterich, ICLR 2019).
 
-
-def _mirror_excess(flat: Tensor, along: int, across: int, radius: int, margin: int) -> Tensor:
-    """int16: what mirroring at the grid's border adds to the softened disc, in units of the filter's side weight.
-
-    The outermost row of the disc (one pixel) meets its inner neighbour (a run) where the softened disc goes on with
-    nothing, and what would spill beyond the grid is lost. Columns likewise, with `along` and `across` swapped.
+    As in the reference, pixels do not swap but copy (see `scan_sources`), offsets lean up and to the left, a border
+    stays, and levels are rounded down between the steps. All channels of an image move together.
     """
-    half = isqrt(2 * radius - 1)
-    run = _at(flat, 0, 0, half * along).clone()
-    for step in range(1, half + 1):
-        run += _both(flat, 0, step * along, half * along)
-    return _both(run, half * along, radius * across, margin) - _both(flat, 0, (radius + 1) * across, margin)
+
+    name = "glass_blur"
+    family = "blur"
+    exact = True
+    sigmas = (0.7, 0.9, 1, 1.1, 1.5)
+    """Standard deviation of both Gaussian filters for each severity, in pixels."""
+    reaches = (1, 2, 2, 3, 4)
+    """Largest offset, in pixels."""
+    scans = (2, 1, 3, 2, 2)
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        sigma, reach, scans = self.sigmas[severity - 1], self.reaches[severity - 1], self.scans[severity - 1]
+        sources = scan_sources(keys, images.shape[2], images.shape[3], reach, scans)
+        blurred = blurred_levels(images, sigma)
+        pixels, channels = sources.shape[1], images.shape[1]
+        planes = torch.arange(0, len(images) * channels * pixels, pixels, dtype=torch.int32, device=images.device)
+        places = sources[:, None] + planes.view(-1, channels, 1)
+        moved = blurred.view(-1).index_select(0, places.view(-1)).view(images.shape)
+        return blurred_levels(moved, sigma)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        at = severity - 1
+        return {"sigma": self.sigmas[at], "reach": self.reaches[at], "scans": self.scans[at]}
 
 
-def _at(field: Tensor, margin: int, offset: int, wanted: int) -> Tensor:
-    """The values `offset` further on from the places that keep `wanted` from both ends; `field` keeps `margin`."""
-    inset = wanted - margin
-    return field[inset + offset : field.numel() - inset + offset]
+class MotionBlur(Corruption):
+    """The camera moves along a line, within 45 degrees of the horizontal (Hendrycks & Dietterich, ICLR 2019).
+
+    As in the reference, the weights fall off to one side: the image moves to the left, and up for positive angles. The
+    edge is repeated; steps that leave the image end the motion, without the remaining weights making up for it.
+    """
+
+    name = "motion_blur"
+    family = "blur"
+    exact = True
+    radii = (10, 15, 15, 15, 20)
+    """For each severity; the line is twice as long, in pixels."""
+    sigmas = (3, 5, 8, 12, 15)
+    """Standard deviation of the weights, in pixels."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        radius, sigma = self.radii[severity - 1], self.sigmas[severity - 1]
+        shifts = motion_shifts(random_bits(keys, (1,)).view(-1), radius, -45, 45)
+        weights = _whole(motion_weights(radius, sigma))
+        return moved_sum(images.to(torch.int32), shifts, weights).bitwise_right_shift_(FINE).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"radius": self.radii[severity - 1], "sigma": self.sigmas[severity - 1]}
 
 
-def _both(field: Tensor, margin: int, offset: int, wanted: int) -> Tensor:
-    return _at(field, margin, offset, wanted) + _at(field, margin, -offset, wanted)
+FINE = 22  # whole weights of a motion add up to 2 ** FINE, and 255 of that fit 31 bits
 
 
-def _rim_weights(sigma: float) -> tuple[int, int, int]:
-    """Corner, edge and centre of the 3 x 3 Gaussian filter; four, four and one of them add up to 2 ** ONE."""
-    side = exp(-0.5 / sigma**2)
-    unit = (1 << ONE) / (1 + 2 * side) ** 2
-    corner, edge = round(side * side * unit), round(side * unit)
-    return corner, edge, (1 << ONE) - 4 * (corner + edge)
+@lru_cache(maxsize=16)
+def _whole(weights: tuple[float, ...]) -> tuple[int, ...]:
+    """Whole weights in the same proportions; what rounding leaves goes to the largest."""
+    whole = [round(weight * (1 << FINE)) for weight in weights]
+    return (whole[0] + (1 << FINE) - sum(whole), *whole[1:])
 
 
-def _area(radius: int) -> int:
-    return sum(2 * isqrt(radius**2 - row**2) + 1 for row in range(-radius, radius + 1))
+class ZoomBlur(Corruption):
+    """The lens zooms in while the shutter is open: a mean over magnifications (Hendrycks & Dietterich, ICLR 2019).
+
+    As in the reference, the image itself counts twice (as it is and at magnification 1), and the magnifications are
+    those of a floating-point range that overshoots its end: twelve at severity 1. Magnified images are cropped to their
+    top left part, not to their middle.
+    """
+
+    name = "zoom_blur"
+    family = "blur"
+    ranges = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
+    """End and step of the magnifications for each severity; they begin at 1."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        levels = images.to(torch.float32)
+        factors = self.factors(severity)
+        total = levels * 2  # the image, and its first magnification, by 1
+        for factor in factors[1:]:
+            total += clipped_zoom(levels, factor)[:, :, :height, :width]
+        # A thousandth of a level keeps flat areas on their level.
+        return total.div_(len(factors) + 1).add_(1e-3).clamp_(max=255).to(torch.uint8)
+
+    def factors(self, severity: int) -> list[float]:
+        """Magnifications."""
+        return np.arange(1, *self.ranges[severity - 1]).tolist()
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"magnifications": [round(factor, 2) for factor in self.factors(severity)]}
 
 
 def _mirrored(images: Tensor, dimension: int, pad: int) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.plasma import plasma
 
 
 class Brightness(Corruption):
@@ -16,6 +17,7 @@ class Brightness(Corruption):
 
     name = "brightness"
     family = "weather"
+    exact = True
 
     @override
     def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
@@ -30,3 +32,32 @@ class Brightness(Corruption):
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
         return {"value_added": severity / 10}
+
+
+class Fog(Corruption):
+    """Fog of varying density: a plasma field over the image (Hendrycks & Dietterich, ICLR 2019).
+
+    The field is as large as the next power of two, and cropped. The brightest level of an image, over all its channels,
+    stays the brightest; black images stay black. All channels meet the same fog.
+    """
+
+    name = "fog"
+    family = "weather"
+    densities = (1.5, 2.0, 2.5, 2.5, 3.0)
+    """For each severity, in ranges of the image."""
+    decays = (2.0, 2.0, 1.7, 1.5, 1.4)
+    """What the roughness is divided by from scale to scale."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        density = 255 * self.densities[severity - 1]
+        side = 1 << (max(height, width) - 1).bit_length()
+        fog = plasma(keys, side, self.decays[severity - 1])[:, None, :height, :width]
+        brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32)
+        share = brightest / (brightest + density)
+        return (fog * (density * share)).add(images * share).clamp_(max=255).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"density": self.densities[severity - 1], "decay": self.decays[severity - 1]}

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.blur import ONE, DefocusBlur, softened_disc_sum
+from datamodules.corruptions.blur import DefocusBlur
+from datamodules.corruptions.disc import ONE, softened_disc_sum
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 

@@ -1,0 +1,139 @@
+"""Frost: ice crystals on the lens."""
+
+import importlib.util
+import os
+from functools import cache, lru_cache
+from hashlib import blake2b
+from math import ceil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.random import random_bits
+from user_error import UserError
+
+PHOTOS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
+PACKAGES = ("imagecorruptions", "torch_uncertainty_assets")
+VARIABLE = "FROST_PHOTOS"
+MIXES = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+"""Share of the image and of the frost, for each severity."""
+
+
+class Frost(Corruption):
+    """A random crop of one of six photographs of frost, over the darkened image (Hendrycks & Dietterich, ICLR 2019).
+
+    The photographs are not part of this project. They are looked for in `photos`, in the folder that the environment
+    variable FROST_PHOTOS names, and in installed packages that bring them (`imagecorruptions-imaug`). The manifest of a
+    suite states a digest of each, so that records of other photographs do not rank beside.
+
+    As in the reference (version 1.1.5), all six are drawn alike, of which the second and the third are the same picture;
+    Hendrycks & Dietterich never draw the sixth. A photograph that is smaller than the image is enlarged to cover it, and
+    all by 1.1 more. Three channels are red, green and blue; any other number gets the luma of the frost in each.
+
+    Args:
+        photos: a folder with frost1.png to frost3.png and frost4.jpg to frost6.jpg.
+    """
+
+    name = "frost"
+    family = "weather"
+    exact = True
+    libraries = ("opencv-python-headless",)
+
+    def __init__(self, photos: str | None = None) -> None:
+        self.photos = photos
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        folder, colour = find_photos(self.photos), images.shape[1] == 3
+        overlays = []
+        for choice, down, right in random_bits(keys, (3,)).tolist():
+            photo = _covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
+            top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
+            overlays.append(photo[:, top : top + height, left : left + width])
+        return mixed(images, torch.stack(overlays).to(images.device), severity)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        image, frost = MIXES[severity - 1]
+        return {"image": image, "frost": frost, "photos": _digests(find_photos(self.photos))}
+
+
+def mixed(images: Tensor, frost: Tensor, severity: int) -> Tensor:
+    """Images under frost, rounded down.
+
+    Args:
+        images: uint8 (B, C, H, W).
+        frost: uint8, broadcasts to the images.
+        severity: 1 to 5.
+    """
+    entries = images.to(torch.int32).mul_(256).add_(frost)
+    return _mixing_table(severity, images.device).index_select(0, entries.view(-1)).view(images.shape)
+
+
+@lru_cache(maxsize=10)
+def _mixing_table(severity: int, device: torch.device) -> Tensor:
+    """uint8 (65536,): the result for each pair of levels, in the operations of the reference, which err below whole levels."""
+    image, frost = MIXES[severity - 1]
+    levels = torch.arange(256, dtype=torch.float64)
+    return (image * levels[:, None] + frost * levels).clamp_(0, 255).to(torch.uint8).view(-1).to(device)
+
+
+def find_photos(named: str | None = None) -> Path:
+    """The folder of the photographs.
+
+    Raises:
+        UserError: they are in none of the places, or some are missing.
+    """
+    given = named or os.environ.get(VARIABLE)
+    if given:
+        folder = Path(given).expanduser()
+        missing = [name for name in PHOTOS if not (folder / name).is_file()]
+        if missing:
+            raise UserError(f"the folder {given} lacks the frost photograph {missing[0]}: name one with all six")
+        return folder
+    found = _installed_photos()
+    if found is None:
+        raise UserError(
+            "the photographs of the corruption frost were not found: run pip install --no-deps -r "
+            f"requirements-oracle.txt, name their folder in the environment variable {VARIABLE}, or put "
+            "datamodules.corruptions.frost_procedural.FrostProcedural into the suite, which needs none"
+        )
+    return found
+
+
+@cache
+def _installed_photos() -> Path | None:
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            folder = Path(location) / "frost"
+            if all((folder / name).is_file() for name in PHOTOS):
+                return folder
+    return None
+
+
+@cache
+def _digests(folder: Path) -> list[JSON]:
+    return [f"{name} {blake2b((folder / name).read_bytes(), digest_size=8).hexdigest()}" for name in PHOTOS]
+
+
+@lru_cache(maxsize=2 * len(PHOTOS))
+def _covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
+    """uint8 (3, H', W') in red, green, blue, or (1, H', W') luma: a photograph that covers an image."""
+    photo = cv2.imread(str(path))
+    if photo is None:
+        raise UserError(f"the frost photograph {path} cannot be read: replace it")
+    scale = 1.1 * max(1, height / photo.shape[0], width / photo.shape[1])
+    size = (ceil(photo.shape[1] * scale), ceil(photo.shape[0] * scale))
+    photo = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)[..., ::-1].transpose(2, 0, 1)
+    planes = torch.from_numpy(np.ascontiguousarray(photo))
+    if colour:
+        return planes
+    red, green, blue = planes.to(torch.float32).split(1)
+    return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).round_().to(torch.uint8)

@@ -1,0 +1,98 @@
+"""Spatter: drops of water or mud on the lens."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.filters import gaussian_filter
+from datamodules.corruptions.random import normals
+
+WATER = (175, 238, 238)
+MUD = (63, 42, 20)
+EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+
+
+class Spatter(Corruption):
+    """Water at severities 1 to 3, mud at 4 and 5, out of a smoothed noise field (Hendrycks & Dietterich, ICLR 2019).
+
+    Water glistens along the edges of its drops, which OpenCV finds and measures, on the CPU wherever the images are. A
+    field without a drop leaves the image as it is, where the reference divides by zero. Three channels are red, green and
+    blue; any other number gets the luma of the colour in each. One of the four corruptions of ImageNet-C that are meant
+    for validation.
+    """
+
+    name = "spatter"
+    family = "weather"
+    libraries = ("opencv-python-headless",)
+    in_chunks = False
+    fields = ((0.65, 0.3), (0.65, 0.3), (0.65, 0.3), (0.65, 0.3), (0.67, 0.4))
+    """Mean and standard deviation of the noise field, for each severity."""
+    sigmas = (4, 3, 2, 1, 1)
+    """Standard deviation of the Gaussian filter that smooths the field, in pixels."""
+    thresholds = (0.69, 0.68, 0.68, 0.65, 0.65)
+    """Above which the field is liquid."""
+    opacities = (0.6, 0.6, 0.5)
+    """Of water where it is brightest."""
+    softness = 1.5
+    """Standard deviation of the Gaussian filter that rounds off mud, in pixels."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        at = severity - 1
+        mean, deviation = self.fields[at]
+        field = normals(keys, (1, *images.shape[2:])).mul_(deviation).add_(mean)
+        field = gaussian_filter(field, self.sigmas[at])
+        water = at < len(self.opacities)
+        colour = _levels(WATER if water else MUD, images)
+        if water:
+            wet = _glistening(field.mul(field >= self.thresholds[at])).mul_(self.opacities[at])
+            levels = images + wet * colour
+        else:
+            covered = gaussian_filter((field > self.thresholds[at]).to(torch.float32), self.softness)
+            covered = covered.mul_(covered >= 0.8)
+            levels = images * (1 - covered) + covered * colour
+        return levels.clamp_(0, 255).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        at = severity - 1
+        mean, deviation = self.fields[at]
+        shared: dict[str, JSON] = {
+            "mean": mean,
+            "deviation": deviation,
+            "sigma": self.sigmas[at],
+            "threshold": self.thresholds[at],
+        }
+        water = at < len(self.opacities)
+        return {**shared, "water": self.opacities[at]} if water else {**shared, "mud": self.softness}
+
+
+def _levels(colour: tuple[int, int, int], images: Tensor) -> Tensor:
+    """float32 (1, C, 1, 1): a colour, or its luma for any number of channels but three."""
+    red, green, blue = colour
+    levels = colour if images.shape[1] == 3 else (0.2989 * red + 0.587 * green + 0.114 * blue,)
+    return torch.tensor(levels, dtype=torch.float32, device=images.device)[None, :, None, None]
+
+
+def _glistening(liquid: Tensor) -> Tensor:
+    """How bright drops are: (B, 1, H, W) in [0, 1], of fields in [0, 1] that are 0 where it is dry."""
+    layers = liquid.mul(255).to(torch.uint8).cpu().numpy()[:, 0]
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:  # OpenCV lets other threads run meanwhile
+        bright = np.stack(list(pool.map(_glistening_drops, layers)))
+    return torch.from_numpy(bright)[:, None].to(liquid.device)
+
+
+def _glistening_drops(liquid: np.ndarray) -> np.ndarray:
+    """float32 (H, W): the amount of liquid, uint8, times its lit distance from the drop's edge, as a share of the most."""
+    edges = 255 - cv2.Canny(liquid, 50, 150)
+    distance = np.minimum(cv2.distanceTransform(edges, cv2.DIST_L2, 5), 20)
+    distance = cv2.equalizeHist(cv2.blur(distance, (3, 3)).astype(np.uint8))
+    lit = cv2.blur(cv2.filter2D(distance, cv2.CV_8U, EMBOSS), (3, 3))
+    bright = liquid * lit.astype(np.float32)
+    most = bright.max()
+    return bright / most if most else bright
