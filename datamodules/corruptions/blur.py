@@ -44,8 +44,9 @@ class DefocusBlur(Corruption):
         # Rows, channels and images lie end to end, so that a displacement in both directions is one offset and every
         # step below runs over contiguous memory. What crosses a border ends up in the padding, which is cut away.
         sums = softened_disc_sum(padded.to(torch.int16).view(-1), pitch, radius, sigma)
-        # Exact: quotients of integers below 2 ** 24 that differ from a level do so by 1 / 317 at least.
-        levels = sums.to(torch.float32).div_(disc_area(radius)).clamp_(max=255)
+        # Half a unit more keeps every quotient 1 / 634 away from the next level, which rounding does not bridge, also where
+        # a device multiplies by the reciprocal.
+        levels = sums.to(torch.float32).add_(0.5).div_(disc_area(radius)).clamp_(max=255)
         margin = pad * (pitch + 1)
         result = torch.empty_like(padded)
         result.view(-1)[margin : padded.numel() - margin] = levels.to(torch.uint8)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Corrupted
-from datamodules.corruptions.noise import GaussianNoise
+from datamodules.corruptions.noise import GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise, poisson_levels
 from datamodules.corruptions.random import normal_quantiles
 
 
@@ -43,7 +44,96 @@ def test_draws_differ_between_seeds_ids_and_severities():
     assert torch.equal(draws, drawn(3))
 
 
-def test_golden_pixels():
+GOLDEN = [
+    (GaussianNoise(), "f156fd07a5017c02"),
+    (ShotNoise(), "44a2333bca668f39"),
+    (ImpulseNoise(), "cfc204f59ffdf70f"),
+    (SpeckleNoise(), "a27426e86a43cfd0"),
+]
+
+
+@pytest.mark.parametrize(("corruption", "digest"), GOLDEN, ids=lambda value: getattr(value, "name", ""))
+def test_golden_pixels(corruption, digest):
     images = torch.arange(3 * 40 * 50, dtype=torch.int32).remainder(251).to(torch.uint8).view(1, 3, 40, 50)
-    corrupted = GaussianNoise()(images, 3, torch.tensor([42]))
-    assert blake2b(corrupted.numpy().tobytes(), digest_size=8).hexdigest() == "f156fd07a5017c02"
+    corrupted = corruption(images, 3, torch.tensor([42]))
+    assert blake2b(corrupted.numpy().tobytes(), digest_size=8).hexdigest() == digest
+
+
+severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+
+
+@severities
+def test_photons_are_poisson_distributed(severity):
+    stats = pytest.importorskip("scipy.stats")
+    photons = ShotNoise.photons[severity - 1]
+    shares = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
+    shares = np.append(shares, 1 - shares.sum(1, keepdims=True), 1)  # more photons than at white count as white
+    levels = np.floor(np.arange(photons + 1) / photons * 255)
+    mean = shares @ levels
+    deviation = np.sqrt(shares @ levels**2 - mean**2)
+    drawn = poisson_levels(photons, torch.device("cpu")).view(256, -1).numpy().astype(float)
+    assert set(np.unique(drawn)) == set(levels)
+    assert np.abs(drawn.mean(1) - mean).max() < 0.03
+    assert np.abs(drawn.std(1) - deviation).max() < 0.1
+
+
+@severities
+def test_more_light_is_never_darker(severity):
+    table = poisson_levels(ShotNoise.photons[severity - 1], torch.device("cpu")).view(256, -1).to(torch.int16)
+    assert (table.diff(dim=0) >= 0).all()
+    assert (table.diff(dim=1) >= 0).all()
+    assert not table[0].any()
+
+
+@severities
+def test_impulses_replace_a_share_by_black_and_white(severity):
+    amount = ImpulseNoise.amounts[severity - 1]
+    images = torch.arange(3 * 256 * 256, dtype=torch.int32).remainder(254).add(1).to(torch.uint8).view(1, 3, 256, 256)
+    corrupted = ImpulseNoise()(images, severity, torch.tensor([5]))
+    changed = corrupted != images
+    assert set(corrupted[changed].tolist()) == {0, 255}
+
+    def within_noise(met: torch.Tensor, share: float) -> bool:
+        return abs(met.double().mean().item() - share) < 5 * np.sqrt(share * (1 - share) / met.numel())
+
+    assert within_noise(changed, amount)
+    assert within_noise(corrupted == 0, amount / 2)
+    assert within_noise(changed[:, 0] & changed[:, 1], amount**2)
+
+
+@severities
+@pytest.mark.parametrize("level", [1, 60, 128, 255])
+def test_speckle_is_noise_in_proportion_to_the_level(severity, level):
+    images = torch.full((1, 1, 256, 256), level, dtype=torch.uint8)
+    corrupted = SpeckleNoise()(images, severity, torch.tensor([3])).numpy().astype(float)
+    factors = 1 + SpeckleNoise.standard_deviations[severity - 1] * normal_quantiles().numpy()
+    expected = np.floor((level * factors).clip(0, 255))
+    assert abs(corrupted.mean() - expected.mean()) < 5 * expected.std() / 256
+    assert corrupted.std() == pytest.approx(expected.std(), rel=0.015)
+
+
+def test_black_has_no_speckle():
+    images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    assert not SpeckleNoise()(images, 5, torch.tensor([3])).any()
+
+
+@severities
+@pytest.mark.parametrize("corruption", [ShotNoise(), ImpulseNoise(), SpeckleNoise()], ids=lambda one: one.name)
+def test_has_the_distribution_of_the_reference(corruption: Corruption, severity):
+    reference = pytest.importorskip("imagecorruptions")
+    image = pytest.importorskip("skimage.data").astronaut()[:160, 100:292]
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    np.random.seed(severity)  # noqa: NPY002 (what the reference draws from)
+
+    def statistics(corrupted: np.ndarray) -> tuple[float, float, float]:
+        residual = corrupted.astype(float) - image
+        psnr = 10 * np.log10(255**2 / np.mean(residual**2))
+        return float(corrupted.mean()), float(residual.std()), float(psnr)
+
+    own = corruption.name == "impulse_noise"  # it draws from a generator of its own
+    options = [{"seed": draw} if own else {} for draw in range(8)]
+    theirs = [statistics(reference.corrupt(image, severity, corruption.name, **option)) for option in options]
+    drawn = [corruption(planes, severity, torch.tensor([key]))[0].permute(1, 2, 0).numpy() for key in range(8)]
+    mine = np.array([statistics(one) for one in drawn])
+    spread = np.sqrt((np.var(theirs, 0, ddof=1) + mine.var(0, ddof=1)) / 8)
+    assert (np.abs(np.mean(theirs, 0) - mine.mean(0)) < 4.5 * spread).all()

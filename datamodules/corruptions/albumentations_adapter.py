@@ -1,0 +1,111 @@
+"""Any transform of albumentations as a corruption, seeded like the rest."""
+
+import inspect
+from typing import Any
+
+import albumentations
+import numpy as np
+import torch
+from albumentations.core.transforms_interface import BasicTransform, DualTransform
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, SEVERITIES, Corruption, Family
+from datamodules.dataset import IGNORED
+from user_error import UserError
+
+
+class AlbumentationsCorruption(Corruption):
+    """A transform of albumentations (Buslaev et al., Information 2020) at five strengths, image by image on the CPU.
+
+    Args:
+        name: of the corruption, as records call it.
+        transform: name of a class of the albumentations package, such as ``RandomRain``.
+        severities: its arguments at each of the five severities.
+        family: that the corruption is listed under.
+        moves_mask: whether a transform of the geometry moves the mask too; what comes in from outside is then ignored.
+
+    Raises:
+        UserError: there is no such transform, it does not take such arguments, or there are not five sets of them.
+    """
+
+    libraries = ("albumentations", "opencv-python-headless")
+    in_chunks = False
+
+    def __init__(
+        self,
+        name: str,
+        transform: str,
+        severities: list[dict[str, Any]],
+        family: Family = "digital",
+        moves_mask: bool = False,
+    ) -> None:
+        self.name = name
+        self.family = family
+        self.transform = transform
+        self.moves_mask = moves_mask
+        self.arguments = [dict(arguments) for arguments in severities]
+        if len(severities) != len(SEVERITIES):
+            raise UserError(
+                f"{name} has arguments for {len(severities)} severities: give one mapping for each of 1 to 5"
+            )
+        kind = getattr(albumentations, transform, None)
+        if not (inspect.isclass(kind) and issubclass(kind, BasicTransform)):
+            raise UserError(f"{name}: albumentations has no transform {transform!r}: name one of its classes")
+        if moves_mask and not issubclass(kind, DualTransform):
+            raise UserError(f"{name}: {transform} leaves masks as they are: do not set `moves_mask`")
+        self._pipelines = [self._pipeline(kind, arguments) for arguments in self.arguments]
+
+    def _pipeline(self, kind: type[BasicTransform], arguments: dict[str, Any]) -> albumentations.Compose:
+        # albumentations only warns of arguments that it does not know.
+        known = set(inspect.signature(kind.__init__).parameters) - {"self", "p"}
+        unknown = sorted(set(arguments) - known)
+        if unknown:
+            raise UserError(
+                f"{self.name}: {self.transform} has no argument {unknown[0]!r}: give some of {', '.join(sorted(known))}"
+            )
+        filling = {"fill_mask": IGNORED} if self.moves_mask and "fill_mask" in known else {}
+        try:
+            return albumentations.Compose([kind(**{**filling, **arguments}, p=1)], seed=0)
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.name}: {self.transform} refuses {arguments}: {' '.join(str(error).split())}"
+            ) from error
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        results = [self._transformed(image, None, severity, key)[0] for image, key in zip(images, keys, strict=True)]
+        return torch.stack(results).to(images.device)
+
+    @override
+    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.moves_mask or not images.numel():
+            return super().apply(images, masks, severity, keys)
+        self._check(images, severity, keys)
+        scenes = zip(images, masks, keys, strict=True)
+        pairs = [self._transformed(image, mask, severity, key) for image, mask, key in scenes]
+        moved, scored = (torch.stack(part) for part in zip(*pairs, strict=True))
+        return moved.to(images.device), scored.to(masks.device)
+
+    def _transformed(self, image: Tensor, mask: Tensor | None, severity: int, key: Tensor) -> tuple[Tensor, Tensor]:
+        pipeline = self._pipelines[severity - 1]
+        pipeline.set_random_seed(int(key) % (1 << 32))
+        levels = np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
+        scene = {"image": levels} if mask is None else {"image": levels, "mask": mask.cpu().numpy().astype(np.uint8)}
+        try:
+            result = pipeline(**scene)
+        except Exception as error:  # transforms raise many kinds for images that they are not made for
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.transform} cannot take images of {len(image)} channels ({reason})") from error
+        changed = result["image"]
+        if changed.shape != levels.shape or changed.dtype != np.uint8:
+            raise UserError(
+                f"{self.transform} turned an image of {levels.shape} into {changed.dtype} of {changed.shape}: take one "
+                "that keeps size and type"
+            )
+        scored = torch.from_numpy(result.get("mask", np.zeros(0))).to(torch.int64)
+        return torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1))), scored
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"transform": self.transform, "moves_mask": self.moves_mask, **self.arguments[severity - 1]}

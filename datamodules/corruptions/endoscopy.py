@@ -1,0 +1,232 @@
+"""Endoscopy: what light, fluid, smoke and optics do to images from inside the body.
+
+Results are rounded to the nearest level. Layers cover all channels alike, whatever their number.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import ceil
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.plasma import plasma
+from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+
+
+class SpecularHighlights(Corruption):
+    """Wet tissue that mirrors the lamp: clustered, saturated blobs with a faint halo.
+
+    One of the artefact classes of Ali et al., "An objective comparison of detection and segmentation algorithms for
+    artefacts in clinical endoscopy" (Scientific Reports, 2020). Shapes, sizes and numbers are our choice.
+    """
+
+    name = "specular_highlights"
+    family = "endoscopy"
+    counts = (14, 28, 52, 90, 150)
+    """Number of blobs, for each severity."""
+    clusters = 6
+    radii = (0.004, 0.02)
+    """Smallest and largest short half-axis, as shares of the shorter side; small ones are the most frequent."""
+    halo = 1.9
+    """Radius of the halo, in radii of its blob."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        count, side = self.counts[severity - 1], min(height, width)
+        low, high = self.radii
+        draws = between(0, 1, keys, (count, 1, 1), stream=1)
+        radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
+        length = between(1, 2.2, keys, (count, 1, 1), stream=2)
+        cosine, sine = directions(keys, (count, 1, 1), stream=3)
+
+        def opacity(rows: Tensor, columns: Tensor) -> Tensor:
+            along, across = (columns * cosine + rows * sine) / length, rows * cosine - columns * sine
+            distance = (along * along + across * across).sqrt_()
+            # A pixel at the rim is covered in part, so that blobs smaller than a pixel fade instead of vanishing.
+            core = (radius - distance).add_(0.5).clamp_(0, 1).mul_((2 * radius).clamp_(max=1))
+            halo = (1 - distance / (self.halo * radius)).clamp_(min=0)
+            return torch.maximum(core, halo.mul_(0.8))
+
+        places = clustered(keys, count, self.clusters, 0.07, stream=0)
+        reach = ceil(2.2 * self.halo * high * side)
+        return blended(images, 255, largest((height, width), places, reach, opacity, torch.float32)[:, None])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"count": self.counts[severity - 1], "clusters": self.clusters, "radii": list(self.radii)}
+
+
+class Smoke(Corruption):
+    """Smoke of electrocautery: a whitish veil, denser here than there.
+
+    Rendered smoke over clean laparoscopic images is how Chen et al., "De-smokeGCN: Generative Cooperative Networks for
+    Joint Surgical Smoke Detection and Removal" (IEEE TMI, 2020), obtain pairs. Plasma noise for the density, as in the
+    fog of Hendrycks & Dietterich (ICLR 2019), and the opacities are our choice.
+    """
+
+    name = "smoke"
+    family = "endoscopy"
+    opacities = (0.25, 0.4, 0.55, 0.7, 0.85)
+    """Largest opacity, for each severity; the smallest is a fifth of it."""
+    decay = 1.9
+    level = 215
+    """Of the smoke itself, in every channel."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        side = 1 << (max(height, width) - 1).bit_length()
+        density = plasma(keys, side, self.decay)[:, None, :height, :width]
+        return blended(images, self.level, density.mul(0.8).add_(0.2).mul_(self.opacities[severity - 1]))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"opacity": self.opacities[severity - 1], "decay": self.decay, "level": self.level}
+
+
+class Bubbles(Corruption):
+    """Bubbles of rinsing fluid: clear discs that show a shrunken view, with a bright rim and a mirrored lamp.
+
+    One of the artefact classes of Ali et al. (Scientific Reports, 2020). Shapes, sizes and numbers are our choice.
+    """
+
+    name = "bubbles"
+    family = "endoscopy"
+    counts = (6, 12, 22, 38, 64)
+    """Number of bubbles, for each severity."""
+    clusters = 4
+    radii = (0.02, 0.1)
+    """Smallest and largest, as shares of the shorter side; small ones are the most frequent."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        count, side = self.counts[severity - 1], min(height, width)
+        low, high = self.radii
+        draws = between(0, 1, keys, (count,), stream=1)
+        radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
+        places = clustered(keys, count, self.clusters, 0.13, stream=0)
+        numbers = torch.arange(1, count + 1, dtype=torch.int32, device=images.device)[:, None, None]
+
+        def number(rows: Tensor, columns: Tensor) -> Tensor:
+            return (rows * rows + columns * columns < radius[..., None, None].square()).to(torch.int32).mul_(numbers)
+
+        uppermost = largest((height, width), places, ceil(high * side), number, torch.int32).flatten(1).long()
+        nothing = torch.zeros_like(radius[:, :1])  # the pixels of no bubble belong to bubble 0, far larger than any
+        scale = torch.tensor([height, width], dtype=torch.float32, device=images.device)
+        centres = torch.cat((nothing[..., None].expand(-1, 1, 2), places * scale - 0.5), 1)
+        radius = torch.cat((nothing + 64 * (height + width), radius), 1).gather(1, uppermost)
+        pixels = torch.arange(height * width, device=images.device)
+        away = [
+            pixels // width - centres[..., 0].gather(1, uppermost),
+            pixels % width - centres[..., 1].gather(1, uppermost),
+        ]
+        views = _refracted(images, away, radius, uppermost > 0)
+        return blended(views, 255, _shine(away, radius).view(-1, 1, height, width))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"count": self.counts[severity - 1], "clusters": self.clusters, "radii": list(self.radii)}
+
+
+def _refracted(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor) -> Tensor:
+    """uint8 (B, C, H, W): bubbles act as diverging lenses, which see the further outwards the closer to their rim."""
+    height, width = images.shape[2:]
+    stretch = (away[0] * away[0] + away[1] * away[1]).div_(radius * radius).mul_(0.8).mul_(inside)
+    pixels = torch.arange(height * width, device=images.device)
+    rows = (away[0] * stretch).round_().long().add_(pixels // width).clamp_(0, height - 1)
+    columns = (away[1] * stretch).round_().long().add_(pixels % width).clamp_(0, width - 1)
+    sources = rows.mul_(width).add_(columns)[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, sources).view(images.shape)
+
+
+def _shine(away: list[Tensor], radius: Tensor) -> Tensor:
+    """float32 (B, H * W): opacity of the rim and of the lamp's image, up and to the left of a bubble's middle."""
+    rows, columns = away[0] / radius, away[1] / radius
+    distance = (rows * rows + columns * columns).sqrt_()
+    rim = rise(distance, 0.72, 0.93).mul_(1 - rise(distance, 0.95, 1)).mul_(0.6)
+    lamp = (rows.add_(0.4).square_() + columns.add_(0.4).square_()).sqrt_()
+    return torch.maximum(rim, 1 - rise(lamp, 0.12, 0.2))
+
+
+class Vignette(Corruption):
+    """Light that falls off towards the corners by the law of the fourth power of the cosine.
+
+    The law and its use as a model of lenses: Kang & Weiss, "Can We Calibrate a Camera Using an Image of a Flat,
+    Textureless Lambertian Surface?" (ECCV 2000). Endoscopes add a lamp beside the lens, so that the brightest place is
+    up to a tenth of the shorter side off the middle. The strengths are our choice.
+    """
+
+    name = "vignette"
+    family = "endoscopy"
+    corner_light = (0.6, 0.4, 0.25, 0.13, 0.06)
+    """Share of the light that reaches the corner of a square, for each severity."""
+    shift = 0.1
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        rows, columns = grid(height, width, images.device)
+        shift = between(-self.shift, self.shift, keys, (2, 1, 1), stream=0)
+        distance = (rows - shift[:, 0]).square() + (columns - shift[:, 1]).square()
+        steepness = (self.corner_light[severity - 1] ** -0.5 - 1) / 0.5  # the squared half diagonal of the unit square
+        light = distance.mul_(steepness).add_(1).square_().reciprocal_()[:, None]
+        return images.to(torch.float32).mul_(light).add_(0.5).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"corner_light": self.corner_light[severity - 1], "shift": self.shift}
+
+
+class BlackCorner(Corruption):
+    """The black mask around an endoscope's field of view: an octagon or a disc, drawn for each image.
+
+    Black corners are a corruption of Di Salvo, Doerrich & Ledig, "MedMNIST-C" (2024), there for dermatoscopes. The
+    octagon, and severities that cover the same share of an image of any size and shape, are our choice. The mask is
+    off the middle by up to 2 % of the shorter side, and its edge is soft.
+    """
+
+    name = "black_corner"
+    family = "endoscopy"
+    covered = (0.06, 0.13, 0.22, 0.34, 0.48)
+    """Share of a centred image that is black, for each severity."""
+    shift = 0.02
+    softness = 0.008
+    """Width of the edge, as a share of the shorter side."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        covered = self.covered[severity - 1]
+        rows, columns = grid(height, width, images.device)
+        shift = between(-self.shift, self.shift, keys, (2, 1, 1), stream=0)
+        rows, columns = rows - shift[:, 0], columns - shift[:, 1]
+        octagon = _octagonal(rows, columns).sub_(_outermost(_octagonal, height, width, covered))
+        disc = _circular(rows, columns).sub_(_outermost(_circular, height, width, covered))
+        beyond = torch.where(between(-1, 1, keys, (1, 1), stream=1) < 0, octagon, disc)
+        return blended(images, 0, rise(beyond, -self.softness / 2, self.softness / 2)[:, None])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"covered": self.covered[severity - 1], "shift": self.shift, "softness": self.softness}
+
+
+def _octagonal(rows: Tensor, columns: Tensor) -> Tensor:
+    """Distance from the middle to the sides of a regular octagon around it."""
+    rows, columns = rows.abs(), columns.abs()
+    return torch.maximum(torch.maximum(rows, columns), (rows + columns).mul_(0.5**0.5))
+
+
+def _circular(rows: Tensor, columns: Tensor) -> Tensor:
+    return (rows.square() + columns.square()).sqrt_()
+
+
+@lru_cache(maxsize=64)
+def _outermost(distance: Callable[[Tensor, Tensor], Tensor], height: int, width: int, share: float) -> float:
+    """The distance that a share of the pixels lies beyond."""
+    distances = distance(*grid(height, width, torch.device("cpu"))).flatten().sort().values
+    return distances[round((1 - share) * distances.numel()) - 1].item()

@@ -1,0 +1,261 @@
+"""Geometric changes: the scene seen from elsewhere, in two conventions that the name tells apart.
+
+``*_mask_moved``: image and mask move together. It measures whether a network finds what it knows in another place. What
+comes in from outside is black, and ignored in the mask.
+
+``*_mask_left``: the image moves and the mask does not. It measures misalignment of image and annotation as well, as the
+elastic transform of ImageNet-C does when a segmentation network is scored by the mask of the clean image.
+
+Engstrom et al., "Exploring the Landscape of Spatial Robustness" (ICML 2019), show how far rotations and translations
+alone bring networks down. Severities are our choice. Images are interpolated bilinearly, masks by the nearest pixel, from
+the same coordinates.
+"""
+
+from abc import abstractmethod
+from math import cos, radians, sin
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.digital import ElasticTransform
+from datamodules.corruptions.elastic import displacement, warped
+from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.soft_shapes import directions
+from datamodules.dataset import IGNORED
+
+
+class Geometric(Corruption):
+    """A change of coordinates; the image moves and the mask is left, unless a subclass mixes in `MaskMoved`."""
+
+    family = "geometric"
+
+    @abstractmethod
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        """How far away the content of each pixel is taken from: float32 (B, 2, H, W) px, downwards and to the right."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        return self._moved(images, self.moves(keys, images.shape[2], images.shape[3], severity))
+
+    def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
+        return warped(images, moves).masked_fill_(_outside(moves)[:, None], 0)
+
+
+class MaskMoved(Geometric):
+    """The mask moves along."""
+
+    @override
+    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+        moved = self(images, severity, keys)
+        if not masks.numel():
+            return moved, masks
+        moves = self.moves(keys.to(masks.device), masks.shape[1], masks.shape[2], severity)
+        return moved, self._moved_mask(masks, moves)
+
+    def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
+        return nearest(masks, moves).masked_fill_(_outside(moves), IGNORED)
+
+
+def _positions(moves: Tensor) -> list[Tensor]:
+    """Rows and columns that each pixel is taken from, float32 (B, H, W) each."""
+    sides = moves.shape[2:]
+    rows, columns = (torch.arange(side, dtype=torch.float32, device=moves.device) for side in sides)
+    return [moves[:, 0] + rows[:, None], moves[:, 1] + columns]
+
+
+def _outside(moves: Tensor) -> Tensor:
+    """Bool (B, H, W): where the nearest pixel would lie beyond the border."""
+    down, right = _positions(moves)
+    height, width = moves.shape[2:]
+    return (down < -0.5) | (down >= height - 0.5) | (right < -0.5) | (right >= width - 0.5)
+
+
+def nearest(masks: Tensor, moves: Tensor) -> Tensor:
+    """The nearest pixel of each place that `moves` leads to; beyond the border, mirrored with its edge repeated."""
+    places = []
+    for position, side in zip(_positions(moves), masks.shape[1:], strict=True):
+        index = position.add(0.5).floor_().to(torch.int64).remainder_(2 * side)
+        places.append(torch.minimum(index, 2 * side - 1 - index))
+    down, right = places
+    return masks.flatten(1).gather(1, (down * masks.shape[2] + right).flatten(1)).view_as(masks)
+
+
+def _affine(matrix: Tensor, height: int, width: int) -> Tensor:
+    """Moves of a linear map about the middle of the image.
+
+    Args:
+        matrix: float32 (B, 2, 2), from (row, column) of the result to those of the source.
+        height: of the image.
+        width: of the image.
+    """
+    rows = torch.arange(height, dtype=torch.float32, device=matrix.device).sub_((height - 1) / 2)[:, None]
+    columns = torch.arange(width, dtype=torch.float32, device=matrix.device).sub_((width - 1) / 2)
+    less = matrix - torch.eye(2, device=matrix.device)
+    row, column = (less[:, :, place, None, None] for place in (0, 1))
+    return (row * rows).add(column * columns)
+
+
+def _sign(keys: Tensor) -> Tensor:
+    """float32 (B,): 1 or -1."""
+    return random_bits(keys, (1,)).bitwise_and_(1).mul_(2).sub_(1).view(-1).to(torch.float32)
+
+
+class Rotation(Geometric):
+    """Turned about the middle, to a drawn side."""
+
+    degrees = (3, 7, 12, 20, 35)
+    """For each severity."""
+
+    @override
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        angle, sign = radians(self.degrees[severity - 1]), _sign(keys)
+        straight, crossed = torch.full_like(sign, cos(angle)), sign * sin(angle)
+        matrix = torch.stack((straight, crossed, -crossed, straight), 1).view(-1, 2, 2)
+        return _affine(matrix, height, width)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"degrees": self.degrees[severity - 1]}
+
+
+class Magnification(Geometric):
+    """Nearer: magnified about the middle."""
+
+    factors: tuple[float, ...] = (1.08, 1.2, 1.38, 1.65, 2.1)
+    """For each severity."""
+
+    @override
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        scale = torch.eye(2, device=keys.device).div(self.factors[severity - 1])
+        return _affine(scale.expand(len(keys), -1, -1), height, width)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"factor": self.factors[severity - 1]}
+
+
+class Reduction(Magnification):
+    """Farther: reduced about the middle."""
+
+    factors = (0.93, 0.83, 0.72, 0.6, 0.48)
+
+
+class Translation(Geometric):
+    """Shifted in a drawn direction."""
+
+    shares = (0.02, 0.05, 0.09, 0.15, 0.25)
+    """Of the shorter side, for each severity."""
+
+    @override
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        far = directions(keys, (1, 1), stream=0).mul(self.shares[severity - 1] * min(height, width))
+        return far.permute(1, 0, 2, 3).expand(-1, -1, height, width)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"share": self.shares[severity - 1]}
+
+
+class Shear(Geometric):
+    """Rows slide along each other, to a drawn side."""
+
+    slopes = (0.06, 0.13, 0.22, 0.36, 0.6)
+    """Shift to the side for each row, in pixels, for each severity."""
+
+    @override
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        slope = _sign(keys) * self.slopes[severity - 1]
+        matrix = torch.eye(2, device=keys.device).repeat(len(keys), 1, 1)
+        matrix[:, 1, 0] = slope
+        return _affine(matrix, height, width)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"slope": self.slopes[severity - 1]}
+
+
+class RotationMaskMoved(Rotation, MaskMoved):
+    """`Rotation` of image and mask."""
+
+    name = "rotation_mask_moved"
+
+
+class RotationMaskLeft(Rotation):
+    """`Rotation` of the image alone."""
+
+    name = "rotation_mask_left"
+
+
+class MagnificationMaskMoved(Magnification, MaskMoved):
+    """`Magnification` of image and mask."""
+
+    name = "magnification_mask_moved"
+
+
+class MagnificationMaskLeft(Magnification):
+    """`Magnification` of the image alone."""
+
+    name = "magnification_mask_left"
+
+
+class ReductionMaskMoved(Reduction, MaskMoved):
+    """`Reduction` of image and mask."""
+
+    name = "reduction_mask_moved"
+
+
+class ReductionMaskLeft(Reduction):
+    """`Reduction` of the image alone."""
+
+    name = "reduction_mask_left"
+
+
+class TranslationMaskMoved(Translation, MaskMoved):
+    """`Translation` of image and mask."""
+
+    name = "translation_mask_moved"
+
+
+class TranslationMaskLeft(Translation):
+    """`Translation` of the image alone."""
+
+    name = "translation_mask_left"
+
+
+class ShearMaskMoved(Shear, MaskMoved):
+    """`Shear` of image and mask."""
+
+    name = "shear_mask_moved"
+
+
+class ShearMaskLeft(Shear):
+    """`Shear` of the image alone."""
+
+    name = "shear_mask_left"
+
+
+class ElasticMaskMoved(MaskMoved):
+    """The elastic transform of ImageNet-C with the mask moved along; that one, `ElasticTransform`, leaves the mask.
+
+    The border is mirrored in both, so nothing is ignored.
+    """
+
+    name = "elastic_mask_moved"
+
+    @override
+    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+        return displacement(keys, height, width, ElasticTransform.alphas[severity - 1])
+
+    @override
+    def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
+        return warped(images, moves)
+
+    @override
+    def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
+        return nearest(masks, moves)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"alpha": ElasticTransform.alphas[severity - 1]}

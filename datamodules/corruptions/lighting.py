@@ -1,0 +1,261 @@
+"""Lighting: too little, too much, of another colour, or not the same everywhere.
+
+Light adds up in linear intensity, not in the levels of a file: levels are decoded and encoded by the transfer function of
+sRGB (IEC 61966-2-1), also where they are no photographs. Severities are our choice throughout.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.random import normals, random_bits
+from datamodules.corruptions.soft_shapes import between, directions, grid, rise
+
+FINE = 1 << 16  # steps of linear light that are told apart when it is encoded; 0.05 of a level where they are coarsest
+
+
+def linear(images: Tensor) -> Tensor:
+    """Light in [0, 1], float32, of 8-bit levels."""
+    table = _decoding(images.device)
+    return table.index_select(0, images.reshape(-1).to(torch.int32)).view(images.shape)
+
+
+def encoded(light: Tensor) -> Tensor:
+    """8-bit levels, rounded, of light, which is overwritten; what exceeds [0, 1] is cut."""
+    steps = light.mul_(FINE - 1).add_(0.5).clamp_(0, FINE - 1).to(torch.int32)
+    return _encoding(light.device).index_select(0, steps.view(-1)).view(light.shape)
+
+
+@lru_cache(maxsize=4)
+def _decoding(device: torch.device) -> Tensor:
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    light = torch.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return light.to(torch.float32).to(device)
+
+
+@lru_cache(maxsize=4)
+def _encoding(device: torch.device) -> Tensor:
+    light = torch.arange(FINE, dtype=torch.float64) / (FINE - 1)
+    levels = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return (levels * 255).round().to(torch.uint8).to(device)
+
+
+class LowLight(Corruption):
+    """Dusk: less light, and the noise of a sensor that has too little of it.
+
+    The noise is Foi et al.'s ("Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data", IEEE
+    TIP 2008): its variance is a constant plus a multiple of the light, here with the normal distribution for both parts.
+    """
+
+    name = "low_light"
+    family = "lighting"
+    shares = (0.5, 0.3, 0.17, 0.09, 0.045)
+    """Of the light, for each severity."""
+    photons = 1500
+    """Electrons of a full pixel: the variance of light x is x / photons."""
+    read_noise = 0.0025
+    """Standard deviation in the dark, as a share of full light."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        light = linear(images).mul_(self.shares[severity - 1])
+        deviation = light.div(self.photons).add_(self.read_noise**2).sqrt_()
+        return encoded(light.add_(deviation.mul_(normals(keys, images.shape[1:]))))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"share": self.shares[severity - 1], "photons": self.photons, "read_noise": self.read_noise}
+
+
+class OverExposure(Corruption):
+    """Too long an exposure: light times a gain, cut where the sensor is full.
+
+    One of the exposure errors of Afifi et al., "Learning Multi-Scale Photo Exposure Correction" (CVPR 2021), who render
+    them in stops of linear light alike.
+    """
+
+    name = "over_exposure"
+    family = "lighting"
+    stops = (0.5, 1.0, 1.5, 2.0, 2.6)
+    """For each severity; a stop doubles the light."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        return encoded(linear(images).mul_(2 ** self.stops[severity - 1]))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"stops": self.stops[severity - 1]}
+
+
+class Gamma(Corruption):
+    """Another transfer function: levels to the power of gamma, or of its inverse, drawn for each image."""
+
+    name = "gamma"
+    family = "lighting"
+    exact = True
+    exponents = (1.25, 1.6, 2.05, 2.7, 3.6)
+    """For each severity; darkens, and its inverse brightens."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        darker = random_bits(keys, (1, 1, 1)).bitwise_and_(1)
+        entries = images.to(torch.int32).add_(darker * 256)
+        return self._tables(severity, images.device).index_select(0, entries.view(-1)).view(images.shape)
+
+    @lru_cache(maxsize=16)  # noqa: B019 (a corruption lives as long as its suite)
+    def _tables(self, severity: int, device: torch.device) -> Tensor:
+        """uint8 (512,): levels brightened, then levels darkened."""
+        levels, exponent = torch.arange(256, dtype=torch.float64) / 255, self.exponents[severity - 1]
+        return (
+            torch.cat([(levels**power * 255).round() for power in (1 / exponent, exponent)]).to(torch.uint8).to(device)
+        )
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"exponent": self.exponents[severity - 1]}
+
+
+@lru_cache(maxsize=16)
+def _powers(exponent: float, device: torch.device) -> Tensor:
+    """uint8 (512,): levels brightened, then levels darkened."""
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    return torch.cat([(levels**power * 255).round() for power in (1 / exponent, exponent)]).to(torch.uint8).to(device)
+
+
+class ColourTemperature(Corruption):
+    """A white balance that is off: the scene lit by a black body warmer or colder than daylight, drawn for each image.
+
+    That networks fail on such images is Afifi & Brown's finding ("What Else Can Fool Deep Learning? Addressing Color
+    Constancy Errors on Deep Neural Network Performance", ICCV 2019). Chromaticities of black bodies are those of Kim et
+    al.'s cubic splines (US patent 7024034, 2006); each channel's light is scaled so that grey takes the tint and keeps
+    its luminance.
+    """
+
+    name = "colour_temperature"
+    family = "lighting"
+    colour_only = True
+    kelvins = ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))
+    """Warm and cold, for each severity; daylight has 6500."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        cold = random_bits(keys, (1,)).bitwise_and_(1).view(-1)
+        gains = torch.tensor([tint(kelvin) for kelvin in self.kelvins[severity - 1]], device=images.device)
+        return encoded(linear(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"kelvins": list(self.kelvins[severity - 1])}
+
+
+def tint(kelvin: float) -> tuple[float, ...]:
+    """Gains of red, green and blue light under a black body, relative to one of 6500 K, that keep the luminance of grey."""
+    gains = [one / other for one, other in zip(_black_body(kelvin), _black_body(6500), strict=True)]
+    luminance = sum(share * gain for share, gain in zip((0.2126, 0.7152, 0.0722), gains, strict=True))
+    return tuple(gain / luminance for gain in gains)
+
+
+def _black_body(kelvin: float) -> tuple[float, ...]:
+    """Linear sRGB of a black body between 1667 and 25000 K."""
+    k = 1000 / kelvin
+    if kelvin < 4000:
+        x = -0.2661239 * k**3 - 0.2343589 * k**2 + 0.8776956 * k + 0.179910
+    else:
+        x = -3.0258469 * k**3 + 2.1070379 * k**2 + 0.2226347 * k + 0.240390
+    if kelvin < 2222:
+        y = -1.1063814 * x**3 - 1.34811020 * x**2 + 2.18555832 * x - 0.20219683
+    elif kelvin < 4000:
+        y = -0.9549476 * x**3 - 1.37418593 * x**2 + 2.09137015 * x - 0.16748867
+    else:
+        y = 3.0817580 * x**3 - 5.87338670 * x**2 + 3.75112997 * x - 0.37001483
+    tristimulus = (x / y, 1.0, (1 - x - y) / y)
+    matrix = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
+    return tuple(max(1e-3, sum(a * b for a, b in zip(row, tristimulus, strict=True))) for row in matrix)
+
+
+class UnevenIllumination(Corruption):
+    """A lamp that stands to one side: light rises along a drawn direction and falls off around a drawn place."""
+
+    name = "uneven_illumination"
+    family = "lighting"
+    stops = (0.6, 1.0, 1.5, 2.1, 2.8)
+    """From the middle brightness to the brightest and the darkest place, for each severity; a stop doubles the light."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        rows, columns = grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = directions(keys, (1, 1, 1), stream=0)
+        slope = rows * sine + columns * cosine
+        middle = between(-0.3, 0.3, keys, (2, 1, 1, 1), stream=1)
+        down, right = rows - middle[:, 0], columns - middle[:, 1]
+        spot = 1 / (1 + 6 * (down * down + right * right))
+        field = slope + spot
+        lowest, highest = (edge(field, (1, 2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
+        stops = (field - lowest).div_(highest - lowest).mul_(2).sub_(1).mul_(self.stops[severity - 1])
+        return encoded(linear(images).mul_(stops.exp2_()))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"stops": self.stops[severity - 1]}
+
+
+class HardShadow(Corruption):
+    """The shadow of a building: a corner of two straight edges, of drawn place and direction, in less light.
+
+    Shadows of the kind that Sakaridis et al. collect among adverse conditions ("ACDC: The Adverse Conditions Dataset with
+    Correspondences for Semantic Driving Scene Understanding", ICCV 2021) are soft by a hundredth of the shorter side here.
+    """
+
+    name = "hard_shadow"
+    family = "lighting"
+    shares = (0.6, 0.42, 0.28, 0.17, 0.08)
+    """Of the light that reaches the shadow, for each severity."""
+    softness = 0.012
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        rows, columns = grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = directions(keys, (1, 1, 1), stream=0)
+        offset = between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
+        along, across = rows * sine + columns * cosine, rows * cosine - columns * sine
+        one = rise(along - offset, -self.softness, self.softness)
+        other = rise(across + 0.25, -self.softness, self.softness)
+        shade = one.mul_(other).mul_(self.shares[severity - 1] - 1).add_(1)
+        return encoded(linear(images).mul_(shade))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"share": self.shares[severity - 1], "softness": self.softness}
+
+
+class Glare(Corruption):
+    """A lamp or the sun in the lens: light scattered over the image, most of it close to a drawn place.
+
+    Scattered light falls off with the square of the angle (Vos, "On the cause of disability glare and its dependence on
+    glare angle, age and ocular pigmentation", Clinical and Experimental Optometry 2003, for the eye).
+    """
+
+    name = "glare"
+    family = "lighting"
+    strengths = (0.12, 0.25, 0.5, 1.0, 2.2)
+    """Light added at the place of the lamp, in ranges of the image, for each severity."""
+    radius = 0.16
+    """Where it has fallen by half, as a share of the shorter side."""
+    veil = 0.06
+    """Share of that light which reaches everywhere."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        rows, columns = grid(images.shape[2], images.shape[3], images.device)
+        middle = between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
+        down, right = rows - middle[:, 0], columns - middle[:, 1]
+        scattered = 1 / (1 + (down * down + right * right) / self.radius**2)
+        return encoded(linear(images).add_(scattered.add_(self.veil).mul_(self.strengths[severity - 1])))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"strength": self.strengths[severity - 1], "radius": self.radius, "veil": self.veil}

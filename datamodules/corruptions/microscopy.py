@@ -1,0 +1,255 @@
+"""Microscopy: what staining, the slide and the focus do to images of cells and tissue.
+
+Results are rounded to the nearest level, but for `OutOfFocus`.
+"""
+
+from functools import lru_cache
+from math import ceil, exp, hypot, log
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.filters import blurred_levels
+from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+
+STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
+"""Optical densities of haematoxylin, eosin and DAB in red, green and blue (Ruifrok & Johnston, 2001)."""
+
+
+class StainShift(Corruption):
+    """Another laboratory's stain: the density of each stain is scaled and shifted; RGB only.
+
+    Stains are separated as by Ruifrok & Johnston, "Quantification of Histochemical Staining by Color Deconvolution"
+    (Analytical and Quantitative Cytology and Histology, 2001), and perturbed as by Tellez et al., "Whole-Slide Mitosis
+    Detection in H&E Breast Histology Using PHH3 as a Reference to Train Distilled Stain-Invariant Convolutional
+    Networks" (IEEE TMI, 2018). Our choice: the strengths, and that each stain's factor and shift are drawn from the
+    outer halves of their ranges, so that every image shifts.
+    """
+
+    name = "stain_shift"
+    family = "microscopy"
+    colour_only = True
+    scales = (0.12, 0.22, 0.34, 0.5, 0.7)
+    """Largest relative change of a stain's density, for each severity."""
+    shifts = (0.015, 0.03, 0.05, 0.08, 0.12)
+    """Largest shift of a stain's density, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        scale = _outer_halves(self.scales[severity - 1], keys, stream=0).add_(1)
+        shift = _outer_halves(self.shifts[severity - 1], keys, stream=1)
+        stains, inverse = _stains(images.device)
+        planes = images.flatten(2)
+        densities = _densities(images.device).index_select(0, planes.reshape(-1).int()).view(planes.shape)
+        changed = torch.empty_like(densities)
+        for colour in range(3):
+            changed[:, colour] = sum(shift[:, i, None] * stains[i, colour] for i in range(3))
+            for source in range(3):
+                weight = sum(inverse[source, i] * scale[:, i, None] * stains[i, colour] for i in range(3))
+                changed[:, colour] += densities[:, source] * weight
+        entries = changed.mul_(STEPS).add_(0.5).clamp_(0, DENSEST * STEPS).int()
+        return _transmitted(images.device).index_select(0, entries.view(-1)).view(images.shape)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"scale": self.scales[severity - 1], "shift": self.shifts[severity - 1]}
+
+
+STEPS = 4096  # of a natural unit of optical density: neighbouring steps are less than 1 / 16 of a level apart
+DENSEST = 8  # 0.09 levels
+
+
+def _outer_halves(largest_change: float, keys: Tensor, stream: int) -> Tensor:
+    """float32 (B, 3): between half of the largest change and all of it, of either sign."""
+    draws = between(-largest_change / 2, largest_change / 2, keys, (3,), stream)
+    return draws.add_(draws.sign() * (largest_change / 2))
+
+
+@lru_cache(maxsize=4)
+def _stains(device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 (3, 3), twice: stains of unit length by colour, and the inverse of that matrix."""
+    stains = torch.tensor(STAINS, dtype=torch.float64)
+    stains /= stains.square().sum(1, keepdim=True).sqrt()
+    return stains.float().to(device), stains.inverse().float().to(device)
+
+
+@lru_cache(maxsize=4)
+def _densities(device: torch.device) -> Tensor:
+    """float32 (256,): optical density of each level; black is as dense as half a level."""
+    return torch.tensor([-log(max(level, 0.5) / 255) for level in range(256)]).to(device)
+
+
+@lru_cache(maxsize=4)
+def _transmitted(device: torch.device) -> Tensor:
+    """uint8 (DENSEST * STEPS + 1,): level of each optical density."""
+    levels = [round(255 * exp(-step / STEPS)) for step in range(DENSEST * STEPS + 1)]
+    return torch.tensor(levels, dtype=torch.uint8).to(device)
+
+
+class OutOfFocus(Corruption):
+    """A slide out of the focal plane: a Gaussian blur that grows with the image.
+
+    Defocus is a corruption of Zhang et al., "Benchmarking the Robustness of Deep Neural Networks to Common Corruptions
+    in Digital Pathology" (MICCAI 2022). Unlike the blur of ImageNet-C it is the same part of a cell at any resolution.
+    The Gaussian and its widths are our choice. Computed in integers and rounded down.
+    """
+
+    name = "out_of_focus"
+    family = "microscopy"
+    sigmas = (0.004, 0.007, 0.011, 0.017, 0.026)
+    """Standard deviation as a share of the shorter side, for each severity."""
+    in_focus = 0.35
+    """Standard deviation of the blur that is always there, in pixels: it counts in small images alone."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        return blurred_levels(images, hypot(self.in_focus, self.sigmas[severity - 1] * min(images.shape[2:])))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"sigma": self.sigmas[severity - 1], "in_focus": self.in_focus}
+
+
+class AirBubble(Corruption):
+    """Air under the cover slip: a large round area, washed out and blurred, with a dark rim and a bright line in it.
+
+    Bubbles are a corruption of Zhang et al. (MICCAI 2022), who blend in a photo, and of Di Salvo, Doerrich & Ledig,
+    "MedMNIST-C" (2024); this drawing and its sizes are our choice. All channels share it.
+    """
+
+    name = "air_bubble"
+    family = "microscopy"
+    radii = (0.12, 0.18, 0.26, 0.36, 0.48)
+    """Mean radius as a share of the shorter side, for each severity; it is drawn within 8 %."""
+    blur = 0.009
+    """Standard deviation inside, as a share of the shorter side."""
+    wobble = 0.06
+    """Largest deviation from a circle, as a share of the radius."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        side = min(height, width)
+        rows, columns = grid(height, width, images.device)
+        middle = between(-0.25, 0.25, keys, (2, 1, 1), stream=0)
+        radius = between(0.92, 1.08, keys, (1, 1), stream=1).mul_(self.radii[severity - 1])
+        rows, columns = rows - middle[:, 0] * (height / side), columns - middle[:, 1] * (width / side)
+        distance = (rows.square() + columns.square()).sqrt_()
+        edge = radius * _outline(rows, columns, distance, keys, self.wobble)
+        depth = ((edge - distance) / radius)[:, None]  # 0 at the rim, about 1 in the middle
+        inside = rise(depth, 0, 0.03)
+        levels = images.to(torch.float32)
+        air = blurred_levels(images, self.blur * side).to(torch.float32).mul_(0.75).add_(0.25 * 240)
+        levels.add_(air.sub_(levels).mul_(inside))
+        light = rise(depth, 0.1, 0.14).mul_(1 - rise(depth, 0.14, 0.24)).mul_(0.55)
+        levels.add_((255 - levels).mul_(light))
+        dark = rise(depth, -0.04, 0.02).mul_(1 - rise(depth, 0.04, 0.13)).mul_(0.75)
+        return blended(levels, 20, dark)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"radius": self.radii[severity - 1], "blur": self.blur, "wobble": self.wobble}
+
+
+def _outline(rows: Tensor, columns: Tensor, distance: Tensor, keys: Tensor, wobble: float) -> Tensor:
+    """float32 (B, H, W): radius of a wobbly circle in the direction of each pixel, 1 on average."""
+    draws = between(-wobble / 2, wobble / 2, keys, (4, 1, 1), stream=2)
+    across, down = columns / distance.clamp(min=1e-6), rows / distance.clamp(min=1e-6)
+    double, third = 2 * across * down, across * (4 * across * across - 3)  # sin 2a and cos 3a
+    return double.mul_(draws[:, 0]).add_(third.mul_(draws[:, 1])).add_(1)
+
+
+class DarkSpots(Corruption):
+    """Dust and stain deposits: dark clots of a few grains each, out of focus at their rims.
+
+    Stain deposits are a corruption of Di Salvo, Doerrich & Ledig, "MedMNIST-C" (2024). Shapes, sizes and numbers are
+    our choice. All channels darken alike.
+    """
+
+    name = "dark_spots"
+    family = "microscopy"
+    clots = (3, 6, 10, 16, 25)
+    """Number of clots, for each severity."""
+    grains = 5
+    """Number of grains in each clot."""
+    radii = (0.006, 0.03)
+    """Smallest and largest grain, as shares of the shorter side."""
+    opacity = 0.92
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        clots, side = self.clots[severity - 1], min(height, width)
+        count = clots * self.grains
+        radius = between(*self.radii, keys, (count, 1, 1), stream=1).mul_(side)
+
+        def cover(rows: Tensor, columns: Tensor) -> Tensor:
+            distance = (rows * rows + columns * columns).sqrt_()
+            return 1 - rise(distance, radius * 0.6 - 0.5, radius * 1.1 + 0.5)
+
+        places = clustered(keys, count, clots, 0.016, stream=0)
+        reach = ceil(1.1 * self.radii[1] * side + 0.5)
+        cover_field = largest((height, width), places, reach, cover, torch.float32)
+        return blended(images, 25, cover_field.mul_(self.opacity)[:, None])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"clots": self.clots[severity - 1], "grains": self.grains, "radii": list(self.radii)}
+
+
+class MarkerInk(Corruption):
+    """A pathologist's felt pen across the slide: a translucent stroke in blue, green or black.
+
+    Marks are a corruption of Zhang et al. (MICCAI 2022). The ink absorbs: it multiplies the light of each colour. Of
+    any other number of channels, all are darkened alike. Inks, shapes and widths are our choice.
+    """
+
+    name = "marker_ink"
+    family = "microscopy"
+    inks = ((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16))
+    """Red, green and blue light that passes a full layer of each ink."""
+    dark = 0.2
+    """Light that passes in images without colours."""
+    widths = (0.035, 0.07, 0.12, 0.2, 0.32)
+    """Of the stroke, as a share of the shorter side, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        rows, columns = grid(height, width, images.device)
+        cosine, sine = directions(keys, (1, 1), stream=0)
+        offset, bend = between(-0.2, 0.2, keys, (2, 1, 1), stream=1).unbind(1)
+        along, across = columns * cosine + rows * sine, rows * cosine - columns * sine
+        # The pen's middle follows a parabola with a slight waver; streaks run along the stroke.
+        away = (across - offset).sub_(along * along * bend * 3).sub_(along * (along * along - 0.2) * bend)
+        stroke = self.widths[severity - 1]
+        ink = 1 - rise(away.abs(), stroke / 2 - 0.006, stroke / 2 + 0.006)
+        streaks = _streaks(away.mul_(1 / stroke), keys)
+        layer = ink.mul_(streaks)[:, None]
+        return blended(images, 0, layer.mul(1 - self._passed(images.shape[1], keys)))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"width": self.widths[severity - 1], "inks": [list(ink) for ink in self.inks], "dark": self.dark}
+
+    def _passed(self, channels: int, keys: Tensor) -> Tensor:
+        """float32 (B, C, 1, 1): share of the light that passes in each channel."""
+        if channels != 3:
+            return torch.full((1, 1, 1, 1), self.dark, device=keys.device)
+        inks = torch.tensor(self.inks, device=keys.device)
+        drawn = random_bits(keys, (1,), stream=2).mul_(len(self.inks)).bitwise_right_shift_(16)
+        return inks.index_select(0, drawn.view(-1))[:, :, None, None]
+
+
+def _streaks(position: Tensor, keys: Tensor) -> Tensor:
+    """float32 (B, H, W): thickness of the ink by the position across the stroke; the tip leaves thin lines."""
+    lines = between(0.72, 1, keys, (16,), stream=3)
+    at = position.add(0.5).mul_(13).clamp_(0, 13.99)
+    first = at.floor()
+    share = at.sub_(first)
+    index = first.long().flatten(1)
+    low, high = lines.gather(1, index).view(share.shape), lines.gather(1, index + 1).view(share.shape)
+    return high.sub_(low).mul_(share).add_(low)

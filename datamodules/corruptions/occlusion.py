@@ -1,0 +1,221 @@
+"""Occlusion and background: what is in the way, what is gone, and what lies behind.
+
+Severities are our choice throughout.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.plasma import plasma
+from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.soft_shapes import between
+from user_error import UserError
+
+
+class Patches(Corruption):
+    """Rectangles in drawn colours, shapes and places in front of the scene.
+
+    After Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020). They may overlap and reach over the border, so
+    `shares` are upper bounds of what they cover.
+    """
+
+    name = "patches"
+    family = "occlusion"
+    shares = (0.06, 0.14, 0.26, 0.42, 0.65)
+    """Of the image that all rectangles have together, for each severity."""
+    count = 8
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        area = self.shares[severity - 1] * height * width / self.count
+        stretch = between(0.6, 1.7, keys, (self.count,), stream=0)
+        half = torch.stack((stretch, 1 / stretch)).mul_(area**0.5 / 2)
+        sides = torch.tensor([height, width], dtype=torch.float32, device=images.device)
+        middle = between(0, 1, keys, (2, self.count), stream=1).mul_(sides[:, None]).transpose(0, 1)
+        lines = [torch.arange(side, device=images.device) for side in (height, width)]
+        inside = [
+            (line - place[..., None]).abs() <= reach[..., None]
+            for line, place, reach in zip(lines, middle, half, strict=True)
+        ]
+        colours = (
+            random_bits(keys, (self.count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
+        )
+        result = images
+        for place in range(self.count):
+            covered = inside[0][:, place, None, :, None] & inside[1][:, place, None, None, :]
+            result = torch.where(covered, colours[:, place], result)
+        return result
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"share": self.shares[severity - 1], "count": self.count}
+
+
+class DroppedRegions(Corruption):
+    """Cells of an 8 x 8 grid are black: blocks that a transmission lost.
+
+    The grid of Singh & Lee, "Hide-and-Seek" (ICCV 2017); an exact number of cells is lost.
+    """
+
+    name = "dropped_regions"
+    family = "occlusion"
+    exact = True
+    side = 8
+    """Cells along a side."""
+    dropped = (4, 9, 16, 25, 38)
+    """Of 64 cells, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        cells = self.side**2
+        # Distinct numbers in random order: the lowest bits tell equal words apart.
+        order = random_bits(keys, (cells,)).mul_(cells).add_(torch.arange(cells, dtype=torch.int32, device=keys.device))
+        limit = order.kthvalue(self.dropped[severity - 1], 1, keepdim=True).values
+        kept = (order > limit).view(-1, 1, self.side, self.side).to(torch.uint8)
+        rows, columns = (torch.arange(length, device=keys.device) * self.side // length for length in images.shape[2:])
+        return images * kept.index_select(2, rows).index_select(3, columns)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"dropped": self.dropped[severity - 1], "cells": self.side**2}
+
+
+class DeadLines(Corruption):
+    """Rows or columns of the sensor that deliver nothing; drawn for each image which of the two, and which lines."""
+
+    name = "dead_lines"
+    family = "occlusion"
+    exact = True
+    shares = (0.03, 0.07, 0.14, 0.25, 0.4)
+    """Probability of a line to be dead, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        limit = round(self.shares[severity - 1] * (1 << 16))
+        alive = (random_bits(keys, (height + width,), stream=0) >= limit).to(torch.uint8)
+        across = random_bits(keys, (1,), stream=1).bitwise_and_(1).to(torch.uint8)
+        rows, columns = alive[:, :height] | across, alive[:, height:] | (1 - across)
+        return images * rows[:, None, :, None] * columns[:, None, None, :]
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"share": self.shares[severity - 1]}
+
+
+class BackgroundCorruption(Corruption):
+    """What changes the background and keeps the foreground; it reads the masks and leaves them.
+
+    That networks lean on backgrounds, and how to measure it by exchanging them, is Xiao et al.'s finding ("Noise or
+    Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021). Ignored pixels stay.
+
+    Args:
+        background: ids of the classes that are background.
+    """
+
+    family = "occlusion"
+    needs_masks: ClassVar[bool] = True
+
+    def __init__(self, background: list[int] | None = None) -> None:
+        self.background = [0] if background is None else list(background)
+
+    @override
+    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+        self._check(images, severity, keys)
+        if masks.shape != (len(images), *images.shape[2:]):
+            raise UserError(
+                f"{self.name} met masks of shape {tuple(masks.shape)}: hand it one of (H, W) for each image"
+            )
+        if not images.numel():
+            return images.clone(), masks
+        behind = torch.isin(masks, torch.tensor(self.background, device=masks.device))[:, None]
+        return self.changed(images.contiguous(), behind, severity, keys.to(images.device)), masks
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        raise UserError(f"{self.name} tells foreground and background apart by the mask: call `apply` with masks")
+
+    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+        """New images; `behind` is bool (B, 1, H, W), true in the background."""
+        raise NotImplementedError
+
+
+class BackgroundReplaced(BackgroundCorruption):
+    """The background gives way to a texture: a plasma field between two drawn colours, ever less translucent.
+
+    Args:
+        background: ids of the classes that are background.
+    """
+
+    name = "background_replaced"
+    opacities = (0.2, 0.4, 0.6, 0.8, 1.0)
+    """Of the texture, for each severity."""
+    decay = 1.8
+
+    @override
+    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        side = 1 << (max(height, width) - 1).bit_length()
+        field = plasma(keys, side, self.decay)[:, None, :height, :width]
+        first, second = between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
+        texture = (second - first).mul(field).add_(first)
+        levels = images.to(torch.float32)
+        mixed = texture.sub_(levels).mul_(self.opacities[severity - 1]).add_(levels).add_(0.5).clamp_(0, 255)
+        return torch.where(behind, mixed.to(torch.uint8), images)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"opacity": self.opacities[severity - 1], "decay": self.decay, "background": [*self.background]}
+
+
+class BackgroundShuffled(BackgroundCorruption):
+    """Tiles of the background change places: its texture stays, its layout goes.
+
+    Some tiles of an 8 x 8 grid (by severity) move around in a circle of drawn order. A pixel takes what its new tile
+    shows at its place, where that is background too.
+
+    Args:
+        background: ids of the classes that are background.
+    """
+
+    name = "background_shuffled"
+    exact = True
+    side = 8
+    """Tiles along a side."""
+    moved = (8, 16, 28, 44, 64)
+    """Of 64 tiles, for each severity."""
+
+    @override
+    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        tiles, moved = self.side**2, self.moved[severity - 1]
+        words = random_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
+        circle = words.argsort(1)[:, :moved]
+        shown = torch.arange(tiles, device=keys.device).expand(len(keys), -1).clone()
+        shown.scatter_(1, circle, circle.roll(1, 1))
+        # All tiles have one size; the last rows and columns that do not fill one stay.
+        tall, wide = height // self.side, width // self.side
+        rows, columns = (
+            torch.arange(tall * self.side, device=keys.device),
+            torch.arange(wide * self.side, device=keys.device),
+        )
+        tile = (rows // tall)[:, None] * self.side + columns // wide
+        source = shown.index_select(1, tile.view(-1)).view(-1, *tile.shape)
+        from_rows = source // self.side * tall + (rows % tall)[:, None]
+        from_columns = source % self.side * wide + columns % wide
+        places = (from_rows * width + from_columns).flatten(1)[:, None]
+        part = images[:, :, : len(rows), : len(columns)]
+        taken = images.flatten(2).gather(2, places.expand(-1, images.shape[1], -1)).view_as(part)
+        both = behind.flatten(2).gather(2, places).view(-1, 1, *tile.shape) & behind[:, :, : len(rows), : len(columns)]
+        result = images.clone()
+        result[:, :, : len(rows), : len(columns)] = torch.where(both, taken, part)
+        return result
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"moved": self.moved[severity - 1], "tiles": self.side**2, "background": [*self.background]}

@@ -1,0 +1,226 @@
+"""Radiology: what ultrasound and X-ray devices do to images.
+
+Every channel is treated alike and shares the geometry and the speckle. Results are rounded to the nearest level.
+"""
+
+from functools import lru_cache
+from math import exp, gamma
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.random import normals, random_bits
+from datamodules.corruptions.soft_shapes import between, blended, grid, rise
+
+
+class UltrasoundSpeckle(Corruption):
+    """Speckle of coherent ultrasound: the image times a power of a correlated Rayleigh field of mean 1.
+
+    Wagner et al., "Statistics of Speckle in Ultrasound B-Scans" (IEEE Transactions on Sonics and Ultrasonics, 1983):
+    the envelope of many scatterers is the magnitude of a complex normal field, smoothed by the pulse, which is short
+    along the beam and wide across it. The power below 1 stands for the compression of the display. A grain is the same
+    share of the image at any size; beams run downwards. Powers and grains are our choice.
+    """
+
+    name = "ultrasound_speckle"
+    family = "radiology"
+    powers = (0.12, 0.22, 0.36, 0.58, 0.95)
+    """Of the envelope, for each severity."""
+    cells = (128, 64)
+    """Grains along height and width."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        parts = normals(keys, (2, self.cells[0] + 3, self.cells[1] + 3))
+        parts = _spread(_spread(parts, 2, height), 3, width)
+        energy = parts.square_().sum(1, keepdim=True).mul_(ENERGIES / MOST_ENERGY).clamp_(max=ENERGIES - 1).int()
+        factors = _envelope_powers(self.powers[severity - 1], images.device)
+        speckle = factors.index_select(0, energy.view(-1)).view(energy.shape)
+        return speckle.mul(images).add_(0.5).clamp_(max=255).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"power": self.powers[severity - 1], "cells": list(self.cells)}
+
+
+ENERGIES = 1 << 14
+MOST_ENERGY = 36.0  # the sum of two squared normal numbers of at most 4.2 standard deviations each
+
+
+@lru_cache(maxsize=16)
+def _envelope_powers(power: float, device: torch.device) -> Tensor:
+    """float32 (ENERGIES,): power of the magnitude of a complex normal number by its squared magnitude, of mean 1."""
+    mean = 2 ** (power / 2) * gamma(1 + power / 2)
+    step = MOST_ENERGY / ENERGIES
+    return torch.tensor([((i + 0.5) * step) ** (power / 2) / mean for i in range(ENERGIES)]).to(device)
+
+
+def _spread(field: Tensor, dimension: int, size: int) -> Tensor:
+    """A coarse field on a finer grid: cubic B-splines along one dimension, scaled to keep unit variance everywhere.
+
+    Args:
+        field: float32, independent numbers of unit variance; three more than cells along `dimension`.
+        dimension: to be resampled.
+        size: new length of that dimension.
+    """
+    cells, weights = _spline(field.shape[dimension] - 3, size, field.device)
+    shape = [1] * field.ndim
+    shape[dimension] = size
+    result = field.index_select(dimension, cells).mul_(weights[0].view(shape))
+    for tap in range(1, 4):
+        result += field.index_select(dimension, cells + tap).mul_(weights[tap].view(shape))
+    return result
+
+
+@lru_cache(maxsize=16)
+def _spline(cells: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """int64 (size,): first of four taps; float32 (4, size): their weights, whose squares add up to 1."""
+    at = (torch.arange(size, dtype=torch.float64) + 0.5) * (cells / size)
+    first = at.floor()
+    t = at - first
+    weights = torch.stack(((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3))
+    weights /= weights.square().sum(0).sqrt()
+    return first.long().to(device), weights.float().to(device)
+
+
+class AcousticShadow(Corruption):
+    """Shadow of bone, stone or gas in ultrasound: from some depth on, a wedge of the image is dark.
+
+    Shadows and their confidence are the subject of Meng et al., "Weakly Supervised Estimation of Shadow Confidence Maps
+    in Fetal Ultrasound Imaging" (IEEE TMI, 2019). Beams run downwards and spread a little. Shapes, widths and darkness
+    are our choice.
+    """
+
+    name = "acoustic_shadow"
+    family = "radiology"
+    widths = (0.12, 0.2, 0.3, 0.42, 0.58)
+    """Of the shadow at its top, as a share of the image's width, for each severity."""
+    lights = (0.4, 0.3, 0.2, 0.12, 0.06)
+    """Share of the signal that is left in the shadow, for each severity."""
+    depths = (0.12, 0.3)
+    """Highest and lowest top, as shares of the height."""
+    spread = 0.35
+    """Growth of the width from the top to the bottom of the image, as a share of it."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        rows, columns = grid(height, width, images.device)
+        side = min(height, width)
+        rows, columns = rows * (side / height) + 0.5, columns * (side / width)
+        middle = between(-0.22, 0.22, keys, (1, 1), stream=0)
+        slant = between(-0.2, 0.2, keys, (1, 1), stream=1)
+        top = between(*self.depths, keys, (1, 1), stream=2)
+        half = (rows * self.spread + 1).mul_(self.widths[severity - 1] / 2)
+        away = (columns - middle - slant * rows).abs_().div_(half)
+        # The top of the shadow is the curved surface of what casts it.
+        depth = rows - top - away * away * (0.1 * self.widths[severity - 1])
+        dark = (1 - rise(away, 0.75, 1.1)).mul_(rise(depth, -0.01, 0.05)).mul_(1 - self.lights[severity - 1])
+        return blended(images, 0, dark[:, None])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"width": self.widths[severity - 1], "light": self.lights[severity - 1], "depths": list(self.depths)}
+
+
+class GammaShift(Corruption):
+    """Another response of the X-ray detector or display: levels to a power, or to its inverse, drawn for each image.
+
+    Both directions are corruptions of Di Salvo, Doerrich & Ledig, "MedMNIST-C" (2024). The powers are our choice.
+    """
+
+    name = "xray_gamma"
+    family = "radiology"
+    powers = (1.25, 1.55, 2.0, 2.6, 3.5)
+    """For each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        tables = _powers(self.powers[severity - 1], images.device)
+        return _looked_up(images, tables, random_bits(keys, (1,)).bitwise_right_shift_(15))
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"power": self.powers[severity - 1]}
+
+
+@lru_cache(maxsize=16)
+def _powers(power: float, device: torch.device) -> Tensor:
+    """uint8 (2, 256): all levels to the power and to its inverse."""
+    rows = [[round(255 * (level / 255) ** exponent) for level in range(256)] for exponent in (power, 1 / power)]
+    return torch.tensor(rows, dtype=torch.uint8).to(device)
+
+
+class ContrastShift(Corruption):
+    """Another display window: its width grows or shrinks and its level moves up or down, drawn for each image.
+
+    Contrast in both directions is a corruption of Di Salvo, Doerrich & Ledig, "MedMNIST-C" (2024); moving the level
+    along with it is what choosing another window does. The mean of the image, over all channels, moves by the level's
+    shift alone, so that dark images are not lost. Widths and levels are our choice.
+    """
+
+    name = "contrast_shift"
+    family = "radiology"
+    widths = (1.15, 1.35, 1.65, 2.1, 2.8)
+    """Factor of the window's width, or its inverse, for each severity."""
+    levels = (0.04, 0.07, 0.11, 0.16, 0.22)
+    """Shift of the levels, up or down, as a share of the range, for each severity."""
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        width, shift = self.widths[severity - 1], 255 * self.levels[severity - 1]
+        total = images.flatten(1).sum(1, keepdim=True, dtype=torch.int64).to(torch.float64)
+        mean = total / torch.full_like(total, images[0].numel())
+        narrow, up = (random_bits(keys, (2, 1)) >= 1 << 15).unbind(1)
+        factor = torch.where(narrow, width, 1 / width).to(torch.float64)
+        levels = torch.arange(256, dtype=torch.float64, device=images.device)
+        tables = (levels - mean).mul_(factor).add_(mean).add_(torch.where(up, shift, -shift))
+        tables = tables.add_(0.5).clamp_(0, 255).to(torch.uint8)
+        return _looked_up(images, tables, torch.arange(len(images), device=images.device, dtype=torch.int32)[:, None])
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"width": self.widths[severity - 1], "level": self.levels[severity - 1]}
+
+
+def _looked_up(images: Tensor, tables: Tensor, drawn: Tensor) -> Tensor:
+    """Levels from each image's table; `tables` is uint8 (N, 256), `drawn` int32 (B, 1) says which."""
+    entries = images.flatten(1).to(torch.int32).add_(drawn * 256)
+    return tables.view(-1).index_select(0, entries.view(-1)).view(images.shape)
+
+
+class QuantumNoise(Corruption):
+    """Few X-ray photons: noise that grows where the body absorbs them, the bright parts of the image.
+
+    Photons are counted (Poisson), attenuation is exponential (Beer-Lambert), and the image shows the logarithm, so that
+    the standard deviation is that of a logarithm of a count N, 1 / sqrt(N); the count is taken as normal, as is usual
+    from about ten photons on. Black stands for free air and white for an attenuation by e ** 3, which is our choice
+    like the doses. Channels share the noise: a radiograph of several is a grey image repeated.
+    """
+
+    name = "quantum_noise"
+    family = "radiology"
+    photons = (4000, 1500, 600, 250, 110)
+    """Photons a pixel in free air, for each severity."""
+    attenuation = 3.0
+
+    @override
+    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        deviations = _quantum_deviations(self.photons[severity - 1], self.attenuation, images.device)
+        noise = normals(keys, (1, *images.shape[2:]))
+        spread = deviations.index_select(0, images.view(-1).int()).view(images.shape)
+        return spread.mul_(noise).add_(images).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {"photons": self.photons[severity - 1], "attenuation": self.attenuation}
+
+
+@lru_cache(maxsize=16)
+def _quantum_deviations(photons: int, attenuation: float, device: torch.device) -> Tensor:
+    """float32 (256,): standard deviation of the noise at each level, in levels."""
+    counts = [photons * exp(-attenuation * level / 255) for level in range(256)]
+    return torch.tensor([255 / attenuation / count**0.5 for count in counts]).to(device)

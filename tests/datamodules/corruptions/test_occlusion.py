@@ -1,0 +1,89 @@
+import pytest
+import torch
+from scenes import keys, regions, scene
+
+from datamodules.corruptions.occlusion import (
+    BackgroundReplaced,
+    BackgroundShuffled,
+    DeadLines,
+    DroppedRegions,
+    Patches,
+)
+from user_error import UserError
+
+WHITE = torch.full((30, 2, 64, 72), 255, dtype=torch.uint8)
+KEYS = torch.arange(30)
+severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+
+
+@severities
+def test_an_exact_number_of_cells_is_dropped(severity):
+    met = DroppedRegions()(WHITE, severity, KEYS)
+    cells = met.view(30, 2, 8, 8, 8, 9)
+    assert (cells == cells[..., :1, :, :1]).all()
+    assert ((cells[:, 0, :, 0, :, 0] == 0).sum((1, 2)) == DroppedRegions.dropped[severity - 1]).all()
+    lost = (met[:, 0] == 0).double().mean(0)
+    assert lost.amax() < 1
+    assert (lost > 0).double().mean() > 0.6
+
+
+@severities
+def test_lines_are_dead_from_end_to_end(severity):
+    met = DeadLines()(WHITE, severity, KEYS)[:, 0]
+    rows, columns = (met == 0).all(2), (met == 0).all(1)
+    assert (rows.any(1) ^ columns.any(1) | ~(rows.any(1) | columns.any(1))).all()
+    share = DeadLines.shares[severity - 1]
+    dead = (met == 0).double().mean()
+    assert dead == pytest.approx(share, abs=5 * (share * (1 - share) / (30 * 64)) ** 0.5)
+    if severity > 2:
+        assert 5 < rows.any(1).sum() < 25
+
+
+@severities
+def test_patches_cover_at_most_their_share(severity):
+    met = Patches()(WHITE.expand(30, 2, 64, 72).clone(), severity, KEYS)
+    covered = (met != 255).any(1).double().mean((1, 2))
+    share = Patches.shares[severity - 1]
+    assert (covered < 1.35 * share).all()
+    assert covered.mean() > 0.4 * share
+
+
+BACKGROUND = [BackgroundReplaced, BackgroundShuffled]
+
+
+@severities
+@pytest.mark.parametrize("kind", BACKGROUND)
+@pytest.mark.parametrize("background", [None, [0, 2], [2]])
+def test_the_foreground_and_what_is_ignored_stay(kind, severity, background):
+    images, masks = scene(3, 3, 64, 72), regions(3, 64, 72)
+    met, scored = kind(background).apply(images, masks, severity, keys(3))
+    assert torch.equal(scored, masks)
+    behind = torch.isin(masks, torch.tensor(background or [0]))
+    changed = (met != images).any(1)
+    assert not (changed & ~behind).any()
+    assert changed.any() or background == [2]  # few tiles move within a narrow strip
+
+
+def test_a_replaced_background_keeps_nothing_of_the_image():
+    masks = regions(2, 64, 72)
+    one, other = (
+        BackgroundReplaced().apply(scene(2, 3, 64, 72) // divisor, masks, 5, keys(2))[0] for divisor in (1, 3)
+    )
+    behind = (masks == 0)[:, None].expand_as(one)
+    assert torch.equal(one[behind], other[behind])
+
+
+def test_a_shuffled_background_is_made_of_the_images_own_pixels():
+    images, masks = scene(2, 1, 64, 72), torch.zeros(2, 64, 72, dtype=torch.int64)
+    met, _ = BackgroundShuffled().apply(images, masks, 5, keys(2))
+    assert torch.equal(met.flatten(1).sort(1).values, images.flatten(1).sort(1).values)
+    tiles = (met != images).view(2, 8, 8, 8, 9).any(4).any(2)
+    assert tiles.all()
+
+
+@pytest.mark.parametrize("kind", BACKGROUND)
+def test_without_a_mask(kind):
+    with pytest.raises(UserError, match="by the mask"):
+        kind()(scene(), 1, keys(1))
+    with pytest.raises(UserError, match="hand it one of"):
+        kind().apply(scene(), regions(1, 40, 40), 1, keys(1))
