@@ -52,6 +52,9 @@ class Corruption(ABC):
     Of the others nearly all pixels agree within one level: a device may fuse or reorder the operations on floats.
     """
 
+    reads_masks: ClassVar[bool] = False
+    """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
+
     in_chunks: ClassVar[bool] = True
     """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
 

@@ -23,6 +23,7 @@ class Contrast(Corruption):
 
     name = "contrast"
     family = "digital"
+    exact = True
     factors = (0.4, 0.3, 0.2, 0.1, 0.05)
     """Share of the contrast that is left, for each severity."""
 
@@ -51,6 +52,7 @@ class Pixelate(Corruption):
 
     name = "pixelate"
     family = "digital"
+    exact = True
     factors = (0.6, 0.5, 0.4, 0.3, 0.25)
     """Pixels that are left along each side, as a share, for each severity."""
 
@@ -74,6 +76,7 @@ class JpegCompression(Corruption):
 
     name = "jpeg_compression"
     family = "digital"
+    exact = True
     libraries = ("opencv-python-headless",)
     in_chunks = False
     qualities = (25, 18, 15, 10, 7)
@@ -105,6 +108,7 @@ class ElasticTransform(Corruption):
 
     name = "elastic_transform"
     family = "digital"
+    exact = True
     alphas = (12.5, 16.25, 21.25, 25.0, 30.0)
     """For each severity; see `displacement`."""
 

@@ -22,6 +22,7 @@ class GaussianNoise(Corruption):
 
     name = "gaussian_noise"
     family = "noise"
+    exact = True
     standard_deviations = (0.08, 0.12, 0.18, 0.26, 0.38)
     """For each severity, as a share of the range."""
 
@@ -47,6 +48,7 @@ class ShotNoise(Corruption):
 
     name = "shot_noise"
     family = "noise"
+    exact = True
     photons = (60, 25, 12, 5, 3)
     """Expected at white, for each severity."""
 
@@ -70,6 +72,7 @@ class ImpulseNoise(Corruption):
 
     name = "impulse_noise"
     family = "noise"
+    exact = True
     amounts = (0.03, 0.06, 0.09, 0.17, 0.27)
     """Share of the values that are replaced, for each severity."""
 
@@ -93,6 +96,7 @@ class SpeckleNoise(Corruption):
 
     name = "speckle_noise"
     family = "noise"
+    exact = True
     standard_deviations = (0.15, 0.2, 0.35, 0.45, 0.6)
     """For each severity, as a share of the level."""
 

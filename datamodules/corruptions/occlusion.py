@@ -3,8 +3,6 @@
 Severities are our choice throughout.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -119,7 +117,7 @@ class BackgroundCorruption(Corruption):
     """
 
     family = "occlusion"
-    needs_masks: ClassVar[bool] = True
+    reads_masks = True
 
     def __init__(self, background: list[int] | None = None) -> None:
         self.background = [0] if background is None else list(background)

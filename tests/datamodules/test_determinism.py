@@ -36,7 +36,7 @@ def test_one_thread(suite: str) -> None:
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("suite", ["core"])
+@pytest.mark.parametrize("suite", ["imagenet_c"])
 def test_loader_processes(suite: str) -> None:
     assert pixel_digests(suite, workers=2, batch_size=4) == expected(suite)
 
@@ -48,7 +48,7 @@ def test_a_resumed_sweep(suite: str) -> None:
     assert rest == {name: expected(suite)[name] for name in sorted(expected(suite))[3:6]}
 
 
-@pytest.mark.parametrize("suite", ["core", "smoke"])
+@pytest.mark.parametrize("suite", ["imagenet_c", "imagenet_c_extra"])
 def test_two_processes(suite: str) -> None:
     found: dict[str, dict[str, str]] = {}
     commands = [[sys.executable, str(ROOT / "tests" / "pixel_digests.py"), suite, str(rank)] for rank in (0, 1)]
