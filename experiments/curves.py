@@ -3,15 +3,15 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
 from experiments.record import Record, read_record
-from experiments.robustness import CLEAN, by_corruption
 from user_error import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EXAMPLES = """
@@ -32,37 +32,59 @@ COLOURS = (
 LINES = ("-", "--", "-.", ":")
 
 
-def curve(record: Record, corruption: str) -> tuple[list[int], list[float]]:
-    """Severities, 0 for clean, and mIoU in percent of one corruption; cells without a score are left out."""
-    points = [
-        (cell.severity, 100 * cell.miou)
-        for cell in record.cells
-        if cell.corruption in (CLEAN, corruption) and cell.miou is not None
-    ]
-    return [severity for severity, _ in points], [miou for _, miou in points]
+def curves(record: Record) -> dict[str, dict[int, float]]:
+    """Mean mIoU in percent by severity, 0 for clean, of each panel; cells without a score are left out.
+
+    Each corruption has a panel, and so has each stand-in for missing channels: its severity is their number.
+    """
+    families = {entry["corruption"]: entry for entry in (record.suite.model_extra or {}).get("conditions", [])}
+    scores: dict[str, dict[int, list[float]]] = {}
+    for cell in record.cells:
+        if cell.severity and cell.miou is not None:
+            entry, title = families.get(cell.corruption, {}), cell.corruption.replace("_", " ")
+            if entry.get("family") == "modality":
+                title = f"missing channels ({entry['parameters']['fill']})"
+            scores.setdefault(title, {}).setdefault(cell.severity, []).append(100 * cell.miou)
+    clean = record.summary.clean_miou
+    start = {} if clean is None else {0: 100 * clean}
+    return {
+        title: start | {severity: sum(values) / len(values) for severity, values in sorted(points.items())}
+        for title, points in scores.items()
+    }
 
 
 def draw(records: Sequence[Record]) -> "Figure":
-    """One panel for each corruption that any record has, and one for their mean."""
+    """One panel for each corruption that any record has, one for their mean, and one for real shifts.
+
+    Raises:
+        UserError: there is nothing to draw.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    names = list(dict.fromkeys(name for record in records for name in by_corruption(record.conditions)))
-    rows = math.ceil((len(names) + 1) / 4)
-    columns = math.ceil((len(names) + 1) / rows)
+    drawn = [with_mean(curves(record)) for record in records]
+    names = list(dict.fromkeys(name for panels in drawn for name in panels))
+    shifts = list(dict.fromkeys(name for record in records for name in record.summary.shifts))
+    number = len(names) + bool(shifts)
+    if not number:
+        raise UserError("the records hold nothing but clean scores: sweep a suite of corruptions or real shifts")
+    rows = math.ceil(number / 4)
+    columns = math.ceil(number / rows)
     figure = Figure(figsize=(3.1 * columns, 2.5 * rows + 0.9), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for panel, name in zip(panels, [*names, "mean"], strict=False):
-        for place, record in enumerate(records):
-            severities, scores = mean_curve(record) if name == "mean" else curve(record, name)
-            colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
-            panel.plot(severities, scores, line, color=colour, marker="o", markersize=3.5, label=record.name)
-        panel.set_title("mean of all" if name == "mean" else name.replace("_", " "), fontsize=10)
-        panel.grid(alpha=0.25)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        for place, (record, points) in enumerate(zip(records, drawn, strict=True)):
+            found = points.get(name, {})
+            panel.plot(list(found), list(found.values()), **style(place), markersize=3.5, label=record.name)
+        panel.set_title(name, fontsize=10)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if shifts:
+        draw_shifts(panels[len(names)], records, shifts)
+    for panel in panels[:number]:
+        panel.grid(alpha=0.25)
         panel.tick_params(labelbottom=True, labelleft=True, labelsize=8)
         panel.set_ylim(bottom=0)
-    for panel in panels[len(names) + 1 :]:
+    for panel in panels[number:]:
         panel.axis("off")
     figure.supxlabel("severity (0: clean)", fontsize=10)
     figure.supylabel("mIoU (%)", fontsize=10)
@@ -71,11 +93,32 @@ def draw(records: Sequence[Record]) -> "Figure":
     return figure
 
 
-def mean_curve(record: Record) -> tuple[list[int], list[float]]:
-    """Mean over corruptions at each severity that all of them have."""
-    curves = [dict(zip(*curve(record, name), strict=True)) for name in by_corruption(record.conditions)]
-    shared = sorted(set.intersection(*(set(points) for points in curves))) if curves else []
-    return shared, [sum(points[severity] for points in curves) / len(curves) for severity in shared]
+def style(place: int) -> dict[str, Any]:
+    """Line of the record at a place."""
+    colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
+    return {"color": colour, "linestyle": line, "marker": "o"}
+
+
+def with_mean(panels: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+    """The panels, and the mean over all of them at each severity that they share."""
+    if not panels:
+        return panels
+    shared = sorted(set.intersection(*(set(points) for points in panels.values())))
+    mean = {severity: sum(points[severity] for points in panels.values()) / len(panels) for severity in shared}
+    return {**panels, "mean of all": mean}
+
+
+def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) -> None:
+    """Scores of real shifts, and of all clean images before them; no line joins what has no order."""
+    for place, record in enumerate(records):
+        scores = [record.summary.clean_miou, *(record.summary.shifts.get(name) for name in names)]
+        found = [(at, 100 * score) for at, score in enumerate(scores) if score is not None]
+        offset = 0.12 * (place - (len(records) - 1) / 2)
+        look = style(place) | {"linestyle": "none"}
+        panel.plot([at + offset for at, _ in found], [score for _, score in found], **look, label=record.name)
+    panel.set_title("real shifts", fontsize=10)
+    panel.set_xticks(range(len(names) + 1), ["all", *(name.replace("=", "\n") for name in names)])
+    panel.set_xlim(-0.5, len(names) + 0.5)
 
 
 def main(argv: list[str]) -> None:
