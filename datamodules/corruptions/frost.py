@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import CHUNK, JSON, Corruption
 from datamodules.corruptions.random import random_bits
 from user_error import UserError
 
@@ -42,6 +42,7 @@ class Frost(Corruption):
     name = "frost"
     family = "weather"
     exact = True
+    in_chunks = False
     libraries = ("opencv-python-headless",)
 
     def __init__(self, photos: str | None = None) -> None:
@@ -56,7 +57,10 @@ class Frost(Corruption):
             photo = _covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
             top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
             overlays.append(photo[:, top : top + height, left : left + width])
-        return mixed(images, torch.stack(overlays).to(images.device), severity)
+        frost = torch.stack(overlays).to(images.device)
+        piece = max(1, CHUNK // images.shape[1:].numel()) if images.device.type == "cpu" else len(images)
+        parts = zip(images.split(piece), frost.split(piece), strict=True)
+        return torch.cat([mixed(*part, severity) for part in parts])
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
@@ -123,17 +127,27 @@ def _digests(folder: Path) -> list[JSON]:
     return [f"{name} {blake2b((folder / name).read_bytes(), digest_size=8).hexdigest()}" for name in PHOTOS]
 
 
-@lru_cache(maxsize=2 * len(PHOTOS))
 def _covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
-    """uint8 (3, H', W') in red, green, blue, or (1, H', W') luma: a photograph that covers an image."""
-    photo = cv2.imread(str(path))
-    if photo is None:
-        raise UserError(f"the frost photograph {path} cannot be read: replace it")
-    scale = 1.1 * max(1, height / photo.shape[0], width / photo.shape[1])
-    size = (ceil(photo.shape[1] * scale), ceil(photo.shape[0] * scale))
-    photo = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)[..., ::-1].transpose(2, 0, 1)
-    planes = torch.from_numpy(np.ascontiguousarray(photo))
+    """uint8 (3, H', W') in red, green and blue, or (1, H', W') luma: a photograph that covers an image."""
+    rows, columns = _decoded(path).shape[:2]
+    scale = 1.1 * max(1, height / rows, width / columns)
+    return _enlarged(path, ceil(rows * scale), ceil(columns * scale), colour)
+
+
+@lru_cache(maxsize=2 * len(PHOTOS))
+def _enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
+    photo = cv2.resize(_decoded(path), (columns, rows), interpolation=cv2.INTER_CUBIC)
+    planes = torch.from_numpy(np.ascontiguousarray(photo[..., ::-1].transpose(2, 0, 1)))
     if colour:
         return planes
     red, green, blue = planes.to(torch.float32).split(1)
     return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).round_().to(torch.uint8)
+
+
+@lru_cache(maxsize=len(PHOTOS))
+def _decoded(path: Path) -> np.ndarray:
+    """uint8 (H, W, 3) in blue, green and red."""
+    photo = cv2.imread(str(path))
+    if photo is None:
+        raise UserError(f"the frost photograph {path} cannot be read: replace it")
+    return photo

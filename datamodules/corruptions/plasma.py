@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.random import uniforms
+from datamodules.corruptions.random import random_bits
 
 AMPLITUDE = 100.0
 
@@ -23,20 +23,20 @@ def plasma(keys: Tensor, side: int, decay: float, stream: int = 0) -> Tensor:
     Returns:
         float32 (B, side, side), from exactly 0 to exactly 1.
     """
-    draws = uniforms(keys, (side * side,), stream).mul_(2).sub_(1)
+    draws = random_bits(keys, (side * side,), stream).to(torch.float32).sub_(32767.5)  # in units of 2 ** -15
     heights, amplitude, used = draws.new_zeros((len(keys), 1, 1)), AMPLITUDE, 0
     while heights.shape[1] < side:
-        corners, number = heights, heights.shape[1] ** 2
-        squares, tops, lefts = (
-            draws[:, used + place * number :][:, :number].view_as(corners) * amplitude**2 for place in range(3)
-        )
+        corners, length = heights, heights.shape[1]
+        displaced = draws[:, used : used + 3 * length**2].mul_(amplitude**2 / 32768).view(-1, 3, length, length)
+        squares, tops, lefts = displaced.unbind(1)
         rows = corners + corners.roll(-1, 1)
-        squares += (rows + rows.roll(-1, 2)) * 0.25
+        squares.add_(rows + rows.roll(-1, 2), alpha=0.25)
         tops += (squares + squares.roll(1, 1) + (corners + corners.roll(-1, 2))) * 0.25
         lefts += (squares + squares.roll(1, 2) + rows) * 0.25
-        upper = torch.stack((corners, tops), 3).flatten(2)
-        lower = torch.stack((lefts, squares), 3).flatten(2)
-        heights = torch.stack((upper, lower), 2).flatten(1, 2)
-        used, amplitude = used + 3 * number, amplitude / decay
+        heights = corners.new_empty((len(keys), 2 * length, 2 * length))
+        cells = heights.view(-1, length, 2, length, 2)
+        for part, row, column in ((corners, 0, 0), (tops, 0, 1), (lefts, 1, 0), (squares, 1, 1)):
+            cells[:, :, row, :, column] = part
+        used, amplitude = used + 3 * length**2, amplitude / decay
     lowest, highest = (edge(heights, (1, 2), keepdim=True) for edge in (torch.amin, torch.amax))
-    return (heights - lowest) / (highest - lowest)
+    return heights.sub_(lowest).div_(highest - lowest)

@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import CHUNK, JSON, Corruption
 from datamodules.corruptions.plasma import plasma
+
+FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
 
 
 class Brightness(Corruption):
@@ -43,6 +45,7 @@ class Fog(Corruption):
 
     name = "fog"
     family = "weather"
+    in_chunks = False
     densities = (1.5, 2.0, 2.5, 2.5, 3.0)
     """For each severity, in ranges of the image."""
     decays = (2.0, 2.0, 1.7, 1.5, 1.4)
@@ -51,13 +54,25 @@ class Fog(Corruption):
     @override
     def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         height, width = images.shape[2:]
-        density = 255 * self.densities[severity - 1]
         side = 1 << (max(height, width) - 1).bit_length()
-        fog = plasma(keys, side, self.decays[severity - 1])[:, None, :height, :width]
-        brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32)
-        share = brightest / (brightest + density)
-        return (fog * (density * share)).add(images * share).clamp_(max=255).to(torch.uint8)
+        on_cpu = images.device.type == "cpu"
+        # The coarse levels of a field are so small that many images share them at little more than the cost of one.
+        group = max(1, FIELDS // side**2) if on_cpu else len(images)
+        piece = max(1, CHUNK // images.shape[1:].numel()) if on_cpu else group
+        result = torch.empty_like(images)
+        for some, drawn, done in zip(images.split(group), keys.split(group), result.split(group), strict=True):
+            fogs = plasma(drawn, side, self.decays[severity - 1])[:, None, :height, :width]
+            for parts in zip(some.split(piece), fogs.split(piece), done.split(piece), strict=True):
+                _veil(*parts, 255 * self.densities[severity - 1])
+        return result
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
         return {"density": self.densities[severity - 1], "decay": self.decays[severity - 1]}
+
+
+def _veil(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:
+    """Put fogs, float32 (B, 1, H, W) in [0, 1], over images, uint8 (B, C, H, W), into `result`; rounded down."""
+    brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32)
+    share = brightest / (brightest + density)
+    result.copy_((images * share).add_(fogs * (density * share)).clamp_(max=255))
