@@ -12,8 +12,9 @@ VERBS = {
     "leaderboard": "rank records in a table",
     "curves": "draw the robustness curves of records",
     "predict": "segment image files",
+    "corruptions": "draw an image under every corruption of a suite",
     "parity": "hold the corruptions of ImageNet-C against the reference implementation",
-    "speed": "measure the sweep against the bare forward passes",
+    "speed": "measure corruptions, sweep and pipeline against the usual ones",
 }
 
 HELP = """usage: python -m experiments VERB [options]

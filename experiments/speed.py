@@ -1,89 +1,180 @@
-"""Measure speed as ratios within one run: absolute times mean little on shared machines."""
+"""Measure speed as ratios within one run: corruptions, the sweep's step and the whole sweep against the usual ways."""
 
-import statistics
-import time
-from collections.abc import Callable
-from functools import partial
+import argparse
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from datamodules.corruptions.stream import ConditionStream
+from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
+from datamodules.corruptions.suite import Suite
 from experiments.benchmark import find_suite
+from experiments.environment import processor
+from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
-from lightning_modules.networks.smp import SmpNetwork
-from lightning_modules.segmentation import SegmentationModule
+from experiments.parity import reference
+from experiments.speed_corruptions import corruptions_table, measure_corruptions
+from experiments.speed_pipeline import measure_pipeline, pipeline_lines
+from experiments.speed_sweep import measure_sweep, sweep_lines
+from user_error import UserError
 
 EXAMPLES = """
---rounds 9
---size 512 --batch-size 4
+--output docs/speed.md
+--measure corruptions --size 256 --severity all
+--measure sweep --suite core --size 512 --batch-size 4
+--measure pipeline --images 64 --device cuda
 """
 
+MEASURES = ("corruptions", "sweep", "pipeline")
+SUITE, EXTRA = "imagenet_c", "imagenet_c_extra"
+SIZES = (256, 512)
+STRIDE = 32  # of the network; the bare forward passes do not pad
 
-def sweep_against_forward(
-    size: int, batch_size: int, rounds: int, suite: str, classes: int = 19
-) -> tuple[float, float, list[float]]:
-    """A sweep's step against as many bare forward passes on tensors in memory (U-Net, ResNet-18).
 
-    The two take turns, and each round gives one ratio.
+def known_to_reference(corruptions: Sequence[Corruption]) -> list[Corruption]:
+    """Those that the reference implementation has as well.
 
-    Returns:
-        Median seconds of the forward passes and of the sweep for one batch, and the ratio of every round.
+    Raises:
+        UserError: it has none of them.
     """
-    torch.manual_seed(0)
-    make_network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
-    module = SegmentationModule(make_network, num_classes=classes).eval()
-    module.setup("test")
-    network: SmpNetwork = module.network  # type: ignore[assignment]
-    conditions = find_suite(suite)
-    module.count_conditions(len(conditions.conditions))
-    image = torch.randint(0, 256, (batch_size, 3, size, size), dtype=torch.uint8)
-    mask = torch.randint(0, classes, (batch_size, size, size))
-    ids = [str(place) for place in range(batch_size)]
-    tensors = network.normalise(image).contiguous(memory_format=torch.channels_last)
+    from imagecorruptions import get_corruption_names
 
-    def forward() -> None:
-        for _ in conditions.conditions:
-            network.logits(tensors)
-
-    def sweep() -> None:
-        stream = ConditionStream(conditions, image, mask, ids)
-        module.test_step({"image": image, "mask": mask, "id": ids, "conditions": stream}, 0)
-
-    pairs = []
-    with torch.inference_mode():
-        timed(forward), timed(sweep)  # both warm
-        for _ in tqdm(range(rounds), desc="sweep against forward", unit="round"):
-            pairs.append((timed(forward), timed(sweep)))
-    bare, whole = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return bare, whole, [one / other for other, one in pairs]
+    shared = [one for one in corruptions if one.name in get_corruption_names("all")]
+    if not shared:
+        raise UserError(
+            f"the reference has no corruption of this suite: pass --suite {SUITE}, or measure the sweep alone"
+        )
+    return shared
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Seconds that `work` takes."""
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+def at_severities(suite: Suite, severities: Sequence[int]) -> Suite:
+    """The corruptions of `suite` that the reference has as well, at `severities` alone."""
+    kept = known_to_reference(suite.corruptions)
+    return Suite(suite.name, suite.version, kept, {one.name: list(severities) for one in kept}, seed=suite.seed)
+
+
+def corruptions_lines(args: argparse.Namespace, severities: Sequence[int], device: torch.device) -> list[str]:
+    """Measure the corruptions; the bars are for the mean over the first suite."""
+    shared = [(one, True) for one in known_to_reference(find_suite(args.suite or SUITE).corruptions)]
+    if args.suite is None:
+        shared += [(one, False) for one in known_to_reference(find_suite(EXTRA).corruptions)]
+    said = f"severity {severities[0]}" if len(severities) == 1 else "the mean over all severities"
+    lines = [
+        "## Corruptions against the reference",
+        "",
+        f"Batches of {args.batch_size} photographs at {said}: ours on {device.type} as a sweep draws them, "
+        "`imagecorruptions` image by",
+        f"image on the CPU. The mean is over the {sum(counted for _, counted in shared)} corruptions of "
+        f"`{args.suite or SUITE}`.",
+        "",
+    ]
+    for size in args.size:
+        costs = measure_corruptions(shared, size, args.batch_size, severities, args.rounds, device)
+        lines += corruptions_table(costs, size)
+    return lines
+
+
+def heading(argv: Sequence[str], args: argparse.Namespace, device: torch.device) -> list[str]:
+    """What was measured on, and how to do it again."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    host = f" beside {processor()}" if device.type == "cuda" else ""
+    rounds = "one round" if args.rounds == 1 else f"medians of {args.rounds} rounds"
+    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * (set(args.measure) != {"sweep"})
+    made_with = ", ".join(f"{name} {version(name)}" for name in packages)
+    command = shlex.join(["python", "-m", "experiments", "speed", *argv])
+    return [
+        "# Speed",
+        "",
+        f"Ratios within one run: the two sides take turns; {rounds}. Made by",
+        "",
+        f"    {command}",
+        "",
+        f"on {name}{host}, {torch.get_num_threads()} threads, {made_with}.",
+        "",
+    ]
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "speed",
+        "Time in turns: our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a\n"
+        "whole sweep against the usual pipeline, which decodes, corrupts and forwards each image for each cell.",
+        EXAMPLES,
+    )
+    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES), help="default: all")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        default=list(SIZES),
+        help="height and width; beyond the first for corruptions only",
+    )
+    parser.add_argument("--batch-size", type=int, default=8, help="default: 8")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument(
+        "--severity", default="3", help="1 to 5, or 'all', of corruptions and pipeline (default: 3); the sweep has all"
+    )
+    parser.add_argument("--suite", help=f"name or YAML (default: {SUITE}, and {EXTRA} for the corruptions)")
+    parser.add_argument("--images", type=int, default=16, help="files of the pipeline (default: 16)")
+    parser.add_argument("--workers", type=int, default=2, help="loader processes of the pipeline (default: 2)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    parser.add_argument("--output", type=Path, help="write the tables to this Markdown file as well")
+    args = parser.parse_args(argv)
+    if min(args.batch_size, args.rounds, args.images) < 1 or args.workers < 0:
+        raise UserError(
+            "there is nothing to measure: give --batch-size, --rounds and --images at least 1, --workers at least 0"
+        )
+    if args.severity != "all" and args.severity not in map(str, SEVERITIES):
+        raise UserError(f"there is no severity {args.severity!r}: pass 1 to 5, or all")
+    if min(args.size) < SMALLEST_SIDE:
+        raise UserError(f"{min(args.size)} pixels are too few: corruptions are defined from {SMALLEST_SIDE} on")
+    if args.size[0] % STRIDE and set(args.measure) != {"corruptions"}:
+        raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {args.size[0]}")
+    return args
+
+
+def usable(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"there is no device {name!r} here: pass --device cpu") from error
+    return device
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = light_parser(
-        "speed",
-        "Time a sweep's step against as many bare forward passes of the same network on tensors in memory.",
-        EXAMPLES,
-    )
-    parser.add_argument("--size", type=int, default=256, help="height and width of the images")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--suite", default="core")
-    args = parser.parse_args(argv)
-    bare, whole, ratios = sweep_against_forward(args.size, args.batch_size, args.rounds, args.suite)
-    print(
-        f"\nsuite {args.suite}, {args.batch_size} x 3 x {args.size} x {args.size}, {torch.get_num_threads()} threads: "
-        f"forward passes {bare:.2f} s, sweep {whole:.2f} s\n"
-        f"sweep / forward: median {statistics.median(ratios):.3f} "
-        f"(min {min(ratios):.3f}, max {max(ratios):.3f}, {len(ratios)} rounds)"
-    )
+    args = parse_arguments(argv)
+    device = usable(args.device)
+    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
+    if args.output:
+        require_writable(args.output)
+    if set(args.measure) != {"sweep"}:
+        reference()
+    suite, size = find_suite(args.suite or SUITE), args.size[0]
+    severities = SEVERITIES if args.severity == "all" else (int(args.severity),)
+    lines = heading(argv, args, device)
+    if "corruptions" in args.measure:
+        lines += corruptions_lines(args, severities, device)
+    if "sweep" in args.measure:
+        lines += sweep_lines(
+            measure_sweep(suite, size, args.batch_size, args.rounds, device), suite, size, args.batch_size
+        )
+    if "pipeline" in args.measure:
+        cells = at_severities(suite, severities)
+        loading = (args.images, size, args.batch_size, args.workers)
+        turns = measure_pipeline(cells, *loading, args.rounds, device)
+        lines += pipeline_lines(turns, cells, *loading, device)
+    text = "\n".join(lines)
+    print(f"\n{text}", end="")
+    if args.output:
+        with whole_file(args.output) as file:
+            file.write(text)

@@ -1,7 +1,5 @@
 """Digital: what processing and storage do to an image."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from datamodules.corruptions.base import JSON, Corruption
 from datamodules.corruptions.elastic import displacement, warped
 from datamodules.corruptions.pixels import pixelated
 from datamodules.corruptions.saturation import saturated
+from datamodules.corruptions.threads import in_threads
 from user_error import UserError
 
 
@@ -89,8 +88,7 @@ class JpegCompression(Corruption):
         colour = batch.shape[1] == 3
         planes = batch if colour else batch.reshape(-1, 1, *batch.shape[2:])
         compress = _compressed_rgb if colour else _compressed_grey
-        with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:  # OpenCV lets other threads run meanwhile
-            results = list(pool.map(lambda image: compress(image, options), planes))
+        results = in_threads(lambda image: compress(image, options), planes)
         result = np.stack(results).reshape(batch.shape)
         return torch.from_numpy(result).to(images.device)
 

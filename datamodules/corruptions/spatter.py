@@ -1,7 +1,5 @@
 """Spatter: drops of water or mud on the lens."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import torch
@@ -11,6 +9,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import JSON, Corruption
 from datamodules.corruptions.filters import gaussian_filter
 from datamodules.corruptions.random import normals
+from datamodules.corruptions.threads import in_threads
 
 WATER = (175, 238, 238)
 MUD = (63, 42, 20)
@@ -82,8 +81,7 @@ def _levels(colour: tuple[int, int, int], images: Tensor) -> Tensor:
 def _glistening(liquid: Tensor) -> Tensor:
     """How bright drops are: (B, 1, H, W) in [0, 1], of fields in [0, 1] that are 0 where it is dry."""
     layers = liquid.mul(255).to(torch.uint8).cpu().numpy()[:, 0]
-    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:  # OpenCV lets other threads run meanwhile
-        bright = np.stack(list(pool.map(_glistening_drops, layers)))
+    bright = np.stack(in_threads(_glistening_drops, layers))
     return torch.from_numpy(bright)[:, None].to(liquid.device)
 
 
