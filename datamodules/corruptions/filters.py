@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from datamodules.corruptions.row_sums import row_sums
+
 Border = Literal["replicate", "reflect"]
 
 
@@ -42,8 +44,14 @@ def gaussian_weights(sigma: float, radius: int) -> tuple[float, ...]:
 
 
 def _correlated(fields: Tensor, dimension: int, weights: tuple[float, ...], border: Border) -> Tensor:
-    radius, length = len(weights) - 1, fields.shape[dimension]
-    padded = fields.index_select(dimension, _continued(length, radius, border, fields.device))
+    places = _continued(fields.shape[dimension], len(weights) - 1, border, fields.device)
+    return _weighted(fields.index_select(dimension, places), dimension, weights)
+
+
+def _weighted(padded: Tensor, dimension: int, weights: Sequence[float]) -> Tensor:
+    """Sum of a padded field, moved both ways; `weights` from the middle outwards."""
+    radius = len(weights) - 1
+    length = padded.shape[dimension] - 2 * radius
     result = padded.narrow(dimension, radius, length) * weights[0]
     for step in range(1, radius + 1):
         for place in (radius - step, radius + step):
@@ -74,14 +82,29 @@ def blurred_levels(images: Tensor, sigma: float) -> Tensor:
     Returns:
         uint8 (B, C, H, W).
     """
+    height, width = images.shape[2:]
     weights = _whole_weights(sigma, int(4 * sigma + 0.5))
-    # Between the passes levels have 8 binary places: with the weights 30 bits.
-    rows = (
-        _correlated(images.to(torch.int32), -2, weights, "replicate")
-        .add_(1 << (FINE - 9))
-        .bitwise_right_shift_(FINE - 8)
+    radius = len(weights) - 1
+    levels = images.reshape(-1, width).to(torch.float32)
+    places = _window(height, radius, images.device)
+    places = (torch.arange(0, len(levels), height, dtype=torch.int32, device=images.device)[:, None, None] + places).flatten(
+        0, 1
     )
-    return _correlated(rows, -1, weights, "replicate").bitwise_right_shift_(FINE + 8).to(torch.uint8)
+    line = torch.tensor([*weights[:0:-1], *weights], dtype=torch.float32).to(images.device)
+    # Whole numbers below 2 ** 22, which floats hold. Between the passes levels have 8 binary places: with the weights 30 bits.
+    sums = row_sums(levels, places, line.expand(len(places), -1).contiguous())
+    padded = torch.empty((len(sums), width + 2 * radius), dtype=torch.int32, device=images.device)
+    middle = padded.narrow(1, radius, width).copy_(sums.mul_(2.0 ** (8 - FINE)).add_(0.5))
+    padded[:, :radius] = middle[:, :1]
+    padded[:, radius + width :] = middle[:, -1:]
+    return _weighted(padded, 1, weights).bitwise_right_shift_(FINE + 8).to(torch.uint8).view(images.shape)
+
+
+@lru_cache(maxsize=64)
+def _window(length: int, radius: int, device: torch.device) -> Tensor:
+    """int32 (length, 2 radius + 1): the places around each place, the edge repeated."""
+    places = _continued(length, radius, "replicate", torch.device("cpu"))
+    return places.unfold(0, 2 * radius + 1, 1).to(torch.int32).to(device)
 
 
 @lru_cache(maxsize=32)
@@ -147,8 +170,7 @@ def moved_sum(fields: Tensor, shifts: Tensor, weights: Sequence[float]) -> Tenso
     """
     height, width = fields.shape[2:]
     pad = len(weights) - 1
-    rows, columns = (_continued(length, pad, "replicate", fields.device) for length in (height, width))
-    padded = fields.index_select(2, rows).index_select(3, columns)
+    padded = _framed(fields, pad)
     if fields.device.type == "cpu":
         result = torch.zeros_like(fields)
         for image, (source, moves) in enumerate(zip(padded, shifts.tolist(), strict=True)):
@@ -159,6 +181,19 @@ def moved_sum(fields: Tensor, shifts: Tensor, weights: Sequence[float]) -> Tenso
                 result[image].add_(source[:, top : top + height, left : left + width], alpha=weight)
         return result
     return _gathered_sum(padded, shifts, weights, pad, (height, width))
+
+
+def _framed(fields: Tensor, pad: int) -> Tensor:
+    """`fields` with their edge repeated by `pad` on all sides."""
+    height, width = fields.shape[2:]
+    framed = fields.new_empty((*fields.shape[:2], height + 2 * pad, width + 2 * pad))
+    rows = framed.narrow(2, pad, height)
+    rows.narrow(3, pad, width).copy_(fields)
+    rows[..., :pad] = fields[..., :1]
+    rows[..., pad + width :] = fields[..., -1:]
+    framed[:, :, :pad] = rows[:, :, :1]
+    framed[:, :, pad + height :] = rows[:, :, -1:]
+    return framed
 
 
 def _gathered_sum(padded: Tensor, shifts: Tensor, weights: Sequence[float], pad: int, size: tuple[int, int]) -> Tensor:
