@@ -1,10 +1,13 @@
 import hypothesis
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
-from datamodules.corruptions.weather import Brightness
+from datamodules.corruptions import weather
+from datamodules.corruptions.plasma import plasma
+from datamodules.corruptions.weather import Brightness, Fog
 
 
 @hypothesis.settings(max_examples=40, deadline=None)
@@ -30,3 +33,41 @@ def test_is_the_integer_formula_for_every_pair_of_levels():
         expected = np.where(value == 0, 51 * severity // 2, scaled)
         met = Brightness()(torch.from_numpy(image), severity, torch.tensor([0]))
         assert (met.numpy() == expected).all()
+
+
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("size", [(96, 128), (71, 45)])
+def test_fog_is_the_references_from_the_same_field(monkeypatch, severity, size):
+    reference = pytest.importorskip("imagecorruptions")
+    data = pytest.importorskip("skimage.data")
+    image = np.ascontiguousarray(data.rocket()[200 : 200 + size[0], 250 : 250 + size[1]])
+    key = torch.tensor([21])
+    monkeypatch.setattr(
+        reference.corruptions,
+        "plasma_fractal",
+        lambda mapsize, wibbledecay: plasma(key, mapsize, wibbledecay)[0].double().numpy(),
+    )
+    expected = reference.corrupt(image, severity, "fog").astype(int)
+    met = Fog()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
+    apart = np.abs(met - expected)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-3
+
+
+def test_fog_leaves_black_images_black_and_the_brightest_level_in_range():
+    dim = torch.randint(0, 91, (1, 3, 40, 52), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    images = torch.cat((torch.zeros_like(dim), dim))
+    for severity in range(1, 6):
+        black, foggy = Fog()(images, severity, torch.tensor([3, 4]))
+        assert not black.any()
+        assert foggy.max() <= 90
+        assert foggy.min() < foggy.max()
+
+
+def test_the_fog_of_an_image_does_not_depend_on_how_many_are_drawn_together(monkeypatch):
+    images = torch.randint(0, 256, (5, 3, 40, 52), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    keys = torch.arange(5)
+    together = Fog()(images, 2, keys)
+    for values in (1, 2 * 64**2):
+        monkeypatch.setattr(weather, "FIELDS", values)
+        assert torch.equal(Fog()(images, 2, keys), together)
