@@ -86,11 +86,9 @@ def blurred_levels(images: Tensor, sigma: float) -> Tensor:
     weights = _whole_weights(sigma, int(4 * sigma + 0.5))
     radius = len(weights) - 1
     levels = images.reshape(-1, width).to(torch.float32)
-    places = _window(height, radius, images.device)
-    places = (torch.arange(0, len(levels), height, dtype=torch.int32, device=images.device)[:, None, None] + places).flatten(
-        0, 1
-    )
-    line = torch.tensor([*weights[:0:-1], *weights], dtype=torch.float32).to(images.device)
+    window, line = _window(height, weights, images.device)
+    tops = torch.arange(0, len(levels), height, dtype=torch.int32, device=images.device)
+    places = (tops[:, None, None] + window).flatten(0, 1)
     # Whole numbers below 2 ** 22, which floats hold. Between the passes levels have 8 binary places: with the weights 30 bits.
     sums = row_sums(levels, places, line.expand(len(places), -1).contiguous())
     padded = torch.empty((len(sums), width + 2 * radius), dtype=torch.int32, device=images.device)
@@ -101,10 +99,12 @@ def blurred_levels(images: Tensor, sigma: float) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _window(length: int, radius: int, device: torch.device) -> Tensor:
-    """int32 (length, 2 radius + 1): the places around each place, the edge repeated."""
-    places = _continued(length, radius, "replicate", torch.device("cpu"))
-    return places.unfold(0, 2 * radius + 1, 1).to(torch.int32).to(device)
+def _window(length: int, weights: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """int32 (length, T): the places around each place, the edge repeated; and float32 (T,): their weights."""
+    around = len(weights) - 1
+    places = _continued(length, around, "replicate", torch.device("cpu")).unfold(0, 2 * around + 1, 1)
+    line = torch.tensor([*weights[:0:-1], *weights], dtype=torch.float32)
+    return places.to(torch.int32).to(device), line.to(device)
 
 
 @lru_cache(maxsize=32)

@@ -31,51 +31,52 @@ def scan_sources(keys: Tensor, height: int, width: int, reach: int, scans: int) 
         int32 (B, H * W), places in the image.
     """
     images, pixels = len(keys), height * width
-    places, inside = _places(height, width, reach, keys.device)
     offsets = _offsets(width, reach, keys.device)
     choices = random_bits(keys, (scans, pixels)).mul_(4 * reach * reach).bitwise_right_shift_(16)
-    bases = torch.arange(0, images * pixels, pixels, dtype=torch.int32, device=keys.device)[:, None]
-    sources = places.expand(images, -1)
+    inside = _inside(height, width, reach, keys.device)
+    places = torch.arange(images * pixels, dtype=torch.int32, device=keys.device)  # of all images, end to end
+    sources = places
     for scan in range(scans - 1, -1, -1):
-        drawn = offsets.index_select(0, choices[:, scan].reshape(-1)).view(images, pixels).mul_(inside)
-        earlier = _scanned(drawn, places, inside, bases, chains=reach > 1)
-        sources = earlier.view(-1).index_select(0, (sources + bases).view(-1)).view_as(sources)
-    return sources
+        drawn = offsets.index_select(0, choices[:, scan].reshape(-1))
+        drawn.view(images, pixels).mul_(inside)
+        taken = _scanned(drawn, places, chains=reach > 1)
+        sources = taken.index_select(0, sources) if scan < scans - 1 else taken
+    bases = torch.arange(0, images * pixels, pixels, dtype=torch.int32, device=keys.device)
+    return sources.view(images, pixels) - bases[:, None]
 
 
-def _scanned(drawn: Tensor, places: Tensor, inside: Tensor, bases: Tensor, chains: bool) -> Tensor:
+def _scanned(drawn: Tensor, places: Tensor, chains: bool) -> Tensor:
     """Where each pixel comes from after one scan.
 
+    A pixel with an offset that leads on was preceded by the pixel there, and takes what that one took. Others end a chain:
+    they take an original, the border itself. So a pixel takes what the end of its chain takes.
+
     Args:
-        drawn: int32 (B, N), the offset of each pixel; 0 where the scan does not come by.
+        drawn: int32 (N,), the offset of each pixel; 0 where the scan does not come by.
         places: int32 (N,), every place.
-        inside: int32 (N,), 1 where the scan comes by.
-        bases: int32 (B, 1), the first place of each image.
-        chains: whether a pixel may copy one that was visited; within a reach of 1 none does.
+        chains: whether an offset may lead on; within a reach of 1 none does.
 
     Returns:
-        int32 (B, N), contiguous.
+        int32 (N,).
     """
-    pixels = len(places)
+    originals = drawn + places
     if not chains:
-        return drawn + places
-    # Node p < pixels stands for what p takes, node pixels + p for what p was before the scan.
-    ends = drawn + places
-    visited = inside.index_select(0, ends.view(-1)).view_as(ends)
-    ends += (1 - visited * (drawn > 0)).mul_(pixels)
-    nodes = torch.cat((ends, (places + pixels).expand_as(ends)), 1).add_(2 * bases)
+        return originals
+    ends = drawn.clamp_(min=0).add_(places)
     for _ in range(DOUBLINGS):
-        nodes[:, :pixels] = nodes.view(-1).index_select(0, nodes[:, :pixels].reshape(-1)).view_as(ends)
-    return nodes[:, :pixels] - (2 * bases + pixels)
+        further = ends.index_select(0, ends)
+        if drawn.device.type == "cpu" and torch.equal(further, ends):  # elsewhere to look would cost more than to go on
+            break
+        ends = further
+    return originals.index_select(0, ends)
 
 
 @lru_cache(maxsize=8)
-def _places(height: int, width: int, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """int32 (H * W,): every place, and 1 where the scan comes by."""
+def _inside(height: int, width: int, reach: int, device: torch.device) -> Tensor:
+    """int32 (H * W,): 1 where the scan comes by."""
     inside = torch.zeros(height, width, dtype=torch.int32)
     inside[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1] = 1
-    places = torch.arange(height * width, dtype=torch.int32)
-    return places.to(device), inside.view(-1).to(device)
+    return inside.view(-1).to(device)
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.corruptions.row_sums import row_sums
 
-CACHED = 1 << 18  # values of magnified rows that stay in the cache of a core
+CACHED = 1 << 19  # values of magnified rows that stay in the cache of a core
 HELD = 1 << 24  # of these on another device
 
 
@@ -26,28 +26,34 @@ def zoom_mean(images: Tensor, factors: Sequence[float]) -> Tensor:
     Returns:
         uint8 (B, C, H, W).
     """
-    batch, channels, height, width = images.shape
-    planes, count = batch * channels, len(factors)
-    levels = images.view(planes, height * width).to(torch.float32).t().contiguous().view(height, width * planes)
-    row_places, row_weights = _taps(height, tuple(factors), images.device)
-    places, weights = _taps(width, tuple(factors), images.device)
-    places = (places + torch.arange(0, count * width, width, dtype=torch.int32, device=images.device)[:, None]).flatten(1)
-    weights = weights.flatten(1) / (count + 2)
+    height, width = images.shape[2:]
+    planes, count = images.shape[0] * images.shape[1], len(factors)
     held = CACHED if images.device.type == "cpu" else HELD
     block = max(1, min(height, held // (count * width * planes)))
-    places = (torch.arange(block, dtype=torch.int32, device=images.device)[:, None, None] * (count * width) + places).flatten(
-        0, 1
-    )
-    weights = weights.repeat(block, 1)
+    levels = images.view(planes, height * width).to(torch.float32).t().contiguous().view(height, width * planes)
+    row_places, row_weights = _taps(height, tuple(factors), images.device)
+    places, weights = _column_taps(width, block, tuple(factors), images.device)
     result = images.new_empty((height, width * planes))
     for top in range(0, height, block):
         part = slice(top, min(top + block, height))
-        size = part.stop - part.start
-        magnified = row_sums(levels, row_places[part].flatten(0, 1), row_weights[part].flatten(0, 1))
-        sums = row_sums(magnified.view(-1, planes), places[: size * width], weights[: size * width]).view(size, -1)
+        pixels = (part.stop - part.start) * width
+        magnified = row_sums(levels, row_places[part].flatten(0, 1), row_weights[part].flatten(0, 1)).view(-1, planes)
+        mean = row_sums(magnified, places[:pixels], weights[:pixels]).view(-1, width * planes)
         # The image itself and its first magnification, by 1. A thousandth of a level keeps flat areas on their level.
-        result[part] = sums.add_(levels[part], alpha=2 / (count + 2)).add_(1e-3).clamp_(max=255)
+        result[part] = mean.add_(levels[part], alpha=2 / (count + 2)).add_(1e-3).clamp_(max=255)
     return result.view(-1, planes).t().contiguous().view(images.shape)
+
+
+def _column_taps(width: int, rows: int, factors: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """What each pixel of a block of rows is a sum of: int32 and float32 (rows * width, 2 * factors).
+
+    The magnified rows of the block lie (rows, factors, width).
+    """
+    places, weights = _taps(width, factors, device)
+    row, magnification = (torch.arange(number, dtype=torch.int32, device=device) for number in (rows, len(factors)))
+    line = (places + magnification[:, None] * width).flatten(1)
+    block = line + row[:, None, None] * (len(factors) * width)
+    return block.flatten(0, 1), weights.flatten(1).div(len(factors) + 2).repeat(rows, 1)
 
 
 @lru_cache(maxsize=16)

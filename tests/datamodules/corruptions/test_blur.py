@@ -3,8 +3,12 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.blur import DefocusBlur
+from datamodules.corruptions import blur as blurs
+from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.blur import DefocusBlur, GaussianBlur, GlassBlur, MotionBlur, ZoomBlur
 from datamodules.corruptions.disc import ONE, softened_disc_sum
+from datamodules.corruptions.filters import blurred_levels
+from datamodules.corruptions.random import random_bits
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 
@@ -54,3 +58,80 @@ def test_commutes_with_the_symmetries_of_the_disc(severity):
     assert torch.equal(blur(images.flip(2), severity, key), blurred.flip(2))
     assert torch.equal(blur(images.flip(3), severity, key), blurred.flip(3))
     assert torch.equal(blur(images.mT, severity, key), blurred.mT)
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return np.ascontiguousarray(pytest.importorskip("skimage.data").astronaut()[40 : 40 + height, 150 : 150 + width])
+
+
+def corrupted(image: np.ndarray, blur: Corruption, severity: int, key: int) -> np.ndarray:
+    planes = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+    return blur(planes, severity, torch.tensor([key]))[0].permute(1, 2, 0).numpy()
+
+
+sizes = pytest.mark.parametrize("size", [(96, 130), (65, 47)])
+
+
+@severities
+@sizes
+@pytest.mark.parametrize("blur", [GaussianBlur(), ZoomBlur()], ids=lambda blur: blur.name)
+def test_differs_from_the_reference_by_rounding(blur, severity, size):
+    corrupt = pytest.importorskip("imagecorruptions").corrupt
+    image = photo(*size)
+    apart = np.abs(corrupted(image, blur, severity, 0) - corrupt(image, severity, blur.name).astype(int))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.02
+
+
+@severities
+@sizes
+def test_moves_as_the_reference_does_at_the_same_angle(severity, size):
+    reference = pytest.importorskip("imagecorruptions.corruptions")
+    image, blur = photo(*size), MotionBlur()
+    for key in range(3):
+        share = (random_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
+        expected = reference._motion_blur(image, blur.radii[severity - 1], blur.sigmas[severity - 1], 90 * share - 45)
+        apart = np.abs(corrupted(image, blur, severity, key) - expected.clip(0, 255).astype(np.uint8).astype(int))
+        assert apart.max() <= 1
+        assert (apart > 0).mean() < 0.01
+
+
+@severities
+def test_glass_copies_pixel_after_pixel(severity):
+    """The steps of the definition, with a plain loop over the pixels."""
+    reach, scans, sigma = (of[severity - 1] for of in (GlassBlur.reaches, GlassBlur.scans, GlassBlur.sigmas))
+    height, width, keys = 34, 39, torch.tensor([7])
+    images = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(8))
+    levels = blurred_levels(images, sigma)[0].numpy()
+    for chosen in random_bits(keys, (scans, height, width))[0].numpy() * 4 * reach**2 >> 16:
+        for row in range(height - reach, reach, -1):
+            for column in range(width - reach, reach, -1):
+                down, right = divmod(int(chosen[row, column]), 2 * reach)
+                levels[:, row, column] = levels[:, row + down - reach, column + right - reach]
+    expected = blurred_levels(torch.from_numpy(levels)[None], sigma)
+    assert torch.equal(GlassBlur()(images, severity, keys), expected)
+
+
+@severities
+@sizes
+def test_glass_has_the_references_distribution(severity, size):
+    """Mean statistics over draws within one standard deviation of a single draw of the reference."""
+    corrupt = pytest.importorskip("imagecorruptions").corrupt
+    image, draws = photo(*size), 32
+
+    def statistics(results: list[np.ndarray]) -> np.ndarray:
+        residuals = [result - image.astype(np.float64) for result in results]
+        return np.array([(one.mean(), one.std(), 10 * np.log10(255**2 / np.square(one).mean())) for one in residuals])
+
+    wanted = statistics([corrupt(image, severity, "glass_blur", seed=draw) for draw in range(draws)])
+    met = statistics([corrupted(image, GlassBlur(), severity, draw) for draw in range(draws)])
+    assert (np.abs(met.mean(0) - wanted.mean(0)) < wanted.std(0, ddof=1)).all()
+
+
+@severities
+def test_images_zoomed_together_change_nothing(severity, monkeypatch):
+    images = torch.randint(0, 256, (7, 3, 36, 51), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    expected = ZoomBlur()(images, severity, torch.arange(7))
+    monkeypatch.setattr(blurs, "TOGETHER", 6)
+    assert torch.equal(ZoomBlur()(images, severity, torch.arange(7)), expected)
