@@ -133,7 +133,8 @@ class MotionBlur(Corruption):
         radius, sigma = self.radii[severity - 1], self.sigmas[severity - 1]
         shifts = motion_shifts(random_bits(keys, (1,)).view(-1), radius, -45, 45)
         weights = _whole(motion_weights(radius, sigma))
-        return moved_sum(images.to(torch.int32), shifts, weights).bitwise_right_shift_(FINE).to(torch.uint8)
+        moved = moved_sum(images.to(torch.int32), shifts[:, : len(weights)].contiguous(), weights)
+        return moved.bitwise_right_shift_(FINE).to(torch.uint8)
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
@@ -145,12 +146,12 @@ FINE = 22  # whole weights of a motion add up to 2 ** FINE, and 255 of that fit 
 
 @lru_cache(maxsize=16)
 def _whole(weights: tuple[float, ...]) -> tuple[int, ...]:
-    """Whole weights in the same proportions; what rounding leaves goes to the largest."""
-    whole = [round(weight * (1 << FINE)) for weight in weights]
+    """Whole weights in the same proportions, up to the last that is not 0; what rounding leaves goes to the largest."""
+    whole = [weight for weight in (round(weight * (1 << FINE)) for weight in weights) if weight]
     return (whole[0] + (1 << FINE) - sum(whole), *whole[1:])
 
 
-TOGETHER = 24  # channels that a CPU zooms together
+TOGETHER = 12  # channels that a CPU zooms together
 
 
 class ZoomBlur(Corruption):
