@@ -32,6 +32,14 @@ def test_record_is_fit_to_print(path: Path) -> None:
     assert '"/' not in text
 
 
-def test_readme_shows_the_leaderboard_of_the_records() -> None:
-    camvid = [read_record(path) for path in RECORDS if path.parent.name == "camvid"]
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_record_lies_with_its_data_and_suite(path: Path) -> None:
+    record = read_record(path)
+    assert path.parent.name == record.suite.name
+    assert path.parent.parent.name == record.data.name
+
+
+@pytest.mark.parametrize("suite", ["imagenet_c", "camvid_dusk"])
+def test_readme_shows_the_leaderboard_of_the_records(suite: str) -> None:
+    camvid = [read_record(path) for path in RECORDS if path.parent == ROOT / "experiments/results/camvid" / suite]
     assert markdown(ranked(camvid)) in (ROOT / "README.md").read_text()
