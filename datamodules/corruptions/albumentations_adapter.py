@@ -1,7 +1,10 @@
 """Any transform of albumentations as a corruption, seeded like the rest."""
 
 import inspect
+import os
 from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
 
 import albumentations
 import numpy as np
@@ -49,16 +52,18 @@ class AlbumentationsCorruption(Corruption):
             raise UserError(
                 f"{name} has arguments for {len(severities)} severities: give one mapping for each of 1 to 5"
             )
-        kind = getattr(albumentations, transform, None)
-        if not (inspect.isclass(kind) and issubclass(kind, BasicTransform)):
+        kind: Any = getattr(albumentations, transform, None)
+        # What the module of the interface itself defines are the base classes, and a transform that does nothing.
+        bases = BasicTransform.__module__
+        if not (inspect.isclass(kind) and issubclass(kind, BasicTransform) and kind.__module__ != bases):
             raise UserError(f"{name}: albumentations has no transform {transform!r}: name one of its classes")
         if moves_mask and not issubclass(kind, DualTransform):
             raise UserError(f"{name}: {transform} leaves masks as they are: do not set `moves_mask`")
         self._pipelines = [self._pipeline(kind, arguments) for arguments in self.arguments]
 
     def _pipeline(self, kind: type[BasicTransform], arguments: dict[str, Any]) -> albumentations.Compose:
-        # albumentations only warns of arguments that it does not know.
-        known = set(inspect.signature(kind.__init__).parameters) - {"self", "p"}
+        # albumentations only warns of arguments that it does not know, and drops those that its schema lacks in silence.
+        known = set(inspect.signature(kind.__init__).parameters) & set(kind.InitSchema.model_fields) - {"p"}
         unknown = sorted(set(arguments) - known)
         if unknown:
             raise UserError(

@@ -11,6 +11,7 @@ from datamodules.corruptions.base import JSON, Corruption
 from datamodules.corruptions.plasma import plasma
 from datamodules.corruptions.random import random_bits
 from datamodules.corruptions.soft_shapes import between
+from datamodules.dataset import IGNORED
 from user_error import UserError
 
 
@@ -18,7 +19,8 @@ class Patches(Corruption):
     """Rectangles in drawn colours, shapes and places in front of the scene.
 
     After Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020). They may overlap and reach over the border, so
-    `shares` are upper bounds of what they cover.
+    `shares` are upper bounds of what they cover, but for rounding to whole pixels: on average it is 0.06, 0.12, 0.21, 0.31
+    and 0.43 of the image.
     """
 
     name = "patches"
@@ -114,6 +116,9 @@ class BackgroundCorruption(Corruption):
 
     Args:
         background: ids of the classes that are background.
+
+    Raises:
+        UserError: `background` names no class, or the ignored pixels.
     """
 
     family = "occlusion"
@@ -121,6 +126,8 @@ class BackgroundCorruption(Corruption):
 
     def __init__(self, background: list[int] | None = None) -> None:
         self.background = [0] if background is None else list(background)
+        if not self.background or not all(0 <= one < IGNORED for one in self.background):
+            raise UserError(f"{self.name} met background {self.background}: list ids of classes, 0 to {IGNORED - 1}")
 
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:

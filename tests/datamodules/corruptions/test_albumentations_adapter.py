@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+
 import albumentations
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT
 from scenes import keys, regions, scene
 
 from datamodules.corruptions.albumentations_adapter import AlbumentationsCorruption
@@ -50,6 +55,8 @@ def test_a_mask_moves_only_if_told_to():
         ({"transform": "Nonsense"}, "no transform 'Nonsense'"),
         ({"transform": "Compose"}, "no transform 'Compose'"),
         ({"transform": "os"}, "no transform 'os'"),
+        ({"transform": "BasicTransform", "severities": [{}] * 5}, "no transform 'BasicTransform'"),
+        ({"transform": "ImageOnlyTransform", "severities": [{}] * 5}, "no transform 'ImageOnlyTransform'"),
         ({"severities": BITS[:4]}, "arguments for 4 severities"),
         ({"severities": [{"bits": 3}] * 5}, r"no argument 'bits'.*num_bits"),
         ({"severities": [{"num_bits": "many"}] * 5}, "refuses"),
@@ -71,3 +78,17 @@ def test_a_transform_that_changes_the_size_is_refused():
     smaller = posterised(transform="Resize", severities=[{"height": 32, "width": 32}] * 5)
     with pytest.raises(UserError, match="keeps size and type"):
         smaller(scene(1), 1, keys(1))
+
+
+def test_an_argument_that_would_be_dropped_is_refused():
+    """PlasmaShadow's constructor lists `plasma_size`, its schema does not: the value would have no effect."""
+    assert "plasma_size" not in albumentations.PlasmaShadow.InitSchema.model_fields
+    with pytest.raises(UserError, match="no argument 'plasma_size'"):
+        posterised(transform="PlasmaShadow", severities=[{"plasma_size": 64}] * 5)
+
+
+def test_its_import_does_not_ask_the_network():
+    clean = {name: value for name, value in os.environ.items() if name != "NO_ALBUMENTATIONS_UPDATE"}
+    code = "import os, datamodules.corruptions.albumentations_adapter; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
+    done = subprocess.run([sys.executable, "-c", code], env=clean, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

@@ -57,6 +57,21 @@ def test_daylight_has_no_tint():
     assert tint(6500) == pytest.approx((1, 1, 1))
 
 
+@pytest.mark.parametrize("kelvin", [1700, 2700, 3300, 5400, 8000, 14000])
+def test_black_bodies_are_krysteks(kelvin):
+    """Independent of the splines: Krystek, "An Algorithm to Calculate Correlated Colour Temperature" (1985)."""
+
+    def light(k: float) -> np.ndarray:
+        u = (0.860117757 + 1.54118254e-4 * k + 1.28641212e-7 * k**2) / (1 + 8.42420235e-4 * k + 7.08145163e-7 * k**2)
+        v = (0.317398726 + 4.22806245e-5 * k + 4.20481691e-8 * k**2) / (1 - 2.89741816e-5 * k + 1.61456053e-7 * k**2)
+        x, y = (part / (2 * u - 8 * v + 4) for part in (3 * u, 2 * v))
+        from_rgb = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+        return np.linalg.solve(from_rgb, [x / y, 1, (1 - x - y) / y]).clip(1e-3)
+
+    gains = light(kelvin) / light(6500)
+    assert tint(kelvin) == pytest.approx(gains / (gains @ (0.2126, 0.7152, 0.0722)), abs=0.02)
+
+
 def test_black_bodies_meet_where_the_splines_do():
     for edge in (2222, 4000):
         assert tint(edge - 0.01) == pytest.approx(tint(edge + 0.01), abs=0.01)

@@ -87,3 +87,10 @@ def test_without_a_mask(kind):
         kind()(scene(), 1, keys(1))
     with pytest.raises(UserError, match="hand it one of"):
         kind().apply(scene(), regions(1, 40, 40), 1, keys(1))
+
+
+@pytest.mark.parametrize("kind", BACKGROUND)
+@pytest.mark.parametrize("background", [[], [255], [0, -1]])
+def test_background_is_made_of_classes(kind, background):
+    with pytest.raises(UserError, match="list ids of classes"):
+        kind(background)
