@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 runs/*/record-core.json --output curves.png
-experiments/results/camvid/*.json --output camvid.svg
+experiments/results/camvid/imagenet_c/*.json --output camvid.svg
 """
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -15,7 +15,7 @@ from user_error import UserError
 
 EXAMPLES = """
 runs/*/record-core.json
-experiments/results/camvid/*.json --format csv --output board.csv
+experiments/results/camvid/imagenet_c/*.json --format csv --output board.csv
 """
 
 
