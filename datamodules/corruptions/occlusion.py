@@ -72,17 +72,22 @@ class DroppedRegions(Corruption):
 
     @override
     def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        cells = self.side**2
-        # Distinct numbers in random order: the lowest bits tell equal words apart.
-        order = random_bits(keys, (cells,)).mul_(cells).add_(torch.arange(cells, dtype=torch.int32, device=keys.device))
-        limit = order.kthvalue(self.dropped[severity - 1], 1, keepdim=True).values
-        kept = (order > limit).view(-1, 1, self.side, self.side).to(torch.uint8)
+        kept = _kept(keys, self.side**2, self.dropped[severity - 1]).view(-1, 1, self.side, self.side)
         rows, columns = (torch.arange(length, device=keys.device) * self.side // length for length in images.shape[2:])
         return images * kept.index_select(2, rows).index_select(3, columns)
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
         return {"dropped": self.dropped[severity - 1], "cells": self.side**2}
+
+
+def _kept(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
+    """uint8 (B, number): 0 for `lost` of them, drawn without replacement, and 1 for the others."""
+    # Distinct numbers in random order: the lowest digits tell equal words apart.
+    order = (
+        random_bits(keys, (number,), stream).to(torch.int64).mul_(number).add_(torch.arange(number, device=keys.device))
+    )
+    return (order > order.kthvalue(lost, 1, keepdim=True).values).to(torch.uint8)
 
 
 class DeadLines(Corruption):
@@ -92,16 +97,16 @@ class DeadLines(Corruption):
     family = "occlusion"
     exact = True
     shares = (0.03, 0.07, 0.14, 0.25, 0.4)
-    """Probability of a line to be dead, for each severity."""
+    """Of the lines that are dead, for each severity; at least one is."""
 
     @override
     def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        height, width = images.shape[2:]
-        limit = round(self.shares[severity - 1] * (1 << 16))
-        alive = (random_bits(keys, (height + width,), stream=0) >= limit).to(torch.uint8)
-        across = random_bits(keys, (1,), stream=1).bitwise_and_(1).to(torch.uint8)
-        rows, columns = alive[:, :height] | across, alive[:, height:] | (1 - across)
-        return images * rows[:, None, :, None] * columns[:, None, None, :]
+        across = random_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
+        rows, columns = (
+            _kept(keys, length, max(1, round(self.shares[severity - 1] * length)), stream)
+            for stream, length in enumerate(images.shape[2:])
+        )
+        return images * (rows[:, None, :, None] | across) * (columns[:, None, None, :] | (1 - across))
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
