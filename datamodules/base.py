@@ -20,7 +20,8 @@ from user_error import UserError
 Split = Literal["train", "val", "test"]
 
 
-def _quiet_worker(worker: int) -> None:
+def quiet_worker(worker: int) -> None:
+    """Initialise a loader process: one thread is enough for it."""
     cv2.setNumThreads(0)  # OpenCV and torch would each start a thread per core in every worker
     torch.set_num_threads(1)
 
@@ -108,7 +109,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=collate,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=quiet_worker,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )

@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import torch
 import yaml
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from datamodules.base import quiet_worker
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.suite import Suite
 from datamodules.folder import FolderDataModule
@@ -79,11 +79,6 @@ class UsualCells(Dataset[tuple[int, Tensor, Tensor]]):
         ]
 
 
-def _quiet(worker: int) -> None:
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-
-
 def usual_pipeline(
     root: Path,
     cells: Sequence[tuple[str, int] | None],
@@ -104,7 +99,7 @@ def usual_pipeline(
         view,
         batch_sampler=view.batches(batch_size),
         num_workers=workers,
-        worker_init_fn=_quiet,
+        worker_init_fn=quiet_worker,
         pin_memory=device.type == "cuda",
     )
     confusion = torch.zeros(len(cells), CLASSES, CLASSES, dtype=torch.int64, device=device)

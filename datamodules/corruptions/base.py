@@ -101,8 +101,8 @@ class Corruption(ABC):
         return self(images, severity, keys), masks
 
     def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        per_chunk = max(1, CHUNK // images.shape[1:].numel())
-        if images.device.type != "cpu" or not self.in_chunks or len(images) <= per_chunk:
+        per_chunk = images_together(images)
+        if not self.in_chunks or len(images) <= per_chunk:
             return self.corrupt(images, severity, keys)
         result = torch.empty_like(images)
         for start in range(0, len(images), per_chunk):
@@ -142,6 +142,13 @@ class Corruption(ABC):
         if keys.dtype != torch.int64 or keys.shape != images.shape[:1]:
             met = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
             raise UserError(f"{self.name} met {met}: hand it one int64 key per image")
+
+
+def images_together(images: Tensor) -> int:
+    """How many of the images (B, C, H, W) are worked on at once: what stays in the cache of a CPU, all on other devices."""
+    if images.device.type != "cpu":
+        return max(1, len(images))
+    return max(1, CHUNK // images.shape[1:].numel())
 
 
 def draw_key(seed: int, image_id: str, corruption: str, severity: int) -> int:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import CHUNK, JSON, Corruption
+from datamodules.corruptions.base import JSON, Corruption, images_together
 from datamodules.corruptions.random import random_bits
 from user_error import UserError
 
@@ -58,7 +58,7 @@ class Frost(Corruption):
             top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
             overlays.append(photo[:, top : top + height, left : left + width])
         frost = torch.stack(overlays).to(images.device)
-        piece = max(1, CHUNK // images.shape[1:].numel()) if images.device.type == "cpu" else len(images)
+        piece = images_together(images)
         parts = zip(images.split(piece), frost.split(piece), strict=True)
         return torch.cat([mixed(*part, severity) for part in parts])
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import JSON, Corruption, images_together
 from datamodules.corruptions.digital import ElasticTransform
 from datamodules.corruptions.elastic import displacement, warped
 from datamodules.corruptions.random import random_bits
@@ -48,11 +48,16 @@ class MaskMoved(Geometric):
 
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
-        moved = self(images, severity, keys)
-        if not masks.numel():
-            return moved, masks
-        moves = self.moves(keys.to(masks.device), masks.shape[1], masks.shape[2], severity)
-        return moved, self._moved_mask(masks, moves)
+        self._check(images, severity, keys)
+        if not images.numel():
+            return images.clone(), masks
+        whole = (images.contiguous(), masks, keys.to(images.device))
+        scenes = []
+        for some, regions, drawn in zip(*(part.split(images_together(images)) for part in whole), strict=True):
+            moves = self.moves(drawn, images.shape[2], images.shape[3], severity)
+            scenes.append((self._moved(some, moves), self._moved_mask(regions, moves)))
+        moved, scored = (torch.cat(part) for part in zip(*scenes, strict=True))
+        return moved, scored
 
     def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
         return nearest(masks, moves).masked_fill_(_outside(moves), IGNORED)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import CHUNK, JSON, Corruption
+from datamodules.corruptions.base import JSON, Corruption, images_together
 from datamodules.corruptions.plasma import plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
@@ -58,7 +58,7 @@ class Fog(Corruption):
         on_cpu = images.device.type == "cpu"
         # The coarse levels of a field are so small that many images share them at little more than the cost of one.
         group = max(1, FIELDS // side**2) if on_cpu else len(images)
-        piece = max(1, CHUNK // images.shape[1:].numel()) if on_cpu else group
+        piece = images_together(images)
         result = torch.empty_like(images)
         for some, drawn, done in zip(images.split(group), keys.split(group), result.split(group), strict=True):
             fogs = plasma(drawn, side, self.decays[severity - 1])[:, None, :height, :width]
