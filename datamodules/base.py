@@ -41,6 +41,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         eval_batch_size: images in an evaluation batch; `batch_size` if `None`.
         num_workers: loader processes.
         augmentation: what training draws; nothing if `None`.
+        unit: column of `meta` that names what images belong together, such as a patient; intervals then come from
+            drawing whole units. Each image stands for itself if `None`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         eval_batch_size: int | None = None,
         num_workers: int = 2,
         augmentation: Augmentation | None = None,
+        unit: str | None = None,
     ) -> None:
         super().__init__()
         sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
@@ -70,6 +73,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.eval_batch_size = sizes[1]
         self.num_workers = num_workers
         self.augmentation = augmentation or NoAugmentation()
+        self.unit = unit
         self.suite = Suite("clean", 1, [])
         self.test_split: Split = "test"
         self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass
@@ -96,6 +100,24 @@ class SegmentationDataModule(pl.LightningDataModule):
     def meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
         """What is known of the images of a split, by id and column, for real shifts; nothing unless a data set says so."""
         return {}
+
+    def units(self, split: Split) -> list[str] | None:
+        """The unit of each image of a split, in its order; `None` where each image stands for itself.
+
+        Raises:
+            UserError: the column `unit` is not known of every image.
+        """
+        if self.unit is None:
+            return None
+        rows = self.meta(split)
+        found = [rows.get(name, {}).get(self.unit) for name in self.dataset(split).ids]
+        if not all(found):
+            columns = ", ".join(sorted({name for row in rows.values() for name in row})) or "none"
+            raise UserError(
+                f"the data do not know the {self.unit!r} of every image of the split {split!r} (columns of meta.csv: "
+                f"{columns}): add it, or pass --data.init_args.unit null"
+            )
+        return [str(name) for name in found]
 
     def _checked(self, split: Split) -> SegmentationDataset:
         dataset = self.dataset(split)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from jsonargparse import ArgumentParser
@@ -23,21 +22,23 @@ from experiments.checkpoint import load_module
 from experiments.cli import make_parser_settings
 from experiments.environment import describe_environment
 from experiments.files import require_writable
-from experiments.journal import Counts, Journal, JournalCallback
+from experiments.journal import Journal, JournalCallback, Swept
 from experiments.leaderboard import percent
 from experiments.processes import first_process
 from experiments.record import (
     FORMAT,
     Data,
+    Images,
     Manifest,
     PerImage,
     Record,
+    Totals,
+    find_intervals,
     make_cells,
     make_summary,
     manifest_hash,
-    sha256,
-    write_record,
 )
+from experiments.record_file import sha256, write_record
 from experiments.run_folder import add_data_argument, parse, plain, read_settings
 from experiments.tracking import log_record
 from lightning_modules.segmentation import SegmentationModule
@@ -45,7 +46,7 @@ from user_error import UserError
 
 SUITES = Path(__file__).parent / "configs" / "suite"
 
-LOADING = ("num_workers", "batch_size", "eval_batch_size", "augmentation")
+LOADING = ("num_workers", "batch_size", "eval_batch_size", "augmentation", "unit")
 """Settings of the data that leave a test image as it is."""
 
 EXAMPLES = """examples:
@@ -169,12 +170,6 @@ def data_hash(ids: list[str], digests: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def order_by_index(counts: Counts) -> Counts:
-    """The same counts, images in the order of the data set."""
-    order = np.argsort(counts.index)
-    return Counts(counts.index[order], [counts.digests[at] for at in order], counts.confusion, counts.images[order])
-
-
 def main(argv: list[str]) -> None:
     """The verb."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -199,13 +194,14 @@ def main(argv: list[str]) -> None:
     sweep(module, data, journal, trainer)
     if not trainer.is_global_zero:
         return
-    counts = order_by_index(journal.total())
+    swept = journal.total().ordered()
     ids = list(data.dataset(data.test_split).ids)
-    if counts.index.tolist() != list(range(len(ids))):
+    if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
+    images = Images(ids, swept.images, data.units(data.test_split))
     record = make_record(
-        counts,
-        ids,
+        swept,
+        images,
         data,
         checkpoint,
         name=options.name or checkpoint.resolve().parent.name,
@@ -215,7 +211,7 @@ def main(argv: list[str]) -> None:
             "seconds_of_last_call": round(time.perf_counter() - started, 1),
         },
     )
-    write_record(record, output, ids, counts.images)
+    write_record(record, output, images)
     journal.remove()
     report(record, output)
     log_record(record, checkpoint.parent)
@@ -240,6 +236,7 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
             "--data it was trained for"
         )
     data.test_split = options.split
+    data.units(options.split)  # fails before the sweep rather than after
     suite = find_suite(options.suite)
     data.suite = suite.for_data(data.channels, data.meta(options.split) if suite.shifts else {})
     data.suite.seed = options.seed
@@ -247,8 +244,8 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
 
 
 def make_record(
-    counts: Counts,
-    ids: list[str],
+    swept: Swept,
+    images: Images,
     data: SegmentationDataModule,
     checkpoint: Path,
     *,
@@ -257,27 +254,31 @@ def make_record(
     environment: dict[str, Any],
 ) -> Record:
     """The record of a sweep's counts."""
-    manifest = data.suite.manifest(data.size)
+    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    _, boundary, losses = images.counts.total()
+    totals = Totals(swept.sums["confusion"], boundary, losses, swept.sums["calibration"], swept.sums["odds"])
+    bounds, cell_bounds = find_intervals(conditions, images, manifest)
     return Record(
         format=FORMAT,
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         classes=list(data.classes),
-        suite=Manifest(**manifest),  # type: ignore[arg-type]
-        suite_hash=manifest_hash(manifest),
+        suite=manifest,
+        suite_hash=manifest_hash(data.suite.manifest(data.size)),
         data=Data(
             name=data_name(recipe["data"]),
             split=data.test_split,
-            images=len(ids),
+            images=len(images.ids),
             batch_size=data.eval_batch_size,
-            hash=data_hash(ids, counts.digests),
+            hash=data_hash(images.ids, swept.digests),
+            unit=data.unit,
         ),
         recipe=recipe,
         checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
         environment=environment,
-        cells=make_cells(conditions, counts.confusion),
-        summary=make_summary(conditions, counts.confusion, counts.images),
+        cells=make_cells(conditions, totals, cell_bounds),
+        summary=make_summary(conditions, totals, manifest, bounds, data.unit),
         per_image=PerImage(file="", sha256=""),
     )
 
@@ -297,7 +298,7 @@ def data_name(settings: dict[str, Any]) -> str:
 def report(record: Record, path: Path) -> None:
     """Say what came out."""
     summary = record.summary
-    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"])
+    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
     print(
         f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
         f"[{low}, {high}], retention {percent(summary.retention)} %\nrecord: {path}",

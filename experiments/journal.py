@@ -11,17 +11,24 @@ import numpy as np
 import pytorch_lightning as pl
 
 from experiments.files import whole_file
+from experiments.scores import Counts
 from user_error import UserError
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The counts of images, in the order of their index."""
+class Swept:
+    """What a sweep has counted of some images, in the order of their index."""
 
     index: np.ndarray  # (N,) int64
     digests: list[str]  # of the pixels of each image and mask
-    confusion: np.ndarray  # (conditions, K, K) int64, summed
-    images: np.ndarray  # (N, conditions, K, 3) int64
+    sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
+    images: Counts  # (N, conditions, ...) int64
+
+    def ordered(self) -> "Swept":
+        """The same, images in the order of the data set."""
+        order = np.argsort(self.index)
+        images = Counts(*(part[order] for part in self.images))
+        return Swept(self.index[order], [self.digests[at] for at in order], self.sums, images)
 
 
 class Journal:
@@ -65,28 +72,25 @@ class Journal:
         """Numbers of the finished batches."""
         return frozenset(int(path.stem.removeprefix("batch-")) for path in self.folder.glob("batch-*.npz"))
 
-    def write(self, number: int, counts: Counts) -> None:
+    def write(self, number: int, swept: Swept) -> None:
         """Keep the counts of a batch."""
+        arrays = {f"sum_{name}": part for name, part in swept.sums.items()}
+        arrays |= {f"image_{name}": part for name, part in swept.images._asdict().items()}
         with whole_file(self.folder / f"batch-{number:06d}.npz", "wb") as file:
-            np.savez_compressed(
-                file,
-                index=counts.index,
-                digests=np.array(counts.digests),
-                confusion=counts.confusion,
-                images=counts.images.astype(np.int32),
-            )
+            np.savez_compressed(file, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
 
-    def total(self) -> Counts:
+    def total(self) -> Swept:
         """The sum over all finished batches."""
         parts = []
         for path in sorted(self.folder.glob("batch-*.npz")):
             with np.load(path, allow_pickle=False) as arrays:
                 parts.append({key: arrays[key] for key in arrays.files})
-        return Counts(
+        sums = [name for name in parts[0] if name.startswith("sum_")]
+        return Swept(
             index=np.concatenate([part["index"] for part in parts]),
             digests=[str(digest) for part in parts for digest in part["digests"]],
-            confusion=np.stack([part["confusion"] for part in parts]).sum(0),
-            images=np.concatenate([part["images"] for part in parts]).astype(np.int64),
+            sums={name.removeprefix("sum_"): sum(part[name] for part in parts) for name in sums},
+            images=Counts(*(np.concatenate([part[f"image_{name}"] for part in parts]) for name in Counts._fields)),
         )
 
     def remove(self) -> None:
@@ -124,11 +128,12 @@ class JournalCallback(pl.Callback):
             return
         metric: Any = pl_module.sweep_counts
         index = batch["index"].cpu().numpy()[real]
-        counts = Counts(
+        images = Counts(*(outputs[name].cpu().numpy()[:, real].swapaxes(0, 1) for name in Counts._fields))
+        swept = Swept(
             index=index,
             digests=[batch["digest"][position] for position in real],
-            confusion=metric.confusion.cpu().numpy(),
-            images=outputs["images"].cpu().numpy()[:, real].swapaxes(0, 1),
+            sums={name: getattr(metric, name).cpu().numpy() for name in metric.sums},
+            images=images,
         )
-        self.journal.write(int(index[0]) // len(batch["id"]), counts)
+        self.journal.write(int(index[0]) // len(batch["id"]), swept)
         metric.reset()

@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Manifest, Record, read_record
+from experiments.record import Manifest, Record
+from experiments.record_file import read_record
 from user_error import UserError
 
 EXAMPLES = """
@@ -25,7 +26,7 @@ def row(record: Record) -> dict[str, Any]:
     flat: dict[str, Any] = {"name": record.name, "data": record.data.name, "images": record.data.images}
     for key in ("clean_miou", "mean_corrupted_miou", "retention"):
         flat[key] = getattr(summary, key)
-        flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key]
+        flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
     flat.update({f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()})
     return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 

@@ -1,62 +1,117 @@
 """The record of a sweep: what ran, the counts, and the numbers that follow from them.
 
 A record is one JSON file; the counts of every image lie beside it in a compressed array file. Both are data only.
-Whoever reads a record recomputes it, and refuses one that does not agree with itself.
 """
 
 import hashlib
 import json
-import zipfile
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from experiments.files import whole_file
-from experiments.robustness import class_counts, corruption_means, mean_iou, shift_scores, summarise
-from experiments.statistics import LEVEL, RESAMPLES, intervals
-from user_error import UserError
+from experiments import robustness
+from experiments.robustness import Condition
+from experiments.scores import Counts, Share, class_counts, condition_scores, mean_iou, number
+from experiments.scores import iou as iou_share
+from experiments.statistics import LEVEL, RESAMPLES, Interval, by_unit, intervals
 
-FORMAT = "robust-segmentation-record/1"
-TOLERANCE = 1e-9
+FORMAT = "robust-segmentation-record/2"
 
+METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Interval = tuple[float | None, float | None]
+Score = float | None
+Edges = tuple[Score, Score]
 
 
-class Cell(BaseModel):
-    """Counts and score of one condition; `clean` and real shifts have severity 0."""
+class Strict(BaseModel):
+    """Nothing but what is declared."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Bounds(Strict):
+    """Intervals of one number."""
+
+    percentile: Edges
+    bca: Edges
+
+
+class Cell(Strict):
+    """Counts and scores of one condition; `clean` and real shifts have severity 0.
+
+    Counts: ``confusion`` (K, K), rows are true classes; ``boundary`` (K, 3), intersection, predicted and true pixels
+    within the boundary regions; ``losses`` (2,), negative log-likelihood and Brier score in fixed point; ``calibration``
+    (15, 3), pixels, correct ones and confidence in fixed point; ``odds`` (128, 2), pixels and correct ones.
+    """
 
     corruption: str
     severity: int = Field(ge=0, le=5)
     confusion: list[list[Count]]
-    miou: float | None
+    boundary: list[list[Count]]
+    losses: list[Count]
+    calibration: list[list[Count]]
+    odds: list[list[Count]]
+    miou: Score
+    dice: Score
+    pixel_accuracy: Score
+    class_accuracy: Score
+    boundary_iou: Score
+    nll: Score
+    brier: Score
+    ece: Score
+    aurc: Score
+    class_iou: list[Score]
+    class_dice: list[Score]
+    class_boundary_iou: list[Score]
+    miou_interval: Bounds
 
 
-class PerImage(BaseModel):
-    """The array file beside the record: ``ids`` (N,) and ``counts`` (N, conditions, K, 3)."""
-
-    model_config = ConfigDict(extra="forbid")
+class PerImage(Strict):
+    """The array file beside the record: ``ids`` (N,), the fields of `Counts` (N, conditions, ...), perhaps ``units`` (N,)."""
 
     file: str
     sha256: str
 
 
-class Summary(BaseModel):
-    """Numbers of a leaderboard row, with their bootstrap intervals over images."""
+class Picture(Strict):
+    """A picture beside the record: an image whose score fell far."""
 
-    model_config = ConfigDict(extra="forbid")
+    file: str
+    sha256: str
+    id: str
+    corruption: str
+    severity: int
+    clean_miou: float
+    miou: float
 
-    clean_miou: float | None
-    mean_corrupted_miou: float | None
-    retention: float | None
-    corruptions: dict[str, float | None]
-    shifts: dict[str, float | None] = {}
-    intervals: dict[Literal["clean_miou", "mean_corrupted_miou", "retention"], Interval]
+
+class Worst(Strict):
+    """The condition with the lowest mIoU."""
+
+    corruption: str
+    severity: int
+    miou: float
+
+
+class Summary(Strict):
+    """Numbers of a leaderboard row, see `experiments.robustness`, with their intervals by dotted name."""
+
+    clean_miou: Score
+    mean_corrupted_miou: Score
+    retention: Score
+    mpc: Score
+    rpc: Score
+    severity_area: Score
+    worst: Worst | None
+    gam: dict[int, Score]
+    rem: Score
+    families: dict[str, Score]
+    corruptions: dict[str, Score]
+    shifts: dict[str, Score]
+    intervals: dict[str, Bounds]
     interval_method: str
 
 
@@ -67,24 +122,32 @@ class Manifest(BaseModel):
 
     name: str
     version: int
+    conditions: list[dict[str, Any]] = []
+
+    def of_family(self, family: str | None = None) -> dict[str, str]:
+        """Family of each corruption that has one; of those in `family` alone where it is given."""
+        found = {
+            str(entry.get("corruption")): entry.get("family") for entry in self.conditions if entry.get("severity")
+        }
+        return {name: str(of) for name, of in found.items() if of and family in (None, of)}
 
 
-class Data(BaseModel):
-    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks."""
+class Data(Strict):
+    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
 
-    model_config = ConfigDict(extra="forbid")
+    ``unit`` names what images belong together, such as a patient; where it is null each image stands for itself.
+    """
 
     name: str
     split: str
     images: int
     batch_size: int
     hash: str
+    unit: str | None = None
 
 
-class Record(BaseModel):
+class Record(Strict):
     """All of a sweep but the counts of single images."""
-
-    model_config = ConfigDict(extra="forbid")
 
     format: str
     name: str
@@ -99,61 +162,119 @@ class Record(BaseModel):
     cells: list[Cell] = Field(min_length=1)
     summary: Summary
     per_image: PerImage
+    pictures: list[Picture] = []
 
     @property
-    def conditions(self) -> list[tuple[str, int]]:
+    def conditions(self) -> list[Condition]:
         """(corruption, severity) of each cell."""
         return [(cell.corruption, cell.severity) for cell in self.cells]
 
     @property
-    def confusion(self) -> np.ndarray:
-        """(conditions, K, K) int64; rows are true classes."""
-        return np.array([cell.confusion for cell in self.cells], dtype=np.int64)
+    def totals(self) -> "Totals":
+        """The counts of all cells."""
+        return Totals(*(np.array([getattr(cell, name) for cell in self.cells], np.int64) for name in Totals._fields))
 
 
-def number(value: float | np.ndarray) -> float | None:
-    """A score as JSON holds it: NaN is written as null."""
-    return None if np.isnan(value) else float(value)
+class Totals(NamedTuple):
+    """Sums of a sweep over its images; the first axis is that of the conditions."""
+
+    confusion: np.ndarray  # (conditions, K, K)
+    boundary: np.ndarray  # (conditions, K, 3)
+    losses: np.ndarray  # (conditions, 2)
+    calibration: np.ndarray  # (conditions, 15, 3)
+    odds: np.ndarray  # (conditions, bins, 2)
+
+    def counts(self) -> Counts:
+        """Those that the counts of images add up to."""
+        return Counts(class_counts(self.confusion), self.boundary, self.losses)
 
 
-def make_cells(conditions: list[tuple[str, int]], confusion: np.ndarray) -> list[Cell]:
-    """Cells of summed confusion matrices (conditions, K, K)."""
-    scores = mean_iou(class_counts(confusion))
-    return [
-        Cell(corruption=corruption, severity=severity, confusion=matrix.tolist(), miou=number(score))
-        for (corruption, severity), matrix, score in zip(conditions, confusion, scores, strict=True)
-    ]
+class Images(NamedTuple):
+    """What is known of each image of a sweep."""
+
+    ids: list[str]
+    counts: Counts  # (N, conditions, ...)
+    units: list[str] | None = None
+
+    def share(self, of: Share) -> Share:
+        """A share of `counts`, summed up over the images of each unit."""
+        return of if self.units is None else by_unit(of, self.units)
 
 
-def make_summary(conditions: list[tuple[str, int]], confusion: np.ndarray, images: np.ndarray) -> Summary:
-    """Summary of confusion matrices (conditions, K, K) and counts of images (N, conditions, K, 3)."""
-    miou = mean_iou(class_counts(confusion))
+def find_intervals(
+    conditions: Sequence[Condition], images: Images, manifest: Manifest
+) -> tuple[dict[str, Bounds], list[Bounds]]:
+    """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
+    families = manifest.of_family()
+    share = images.share(iou_share(images.counts.classes))
+    cells = [f"{name}/{severity}" for name, severity in conditions]
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
+        return robustness.numbers(scores, conditions, families) | by_cell
+
+    found = {name: make_bounds(interval) for name, interval in intervals(share, measure).items()}
+    return found, [found.pop(name) for name in cells]
+
+
+def make_cells(conditions: Sequence[Condition], totals: Totals, bounds: Sequence[Bounds]) -> list[Cell]:
+    """Cells of a sweep's sums, with the intervals of their mIoU."""
+    counts = totals.counts()
+    cells = []
+    for place, ((corruption, severity), interval) in enumerate(zip(conditions, bounds, strict=True)):
+        own = Totals(*(part[place] for part in totals))
+        scores = condition_scores(Counts(*(part[place] for part in counts)), own.calibration, own.odds)
+        fields = {name: part.tolist() for name, part in own._asdict().items()}
+        cells.append(Cell(corruption=corruption, severity=severity, **fields, **scores, miou_interval=interval))
+    return cells
+
+
+def make_bounds(interval: Interval) -> Bounds:
+    """Intervals as JSON holds them."""
+    percentile, bca = ((number(low), number(high)) for low, high in interval)
+    return Bounds(percentile=percentile, bca=bca)
+
+
+def summary_numbers(conditions: Sequence[Condition], totals: Totals, manifest: Manifest) -> dict[str, Any]:
+    """The fields of `Summary` that follow from the cells."""
+    miou = mean_iou(class_counts(totals.confusion))
+    worst = robustness.worst(miou, conditions)
+
+    def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
+        return {name: number(value) for name, value in values.items()}
+
+    return {
+        **held(robustness.summarise(miou, conditions)),
+        "worst": None
+        if worst is None
+        else {"corruption": conditions[worst][0], "severity": conditions[worst][1], "miou": float(miou[worst])},
+        "gam": held(robustness.generalisation(miou, conditions)),
+        "rem": number(robustness.reliability(miou, conditions, list(manifest.of_family("attack")))),
+        "families": held(robustness.family_means(miou, conditions, manifest.of_family())),
+        "corruptions": held(robustness.corruption_means(miou, conditions)),
+        "shifts": held(robustness.shift_scores(miou, conditions)),
+    }
+
+
+def make_summary(
+    conditions: Sequence[Condition], totals: Totals, manifest: Manifest, bounds: dict[str, Bounds], unit: str | None
+) -> Summary:
+    """Summary of a sweep's sums; `unit` names what images belong together."""
     return Summary(
-        **{name: number(value) for name, value in summarise(miou, conditions).items()},
-        corruptions={name: number(value) for name, value in corruption_means(miou, conditions).items()},
-        shifts={name: number(value) for name, value in shift_scores(miou, conditions).items()},
-        intervals=intervals(images, conditions),  # type: ignore[arg-type]
-        interval_method=f"percentile bootstrap over images, {RESAMPLES} resamples, seed 0, level {LEVEL}",
+        **summary_numbers(conditions, totals, manifest),
+        intervals=bounds,
+        interval_method=METHOD.format(units=resampled_units(unit)),
     )
 
 
-def write_record(record: Record, path: Path, ids: list[str], images: np.ndarray) -> None:
-    """Write the counts of images, then the record that names their hash: a record on disk is complete.
-
-    Raises:
-        OSError: the folder cannot be written or the disk is full.
-    """
-    counts_path = path.with_suffix(".npz")
-    with whole_file(counts_path, "wb") as file:
-        np.savez_compressed(file, ids=np.array(ids), counts=images.astype(np.int32))
-    record.per_image = PerImage(file=counts_path.name, sha256=sha256(counts_path))
-    with whole_file(path) as file:
-        file.write(dump(record) + "\n")
+def resampled_units(unit: str | None) -> str:
+    """What is resampled, in words."""
+    return "images" if unit is None else f"groups of images by {unit}"
 
 
 def dump(record: Record) -> str:
     """JSON with a line for each entry and each cell."""
-    fields = record.model_dump()
+    fields = record.model_dump(mode="json")
     cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
     text = json.dumps(fields, indent=2)
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"
@@ -163,111 +284,3 @@ def manifest_hash(manifest: dict[str, Any]) -> str:
     """Hex digest of a manifest, whatever the order of its keys."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_record(path: Path) -> Record:
-    """Read a record and recompute it.
-
-    Raises:
-        UserError: no such file, no record, or numbers that do not agree.
-    """
-    try:
-        record = Record.model_validate_json(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"no record {str(path)!r}: pass the JSON file that 'benchmark' wrote") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"{str(path)!r} is not a record: pass the JSON file that 'benchmark' wrote") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UserError(f"{str(path)!r} is not a record ({problem}): write it anew with 'benchmark'") from error
-    if record.format != FORMAT:
-        raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
-    if record.suite_hash != manifest_hash(record.suite.model_dump()):
-        raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
-    _verify(record, path)
-    return record
-
-
-def read_images(record: Record, path: Path) -> tuple[list[str], np.ndarray]:
-    """Ids and counts (N, conditions, K, 3) of the images of the record at `path`.
-
-    Raises:
-        UserError: the array file is missing, altered or does not add up to the cells.
-    """
-    name = record.per_image.file
-    if Path(name).name != name:
-        raise UserError(f"{str(path)!r} names per-image counts outside its folder ({name!r}): it was not opened")
-    file = path.parent / name
-    if not file.is_file():
-        raise UserError(f"{str(path)!r} needs its per-image counts {name!r} beside it: copy that file too")
-    if sha256(file) != record.per_image.sha256:
-        raise UserError(f"{str(file)!r} is not the file that {path.name!r} was written with: take both from one sweep")
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            ids, images = [str(name) for name in arrays["ids"]], arrays["counts"].astype(np.int64)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{str(file)!r} holds no per-image counts ({error})") from error
-    wanted = class_counts(record.confusion)
-    if images.shape[1:] != wanted.shape:
-        raise UserError(f"{str(file)!r} has counts of another shape than the cells of {path.name!r}")
-    wrong = (images.sum(0) != wanted).any((1, 2))
-    if wrong.any():
-        raise UserError(f"{_cell(record, wrong)} of {str(path)!r} is not the sum of its images")
-    return ids, images
-
-
-def _cell(record: Record, wrong: np.ndarray) -> str:
-    corruption, severity = record.conditions[int(np.argmax(wrong))]
-    return f"the cell {corruption}, severity {severity},"
-
-
-def _verify(record: Record, path: Path) -> None:
-    """Every number in cells and summary follows from the confusion matrices."""
-    size = len(record.classes)
-    for cell in record.cells:
-        square = len(cell.confusion) == size and all(len(row) == size for row in cell.confusion)
-        if not square:
-            raise UserError(
-                f"{str(path)!r}: the confusion matrix of {cell.corruption}, severity {cell.severity}, is not "
-                f"{size} x {size} counts"
-            )
-    if len(set(record.conditions)) != len(record.conditions) or ("clean", 0) not in record.conditions:
-        raise UserError(
-            f"{str(path)!r}: its cells must name each condition once and 'clean' with severity 0 among them"
-        )
-    miou = mean_iou(class_counts(record.confusion))
-    stated = np.array([np.nan if cell.miou is None else cell.miou for cell in record.cells])
-    wrong = ~np.isclose(stated, miou, rtol=0, atol=TOLERANCE, equal_nan=True)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise UserError(
-            f"{_cell(record, wrong)} of {str(path)!r} states mIoU {stated[at]:.6f}, but its counts give {miou[at]:.6f}: "
-            "the record was altered; write it anew with 'benchmark'"
-        )
-    wanted: dict[str, Any] = {name: number(value) for name, value in summarise(miou, record.conditions).items()}
-    groups = {"corruptions": corruption_means(miou, record.conditions), "shifts": shift_scores(miou, record.conditions)}
-    given = record.summary.model_dump()
-    if len(given["intervals"]) != 3 or any(list(given[group]) != list(scores) for group, scores in groups.items()):
-        raise UserError(f"the summary of {str(path)!r} does not have the conditions of its cells and three intervals")
-    for group, scores in groups.items():
-        wanted |= {f"{group}.{key}": number(value) for key, value in scores.items()}
-        given |= {f"{group}.{key}": value for key, value in given[group].items()}
-    for name, value in wanted.items():
-        if not _same(given.get(name), value):
-            raise UserError(
-                f"the summary of {str(path)!r} states {name} {given.get(name)}, but its cells give {value}: "
-                "the record was altered; write it anew with 'benchmark'"
-            )
-
-
-def _same(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= TOLERANCE

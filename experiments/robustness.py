@@ -1,54 +1,20 @@
-"""Scores as pure functions of confusion matrices and counts: numpy in, numbers out."""
+"""Measures over conditions as pure functions of scores: numpy in, numbers out.
+
+Scores come as (..., conditions): a leading axis of resamples or permutations goes through every measure.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 CLEAN = "clean"
 
-
-def class_counts(confusion: np.ndarray) -> np.ndarray:
-    """Intersection, predicted and true pixels of each class: (..., K, K), rows true, to (..., K, 3)."""
-    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return np.stack([hit, confusion.sum(-2), confusion.sum(-1)], axis=-1)
+Condition = tuple[str, int]
+"""Corruption and severity; `CLEAN` and real shifts have severity 0."""
 
 
-def class_iou(counts: np.ndarray) -> np.ndarray:
-    """IoU of each class from its counts (..., K, 3); NaN for a class that occurs in neither mask nor prediction."""
-    hit, predicted, true = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
-    union = predicted + true - hit
-    return np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
-
-
-def mean_iou(counts: np.ndarray) -> np.ndarray:
-    """MIoU (...): the mean of `class_iou` over the classes that occur; NaN if none does.
-
-    An entirely missed class scores 0; an absent class that is predicted somewhere scores 0 too.
-    """
-    iou = class_iou(counts)
-    occurs = ~np.isnan(iou)
-    number = occurs.sum(-1)
-    total = np.where(occurs, iou, 0.0).sum(-1)
-    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-
-
-def mean_corrupted(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> np.ndarray:
-    """Mean over corruptions of the mean over their severities.
-
-    Args:
-        miou: (..., conditions).
-        conditions: (corruption, severity) of each; those of severity 0, clean and real shifts, are left out.
-
-    Returns:
-        (...); NaN if there is no corruption.
-    """
-    groups = by_corruption(conditions)
-    if not groups:
-        return np.full(miou.shape[:-1], np.nan)
-    return np.mean([miou[..., columns].mean(-1) for columns in groups.values()], axis=0)
-
-
-def by_corruption(conditions: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
+def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
     """Positions of each corruption's severities, in the order of first appearance; severity 0 is no corruption."""
     groups: dict[str, list[int]] = {}
     for position, (corruption, severity) in enumerate(conditions):
@@ -57,31 +23,166 @@ def by_corruption(conditions: Sequence[tuple[str, int]]) -> dict[str, list[int]]
     return groups
 
 
-def summarise(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> dict[str, np.ndarray]:
-    """The numbers of a leaderboard row.
+def clean_score(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+    """Score (...) of the clean images."""
+    return scores[..., list(conditions).index((CLEAN, 0))]
+
+
+def corruption_means(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+    """Mean (...) over severities of each corruption."""
+    return {name: scores[..., places].mean(-1) for name, places in by_corruption(conditions).items()}
+
+
+def shift_scores(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+    """Score (...) of each real shift: what has severity 0 and is not `CLEAN`."""
+    return {
+        name: scores[..., place] for place, (name, severity) in enumerate(conditions) if not severity and name != CLEAN
+    }
+
+
+def family_means(
+    scores: np.ndarray, conditions: Sequence[Condition], families: Mapping[str, str]
+) -> dict[str, np.ndarray]:
+    """Mean (...) of each family's corruptions, each of them the mean over its severities.
 
     Args:
-        miou: (..., conditions).
-        conditions: (corruption, severity) of each.
+        scores: (..., conditions).
+        conditions: of the scores.
+        families: of each corruption; one without a family is in none.
+    """
+    groups: dict[str, list[np.ndarray]] = {}
+    for name, mean in corruption_means(scores, conditions).items():
+        if name in families:
+            groups.setdefault(families[name], []).append(mean)
+    return {family: np.mean(means, axis=0) for family, means in groups.items()}
+
+
+def mean_corrupted(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+    """Mean over corruptions of the mean over their severities, (...); NaN if there is no corruption."""
+    means = list(corruption_means(scores, conditions).values())
+    return np.mean(means, axis=0) if means else np.full(scores.shape[:-1], np.nan)
+
+
+def mean_performance(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+    """MPC (...): mean over all corrupted conditions alike (Michaelis et al. 2019, arXiv:1907.07484); NaN if none.
+
+    The same as `mean_corrupted` where all corruptions have equally many severities.
+    """
+    places = [place for place, (_, severity) in enumerate(conditions) if severity]
+    return scores[..., places].mean(-1) if places else np.full(scores.shape[:-1], np.nan)
+
+
+def ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`one` / `other`, NaN where `other` is not positive."""
+    return np.divide(one, other, out=np.full(np.shape(one), np.nan), where=np.asarray(other) > 0)
+
+
+def summarise(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+    """The numbers of a leaderboard row, each (...).
 
     Returns:
-        ``clean_miou``, ``mean_corrupted_miou`` and ``retention`` (corrupted over clean), each (...).
+        ``clean_miou``; ``mean_corrupted_miou`` and ``retention``, its share of clean; ``mpc`` and ``rpc``, likewise over
+        conditions; ``severity_area``, see there.
     """
-    clean = miou[..., list(conditions).index((CLEAN, 0))]
-    corrupted = mean_corrupted(miou, conditions)
-    retention = np.divide(corrupted, clean, out=np.full_like(corrupted, np.nan), where=clean > 0)
-    return {"clean_miou": clean, "mean_corrupted_miou": corrupted, "retention": retention}
-
-
-def corruption_means(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> Mapping[str, float]:
-    """Mean over severities of each corruption, (conditions,) to a number each."""
-    return {name: float(miou[columns].mean()) for name, columns in by_corruption(conditions).items()}
-
-
-def shift_scores(miou: np.ndarray, conditions: Sequence[tuple[str, int]]) -> Mapping[str, float]:
-    """Score of each real shift, (conditions,) to a number each: what has severity 0 and is not `CLEAN`."""
+    clean = clean_score(scores, conditions)
+    corrupted, performance = mean_corrupted(scores, conditions), mean_performance(scores, conditions)
     return {
-        name: float(score)
-        for (name, severity), score in zip(conditions, miou, strict=True)
-        if not severity and name != CLEAN
+        "clean_miou": clean,
+        "mean_corrupted_miou": corrupted,
+        "retention": ratio(corrupted, clean),
+        "mpc": performance,
+        "rpc": ratio(performance, clean),
+        "severity_area": severity_area(scores, conditions),
     }
+
+
+def relative_robustness(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+    """RR (...) of each corruption: its mean as a share of clean; their mean mRR is the retention."""
+    clean = clean_score(scores, conditions)
+    return {name: ratio(mean, clean) for name, mean in corruption_means(scores, conditions).items()}
+
+
+def severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+    """Area (...) under score over severity from clean on, mean over corruptions, as a share of the axis.
+
+    Trapezes between the severities that were swept; NaN if there is no corruption.
+    """
+    clean = clean_score(scores, conditions)
+    areas = []
+    for places in by_corruption(conditions).values():
+        points = sorted((conditions[place][1], place) for place in places)
+        curve = np.stack([clean, *(scores[..., place] for _, place in points)], axis=-1)
+        severities = [0, *(severity for severity, _ in points)]
+        areas.append(np.trapezoid(curve, severities, axis=-1) / severities[-1])
+    return np.mean(areas, axis=0) if areas else np.full(scores.shape[:-1], np.nan)
+
+
+def worst(scores: np.ndarray, conditions: Sequence[Condition]) -> int | None:
+    """Position of the lowest score (conditions,) among all but clean; `None` if there is none."""
+    places = [k for k, condition in enumerate(conditions) if condition != (CLEAN, 0) and not np.isnan(scores[k])]
+    return min(places, key=lambda place: scores[place]) if places else None
+
+
+def generalisation(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[int, np.ndarray]:
+    """GAM (...) of each severity: the lowest score over the corruptions that have it.
+
+    Generalisation Ability Measure (SemSegBench, Agnihotri et al. 2025, arXiv:2505.18015).
+    """
+    levels = sorted({severity for _, severity in conditions if severity})
+    return {
+        level: scores[..., [place for place, condition in enumerate(conditions) if condition[1] == level]].min(-1)
+        for level in levels
+    }
+
+
+def reliability(scores: np.ndarray, conditions: Sequence[Condition], attacks: Sequence[str]) -> np.ndarray:
+    """ReM (...): the lowest score over the attacks, at any budget; NaN if there is none.
+
+    Reliability Measure (SemSegBench, Agnihotri et al. 2025, arXiv:2505.18015).
+    """
+    places = [place for place, (name, _) in enumerate(conditions) if name in attacks]
+    return scores[..., places].min(-1) if places else np.full(scores.shape[:-1], np.nan)
+
+
+def against_reference(
+    clean: float, corrupted: Mapping[str, np.ndarray], other_clean: float, other: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Degradation against a reference model (Hendrycks & Dietterich, ICLR 2019; Kamann & Rother, CVPR 2020).
+
+    CD of a corruption is the sum over its severities of 1 - score, over the same sum of the reference; rCD sums
+    what is lost since clean instead. Called with pixel accuracy, CD and mCD are CE and mCE.
+
+    Args:
+        clean: score of the model on clean images.
+        corrupted: scores of the model over the severities of each corruption, or their mean alone.
+        other_clean: score of the reference on clean images.
+        other: of the reference, for the same corruptions.
+
+    Returns:
+        ``cd`` and ``rcd`` by corruption; ``mcd`` and ``mrcd``, their means (a mean of ratios); ``cd_of_sums`` and
+        ``rcd_of_sums``, the ratio of the sums over all corruptions. The two ways can rank models differently.
+    """
+    names = list(corrupted)
+    lost = np.array([np.mean(1 - corrupted[name]) for name in names])
+    other_lost = np.array([np.mean(1 - other[name]) for name in names])
+    fallen, other_fallen = lost - (1 - clean), other_lost - (1 - other_clean)
+    cd, rcd = ratio(lost, other_lost), ratio(fallen, other_fallen)
+    return {
+        "mcd": float(cd.mean()),
+        "mrcd": float(rcd.mean()),
+        "cd_of_sums": float(ratio(lost.sum(), other_lost.sum())),
+        "rcd_of_sums": float(ratio(fallen.sum(), other_fallen.sum())),
+        "cd": dict(zip(names, cd.tolist(), strict=True)),
+        "rcd": dict(zip(names, rcd.tolist(), strict=True)),
+    }
+
+
+def numbers(scores: np.ndarray, conditions: Sequence[Condition], families: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Every number of a summary that has an interval, (...) each, by its dotted name."""
+    groups = {
+        "families": family_means(scores, conditions, families),
+        "corruptions": corruption_means(scores, conditions),
+        "shifts": shift_scores(scores, conditions),
+    }
+    dotted = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    return summarise(scores, conditions) | dotted

@@ -124,7 +124,7 @@ def whole_sweep(module: SegmentationModule, data: FolderDataModule, device: torc
         journal = Journal(Path(folder) / "sweep", {})
         journal.open()
         sweep(module, data, journal, make_trainer(options, [JournalCallback(journal)]))
-        return torch.from_numpy(journal.total().confusion)
+        return torch.from_numpy(journal.total().sums["confusion"])
 
 
 def cells_of(suite: Suite) -> list[tuple[str, int] | None]:

@@ -1,51 +1,215 @@
-"""Uncertainty as pure functions of per-image counts."""
+"""Uncertainty as pure functions of the counts of single images.
 
-from collections.abc import Sequence
+Images that belong together (slices of a patient, frames of a drive) are no independent draws: `by_unit` sums them up
+first, and every function here then draws whole units.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.robustness import mean_iou, summarise
+from experiments.scores import Share, score
 
 RESAMPLES = 1000
+PERMUTATIONS = 10_000
 LEVEL = 0.95
-CHUNK = 100  # resamples at a time: bounds the memory of many classes
+CHUNK = 100  # draws at a time: bounds the memory of many classes
+NORMAL = NormalDist()
+
+Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""Numbers (...) by name from scores (..., conditions)."""
 
 
-def resampled_miou(images: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """MIoU of data sets drawn from the images with replacement (bootstrap; Efron, Ann. Statist. 1979).
+class Interval(NamedTuple):
+    """Edges of the intervals at `LEVEL`; NaN where there are none."""
+
+    percentile: tuple[float, float]
+    bca: tuple[float, float]
+
+
+def by_unit(share: Share, units: Sequence[str]) -> Share:
+    """Sums (U, conditions, k) over the images (N, conditions, k) of each unit, units in the order of their names."""
+    names, places = np.unique(np.asarray(units), return_inverse=True)
+
+    def summed(part: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(names), *part.shape[1:]), dtype=part.dtype)
+        np.add.at(total, places, part)
+        return total
+
+    return Share(summed(share.numerator), summed(share.denominator))
+
+
+def _flat(part: np.ndarray) -> np.ndarray:
+    return part.reshape(len(part), -1).astype(np.float64)  # whole numbers below 2^53: their sums stay exact
+
+
+def _draws(number: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of `number` units is drawn in each resample, (R, number)."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    return random.multinomial(number, np.full(number, 1 / number), size=resamples).astype(np.float64)
+
+
+def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Scores of data sets drawn from the units with replacement (bootstrap; Efron, Ann. Statist. 1979).
 
     Args:
-        images: (N, conditions, K, 3) counts of each image; resampling is of whole images, over all conditions at once.
+        share: (N, conditions, k) of each unit; a unit is drawn whole, over all conditions at once.
         resamples: R.
-        seed: of the draw.
+        seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
 
     Returns:
         (R, conditions).
     """
-    number = len(images)
-    flat = images.reshape(number, -1).astype(np.float64)
-    draws = np.random.Generator(np.random.PCG64(seed)).multinomial(number, np.full(number, 1 / number), size=resamples)
-    parts = []
-    for start in range(0, resamples, CHUNK):
-        counts = draws[start : start + CHUNK].astype(np.float64) @ flat
-        parts.append(mean_iou(counts.reshape(-1, *images.shape[1:])))
+    numerator, denominator = _flat(share.numerator), _flat(share.denominator)
+    draws, shape = _draws(len(numerator), resamples, seed), share.numerator.shape[1:]
+    parts = [
+        score(Share((draw @ numerator).reshape(-1, *shape), (draw @ denominator).reshape(-1, *shape)))
+        for draw in (draws[start : start + CHUNK] for start in range(0, resamples, CHUNK))
+    ]
     return np.concatenate(parts)
 
 
-def intervals(
-    images: np.ndarray, conditions: Sequence[tuple[str, int]], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, list[float | None]]:
-    """Percentile intervals at `LEVEL` of every number in `summarise`.
+def left_out(share: Share) -> np.ndarray:
+    """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
+    return score(Share(*(part.sum(0) - part for part in share)))
+
+
+def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The middle `level` of resampled values (R,); NaN if none exists."""
+    return _quantiles(values, (1 - level) / 2, (1 + level) / 2)
+
+
+def bca_interval(
+    estimate: float, values: np.ndarray, jackknife: np.ndarray, level: float = LEVEL
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval (Efron, J. Am. Stat. Assoc. 1987).
 
     Args:
-        images: (N, conditions, K, 3) counts of each image.
-        conditions: (corruption, severity) of each condition.
+        estimate: from all units.
+        values: (R,) from resamples.
+        jackknife: (N,) without each unit in turn.
+        level: of the interval.
+
+    Returns:
+        Its edges; those of the percentile interval where the correction does not exist: all resamples on one side of
+        the estimate, or no variation.
+    """
+    values, jackknife = values[~np.isnan(values)], jackknife[~np.isnan(jackknife)]
+    below = (np.sum(values < estimate) + np.sum(values <= estimate)) / (2 * max(1, len(values)))
+    deviations = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
+    spread = np.sum(deviations**2) ** 1.5
+    if not 0 < below < 1 or spread == 0:
+        return percentile_interval(values, level)
+    bias, acceleration = NORMAL.inv_cdf(below), np.sum(deviations**3) / (6 * spread)
+
+    def corrected(tail: float) -> float:
+        shifted = bias + NORMAL.inv_cdf(tail)
+        return NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
+
+    return _quantiles(values, corrected((1 - level) / 2), corrected((1 + level) / 2))
+
+
+def _quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    first, last = np.quantile(values, [low, high])
+    return float(first), float(last)
+
+
+def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """Intervals of every number that `measure` makes of scores.
+
+    Args:
+        share: (N, conditions, k) of each unit.
+        measure: scores (..., conditions) to numbers (...).
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    scores = summarise(resampled_miou(images, resamples, seed), conditions)
+    estimates = measure(score(Share(*(part.sum(0) for part in share))))
+    values, jackknife = measure(resampled(share, resamples, seed)), measure(left_out(share))
     return {
-        name: [None, None] if np.isnan(values).all() else [float(edge) for edge in np.nanquantile(values, tails)]
-        for name, values in scores.items()
+        name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
+        for name, estimate in estimates.items()
     }
+
+
+def paired_intervals(
+    one: Share, other: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
+    """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
+
+    def difference(of: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
+        left, right = measure(of(one)), measure(of(other))
+        return {name: right[name] - left[name] for name in left}
+
+    estimates = difference(lambda share: score(Share(*(part.sum(0) for part in share))))
+    values, jackknife = difference(lambda share: resampled(share, resamples, seed)), difference(left_out)
+    return {
+        name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
+        for name, estimate in estimates.items()
+    }
+
+
+def permutation_test(
+    one: Share, other: Share, measure: Measure, permutations: int = PERMUTATIONS, seed: int = 0
+) -> dict[str, float]:
+    """Two-sided p values of no difference between two models on the same units (Fisher's randomisation test).
+
+    If the models were alike, it would not matter which of them made which of a unit's two predictions: each
+    permutation swaps them for a random half of the units, and the p value is the share of permutations, the observed
+    one among them, that differ at least as much as was observed. NaN where a score does not exist.
+
+    Args:
+        one: (N, conditions, k) of each unit.
+        other: likewise, of the same units.
+        measure: scores (..., conditions) to numbers (...).
+        permutations: drawn ones.
+        seed: of the draw.
+    """
+    totals = [measure(score(Share(*(part.sum(0) for part in share)))) for share in (one, other)]
+    observed = {name: abs(float(totals[1][name] - totals[0][name])) for name in totals[0]}
+    reached = dict.fromkeys(observed, 1)
+    for left, right in _swapped(one, other, permutations, seed):
+        first, second = measure(left), measure(right)
+        for name, difference in observed.items():
+            slack = 1e-12  # a permutation that swaps everything sums in another order
+            reached[name] += int(np.sum(np.abs(second[name] - first[name]) >= difference - slack))
+    return {
+        name: float("nan") if np.isnan(observed[name]) else count / (permutations + 1)
+        for name, count in reached.items()
+    }
+
+
+def _swapped(one: Share, other: Share, permutations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    shape = one.numerator.shape[1:]
+    parts = [(_flat(left), _flat(right)) for left, right in zip(one, other, strict=True)]
+    for start in range(0, permutations, CHUNK):
+        swaps = random.integers(0, 2, (min(CHUNK, permutations - start), len(one.numerator))).astype(np.float64)
+        moved = [swaps @ (right - left) for left, right in parts]
+        yield tuple(  # type: ignore[misc]
+            score(
+                Share(
+                    *(
+                        (pair[side].sum(0) + sign * move).reshape(-1, *shape)
+                        for pair, move in zip(parts, moved, strict=True)
+                    )
+                )
+            )
+            for side, sign in ((0, 1), (1, -1))
+        )
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P values adjusted for their number (Holm, Scand. J. Stat. 1979); NaN stays and counts for none."""
+    ordered = sorted((value, name) for name, value in p_values.items() if not np.isnan(value))
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for place, (value, name) in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - place) * value))
+        adjusted[name] = largest
+    return {name: adjusted.get(name, float("nan")) for name in p_values}

@@ -9,7 +9,8 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from lightning_modules.losses.cross_entropy import CrossEntropy
-from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion, mean_iou
+from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
+from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.schedules import Schedule
 from user_error import UserError
 
@@ -49,7 +50,7 @@ class SegmentationModule(pl.LightningModule):
         self.schedule = schedule
         self.encoder_weights = encoder_weights
         self.validation_counts = SegmentationCounts(num_classes)
-        self.sweep_counts = SegmentationCounts(num_classes)
+        self.sweep_counts = SweepCounts(num_classes)
 
     def setup(self, stage: str) -> None:
         """Load pretrained weights when a training begins; one that is resumed has its own."""
@@ -97,23 +98,22 @@ class SegmentationModule(pl.LightningModule):
 
     def count_conditions(self, number: int) -> None:
         """Make room for `number` conditions in `sweep_counts`, before a sweep."""
-        self.sweep_counts = SegmentationCounts(self.num_classes, number).to(self.device)
+        self.sweep_counts = SweepCounts(self.num_classes, number).to(self.device)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Add one batch under every condition of ``batch["conditions"]`` to `sweep_counts`.
 
         Returns:
-            ``images`` (conditions, B, K, 3) int64: intersection, predicted and true pixels of each class.
+            The fields of `ImageCounts` by name, each (conditions, B, ...) int64.
         """
-        images = []
-        seen = predicted = None
+        counted: list[ImageCounts] = []
+        seen = logits = None
         for condition, image, mask in batch["conditions"]:
-            if image is not seen or predicted is None:  # a condition may change the masks alone
-                seen, predicted = image, self.predict_logits(image).argmax(1)
-            confusion = image_confusion(predicted, mask, self.num_classes)
-            self.sweep_counts.update(confusion, condition)
-            images.append(class_counts(confusion))
-        return {"images": torch.stack(images)}
+            if image is not seen or logits is None:  # a condition may change the masks alone
+                seen, logits = image, self.predict_logits(image)
+                predicted = logits.argmax(1)
+            counted.append(self.sweep_counts.count(logits, predicted, mask, condition))
+        return {name: torch.stack([getattr(one, name) for one in counted]) for name in ImageCounts._fields}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with decay; biases and normalisation, which decay only harms, without."""

@@ -5,21 +5,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from experiments.record import (
     FORMAT,
     Data,
+    Images,
     Manifest,
     PerImage,
     Record,
+    Totals,
+    find_intervals,
     make_cells,
     make_summary,
     manifest_hash,
-    write_record,
 )
-from experiments.robustness import class_counts
+from experiments.record_file import write_record
+from experiments.scores import Counts
+from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
+CLASSES = ["ground", "thing"]
+
+
+def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tuple[Totals, Counts]:
+    """What a sweep counts of random logits, which follow the masks less and less from condition to condition."""
+    random = np.random.default_rng(seed)
+    mask = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (images, 5, 6)))
+    metric, counted = SweepCounts(2, conditions), []
+    for condition in range(conditions):
+        draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, 2, 5, 6)))
+        logits = torch.nn.functional.one_hot(mask, 2).movedim(-1, 1) + draws
+        counted.append(metric.count(logits, logits.argmax(1), mask, condition))
+    counts = Counts(*(torch.stack(parts, 1).numpy() for parts in zip(*counted, strict=True)))
+    confusion, calibration, odds = (state.numpy() for state in metric.compute())
+    _, boundary, losses = counts.total()
+    return Totals(confusion, boundary, losses, calibration, odds), counts
 
 
 def make_record(
@@ -28,25 +49,33 @@ def make_record(
     seed: int = 0,
     images: int = 6,
     cells: Sequence[tuple[str, int]] = CONDITIONS,
+    *,
+    noise: float = 0.7,
+    units: list[str] | None = None,
+    recipe: dict[str, Any] | None = None,
     **manifest: Any,
 ) -> Path:
-    suite = {"name": "test", "version": 1, **manifest}
-    confusions = np.random.default_rng(seed).integers(0, 50, (images, len(cells), 2, 2))
-    counts = class_counts(confusions)
+    """Write a record of a small sweep; `units` are patients, `manifest` further entries of the suite's."""
+    entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
+    suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
+    totals, counts = sweep(images, len(cells), seed, noise)
+    swept = Images([str(k) for k in range(images)], counts, units)
+    unit = None if units is None else "patient"
+    bounds, cell_bounds = find_intervals(cells, swept, suite)
     record = Record(
         format=FORMAT,
         name=name,
         created="2026-01-01T00:00:00+00:00",
-        classes=["ground", "thing"],
-        suite=Manifest(**suite),
-        suite_hash=manifest_hash(suite),
-        data=Data(name="scenes", images=images, hash="d", split="test", batch_size=1),
-        recipe={},
+        classes=CLASSES,
+        suite=suite,
+        suite_hash=manifest_hash(suite.model_dump()),
+        data=Data(name="scenes", images=images, hash="d", split="test", batch_size=1, unit=unit),
+        recipe=recipe or {},
         checkpoint={},
         environment={},
-        cells=make_cells(list(cells), confusions.sum(0)),
-        summary=make_summary(list(cells), confusions.sum(0), counts),
+        cells=make_cells(cells, totals, cell_bounds),
+        summary=make_summary(cells, totals, suite, bounds, unit),
         per_image=PerImage(file="", sha256=""),
     )
-    write_record(record, path, [str(k) for k in range(images)], counts)
+    write_record(record, path, swept)
     return path

@@ -1,0 +1,19 @@
+"""The fixed point and the bins of the additive states; no torch, so that whoever reads a record knows them too."""
+
+UNIT = 2**16
+"""Losses and confidences are counted in units of 1 / `UNIT`: sums of integers are exact in any order."""
+
+CALIBRATION_BINS = 15
+"""Bins of equal width over the confidence: (0, 1/15], (1/15, 2/15], ..."""
+
+ODDS_PER_OCTAVE = 4
+LEAST_ODDS_EXPONENT = -24
+ODDS_BINS = 32 * ODDS_PER_OCTAVE
+"""Bins of the odds against the prediction, (1 - confidence) / confidence, by their binary logarithm from -24 to 8.
+
+Networks are mostly sure: bins of equal width over the confidence would put nearly every pixel into the last one and
+rank none of them. The odds spread these pixels out, in the same order.
+"""
+
+BOUNDARY_RATIO = 0.02
+"""Width of the boundary region as a share of the image's diagonal (Cheng et al., CVPR 2021)."""

@@ -1,0 +1,73 @@
+"""Whether a network knows when it is wrong: proper losses, calibration and ranking, as additive integers."""
+
+import torch
+from torch import Tensor
+
+from lightning_modules.metrics.fixed_point import (
+    CALIBRATION_BINS,
+    LEAST_ODDS_EXPONENT,
+    ODDS_BINS,
+    ODDS_PER_OCTAVE,
+    UNIT,
+)
+
+LARGEST_LOSS = 2.0**15  # nats a pixel: what a network that diverged may add to the sum
+MANTISSA = 23  # bits of a float32
+BIAS = 127
+
+
+def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses of each image, and confidence against correctness of all their counted pixels.
+
+    Args:
+        logits: (B, K, H, W).
+        predicted: (B, H, W) int64, their argmax.
+        mask: (B, H, W) int64 class ids; ids outside the classes, such as 255, are ignored.
+
+    Returns:
+        Sums over pixels of the negative log-likelihood in nats and of the Brier score, in units of 1 / `UNIT`, (B, 2);
+        pixels, correct ones and the sum of confidences in units of 1 / `UNIT` in each bin of the confidence, (15, 3);
+        pixels and correct ones in each bin of the odds, from the most confident on, (`ODDS_BINS`, 2). All int64.
+    """
+    parts = [slice(None)] if logits.is_cuda else [slice(k, k + 1) for k in range(len(logits))]  # one fits the cache
+    counted = [_count(logits[part], predicted[part], mask[part]) for part in parts]
+    losses, calibration, odds = zip(*counted, strict=True)
+    return torch.cat(losses), torch.stack(calibration).sum(0), torch.stack(odds).sum(0)
+
+
+def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    counted = (mask >= 0) & (mask < logits.shape[1])
+    true = mask.where(counted, 0)
+    chances = logits.float()
+    top = chances.gather(1, predicted[:, None])
+    behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
+    powers = (chances - top).exp_()
+    total = powers.sum(1)  # the largest term is exactly 1
+    squares = powers.square_().sum(1)
+    nll = (total.log() + behind).nan_to_num(LARGEST_LOSS, LARGEST_LOSS).clamp(max=LARGEST_LOSS)
+    brier = (squares / total.square() - 2 * (-behind).exp() / total + 1).nan_to_num(2.0)
+    losses = torch.stack([_fixed(nll, counted), _fixed(brier, counted)], dim=-1)
+    calibration, odds = _histograms(total, predicted == true, counted)
+    return losses, calibration, odds
+
+
+def _fixed(loss: Tensor, counted: Tensor) -> Tensor:
+    """Sum over the counted pixels of each image in units of 1 / `UNIT`, (B,)."""
+    return (loss * UNIT).round_().long().mul_(counted).sum((-2, -1))
+
+
+def _histograms(total: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Calibration (15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / `total`."""
+    confidence = (UNIT / total.nan_to_num(torch.inf)).round_().int().clamp_(0, UNIT)
+    interval = (confidence * CALIBRATION_BINS - 1).div_(UNIT, rounding_mode="floor").clamp_(min=0)
+    octave = (total - 1).nan_to_num_(torch.inf).view(torch.int32) >> (MANTISSA - 2)  # two bits of mantissa: quarters
+    first = (BIAS + LEAST_ODDS_EXPONENT) * ODDS_PER_OCTAVE
+    rank = (octave - first).clamp_(0, ODDS_BINS - 1)
+    cell = ((interval * ODDS_BINS + rank) * 2 + correct).where(counted, 2 * CALIBRATION_BINS * ODDS_BINS)
+    joint = torch.bincount(cell.flatten(), minlength=2 * CALIBRATION_BINS * ODDS_BINS + 1)[:-1]
+    joint = joint.view(CALIBRATION_BINS, ODDS_BINS, 2)
+    weights = confidence.where(counted, 0).flatten().double()  # integers below 2^53: exact in any order
+    sums = torch.bincount(interval.flatten(), weights, minlength=CALIBRATION_BINS).long()
+    bins, odds = joint.sum(1), joint.sum(0)
+    calibration = torch.stack([bins.sum(-1), bins[:, 1], sums], dim=-1)
+    return calibration, torch.stack([odds.sum(-1), odds[:, 1]], dim=-1)
