@@ -9,8 +9,11 @@ from user_error import find_user_error, sentence
 VERBS = {
     "fit": "train a network from a recipe, or resume its training",
     "benchmark": "sweep a checkpoint over corruptions and write its record",
-    "leaderboard": "rank records in a table",
+    "leaderboard": "rank records in a table, beside published ones",
+    "compare": "test whether the difference of two records holds",
     "curves": "draw the robustness curves of records",
+    "report": "make a page of records: leaderboard, curves, reliability, worst images",
+    "verify": "recompute a record, and sweep a sample of it again",
     "predict": "segment image files",
     "corruptions": "draw an image under every corruption of a suite",
     "parity": "hold the corruptions of ImageNet-C against the reference implementation",
@@ -28,6 +31,8 @@ examples:
   python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml
   python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
   python -m experiments leaderboard runs/*/record-core.json
+  python -m experiments compare runs/unet/record-core.json runs/fpn/record-core.json
+  python -m experiments report runs/*/record-core.json --output report.html
 
 'python -m experiments VERB --help' says more about each."""
 

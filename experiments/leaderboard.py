@@ -1,138 +1,163 @@
-"""Rank records in a table: a pure function of their files."""
+"""Rank records in a table, beside published ones: a pure function of their files."""
 
-import csv
-import io
+import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise, zip_longest
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Manifest, Record
+from experiments.published import Table, read_table, table_names
+from experiments.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
+from experiments.record import Record
 from experiments.record_file import read_record
+from experiments.tables import as_csv, markdown_table, percent, with_bounds
 from user_error import UserError
 
 EXAMPLES = """
 runs/*/record-core.json
 experiments/results/camvid/imagenet_c/*.json --format csv --output board.csv
+experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
+--published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
 """
 
-
-def row(record: Record) -> dict[str, Any]:
-    """The flat row of a record."""
-    summary = record.summary
-    flat: dict[str, Any] = {"name": record.name, "data": record.data.name, "images": record.data.images}
-    for key in ("clean_miou", "mean_corrupted_miou", "retention"):
-        flat[key] = getattr(summary, key)
-        flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
-    flat.update({f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()})
-    return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
-
-
-def ranked(records: Sequence[Record], allow_mixed: bool = False) -> list[dict[str, Any]]:
-    """Rows by falling mean corrupted mIoU; by clean mIoU where a suite has real shifts alone.
-
-    Raises:
-        UserError: the records were not made under the same conditions on the same images, and `allow_mixed` is not set.
-    """
-    for one, other in pairwise(records):
-        if allow_mixed:
-            break
-        if one.suite_hash != other.suite_hash:
-            why = f"with different suite manifests ({manifest_difference(one.suite, other.suite)})"
-        elif one.data.hash != other.data.hash:
-            why = f"on different images ({one.data.name} {one.data.split}, {other.data.name} {other.data.split})"
-        else:
-            continue
-        raise UserError(
-            f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not rank against each other: rank "
-            "them apart, or pass --allow-mixed to see them in one table all the same"
-        )
-    order = sorted(records, key=lambda record: -_merit(record))
-    return [{"rank": place, **row(record)} for place, record in enumerate(order, 1)]
-
-
-def manifest_difference(one: Manifest, other: Manifest) -> str:
-    """The first thing in which two manifests differ, in words."""
-    left, right = one.model_dump(), other.model_dump()
-    for key in (key for key in (left | right) if left.get(key) != right.get(key)):
-        if key != "conditions":
-            return f"{key} {left.get(key)} and {right.get(key)}"
-        entries: Iterable[tuple[dict[str, Any], dict[str, Any]]] = zip_longest(left[key], right[key], fillvalue={})
-        return " and ".join(_condition(entry) for entry in next(pair for pair in entries if pair[0] != pair[1]))
-    return "nothing"
-
-
-def _condition(entry: dict[str, Any]) -> str:
-    if not entry:
-        return "no further condition"
-    parameters = ", ".join(f"{key} {value}" for key, value in entry.get("parameters", {}).items())
-    return f"{entry.get('corruption')} at severity {entry.get('severity')}" + (f" ({parameters})" if parameters else "")
-
-
-def _merit(record: Record) -> float:
-    scores = (record.summary.mean_corrupted_miou, record.summary.clean_miou)
-    return next((score for score in scores if score is not None), -1.0)
-
-
-def percent(value: float | None) -> str:
-    """A share in percent, or a dash."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """A table for people: percent, with 95 % intervals."""
-
-    def score(entry: dict[str, Any], key: str) -> str:
-        return f"{percent(entry[key])} [{percent(entry[f'{key}_low'])}, {percent(entry[f'{key}_high'])}]"
-
-    corruptions = list(dict.fromkeys(key for entry in rows for key in entry if key.startswith("miou_")))
-    titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention"]
-    titles += [key.removeprefix("miou_").replace("_", " ") for key in corruptions]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "|".join(["---:", "---"] + ["---:"] * (len(titles) - 2)) + "|"]
-    for entry in rows:
-        cells = [str(entry["rank"]), str(entry["name"]).replace("|", "\\|")]
-        cells += [score(entry, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")]
-        cells += [percent(entry.get(key)) for key in corruptions]
-        lines.append("| " + " | ".join(cells) + " |")
-    if rows:
-        kinds = sorted({f"{entry['data']}, {entry['images']} images, suite {entry['suite']}" for entry in rows})
-        lines += ["", f"In percent, with 95 % bootstrap intervals over images ({'; '.join(kinds)})."]
-    return "\n".join(lines) + "\n"
-
-
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Comma-separated values at full precision."""
-    fields = list(dict.fromkeys(key for entry in rows for key in entry))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-FORMATS: dict[str, Callable[[Sequence[dict[str, Any]]], str]] = {
-    "markdown": markdown,
-    "csv": as_csv,
-    "json": lambda rows: json.dumps(list(rows), indent=2) + "\n",
+TITLES = {
+    "mcd": "mCD",
+    "mrcd": "mrCD",
+    "cd_of_sums": "CD of sums",
+    "rcd_of_sums": "rCD of sums",
+    "mce": "mCE",
 }
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
+def markdown(rows: Sequence[Row], tables: Sequence[Table] = ()) -> str:
+    """Tables for people: percent, with 95 % intervals; records first, each published table by itself."""
+    records = [row for row in rows if row["source"] == "record"]
+    parts = [_record_table(records), _seed_table(records)] if records else []
+    for table in tables:
+        parts.append(_published_table([row for row in rows if row["source"] == table.name], table))
+    return "\n".join(part for part in parts if part)
+
+
+def _record_table(rows: Sequence[Row]) -> str:
+    degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
+    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith("miou_")))
+    titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
+    titles += [_spaced(key, "miou") for key in corruptions]
+    cells = [
+        [
+            str(row["rank"]),
+            row["name"],
+            *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
+            *(percent(row.get(key)) for key in (*degradations, *corruptions)),
+        ]
+        for row in rows
+    ]
+    kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
+    note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
+    return f"{markdown_table(titles, cells)}\n{note}\n"
+
+
+def _seed_table(rows: Sequence[Row]) -> str:
+    """A row for each recipe with several seeds; empty where there is none."""
+    pooled = {(row["recipe"], row["suite_hash"], row["data"]): row for row in rows if "seeds" in row}
+    if not pooled:
+        return ""
+    cells = [
+        [
+            ", ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
+            str(group["seeds"]),
+            *(
+                f"{percent(group.get(f'{one}_seed_mean'))} ± {percent(group.get(f'{one}_seed_sd'))}"
+                for one in HEADLINES
+            ),
+        ]
+        for key, group in pooled.items()
+    ]
+    table = markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
+    return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
+
+
+def _published_table(rows: Sequence[Row], table: Table) -> str:
+    described, metric = table.description, table.description.metric
+    shown = "mIoU" if metric == "miou" else metric.upper()
+    numbers = [f"clean_{metric}", f"mean_corrupted_{metric}", "retention"]
+    degradations = [key for key in DEGRADATIONS if any(key in row for row in rows)]
+    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith(f"{metric}_")))
+    titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
+    titles += [*(TITLES[key] for key in degradations), *(_spaced(key, metric) for key in corruptions)]
+    keys = [*numbers, *degradations, *corruptions]
+    cells = [[str(row["rank"]), row["name"], *(percent(row.get(key)) for key in keys)] for row in rows]
+    note = f"{described.title}, as published, in percent: {described.source}. Severities: {described.severities}."
+    return f"{markdown_table(titles, cells)}\n{note}\n"
+
+
+def _spaced(key: str, metric: str) -> str:
+    return key.removeprefix(f"{metric}_").replace("_", " ")
+
+
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table]], str]] = {
+    "markdown": markdown,
+    "csv": lambda rows, tables: as_csv(rows),
+    "json": lambda rows, tables: json.dumps(list(rows), indent=2) + "\n",
+}
+
+
+def find_reference(name: str | None, records: Sequence[Record], tables: Sequence[Table]) -> Record | None:
+    """The record called `name`, or `None` where it is a published model's name or none was given.
+
+    Raises:
+        UserError: nothing is called so.
+    """
+    if name is None:
+        return None
+    found = next((record for record in records if record.name == name), None)
+    published = [model.name for table in tables for model in table.models]
+    if found is None and name not in published:
+        known = ", ".join(repr(one) for one in [*(record.name for record in records), *published])
+        raise UserError(f"no row is called {name!r}: pass as --reference one of {known}")
+    return found
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
     parser = light_parser(
         "leaderboard",
-        "Rank records by their mean corrupted mIoU. Scores are recomputed from the counts; intervals are as stated.",
+        "Rank records by their mean corrupted mIoU. Every record is recomputed: its scores from the counts, its\n"
+        "intervals from the images, where their counts lie beside it.",
         EXAMPLES,
     )
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
+    parser.add_argument("records", nargs="*", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
+    parser.add_argument(
+        "--published",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"show a published table too, ranked by itself: {', '.join(table_names())}",
+    )
+    parser.add_argument(
+        "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
+    )
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images into one table")
     args = parser.parse_args(argv)
-    text = FORMATS[args.format](ranked([read_record(path) for path in args.records], args.allow_mixed))
+    if not args.records and not args.published:
+        raise UserError("there is nothing to rank: pass records, or --published with the name of a table")
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    tables = [read_table(name) for name in dict.fromkeys(args.published)]
+    records = [read_record(path) for path in args.records]
+    reference = find_reference(args.reference, records, tables)
+    rows = ranked(records, args.allow_mixed, reference)
+    for table in tables:
+        named = args.reference if any(model.name == args.reference for model in table.models) else None
+        rows += published_rows(table, named)
+    text = FORMATS[args.format](rows, tables)
     print(text, end="")
     if args.output:
         with whole_file(args.output) as file:

@@ -10,10 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from datamodules.image_files import EXTENSIONS, read_image
-from datamodules.voc import voc_palette
 from experiments.checkpoint import load_module, read_checkpoint
-from experiments.files import whole_file
 from experiments.light_parser import light_parser
+from experiments.overlays import find_palette, overlay, save
 from user_error import UserError
 
 EXAMPLES = """
@@ -48,18 +47,6 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     return [(file, place) for place, file in found.items()]
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
-    """The colours of `mask` (H, W) over `image` (H, W, C), as (H, W, 3) uint8; other than RGB shows as grey."""
-    base = image if image.shape[-1] == 3 else np.repeat(image.mean(-1, keepdims=True), 3, axis=-1)
-    return np.rint((1 - opacity) * base + opacity * palette[mask]).astype(np.uint8)
-
-
-def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
-    with whole_file(path, "wb") as file:
-        picture.save(file, format="PNG")
-
-
 def describe_data(checkpoint: Path) -> dict[str, Any]:
     """Classes, channels and palette that a checkpoint keeps of its data; empty where it keeps none."""
     states = [value for value in read_checkpoint(checkpoint).values() if isinstance(value, dict) and "palette" in value]
@@ -84,9 +71,8 @@ def main(argv: list[str]) -> None:
         raise UserError(f"there is no device {args.device!r} here: pass --device cpu") from error
     images = find_images(args.inputs)
     described = describe_data(args.checkpoint)
-    colours = described.get("palette") or voc_palette(module.num_classes)
+    palette = find_palette(described.get("palette"), module.num_classes)
     window = described.get("window")
-    palette = np.array(colours, dtype=np.uint8)
     for file, place in tqdm(images, desc="predict", unit="img"):
         image = read_image(file, module.hparams["in_channels"], window)
         batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(args.device)

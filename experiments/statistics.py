@@ -71,6 +71,11 @@ def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
     return np.concatenate(parts)
 
 
+def whole(share: Share) -> np.ndarray:
+    """Scores (conditions,) of all units."""
+    return score(Share(*(part.sum(0) for part in share)))
+
+
 def left_out(share: Share) -> np.ndarray:
     """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
     return score(Share(*(part.sum(0) - part for part in share)))
@@ -128,12 +133,7 @@ def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: 
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    estimates = measure(score(Share(*(part.sum(0) for part in share))))
-    values, jackknife = measure(resampled(share, resamples, seed)), measure(left_out(share))
-    return {
-        name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
-        for name, estimate in estimates.items()
-    }
+    return _intervals(lambda scores: measure(scores(share)), resamples, seed)
 
 
 def paired_intervals(
@@ -141,12 +141,19 @@ def paired_intervals(
 ) -> dict[str, Interval]:
     """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
 
-    def difference(of: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
-        left, right = measure(of(one)), measure(of(other))
+    def difference(scores: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
+        left, right = measure(scores(one)), measure(scores(other))
         return {name: right[name] - left[name] for name in left}
 
-    estimates = difference(lambda share: score(Share(*(part.sum(0) for part in share))))
-    values, jackknife = difference(lambda share: resampled(share, resamples, seed)), difference(left_out)
+    return _intervals(difference, resamples, seed)
+
+
+def _intervals(
+    numbers: Callable[[Callable[[Share], np.ndarray]], Mapping[str, np.ndarray]], resamples: int, seed: int
+) -> dict[str, Interval]:
+    """Intervals of numbers that follow from the scores of all units, of resamples and without each unit."""
+    estimates, values = numbers(whole), numbers(lambda share: resampled(share, resamples, seed))
+    jackknife = numbers(left_out)
     return {
         name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
         for name, estimate in estimates.items()
@@ -169,7 +176,7 @@ def permutation_test(
         permutations: drawn ones.
         seed: of the draw.
     """
-    totals = [measure(score(Share(*(part.sum(0) for part in share)))) for share in (one, other)]
+    totals = [measure(whole(share)) for share in (one, other)]
     observed = {name: abs(float(totals[1][name] - totals[0][name])) for name in totals[0]}
     reached = dict.fromkeys(observed, 1)
     for left, right in _swapped(one, other, permutations, seed):

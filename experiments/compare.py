@@ -1,0 +1,155 @@
+"""Hold two records against each other: does their difference hold?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.comparison import Comparison, Line, better, compare, holds
+from experiments.files import whole_file
+from experiments.light_parser import light_parser
+from experiments.recipe import recipe_key, recipe_seed
+from experiments.record import resampled_units
+from experiments.record_file import open_record, read_images
+from experiments.scores import LOWER_IS_BETTER, METRICS
+from experiments.statistics import LEVEL, PERMUTATIONS
+from experiments.tables import markdown_table
+from user_error import UserError
+
+EXAMPLES = """
+runs/unet/record-core.json runs/segformer/record-core.json
+a.json b.json --metric boundary_iou --format json --output comparison.json
+"""
+
+
+def verdict(found: Comparison) -> str:
+    """What follows, in plain words."""
+    line = found.headline
+    if line.difference is None or line.p is None:
+        return "Nothing follows: a score does not exist."
+    points = "" if found.metric in LOWER_IS_BETTER else " points"
+    size = f"{_points(abs(line.difference), found.metric)}{points} of {line.name} {_title(found.metric)}"
+    if holds(line.p):
+        said = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+    else:
+        said = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
+    held = [one for one in found.conditions if holds(one.p_holm)]
+    wins = [sum(better(one, found.metric) == side for one in held) for side in ("A", "B")]
+    number_of = len(found.conditions)
+    return (
+        f"{said}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
+        f"{number_of - len(held)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
+    )
+
+
+def caution(found: Comparison) -> str:
+    """What the test does not know."""
+    keys, seeds = ([of(record.recipe) for record in (found.a, found.b)] for of in (recipe_key, recipe_seed))
+    if keys[0] is not None and keys[0] == keys[1] and seeds[0] != seeds[1]:
+        return (
+            f"A and B are one recipe with the seeds {seeds[0]} and {seeds[1]}: what differs is the chance of training, "
+            "not an idea."
+        )
+    return (
+        "The test asks whether these two networks differ on images like these. Whether their recipes do takes several "
+        "seeds of each: 'leaderboard' shows the spread over seeds."
+    )
+
+
+def _title(metric: str) -> str:
+    return {"miou": "mIoU", "nll": "NLL"}.get(metric, metric.replace("_", " "))
+
+
+def _points(value: float | None, metric: str, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:{sign}.4f}" if metric in LOWER_IS_BETTER else f"{100 * value:{sign}.1f}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def markdown(found: Comparison) -> str:
+    """For people."""
+
+    def cells(line: Line) -> list[str]:
+        change = f"{_points(line.difference, found.metric, '+')} [{_points(line.low, found.metric, '+')}, "
+        change += f"{_points(line.high, found.metric, '+')}]"
+        return [line.name, _points(line.a, found.metric), _points(line.b, found.metric), change, _p(line.p)]
+
+    data = found.a.data
+    unit = "number" if found.metric in LOWER_IS_BETTER else "percent"
+    overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
+    conditions = markdown_table(
+        ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
+        [
+            [*cells(line), _p(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
+            for line in found.conditions
+        ],
+        left=(0, 6),
+    )
+    return (
+        f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n"
+        f"{_title(found.metric)} ({unit}) on {data.images} images of {data.name} {data.split}, suite {found.a.suite.name} "
+        f"v{found.a.suite.version}; 95 % intervals (BCa, paired bootstrap) and two-sided p values (paired permutation "
+        f"test) over {resampled_units(data.unit)}.\n"
+    )
+
+
+def as_json(found: Comparison) -> str:
+    """For programs; names of conditions are those of `cell_name`."""
+    content: dict[str, Any] = {
+        "a": found.a.name,
+        "b": found.b.name,
+        "metric": found.metric,
+        "data": found.a.data.name,
+        "images": found.a.data.images,
+        "suite": found.a.suite.name,
+        "suite_hash": found.a.suite_hash,
+        "unit": found.a.data.unit,
+        "holds": holds(found.headline.p),
+        "verdict": verdict(found),
+        "caution": caution(found),
+        "overall": [line._asdict() for line in found.overall],
+        "conditions": [line._asdict() for line in found.conditions],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+FORMATS = {"markdown": markdown, "json": as_json}
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "compare",
+        "Compare two records image by image: paired bootstrap intervals of their difference, and a permutation test\n"
+        "with Holm's correction over the conditions. Both must have met the same images under the same suite.",
+        EXAMPLES,
+    )
+    parser.add_argument("a", type=Path, metavar="A.json", help="a record, its counts beside it")
+    parser.add_argument("b", type=Path, metavar="B.json", help="another one")
+    parser.add_argument("--metric", choices=METRICS, default="miou", help="default: miou")
+    parser.add_argument("--permutations", type=int, default=PERMUTATIONS, help=f"default: {PERMUTATIONS}")
+    parser.add_argument("--seed", type=int, default=0, help="of resamples and permutations (default: 0)")
+    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
+    parser.add_argument("--output", type=Path, help="write the comparison to this file as well")
+    args = parser.parse_args(argv)
+    if args.permutations < 100 or args.seed < 0:
+        raise UserError("the test needs --permutations of 100 at least, and a --seed of 0 or more")
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    pair = []
+    for path in (args.a, args.b):
+        record, images = open_record(path)
+        pair.append((record, images if images is not None else read_images(record, path)))
+    text = FORMATS[args.format](compare(pair[0], pair[1], args.metric, args.permutations, args.seed))
+    print(text, end="")
+    if args.output:
+        with whole_file(args.output) as file:
+            file.write(text)

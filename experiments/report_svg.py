@@ -1,0 +1,188 @@
+"""A chart as SVG text: data coordinates in, marks that style sheets colour out.
+
+Colours, dashes and fonts come from classes, so that light, dark and print differ in the style sheet alone. Whatever
+comes from a record goes through `Markup.format`, which escapes it.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from experiments.curves import COLOURS, LINES
+
+MARKERS = 7
+"""Shapes that page.html.jinja defines as ``#marker0`` and so on."""
+
+Point = tuple[float, float]
+
+
+class Hover(NamedTuple):
+    """A point that can be asked for its numbers: where it lies in the SVG, whose it is, and what it says."""
+
+    x: float
+    y: float
+    record: int
+    text: str
+
+
+class Look(NamedTuple):
+    """How the record at a place looks everywhere: colour, marker and dash."""
+
+    record: int
+    classes: str
+    marker: int
+
+
+def look(place: int) -> Look:
+    """The look of the record at a place; 196 of them differ."""
+    colours, lines = len(COLOURS), len(LINES)
+    dash = place // colours % lines
+    return Look(
+        place, f"series colour{place % colours} dash{dash}", (place % colours + place // (colours * lines)) % MARKERS
+    )
+
+
+def ticks(top: float, number: int = 5) -> list[float]:
+    """Round steps from 0 that reach `top`, at most `number` + 1 of them."""
+    rough = max(top, 1e-9) / number
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    return [step * k for k in range(math.ceil(max(top, 1e-9) / step - 1e-9) + 1)]
+
+
+def span(low: float | None, high: float | None, low_edge: float, high_edge: float) -> tuple[float, float] | None:
+    """Where an interval lies within the edges; `None` if it does not exist."""
+    if low is None or high is None:
+        return None
+    return min(max(low, low_edge), high_edge), min(max(high, low_edge), high_edge)
+
+
+class Chart:
+    """A chart being drawn, with linear axes.
+
+    Args:
+        x_range: first and last value of the horizontal axis.
+        y_range: likewise of the vertical one; the first may lie at the top or at the bottom.
+        size: (width, height) in the SVG's own units, which are about pixels.
+        margins: left, top, right and bottom of what the axes enclose.
+    """
+
+    def __init__(
+        self,
+        x_range: tuple[float, float],
+        y_range: tuple[float, float],
+        size: tuple[int, int] = (280, 200),
+        margins: tuple[int, int, int, int] = (34, 10, 12, 24),
+    ) -> None:
+        self.x_range, self.y_range = x_range, y_range
+        self.width, self.height = size
+        self.left, self.top, right, bottom = margins
+        self.right, self.bottom = self.width - right, self.height - bottom
+        self.parts: list[Markup] = []
+        self.points: list[Hover] = []
+
+    def x(self, value: float) -> float:
+        """Horizontal place of a value."""
+        first, last = self.x_range
+        return round(self.left + (value - first) / (last - first or 1) * (self.right - self.left), 1)
+
+    def y(self, value: float) -> float:
+        """Vertical place of a value."""
+        first, last = self.y_range
+        return round(self.bottom - (value - first) / (last - first or 1) * (self.bottom - self.top), 1)
+
+    def add(self, markup: str, *values: object) -> None:
+        """Add an element; `values` are escaped."""
+        self.parts.append(Markup(markup).format(*values))
+
+    def x_axis(self, labels: Iterable[tuple[float, str]], grid: bool = False) -> None:
+        """Labels below the plot."""
+        for value, label in labels:
+            place = self.x(value)
+            if grid:
+                self.add('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', place, self.top, self.bottom)
+            self.add('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', place, self.bottom + 15, label)
+
+    def y_axis(self, labels: Iterable[tuple[float, str]]) -> None:
+        """Labels left of the plot, with a grid line each."""
+        for value, label in labels:
+            place = self.y(value)
+            self.add('<line class="grid" x1="{}" x2="{}" y1="{2}" y2="{2}"/>', self.left, self.right, place)
+            self.add('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', self.left - 6, place + 3.5, label)
+
+    def path(self, points: Sequence[Point]) -> str:
+        """The path through points in data coordinates."""
+        return "M" + "L".join(f"{self.x(x):g} {self.y(y):g}" for x, y in points)
+
+    def begin(self, style: Look, extra: str = "") -> None:
+        """Open the group of a record."""
+        self.add('<g class="{} {}" data-record="{}">', style.classes, extra, style.record)
+
+    def end(self) -> None:
+        """Close the group of a record."""
+        self.add("</g>")
+
+    def band(self, lows: Sequence[Point], highs: Sequence[Point]) -> None:
+        """An area between two lines."""
+        if len(lows) > 1:
+            self.add('<path class="band" d="{}Z"/>', self.path([*lows, *reversed(highs)]))
+
+    def line(self, points: Sequence[Point], kind: str = "line") -> None:
+        """A line; nothing where there is but one point."""
+        if len(points) > 1:
+            self.add('<path class="{}" d="{}"/>', kind, self.path(points))
+
+    def mark(self, style: Look, at: Point, text: str, kind: str = "mark", size: int = 8) -> None:
+        """A marker of the record's shape, which says `text` when it is asked."""
+        x, y = self.x(at[0]), self.y(at[1])
+        half = size / 2
+        self.add(
+            '<use class="{}" href="#marker{}" x="{:g}" y="{:g}" width="{}" height="{}"/>',
+            kind,
+            style.marker,
+            x - half,
+            y - half,
+            size,
+            size,
+        )
+        self.hover(style, at, text)
+
+    def hover(self, style: Look, at: Point, text: str) -> None:
+        """A place that says `text` when it is asked, without a mark."""
+        self.points.append(Hover(self.x(at[0]), self.y(at[1]), style.record, text))
+
+    def svg(self) -> Markup:
+        """What has been drawn, without the ``svg`` element around it."""
+        return Markup("").join(self.parts)
+
+
+class Figure(NamedTuple):
+    """A finished chart and its words."""
+
+    title: str
+    description: str
+    width: int
+    height: int
+    body: Markup
+    points: list[Hover]
+
+
+def figure(chart: Chart, title: str, description: str) -> Figure:
+    """A chart with its words."""
+    return Figure(title, description, chart.width, chart.height, chart.svg(), chart.points)
+
+
+def interval_bar(value: float | None, low: float | None, high: float | None) -> Markup:
+    """A slim bar from 0 to 1 that shows a share and its interval; nothing where one of them does not exist."""
+    edges = span(low, high, 0, 1)
+    if value is None or edges is None:
+        return Markup("")
+    start, end = (round(100 * edge, 1) for edge in edges)
+    return Markup(
+        '<svg class="slim" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" x="0" y="2.5" width="100" height="1"/>'
+        '<rect class="reach" x="{}" y="1.5" width="{}" height="3"/>'
+        '<rect class="here" x="{}" y="0" width="1" height="6"/></svg>'
+    ).format(start, max(0.6, round(end - start, 1)), round(100 * min(max(value, 0), 1) - 0.5, 1))

@@ -1,0 +1,33 @@
+"""Tables for people and for programs."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, or a dash."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def with_bounds(value: float | None, low: float | None, high: float | None) -> str:
+    """A share and its interval, in percent."""
+    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
+
+
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (1,)) -> str:
+    """A Markdown table; columns are numbers, aligned to the right, but for those in `left`."""
+    lines = [titles, ["---" if place in left else "---:" for place in range(len(titles))]]
+    ruler = "|" + "|".join(lines[1]) + "|"
+    body = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (titles, *rows)]
+    return "\n".join([body[0], ruler, *body[1:]]) + "\n"
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Comma-separated values at full precision; a column for each key that any row has."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

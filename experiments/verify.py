@@ -1,0 +1,188 @@
+"""Recompute a record, and sweep a sample of its conditions again."""
+
+import argparse
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from experiments.comparable import manifest_difference
+from experiments.record import Images, Manifest, Record, manifest_hash
+from experiments.record_file import open_record, sha256
+from experiments.robustness import CLEAN
+from user_error import UserError
+
+if TYPE_CHECKING:
+    from experiments.journal import Swept
+
+EXAMPLES = """examples:
+  python -m experiments verify runs/camvid_fpn/record-core.json
+  python -m experiments verify runs/camvid_fpn/record-core.json --checkpoint runs/camvid_fpn/best.ckpt
+  python -m experiments verify x.json --checkpoint net.ckpt --conditions 10 --data experiments/configs/data/camvid.yaml"""
+
+TIES = 1e-6
+"""Share of the pixels that may change their class: other devices, thread counts and batch sizes round logits otherwise."""
+
+FEW = 4
+"""Pixels that always may, where the images are small."""
+
+
+class Deviation(NamedTuple):
+    """Pixels that a second sweep of a condition counted, and how many at least it put into another class."""
+
+    corruption: str
+    severity: int
+    pixels: int
+    moved: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether ties of logits explain it."""
+        return self.moved <= max(FEW, TIES * self.pixels)
+
+
+def build_parser(checkpoint: str | None) -> Any:
+    """The options of the verb; those of the data only where a checkpoint is given, since they take torch."""
+    settings: dict[str, Any] = {
+        "prog": "python -m experiments verify",
+        "description": "Recompute every number of a record from its counts and from those of its images; with --checkpoint,\n"
+        "also sweep some of its conditions again and compare the counts.",
+        "epilog": EXAMPLES,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+    if checkpoint is None:
+        parser: Any = argparse.ArgumentParser(**settings)
+    else:
+        from jsonargparse import ArgumentParser
+
+        from experiments.run_folder import add_data_argument
+
+        parser = ArgumentParser(**settings, exit_on_error=False)
+        add_data_argument(parser, Path(checkpoint))
+    parser.add_argument("record", metavar="RECORD", help="JSON file that 'benchmark' wrote")
+    parser.add_argument("--checkpoint", help="the record's: sweeps a sample of its conditions again")
+    parser.add_argument("--conditions", type=int, default=3, help="how many, clean among them (default: 3)")
+    parser.add_argument("--draw", type=int, default=0, help="seed that chooses the conditions (default: 0)")
+    parser.add_argument("--suite", help="YAML of the suite, where it is not one of the project's")
+    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, ... (default: auto)")
+    return parser
+
+
+def choose(record: Record, number: int, seed: int) -> list[int]:
+    """Positions of clean and of `number` - 1 other conditions, in their order."""
+    clean = record.conditions.index((CLEAN, 0))
+    others = [place for place in range(len(record.conditions)) if place != clean]
+    return sorted([clean, *random.Random(seed).sample(others, min(number - 1, len(others)))])
+
+
+def deviations(record: Record, images: Images | None, places: Sequence[int], swept: "Swept") -> list[Deviation]:
+    """How far a second sweep of some conditions is from the record; image by image where the record has their counts."""
+    totals = record.totals
+    found = []
+    for again, place in enumerate(places):
+        counts = swept.images.classes[:, again]
+        if images is None:
+            counts, known = counts.sum(0), totals.counts().classes[place]
+        else:
+            known = images.counts.classes[:, place]
+        hit, predicted, true = (int(np.abs(counts - known)[..., part].sum()) for part in range(3))
+        moved = max(hit, (predicted + 1) // 2, true)
+        found.append(Deviation(*record.conditions[place], int(totals.confusion[place].sum()), moved))
+    return found
+
+
+def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
+    """Counts of the conditions at `places`, swept anew in this process.
+
+    Raises:
+        UserError: checkpoint, suite or images are not those of the record.
+    """
+    from experiments import benchmark
+    from experiments.checkpoint import load_module
+    from experiments.journal import Journal, JournalCallback
+
+    checkpoint = Path(options.checkpoint)
+    module = load_module(checkpoint)
+    if sha256(checkpoint) != record.checkpoint.get("sha256"):
+        raise UserError(
+            f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
+        )
+    suite = _suite(record, options.suite)
+    extra = record.suite.model_extra or {}
+    asked = SimpleNamespace(data=options.data, suite=suite, split=record.data.split, seed=extra.get("seed", 0))
+    data = benchmark.prepare_data(asked, module, checkpoint)
+    data.eval_batch_size = record.data.batch_size
+    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
+    if manifest_hash(manifest.model_dump()) != record.suite_hash:
+        raise UserError(
+            f"the suite {suite!r} is not that of the record ({manifest_difference(record.suite, manifest)}): pass the "
+            "record's as --suite, its --data.init_args.size, and install the versions that it names"
+        )
+    data.suite.conditions = tuple(data.suite.conditions[place] for place in places)
+    where = SimpleNamespace(
+        accelerator=options.accelerator,
+        devices=1,
+        num_nodes=1,
+        precision=record.environment.get("precision", "32-true"),
+    )
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "sweep", {})
+        journal.open()
+        benchmark.sweep(module, data, journal, benchmark.make_trainer(where, [JournalCallback(journal)]))
+        swept = journal.total().ordered()
+    if benchmark.data_hash(list(data.dataset(data.test_split).ids), swept.digests) != record.data.hash:
+        raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
+    return swept
+
+
+def _suite(record: Record, given: str | None) -> str:
+    """The suite to sweep: a record may name one of the project's, but no file, which could name any class."""
+    from experiments.benchmark import suite_names
+
+    if given is None and record.suite.name not in suite_names():
+        raise UserError(f"{record.name!r} was swept with the suite {record.suite.name!r}: pass its YAML as --suite")
+    return given or record.suite.name
+
+
+def main(argv: list[str]) -> None:
+    """The verb.
+
+    Raises:
+        UserError: the record does not agree with itself, or with a second sweep.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoint")
+    checkpoint = finder.parse_known_args(argv)[0].checkpoint
+    parser = build_parser(checkpoint)
+    if checkpoint is None:
+        options = parser.parse_args(argv)
+    else:
+        from experiments.run_folder import parse
+
+        options, _ = parse(parser, argv)
+    if options.conditions < 1:
+        raise UserError(f"{options.conditions} conditions cannot be swept: give --conditions at least 1")
+    path = Path(options.record)
+    record, images = open_record(path)
+    print(f"{path}: every score follows from the counts of its {len(record.cells)} cells")
+    if images is None:
+        print(f"  the counts of its images ({record.per_image.file}) are not beside it: intervals are as stated")
+    else:
+        print(f"  the counts, and every interval, follow from those of its {len(images.ids)} images")
+    if checkpoint is None:
+        return
+    places = choose(record, options.conditions, options.draw)
+    found = deviations(record, images, places, sweep_again(record, places, options))
+    for one in found:
+        print(f"  {one.corruption} {one.severity}: {one.moved} of {one.pixels} pixels differ in a second sweep")
+    wrong = [one for one in found if not one.agrees]
+    if wrong:
+        raise UserError(
+            f"the cell {wrong[0].corruption}, severity {wrong[0].severity}, of {str(path)!r} does not come out again: "
+            f"{wrong[0].moved} of {wrong[0].pixels} pixels differ, more than ties of logits explain"
+        )
