@@ -108,7 +108,7 @@ def beside(path: Path, name: str) -> Path:
     Raises:
         UserError: the name leads out of that folder.
     """
-    if Path(name).name != name:
+    if Path(name).name != name or name in ("", ".."):
         raise UserError(f"{str(path)!r} names a file outside its folder ({name!r}): it was not opened")
     return path.parent / name
 

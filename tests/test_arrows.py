@@ -11,7 +11,23 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("datamodules", "experiments", "lightning_modules")
 FAMILIES = ("networks", "losses", "metrics", "callbacks")
 ROOT_MODULES = ("lightning_modules.segmentation",)
-LIGHT = ("record", "robustness", "statistics", "leaderboard", "curves", "files")
+LIGHT = (
+    "scores",
+    "robustness",
+    "statistics",
+    "record",
+    "record_file",
+    "published",
+    "ranking",
+    "comparison",
+    "recipe",
+    "leaderboard",
+    "compare",
+    "verify",
+    "report",
+    "curves",
+    "files",
+)
 
 
 def imports(path: Path) -> set[str]:

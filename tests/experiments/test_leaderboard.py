@@ -1,14 +1,17 @@
 import csv
 import io
 import json
+import statistics
 from pathlib import Path
 
 import pytest
 from command_line import experiments, refusal
 from records import make_record
 
-from experiments.leaderboard import as_csv, markdown, ranked
-from experiments.record import read_record
+from experiments.leaderboard import markdown
+from experiments.ranking import ranked
+from experiments.record_file import read_record
+from experiments.tables import as_csv
 from user_error import UserError
 
 
@@ -84,7 +87,71 @@ def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(
     assert "light=dusk" in markdown(rows).splitlines()[0]
 
 
+def test_degradation_against_a_reference(paths: list[Path]) -> None:
+    records = [read_record(path) for path in paths]
+    rows = {row["name"]: row for row in ranked(records, reference=records[0])}
+    assert {rows["one"][key] for key in ("mcd", "mrcd", "mce", "cd_of_sums", "rcd_of_sums")} == {1.0}
+    worse = [1 - cell.miou for cell in records[2].cells if cell.severity]
+    other = [1 - cell.miou for cell in records[0].cells if cell.severity]
+    assert rows["three"]["mcd"] == pytest.approx(sum(worse) / sum(other))  # one corruption: the ratio of its sums
+    fallen = [
+        sum(cells) - 2 * (1 - record.summary.clean_miou) for cells, record in ((worse, records[2]), (other, records[0]))
+    ]
+    assert rows["three"]["mrcd"] == pytest.approx(fallen[0] / fallen[1])
+    errors = [
+        sum(1 - cell.pixel_accuracy for cell in record.cells if cell.severity) for record in (records[2], records[0])
+    ]
+    assert rows["three"]["mce"] == pytest.approx(errors[0] / errors[1])
+    assert "| mCD | mrCD |" in markdown(list(rows.values()))
+
+
+def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
+    recipes = [{"seed_everything": seed, "model": {"network": "a"}} for seed in range(3)]
+    recipes += [{"seed_everything": 0, "model": {"network": "b"}}, {}]
+    records = [
+        read_record(make_record(tmp_path / f"{k}.json", f"net {k}", k, recipe=recipe))
+        for k, recipe in enumerate(recipes)
+    ]
+    rows = ranked(records)
+    of_recipe = [row for row in rows if row["name"] in ("net 0", "net 1", "net 2")]
+    scores = [row["clean_miou"] for row in of_recipe]
+    for row in of_recipe:
+        assert row["seeds"] == 3
+        assert row["clean_miou_seed_mean"] == pytest.approx(statistics.mean(scores))
+        assert row["clean_miou_seed_sd"] == pytest.approx(statistics.stdev(scores))
+    assert not any("seeds" in row for row in rows if row not in of_recipe)
+    assert "| 3 |" in markdown(rows)
+
+
+def test_published_tables_stand_by_themselves(paths: list[Path]) -> None:
+    words = ("leaderboard", *paths, "--published=cityscapes_c_segformer_table5")
+    rows = json.loads(experiments(*words, "--format=json").stdout)
+    assert [row["rank"] for row in rows] == [1, 2, 3, *range(1, 14)]
+    assert [row["source"] for row in rows] == ["record"] * 3 + ["cityscapes_c_segformer_table5"] * 13
+    text = experiments(*words, "--reference=one").stdout
+    assert "Kamann & Rother" in text
+    assert text.index("three") < text.index("SegFormer-B5")
+
+
+def test_the_command_of_the_paper() -> None:
+    words = ("leaderboard", "--published", "cityscapes_c_segformer_table5", "--reference", "DLv3+ (MBv2)")
+    rows = {row["name"]: row for row in json.loads(experiments(*words, "--format", "json").stdout)}
+    assert rows["SegFormer-B5"]["mcd"] == pytest.approx(0.506, abs=5e-4)
+    assert {"name", "clean_miou", "mean_corrupted_miou", "retention", "mcd", "mrcd"} <= set(rows["GSCNN"])
+
+
+def test_an_altered_record_does_not_rank(paths: list[Path]) -> None:
+    content = json.loads(paths[1].read_text())
+    content["cells"][2]["miou"] += 0.01
+    paths[1].write_text(json.dumps(content))
+    assert "noise, severity 5" in refusal("leaderboard", *paths)
+
+
 def test_refusals(tmp_path: Path) -> None:
     assert "no record" in refusal("leaderboard", tmp_path / "none.json")
     (tmp_path / "x.json").write_text("{}")
     assert "is not a record" in refusal("leaderboard", tmp_path / "x.json")
+    assert "--published" in refusal("leaderboard")
+    assert "cityscapes_c" in refusal("leaderboard", "--published=imaginary")
+    named = refusal("leaderboard", "--published=cityscapes_c_segformer_table5", "--reference=nobody")
+    assert "'SegFormer-B5'" in named
