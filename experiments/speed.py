@@ -1,4 +1,7 @@
-"""Measure speed as ratios within one run: corruptions, the sweep's step and the whole sweep against the usual ways."""
+"""Measure speed as ratios within one run: corruptions, the sweep's step and the whole sweep against the usual ways.
+
+Reading records alone is held to seconds: a person waits for it.
+"""
 
 import argparse
 import shlex
@@ -17,6 +20,7 @@ from experiments.light_parser import light_parser
 from experiments.parity import reference
 from experiments.speed_corruptions import corruptions_table, measure_corruptions
 from experiments.speed_pipeline import measure_pipeline, pipeline_lines
+from experiments.speed_records import measure_records, records_lines
 from experiments.speed_sweep import measure_sweep, sweep_lines
 from user_error import UserError
 
@@ -25,9 +29,10 @@ EXAMPLES = """
 --measure corruptions --size 256 --severity all
 --measure sweep --suite core --size 512 --batch-size 4
 --measure pipeline --images 64 --device cuda
+--measure records
 """
 
-MEASURES = ("corruptions", "sweep", "pipeline")
+MEASURES = ("corruptions", "sweep", "pipeline", "records")
 SUITE, EXTRA = "imagenet_c", "imagenet_c_extra"
 SIZES = (256, 512)
 STRIDE = 32  # of the network; the bare forward passes do not pad
@@ -76,12 +81,17 @@ def corruptions_lines(args: argparse.Namespace, severities: Sequence[int], devic
     return lines
 
 
+def needs_reference(measures: Sequence[str]) -> bool:
+    """Whether the reference implementation is one side of a measurement."""
+    return bool({"corruptions", "pipeline"} & set(measures))
+
+
 def heading(argv: Sequence[str], args: argparse.Namespace, device: torch.device) -> list[str]:
     """What was measured on, and how to do it again."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     host = f" beside {processor()}" if device.type == "cuda" else ""
     rounds = "one round" if args.rounds == 1 else f"medians of {args.rounds} rounds"
-    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * (set(args.measure) != {"sweep"})
+    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(args.measure)
     made_with = ", ".join(f"{name} {version(name)}" for name in packages)
     command = shlex.join(["python", "-m", "experiments", "speed", *argv])
     return [
@@ -101,7 +111,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = light_parser(
         "speed",
         "Time in turns: our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a\n"
-        "whole sweep against the usual pipeline, which decodes, corrupts and forwards each image for each cell.",
+        "whole sweep against the usual pipeline, which decodes, corrupts and forwards each image for each cell; and what\n"
+        "it takes to read records.",
         EXAMPLES,
     )
     parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES), help="default: all")
@@ -131,7 +142,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         raise UserError(f"there is no severity {args.severity!r}: pass 1 to 5, or all")
     if min(args.size) < SMALLEST_SIDE:
         raise UserError(f"{min(args.size)} pixels are too few: corruptions are defined from {SMALLEST_SIDE} on")
-    if args.size[0] % STRIDE and set(args.measure) != {"corruptions"}:
+    if args.size[0] % STRIDE and set(args.measure) & {"sweep", "pipeline"}:
         raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {args.size[0]}")
     return args
 
@@ -157,7 +168,7 @@ def main(argv: list[str]) -> None:
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
     if args.output:
         require_writable(args.output)
-    if set(args.measure) != {"sweep"}:
+    if needs_reference(args.measure):
         reference()
     suite, size = find_suite(args.suite or SUITE), args.size[0]
     severities = SEVERITIES if args.severity == "all" else (int(args.severity),)
@@ -173,6 +184,8 @@ def main(argv: list[str]) -> None:
         loading = (args.images, size, args.batch_size, args.workers)
         turns = measure_pipeline(cells, *loading, args.rounds, device)
         lines += pipeline_lines(turns, cells, *loading, device)
+    if "records" in args.measure:
+        lines += records_lines(measure_records(args.rounds))
     text = "\n".join(lines)
     print(f"\n{text}", end="")
     if args.output:

@@ -24,7 +24,7 @@ def numbers(row: str) -> list[float]:
     return [float(cell.strip(" *")) for cell in row.split("|") if re.fullmatch(r"[ *]*[\d.]+[ *]*", cell)]
 
 
-def test_all_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("imagecorruptions")
     main([*TINY, f"--output={tmp_path / 'speed.md'}"])
     text = (tmp_path / "speed.md").read_text()
@@ -38,8 +38,13 @@ def test_all_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert min(numbers(row)) > 0
     assert "under the 5 conditions of `smoke`" in text  # of the sweep
     assert "under the 3 conditions of `smoke`" in text  # of the pipeline: one severity each
-    rows = [line for line in text.splitlines() if "at most 1.08" in line or "at least 1.3" in line]
-    assert [len(numbers(row)) for row in rows] == [5, 3]
+    rows = [
+        line for bar in ("at most 1.08", "at most 1.15", "at least 1.3") for line in text.splitlines() if bar in line
+    ]
+    assert [len(numbers(row)) for row in rows] == [5, 5, 3]
+    for bar in ("at most 2:", "under 1:"):
+        (row,) = (line for line in text.splitlines() if bar in line)
+        assert len(numbers(row)) == 1
     assert all(min(numbers(row)) > 0 for row in rows)
     assert all(line == line.rstrip() for line in text.splitlines())
 
