@@ -6,7 +6,6 @@ import json
 import logging
 import time
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +22,14 @@ from experiments.cli import make_parser_settings
 from experiments.environment import describe_environment
 from experiments.files import require_writable
 from experiments.journal import Journal, JournalCallback, Swept
-from experiments.leaderboard import percent
 from experiments.processes import first_process
-from experiments.record import (
-    FORMAT,
-    Data,
-    Images,
-    Manifest,
-    PerImage,
-    Record,
-    Totals,
-    find_intervals,
-    make_cells,
-    make_summary,
-    manifest_hash,
-)
+from experiments.record import Images, Record, manifest_hash
 from experiments.record_file import sha256, write_record
-from experiments.run_folder import add_data_argument, parse, plain, read_settings
-from experiments.tracking import log_record
+from experiments.run_folder import add_data_argument, parse, plain
+from experiments.swept_record import describe_recipe, make_record
+from experiments.tables import percent
+from experiments.tracking import log_record, sync_hint
+from experiments.worst import MOST_PICTURES, PICTURES, draw_worst
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -74,6 +63,9 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
     parser.add_argument("--split", default="test", choices=["train", "val", "test"], help="images to sweep")
     parser.add_argument("--seed", type=int, default=0, help="of the corruptions")
     parser.add_argument("--restart", action="store_true", help="discard an unfinished sweep")
+    parser.add_argument(
+        "--pictures", type=int, default=PICTURES, help=f"of the hardest falls, 0 to {MOST_PICTURES}, beside the record"
+    )
     add_data_argument(parser, checkpoint)
     parser.add_argument("--trainer.accelerator", default="auto", help="cpu, gpu, ...")
     parser.add_argument("--trainer.devices", default="auto", type=int | str, help="number of processes")
@@ -182,9 +174,7 @@ def main(argv: list[str]) -> None:
     manifest = data.suite.manifest(data.size)
     precision = options.trainer.precision
     described = plain(settings.data.as_dict())
-    output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
-    if output.suffix != ".json":
-        raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
+    output = find_output(options, data, checkpoint)
     stamp = identity(manifest_hash(manifest), checkpoint, data, described, precision)
     journal = Journal(output.with_suffix(".unfinished"), stamp)
     trainer = make_trainer(options.trainer, [JournalCallback(journal)])
@@ -194,27 +184,56 @@ def main(argv: list[str]) -> None:
     sweep(module, data, journal, trainer)
     if not trainer.is_global_zero:
         return
-    swept = journal.total().ordered()
-    ids = list(data.dataset(data.test_split).ids)
-    if swept.index.tolist() != list(range(len(ids))):
-        raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    images = Images(ids, swept.images, data.units(data.test_split))
+    swept, images = collect(journal, data)
     record = make_record(
         swept,
         images,
         data,
         checkpoint,
         name=options.name or checkpoint.resolve().parent.name,
+        data_hash=data_hash(images.ids, swept.digests),
         recipe=describe_recipe(checkpoint, module, described),
         environment={
             **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),
             "seconds_of_last_call": round(time.perf_counter() - started, 1),
         },
     )
+    module.to(trainer.strategy.root_device)  # the trainer has put it back on the CPU
+    with trainer.precision_plugin.test_step_context():  # the very predictions of the sweep
+        record.pictures = draw_worst(module, data, images, output, options.pictures)
     write_record(record, output, images)
     journal.remove()
     report(record, output)
-    log_record(record, checkpoint.parent)
+    log_record(record, output, checkpoint)
+    if hint := sync_hint(checkpoint.parent):
+        print(hint, flush=True)
+
+
+def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
+    """All that was counted, in the order of the data set.
+
+    Raises:
+        UserError: the journal is not that of a whole sweep.
+    """
+    swept = journal.total().ordered()
+    ids = list(data.dataset(data.test_split).ids)
+    if swept.index.tolist() != list(range(len(ids))):
+        raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
+    return swept, Images(ids, swept.images, data.units(data.test_split))
+
+
+def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) -> Path:
+    """Where the record goes.
+
+    Raises:
+        UserError: the options do not fit a record.
+    """
+    if not 0 <= options.pictures <= MOST_PICTURES:
+        raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
+    output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
+    if output.suffix != ".json":
+        raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
+    return output
 
 
 def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> SegmentationDataModule:
@@ -241,58 +260,6 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
     data.suite = suite.for_data(data.channels, data.meta(options.split) if suite.shifts else {})
     data.suite.seed = options.seed
     return data
-
-
-def make_record(
-    swept: Swept,
-    images: Images,
-    data: SegmentationDataModule,
-    checkpoint: Path,
-    *,
-    name: str,
-    recipe: dict[str, Any],
-    environment: dict[str, Any],
-) -> Record:
-    """The record of a sweep's counts."""
-    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
-    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
-    _, boundary, losses = images.counts.total()
-    totals = Totals(swept.sums["confusion"], boundary, losses, swept.sums["calibration"], swept.sums["odds"])
-    bounds, cell_bounds = find_intervals(conditions, images, manifest)
-    return Record(
-        format=FORMAT,
-        name=name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        classes=list(data.classes),
-        suite=manifest,
-        suite_hash=manifest_hash(data.suite.manifest(data.size)),
-        data=Data(
-            name=data_name(recipe["data"]),
-            split=data.test_split,
-            images=len(images.ids),
-            batch_size=data.eval_batch_size,
-            hash=data_hash(images.ids, swept.digests),
-            unit=data.unit,
-        ),
-        recipe=recipe,
-        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
-        environment=environment,
-        cells=make_cells(conditions, totals, cell_bounds),
-        summary=make_summary(conditions, totals, manifest, bounds, data.unit),
-        per_image=PerImage(file="", sha256=""),
-    )
-
-
-def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
-    """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here."""
-    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
-    return {key: run[key] for key in ("seed_everything", "model", "trainer") if key in run} | {"data": data}
-
-
-def data_name(settings: dict[str, Any]) -> str:
-    """A short name of the data: the folder's, or the class's."""
-    root = settings.get("init_args", {}).get("root")
-    return Path(root).name if root else settings["class_path"].rsplit(".", 1)[-1].removesuffix("DataModule").lower()
 
 
 def report(record: Record, path: Path) -> None:

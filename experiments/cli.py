@@ -19,16 +19,14 @@ from experiments.checkpoint import read_checkpoint
 from experiments.files import require_writable, whole_file
 from experiments.parser_errors import describe_parser_error
 from experiments.processes import first_process
-from experiments.tracking import fit_logger, wandb_mode
+from experiments.recipe import FREE
+from experiments.tracking import fit_logger, sync_hint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
 
 RESUMABLE = ("model", "data", "seed_everything", "trainer")
 """What must not change when a training is resumed."""
-
-FREE = ("data.init_args.root", "data.init_args.num_workers", "trainer.accelerator", "trainer.enable_progress_bar")
-"""What may change all the same: it draws no other number."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -111,7 +109,8 @@ class SegmentationCLI(LightningCLI):
         logger: Any = chosen
         if chosen is None or chosen is True:
             loggers: list[Logger] = [CSVLogger(run, name="metrics")]
-            logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run)]
+            described = recipe(self._parser(self.subcommand), self.config[self.subcommand])
+            logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run, described)]
         best = ModelCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
         # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
         last = ModelCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
@@ -133,8 +132,8 @@ class SegmentationCLI(LightningCLI):
             score = getattr(best, "best_model_score", None)
             shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
             print(f"trained: {self.run_folder / 'best.ckpt'}{shown}", flush=True)
-            if (self.run_folder / "wandb").is_dir() and wandb_mode() == "offline":
-                print(f"W&B is offline; to upload: wandb sync {self.run_folder}/wandb/offline-run-*", flush=True)
+            if hint := sync_hint(self.run_folder):
+                print(hint, flush=True)
 
 
 def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Cell(Strict):
 
     Counts: ``confusion`` (K, K), rows are true classes; ``boundary`` (K, 3), intersection, predicted and true pixels
     within the boundary regions; ``losses`` (2,), negative log-likelihood and Brier score in fixed point; ``calibration``
-    (15, 3), pixels, correct ones and confidence in fixed point; ``odds`` (128, 2), pixels and correct ones.
+    (15, 3), pixels, correct ones and confidence in fixed point; ``odds`` (160, 2), pixels and correct ones.
     """
 
     corruption: str

@@ -17,6 +17,7 @@ PERMUTATIONS = 10_000
 LEVEL = 0.95
 CHUNK = 100  # draws at a time: bounds the memory of many classes
 NORMAL = NormalDist()
+ROUNDING = 1e-12  # what sums of the same numbers in another order may differ by
 
 Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Numbers (...) by name from scores (..., conditions)."""
@@ -103,11 +104,11 @@ def bca_interval(
     """
     values, jackknife = values[~np.isnan(values)], jackknife[~np.isnan(jackknife)]
     below = (np.sum(values < estimate) + np.sum(values <= estimate)) / (2 * max(1, len(values)))
-    deviations = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
-    spread = np.sum(deviations**2) ** 1.5
-    if not 0 < below < 1 or spread == 0:
+    varies = len(jackknife) > 0 and np.ptp(jackknife) > ROUNDING
+    if not 0 < below < 1 or not varies:
         return percentile_interval(values, level)
-    bias, acceleration = NORMAL.inv_cdf(below), np.sum(deviations**3) / (6 * spread)
+    deviations = jackknife.mean() - jackknife
+    bias, acceleration = NORMAL.inv_cdf(below), np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5)
 
     def corrected(tail: float) -> float:
         shifted = bias + NORMAL.inv_cdf(tail)
@@ -182,8 +183,8 @@ def permutation_test(
     for left, right in _swapped(one, other, permutations, seed):
         first, second = measure(left), measure(right)
         for name, difference in observed.items():
-            slack = 1e-12  # a permutation that swaps everything sums in another order
-            reached[name] += int(np.sum(np.abs(second[name] - first[name]) >= difference - slack))
+            smaller = np.abs(second[name] - first[name]) < difference - ROUNDING
+            reached[name] += int(np.sum(~smaller))  # one without a score is no evidence of a difference
     return {
         name: float("nan") if np.isnan(observed[name]) else count / (permutations + 1)
         for name, count in reached.items()

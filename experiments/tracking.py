@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.files import whole_file
 from experiments.processes import first_process
+from experiments.recipe import recipe_group, recipe_key, recipe_seed
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -21,7 +22,7 @@ def wandb_mode() -> str:
     """``WANDB_MODE`` where it is set; else online for a user who is logged in, offline for all others."""
     chosen = os.environ.get("WANDB_MODE")
     if chosen:
-        return chosen
+        return "offline" if chosen == "dryrun" else chosen  # Lightning's logger sets the old name of offline
     import requests
 
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
@@ -38,33 +39,53 @@ def run_id(run: Path) -> str:
     return file.read_text().strip()
 
 
-def fit_logger(run: Path) -> "list[Logger]":
-    """W&B's logger for a training, or none where W&B is switched off or fails."""
+def sync_hint(run: Path) -> str | None:
+    """How to upload what lies in a run folder; `None` where nothing waits for it."""
+    if wandb_mode() != "offline" or not (run / "wandb").is_dir():
+        return None
+    return f"W&B is offline; to upload: wandb sync {run}/wandb/offline-run-*"
+
+
+def _describe(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What `wandb.init` is told in training and sweep alike: all seeds of a recipe are one group."""
+    import wandb
+
+    return {
+        "name": run.name,
+        "project": PROJECT,
+        "id": run_id(run),
+        "resume": "allow",
+        "group": recipe_group(recipe),
+        "config": {"recipe": recipe_key(recipe), "seed": recipe_seed(recipe)},
+        "settings": wandb.Settings(silent=True),
+    }
+
+
+def _tag(session: Any, recipe: dict[str, Any]) -> None:
+    """Add the seed to the tags; those of a resumed run stay, which `wandb.init(tags=...)` would replace."""
+    seed = recipe_seed(recipe)
+    if seed is not None:
+        session.tags = tuple(dict.fromkeys([*(session.tags or ()), f"seed-{seed}"]))
+
+
+def fit_logger(run: Path, recipe: dict[str, Any]) -> "list[Logger]":
+    """W&B's logger for a training by `recipe`, or none where W&B is switched off or fails."""
     mode = wandb_mode()
     if mode == "disabled" or not first_process():
         return []
-    import wandb
-    from pytorch_lightning.loggers import WandbLogger
-
-    logger = WandbLogger(
-        name=run.name,
-        project=PROJECT,
-        save_dir=run,
-        id=run_id(run),
-        offline=mode == "offline",
-        resume="allow",
-        settings=wandb.Settings(silent=True),
-    )
     try:
-        _ = logger.experiment
+        from pytorch_lightning.loggers import WandbLogger
+
+        logger = WandbLogger(save_dir=run, offline=mode == "offline", **_describe(run, recipe))
+        _tag(logger.experiment, recipe)
     except Exception as error:  # training needs W&B for nothing
         warnings.warn(f"training goes on without W&B: {error}", stacklevel=2)
         return []
     return [logger]
 
 
-def log_record(record: "Record", run: Path) -> None:
-    """Robustness curves over the severity, the table of cells and the summary, into the run's W&B run.
+def log_record(record: "Record", path: Path, checkpoint: Path) -> None:
+    """Log the record at `path` into the W&B run of the folder of its checkpoint.
 
     The record on disk is the source of truth: a failure here is a warning.
     """
@@ -74,34 +95,11 @@ def log_record(record: "Record", run: Path) -> None:
     try:
         import wandb
 
-        with wandb.init(
-            project=PROJECT,
-            name=run.name,
-            id=run_id(run),
-            resume="allow",
-            dir=run,
-            mode=mode,  # type: ignore[arg-type]
-            settings=wandb.Settings(silent=True),
-        ) as session:
-            _log(record, session, wandb)
+        from experiments.tracked_record import log
+
+        described = _describe(checkpoint.parent, record.recipe)
+        with wandb.init(dir=checkpoint.parent, mode=mode, **described) as session:  # type: ignore[arg-type]
+            _tag(session, record.recipe)
+            log(record, path, checkpoint, session)
     except Exception as error:  # whatever W&B stumbles over, the sweep is safe on disk
         warnings.warn(f"the sweep is complete, but W&B did not take it: {error}", stacklevel=2)
-
-
-def _log(record: "Record", session: Any, wandb: Any) -> None:
-    clean = record.summary.clean_miou
-    session.define_metric("severity")
-    session.define_metric("robustness/*", step_metric="severity")
-    curves: dict[int, dict[str, float | None]] = {0: {name: clean for name in record.summary.corruptions}}
-    for cell in record.cells:
-        if cell.severity:
-            curves.setdefault(cell.severity, {})[cell.corruption] = cell.miou
-    for severity, points in sorted(curves.items()):
-        session.log({"severity": severity, **{f"robustness/{name}": miou for name, miou in points.items()}})
-    rows = [[cell.corruption, cell.severity, cell.miou] for cell in record.cells]
-    session.log({"cells": wandb.Table(columns=["corruption", "severity", "miou"], data=rows)})
-    for key in ("clean_miou", "mean_corrupted_miou", "retention"):
-        session.summary[key] = getattr(record.summary, key)
-    for name, miou in record.summary.shifts.items():
-        session.summary[f"shift/{name}"] = miou
-    session.summary["suite_hash"] = record.suite_hash

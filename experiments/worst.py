@@ -53,7 +53,7 @@ def hardest_falls(classes: np.ndarray, conditions: Sequence[Condition], number: 
     chosen: list[Fall] = []
     images, corruptions = set(), set()
     for flat in np.argsort(-falls, axis=None, kind="stable"):  # those without a score come last
-        image, condition = (int(place) for place in np.unravel_index(flat, falls.shape))
+        image, condition = divmod(int(flat), len(conditions))
         name = conditions[condition][0]
         if len(chosen) == number or not falls[image, condition] > 0:
             break

@@ -7,9 +7,9 @@ CALIBRATION_BINS = 15
 """Bins of equal width over the confidence: (0, 1/15], (1/15, 2/15], ..."""
 
 ODDS_PER_OCTAVE = 4
-LEAST_ODDS_EXPONENT = -24
-ODDS_BINS = 32 * ODDS_PER_OCTAVE
-"""Bins of the odds against the prediction, (1 - confidence) / confidence, by their binary logarithm from -24 to 8.
+LEAST_ODDS_EXPONENT = -32
+ODDS_BINS = 40 * ODDS_PER_OCTAVE
+"""Bins of the odds against the prediction, (1 - confidence) / confidence, by their binary logarithm from -32 to 8.
 
 Networks are mostly sure: bins of equal width over the confidence would put nearly every pixel into the last one and
 rank none of them. The odds spread these pixels out, in the same order.

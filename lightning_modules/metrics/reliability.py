@@ -41,13 +41,14 @@ def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     chances = logits.float()
     top = chances.gather(1, predicted[:, None])
     behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
-    powers = (chances - top).exp_()
-    total = powers.sum(1)  # the largest term is exactly 1
-    squares = powers.square_().sum(1)
-    nll = (total.log() + behind).nan_to_num(LARGEST_LOSS, LARGEST_LOSS).clamp(max=LARGEST_LOSS)
+    powers = (chances - top).exp_().scatter_(1, predicted[:, None], 0)
+    odds_against = powers.sum(1)  # without the 1 of the predicted class, beside which small terms would be lost
+    odds_against = odds_against.where(top[:, 0].isfinite(), torch.nan)
+    total, squares = odds_against + 1, powers.square_().sum(1) + 1
+    nll = (odds_against.log1p() + behind).nan_to_num(LARGEST_LOSS, LARGEST_LOSS).clamp(max=LARGEST_LOSS)
     brier = (squares / total.square() - 2 * (-behind).exp() / total + 1).nan_to_num(2.0)
     losses = torch.stack([_fixed(nll, counted), _fixed(brier, counted)], dim=-1)
-    calibration, odds = _histograms(total, predicted == true, counted)
+    calibration, odds = _histograms(odds_against, predicted == true, counted)
     return losses, calibration, odds
 
 
@@ -56,13 +57,14 @@ def _fixed(loss: Tensor, counted: Tensor) -> Tensor:
     return (loss * UNIT).round_().long().mul_(counted).sum((-2, -1))
 
 
-def _histograms(total: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """Calibration (15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / `total`."""
-    confidence = (UNIT / total.nan_to_num(torch.inf)).round_().int().clamp_(0, UNIT)
+def _histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Calibration (15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / (1 + `odds_against`)."""
+    against = odds_against.nan_to_num(torch.inf)  # what diverged is sure of nothing
+    confidence = (UNIT / (against + 1)).round_().int()
     interval = (confidence * CALIBRATION_BINS - 1).div_(UNIT, rounding_mode="floor").clamp_(min=0)
-    octave = (total - 1).nan_to_num_(torch.inf).view(torch.int32) >> (MANTISSA - 2)  # two bits of mantissa: quarters
+    quarter = against.view(torch.int32) >> (MANTISSA - 2)  # of an octave: the exponent and two bits of mantissa
     first = (BIAS + LEAST_ODDS_EXPONENT) * ODDS_PER_OCTAVE
-    rank = (octave - first).clamp_(0, ODDS_BINS - 1)
+    rank = (quarter - first).clamp_(0, ODDS_BINS - 1)
     cell = ((interval * ODDS_BINS + rank) * 2 + correct).where(counted, 2 * CALIBRATION_BINS * ODDS_BINS)
     joint = torch.bincount(cell.flatten(), minlength=2 * CALIBRATION_BINS * ODDS_BINS + 1)[:-1]
     joint = joint.view(CALIBRATION_BINS, ODDS_BINS, 2)

@@ -17,9 +17,12 @@ from tiny_folder import tiny_folder
 from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
 from experiments.checkpoint import load_module
-from experiments.record import make_summary, read_images, read_record
+from experiments.recipe import recipe_key
+from experiments.record import find_intervals, make_cells, make_summary
+from experiments.record_file import open_record, read_record
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+OTHER_IMAGES = ("--data.init_args.scene_seed=1", "--data.init_args.test=4")
 
 
 def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
@@ -29,23 +32,33 @@ def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
     return output
 
 
-def counts(path: Path) -> tuple[list, list[str], np.ndarray, str]:
-    record = read_record(path)
-    ids, images = read_images(record, path)
-    return [cell.model_dump() for cell in record.cells], ids, images, record.data.hash
+def counts(path: Path) -> list:
+    """All that a record counts, and what follows from it; what names the call itself is left out."""
+    record, images = open_record(path)
+    assert images is not None
+    pictures = [picture.model_dump(exclude={"file"}) for picture in record.pictures]
+    cells = [cell.model_dump() for cell in record.cells]
+    return [*record.totals, *images.counts, images.ids, cells, record.summary, pictures, record.data.hash]
+
+
+def assert_same(one: Path, two: Path) -> None:
+    for left, right in zip(counts(one), counts(two), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_record_says_what_ran(tiny_record: Path) -> None:
-    record = read_record(tiny_record)
+    record, images = open_record(tiny_record)
     assert record.conditions[0] == ("clean", 0)
     assert [*dict.fromkeys(name for name, _ in record.conditions)] == ["clean", "gaussian_noise", "jpeg_compression"]
     assert record.data.images == 13
     assert record.suite.model_extra["size"] == [64, 64]
     assert record.recipe["model"]["init_args"]["network"]["init_args"]["architecture"] == "Unet"
     assert len(record.checkpoint["sha256"]) == 64
-    ids, images = read_images(record, tiny_record)
-    assert make_summary(record.conditions, record.confusion, images) == record.summary
-    assert len(set(ids)) == 13
+    assert images is not None
+    bounds, cell_bounds = find_intervals(record.conditions, images, record.suite)
+    assert make_summary(record.conditions, record.totals, record.suite, bounds, None) == record.summary
+    assert make_cells(record.conditions, record.totals, cell_bounds) == record.cells
+    assert len(set(images.ids)) == 13
 
 
 def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> None:
@@ -55,7 +68,8 @@ def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> 
     data = SyntheticDataModule(**{key: settings[key] for key in ("train", "val", "test", "size", "num_classes")})
     dataset, module = data.dataset("test"), load_module(tiny_run / "best.ckpt")
     suite = Suite.from_yaml(ROOT / "experiments/configs/suite/smoke.yaml")
-    total = np.zeros_like(record.confusion)
+    confusion = record.totals.confusion
+    total = np.zeros_like(confusion)
     for index in range(len(dataset)):
         sample = dataset[index]
         image = torch.from_numpy(sample["image"].transpose(2, 0, 1).copy())[None]
@@ -66,16 +80,15 @@ def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> 
                 predicted = module(met).argmax(1)[0].numpy()
             counted = sample["mask"] != 255
             total[number] += confusion_matrix(sample["mask"][counted], predicted[counted], labels=range(5))
-    assert np.abs(total - record.confusion).sum() <= 4
-    assert total.sum() == record.confusion.sum()
+    assert np.abs(total - confusion).sum() <= 4
+    assert total.sum() == confusion.sum()
 
 
 def test_two_processes_count_as_one(tiny_run: Path, tmp_path: Path) -> None:
     """13 images in batches of 4: the last batch is filled up, and the processes get two batches each."""
     one = sweep(tiny_run, tmp_path / "one.json", "--trainer.devices=1", "--trainer.accelerator=cpu", **ONE_THREAD)
     two = sweep(tiny_run, tmp_path / "two.json", "--trainer.devices=2", "--trainer.accelerator=cpu", **ONE_THREAD)
-    for left, right in zip(counts(one), counts(two), strict=True):
-        np.testing.assert_array_equal(left, right)
+    assert_same(one, two)
     assert read_record(two).environment["processes"] == 2
 
 
@@ -84,8 +97,7 @@ def test_more_processes_than_batches(tiny_run: Path, tmp_path: Path) -> None:
     words = ("--data.init_args.test=3", "--trainer.accelerator=cpu")
     one = sweep(tiny_run, tmp_path / "one.json", "--trainer.devices=1", *words, **ONE_THREAD)
     two = sweep(tiny_run, tmp_path / "two.json", "--trainer.devices=2", *words, **ONE_THREAD)
-    for left, right in zip(counts(one), counts(two), strict=True):
-        np.testing.assert_array_equal(left, right)
+    assert_same(one, two)
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -123,8 +135,7 @@ def test_a_killed_sweep_goes_on(tiny_run: Path, tmp_path: Path, devices: int) ->
     )
     assert f"going on with {journal}: {done * 4} of 40" in again.stdout
     assert not journal.exists()
-    for left, right in zip(counts(whole), counts(output), strict=True):
-        np.testing.assert_array_equal(left, right)
+    assert_same(whole, output)
 
 
 def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_all_batches_done_but_no_record(tiny_run: Path, tmp_path: Path, monkeypa
 def test_batch_size_and_workers_draw_the_same_pixels(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     other = sweep(tiny_run, tmp_path / "x.json", "--data.init_args.eval_batch_size=7", "--data.init_args.num_workers=2")
     assert read_record(other).data.hash == read_record(tiny_record).data.hash
-    assert np.abs(read_record(other).confusion - read_record(tiny_record).confusion).sum() <= 8  # ties of logits
+    assert np.abs(read_record(other).totals.confusion - read_record(tiny_record).totals.confusion).sum() <= 8  # ties
 
 
 def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> None:
@@ -175,14 +186,15 @@ def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> Non
         "--data.init_args.eval_batch_size=2",
     )
     path = sweep(tiny_run, tmp_path / "shift.json", f"--suite={suite}", *data)
-    record = read_record(path)
-    _, images = read_images(record, path)
+    record, images = open_record(path)
+    assert images is not None
     names = [name for name, _ in record.conditions]
     assert names[:4] == ["clean", "light=day", "light=dusk", "without_red"]
     assert len(names) == 9
     clean, day, dusk = (cell.confusion for cell in record.cells[:3])
     assert np.array_equal(np.add(day, dusk), clean)
-    assert images[[0, 2], 2].sum() == images[1, 1].sum() == 0
+    classes = images.counts.classes
+    assert classes[[0, 2], 2].sum() == classes[1, 1].sum() == 0
     assert list(record.summary.shifts) == names[1:3]
     alone = '--data.init_args.where={"test": {"light": ["dusk"]}}'
     only = read_record(sweep(tiny_run, tmp_path / "dusk.json", *data, alone))
@@ -216,6 +228,15 @@ def test_a_full_disk_leaves_no_record(tiny_run: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "record.json").exists()
 
 
+def test_the_data_of_the_training_are_kept(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
+    """Swept on other images, a record still says what the network was trained on, and is the same recipe."""
+    own, other = (read_record(path) for path in (tiny_record, sweep(tiny_run, tmp_path / "x.json", *OTHER_IMAGES)))
+    assert "trained_on" not in own.recipe
+    assert other.recipe["data"]["init_args"]["scene_seed"] == 1
+    assert other.recipe["trained_on"] == own.recipe["data"]
+    assert recipe_key(other.recipe) == recipe_key(own.recipe) is not None
+
+
 def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> None:
     lonely = shutil.copy(tiny_run / "best.ckpt", tmp_path / "net.ckpt")
     assert "--data" in refusal("benchmark", f"--checkpoint={lonely}")
@@ -242,5 +263,6 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     folder = ("--data=experiments/configs/data/lgg_mri.yaml", f"--data.init_args.root={root}")
     assert "images of 3 channels" in refusal("benchmark", checkpoint, *folder)
     assert "num_clases" in refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
+    assert "from 0 to 20" in refusal("benchmark", checkpoint, "--pictures=21")
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refusal("benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}")

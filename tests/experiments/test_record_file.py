@@ -120,7 +120,7 @@ def summary_of(content: dict) -> dict:
     [
         (lambda c: c["cells"][1]["confusion"][0].__setitem__(0, -1), r"cells\.1\.confusion"),
         (lambda c: c["cells"][1]["confusion"].pop(), "noise, severity 1"),
-        (lambda c: c["cells"][1]["odds"].pop(), "noise, severity 1.*no odds of 128 x 2"),
+        (lambda c: c["cells"][1]["odds"].pop(), "noise, severity 1.*no odds of 160 x 2"),
         (lambda c: c["cells"][1]["boundary"][0].append(1), "noise, severity 1.*no boundary of 2 x 3"),
         (lambda c: c["cells"][1]["miou_interval"].update(bca=[0.1, 0.2]), "noise, severity 1.*interval bca"),
         (lambda c: c["summary"].update(retention=0.99), "retention"),
