@@ -105,6 +105,10 @@ def compare(
     require_comparable(one, other, images.ids, other_images.ids)
     first, second = (found.share(METRICS[metric](found.counts)) for found in (images, other_images))
     measure = measures(one.conditions)
+    if images.units != other_images.units:
+        raise UserError(
+            f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
+        )
     bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
     p_values = permutation_test(first, second, measure, permutations, seed)
     names = [cell_name(condition) for condition in one.conditions]

@@ -156,11 +156,12 @@ def against_reference(
         clean: score of the model on clean images.
         corrupted: scores of the model over the severities of each corruption, or their mean alone.
         other_clean: score of the reference on clean images.
-        other: of the reference, for the same corruptions.
+        other: of the reference, for the same corruptions and severities.
 
     Returns:
         ``cd`` and ``rcd`` by corruption; ``mcd`` and ``mrcd``, their means (a mean of ratios); ``cd_of_sums`` and
-        ``rcd_of_sums``, the ratio of the sums over all corruptions. The two ways can rank models differently.
+        ``rcd_of_sums``, the ratio of the sums over corruptions of what both lost, each a mean over severities. The two
+        ways can rank models differently.
     """
     names = list(corrupted)
     lost = np.array([np.mean(1 - corrupted[name]) for name in names])

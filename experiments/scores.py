@@ -112,7 +112,7 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(calibration: np.ndarray) -> float:
-    """Expected calibration error (Naeini et al., AAAI 2015): all pixels, bins of equal width; NaN without pixels.
+    """Expected calibration error of the predicted class (Naeini et al., AAAI 2015; Guo et al., ICML 2017); NaN without pixels.
 
     Args:
         calibration: (bins, 3): pixels, correct ones, sum of confidences in fixed point.
@@ -156,7 +156,7 @@ def risk_coverage_area(odds: np.ndarray) -> float:
 
 def harmonic(number: np.ndarray) -> np.ndarray:
     """1 + 1/2 + ... + 1/n for whole n >= 0, to about 1e-15 relative."""
-    exact = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, 65))])
+    exact = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, 129))])
     small = number < len(exact)
     large = np.where(small, len(exact), number)
     series = np.log(large) + np.euler_gamma + 1 / (2 * large) - 1 / (12 * large**2) + 1 / (120 * large**4)

@@ -167,7 +167,7 @@ def permutation_test(
     """Two-sided p values of no difference between two models on the same units (Fisher's randomisation test).
 
     If the models were alike, it would not matter which of them made which of a unit's two predictions: each
-    permutation swaps them for a random half of the units, and the p value is the share of permutations, the observed
+    permutation swaps each unit's with probability one half, and the p value is the share of permutations, the observed
     one among them, that differ at least as much as was observed. NaN where a score does not exist.
 
     Args:

@@ -18,7 +18,7 @@ def image_confusion(predicted: Tensor, mask: Tensor, num_classes: int) -> Tensor
     """
     images = mask.shape[0]
     first = torch.arange(images, device=mask.device).view(-1, 1, 1) * (num_classes + 1)
-    rows = first + mask.clamp(max=num_classes)  # row K collects what is ignored
+    rows = first + mask.where((mask >= 0) & (mask < num_classes), num_classes)  # row K collects what is ignored
     bins = (rows * num_classes + predicted).flatten()
     counts = torch.bincount(bins, minlength=images * (num_classes + 1) * num_classes)
     return counts.view(images, num_classes + 1, num_classes)[:, :num_classes]

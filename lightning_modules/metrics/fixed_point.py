@@ -9,7 +9,7 @@ CALIBRATION_BINS = 15
 ODDS_PER_OCTAVE = 4
 LEAST_ODDS_EXPONENT = -32
 ODDS_BINS = 40 * ODDS_PER_OCTAVE
-"""Bins of the odds against the prediction, (1 - confidence) / confidence, by their binary logarithm from -32 to 8.
+"""Bins of the odds against the prediction, (1 - confidence) / confidence, from 2^-32 to 2^8, in quarters of each octave.
 
 Networks are mostly sure: bins of equal width over the confidence would put nearly every pixel into the last one and
 rank none of them. The odds spread these pixels out, in the same order.

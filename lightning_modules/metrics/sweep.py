@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
+from lightning_modules.metrics.boundary import IGNORED, boundary_counts, boundary_reach, boundary_region
 from lightning_modules.metrics.counts import class_counts, image_confusion
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
 from lightning_modules.metrics.reliability import reliability_counts
@@ -53,7 +53,8 @@ class SweepCounts(Metric):
         Args:
             logits: (B, K, H, W).
             predicted: (B, H, W) int64, their argmax.
-            mask: (B, H, W) int64, 255 where ignored.
+            mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Not to be changed in place
+                between two calls: its boundary region is kept.
             condition: its position.
 
         Returns:
@@ -65,12 +66,12 @@ class SweepCounts(Metric):
         return ImageCounts(class_counts(confusion), self._boundary(predicted, mask), losses)
 
     def _boundary(self, predicted: Tensor, mask: Tensor) -> Tensor:
-        labels, reach = mask.to(torch.uint8), boundary_reach(*mask.shape[-2:])
+        ignored = (mask < 0) | (mask >= self.num_classes)
+        labels, reach = mask.masked_fill(ignored, IGNORED).to(torch.uint8), boundary_reach(*mask.shape[-2:])
         if self._mask is not mask or self._mask_region is None:  # most conditions leave the masks as they are
             self._mask, self._mask_region = mask, boundary_region(labels, reach)
-        ignored = labels == 255
         guessed = predicted.to(torch.uint8)
-        region = boundary_region(guessed.masked_fill(ignored, 255), reach)
+        region = boundary_region(guessed.masked_fill(ignored, IGNORED), reach)
         return boundary_counts(guessed, region, labels, self._mask_region, self.num_classes)
 
     def update(self, confusion: Tensor, calibration: Tensor, odds: Tensor, condition: int = 0) -> None:
