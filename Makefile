@@ -31,9 +31,12 @@ demo: $(READY)
 	$(RUN) benchmark --checkpoint $(DEMO)/unet/best.ckpt --output $(DEMO)/unet.json --restart
 	$(RUN) benchmark --checkpoint $(DEMO)/unet_scse/best.ckpt --output $(DEMO)/unet_scse.json --restart
 	$(RUN) leaderboard $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/leaderboard.md
+	$(RUN) compare $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/comparison.md
 	$(RUN) curves $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/curves.png
+	$(RUN) report $(DEMO)/unet.json $(DEMO)/unet_scse.json --output $(DEMO)/report.html
 	@echo
-	@echo "Look at $(DEMO)/curves.png and $(DEMO)/leaderboard.md; the records are $(DEMO)/unet.json and $(DEMO)/unet_scse.json."
+	@echo "Open $(DEMO)/report.html; $(DEMO)/comparison.md says whether the two differ. The records are $(DEMO)/unet.json and"
+	@echo "$(DEMO)/unet_scse.json, the curves $(DEMO)/curves.png, the table $(DEMO)/leaderboard.md."
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest

@@ -223,6 +223,20 @@ def test_refuses_to_select_what_is_not_there(folder, where, message: str):
         opened(root, where=where).dataset("train")
 
 
+def test_units_are_those_of_a_column(folder):
+    root = folder()
+    (root / "meta.csv").write_text(TABLE)
+    assert FolderDataModule(str(root)).units("test") is None
+    data = FolderDataModule(str(root), unit="light")
+    rows = data.meta("train")
+    assert data.units("train") == [rows[name]["light"] for name in data.dataset("train").ids]
+    with pytest.raises(UserError, match="do not know the 'patient'.*light"):
+        FolderDataModule(str(root), unit="patient").units("train")
+    (root / "meta.csv").unlink()
+    with pytest.raises(UserError, match=r"do not know the 'light'.*none"):
+        data.units("train")
+
+
 def test_a_row_of_another_length(folder):
     root = folder()
     (root / "meta.csv").write_text("split,stem,light\ntrain,train_0\n")

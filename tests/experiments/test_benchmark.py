@@ -185,9 +185,11 @@ def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> Non
         "--data.init_args.size=[48,64]",
         "--data.init_args.eval_batch_size=2",
     )
-    path = sweep(tiny_run, tmp_path / "shift.json", f"--suite={suite}", *data)
+    path = sweep(tiny_run, tmp_path / "shift.json", f"--suite={suite}", *data, "--data.init_args.unit=light")
     record, images = open_record(path)
     assert images is not None
+    assert (record.data.unit, images.units) == ("light", ["day", "dusk", "day"])
+    assert "groups of images by light" in record.summary.interval_method
     names = [name for name, _ in record.conditions]
     assert names[:4] == ["clean", "light=day", "light=dusk", "without_red"]
     assert len(names) == 9
@@ -203,6 +205,7 @@ def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> Non
     (root / "meta.csv").unlink()
     words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", f"--suite={suite}", *data)
     assert "know no 'light'" in refusal(*words)
+    assert "do not know the 'patient'" in refusal(*words, "--data.init_args.unit=patient")
 
 
 def test_another_seed_draws_other_noise(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
