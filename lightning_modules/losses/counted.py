@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from lightning_modules.losses import IGNORED
+from lightning_modules.labels import IGNORED
 
 
 class Counted(nn.Module):

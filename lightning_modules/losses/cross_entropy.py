@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.losses import IGNORED
+from lightning_modules.labels import IGNORED
 from user_error import UserError
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lightning_modules.labels import IGNORED
 from lightning_modules.metrics.fixed_point import BOUNDARY_RATIO
-
-IGNORED = 255
 
 
 def boundary_reach(height: int, width: int) -> int:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lightning_modules.metrics.boundary import IGNORED, boundary_counts, boundary_reach, boundary_region
+from lightning_modules.labels import IGNORED
+from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
 from lightning_modules.metrics.counts import class_counts, image_confusion
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
 from lightning_modules.metrics.reliability import reliability_counts
