@@ -65,7 +65,7 @@ def _seed_table(rows: Sequence[Row]) -> str:
         return ""
     cells = [
         [
-            ", ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
+            "; ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
             str(group["seeds"]),
             *(
                 f"{percent(group.get(f'{one}_seed_mean'))} ± {percent(group.get(f'{one}_seed_sd'))}"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.pretrained import hub_encoder, load_local
+from lightning_modules.networks.refined_encoder import RefinedEncoder
 from user_error import UserError
 
 ARCHITECTURES = tuple(sorted(model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()))
@@ -62,6 +63,16 @@ class SmpNetwork(SegmentationNetwork):
         if drop_path:
             _set_drop_path(model.encoder, drop_path, encoder)
 
+    @property
+    def encoder(self) -> Any:
+        """The encoder of smp, also where its feature maps are refined on their way to the decoder."""
+        found = self.model.encoder
+        return found.encoder if isinstance(found, RefinedEncoder) else found
+
+    def refine_features(self, refine: nn.Module) -> None:
+        """Change the encoder's feature maps before the decoder takes them; see `RefinedEncoder`."""
+        self.model.encoder = RefinedEncoder(self.encoder, refine)
+
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         return self.model(x)
@@ -72,14 +83,14 @@ class SmpNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        name, depth = self.encoder_name, self.model.encoder._depth
+        name, depth = self.encoder_name, self.encoder._depth
         if _is_path(weights):
             encoder = smp.encoders.get_encoder(name, in_channels=3, depth=depth, weights=None)
             load_local(encoder, Path(weights), name)
             encoder.set_in_channels(self.in_channels, pretrained=True)
         else:
             encoder = hub_encoder(name, weights, depth, self.in_channels)
-        self.model.encoder.load_state_dict(encoder.state_dict())
+        self.encoder.load_state_dict(encoder.state_dict())
 
 
 def _is_path(weights: str) -> bool:

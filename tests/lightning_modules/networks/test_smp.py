@@ -3,7 +3,7 @@ import torch
 from timm.layers import DropPath
 from torch import nn
 
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 from user_error import UserError
 
 
@@ -54,3 +54,21 @@ def test_attention_changes_the_decoder() -> None:
         for decoder in ({}, {"decoder_attention_type": "scse"})
     )
     assert attentive > plain
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "DPT"])
+def test_features_can_be_refined_on_their_way_to_any_decoder(architecture: str) -> None:
+    class Halve(nn.Module):
+        def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+            return [feature / 2 for feature in features]
+
+    network = SmpNetwork(2, architecture=architecture, encoder="resnet18").eval()
+    image = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before, weights = network(image), dict(network.encoder.state_dict())
+        network.refine_features(Halve())
+        network.refine_features(nn.Identity())  # takes the place of the first
+        torch.testing.assert_close(network(image), before)
+        network.refine_features(Halve())
+        assert not torch.allclose(network(image), before)
+    assert network.encoder.state_dict().keys() == weights.keys()
