@@ -99,7 +99,7 @@ def shift_chart(records: Sequence[Record]) -> Figure | None:
             label,
             name,
         )
-        chart.add('<line class="grid" x1="{}" x2="{}" y1="{2}" y2="{2}"/>', chart.left, chart.right, chart.y(place + 1))
+        chart.across(chart.y(place + 1))
     for place, record in enumerate(records):
         _shift_marks(chart, record, rows, look(place), each / row * (place - (len(records) - 1) / 2))
     words = "mIoU in percent of the images of each real shift, a mark for each record, with 95 % intervals"

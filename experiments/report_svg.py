@@ -97,19 +97,23 @@ class Chart:
         """Add an element; `values` are escaped."""
         self.parts.append(Markup(markup).format(*values))
 
+    def across(self, place: float) -> None:
+        """A grid line from left to right."""
+        self.add('<path class="grid" d="M{} {}H{}"/>', self.left, place, self.right)
+
     def x_axis(self, labels: Iterable[tuple[float, str]], grid: bool = False) -> None:
         """Labels below the plot."""
         for value, label in labels:
             place = self.x(value)
             if grid:
-                self.add('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', place, self.top, self.bottom)
+                self.add('<path class="grid" d="M{} {}V{}"/>', place, self.top, self.bottom)
             self.add('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', place, self.bottom + 15, label)
 
     def y_axis(self, labels: Iterable[tuple[float, str]]) -> None:
         """Labels left of the plot, with a grid line each."""
         for value, label in labels:
             place = self.y(value)
-            self.add('<line class="grid" x1="{}" x2="{}" y1="{2}" y2="{2}"/>', self.left, self.right, place)
+            self.across(place)
             self.add('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', self.left - 6, place + 3.5, label)
 
     def path(self, points: Sequence[Point]) -> str:

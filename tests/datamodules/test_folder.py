@@ -230,7 +230,7 @@ def test_units_are_those_of_a_column(folder):
     data = FolderDataModule(str(root), unit="light")
     rows = data.meta("train")
     assert data.units("train") == [rows[name]["light"] for name in data.dataset("train").ids]
-    with pytest.raises(UserError, match="do not know the 'patient'.*light"):
+    with pytest.raises(UserError, match=r"do not know the 'patient'.*light"):
         FolderDataModule(str(root), unit="patient").units("train")
     (root / "meta.csv").unlink()
     with pytest.raises(UserError, match=r"do not know the 'light'.*none"):

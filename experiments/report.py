@@ -1,0 +1,182 @@
+"""Write a report: one HTML page, made from records alone, that opens without a network."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from experiments.files import require_writable, whole_file
+from experiments.leaderboard import percent, ranked
+from experiments.light_parser import light_parser
+from experiments.record import Record
+from experiments.record_file import read_record
+from experiments.report_charts import (
+    Reliability,
+    highest_risk,
+    reliability_diagram,
+    risk_chart,
+    robustness_panels,
+    shift_chart,
+)
+from experiments.report_origin import find_pictures, origin, suite_tables
+from experiments.report_svg import MARKERS, Figure, look
+from experiments.report_tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
+from user_error import UserError
+
+PAGE = Path(__file__).parent / "report_page"
+
+CROWD = 6
+"""From this many records on, bands of intervals show for the highlighted record alone."""
+
+RELIABILITY = {"ece": "ECE, %", "nll": "NLL, nats", "brier": "Brier score", "aurc": "AURC, %"}
+
+EXAMPLES = """
+runs/*/record-core.json --output report.html
+experiments/results/camvid/imagenet_c/*.json --output camvid.html --title "CamVid under ImageNet-C"
+"""
+
+
+class Ranked(NamedTuple):
+    """A record, its rank, and the path that it was read from."""
+
+    rank: int
+    record: Record
+    path: Path
+
+
+def in_order(records: Sequence[Record], paths: Sequence[Path], allow_mixed: bool) -> list[Ranked]:
+    """The records in the order of the leaderboard.
+
+    Raises:
+        UserError: they do not rank against each other, and `allow_mixed` is not set.
+    """
+    ranked(records, allow_mixed)
+    numbered = [record.model_copy(update={"name": str(place)}) for place, record in enumerate(records)]
+    order = [(row["rank"], int(row["name"])) for row in ranked(numbered, allow_mixed=True)]
+    return [Ranked(rank, records[place], paths[place]) for rank, place in order]
+
+
+def lead(records: Sequence[Record]) -> str:
+    """One line that says what is compared."""
+    kinds = dict.fromkeys(
+        f"{record.data.name} ({record.data.split}, {record.data.images} images), suite {record.suite.name} "
+        f"v{record.suite.version} with {len(record.cells)} conditions"
+        for record in records
+    )
+    methods = dict.fromkeys(record.summary.interval_method for record in records)
+    number = "1 record" if len(records) == 1 else f"{len(records)} records"
+    return f"{number} on {'; '.join(kinds)}. Intervals: {'; '.join(methods)}."
+
+
+def reliability(records: Sequence[Record]) -> list[Reliability]:
+    """Diagrams and numbers of each record's confidence."""
+    highest = highest_risk(records)
+    return [
+        Reliability(
+            place,
+            record.name,
+            reliability_diagram(record, place),
+            risk_chart(record, place, highest),
+            [
+                (title, _shown(name, clean_of(record, name)), _shown(name, mean_of(record, name)))
+                for name, title in RELIABILITY.items()
+            ],
+        )
+        for place, record in enumerate(records)
+    ]
+
+
+def _shown(name: str, value: float | None) -> str:
+    if name in ("ece", "aurc"):
+        return percent(value)
+    return "-" if value is None else f"{value:.3f}"
+
+
+def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, Any]:
+    """All that the page shows; `entries` are in the order of their ranks.
+
+    Raises:
+        UserError: a picture beside a record was altered or lies elsewhere.
+    """
+    records = [entry.record for entry in entries]
+    columns, rows = leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
+    severities, heat = heat_map(records)
+    return {
+        "title": title,
+        "lead": lead(records),
+        "names": [record.name for record in records],
+        "looks": [look(place) for place in range(len(records))],
+        "markers": MARKERS,
+        "crowded": len(records) >= CROWD,
+        "columns": columns,
+        "rows": rows,
+        "panels": robustness_panels(records),
+        "shifts": shift_chart(records),
+        "scores": score_table(records),
+        "severities": severities,
+        "heat": heat,
+        "reliability": reliability(records),
+        "classes": class_table(records),
+        "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
+        "suites": suite_tables(records),
+        "origins": [origin(entry.rank, entry.record, entry.path) for entry in entries],
+    }
+
+
+class Charts:
+    """Collects the points of the charts in the order in which the page shows them, for its script."""
+
+    def __init__(self) -> None:
+        self.data: list[dict[str, Any]] = []
+
+    def number(self, chart: Figure) -> int:
+        """Number of a chart, which is now known to the script."""
+        self.data.append({"title": chart.title, "points": [list(point) for point in chart.points]})
+        return len(self.data) - 1
+
+
+def digest(text: str) -> str:
+    """Name of an inline style or script in a Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def render(shown: dict[str, Any]) -> str:
+    """The page; whatever a record says is escaped, and nothing but the page's own style and script may run."""
+    style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment.get_template("page.html.jinja").render(
+        **shown, charts=Charts(), style=Markup(style), script=Markup(script), policy=policy
+    )
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    parser = light_parser(
+        "report",
+        "Write one HTML page about records: leaderboard, robustness curves, heat map, reliability, classes, pictures, "
+        "and how each row was made. It needs no network. Scores are recomputed from the counts.",
+        EXAMPLES,
+    )
+    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
+    parser.add_argument("--output", type=Path, default=Path("report.html"), help="page to write (default: report.html)")
+    parser.add_argument("--title", default="Robustness report", help="heading of the page")
+    parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images onto one page")
+    args = parser.parse_args(argv)
+    if args.output.suffix not in (".html", ".htm"):
+        raise UserError(f"the page {str(args.output)!r} must be named *.html")
+    require_writable(args.output)
+    records = [read_record(path) for path in args.records]
+    page = render(contents(in_order(records, args.records, args.allow_mixed), args.title, args.allow_mixed))
+    with whole_file(args.output, "wb") as file:
+        file.write(page.encode())
+    print(f"report: {args.output}")
