@@ -43,6 +43,19 @@ def ranked(records: Sequence[Record], allow_mixed: bool = False, reference: Reco
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
     """
+    rows = [
+        {"rank": rank, **record_row(records[place]), **_degradation(records[place], reference)}
+        for rank, place in enumerate(in_order(records, allow_mixed), 1)
+    ]
+    return _with_seeds(rows)
+
+
+def in_order(records: Sequence[Record], allow_mixed: bool = False) -> list[int]:
+    """Places of the records from the best on.
+
+    Raises:
+        UserError: the records do not compare, and `allow_mixed` is not set.
+    """
     for one, other in pairwise(records):
         why = None if allow_mixed else difference(one, other)
         if why is not None:
@@ -50,12 +63,7 @@ def ranked(records: Sequence[Record], allow_mixed: bool = False, reference: Reco
                 f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not rank against each other: rank "
                 "them apart, or pass --allow-mixed to see them in one table all the same"
             )
-    order = sorted(records, key=lambda record: -_merit(record))
-    rows = [
-        {"rank": place, **record_row(record), **_degradation(record, reference)}
-        for place, record in enumerate(order, 1)
-    ]
-    return _with_seeds(rows)
+    return sorted(range(len(records)), key=lambda place: -_merit(records[place]))
 
 
 def _merit(record: Record) -> float:

@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.files import require_writable, whole_file
-from experiments.leaderboard import percent, ranked
 from experiments.light_parser import light_parser
+from experiments.ranking import in_order
 from experiments.record import Record
 from experiments.record_file import read_record
 from experiments.report_charts import (
@@ -25,6 +25,7 @@ from experiments.report_charts import (
 from experiments.report_origin import find_pictures, origin, suite_tables
 from experiments.report_svg import MARKERS, Figure, look
 from experiments.report_tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
+from experiments.tables import percent
 from user_error import UserError
 
 PAGE = Path(__file__).parent / "report_page"
@@ -46,18 +47,6 @@ class Ranked(NamedTuple):
     rank: int
     record: Record
     path: Path
-
-
-def in_order(records: Sequence[Record], paths: Sequence[Path], allow_mixed: bool) -> list[Ranked]:
-    """The records in the order of the leaderboard.
-
-    Raises:
-        UserError: they do not rank against each other, and `allow_mixed` is not set.
-    """
-    ranked(records, allow_mixed)
-    numbered = [record.model_copy(update={"name": str(place)}) for place, record in enumerate(records)]
-    order = [(row["rank"], int(row["name"])) for row in ranked(numbered, allow_mixed=True)]
-    return [Ranked(rank, records[place], paths[place]) for rank, place in order]
 
 
 def lead(records: Sequence[Record]) -> str:
@@ -176,7 +165,9 @@ def main(argv: list[str]) -> None:
         raise UserError(f"the page {str(args.output)!r} must be named *.html")
     require_writable(args.output)
     records = [read_record(path) for path in args.records]
-    page = render(contents(in_order(records, args.records, args.allow_mixed), args.title, args.allow_mixed))
+    order = in_order(records, args.allow_mixed)
+    entries = [Ranked(rank, records[place], args.records[place]) for rank, place in enumerate(order, 1)]
+    page = render(contents(entries, args.title, args.allow_mixed))
     with whole_file(args.output, "wb") as file:
         file.write(page.encode())
     print(f"report: {args.output}")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.curves import curves, with_mean
-from experiments.leaderboard import percent
 from experiments.record import Edges, Record
 from experiments.report_svg import Chart, Figure, Look, Point, figure, look, ticks
 from experiments.scores import risk_coverage
+from experiments.tables import percent
 from lightning_modules.metrics.fixed_point import UNIT
 
 MEAN = "mean of all"

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from experiments.leaderboard import percent
 from experiments.record import Cell, Record
 from experiments.report_charts import interval_text
 from experiments.report_svg import Look, interval_bar, look
 from experiments.robustness import CLEAN, corruption_means, mean_corrupted
 from experiments.scores import number
+from experiments.tables import percent
 
 LEVELS = 10
 """Steps of the heat map's colours between nothing left and as good as clean."""
