@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from command_line import ROOT
 
+from experiments.compare import verdict
+from experiments.comparison import compare, holds
 from experiments.leaderboard import markdown
 from experiments.ranking import ranked
 from experiments.record_file import open_record, read_record
@@ -38,6 +40,24 @@ def test_record_lies_with_its_data_and_suite(path: Path) -> None:
     record = read_record(path)
     assert path.parent.name == record.suite.name
     assert path.parent.parent.name == record.data.name
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "differ"),
+    [
+        ("deeplabv3plus_mobilenet_v2", "fpn_mobilenet_v2", True),
+        ("fpn_mobilenet_v2", "fpn_mobilenet_v2_seed1", False),
+    ],
+)
+def test_readme_says_which_differences_hold(a: str, b: str, differ: bool) -> None:
+    pair = []
+    for name in (a, b):
+        record, images = open_record(ROOT / "experiments/results/camvid/imagenet_c" / f"{name}.json")
+        assert images is not None
+        pair.append((record, images))
+    found = compare(*pair)
+    assert holds(found.headline.p) == differ
+    assert "> " + verdict(found).replace("\n", "\n> ") in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("suite", ["imagenet_c", "camvid_dusk"])
