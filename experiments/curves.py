@@ -38,7 +38,7 @@ def curves(record: Record) -> dict[str, dict[int, float]]:
 
     Each corruption has a panel, and so has each stand-in for missing channels: its severity is their number.
     """
-    families = {entry["corruption"]: entry for entry in (record.suite.model_extra or {}).get("conditions", [])}
+    families = {entry.get("corruption"): entry for entry in record.suite.conditions}
     scores: dict[str, dict[int, list[float]]] = {}
     for cell in record.cells:
         if cell.severity and cell.miou is not None:
