@@ -187,6 +187,6 @@ def interval_bar(value: float | None, low: float | None, high: float | None) -> 
     return Markup(
         '<svg class="slim" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="track" x="0" y="2.5" width="100" height="1"/>'
-        '<rect class="reach" x="{}" y="1.5" width="{}" height="3"/>'
+        '<rect class="reach" x="{}" y="1" width="{}" height="4"/>'
         '<rect class="here" x="{}" y="0" width="1" height="6"/></svg>'
     ).format(start, max(0.6, round(end - start, 1)), round(100 * min(max(value, 0), 1) - 0.5, 1))
