@@ -75,7 +75,7 @@ def test_recipes_refer_to_components(path: Path) -> None:
     assert not any(isinstance(value, dict | list) for value in recipe["model"]["init_args"].values())
 
 
-CLASSES = {"camvid": 11, "kvasir_seg": 2, "lgg_mri": 2}
+CLASSES = {"camvid": 11, "kvasir_seg": 2, "lgg_mri": 2, "lgg_mri_complete": 2}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -83,7 +83,10 @@ def test_recipe_runs(path: Path, tmp_path: Path) -> None:
     data = Path(yaml.safe_load(path.read_text())["data"]).stem
     overrides = ["--data.init_args.size=[64,64]", "--data.init_args.num_workers=0", "--data.init_args.batch_size=2"]
     if data in CLASSES:
-        overrides.append(f"--data.init_args.root={tiny_folder(tmp_path / data, CLASSES[data])}")
+        overrides += [
+            f"--data.init_args.root={tiny_folder(tmp_path / data, CLASSES[data])}",
+            "--data.init_args.where=null",
+        ]
     experiments(
         "fit",
         f"--config={path}",

@@ -1,0 +1,157 @@
+"""Recurrence in space: a map is swept in four directions, or refined in place, step by step."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.networks.attention import StageModules
+from lightning_modules.networks.decoder_inputs import decoder_inputs
+from lightning_modules.networks.smp import SmpNetwork
+from user_error import UserError
+
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class FourDirections(nn.Module):
+    """A ReNet layer (Visin et al., 2015): columns are read up and down, then rows of the result left and right.
+
+    Every place of the result has seen the whole map. Sequences are laid out first and contiguous: on others torch
+    rounds differently when the weights are frozen, as in a rebuilt checkpoint.
+
+    Args:
+        channels: C.
+        hidden: size of the state in each direction.
+        cell: gru or lstm.
+    """
+
+    def __init__(self, channels: int, hidden: int, cell: Literal["gru", "lstm"] = "gru") -> None:
+        super().__init__()
+        self.columns = CELLS[cell](channels, hidden, bidirectional=True)
+        self.rows = CELLS[cell](2 * hidden, hidden, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 2 hidden, H, W), states of the forward direction first."""
+        images, _, height, width = x.shape
+        columns = x.permute(2, 0, 3, 1).reshape(height, images * width, -1)
+        x = self.columns(columns.contiguous())[0].view(height, images, width, -1)
+        rows = x.permute(2, 1, 0, 3).reshape(width, images * height, -1)
+        x = self.rows(rows.contiguous())[0].view(width, images, height, -1)
+        return x.permute(1, 3, 2, 0)
+
+
+class RecurrentNetwork(SmpNetwork):
+    """ReSeg (Visin et al., CVPR workshops 2016) for any encoder-decoder: the bottleneck is swept in four directions.
+
+    The states take the place of the encoder's coarsest map that the decoder looks at; a 1 x 1 convolution brings them
+    to its number of channels. ReSeg has no skip connections and stacks two or three such layers; here it is one.
+    torch.compile leaves the sweeps themselves out (a graph break), and so does not take ``fullgraph=True``.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        cell: gru or lstm.
+        hidden: size of the state in each direction.
+        **settings: of `SmpNetwork`.
+
+    Raises:
+        UserError: unknown cell, no state, or a wrong setting of `SmpNetwork`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        cell: Literal["gru", "lstm"] = "gru",
+        hidden: int = 100,
+        **settings: Any,
+    ) -> None:
+        if cell not in CELLS:
+            raise UserError(f"unknown cell {cell!r}: choose gru or lstm")
+        _check_positive(hidden=hidden)
+        super().__init__(num_classes, in_channels, **settings)
+        coarsest, channels = max(decoder_inputs(self).items())
+        sweep = nn.Sequential(FourDirections(channels, hidden, cell), nn.Conv2d(2 * hidden, channels, 1))
+        self.refine_features(StageModules({coarsest: sweep}))
+
+
+class ConvGruCell(nn.Module):
+    """A gated recurrent unit whose products are 3 x 3 convolutions (Ballas et al., ICLR 2016).
+
+    Args:
+        channels: C of the input.
+        hidden: S, channels of the state.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(channels + hidden, 2 * hidden, 3, padding=1)
+        self.candidate = nn.Conv2d(channels + hidden, hidden, 3, padding=1)
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        """Input (B, C, H, W) and state (B, S, H, W) to the next state."""
+        update, reset = self.gates(torch.cat([x, state], dim=1)).sigmoid().chunk(2, dim=1)
+        candidate = self.candidate(torch.cat([x, reset * state], dim=1)).tanh()
+        return state + update * (candidate - state)
+
+
+class ConvGruRefinement(nn.Module):
+    """Looks at the same map several times with a `ConvGruCell` and corrects it by the last state.
+
+    The state starts at zero, and so does the 1 x 1 convolution that turns it into a correction: a network starts as
+    it was without the refinement.
+
+    Args:
+        channels: C.
+        hidden: channels of the state.
+        steps: how often the cell looks; each step widens its view by two pixels to every side.
+    """
+
+    def __init__(self, channels: int, hidden: int, steps: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.steps = steps
+        self.cell = ConvGruCell(channels, hidden)
+        self.correct = nn.Conv2d(hidden, channels, 1)
+        nn.init.zeros_(self.correct.weight)
+        nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        state = x.new_zeros(x.shape[0], self.hidden, *x.shape[2:])
+        for _ in range(self.steps):
+            state = self.cell(x, state)
+        return x + self.correct(state)
+
+
+class ConvGruNetwork(SmpNetwork):
+    """An encoder-decoder whose decoder's output a convolutional GRU refines before the last convolution.
+
+    The cell is that of Ballas et al., ICLR 2016, who read videos with it; here every step looks at the same map, as in
+    the recurrent networks for scene labelling of Pinheiro and Collobert, ICML 2014.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        hidden: channels of the state.
+        steps: how often the cell looks.
+        **settings: of `SmpNetwork`.
+
+    Raises:
+        UserError: no state, no step, or a wrong setting of `SmpNetwork`.
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int = 3, hidden: int = 16, steps: int = 3, **settings: Any
+    ) -> None:
+        _check_positive(hidden=hidden, steps=steps)
+        super().__init__(num_classes, in_channels, **settings)
+        head = self.model.segmentation_head
+        channels = next(module for module in head.modules() if isinstance(module, nn.Conv2d)).in_channels
+        self.model.segmentation_head = nn.Sequential(ConvGruRefinement(channels, hidden, steps), head)
+
+
+def _check_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise UserError(f"{name} is {size}: it must be at least 1")
