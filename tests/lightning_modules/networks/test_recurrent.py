@@ -64,11 +64,11 @@ def test_every_place_has_seen_the_whole_map() -> None:
     assert x.grad.abs().sum(1).count_nonzero() == 15
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 40, 2, 1), (1, 40, 2, 2), (2, 40, 2, 3)])
 @torch.no_grad()
-def test_frozen_weights_and_memory_format_change_no_bit(number: int) -> None:
+def test_frozen_weights_and_memory_format_change_no_bit(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    sweep, x = FourDirections(40, 100), features(number, 40, 2, 2)
+    sweep, x = FourDirections(40, 100), features(*shape)
     expected = sweep(x)
     torch.testing.assert_close(sweep(x.to(memory_format=torch.channels_last)), expected, rtol=0, atol=0)
     torch.testing.assert_close(sweep.requires_grad_(False)(x), expected, rtol=0, atol=0)
