@@ -87,10 +87,25 @@ class SmpNetwork(SegmentationNetwork):
         if _is_path(weights):
             encoder = smp.encoders.get_encoder(name, in_channels=3, depth=depth, weights=None)
             load_local(encoder, Path(weights), name)
-            encoder.set_in_channels(self.in_channels, pretrained=True)
+            if hasattr(encoder, "set_in_channels"):
+                encoder.set_in_channels(self.in_channels, pretrained=True)
+            else:  # an encoder of timm knows its channels from birth
+                encoder = _with_channels(encoder, name, depth, self.in_channels)
         else:
             encoder = hub_encoder(name, weights, depth, self.in_channels)
         self.encoder.load_state_dict(encoder.state_dict())
+
+
+def _with_channels(encoder: nn.Module, name: str, depth: int, in_channels: int) -> nn.Module:
+    """An encoder of timm for `in_channels`, with the weights of one for three: those of its first convolution spread."""
+    adapted = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
+    shapes = {key: value.shape for key, value in adapted.state_dict().items()}
+    state = {
+        key: value if value.shape == shapes[key] else timm.models.adapt_input_conv(in_channels, value)
+        for key, value in encoder.state_dict().items()
+    }
+    adapted.load_state_dict(state)
+    return adapted
 
 
 def _is_path(weights: str) -> bool:
@@ -121,6 +136,10 @@ def _build(
         model = smp.create_model(architecture, encoder, None, in_channels, classes, **chosen)
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"smp cannot build {architecture} on {encoder!r} with {decoder}: {error}") from error
+    if getattr(model.encoder, "is_fixed_input_size", False) or not hasattr(model.encoder, "_depth"):
+        raise UserError(
+            f"{architecture} on {encoder!r} takes images of one size only: choose another architecture or encoder"
+        )
     _remove_unused_attention(model.decoder)
     return model
 

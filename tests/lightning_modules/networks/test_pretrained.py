@@ -42,6 +42,22 @@ def test_other_channels_adapt_the_first_convolution(file: Path) -> None:
     assert network(torch.zeros(1, 5, 64, 64)).shape == (1, 2, 64, 64)
 
 
+@pytest.mark.parametrize("channels", [3, 5])
+def test_local_weights_of_timm(tmp_path: Path, channels: int) -> None:
+    """All but the first convolution is taken over as it is; that one repeats its colours over the channels."""
+    name = "tu-resnet18"
+    torch.manual_seed(1)
+    known = smp.encoders.get_encoder(name, weights=None).state_dict()
+    torch.save(known, tmp_path / "weights.pt")
+    network = SmpNetwork(2, in_channels=channels, encoder=name)
+    network.load_pretrained(str(tmp_path / "weights.pt"))
+    loaded = network.encoder.state_dict()
+    first = next(iter(known))
+    assert all(torch.equal(loaded[key], value) for key, value in known.items() if key != first)
+    for channel in range(channels):  # colours in turn, together as strong as the three
+        torch.testing.assert_close(loaded[first][:, channel], known[first][:, channel % 3] * 3 / channels)
+
+
 def test_refusals(tmp_path: Path, file: Path) -> None:
     network = SmpNetwork(2, encoder=ENCODER)
     with pytest.raises(UserError, match="no file"):

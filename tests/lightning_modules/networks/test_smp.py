@@ -16,6 +16,7 @@ from user_error import UserError
         ({"decoder": {"attention": "scse"}}, "decoder_attention_type"),
         ({"decoder": {"decoder_attention_type": "psychic"}}, "psychic"),
         ({"drop_path": 0.1}, "no stochastic depth"),
+        ({"architecture": "DPT", "encoder": "tu-vit_tiny_patch16_224"}, "images of one size"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, named: str) -> None:
