@@ -37,7 +37,20 @@ def data(request: pytest.FixtureRequest) -> SegmentationDataModule:
         return build("synthetic", **settings, train=3, val=3, test=3)
     own_layout = request.param in ("voc", "cityscapes", "oxford_pet")
     root = request.getfixturevalue(request.param if own_layout else "folder")()
+    describe_images(root, yaml.safe_load((CONFIGS / f"{request.param}.yaml").read_text())["init_args"].get("where"))
     return build(request.param, **settings, root=root)
+
+
+def describe_images(root: Path, where: dict[str, dict[str, list[str]]] | None) -> None:
+    """Write the meta.csv of a folder whose images all have what the YAML selects."""
+    if where is None:
+        return
+    columns = list(where["train"])
+    rows = [["split", "stem", *columns]]
+    for split, values in where.items():
+        stems = sorted(path.stem for path in (root / split / "images").iterdir())
+        rows += [[split, stem, *(values[column][0] for column in columns)] for stem in stems]
+    (root / "meta.csv").write_text("".join(",".join(row) + "\n" for row in rows))
 
 
 def test_description(data: SegmentationDataModule):
@@ -86,7 +99,10 @@ def test_siblings_name_the_same_settings(name: str):
     content = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert set(content["init_args"]) >= SHARED_SETTINGS
     assert set(content["init_args"]["augmentation"]["init_args"]) == {"scale", "flip", "vertical_flip", "brightness"}
-    assert name == "synthetic" or content["init_args"]["root"] == f"data/{name}"
+    if name != "synthetic":
+        assert (
+            content["init_args"]["root"] == f"data/{name.removesuffix('_complete')}"
+        )  # a selection of the same folder
 
 
 COUNTS = {"camvid": (367, 101, 233), "kvasir_seg": (800, 100, 100), "lgg_mri": (210, 39, 80)}
