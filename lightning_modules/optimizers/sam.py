@@ -1,0 +1,134 @@
+"""Sharpness-aware minimisation: a step against the gradient met at the worst weights near by."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from user_error import UserError
+
+ETA = 0.01
+"""What ASAM adds to the size of a weight, so that a weight of zero is moved as well (Kwon et al.)."""
+
+
+class SAM(Optimizer):
+    """SAM (Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021).
+
+    Each step takes two passes: the gradient g at the weights w, then the gradient at w + rho g / |g|, with which the
+    base optimiser moves w. A step thus costs twice as much. Under Lightning both passes are training steps:
+
+    - Both draw the same random numbers (dropout, stochastic depth, mixing), as in the authors' implementation.
+    - Gradients are clipped in both passes. Clipping by norm leaves the perturbation as it is, clipping by value does not.
+    - Running statistics of batch normalisation take in both passes (the authors': the first alone); weight decay is the
+      base optimiser's and not part of g.
+    - The loss that is logged is that of the second pass; `step` returns that of the first.
+    - Each process of a distributed training perturbs by the gradient averaged over all of them, hence equally.
+    - Gradients are let go after a step.
+
+    Args:
+        params: parameters or parameter groups.
+        lr: learning rate of the base optimiser; its own if null.
+        rho: radius of the neighbourhood.
+        adaptive: ASAM (Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep
+            Neural Networks", ICML 2021): the neighbourhood stretches with the size of each weight, biases and
+            normalisation excepted. It wants a `rho` about ten times as large.
+        base: makes the base optimiser from parameter groups.
+
+    Raises:
+        UserError: `rho` is not positive.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float | None = None,
+        rho: float = 0.05,
+        adaptive: bool = False,
+        base: OptimizerCallable = torch.optim.SGD,
+    ) -> None:
+        if not rho > 0:
+            raise UserError(f"rho of SAM is {rho}: give a radius above 0, such as 0.05")
+        groups: list[Any] = list(params)
+        if not groups or not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        if lr is not None:
+            groups = [{"lr": lr, **group} for group in groups]
+        self.base = base(groups)
+        self.rho = rho
+        self.adaptive = adaptive
+        super().__init__(self.base.param_groups, self.base.defaults)
+        self._share()
+
+    def _share(self) -> None:
+        """One set of groups and states: a schedule changes the rates here, and the base optimiser reads them."""
+        self.param_groups = self.base.param_groups
+        self.state = self.base.state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the base optimiser, which holds all the state there is."""
+        self.base.load_state_dict(state_dict)
+        self._share()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of the base optimiser, with the gradient at the perturbed weights.
+
+        Args:
+            closure: clears the gradients, computes the loss and its gradients, and returns the loss. Without it only
+                the base optimiser steps, with the gradients it finds: one backward pass alone cannot perturb.
+
+        Returns:
+            The loss at the weights themselves.
+
+        Raises:
+            UserError: gradients of earlier batches were accumulated.
+        """
+        if closure is None:
+            return self.base.step()
+        if any(parameter.grad is not None for parameter in self._parameters()):
+            raise UserError(
+                "SAM met gradients of earlier batches, which it cannot take again at the perturbed weights: set "
+                "--trainer.accumulate_grad_batches to 1"
+            )
+        devices = {parameter.device for parameter in self._parameters() if parameter.device.type == "cuda"}
+        with torch.random.fork_rng(devices), torch.enable_grad():  # the second pass draws what the first one drew
+            loss = closure()
+        weights = self._perturb()
+        self.zero_grad()
+        with torch.enable_grad():
+            closure()
+        for parameter, weight in weights.items():  # a copy: subtracting the perturbation would leave rounding errors
+            parameter.copy_(weight)
+        self.base.step()
+        self.zero_grad()
+        return loss
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Gradient scalers alone ask for it; they call `step` without a closure, which would not be SAM."""
+        raise UserError(
+            "SAM takes two backward passes in a step, which the gradient scaler of 16-bit floats cannot follow: train "
+            "at --trainer.precision bf16-mixed or 32"
+        )
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def _perturb(self) -> dict[Tensor, Tensor]:
+        """Climb to the edge of the neighbourhood; returns the weights to come back to."""
+        slopes = {one: self._reach(one) * one.grad for one in self._parameters() if one.grad is not None}
+        length = self.rho / (get_total_norm(slopes.values()) + 1e-12)
+        weights = {parameter: parameter.clone() for parameter in slopes}
+        for parameter, slope in slopes.items():
+            parameter.add_(self._reach(parameter) * slope * length.to(slope.device))
+        return weights
+
+    def _reach(self, parameter: Tensor) -> Tensor:
+        """How far the neighbourhood stretches along each weight, relative to `rho`: T_w of ASAM."""
+        if self.adaptive and parameter.ndim > 1:
+            return parameter.abs() + ETA
+        return parameter.new_ones(())

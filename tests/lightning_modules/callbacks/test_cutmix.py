@@ -1,0 +1,134 @@
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from resumed import assert_resumes
+
+from lightning_modules.callbacks.cutmix import CutMix, draw_partners, paste
+from lightning_modules.labels import IGNORED
+from user_error import UserError
+
+B, H, W = 6, 16, 20
+
+
+def numbered(first: int = 0) -> dict:
+    """Every pixel tells its image, and the mask, the depth and the image agree; one image is ignored."""
+    image = torch.arange(first, first + B, dtype=torch.uint8)[:, None, None, None].expand(B, 3, H, W).clone()
+    mask = image[:, 0].long()
+    mask[1] = IGNORED
+    return {
+        "image": image,
+        "mask": mask,
+        "depth": image[:, 0].float(),
+        "label": torch.arange(B),
+        "id": [str(index) for index in range(B)],
+    }
+
+
+def at_step(step: int, rank: int = 0) -> types.SimpleNamespace:
+    """What the callback asks of a trainer."""
+    return types.SimpleNamespace(fit_loop=types.SimpleNamespace(total_batch_idx=step), global_rank=rank)
+
+
+def mixed(step: int = 0, rank: int = 0, **settings: object) -> dict:
+    batch = numbered()
+    CutMix(**settings).on_train_batch_start(at_step(step, rank), None, batch, 0)
+    return batch
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_targets_follow_the_pixels(step: int) -> None:
+    batch = mixed(step, probability=1.0, area=(0.2, 0.6))
+    source = batch["image"][:, 0].long()
+    assert torch.equal(batch["image"], source[:, None].expand(-1, 3, -1, -1).to(torch.uint8))
+    assert torch.equal(batch["depth"], source.float())
+    assert torch.equal(batch["mask"], torch.where(source == 1, IGNORED, source))
+    pasted = source != torch.arange(B)[:, None, None]
+    for index, own in enumerate(pasted):
+        rows, columns = own.any(1).nonzero(), own.any(0).nonzero()
+        window = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert window.all()
+        assert len(set(source[index][own].tolist())) == 1  # one partner, never itself
+    assert (batch["label"] == IGNORED).all()
+    assert batch["id"] == numbered()["id"]
+
+
+def test_only_some_images_are_pasted_into_and_the_others_keep_their_label() -> None:
+    count = 0
+    for step in range(200):
+        batch = mixed(step, probability=0.3, area=(0.5, 0.5))
+        changed = (batch["image"] != numbered()["image"]).flatten(1).any(1)
+        count += int(changed.sum())
+        assert torch.equal(batch["label"], torch.where(changed, IGNORED, torch.arange(B)))
+    assert count / (200 * B) == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / (200 * B)) ** 0.5)
+
+
+@pytest.mark.parametrize("area", [(0.5, 0.5), (0.0, 1.0), (0.1, 0.3)])
+def test_the_rectangle_has_its_area_and_lies_anywhere(area: tuple[float, float]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inside = CutMix(1.0, area).rectangles(4000, 128, 96, generator)
+    shares = inside.flatten(1).double().mean(1)
+    rounding = 1 / 96  # half a pixel on each side of each axis
+    assert shares.min() >= area[0] - rounding
+    assert shares.max() <= area[1] + rounding
+    spread = (area[1] - area[0]) / 12**0.5
+    assert shares.mean().item() == pytest.approx(sum(area) / 2, abs=4 * spread / 4000**0.5 + 1e-3)
+    assert shares.std().item() == pytest.approx(spread, abs=0.01)
+    reached = inside.any(0)
+    assert reached.all()  # corners too
+
+
+def test_shapes_of_a_fixed_area_differ() -> None:
+    inside = CutMix(1.0, (0.5, 0.5)).rectangles(500, 64, 64, torch.Generator().manual_seed(0))
+    heights = inside.any(2).sum(1)
+    assert heights.min() <= 34
+    assert heights.max() >= 62
+
+
+def test_partners_are_all_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([draw_partners(4, generator) for _ in range(300)])
+    for index in range(4):
+        assert set(drawn[:, index].tolist()) == set(range(4)) - {index}
+
+
+def test_draws_follow_from_seed_step_and_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    one = mixed(3, probability=1.0)["image"]
+    state = torch.get_rng_state()
+    assert torch.equal(one, mixed(3, probability=1.0)["image"])
+    assert torch.equal(state, torch.get_rng_state())
+    assert not torch.equal(one, mixed(4, probability=1.0)["image"])
+    assert not torch.equal(one, mixed(3, rank=1, probability=1.0)["image"])
+    monkeypatch.setenv("PL_GLOBAL_SEED", "1")
+    assert not torch.equal(one, mixed(3, probability=1.0)["image"])
+
+
+def test_a_single_image_stays() -> None:
+    batch = {"image": torch.zeros(1, 3, H, W, dtype=torch.uint8), "mask": torch.zeros(1, H, W, dtype=torch.long)}
+    CutMix(1.0).on_train_batch_start(at_step(0), None, batch, 0)
+    assert not batch["image"].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"probability": 1.5}, "probability of CutMix is 1.5"),
+        ({"area": (0.5, 0.2)}, r"\[0.5, 0.2\]"),
+        ({"area": (0.5,)}, r"\[0.5\]"),
+    ],
+)
+def test_refused_settings(settings: dict, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        CutMix(**settings)
+
+
+def test_a_target_of_whole_images_that_is_no_class_is_refused() -> None:
+    inside = torch.ones(B, H, W, dtype=torch.bool)
+    with pytest.raises(UserError, match="cannot paste 'age'"):
+        paste({"age": torch.ones(B)}, inside, torch.arange(B))
+
+
+def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_resumes("synthetic_unet_cutmix", tmp_path, monkeypatch)
