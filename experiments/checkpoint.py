@@ -85,16 +85,26 @@ def _is_trusted_class(name: str) -> bool:
         return False
 
 
+def _module_class(settings: dict[str, Any]) -> type[SegmentationModule]:
+    """The variant that was trained: Lightning alone would rebuild the base, without the hooks that a variant overrides.
+
+    The name is among the trusted ones: `read_checkpoint` has seen to it.
+    """
+    module, _, name = str(settings.get("_class_path", "")).rpartition(".")
+    kind = getattr(importlib.import_module(module), name) if module else SegmentationModule
+    return kind if issubclass(kind, SegmentationModule) else SegmentationModule
+
+
 def load_module(path: Path) -> SegmentationModule:
     """The module of a checkpoint, on the CPU and in evaluation mode; nothing but the file is needed.
 
     Raises:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
-    read_checkpoint(path)
+    kind = _module_class(read_checkpoint(path)["hyper_parameters"])
     warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")
     try:
-        module = SegmentationModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        module = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error

@@ -75,3 +75,15 @@ def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "odd.ckpt")
     with pytest.raises(UserError, match="cannot be rebuilt"):
         load_module(tmp_path / "odd.ckpt")
+
+
+def test_a_variant_is_rebuilt_as_itself(tiny_run: Path, tmp_path: Path) -> None:
+    """Its class stands among the settings; one that is no module of ours is refused."""
+    content = torch.load(tiny_run / "best.ckpt", weights_only=True)
+    content["hyper_parameters"]["_class_path"] = "lightning_modules.mixup.MixupModule"
+    torch.save(content, tmp_path / "net.ckpt")
+    assert type(load_module(tmp_path / "net.ckpt")).__name__ == "MixupModule"
+    content["hyper_parameters"]["_class_path"] = "torch.nn.Linear"
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(UserError, match=r"torch\.nn\.Linear"):
+        load_module(tmp_path / "net.ckpt")
