@@ -21,7 +21,8 @@ class SegmentationNetwork(nn.Module):
     Args:
         num_classes: K, the channels of the logits.
         in_channels: C, the channels of the image.
-        stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped back.
+        stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped back; a
+            network may set `least_side`, another multiple, which smaller inputs are padded to.
         mean: mean per channel of images in [0, 1]; ImageNet's for three channels, else 0.5.
         std: standard deviation per channel; ImageNet's for three channels, else 0.25.
     """
@@ -41,6 +42,7 @@ class SegmentationNetwork(nn.Module):
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.stride = stride
+        self.least_side = stride
         colour = in_channels == 3
         mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
@@ -73,9 +75,12 @@ class SegmentationNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         height, width = image.shape[-2:]
-        x = self.normalise(image)
-        below, beside = -height % self.stride, -width % self.stride
+        return self.logits(self.padded(self.normalise(image)))[..., :height, :width]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """`x` (B, C, H, W) with H and W brought to multiples of `stride`, in the memory format of convolutions."""
+        height, width = x.shape[-2:]
+        below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
         if below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
-        x = x.contiguous(memory_format=torch.channels_last)  # convolutions on a CPU are up to 1.4x faster so
-        return self.logits(x)[..., :height, :width]
+        return x.contiguous(memory_format=torch.channels_last)  # convolutions on a CPU are up to 1.4x faster so

@@ -1,22 +1,23 @@
 """Any encoder-decoder of segmentation-models-pytorch."""
 
-import difflib
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import segmentation_models_pytorch as smp
-import timm
+import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
 from lightning_modules.networks.base import SegmentationNetwork
-from lightning_modules.networks.pretrained import hub_encoder, load_local
+from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
 from lightning_modules.networks.refined_encoder import RefinedEncoder
 from user_error import UserError
 
 ARCHITECTURES = tuple(sorted(model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()))
+
+HALVED = {"PAN": 3}
+"""How often a decoder pools the coarsest map, which must not vanish."""
 
 
 class SmpNetwork(SegmentationNetwork):
@@ -56,6 +57,7 @@ class SmpNetwork(SegmentationNetwork):
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
         stride = max(model.encoder.output_stride, 2**model.encoder._depth)
         super().__init__(num_classes, in_channels, stride, mean, std)
+        self.least_side = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
         self.model: Any = model
         self.encoder_name = encoder
         if dropout:
@@ -83,46 +85,19 @@ class SmpNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        name, depth = self.encoder_name, self.encoder._depth
-        if _is_path(weights):
-            encoder = smp.encoders.get_encoder(name, in_channels=3, depth=depth, weights=None)
-            load_local(encoder, Path(weights), name)
-            if hasattr(encoder, "set_in_channels"):
-                encoder.set_in_channels(self.in_channels, pretrained=True)
-            else:  # an encoder of timm knows its channels from birth
-                encoder = _with_channels(encoder, name, depth, self.in_channels)
-        else:
-            encoder = hub_encoder(name, weights, depth, self.in_channels)
-        self.encoder.load_state_dict(encoder.state_dict())
-
-
-def _with_channels(encoder: nn.Module, name: str, depth: int, in_channels: int) -> nn.Module:
-    """An encoder of timm for `in_channels`, with the weights of one for three: those of its first convolution spread."""
-    adapted = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
-    shapes = {key: value.shape for key, value in adapted.state_dict().items()}
-    state = {
-        key: value if value.shape == shapes[key] else timm.models.adapt_input_conv(in_channels, value)
-        for key, value in encoder.state_dict().items()
-    }
-    adapted.load_state_dict(state)
-    return adapted
-
-
-def _is_path(weights: str) -> bool:
-    return "/" in weights or Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
+        encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
+        kept = self.encoder.state_dict()
+        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})
 
 
 def _check_names(architecture: str, encoder: str) -> None:
     if architecture not in ARCHITECTURES:
         raise UserError(f"unknown architecture {architecture!r}: smp has {', '.join(ARCHITECTURES)}")
-    timm_name = encoder.removeprefix("tu-")
-    known = timm.list_models() if timm_name != encoder else list(smp.encoders.encoders)
-    if timm_name.split(".")[0] not in known:
-        close = difflib.get_close_matches(timm_name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see the encoder list of smp"
-        raise UserError(f"unknown encoder {encoder!r}: {hint} (an encoder of timm is written 'tu-NAME')")
+    check_encoder(encoder)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _build(
     architecture: str, encoder: str, depth: int | None, in_channels: int, classes: int, decoder: dict
 ) -> nn.Module:
@@ -141,6 +116,8 @@ def _build(
             f"{architecture} on {encoder!r} takes images of one size only: choose another architecture or encoder"
         )
     _remove_unused_attention(model.decoder)
+    if model.encoder._depth < 5:
+        _remove_unused_stages(model, in_channels)
     return model
 
 
@@ -158,6 +135,25 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
         return
     if hasattr(last, "attention1"):
         last.attention1 = nn.Identity()
+
+
+def _remove_unused_stages(model: Any, in_channels: int) -> None:
+    """Encoders of smp keep the stages beyond their depth: costs without a use, and DDP would wait for their gradients."""
+    model.eval()
+    side = 4 * 2**model.encoder._depth
+    model(torch.zeros(1, in_channels, side, side)).sum().backward()
+    _remove_without_gradient(model.encoder)
+    model.zero_grad()
+    model.train()
+
+
+def _remove_without_gradient(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        parameters = list(child.parameters())
+        if parameters and all(parameter.grad is None for parameter in parameters):
+            setattr(module, name, nn.Identity())
+        else:
+            _remove_without_gradient(child)
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:

@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
+import segmentation_models_pytorch as smp
 import torch
+from safetensors.torch import save_file
 from timm.layers import DropPath
 from torch import nn
 
@@ -73,3 +77,27 @@ def test_features_can_be_refined_on_their_way_to_any_decoder(architecture: str) 
         network.refine_features(Halve())
         assert not torch.allclose(network(image), before)
     assert network.encoder.state_dict().keys() == weights.keys()
+
+
+def test_stages_beyond_the_depth_are_gone() -> None:
+    """PSPNet reads three of five stages: the others would cost parameters, and DDP would wait for their gradients."""
+    network = SmpNetwork(5, architecture="PSPNet", encoder="resnet18")
+    names = [name for name, _ in network.encoder.named_parameters()]
+    assert any(name.startswith("layer2") for name in names)
+    assert not any(name.startswith(("layer3", "layer4")) for name in names)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_weights_of_a_whole_encoder_start_a_shallow_one(tmp_path: Path) -> None:
+    whole = smp.encoders.get_encoder("resnet18", weights=None)
+    save_file(whole.state_dict(), tmp_path / "resnet18.safetensors")
+    network = SmpNetwork(5, architecture="PSPNet", encoder="resnet18")
+    network.load_pretrained(str(tmp_path / "resnet18.safetensors"))
+    torch.testing.assert_close(network.encoder.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+
+
+@torch.inference_mode()
+def test_small_images_do_not_vanish_in_pan() -> None:
+    network = SmpNetwork(5, architecture="PAN", encoder="resnet18").eval()
+    assert network.least_side == 128
+    assert network(torch.zeros(1, 3, 40, 40, dtype=torch.uint8)).shape == (1, 5, 40, 40)

@@ -1,0 +1,96 @@
+"""The fully convolutional network, its parts in plain sight: convolution, pooling, fully connected layers, skips."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
+from user_error import UserError
+
+
+class FcnNetwork(SegmentationNetwork):
+    """FCN (Long, Shelhamer & Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015).
+
+    A classifier of images whose fully connected layers are convolutions of 1 x 1, so that it labels every place of the
+    coarsest map instead of one image; finer maps score the classes too, and their scores are added on the way up.
+
+    - convolution and pooling: the encoder, any of smp; VGG, as in the paper, is nothing else;
+    - fully connected layers: `fully_connected` and `score`, the same weights for a map and for a pooled vector;
+    - `classify`: the classification head itself, pooling first;
+    - skip fusion: `skip_scores`; two of them make FCN-8s, one FCN-16s, none FCN-32s.
+
+    Scores are enlarged bilinearly, where the paper starts there and lets the finer enlargements be learned. The scores
+    of skips start at zero, as in the paper.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        encoder: any encoder of smp, or ``tu-NAME`` for one of timm.
+        hidden: channels of each of the two fully connected layers (4096 in the paper).
+        skips: finer maps that are fused: 0, 1 or 2.
+        dropout: probability with which a channel of a fully connected layer is dropped in training.
+        mean: see `SegmentationNetwork`.
+        std: see `SegmentationNetwork`.
+
+    Raises:
+        UserError: unknown encoder, no hidden channels, or more skips than the encoder has finer maps.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        encoder: str = "resnet18",
+        hidden: int = 512,
+        skips: int = 2,
+        dropout: float = 0.5,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        check_encoder(encoder)
+        if hidden < 1:
+            raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
+        built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
+        super().__init__(num_classes, in_channels, built.output_stride, mean, std)
+        self.encoder = built
+        self.encoder_name = encoder
+        *finer, coarsest = (channels for channels in built.out_channels[1:] if channels)  # a stage may be left out
+        if not 0 <= skips <= min(2, len(finer)):
+            raise UserError(f"an FCN with {skips} skips cannot be: give 0 (FCN-32s), 1 (FCN-16s) or 2 (FCN-8s)")
+        self.fully_connected = nn.Sequential(
+            *(nn.Conv2d(coarsest, hidden, 1), nn.ReLU(), nn.Dropout2d(dropout)),
+            *(nn.Conv2d(hidden, hidden, 1), nn.ReLU(), nn.Dropout2d(dropout)),
+        )
+        self.score = nn.Conv2d(hidden, num_classes, 1)
+        self.skip_scores = nn.ModuleList([nn.Conv2d(channels, num_classes, 1) for channels in finer[::-1][:skips]])
+        for parameter in self.skip_scores.parameters():
+            nn.init.zeros_(parameter)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
+        *finer, coarsest = (feature for feature in self.encoder(x)[1:] if feature.shape[1])
+        logits = self.score(self.fully_connected(coarsest))
+        for score, feature in zip(self.skip_scores, reversed(finer), strict=False):
+            logits = F.interpolate(logits, feature.shape[2:], mode="bilinear") + score(feature)
+        return F.interpolate(logits, x.shape[2:], mode="bilinear")
+
+    def classify(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K) of the image as a whole.
+
+        The coarsest map is pooled over all places, and what follows is the fully connected head of a classifier.
+        """
+        pooled = self.encoder(self.padded(self.normalise(image)))[-1].mean((2, 3), keepdim=True)
+        return self.score(self.fully_connected(pooled)).flatten(1)
+
+    def load_pretrained(self, weights: str) -> None:
+        """Start the encoder from `weights`; see `SmpNetwork`.
+
+        Raises:
+            UserError: they cannot be had, or belong to another encoder.
+        """
+        encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
+        self.encoder.load_state_dict(encoder.state_dict())
