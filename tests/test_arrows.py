@@ -27,6 +27,9 @@ LIGHT = (
     "report",
     "curves",
     "files",
+    "sweep_file",
+    "trial",
+    "ablate",
 )
 
 

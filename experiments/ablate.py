@@ -1,0 +1,131 @@
+"""Run the trials of a sweep file, one after the other, and rank what they leave."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import leaderboard
+from experiments.files import require_writable, whole_file
+from experiments.light_parser import light_parser
+from experiments.sweep_file import Trial, read_sweep
+from experiments.trial import record_path
+from user_error import UserError
+
+EXAMPLES = """
+experiments/configs/sweep/networks_synthetic.yaml
+experiments/configs/sweep/networks_camvid.yaml --list
+experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
+"""
+
+SUITE = "core"
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "ablate",
+        "Train and sweep every trial of a sweep file (W&B's format: 'wandb sweep' takes the same file). Trials that\n"
+        "have a record are skipped, interrupted ones go on, failed ones are reported and do not stop the rest.",
+        EXAMPLES,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the trials' run folders (default: runs/NAME_OF_THE_SWEEP)"
+    )
+    parser.add_argument("--shard", type=int, default=0, help="which share of the trials to run, from 0")
+    parser.add_argument("--shards", type=int, default=1, help="number of shares, on one or several machines")
+    parser.add_argument("--list", action="store_true", help="say what would run, and stop")
+    args = parser.parse_args(argv)
+    if args.shards < 1 or not 0 <= args.shard < args.shards:
+        raise UserError(f"--shard {args.shard} of --shards {args.shards}: shares are counted from 0")
+    return args
+
+
+def trial_record(folder: Path, trial: Trial) -> Path:
+    """Where the record of a trial lies."""
+    return record_path(folder / trial.name, str(trial.arguments.get("suite", SUITE)))
+
+
+def is_done(folder: Path, trial: Trial) -> bool:
+    """Whether the trial has its record.
+
+    Raises:
+        UserError: the record is that of other settings.
+    """
+    if not trial_record(folder, trial).exists():
+        return False
+    stamp = folder / trial.name / "trial.json"
+    before = json.loads(stamp.read_text()) if stamp.exists() else None
+    if before != trial.arguments:
+        raise UserError(
+            f"{folder / trial.name} holds a trial with other settings than {trial.name!r} has now: pass another "
+            "--output, or remove that folder"
+        )
+    return True
+
+
+def run(folder: Path, trial: Trial) -> bool:
+    """Train and sweep; what is printed goes to ``trial.log``."""
+    place = folder / trial.name
+    with whole_file(place / "trial.json") as file:
+        json.dump(trial.arguments, file, indent=2)
+    command = [sys.executable, "-m", "experiments", "trial", *trial.words, f"--run={place}"]
+    with (place / "trial.log").open("ab") as log:
+        return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT) == 0
+
+
+def last_line(path: Path) -> str:
+    """What a trial said last."""
+    lines = [line.strip() for line in path.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
+
+
+def run_all(folder: Path, trials: Sequence[Trial]) -> list[str]:
+    """Run what is not done; the names of those that failed."""
+    left = [trial for trial in trials if not is_done(folder, trial)]
+    done, failed, started = len(trials) - len(left), list[str](), time.monotonic()
+    for place, trial in enumerate(left):
+        remaining = (
+            "" if not place else f", {_duration((time.monotonic() - started) / place * (len(left) - place))} to go"
+        )
+        print(f"[{done} done, {len(failed)} failed, {len(left) - place} left{remaining}] {trial.name}", flush=True)
+        if run(folder, trial):
+            done += 1
+        else:
+            failed.append(trial.name)
+            log = folder / trial.name / "trial.log"
+            print(f"{trial.name} failed: {last_line(log)} ({log})", file=sys.stderr, flush=True)
+    print(f"[{done} done, {len(failed)} failed, 0 left]", flush=True)
+    return failed
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under 1 min"
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    name, trials = read_sweep(args.file)
+    folder = args.output or Path("runs") / name
+    share = trials[args.shard :: args.shards]
+    if args.list:
+        for trial in share:
+            print(f"{'done' if is_done(folder, trial) else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
+        return
+    require_writable(folder / "leaderboard.md")
+    failed = run_all(folder, share)
+    records = [str(path) for trial in trials if (path := trial_record(folder, trial)).exists()]
+    if records:
+        leaderboard.main([*records, f"--output={folder / 'leaderboard.md'}"])
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "
+            "that are done are kept"
+        )

@@ -1,0 +1,157 @@
+"""The specification of an ablation: a sweep file in the format of Weights & Biases, read without it.
+
+See https://docs.wandb.ai/guides/sweeps/sweep-config-keys: ``wandb sweep FILE`` takes the same file.
+"""
+
+import itertools
+import json
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from user_error import UserError
+
+METHODS = ("grid", "random")
+
+DISTRIBUTIONS: dict[str, Callable[[random.Random, float, float], float]] = {
+    "uniform": lambda rng, low, high: rng.uniform(low, high),
+    "int_uniform": lambda rng, low, high: rng.randint(int(low), int(high)),
+    "log_uniform_values": lambda rng, low, high: math.exp(rng.uniform(math.log(low), math.log(high))),
+}
+
+KNOWN = ("name", "description", "program", "command", "method", "metric", "parameters", "run_cap", "project", "entity")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training and its sweep.
+
+    ``name`` is made of the values that vary, and fit to be a folder's; ``arguments`` are those of ``trial``, by option.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments as a command line has them."""
+        return [f"--{key}={_word(value)}" for key, value in self.arguments.items()]
+
+
+def read_sweep(path: Path) -> tuple[str, list[Trial]]:
+    """Name and trials of a sweep file, in order: the grid with its last parameter fastest, or `run_cap` draws.
+
+    Draws are the same at every reading.
+
+    Raises:
+        UserError: no such file, or a key, method or distribution that is not supported.
+    """
+    content = _content(path)
+    parameters = content["parameters"]
+    for key, entry in parameters.items():
+        _check_parameter(path, key, entry)
+    method = content.get("method")
+    if method not in METHODS:
+        raise UserError(
+            f"{path}: method is {method!r}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
+        )
+    chosen = _grid(parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
+    varied = [key for key, entry in parameters.items() if _varies(entry)]
+    trials = [Trial(_name(arguments, varied), arguments) for arguments in chosen]
+    names = [trial.name for trial in trials]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: two trials are called {twice!r}: remove one, or name their files apart")
+    return str(content.get("name", path.stem)), trials
+
+
+def _content(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"no sweep file {str(path)!r}: pass one of experiments/configs/sweep/")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict) or not content["parameters"]:
+        raise UserError(f"{path} has no parameters: a sweep file gives each a value or values")
+    unknown = next((key for key in content if key not in KNOWN), None)
+    if unknown is not None:
+        raise UserError(f"{path}: unknown key {unknown!r}: 'ablate' knows {', '.join(KNOWN)}")
+    if not re.fullmatch(r"\w[\w.+=-]*", str(content.get("name", path.stem))):
+        raise UserError(f"{path}: the name {content['name']!r} becomes a folder: use letters, digits, '_', '-' and '.'")
+    return content
+
+
+def _check_parameter(path: Path, key: str, entry: Any) -> None:
+    """Refuse what `ablate` cannot run."""
+    where = f"{path}: parameter {key!r}"
+    if not isinstance(entry, dict):
+        raise UserError(f"{where} is {entry!r}: write 'value: ...' or 'values: [...]' below it")
+    if "parameters" in entry:
+        raise UserError(f"{where} is nested: write its parts as flat dotted keys, such as {key}.init_args.lr")
+    if "value" in entry:
+        return
+    if "values" in entry:
+        if not isinstance(entry["values"], list) or not entry["values"]:
+            raise UserError(f"{where} has no values: list at least one")
+        return
+    kind = entry.get("distribution", "int_uniform" if _whole(entry) else "uniform")
+    if kind not in DISTRIBUTIONS or not {"min", "max"} <= set(entry):
+        raise UserError(f"{where} needs a value, values, or min and max with one of {', '.join(DISTRIBUTIONS)}")
+    if not entry["min"] <= entry["max"] or (kind == "log_uniform_values" and entry["min"] <= 0):
+        raise UserError(f"{where} is drawn between {entry['min']} and {entry['max']}: give a range that holds a number")
+
+
+def _whole(entry: Mapping[str, Any]) -> bool:
+    return all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
+
+
+def _varies(entry: Mapping[str, Any]) -> bool:
+    return "value" not in entry and len(entry.get("values", (0, 1))) > 1
+
+
+def _grid(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    choices = []
+    for key, entry in parameters.items():
+        if "value" not in entry and "values" not in entry:
+            raise UserError(f"a grid needs values of {key!r}, not a range: list them, or set method to random")
+        choices.append([entry["value"]] if "value" in entry else entry["values"])
+    return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def _draws(path: Path, parameters: Mapping[str, Any], number: Any) -> list[dict[str, Any]]:
+    if not isinstance(number, int) or number < 1:
+        raise UserError(f"{path}: a random sweep has no end of its own: set run_cap to the number of trials")
+    rng = random.Random(0)
+    return [{key: _draw(rng, entry) for key, entry in parameters.items()} for _ in range(number)]
+
+
+def _draw(rng: random.Random, entry: Mapping[str, Any]) -> Any:
+    if "value" in entry:
+        return entry["value"]
+    if "values" in entry:
+        return rng.choices(entry["values"], entry.get("probabilities"))[0]
+    kind = entry.get("distribution", "int_uniform" if _whole(entry) else "uniform")
+    return DISTRIBUTIONS[kind](rng, entry["min"], entry["max"])
+
+
+def _name(arguments: Mapping[str, Any], varied: list[str]) -> str:
+    words = [_short(key, arguments[key]) for key in varied]
+    return "-".join(words) or "trial"
+
+
+def _short(key: str, value: Any) -> str:
+    """A component's file by its stem, any other value beside the last part of its option."""
+    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
+        return re.sub(r"[^\w.+-]", "_", PurePath(value).stem)
+    return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={_word(value)}")
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

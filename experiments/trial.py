@@ -1,0 +1,72 @@
+"""One trial of an ablation: train, then sweep."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.light_parser import light_parser
+from user_error import UserError
+
+EXAMPLES = """
+--config experiments/configs/recipe/synthetic_unet.yaml --run runs/a --suite smoke
+--config experiments/configs/recipe/synthetic_unet.yaml --run runs/b --suite smoke --trainer.max_epochs 2
+"""
+
+SHARED = ("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes")
+"""Options that the sweep takes over from the training."""
+
+
+def record_path(run: Path, suite: str) -> Path:
+    """Where the record of a trial lies."""
+    return run / f"record-{Path(suite).stem}.json"
+
+
+def shared_options(words: Sequence[str]) -> list[str]:
+    """Those of `words` that the sweep shares with the training, with their values."""
+    found = []
+    for place, word in enumerate(words):
+        key, joined, _ = word.partition("=")
+        if key in SHARED:
+            found += [word] if joined else list(words[place : place + 2])
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """The verb.
+
+    Training and sweep are processes of their own, as if called one after the other: each may start further ones.
+    """
+    parser = light_parser(
+        "trial",
+        "Train and sweep: 'fit' with all further options, then 'benchmark'. A trial whose record is there is done; one\n"
+        "that was interrupted goes on. 'ablate' runs many; 'wandb agent' runs it from a sweep file.",
+        EXAMPLES,
+    )
+    parser.add_argument(
+        "--run", type=Path, help="folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS)"
+    )
+    parser.add_argument("--suite", default="core", help="of the sweep: a name, or a YAML file")
+    parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
+    parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
+    args, rest = parser.parse_known_args(argv)
+    run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
+    record = record_path(run, args.suite)
+    if record.exists():
+        print(f"done before: {record}", flush=True)
+        return
+    _call("fit", *rest, f"--run={run}")
+    options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
+    options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
+    _call("benchmark", *options, *shared_options(rest))
+    if not record.exists():
+        raise UserError(f"the sweep left no record {str(record)!r}: what it printed says why")
+
+
+def _call(*words: str) -> None:
+    """Run a verb; where it fails, so does this one, with the same exit status and nothing to add to what it said."""
+    status = subprocess.call([sys.executable, "-m", "experiments", *words])
+    if status:
+        raise SystemExit(status)

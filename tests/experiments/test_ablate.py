@@ -1,0 +1,82 @@
+"""Ablations: trials of a sweep file, killed and gone on with, in shares, and with a failure among them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import ROOT, TINY, experiments, refusal
+
+
+def sweep_file(path: Path, **values: list) -> Path:
+    """A sweep of tiny trainings."""
+    fixed = dict(word.removeprefix("--").split("=", 1) for word in TINY)
+    fixed |= {"suite": "smoke", "pictures": "0", "trainer.accelerator": "cpu", "trainer.max_epochs": "1"}
+    parameters: dict = {key: {"value": yaml.safe_load(value)} for key, value in fixed.items()}
+    parameters |= {key: {"values": listed} for key, listed in values.items()}
+    path.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}, sort_keys=False))
+    return path
+
+
+RATES = {"model.init_args.optimizer.init_args.lr": [0.001, 0.01]}
+
+
+def counts(folder: Path) -> dict[str, list]:
+    """The confusions of every trial."""
+    return {
+        path.parent.name: [cell["confusion"] for cell in json.loads(path.read_text())["cells"]]
+        for path in folder.glob("*/record-smoke.json")
+    }
+
+
+def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
+    """Killed within its second trial and resumed, or run in two shares: the same records and the same leaderboard."""
+    file = sweep_file(tmp_path / "rates.yaml", **RATES)
+    whole, shared = tmp_path / "whole", tmp_path / "shared"
+    command = [sys.executable, "-m", "experiments", "ablate", str(file), f"--output={whole}"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 240
+    while not (whole / "lr=0.01" / "last.ckpt").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    subprocess.run(["pkill", "-KILL", "-g", str(process.pid)], check=True)
+    assert process.wait() == -signal.SIGKILL
+    first = (whole / "lr=0.001" / "record-smoke.json").read_bytes()
+    resumed = experiments("ablate", file, f"--output={whole}").stdout
+    assert "[1 done, 0 failed, 1 left] lr=0.01" in resumed
+    assert (whole / "lr=0.001" / "record-smoke.json").read_bytes() == first
+    for shard in (0, 1):
+        experiments("ablate", file, f"--output={shared}", f"--shard={shard}", "--shards=2")
+    assert counts(whole) == counts(shared)
+    assert len(counts(whole)) == 2
+    assert (whole / "leaderboard.md").read_text() == (shared / "leaderboard.md").read_text()
+    assert "done" in experiments("ablate", file, f"--output={whole}", "--list").stdout
+    changed = sweep_file(tmp_path / "rates.yaml", **RATES | {"trainer.max_epochs": [2]})
+    assert "other settings" in refusal("ablate", changed, f"--output={whole}")
+
+
+def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path / "x.yaml", **{"model.init_args.optimizer.init_args.lr": [-1.0, 0.001]})
+    result = experiments("ablate", file, f"--output={tmp_path / 'out'}", check=False)
+    assert result.returncode == 2
+    assert "lr=-1.0 failed: " in result.stderr
+    assert "1 of 2 trials failed (lr=-1.0)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(counts(tmp_path / "out")) == ["lr=0.001"]
+
+
+@pytest.mark.parametrize("shard", [-1, 2])
+def test_wrong_shares_are_refused(tmp_path: Path, shard: int) -> None:
+    file = sweep_file(tmp_path / "x.yaml", **RATES)
+    assert "counted from 0" in refusal("ablate", file, f"--shard={shard}", "--shards=2")
+
+
+def test_a_trial_alone(tmp_path: Path) -> None:
+    """As an agent of W&B calls it; a second call has nothing left to do."""
+    words = ["trial", *TINY, "--trainer.max_epochs=1", "--suite=smoke", "--name=mine", f"--run={tmp_path}"]
+    experiments(*words)
+    assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
+    assert "done before" in experiments(*words).stdout
