@@ -9,6 +9,7 @@ from user_error import find_user_error, sentence
 VERBS = {
     "fit": "train a network from a recipe, or resume its training",
     "benchmark": "sweep a checkpoint over corruptions and write its record",
+    "svm": "fit a linear SVM on a checkpoint's features, or its temperature alone",
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",
     "leaderboard": "rank records in a table, beside published ones",

@@ -25,7 +25,7 @@ from experiments.journal import Journal, JournalCallback, Swept
 from experiments.processes import first_process
 from experiments.record import Images, Record, manifest_hash
 from experiments.record_file import sha256, write_record
-from experiments.run_folder import add_data_argument, parse, plain
+from experiments.run_folder import add_data_argument, parse, plain, require_its_data
 from experiments.swept_record import describe_recipe, make_record
 from experiments.tables import percent
 from experiments.tracking import log_record, sync_hint
@@ -243,17 +243,7 @@ def prepare_data(options: Any, module: SegmentationModule, checkpoint: Path) -> 
         UserError: the network was trained for other classes, or there is no such suite.
     """
     data: SegmentationDataModule = options.data
-    if module.num_classes != data.num_classes:
-        raise UserError(
-            f"{str(checkpoint)!r} tells {module.num_classes} classes apart, but the data have {data.num_classes}: "
-            "pass the --data it was trained for"
-        )
-    channels = module.hparams["in_channels"]
-    if channels != data.in_channels:
-        raise UserError(
-            f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
-            "--data it was trained for"
-        )
+    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], data)
     data.test_split = options.split
     data.units(options.split)  # fails before the sweep rather than after
     suite = find_suite(options.suite)

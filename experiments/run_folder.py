@@ -31,6 +31,24 @@ def add_data_argument(parser: ArgumentParser, checkpoint: Path) -> None:
         parser.set_defaults({"data": settings["data"]})
 
 
+def require_its_data(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
+    """Refuse data of other classes or channels than those that the network of `checkpoint` was made for.
+
+    Raises:
+        UserError: they differ.
+    """
+    if classes != data.num_classes:
+        raise UserError(
+            f"{str(checkpoint)!r} tells {classes} classes apart, but the data have {data.num_classes}: pass the --data it "
+            "was trained for"
+        )
+    if channels != data.in_channels:
+        raise UserError(
+            f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
+            "--data it was trained for"
+        )
+
+
 def plain(settings: Any) -> Any:
     """Parsed settings as JSON holds them, without the parser's notes of the files they came from."""
     if isinstance(settings, dict):

@@ -32,7 +32,7 @@ KNOWN = ("name", "description", "program", "command", "method", "metric", "param
 class Trial:
     """One training and its sweep.
 
-    ``name`` is made of the values that vary, and fit to be a folder's; ``arguments`` are those of ``trial``, by option.
+    ``name`` is made of the values of what the file gives ``values`` or a range, and fit to be a folder's; ``arguments`` are those of ``trial``, by option.
     """
 
     name: str
@@ -62,7 +62,7 @@ def read_sweep(path: Path) -> tuple[str, list[Trial]]:
             f"{path}: method is {method!r}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
         )
     chosen = _grid(parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
-    varied = [key for key, entry in parameters.items() if _varies(entry)]
+    varied = [key for key, entry in parameters.items() if "value" not in entry]
     trials = [Trial(_name(arguments, varied), arguments) for arguments in chosen]
     names = [trial.name for trial in trials]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -110,10 +110,6 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
 
 def _whole(entry: Mapping[str, Any]) -> bool:
     return all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
-
-
-def _varies(entry: Mapping[str, Any]) -> bool:
-    return "value" not in entry and len(entry.get("values", (0, 1))) > 1
 
 
 def _grid(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

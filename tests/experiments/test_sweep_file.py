@@ -23,7 +23,7 @@ def test_a_grid_is_the_product_in_order(tmp_path: Path) -> None:
         "config": {"value": "recipe.yaml"},
         "model.init_args.network": {"values": ["a/unet.yaml", "b/fpn.yaml"]},
         "seed_everything": {"values": [0, 1, 2]},
-        "trainer.max_epochs": {"values": [5]},
+        "trainer.max_epochs": {"value": 5},
     }
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}, sort_keys=False))

@@ -1,0 +1,249 @@
+"""Fit a linear support vector machine on the frozen features of a checkpoint, and write it as the last layer of another."""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
+from torch.utils.data import DataLoader
+
+from datamodules.base import SegmentationDataModule, Split
+from experiments.checkpoint import load_module, read_checkpoint
+from experiments.cli import make_parser_settings
+from experiments.files import require_writable, whole_file
+from experiments.pixel_features import LinearHead, find_head, sample_features, sample_logits
+from experiments.predict import describe_data
+from experiments.record_file import sha256
+from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+EXAMPLES = """examples:
+  python -m experiments svm --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_svm/best.ckpt
+  python -m experiments svm --checkpoint runs/camvid_fpn/best.ckpt --output runs/camvid_fpn_svm/best.ckpt --C 0.01
+  python -m experiments svm --checkpoint runs/synthetic_unet_max_margin/best.ckpt --keep-head \\
+      --output runs/synthetic_unet_max_margin_calibrated/best.ckpt
+
+The result is an ordinary checkpoint: 'benchmark' sweeps it and 'predict' uses it. It is not for 'fit' to resume."""
+
+OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")
+"""What a checkpoint holds of a training in progress: it does not belong to other weights."""
+
+COLDEST, HOTTEST = 1e-3, 1e3
+
+
+def build_parser(checkpoint: Path) -> ArgumentParser:
+    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
+    parser = ArgumentParser(
+        prog="python -m experiments svm",
+        description="CNN-SVM in two steps: replace the last layer of a trained network by a linear SVM on its features, "
+        "and fit a temperature on the validation split that makes its margins into probabilities.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+    parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; its other layers stay as they are")
+    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
+    parser.add_argument("--pixels", type=int, default=20_000, help="pixels to fit on, equally many of each class")
+    parser.add_argument("--C", type=float, default=1.0, help="cost of a violated margin; smaller means wider margins")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
+    parser.add_argument("--keep-head", action="store_true", help="fit no SVM, only the temperature of the head it has")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_data_argument(parser, checkpoint)
+    return parser
+
+
+def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A linear machine for each class against the rest, under the squared hinge (scikit-learn's ``LinearSVC``).
+
+    Features are standardised for the fit, as the norm of the weights means nothing otherwise, and that is folded back
+    into the weights. Of two classes the one machine serves both, with opposite signs.
+
+    Args:
+        features: (N, D).
+        labels: (N,) class ids; each of 0 ... K - 1 occurs.
+        cost: C of the SVM.
+        seed: of the solver, where it draws.
+
+    Returns:
+        Weights (K, D) and biases (K,).
+
+    Raises:
+        UserError: the solver does not come to an end.
+    """
+    features = features.astype(np.float64)
+    mean, spread = features.mean(0), features.std(0)
+    spread[spread <= 1e-6 * spread.max()] = 1.0  # a channel that is never active
+    machine = LinearSVC(C=cost, class_weight="balanced", max_iter=10_000, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            machine.fit((features - mean) / spread, labels)
+        except ConvergenceWarning as error:
+            raise UserError(f"the SVM does not converge at --C {cost:g}: lower it, or pass more --pixels") from error
+    weight, bias = machine.coef_, machine.intercept_
+    if len(weight) == 1:
+        weight, bias = np.concatenate([-weight, weight]), np.concatenate([-bias, bias])
+    weight = weight / spread
+    return weight, bias - weight @ mean
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The positive number that logits are divided by for the lowest negative log-likelihood.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. For two classes it is the method of Platt
+    ("Probabilistic Outputs for Support Vector Machines", 1999) without the offset, which would change predictions. The
+    likelihood is convex in the inverse of the temperature, so its slope is bisected.
+
+    Args:
+        logits: (N, K).
+        labels: (N,) class ids.
+
+    Returns:
+        The temperature, from `COLDEST` (everything is predicted right) to `HOTTEST` (logits tell nothing).
+    """
+    scores = torch.from_numpy(logits).double()
+    true = scores.gather(1, torch.from_numpy(labels)[:, None])[:, 0]
+    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
+    for _ in range(50):
+        middle = (low + high) / 2
+        chances = (scores * np.exp(middle)).softmax(1)
+        slope = ((chances * scores).sum(1) - true).mean().item()
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return float(np.exp(-(low + high) / 2))
+
+
+def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats."""
+    return torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+
+
+def split_loader(data: SegmentationDataModule, split: Split) -> DataLoader:
+    """A split as it is evaluated: each image once, nothing drawn."""
+    data.test_split = split
+    return data.test_dataloader()
+
+
+def replace_head(head: LinearHead, data: SegmentationDataModule, options: Any) -> None:
+    """Fit the SVM on the training split and put it in place.
+
+    Raises:
+        UserError: a class has no pixel there.
+    """
+    classes = data.num_classes
+    found = sample_features(head, split_loader(data, "train"), classes, options.pixels // classes, options.seed)
+    missing = [name for number, name in enumerate(data.classes) if number not in found]
+    if missing:
+        raise UserError(
+            f"the training split shows no pixel of {', '.join(missing)}, so no SVM can know it: pass --data with images "
+            "of every class"
+        )
+    features = np.concatenate(list(found.values()))
+    labels = np.repeat(list(found), [len(rows) for rows in found.values()])
+    print(f"fitting on {len(labels)} pixels, {features.shape[1]} features each", flush=True)
+    weight, bias = fit_svm(features, labels, options.C, options.seed)
+    right = float(((features @ weight.T + bias).argmax(1) == labels).mean())
+    print(f"{100 * right:.1f} % of these pixels are classified right", flush=True)
+    like = head.weight
+    head.load(torch.from_numpy(weight).to(like).view_as(like), torch.from_numpy(bias).to(like), 1.0)
+
+
+def calibrate(head: LinearHead, data: SegmentationDataModule, options: Any) -> float:
+    """Fit the temperature on the validation split and put it in place.
+
+    Raises:
+        UserError: no pixel counts there.
+    """
+    weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
+    before = head.temperature
+    loader = split_loader(data, "val")
+    logits, labels = sample_logits(head.network, loader, data.num_classes, options.pixels, options.seed)
+    if not len(labels):
+        raise UserError("no pixel of the validation split counts, so no temperature can be fitted: pass other --data")
+    found = fit_temperature(logits, labels)
+    head.load(weight, bias, before * found)
+    after = mean_nll((logits / found).astype(np.float32), labels)
+    print(f"temperature {found:.4g}: {mean_nll(logits, labels):.4f} to {after:.4f} nats a pixel in validation")
+    return found
+
+
+def check(options: Any, module: SegmentationModule, checkpoint: Path, output: Path) -> None:
+    """Refuse what cannot come to a good end, before any work is done.
+
+    Raises:
+        UserError: other data than the network's, options out of range, or an output that would pass for another.
+    """
+    data = options.data
+    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], data)
+    known = describe_data(checkpoint).get("classes") or data.classes
+    differing = [pair for pair in zip(known, data.classes, strict=False) if pair[0] != pair[1]]
+    if differing:
+        raise UserError(
+            f"{str(checkpoint)!r} knows a class {differing[0][0]!r} where the data have {differing[0][1]!r}: pass the "
+            "--data it was trained for"
+        )
+    if options.pixels < data.num_classes:
+        raise UserError(f"--pixels {options.pixels} for {data.num_classes} classes: give at least one for each")
+    if not options.C > 0:
+        raise UserError(f"--C {options.C:g}: the cost of a violated margin must be above 0")
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: give 0 or more")
+    taken = read_settings(output)
+    ours = taken is None or ("svm" in (taken.get("model") or {}) and output.is_file())
+    if not ours or output.parent.resolve() == checkpoint.parent.resolve():
+        raise UserError(
+            f"{str(output.parent)!r} holds another training, whose records would pass for those of the SVM: pass "
+            f"--output {output.parent}_svm/{output.name}"
+        )
+    require_writable(output)
+
+
+def write(checkpoint: Path, output: Path, module: SegmentationModule, settings: dict[str, Any], facts: Any) -> None:
+    """Write the checkpoint, and beside it the settings from which 'benchmark' knows data and recipe."""
+    content = {key: value for key, value in read_checkpoint(checkpoint).items() if key not in OF_TRAINING}
+    with whole_file(output, "wb") as file:
+        torch.save({**content, "state_dict": module.state_dict(), "svm": facts}, file)
+    with whole_file(output.parent / "config.yaml") as file:
+        yaml.safe_dump(settings, file, sort_keys=False)
+
+
+def describe(checkpoint: Path, module: SegmentationModule, data: Any, options: Any) -> dict[str, Any]:
+    """The settings of the training with those of the SVM added: another recipe, the same for all seeds of the training."""
+    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
+    fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed}
+    fitted |= {"head": "kept"} if options.keep_head else {"head": "LinearSVC", "C": options.C}
+    if run.get("data") not in (None, data):
+        fitted["features_trained_on"] = run["data"]
+    if "svm" in run["model"]:
+        fitted["after"] = run["model"]["svm"]
+    return {**run, "model": {**run["model"], "svm": fitted}, "data": data}
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoint", default="missing")
+    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    options, settings = parse(build_parser(checkpoint), argv)
+    torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the check of the features
+    module = load_module(checkpoint)
+    output = Path(options.output)
+    check(options, module, checkpoint, output)
+    try:
+        module.to(options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"there is no device {options.device!r} here: pass --device cpu") from error
+    head = find_head(module.network)
+    if not options.keep_head:
+        replace_head(head, options.data, options)
+    temperature = calibrate(head, options.data, options)
+    described = describe(checkpoint, module, plain(settings.data.as_dict()), options)
+    facts = {**described["model"]["svm"], "temperature": temperature, "from": sha256(checkpoint)}
+    write(checkpoint, output, module.cpu(), described, facts)
+    print(f"checkpoint: {output}", flush=True)

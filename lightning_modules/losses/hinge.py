@@ -1,0 +1,85 @@
+"""Hinge losses over the pixels that count: a network trained for margins, as a support vector machine is."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.labels import IGNORED
+from user_error import UserError
+
+
+class PixelHinge(nn.Module):
+    """Base of the hinge losses: the mean over the pixels that count, weighted by class as in `CrossEntropy`.
+
+    Args:
+        margin: what the logits must be apart for a pixel to cost nothing.
+        class_weights: a weight per class; all 1 if null.
+
+    Raises:
+        UserError: the margin is not positive.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, margin: float = 1.0, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if not margin > 0:
+            raise UserError(f"the margin of a hinge loss is {margin}: give a number above 0, such as 1.0")
+        self.margin = margin
+        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("weight", weight)
+
+    @abstractmethod
+    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and mask (B, H, W) to a scalar; 0, not NaN, where no pixel counts.
+
+        Raises:
+            UserError: there are not as many class weights as classes.
+        """
+        if self.weight is not None and len(self.weight) != logits.shape[1]:
+            raise UserError(f"{len(self.weight)} class_weights for {logits.shape[1]} classes: give one for each")
+        counted = mask != IGNORED
+        true = mask * counted
+        losses = self.pixel_losses(logits.float(), true[:, None])  # squares of 16-bit floats would overflow
+        shares = counted.to(losses.dtype) if self.weight is None else self.weight[true] * counted
+        return (losses.where(counted, 0) * shares).sum() / shares.sum().clamp(min=1e-6)
+
+
+class CrammerSingerHinge(PixelHinge):
+    """The multi-class hinge max(0, margin + max of the other logits - the true logit).
+
+    Crammer and Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", JMLR 2001. One
+    machine for all classes: only the strongest wrong class costs, and the logits mean something only side by side.
+    ``torch.nn.MultiMarginLoss`` sums over all the wrong classes instead (Weston and Watkins, ESANN 1999).
+
+    Args:
+        margin: how far the true logit must lie above the others.
+        class_weights: a weight per class; all 1 if null.
+    """
+
+    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
+        strongest_other = logits.scatter(1, true, -torch.inf).amax(1)
+        return (self.margin + strongest_other - logits.gather(1, true)[:, 0]).clamp(min=0)
+
+
+class SquaredHinge(PixelHinge):
+    """One machine against the rest for each class: the sum over classes of max(0, margin - t logit)^2, t = 1 or -1.
+
+    The L2-SVM of Tang, "Deep Learning using Linear Support Vector Machines", ICML workshops 2013; also the loss of
+    scikit-learn's ``LinearSVC``. It is differentiable, and far violations of the margin cost more than in proportion.
+
+    Args:
+        margin: how far a logit must lie from 0, on its class's side.
+        class_weights: a weight per true class; all 1 if null.
+    """
+
+    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
+        sides = torch.full_like(logits, -1).scatter_(1, true, 1)
+        return (self.margin - sides * logits).clamp(min=0).square().sum(1)
