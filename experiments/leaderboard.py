@@ -5,19 +5,21 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.cost_file import Costs, read_costs
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
 from experiments.published import Table, read_table, table_names
-from experiments.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
+from experiments.ranking import COSTS, DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.record import Record
 from experiments.record_file import read_record
-from experiments.tables import as_csv, markdown_table, percent, with_bounds
+from experiments.tables import as_csv, markdown_table, percent, scaled, with_bounds
 from user_error import UserError
 
 EXAMPLES = """
 runs/*/record-core.json
 experiments/results/camvid/imagenet_c/*.json --format csv --output board.csv
 experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
+runs/*/record-core.json --costs costs.json
 --published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
 """
 
@@ -29,33 +31,52 @@ TITLES = {
     "mce": "mCE",
 }
 
+COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 
-def markdown(rows: Sequence[Row], tables: Sequence[Table] = ()) -> str:
+
+def markdown(rows: Sequence[Row], tables: Sequence[Table] = (), costs: Costs | None = None) -> str:
     """Tables for people: percent, with 95 % intervals; records first, each published table by itself."""
     records = [row for row in rows if row["source"] == "record"]
-    parts = [_record_table(records), _seed_table(records)] if records else []
+    parts = [_record_table(records, costs), _seed_table(records)] if records else []
     for table in tables:
         parts.append(_published_table([row for row in rows if row["source"] == table.name], table))
     return "\n".join(part for part in parts if part)
 
 
-def _record_table(rows: Sequence[Row]) -> str:
+def _record_table(rows: Sequence[Row], costs: Costs | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith("miou_")))
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
     titles += [_spaced(key, "miou") for key in corruptions]
+    titles += COST_TITLES if costs is not None else []
     cells = [
         [
             str(row["rank"]),
             row["name"],
             *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
             *(percent(row.get(key)) for key in (*degradations, *corruptions)),
+            *(_cost_cells(row) if costs is not None else []),
         ]
         for row in rows
     ]
     kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
     note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
+    note += f" {_cost_note(costs)}" if costs is not None else ""
     return f"{markdown_table(titles, cells)}\n{note}\n"
+
+
+def _cost_cells(row: Row) -> list[str]:
+    parameters, products, ratio = (row.get(key) for key in COSTS)
+    return [scaled(parameters, 1e6), scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
+
+
+def _cost_note(costs: Costs) -> str:
+    known, (height, width) = costs.environment, costs.reference_cost.size
+    return (
+        f"Multiply-adds are those of an image of {height} x {width}; latencies are ratios to "
+        f"{costs.reference_cost.name!r} at batch size {costs.reference_cost.batches[0].batch_size} on "
+        f"{known.get('device')}, {known.get('threads')} threads, medians of {costs.rounds} rounds."
+    )
 
 
 def _seed_table(rows: Sequence[Row]) -> str:
@@ -96,10 +117,10 @@ def _spaced(key: str, metric: str) -> str:
     return key.removeprefix(f"{metric}_").replace("_", " ")
 
 
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Costs | None], str]] = {
     "markdown": markdown,
-    "csv": lambda rows, tables: as_csv(rows),
-    "json": lambda rows, tables: json.dumps(list(rows), indent=2) + "\n",
+    "csv": lambda rows, *_: as_csv(rows),
+    "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
 }
 
 
@@ -117,6 +138,24 @@ def find_reference(name: str | None, records: Sequence[Record], tables: Sequence
         known = ", ".join(repr(one) for one in [*(record.name for record in records), *published])
         raise UserError(f"no row is called {name!r}: pass as --reference one of {known}")
     return found
+
+
+def find_costs(path: Path | None, records: Sequence[Record]) -> Costs | None:
+    """The costs at `path`, or `None` where none are asked for.
+
+    Raises:
+        UserError: they cannot be read, or are those of other checkpoints.
+    """
+    if path is None:
+        return None
+    costs = read_costs(path)
+    if not any(costs.find(record.checkpoint.get("sha256")) for record in records):
+        measured = ", ".join(repr(cost.name) for cost in costs.costs)
+        raise UserError(
+            f"none of the records was swept with a checkpoint of {str(path)!r} ({measured}): run 'costs' on the "
+            "checkpoints of these records"
+        )
+    return costs
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -138,6 +177,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
     )
+    parser.add_argument("--costs", type=Path, help="file that 'costs' wrote: adds what the networks cost")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images into one table")
@@ -153,11 +193,12 @@ def main(argv: list[str]) -> None:
     tables = [read_table(name) for name in dict.fromkeys(args.published)]
     records = [read_record(path) for path in args.records]
     reference = find_reference(args.reference, records, tables)
-    rows = ranked(records, args.allow_mixed, reference)
+    costs = find_costs(args.costs, records)
+    rows = ranked(records, args.allow_mixed, reference, costs)
     for table in tables:
         named = args.reference if any(model.name == args.reference for model in table.models) else None
         rows += published_rows(table, named)
-    text = FORMATS[args.format](rows, tables)
+    text = FORMATS[args.format](rows, tables, costs)
     print(text, end="")
     if args.output:
         with whole_file(args.output) as file:

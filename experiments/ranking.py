@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments import robustness
 from experiments.comparable import difference
+from experiments.cost_file import Costs
 from experiments.published import Published, Table
 from experiments.recipe import recipe_key, recipe_seed
 from experiments.record import Record
@@ -16,6 +17,7 @@ from user_error import UserError
 
 HEADLINES = ("clean_miou", "mean_corrupted_miou", "retention")
 DEGRADATIONS = ("mcd", "mrcd", "cd_of_sums", "rcd_of_sums")
+COSTS = ("parameters", "multiply_adds", "latency_ratio")
 
 Row = dict[str, Any]
 
@@ -32,19 +34,30 @@ def record_row(record: Record) -> Row:
     return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 
 
-def ranked(records: Sequence[Record], allow_mixed: bool = False, reference: Record | None = None) -> list[Row]:
+def ranked(
+    records: Sequence[Record],
+    allow_mixed: bool = False,
+    reference: Record | None = None,
+    costs: Costs | None = None,
+) -> list[Row]:
     """Rows by falling mean corrupted mIoU; by clean mIoU where a suite has real shifts alone.
 
     Args:
         records: in any order.
         allow_mixed: take records that were not made under the same conditions on the same images.
         reference: adds the degradation against this record to the rows of its suite and images.
+        costs: adds those of each record's checkpoint; null where it has none.
 
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
     """
     rows = [
-        {"rank": rank, **record_row(records[place]), **_degradation(records[place], reference)}
+        {
+            "rank": rank,
+            **record_row(records[place]),
+            **_degradation(records[place], reference),
+            **_costs(records[place], costs),
+        }
         for rank, place in enumerate(in_order(records, allow_mixed), 1)
     ]
     return _with_seeds(rows)
@@ -85,6 +98,17 @@ def _degradation(record: Record, reference: Record | None) -> Row:
     }
     degradation = {key: number(found["miou"][key]) for key in DEGRADATIONS}
     return {**degradation, "mce": number(found["pixel_accuracy"]["mcd"])}
+
+
+def _costs(record: Record, costs: Costs | None) -> Row:
+    """Of the record's checkpoint; the latency is that of the first batch size."""
+    if costs is None:
+        return {}
+    cost = costs.find(record.checkpoint.get("sha256"))
+    if cost is None:
+        return dict.fromkeys(COSTS)
+    measured = (cost.parameters, cost.multiply_adds, cost.batches[0].latency_ratio)
+    return dict(zip(COSTS, measured, strict=True))
 
 
 def against(conditions: Sequence[robustness.Condition], scores: np.ndarray, reference: np.ndarray) -> dict[str, Any]:

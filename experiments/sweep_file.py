@@ -32,7 +32,8 @@ KNOWN = ("name", "description", "program", "command", "method", "metric", "param
 class Trial:
     """One training and its sweep.
 
-    ``name`` is made of the values of what the file gives ``values`` or a range, and fit to be a folder's; ``arguments`` are those of ``trial``, by option.
+    ``name`` is made of what the file gives ``values`` or a range, and fit to be a folder's; ``arguments`` are those of
+    ``trial``, by option.
     """
 
     name: str

@@ -11,6 +11,14 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def scaled(value: float | None, unit: float = 1) -> str:
+    """A number in multiples of `unit`, to three digits, or a dash."""
+    if value is None:
+        return "-"
+    number = value / unit
+    return f"{number:.0f}" if abs(number) >= 999.5 else f"{number:#.3g}".rstrip(".")
+
+
 def with_bounds(value: float | None, low: float | None, high: float | None) -> str:
     """A share and its interval, in percent."""
     return f"{percent(value)} [{percent(low)}, {percent(high)}]"
