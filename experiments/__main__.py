@@ -13,6 +13,7 @@ VERBS = {
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",
     "leaderboard": "rank records in a table, beside published ones",
+    "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
     "compare": "test whether the difference of two records holds",
     "curves": "draw the robustness curves of records",
     "report": "make a page of records: leaderboard, curves, reliability, worst images",

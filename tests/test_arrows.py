@@ -27,6 +27,8 @@ LIGHT = (
     "report",
     "curves",
     "files",
+    "cost_file",
+    "cost_table",
     "sweep_file",
     "trial",
     "ablate",

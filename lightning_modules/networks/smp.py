@@ -62,8 +62,7 @@ class SmpNetwork(SegmentationNetwork):
         self.encoder_name = encoder
         if dropout:
             model.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), model.segmentation_head)
-        if drop_path:
-            _set_drop_path(model.encoder, drop_path, encoder)
+        _set_drop_path(model.encoder, drop_path, encoder)
 
     @property
     def encoder(self) -> Any:
@@ -157,14 +156,17 @@ def _remove_without_gradient(module: nn.Module) -> None:
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
-    """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth."""
+    """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth.
+
+    Some of its encoders come with a rate of their own, which none but the setting may decide.
+    """
     places = [
         (block, attribute)
         for block in encoder.modules()
         for attribute in ("drop_path", "drop_path1", "drop_path2")
         if isinstance(getattr(block, attribute, None), nn.Identity | DropPath)
     ]
-    if not places:
+    if rate and not places:
         raise UserError(f"encoder {name!r} has no stochastic depth: set drop_path to 0 or take e.g. 'mit_b0'")
     for step, (block, attribute) in enumerate(places):
         setattr(block, attribute, DropPath(rate * step / max(1, len(places) - 1)))

@@ -8,6 +8,7 @@ import pytest
 from command_line import experiments, refusal
 from records import make_record
 
+from experiments.cost_file import FORMAT
 from experiments.leaderboard import markdown
 from experiments.ranking import ranked
 from experiments.record_file import read_record
@@ -155,3 +156,77 @@ def test_refusals(tmp_path: Path) -> None:
     assert "cityscapes_c" in refusal("leaderboard", "--published=imaginary")
     named = refusal("leaderboard", "--published=cityscapes_c_segformer_table5", "--reference=nobody")
     assert "'SegFormer-B5'" in named
+
+
+def make_costs(path: Path, digests: list[str]) -> Path:
+    """Costs of checkpoints, the first the reference; a number is told from its neighbours' by its place."""
+    entries = [
+        {
+            "name": f"net {place}",
+            "sha256": digest,
+            "network": "lightning_modules.networks.smp.SmpNetwork",
+            "in_channels": 3,
+            "num_classes": 2,
+            "size": [48, 64],
+            "parameters": 1_500_000 * (place + 1),
+            "trainable_parameters": 0,
+            "buffers": 0,
+            "weight_bytes": 0,
+            "file_bytes": 0,
+            "multiply_adds": 2_340_000_000 * (place + 1),
+            "batches": [
+                {
+                    "batch_size": size,
+                    "milliseconds_per_image": 1.0,
+                    "latency_ratio": 1 + place + size / 8,
+                    "latency_ratio_least": 0.5,
+                    "latency_ratio_most": 2.5,
+                    "peak_memory_bytes": 0,
+                }
+                for size in (4, 8)
+            ],
+        }
+        for place, digest in enumerate(digests)
+    ]
+    measured = {"reference": digests[0], "rounds": 3, "environment": {"device": "a processor", "threads": 2}}
+    path.write_text(json.dumps({"format": FORMAT, "created": "", **measured, "costs": entries}))
+    return path
+
+
+def with_checkpoint(path: Path, digest: str) -> None:
+    content = json.loads(path.read_text())
+    content["checkpoint"] = {"file": "best.ckpt", "sha256": digest}
+    path.write_text(json.dumps(content))
+
+
+def test_costs_stand_beside_their_records(paths: list[Path], tmp_path: Path) -> None:
+    plain = experiments("leaderboard", *paths).stdout
+    with_checkpoint(paths[0], "a" * 64)
+    with_checkpoint(paths[2], "b" * 64)
+    assert experiments("leaderboard", *paths).stdout == plain
+    measured = make_costs(tmp_path / "costs.json", ["c" * 64, "b" * 64, "a" * 64])
+    shown = experiments("leaderboard", *paths, f"--costs={measured}").stdout.splitlines()
+    before = plain.splitlines()
+    assert all(line.startswith(known) for line, known in zip(shown, before, strict=True))
+    assert shown[0] == before[0] + " parameters (M) | multiply-adds (G) | latency ratio |"
+    added = {
+        known.split(" | ")[1]: line.removeprefix(known) for line, known in zip(shown[2:5], before[2:5], strict=True)
+    }
+    assert added == {"one": " 4.50 | 7.02 | 3.50 |", "two\\|2": " - | - | - |", "three": " 3.00 | 4.68 | 2.50 |"}
+    assert "48 x 64" in shown[-1]
+    assert "'net 0' at batch size 4 on a processor, 2 threads" in shown[-1]
+    rows = json.loads(experiments("leaderboard", *paths, f"--costs={measured}", "--format=json").stdout)
+    found = {row["name"]: [row[key] for key in ("parameters", "multiply_adds", "latency_ratio")] for row in rows}
+    assert found == {
+        "one": [4_500_000, 7_020_000_000, 3.5],
+        "two|2": [None] * 3,
+        "three": [3_000_000, 4_680_000_000, 2.5],
+    }
+
+
+def test_costs_of_other_checkpoints_are_refused(paths: list[Path], tmp_path: Path) -> None:
+    measured = make_costs(tmp_path / "costs.json", ["c" * 64])
+    assert "none of the records was swept with" in refusal("leaderboard", *paths, f"--costs={measured}")
+    with_checkpoint(paths[0], "a" * 64)
+    assert "none of the records was swept with" in refusal("leaderboard", *paths, f"--costs={measured}")
+    assert "no costs" in refusal("leaderboard", *paths, f"--costs={tmp_path / 'none.json'}")

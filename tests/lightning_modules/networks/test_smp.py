@@ -79,6 +79,12 @@ def test_features_can_be_refined_on_their_way_to_any_decoder(architecture: str) 
     assert network.encoder.state_dict().keys() == weights.keys()
 
 
+def test_without_drop_path_nothing_is_dropped() -> None:
+    """Smp's mit_b0 has a rate of its own."""
+    network = SmpNetwork(2, architecture="Segformer", encoder="mit_b0", drop_path=0.0)
+    assert not any(module.drop_prob for module in network.model.encoder.modules() if isinstance(module, DropPath))
+
+
 def test_stages_beyond_the_depth_are_gone() -> None:
     """PSPNet reads three of five stages: the others would cost parameters, and DDP would wait for their gradients."""
     network = SmpNetwork(5, architecture="PSPNet", encoder="resnet18")

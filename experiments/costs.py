@@ -1,0 +1,258 @@
+"""What networks cost: parameters, multiply-adds, file size, and latency and memory measured against a reference."""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from experiments.checkpoint import load_module
+from experiments.cost_file import FORMAT, Batch, Cost, Costs, write_costs
+from experiments.cost_table import FORMATS
+from experiments.environment import describe_environment
+from experiments.files import require_writable
+from experiments.light_parser import light_parser
+from experiments.peak_memory import peak_bytes
+from experiments.record_file import sha256
+from experiments.speed import usable
+from experiments.turns import take_turns
+from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+EXAMPLES = """
+runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
+runs/*/best.ckpt --size 512 1024 --batch_sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
+runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
+"""
+
+SHORTEST = 0.05
+"""Seconds that a measurement lasts at least; a single pass of a small network is too short for a clock."""
+
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A checkpoint whose costs are asked for; its module is rebuilt, on the CPU."""
+
+    name: str
+    path: Path
+    digest: str
+    module: SegmentationModule
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        return int(self.module.hparams["in_channels"])
+
+
+def load_contenders(paths: Sequence[Path], names: Sequence[str] | None) -> list[Contender]:
+    """All checkpoints, before anything is measured.
+
+    Args:
+        paths: of the checkpoints.
+        names: one for each; those of the run folders if `None`.
+
+    Raises:
+        UserError: a checkpoint that cannot be read, or two that cannot be told apart.
+    """
+    if names is not None and len(names) != len(paths):
+        raise UserError(f"--names has {len(names)} names for {len(paths)} checkpoints: give one for each")
+    found: list[Contender] = []
+    for path, name in zip(paths, names or [path.resolve().parent.name for path in paths], strict=True):
+        module, digest = load_module(path), sha256(path)
+        same = next((one for one in found if one.digest == digest), None)
+        if same is not None:
+            raise UserError(f"{str(same.path)!r} and {str(path)!r} are the same checkpoint: pass it once")
+        found.append(Contender(name, path, digest, module))
+    name, times = Counter(one.name for one in found).most_common(1)[0]
+    if times > 1:
+        raise UserError(f"{times} checkpoints are called {name!r}: tell them apart with --names, one for each")
+    return found
+
+
+def find_reference(path: Path | None, contenders: Sequence[Contender]) -> Contender:
+    """The contender at `path`; the first if `None`.
+
+    Raises:
+        UserError: it is not among them.
+    """
+    if path is None:
+        return contenders[0]
+    found = next((one for one in contenders if one.path.resolve() == path.resolve()), None)
+    if found is None:
+        raise UserError(f"the reference {str(path)!r} is none of the checkpoints: name it among them as well")
+    return found
+
+
+def make_images(number: int, channels: int, size: Sequence[int], device: torch.device) -> Tensor:
+    """Images (B, C, H, W) uint8, as a sweep hands them over."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (number, channels, *size), dtype=torch.uint8, generator=random).to(device)
+
+
+def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
+    """What is the same on every machine: the fields of `Cost` but its batches."""
+    network = contender.module.network
+    parameters, buffers = list(network.parameters()), list(network.buffers())
+    image = make_images(1, contender.channels, size, torch.device("cpu"))
+    return {
+        "name": contender.name,
+        "sha256": contender.digest,
+        "network": f"{type(network).__module__}.{type(network).__qualname__}",
+        "in_channels": contender.channels,
+        "num_classes": contender.module.num_classes,
+        "size": tuple(size),
+        "parameters": sum(one.numel() for one in parameters),
+        "trainable_parameters": sum(one.numel() for one in parameters if one.requires_grad),
+        "buffers": sum(one.numel() for one in buffers),
+        "weight_bytes": weight_bytes(contender),
+        "file_bytes": contender.path.stat().st_size,
+        "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
+    }
+
+
+def weight_bytes(contender: Contender) -> int:
+    """Bytes of the network's parameters and buffers."""
+    network = contender.module.network
+    return sum(one.nbytes for one in [*network.parameters(), *network.buffers()])
+
+
+def prepare(contender: Contender, device: torch.device) -> None:
+    """Bring the network to the device, in the memory format of a sweep."""
+    contender.module.to(device)
+    contender.module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def make_pass(contender: Contender, images: Tensor) -> Callable[[], Tensor]:
+    """A forward pass over `images`, warmed up."""
+    work = partial(contender.module.predict_logits, images)
+    for _ in range(WARM_UP):
+        work()
+    return work
+
+
+def measure(
+    contender: Contender,
+    reference: Contender,
+    batch_size: int,
+    size: Sequence[int],
+    rounds: Iterator[int],
+    device: torch.device,
+) -> Batch:
+    """Time both in turns, and find the memory of the first; both are on `device`.
+
+    Raises:
+        UserError: the batch does not fit the device.
+    """
+    own, other = (make_images(batch_size, one.channels, size, device) for one in (contender, reference))
+    try:
+        with torch.inference_mode():
+            ours, theirs = make_pass(contender, own), make_pass(reference, other)
+            beyond = peak_bytes(ours, device)
+            turns = take_turns(ours, theirs, rounds, device, SHORTEST)
+    except torch.OutOfMemoryError as error:
+        height, width = size
+        raise UserError(
+            f"{contender.name!r} beside {reference.name!r} does not fit this device with {batch_size} images of {height} "
+            f"x {width}: lower --batch_sizes or --size"
+        ) from error
+    return Batch(
+        batch_size=batch_size,
+        milliseconds_per_image=1000 * turns.ours_median / batch_size,
+        latency_ratio=median(turns.overheads),
+        latency_ratio_least=min(turns.overheads),
+        latency_ratio_most=max(turns.overheads),
+        peak_memory_bytes=weight_bytes(contender) + own.nbytes + beyond,
+    )
+
+
+def measure_all(
+    contenders: Sequence[Contender], reference: Contender, args: argparse.Namespace, device: torch.device
+) -> list[Cost]:
+    """The costs of each; beside the reference one network at a time is on the device."""
+    counted = [count(one, args.size) for one in tqdm(contenders, desc="count", unit="network")]
+    prepare(reference, device)
+    costs = []
+    steps = len(contenders) * len(args.batch_sizes) * args.rounds
+    with tqdm(total=steps, desc="measure", unit="round") as shown:
+
+        def rounds() -> Iterator[int]:
+            for number in range(args.rounds):
+                yield number
+                shown.update()
+
+        for one, known in zip(contenders, counted, strict=True):
+            shown.set_postfix_str(one.name)
+            prepare(one, device)
+            batches = [measure(one, reference, each, args.size, rounds(), device) for each in args.batch_sizes]
+            costs.append(Cost(**known, batches=batches))
+            if one is not reference:
+                one.module.cpu()
+    return costs
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb.
+
+    Raises:
+        UserError: numbers that nothing can be measured at.
+    """
+    parser = light_parser(
+        "costs",
+        "Say what networks cost: parameters, multiply-adds of one image, size of the file, and the latency and memory of\n"
+        "their forward passes. Latencies are timed in turns with a reference, in float32, channels last, from images of\n"
+        "8 bit, as a sweep runs them. 'leaderboard --costs' shows the costs beside the scores.",
+        EXAMPLES,
+    )
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT", help="files that 'fit' wrote")
+    parser.add_argument(
+        "--size", nargs=2, type=int, required=True, metavar=("HEIGHT", "WIDTH"), help="of the images, in pixels"
+    )
+    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[1], metavar="N", help="default: 1")
+    parser.add_argument(
+        "--reference", type=Path, metavar="CHECKPOINT", help="one of the checkpoints (default: the first)"
+    )
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="one for each (default: those of the run folders)")
+    parser.add_argument("--rounds", type=int, default=20, help="of each network with the reference (default: 20)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--format", choices=FORMATS, default="markdown", help="of what is printed (default: markdown)")
+    args = parser.parse_args(argv)
+    if min(args.size) < 1:
+        raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
+    if min(*args.batch_sizes, args.rounds) < 1:
+        raise UserError("there is nothing to measure: give --batch_sizes and --rounds at least 1")
+    args.batch_sizes = list(dict.fromkeys(args.batch_sizes))
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    device = usable(args.device)
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"latency and memory are measured on cpu and cuda, not on {device.type!r}: pass --device cpu")
+    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
+    require_writable(args.output)
+    contenders = load_contenders(args.checkpoints, args.names)
+    reference = find_reference(args.reference, contenders)
+    costs = Costs(
+        format=FORMAT,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        reference=reference.digest,
+        rounds=args.rounds,
+        environment=describe_environment(device, 1, "32-true"),
+        costs=measure_all(contenders, reference, args, device),
+    )
+    write_costs(costs, args.output)
+    print(FORMATS[args.format](costs), end="")
