@@ -30,7 +30,7 @@ from user_error import UserError
 
 EXAMPLES = """
 runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
-runs/*/best.ckpt --size 512 1024 --batch_sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
+runs/*/best.ckpt --size 512 1024 --batch-sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
 runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
 """
 
@@ -164,7 +164,7 @@ def measure(
         height, width = size
         raise UserError(
             f"{contender.name!r} beside {reference.name!r} does not fit this device with {batch_size} images of {height} "
-            f"x {width}: lower --batch_sizes or --size"
+            f"x {width}: lower --batch-sizes or --size"
         ) from error
     return Batch(
         batch_size=batch_size,
@@ -218,7 +218,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--size", nargs=2, type=int, required=True, metavar=("HEIGHT", "WIDTH"), help="of the images, in pixels"
     )
-    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[1], metavar="N", help="default: 1")
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], metavar="N", help="default: 1")
     parser.add_argument(
         "--reference", type=Path, metavar="CHECKPOINT", help="one of the checkpoints (default: the first)"
     )
@@ -231,7 +231,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     if min(args.size) < 1:
         raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
     if min(*args.batch_sizes, args.rounds) < 1:
-        raise UserError("there is nothing to measure: give --batch_sizes and --rounds at least 1")
+        raise UserError("there is nothing to measure: give --batch-sizes and --rounds at least 1")
     args.batch_sizes = list(dict.fromkeys(args.batch_sizes))
     return args
 

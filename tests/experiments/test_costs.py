@@ -51,7 +51,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def measured(paths: dict[str, Path]) -> Costs:
     output = paths["unet"].parent / "costs.json"
-    words = [*paths.values(), "--size", 33, 64, "--batch_sizes", 1, 2, "--rounds", 2, "--device=cpu"]
+    words = [*paths.values(), "--size", 33, 64, "--batch-sizes", 1, 2, "--rounds", 2, "--device=cpu"]
     costs.main([str(word) for word in [*words, f"--output={output}"]])
     return read_costs(output)
 
@@ -124,7 +124,7 @@ def test_what_is_printed_and_who_is_the_reference(
 
     monkeypatch.setattr(costs, "take_turns", turns)
     output = tmp_path / "new" / "costs.json"
-    words = [*paths.values(), "--size", 32, 32, "--batch_sizes", 2, "--rounds=1", "--format=json", "--names", "a", "b"]
+    words = [*paths.values(), "--size", 32, 32, "--batch-sizes", 2, "--rounds=1", "--format=json", "--names", "a", "b"]
     words += [f"--reference={paths['fpn']}", f"--output={output}", "--device=cpu"]
     costs.main([str(word) for word in words])
     assert met == ["FPN", "FPN"]
@@ -184,7 +184,7 @@ def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     rest = ["--size", 32, 32, f"--output={tmp_path / 'costs.json'}"]
     assert "--size 0 32" in refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
     assert "--rounds" in refused(unet, *rest, "--rounds=0")
-    assert "--batch_sizes" in refused(unet, *rest, "--batch_sizes", 1, 0)
+    assert "--batch-sizes" in refused(unet, *rest, "--batch-sizes", 1, 0)
     assert f"the reference {str(fpn)!r}" in refused(unet, *rest, f"--reference={fpn}")
     assert "no checkpoint" in refused(unet, tmp_path / "none.ckpt", *rest)
     (tmp_path / "text.ckpt").write_text("hello")
@@ -207,7 +207,7 @@ def test_no_room_on_the_device(
 
     monkeypatch.setattr(contenders[1].module, "predict_logits", full)
     with pytest.raises(
-        UserError, match=r"'fpn' beside 'unet' does not fit .* 8 images of 32 x 64: lower --batch_sizes"
+        UserError, match=r"'fpn' beside 'unet' does not fit .* 8 images of 32 x 64: lower --batch-sizes"
     ):
         costs.measure(contenders[1], contenders[0], 8, (32, 64), iter(range(1)), CPU)
 
