@@ -19,7 +19,7 @@ EXAMPLES = """
 runs/*/record-core.json
 experiments/results/camvid/imagenet_c/*.json --format csv --output board.csv
 experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
-runs/*/record-core.json --costs costs.json
+runs/*/record-core.json --costs costs.json --by family
 --published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
 """
 
@@ -31,23 +31,35 @@ TITLES = {
     "mce": "mCE",
 }
 
+COLUMNS = {"corruption": "miou", "family": "family"}
+"""What may have a column of its own, and how its keys begin."""
+
 COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 
 
-def markdown(rows: Sequence[Row], tables: Sequence[Table] = (), costs: Costs | None = None) -> str:
-    """Tables for people: percent, with 95 % intervals; records first, each published table by itself."""
+def markdown(
+    rows: Sequence[Row], tables: Sequence[Table] = (), costs: Costs | None = None, by: str = "corruption"
+) -> str:
+    """Tables for people: percent, with 95 % intervals; records first, each published table by itself.
+
+    Args:
+        rows: of records and published tables.
+        tables: the published ones.
+        costs: what the networks of the records cost.
+        by: what has a column of its own in the table of records, a key of `COLUMNS`.
+    """
     records = [row for row in rows if row["source"] == "record"]
-    parts = [_record_table(records, costs), _seed_table(records)] if records else []
+    parts = [_record_table(records, costs, COLUMNS[by]), _seed_table(records)] if records else []
     for table in tables:
         parts.append(_published_table([row for row in rows if row["source"] == table.name], table))
     return "\n".join(part for part in parts if part)
 
 
-def _record_table(rows: Sequence[Row], costs: Costs | None) -> str:
+def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith("miou_")))
+    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith(f"{prefix}_")))
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
-    titles += [_spaced(key, "miou") for key in corruptions]
+    titles += [_spaced(key, prefix) for key in corruptions]
     titles += COST_TITLES if costs is not None else []
     cells = [
         [
@@ -117,7 +129,7 @@ def _spaced(key: str, metric: str) -> str:
     return key.removeprefix(f"{metric}_").replace("_", " ")
 
 
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Costs | None], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Costs | None, str], str]] = {
     "markdown": markdown,
     "csv": lambda rows, *_: as_csv(rows),
     "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
@@ -178,6 +190,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
     )
     parser.add_argument("--costs", type=Path, help="file that 'costs' wrote: adds what the networks cost")
+    parser.add_argument("--by", choices=COLUMNS, default="corruption", help="columns of the table for people")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images into one table")
@@ -198,7 +211,7 @@ def main(argv: list[str]) -> None:
     for table in tables:
         named = args.reference if any(model.name == args.reference for model in table.models) else None
         rows += published_rows(table, named)
-    text = FORMATS[args.format](rows, tables, costs)
+    text = FORMATS[args.format](rows, tables, costs, args.by)
     print(text, end="")
     if args.output:
         with whole_file(args.output) as file:

@@ -31,6 +31,7 @@ def record_row(record: Record) -> Row:
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
     flat |= {"recipe": recipe_key(record.recipe), "seed": recipe_seed(record.recipe)}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
+    flat |= {f"family_{name}": value for name, value in summary.families.items()}
     return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 
 

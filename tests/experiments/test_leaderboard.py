@@ -45,6 +45,17 @@ def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
     assert json.loads(printed) == json.loads(saved.read_text()) == rows
 
 
+def test_a_column_for_each_family(paths: list[Path]) -> None:
+    records = [read_record(path) for path in paths]
+    table = markdown(ranked(records), by="family")
+    families = list(records[0].summary.families)
+    assert families
+    assert table.splitlines()[0].endswith("| " + " | ".join(families) + " |")
+    best = max(records, key=lambda record: record.summary.mean_corrupted_miou or 0)
+    shown = [f"{100 * (best.summary.families[name] or 0):.1f}" for name in families]
+    assert table.splitlines()[2].endswith("| " + " | ".join(shown) + " |")
+
+
 @pytest.mark.parametrize("what", ["suite_hash", "data"])
 def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str) -> None:
     records = [read_record(path) for path in paths[:2]]
