@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("datamodules", "experiments", "lightning_modules")
-FAMILIES = ("networks", "losses", "metrics", "callbacks", "optimizers")
+FAMILIES = ("networks", "features", "losses", "metrics", "callbacks", "optimizers")
 ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup")
 LIGHT = (
     "scores",

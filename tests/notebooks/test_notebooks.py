@@ -11,7 +11,10 @@ import pytest
 from command_line import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CHECKS = {"corruptions": "assert len(plt.get_fignums()) == 2, plt.get_fignums()\nassert len(tiles) == 4"}
+CHECKS = {
+    "corruptions": "assert len(plt.get_fignums()) == 2, plt.get_fignums()\nassert len(tiles) == 4",
+    "classical_features": "assert len(plt.get_fignums()) == 1, plt.get_fignums()\nassert len(rows) == 4 * 14",
+}
 
 
 def cells(path: Path) -> list[dict]:

@@ -9,7 +9,7 @@ import yaml
 from command_line import ROOT
 
 PATHS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
-BREAKS = {"fpn_reseg"}
+BREAKS = {"fpn_reseg", "unet_hog", "unet_sift", "unet_orb", "unet_edges", "unet_lbp"}
 """What torch cannot capture whole; it runs all the same, in several graphs."""
 
 

@@ -1,0 +1,120 @@
+"""What every classical feature is: maps of one 8-bit image, without weights and without chance."""
+
+import importlib
+import inspect
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from user_error import UserError
+
+BASES = ("base", "keypoints")
+"""Modules of the family that are no feature; every other one is the feature of its name."""
+
+
+class Feature(ABC):
+    """A classical feature of one image; a subclass is a frozen dataclass of its settings and implements `maps`.
+
+    The maps depend on the image alone: not on the number of threads, nor on what was computed before. Where nothing is
+    found they are zero.
+    """
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """F, the number of maps."""
+
+    @abstractmethod
+    def maps(self, image: np.ndarray) -> np.ndarray:
+        """The feature itself, on a checked image uint8 (H, W, C): (F, H, W) in [0, 1]."""
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Maps of an image of any size.
+
+        Args:
+            image: uint8 (H, W) or (H, W, C), RGB where C is three.
+
+        Returns:
+            float32 (F, H, W) in [0, 1].
+
+        Raises:
+            UserError: it is no such image.
+        """
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
+            raise UserError(
+                f"{type(self).__name__} met an image of {image.dtype} and shape {image.shape}: hand it 8-bit levels of "
+                "shape (H, W) or (H, W, C)"
+            )
+        image = np.ascontiguousarray(image if image.ndim == 3 else image[..., None])
+        return np.ascontiguousarray(self.maps(image), dtype=np.float32)
+
+
+def gray(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) of an image uint8 (H, W, C): the luma of ITU-R BT.601 of three channels, the rounded mean of others."""
+    if image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.rint(image.mean(2)).astype(np.uint8)
+
+
+def spread(cells: np.ndarray, side: int, height: int, width: int) -> np.ndarray:
+    """Cells (h, w, F) of `side` pixels to maps (F, height, width): every pixel has the values of its cell."""
+    pixels = cells.repeat(side, axis=0).repeat(side, axis=1)
+    return pixels[:height, :width].transpose(2, 0, 1)
+
+
+def feature_names() -> tuple[str, ...]:
+    """Of the features there are: the stems of the family's files."""
+    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return tuple(sorted(module.name for module in modules if module.name not in BASES))
+
+
+def feature_class(name: str) -> type[Feature]:
+    """The feature of the module of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in feature_names():
+        raise UserError(f"unknown feature {name!r}: choose among {', '.join(feature_names())}")
+    module = importlib.import_module(f"{__package__}.{name}")
+    (found,) = (
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Feature) and value.__module__ == module.__name__
+    )
+    return found
+
+
+def make_feature(name: str, settings: Mapping[str, Any] | None = None) -> Feature:
+    """A feature by its name.
+
+    Args:
+        name: of its file.
+        settings: those that differ from its defaults.
+
+    Raises:
+        UserError: unknown feature or setting, or a value that the feature refuses.
+    """
+    cls: Any = feature_class(name)
+    try:
+        return cls(**(settings or {}))
+    except TypeError as error:  # an unknown name, or a value that does not compare to numbers
+        known = ", ".join(f"{field.name} ({field.default!r})" for field in fields(cls))
+        raise UserError(f"feature {name!r} cannot be made with {settings}: it takes {known}") from error
+
+
+def require_positive(feature: Feature, *names: str) -> None:
+    """Refuse settings below one.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for name in names:
+        if getattr(feature, name) < 1:
+            raise UserError(f"{name} of {type(feature).__name__} is {getattr(feature, name)}: give at least 1")
