@@ -10,6 +10,7 @@ VERBS = {
     "fit": "train a network from a recipe, or resume its training",
     "benchmark": "sweep a checkpoint over corruptions and write its record",
     "svm": "fit a linear SVM on a checkpoint's features, or its temperature alone",
+    "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",
     "leaderboard": "rank records in a table, beside published ones",

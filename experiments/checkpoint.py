@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,10 @@ from user_error import UserError
 TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
 """Packages whose classes a checkpoint may name; others would run code of the checkpoint's choice."""
 
-FREE_TEXT = ("encoder", "encoder_weights", "_instantiator")
+TRUST = "ROBUST_SEGMENTATION_TRUST"
+"""Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
+
+FREE_TEXT = ("encoder", "encoder_weights", "onnx_file", "_instantiator")
 """Settings whose text may look like an import path and is none; Lightning checks its `_instantiator` itself."""
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -48,6 +53,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if not _is_trusted_class(name):
             raise UserError(
                 f"the checkpoint {str(path)!r} asks for {name!r}, which is no class of this project: it was refused"
+                f"{_remedy(name)}"
             )
     return content
 
@@ -69,13 +75,30 @@ def import_paths(settings: Any, key: str = "") -> Iterator[str]:
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from import_paths(value, key)
-    elif key in ("class_path", "_class_path"):
+    elif key in ("class_path", "_class_path", "target"):
         yield str(settings)
     elif isinstance(settings, str) and key not in FREE_TEXT and IMPORT_PATH.fullmatch(settings):
         yield settings
 
 
+def _remedy(name: str) -> str:
+    """How to trust a name. Not said of Python's own modules and of torch, of which a network's settings name none."""
+    package = name.split(".")[0]
+    if package in sys.stdlib_module_names or name.startswith((*TRUSTED, "torch.")):
+        return ""
+    return f"; if it is yours, trust its package by {TRUST}={package}."
+
+
+def trusted_by_user() -> tuple[str, ...]:
+    """The prefixes of ``ROBUST_SEGMENTATION_TRUST``, each ending with a dot: "my" does not let "mypackage" in."""
+    packages = (part.strip().rstrip(".") for part in os.environ.get(TRUST, "").split(","))
+    return tuple(f"{package}." for package in packages if package)
+
+
 def _is_trusted_class(name: str) -> bool:
+    """Whether a checkpoint may name it: a class of ours, or anything in a package that the user trusts."""
+    if name.startswith(trusted_by_user()):
+        return True
     if not name.startswith(TRUSTED):
         return False
     module, _, attribute = name.rpartition(".")
@@ -92,7 +115,7 @@ def _module_class(settings: dict[str, Any]) -> type[SegmentationModule]:
     """
     module, _, name = str(settings.get("_class_path", "")).rpartition(".")
     kind = getattr(importlib.import_module(module), name) if module else SegmentationModule
-    return kind if issubclass(kind, SegmentationModule) else SegmentationModule
+    return kind if inspect.isclass(kind) and issubclass(kind, SegmentationModule) else SegmentationModule
 
 
 def load_module(path: Path) -> SegmentationModule:
@@ -101,10 +124,10 @@ def load_module(path: Path) -> SegmentationModule:
     Raises:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
-    kind = _module_class(read_checkpoint(path)["hyper_parameters"])
+    settings = read_checkpoint(path)["hyper_parameters"]
     warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")
     try:
-        module = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        module = _module_class(settings).load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error

@@ -1,0 +1,117 @@
+"""Make a checkpoint of an ONNX file, which 'benchmark' sweeps and 'predict' uses like any other."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from pytorch_lightning import __version__ as lightning_version
+
+from datamodules.base import SegmentationDataModule
+from experiments.cli import make_parser_settings
+from experiments.files import require_writable, whole_file
+from experiments.run_folder import add_data_argument, parse, plain
+from lightning_modules.networks.onnx_adapter import OnnxNetwork
+from user_error import UserError
+
+EXAMPLES = """examples:
+  python -m experiments onnx --file model.onnx --output runs/model/best.ckpt \\
+      --data experiments/configs/data/camvid.yaml --data.init_args.root /data/camvid
+  python -m experiments onnx --file model.onnx --output runs/model/best.ckpt --mean 0,0,0 --std 1,1,1 \\
+      --data experiments/configs/data/kvasir_seg.yaml --data.init_args.root /data/kvasir_seg
+  python -m experiments benchmark --checkpoint runs/model/best.ckpt --suite imagenet_c
+
+The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes of the data, in their order."""
+
+INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
+
+
+def build_parser() -> ArgumentParser:
+    """The options of the verb."""
+    parser = ArgumentParser(
+        prog="python -m experiments onnx",
+        description="Make a checkpoint of an ONNX file, for 'benchmark' and 'predict'.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+    parser.add_argument("--file", required=True, help="the ONNX file")
+    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
+    parser.add_argument(
+        "--mean", type=str, help="of the graph's input by channel, as 0.5,0.5,0.5 (default: ImageNet's)"
+    )
+    parser.add_argument("--std", type=str, help="likewise")
+    parser.add_argument("--stride", type=int, default=32, help="images are padded to a multiple of it (default: 32)")
+    parser.add_argument("--input-name", help="of the graph's input for images (default: its first)")
+    parser.add_argument("--output-name", help="of the graph's output with the logits (default: its first)")
+    add_data_argument(parser, Path("missing"))
+    return parser
+
+
+def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
+    """Numbers separated by commas, one for each channel.
+
+    Raises:
+        UserError: they are none, or not as many.
+    """
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"{option} {text!r} are no numbers: give one for each channel, as 0.5,0.5,0.5") from error
+    if len(found) != channels:
+        raise UserError(f"{option} has {len(found)} numbers for {channels} channels: give one for each")
+    return found
+
+
+def make_content(network: OnnxNetwork, settings: dict[str, Any], data: SegmentationDataModule) -> dict[str, Any]:
+    """A checkpoint as Lightning writes them."""
+    described = {
+        "class_path": f"{OnnxNetwork.__module__}.{OnnxNetwork.__qualname__}",
+        "init_args": settings,
+    }
+    return {
+        "pytorch-lightning_version": lightning_version,
+        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
+        "hparams_name": "kwargs",
+        "hyper_parameters": {
+            "_class_path": "lightning_modules.segmentation.SegmentationModule",
+            "network": described,
+            "num_classes": data.num_classes,
+            "in_channels": data.in_channels,
+            "_instantiator": INSTANTIATOR,
+        },
+        type(data).__qualname__: data.state_dict(),
+    }
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    parser = build_parser()
+    options, settings = parse(parser, argv)
+    file, output, data = Path(options.file), Path(options.output), options.data
+    if not file.is_file():
+        raise UserError(f"no ONNX file {str(file)!r}: pass the path of one")
+    if output.suffix != ".ckpt" or (output.parent / "config.yaml").exists():
+        raise UserError(f"the output {str(output)!r} must be named *.ckpt and lie in a folder of its own")
+    require_writable(output)
+    init = {
+        "input_name": options.input_name,
+        "output_name": options.output_name,
+        "stride": options.stride,
+        "mean": numbers(options.mean, data.in_channels, "--mean"),
+        "std": numbers(options.std, data.in_channels, "--std"),
+    }
+    network = OnnxNetwork(data.num_classes, data.in_channels, str(file), **init)
+    data.test_split = "test"
+    first = next(iter(data.test_dataloader()))["image"][:1]
+    with torch.inference_mode():
+        network.eval()(first)  # refuses a graph of other classes or sizes now
+    with whole_file(output, "wb") as written:
+        torch.save(make_content(network, init, data), written)
+    with whole_file(output.parent / "config.yaml") as written:
+        yaml.safe_dump({"data": plain(settings.data.as_dict())}, written, sort_keys=False)
+    print(f"checkpoint: {output}", flush=True)
