@@ -1,21 +1,14 @@
 """What every classical feature is: maps of one 8-bit image, without weights and without chance."""
 
-import importlib
-import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from lightning_modules import by_name
 from user_error import UserError
-
-BASES = ("base", "keypoints")
-"""Modules of the family that are no feature; every other one is the feature of its name."""
 
 
 class Feature(ABC):
@@ -70,8 +63,7 @@ def spread(cells: np.ndarray, side: int, height: int, width: int) -> np.ndarray:
 
 def feature_names() -> tuple[str, ...]:
     """Of the features there are: the stems of the family's files."""
-    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return tuple(sorted(module.name for module in modules if module.name not in BASES))
+    return by_name.names(__package__, Feature)
 
 
 def feature_class(name: str) -> type[Feature]:
@@ -80,15 +72,7 @@ def feature_class(name: str) -> type[Feature]:
     Raises:
         UserError: there is none.
     """
-    if name not in feature_names():
-        raise UserError(f"unknown feature {name!r}: choose among {', '.join(feature_names())}")
-    module = importlib.import_module(f"{__package__}.{name}")
-    (found,) = (
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Feature) and value.__module__ == module.__name__
-    )
-    return found
+    return by_name.find(__package__, name, Feature)
 
 
 def make_feature(name: str, settings: Mapping[str, Any] | None = None) -> Feature:
@@ -101,12 +85,7 @@ def make_feature(name: str, settings: Mapping[str, Any] | None = None) -> Featur
     Raises:
         UserError: unknown feature or setting, or a value that the feature refuses.
     """
-    cls: Any = feature_class(name)
-    try:
-        return cls(**(settings or {}))
-    except TypeError as error:  # an unknown name, or a value that does not compare to numbers
-        known = ", ".join(f"{field.name} ({field.default!r})" for field in fields(cls))
-        raise UserError(f"feature {name!r} cannot be made with {settings}: it takes {known}") from error
+    return by_name.make(__package__, name, Feature, settings)
 
 
 def require_positive(feature: Feature, *names: str) -> None:
