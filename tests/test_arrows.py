@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("datamodules", "experiments", "lightning_modules")
-FAMILIES = ("networks", "features", "losses", "metrics", "callbacks", "optimizers")
-ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup")
+FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers")
+ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup", "lightning_modules.multi_task")
 LIGHT = (
     "scores",
     "robustness",

@@ -1,0 +1,101 @@
+"""One encoder and decoder for several tasks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from segmentation_models_pytorch.base import SegmentationHead
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.tasks.base import Task, make_task
+from user_error import UserError
+
+SEGMENTATION = "segmentation"
+
+
+class PooledHead(nn.Sequential):
+    """The head of a classifier of images: the coarsest map is pooled over all places, and one layer is fully connected to it.
+
+    Args:
+        in_channels: of the coarsest map.
+        out_channels: F.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels, out_channels))
+
+
+class MultiTaskNetwork(SmpNetwork):
+    """An encoder-decoder with a head for each further task (Caruana, "Multitask Learning", Machine Learning 1997).
+
+    Dense tasks read the decoder's features, by a convolution beside that of the segmentation; tasks about the whole image
+    read the pooled coarsest map of the encoder. As a network it gives the logits of the segmentation, like any other:
+    `outputs` gives all, and `MultiTaskModule` trains them together. Under another module the further heads get no gradient,
+    for which DistributedDataParallel would wait.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        tasks: name of each further task, a file of `lightning_modules.tasks`, to the settings that differ from its
+            defaults, such as ``{classification: {}, distance: {reach: 5}}``; classification if null.
+        **settings: of `SmpNetwork`.
+
+    Raises:
+        UserError: no tasks, an unknown one or one with a wrong setting, an architecture whose head is not one convolution,
+            or a wrong setting of `SmpNetwork`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        tasks: Mapping[str, Mapping[str, Any]] | None = None,
+        **settings: Any,
+    ) -> None:
+        chosen = {"classification": {}} if tasks is None else tasks
+        if not chosen:
+            raise UserError(
+                "the network is given no further tasks: name one such as {boundary: {}}, or take SmpNetwork"
+            )
+        self_tasks: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
+        super().__init__(num_classes, in_channels, **settings)
+        self.tasks = self_tasks
+        heads = [module for module in self.model.segmentation_head.modules() if isinstance(module, SegmentationHead)]
+        if len(heads) != 1:
+            raise UserError(f"the head of {settings.get('architecture')!r} is not one convolution: choose another")
+        decoded, coarsest = heads[0][0].in_channels, [count for count in self.encoder.out_channels if count][-1]
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Conv2d(decoded, task.channels(num_classes, in_channels), 3, padding=1)
+                if task.dense
+                else PooledHead(coarsest, task.channels(num_classes, in_channels))
+                for name, task in self.tasks.items()
+            }
+        )
+
+    @property
+    def shared(self) -> nn.Parameter:
+        """The weight of the last convolution that every task depends on: the encoder's last."""
+        return [parameter for parameter in self.encoder.parameters() if parameter.ndim == 4][-1]
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """What every task says, in one pass.
+
+        Args:
+            image: (B, C, H, W), uint8 or float in [0, 1].
+
+        Returns:
+            ``segmentation``, logits (B, K, H, W), and by name (B, F, H, W) of a dense task or (B, F) of another.
+        """
+        height, width = image.shape[-2:]
+        x = self.padded(self.normalise(image))
+        features = self.model.encoder(x)
+        decoded = self.model.decoder(features)
+        found = {SEGMENTATION: self.model.segmentation_head(decoded)}
+        for name, head in self.heads.items():
+            said = head(decoded if self.tasks[name].dense else features[-1])
+            if self.tasks[name].dense and said.shape[2:] != x.shape[2:]:
+                said = F.interpolate(said, x.shape[2:], mode="bilinear")
+            found[name] = said
+        return {name: said[..., :height, :width] if said.ndim == 4 else said for name, said in found.items()}

@@ -1,0 +1,1 @@
+"""Tasks beside segmentation: what a shared encoder may learn with it."""

@@ -1,0 +1,60 @@
+"""How far away what a pixel shows is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_modules.metrics.fixed_point import UNIT
+from lightning_modules.tasks.base import Task, named
+
+LARGEST = 12.0
+"""Bound of the predicted logarithm: no error overflows."""
+
+
+@dataclass(frozen=True)
+class Depth(Task):
+    """The depth of each pixel, where the data have it: (H, W) in any unit, positive where it is known.
+
+    Its logarithm is learned with the scale-invariant error of Eigen, Puhrsch & Fergus (NeurIPS 2014). Counts: pixels, those
+    within a factor of 1.25, and the sum of the relative errors in fixed point.
+
+    Args:
+        invariance: 0 for the squared error of the logarithm, 1 for one that does not see the image's scale.
+    """
+
+    invariance: float = 0.5
+
+    regression: ClassVar[bool] = True
+    of_mask: ClassVar[bool] = False
+
+    def channels(self, num_classes: int, in_channels: int) -> int:
+        """One."""
+        return 1
+
+    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+        """The logarithm (B, 1, H, W); NaN where no depth is known.
+
+        Raises:
+            UserError: the data have no depth.
+        """
+        depth = named(batch, "depth", "depth").float()
+        return depth.where(depth > 0, torch.nan).log()[:, None]
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Scale-invariant error of logarithms (B, 1, H, W), a scalar."""
+        known = target.isfinite()
+        number = known.flatten(1).sum(1).clamp(min=1)
+        errors = (output - target.nan_to_num()).where(known, 0).flatten(1)
+        each = errors.square().sum(1) / number - self.invariance * (errors.sum(1) / number).square()
+        return each.sum() / known.flatten(1).any(1).sum().clamp(min=1)
+
+    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+        """Of logarithms (B, 1, H, W): int64 (B, 3)."""
+        known = target.isfinite()
+        ratio = (output.clamp(-LARGEST, LARGEST) - target.nan_to_num()).where(known, 0).double()
+        close = known & (ratio.abs() < torch.log(torch.tensor(1.25, dtype=torch.float64)))
+        errors = (ratio.expm1().abs() * UNIT).round().long()
+        return torch.stack([part.flatten(1).sum(1) for part in (known, close, errors)], 1)

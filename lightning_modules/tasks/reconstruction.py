@@ -1,0 +1,42 @@
+"""The image itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_modules.tasks.base import Task, mean_known
+
+
+@dataclass(frozen=True)
+class Reconstruction(Task):
+    """The image in [0, 1], from the features that segment it; under a corruption, the clean image.
+
+    An autoencoder as a regulariser, as in Myronenko, "3D MRI brain tumor segmentation using autoencoder regularization"
+    (BrainLes 2018), without the variational part. Counts: values, and the sum of the squared errors of 8-bit levels.
+    """
+
+    regression: ClassVar[bool] = True
+    of_mask: ClassVar[bool] = False
+
+    def channels(self, num_classes: int, in_channels: int) -> int:
+        """C."""
+        return in_channels
+
+    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+        """The image (B, C, H, W) in [0, 1]."""
+        image = batch["image"]
+        return image if image.is_floating_point() else image.float() / 255
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error of (B, C, H, W), a scalar."""
+        return mean_known((output - target.nan_to_num()).square(), target)
+
+    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+        """Of (B, C, H, W): int64 (B, 2)."""
+        known = target.isfinite()
+        levels = (output.clamp(0, 1) * 255).round().long() - (target.nan_to_num() * 255).round().long()
+        sums = [known.flatten(1).sum(1), levels.square().where(known, 0).flatten(1).sum(1)]
+        return torch.stack(sums, 1)

@@ -1,0 +1,45 @@
+"""Fixed weights."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.weightings.base import Weighting
+from user_error import UserError
+
+
+class FixedWeights(Weighting):
+    """The sum of the losses, each times a number.
+
+    Args:
+        tasks: the number of each task; 1 where none is given. That of segmentation is called ``segmentation``.
+
+    Raises:
+        UserError: no number of at least 0, or, when training begins, a task that there is not.
+    """
+
+    _weights: Tensor
+
+    def __init__(self, tasks: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        self.tasks = dict(tasks or {})
+        wrong = next((name for name, value in self.tasks.items() if not value >= 0), None)
+        if wrong is not None:
+            raise UserError(f"the weight of the task {wrong!r} is {self.tasks[wrong]}: give 0 or more")
+
+    def begin(self, names: Sequence[str], regression: Sequence[bool]) -> None:
+        """See `Weighting`."""
+        unknown = next((name for name in self.tasks if name not in names), None)
+        if unknown is not None:
+            raise UserError(f"a weight is given for {unknown!r}, but the tasks are {', '.join(names)}: remove it")
+        self.register_buffer("_weights", torch.tensor([float(self.tasks.get(name, 1.0)) for name in names]))
+
+    def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
+        """Losses (T,) to a scalar."""
+        return (losses * self._weights).sum()
+
+    @property
+    def weights(self) -> Tensor:
+        """(T,)."""
+        return self._weights

@@ -1,0 +1,76 @@
+"""One contract for every task: targets, losses and counts that know what is unknown, and scores of the counts."""
+
+from typing import Any
+
+import pytest
+import torch
+from task_batches import CLASSES, batch, output_of
+
+from lightning_modules.tasks.base import Task, make_task, task_names, unknown_where
+from lightning_modules.tasks.scores import SCORES
+from user_error import UserError
+
+
+@pytest.fixture(params=task_names())
+def name(request: Any) -> str:
+    return request.param
+
+
+@pytest.fixture
+def task(name: str) -> Task:
+    return make_task(name)
+
+
+def test_every_task_has_its_scores() -> None:
+    assert set(task_names()) == set(SCORES)
+
+
+def test_losses_are_finite_and_teach(task: Task) -> None:
+    target = task.target(batch(), CLASSES)
+    assert target.is_floating_point()
+    assert target.ndim == (4 if task.dense else 2)
+    output = output_of(task, target)
+    loss = task.loss(output, target)
+    loss.backward()
+    assert loss.ndim == 0
+    assert torch.isfinite(loss)
+    assert torch.isfinite(output.grad).all()  # type: ignore[arg-type]
+    assert output.grad.abs().sum() > 0  # type: ignore[union-attr]
+
+
+def test_what_is_unknown_teaches_and_counts_nothing(task: Task) -> None:
+    target = unknown_where(task.target(batch(), CLASSES), torch.tensor([True, True, True]))
+    output = output_of(task, target)
+    loss = task.loss(output, target)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(output.grad, torch.zeros_like(output))  # type: ignore[arg-type]
+    assert not task.counts(output, target).any()
+
+
+def test_counts_of_images_are_those_of_the_batch(task: Task, name: str) -> None:
+    given = batch()
+    target = task.target(given, CLASSES)
+    output = output_of(task, target)
+    counts = task.counts(output, target)
+    assert counts.dtype == torch.int64
+    assert (counts >= 0).all()
+    each = torch.cat([task.counts(one, other) for one, other in zip(output.split(1), target.split(1), strict=True)])
+    assert torch.equal(counts, each)
+    sums = counts.sum(0).tolist()
+    assert all(value is not None for value in SCORES[name](sums).values())
+    assert all(value is None for value in SCORES[name]([0] * len(sums)).values())
+
+
+def test_a_target_the_data_lack_is_named() -> None:
+    with pytest.raises(UserError, match=r"'depth'.*image, mask"):
+        make_task("depth").target({key: value for key, value in batch().items() if key != "depth"}, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [("flow", {}, "boundary"), ("distance", {"reach": 0}, "reach"), ("depth", {"x": 1}, "invariance")],
+)
+def test_wrong_settings_are_named(name: str, settings: dict, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make_task(name, settings)

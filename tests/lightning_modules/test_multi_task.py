@@ -1,0 +1,67 @@
+"""Tasks trained together."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from datamodules.synthetic import SyntheticDataModule
+from lightning_modules.multi_task import MultiTaskModule
+from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.weightings.fixed import FixedWeights
+from lightning_modules.weightings.gradnorm import GradNorm
+from lightning_modules.weightings.uncertainty import UncertaintyWeights
+from user_error import UserError
+
+TASKS = {"classification": {}, "boundary": {}, "distance": {}, "depth": {}, "reconstruction": {}}
+
+
+def module(weighting: Any, tasks: dict = TASKS) -> MultiTaskModule:
+    torch.manual_seed(0)
+    network = partial(MultiTaskNetwork, tasks=tasks, encoder="tu-mobilenetv3_small_050")
+    return MultiTaskModule(weighting, network=network, num_classes=5)
+
+
+def data() -> SyntheticDataModule:
+    return SyntheticDataModule(train=8, val=4, size=(64, 64), batch_size=4, num_workers=0)
+
+
+def trained(one: MultiTaskModule, steps: int = 2) -> pl.Trainer:
+    trainer = pl.Trainer(
+        max_steps=steps, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(one, data())
+    return trainer
+
+
+@pytest.mark.parametrize("weighting", [None, FixedWeights({"depth": 0.5}), UncertaintyWeights(), GradNorm()])
+def test_all_tasks_are_trained(weighting: Any) -> None:
+    one = module(weighting)
+    before = {name: value.detach().clone() for name, value in one.named_parameters()}
+    trainer = trained(one)
+    logged = trainer.callback_metrics
+    assert {f"train/{name}" for name in ("segmentation", *TASKS)} <= set(logged)
+    assert {f"weight/{name}" for name in ("segmentation", *TASKS)} <= set(logged)
+    unmoved = [name for name, value in one.named_parameters() if torch.equal(value, before[name])]
+    assert not unmoved
+    assert torch.isfinite(one.weighting.weights).all()
+
+
+def test_the_loss_is_the_weighted_sum() -> None:
+    one = module(FixedWeights({"segmentation": 2.0, "boundary": 0.5}), {"boundary": {}}).eval()
+    one.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    batch = next(iter(data().train_dataloader()))
+    batch["mask"] = batch["mask"].long()
+    outputs = one.network.outputs(batch["image"])  # type: ignore[operator]
+    task = one.tasks["boundary"]
+    expected = 2 * one.loss(outputs["segmentation"], batch["mask"])
+    expected = expected + 0.5 * task.loss(outputs["boundary"], task.target(batch, 5))
+    torch.testing.assert_close(one.compute_loss(batch), expected)
+
+
+def test_a_network_without_tasks_is_refused() -> None:
+    with pytest.raises(UserError, match="unet_multi_task"):
+        MultiTaskModule(network=SmpNetwork, num_classes=5)
