@@ -219,7 +219,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     ids = list(data.dataset(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    return swept, Images(ids, swept.images, data.units(data.test_split))
+    return swept, Images(ids, swept.images, data.units(data.test_split), swept.tasks)
 
 
 def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) -> Path:

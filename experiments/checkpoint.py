@@ -125,7 +125,7 @@ def load_module(path: Path) -> SegmentationModule:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
     settings = read_checkpoint(path)["hyper_parameters"]
-    warnings.filterwarnings("ignore", "Attribute 'loss' is an instance")
+    warnings.filterwarnings("ignore", "Attribute '(loss|weighting)' is an instance")
     try:
         module = _module_class(settings).load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 
 from experiments.files import whole_file
 from experiments.scores import Counts
+from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
 
@@ -23,12 +24,14 @@ class Swept:
     digests: list[str]  # of the pixels of each image and mask
     sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
     images: Counts  # (N, conditions, ...) int64
+    tasks: dict[str, np.ndarray] = field(default_factory=dict)  # of further tasks, (N, conditions, S) int64
 
     def ordered(self) -> "Swept":
         """The same, images in the order of the data set."""
         order = np.argsort(self.index)
         images = Counts(*(part[order] for part in self.images))
-        return Swept(self.index[order], [self.digests[at] for at in order], self.sums, images)
+        tasks = {name: part[order] for name, part in self.tasks.items()}
+        return Swept(self.index[order], [self.digests[at] for at in order], self.sums, images, tasks)
 
 
 class Journal:
@@ -76,6 +79,7 @@ class Journal:
         """Keep the counts of a batch."""
         arrays = {f"sum_{name}": part for name, part in swept.sums.items()}
         arrays |= {f"image_{name}": part for name, part in swept.images._asdict().items()}
+        arrays |= {f"{TASK}{name}": part for name, part in swept.tasks.items()}
         with whole_file(self.folder / f"batch-{number:06d}.npz", "wb") as file:
             np.savez_compressed(file, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
 
@@ -86,11 +90,13 @@ class Journal:
             with np.load(path, allow_pickle=False) as arrays:
                 parts.append({key: arrays[key] for key in arrays.files})
         sums = [name for name in parts[0] if name.startswith("sum_")]
+        tasks = [name.removeprefix(TASK) for name in parts[0] if name.startswith(TASK)]
         return Swept(
             index=np.concatenate([part["index"] for part in parts]),
             digests=[str(digest) for part in parts for digest in part["digests"]],
             sums={name.removeprefix("sum_"): sum(part[name] for part in parts) for name in sums},
             images=Counts(*(np.concatenate([part[f"image_{name}"] for part in parts]) for name in Counts._fields)),
+            tasks={name: np.concatenate([part[f"{TASK}{name}"] for part in parts]) for name in tasks},
         )
 
     def remove(self) -> None:
@@ -134,6 +140,11 @@ class JournalCallback(pl.Callback):
             digests=[batch["digest"][position] for position in real],
             sums={name: getattr(metric, name).cpu().numpy() for name in metric.sums},
             images=images,
+            tasks={
+                name.removeprefix(TASK): part.cpu().numpy()[:, real].swapaxes(0, 1)
+                for name, part in outputs.items()
+                if name.startswith(TASK)
+            },
         )
         self.journal.write(int(index[0]) // len(batch["id"]), swept)
         metric.reset()

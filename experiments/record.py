@@ -6,6 +6,7 @@ A record is one JSON file; the counts of every image lie beside it in a compress
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from experiments.robustness import Condition
 from experiments.scores import Counts, Share, class_counts, condition_scores, mean_iou, number
 from experiments.scores import iou as iou_share
 from experiments.statistics import LEVEL, RESAMPLES, Interval, by_unit, intervals
+from lightning_modules.tasks.scores import SCORES
 
 FORMAT = "robust-segmentation-record/2"
 
@@ -37,6 +39,13 @@ class Bounds(Strict):
 
     percentile: Edges
     bca: Edges
+
+
+class TaskCell(Strict):
+    """Counts and scores of a further task under one condition; see `lightning_modules.tasks.scores`."""
+
+    counts: list[Count]
+    scores: dict[str, Score]
 
 
 class Cell(Strict):
@@ -67,10 +76,15 @@ class Cell(Strict):
     class_dice: list[Score]
     class_boundary_iou: list[Score]
     miou_interval: Bounds
+    tasks: dict[str, TaskCell] | None = None
 
 
 class PerImage(Strict):
-    """The array file beside the record: ``ids`` (N,), the fields of `Counts` (N, conditions, ...), perhaps ``units`` (N,)."""
+    """The array file beside the record.
+
+    ``ids`` (N,), the fields of `Counts` (N, conditions, ...), perhaps ``units`` (N,) and, of each further task,
+    ``task_NAME`` (N, conditions, S).
+    """
 
     file: str
     sha256: str
@@ -195,6 +209,7 @@ class Images(NamedTuple):
     ids: list[str]
     counts: Counts  # (N, conditions, ...)
     units: list[str] | None = None
+    tasks: Mapping[str, np.ndarray] = MappingProxyType({})  # (N, conditions, S)
 
     def share(self, of: Share) -> Share:
         """A share of `counts`, summed up over the images of each unit."""
@@ -227,6 +242,14 @@ def make_cells(conditions: Sequence[Condition], totals: Totals, bounds: Sequence
         fields = {name: part.tolist() for name, part in own._asdict().items()}
         cells.append(Cell(corruption=corruption, severity=severity, **fields, **scores, miou_interval=interval))
     return cells
+
+
+def add_tasks(cells: Sequence[Cell], tasks: Mapping[str, np.ndarray]) -> None:
+    """Score further tasks in each cell, from the counts (N, conditions, S) of the images."""
+    for place, cell in enumerate(cells):
+        sums = {name: counts[:, place].sum(0).tolist() for name, counts in tasks.items()}
+        found = {name: TaskCell(counts=one, scores=SCORES[name](one)) for name, one in sums.items()}
+        cell.tasks = found or None
 
 
 def make_bounds(interval: Interval) -> Bounds:
@@ -275,6 +298,9 @@ def resampled_units(unit: str | None) -> str:
 def dump(record: Record) -> str:
     """JSON with a line for each entry and each cell."""
     fields = record.model_dump(mode="json")
+    for cell in fields["cells"]:
+        if cell["tasks"] is None:  # as most networks do one thing
+            del cell["tasks"]
     cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
     text = json.dumps(fields, indent=2)
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"

@@ -30,6 +30,7 @@ from experiments.record import (
 from experiments.robustness import CLEAN
 from experiments.scores import Counts, condition_scores
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
+from lightning_modules.tasks.scores import SCORES, TASK
 from user_error import UserError
 
 TOLERANCE = 1e-9
@@ -46,6 +47,7 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
     arrays = {name: np.asfortranarray(part) for name, part in images.counts._asdict().items()}
     arrays = {name: part.astype(np.int32 if part.max(initial=0) < 2**31 else np.int64) for name, part in arrays.items()}
+    arrays |= {f"{TASK}{name}": np.asfortranarray(part) for name, part in images.tasks.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
     with whole_file(counts_path, "wb") as file:
@@ -81,6 +83,7 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
         raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
     _check_shapes(record, path)
     _check_cells(record, path)
+    _check_tasks(record, path)
     _check_summary(record, path)
     images = _read_images(record, path)
     if images is not None:
@@ -171,6 +174,20 @@ def _check_cells(record: Record, path: Path) -> None:
                 )
 
 
+def _check_tasks(record: Record, path: Path) -> None:
+    for place, cell in enumerate(record.cells):
+        for name, task in (cell.tasks or {}).items():
+            where = f"{_cell(record, place)} of {str(path)!r}"
+            if name not in SCORES:
+                raise UserError(f"{where} has a task {name!r}, which this version does not know")
+            try:
+                wanted = SCORES[name](task.counts)
+            except ValueError as error:  # another number of counts than the task has
+                raise UserError(f"{where} does not have the counts of the task {name!r}: {ALTERED}") from error
+            for key, one, other in _differing(task.scores, wanted, name):
+                raise UserError(f"{where} states {key} {_shown(one)}, but its counts give {_shown(other)}: {ALTERED}")
+
+
 def _check_summary(record: Record, path: Path) -> None:
     wanted = summary_numbers(record.conditions, record.totals, record.suite)
     given = record.summary.model_dump()
@@ -195,6 +212,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
             ids = [str(name) for name in arrays["ids"]]
             counts = Counts(*(arrays[name].astype(np.int64) for name in Counts._fields))
             units = [str(name) for name in arrays["units"]] if "units" in arrays else None
+            tasks = {name.removeprefix(TASK): arrays[name] for name in arrays.files if name.startswith(TASK)}
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{str(file)!r} holds no per-image counts ({error})") from error
     wanted = record.totals.counts()
@@ -211,7 +229,24 @@ def _read_images(record: Record, path: Path) -> Images | None:
         if wrong.any() or part.min(initial=0) < 0:
             place = int(np.argmax(wrong))
             raise UserError(f"{_cell(record, place)} of {str(path)!r}: its {name} are not the sum of its images")
-    return Images(ids, counts, units)
+    _require_tasks(record, tasks, path, file)
+    return Images(ids, counts, units, tasks)
+
+
+def _require_tasks(record: Record, tasks: dict[str, np.ndarray], path: Path, file: Path) -> None:
+    """The images' counts of further tasks add up to those of the cells."""
+    for place, cell in enumerate(record.cells):
+        stated = {name: one.counts for name, one in (cell.tasks or {}).items()}
+        fits = all(
+            part.ndim == 3 and part.shape[:2] == (record.data.images, len(record.cells)) for part in tasks.values()
+        )
+        if not fits or list(stated) != list(tasks):
+            raise UserError(f"{str(file)!r} has other tasks than {path.name!r}: take both from one sweep")
+        for name, part in tasks.items():
+            if part[:, place].sum(0).tolist() != stated[name]:
+                raise UserError(
+                    f"{_cell(record, place)} of {str(path)!r}: its counts of {name} are not the sum of its images"
+                )
 
 
 def _check_intervals(record: Record, images: Images, path: Path) -> None:

@@ -15,6 +15,7 @@ from experiments.record import (
     PerImage,
     Record,
     Totals,
+    add_tasks,
     find_intervals,
     make_cells,
     make_summary,
@@ -42,6 +43,8 @@ def make_record(
     _, boundary, losses = images.counts.total()
     totals = Totals(swept.sums["confusion"], boundary, losses, swept.sums["calibration"], swept.sums["odds"])
     bounds, cell_bounds = find_intervals(conditions, images, manifest)
+    cells = make_cells(conditions, totals, cell_bounds)
+    add_tasks(cells, images.tasks)
     return Record(
         format=FORMAT,
         name=name,
@@ -60,7 +63,7 @@ def make_record(
         recipe=recipe,
         checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
         environment=environment,
-        cells=make_cells(conditions, totals, cell_bounds),
+        cells=cells,
         summary=make_summary(conditions, totals, manifest, bounds, data.unit),
         per_image=PerImage(file="", sha256=""),
     )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lightning_modules.networks.multi_task import SEGMENTATION, MultiTaskNetwork
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.tasks.base import unknown_where
 from lightning_modules.weightings.base import Weighting
 from lightning_modules.weightings.fixed import FixedWeights
 from user_error import UserError
@@ -31,9 +32,33 @@ class MultiTaskModule(SegmentationModule):
                 "SegmentationModule as the model"
             )
         self.tasks = self.network.tasks
+        self._targets: tuple[Tensor | None, dict[str, Tensor]] = (None, {})
         self.names = [SEGMENTATION, *self.tasks]
         self.weighting = weighting or FixedWeights()
         self.weighting.begin(self.names, [False, *(task.regression for task in self.tasks.values())])
+
+    def predict(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits (B, K, H, W), and what the network says of the further tasks, by name."""
+        said = self.network.outputs(image)  # type: ignore[operator]
+        return said.pop(SEGMENTATION), said
+
+    def count_tasks(self, said: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
+        """Integers (B, S) of each further task under one condition; see `SegmentationModule`.
+
+        Depth and the clean image do not move along with a mask: an image whose mask is another than the clean one counts
+        nothing there.
+        """
+        known, targets = self._targets
+        if known is not mask:  # most conditions leave the masks as they are
+            moved = (mask != batch["mask"]).flatten(1).any(1)
+            targets = {
+                name: task.target({**batch, "mask": mask}, self.num_classes) for name, task in self.tasks.items()
+            }
+            for name, task in self.tasks.items():
+                if not task.of_mask:
+                    targets[name] = unknown_where(targets[name], moved)
+            self._targets = (mask, targets)
+        return {name: task.counts(said[name], targets[name]) for name, task in self.tasks.items()}
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract and the named targets of the tasks."""

@@ -12,14 +12,15 @@ from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.schedules import Schedule
+from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
 
 class SegmentationModule(pl.LightningModule):
     """A segmentation network with its loss and its optimiser.
 
-    A variant overrides one hook: `compute_loss` (another objective), `parameter_groups` (what is optimised how), or
-    `predict_logits` (another way to the logits).
+    A variant overrides one hook: `compute_loss` (another objective), `parameter_groups` (what is optimised how),
+    `predict_logits` (another way to the logits), or `predict` with `count_tasks` (what else is predicted and scored).
 
     Args:
         network: makes the network from (num_classes, in_channels).
@@ -66,6 +67,20 @@ class SegmentationModule(pl.LightningModule):
         """Logits (B, K, H, W) that validation, sweep and prediction score."""
         return self(image)
 
+    def predict(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits (B, K, H, W), and what the network says of further tasks, by name."""
+        return self.predict_logits(image), {}
+
+    def count_tasks(self, said: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
+        """Integers (B, S) of each further task under one condition.
+
+        Args:
+            said: what `predict` gave of the tasks.
+            batch: the clean one.
+            mask: (B, H, W) of the condition.
+        """
+        return {}
+
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract."""
         return self.loss(self(batch["image"]), batch["mask"])
@@ -104,16 +119,19 @@ class SegmentationModule(pl.LightningModule):
         """Add one batch under every condition of ``batch["conditions"]`` to `sweep_counts`.
 
         Returns:
-            The fields of `ImageCounts` by name, each (conditions, B, ...) int64.
+            The fields of `ImageCounts` by name, and ``task_NAME`` of further tasks, each (conditions, B, ...) int64.
         """
         counted: list[ImageCounts] = []
+        tasks: list[dict[str, Tensor]] = []
         seen = logits = None
         for condition, image, mask in batch["conditions"]:
             if image is not seen or logits is None:  # a condition may change the masks alone
-                seen, logits = image, self.predict_logits(image)
+                seen, (logits, said) = image, self.predict(image)
                 predicted = logits.argmax(1)
             counted.append(self.sweep_counts.count(logits, predicted, mask, condition))
-        return {name: torch.stack([getattr(one, name) for one in counted]) for name in ImageCounts._fields}
+            tasks.append(self.count_tasks(said, batch, mask))
+        found = {name: torch.stack([getattr(one, name) for one in counted]) for name in ImageCounts._fields}
+        return found | {f"{TASK}{name}": torch.stack([one[name] for one in tasks]) for name in tasks[0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with decay; biases and normalisation, which decay only harms, without."""

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lightning_modules.metrics.fixed_point import UNIT
 
+TASK = "task_"
+"""How the counts of a task are called wherever they stand among other arrays, before its name."""
+
 Sums = Sequence[int]
 Scores = dict[str, float | None]
 

@@ -1,0 +1,103 @@
+"""A network of several tasks is swept: each task has its scores under every condition, and they recompute."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import TINY, experiments
+from sklearn.metrics import f1_score
+
+from datamodules.synthetic import SyntheticDataModule
+from experiments.checkpoint import load_module
+from experiments.record_file import open_record
+from user_error import UserError
+
+SUITE = """
+name: tasks
+version: 1
+corruptions:
+  - class_path: datamodules.corruptions.noise.GaussianNoise
+  - class_path: datamodules.corruptions.geometric.RotationMaskMoved
+severities: {gaussian_noise: [2], rotation_mask_moved: [3]}
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Checkpoint and record of a small training with all tasks."""
+    run = tmp_path_factory.mktemp("tasks")
+    words = [word for word in TINY if not word.startswith("--config")]
+    config = "--config=experiments/configs/recipe/synthetic_unet_multi_task.yaml"
+    experiments("fit", config, *words, "--trainer.max_epochs=1", "--trainer.accelerator=cpu", f"--run={run}")
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    content["state_dict"]["network.heads.depth.bias"] += 2.0  # so short a training leaves all depths at about 1
+    torch.save(content, run / "best.ckpt")
+    (run / "tasks.yaml").write_text(SUITE)
+    record = run / "record.json"
+    options = [f"--suite={run / 'tasks.yaml'}", f"--output={record}", "--pictures=0", "--trainer.accelerator=cpu"]
+    experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", *options)
+    return run / "best.ckpt", record
+
+
+@torch.inference_mode()
+def test_scores_of_clean_images(swept: tuple[Path, Path]) -> None:
+    """By scikit-learn and by hand, image by image."""
+    checkpoint, path = swept
+    record, images = open_record(path)
+    assert images is not None
+    tasks = record.cells[0].tasks
+    assert tasks is not None
+    assert set(tasks) == {"classification", "boundary", "distance", "depth", "reconstruction"} == set(images.tasks)
+    module = load_module(checkpoint)
+    data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), num_workers=0)
+    shown, said, close, squares = [], [], [], []
+    for sample in (data.dataset("test")[index] for index in range(13)):
+        image = torch.from_numpy(sample["image"]).permute(2, 0, 1)[None]
+        outputs = module.network.outputs(image)  # type: ignore[operator]
+        shown.append([np.any(sample["mask"] == number) for number in range(5)])
+        said.append((outputs["classification"][0] > 0).tolist())
+        close.append((outputs["depth"][0, 0] - torch.from_numpy(sample["depth"]).log()).abs() < np.log(1.25))
+        levels = (outputs["reconstruction"].clamp(0, 1) * 255).round() - image
+        squares.append(levels.square().mean())
+    present = np.flatnonzero(np.any(shown, 0) | np.any(said, 0))
+    expected = f1_score(np.array(shown), np.array(said), labels=present, average="macro", zero_division=0)
+    assert tasks["classification"].scores["f1"] == pytest.approx(expected, abs=0.02)  # a tie may fall the other way
+    assert 0.1 < torch.stack(close).float().mean() < 1
+    assert tasks["depth"].scores["delta1"] == pytest.approx(torch.stack(close).float().mean().item(), abs=1e-3)
+    expected = 10 * np.log10(255**2 / torch.stack(squares).mean().item())
+    assert tasks["reconstruction"].scores["psnr"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_what_does_not_move_with_the_mask_is_not_scored(swept: tuple[Path, Path]) -> None:
+    record, _ = open_record(swept[1])
+    clean, noise, rotated = (cell.tasks for cell in record.cells)
+    assert clean is not None
+    assert noise is not None
+    assert rotated is not None
+    for name in ("depth", "reconstruction"):
+        assert noise[name].counts[0] == clean[name].counts[0]
+        assert rotated[name].counts[0] == 0
+        assert set(rotated[name].scores.values()) == {None}
+    assert all(value is not None for name in ("classification", "boundary") for value in rotated[name].scores.values())
+    assert 0 < rotated["distance"].counts[0] < clean["distance"].counts[0]  # what came in from outside is ignored
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tasks: tasks["depth"]["counts"].__setitem__(1, tasks["depth"]["counts"][1] + 1), "depth.delta1"),
+        (lambda tasks: tasks["boundary"]["scores"].update(f1=0.99), "boundary.f1"),
+        (lambda tasks: tasks["distance"]["counts"].pop(), "counts of the task 'distance'"),
+        (lambda tasks: tasks.update(flow=tasks.pop("depth")), "'flow'"),
+        (lambda tasks: tasks.pop("depth"), "other tasks"),
+    ],
+)
+def test_an_altered_task_is_found(swept: tuple[Path, Path], tmp_path: Path, change: object, said: str) -> None:
+    content = json.loads(swept[1].read_text())
+    change(content["cells"][1]["tasks"])  # type: ignore[operator]
+    (tmp_path / "record.json").write_text(json.dumps(content))
+    (tmp_path / "record.npz").write_bytes(swept[1].with_suffix(".npz").read_bytes())
+    with pytest.raises(UserError, match=said):
+        open_record(tmp_path / "record.json")
