@@ -164,7 +164,11 @@ def make_parser_settings() -> dict[str, Any]:
 
 def _silence() -> None:
     """What Lightning says of every training here, and what no user can act upon."""
-    for message in ("Attribute '(loss|weighting)' is an instance", "Checkpoint directory .* exists", r"`isinstance\(treespec"):
+    for message in (
+        "Attribute '(loss|weighting)' is an instance",
+        "Checkpoint directory .* exists",
+        r"`isinstance\(treespec",
+    ):
         warnings.filterwarnings("ignore", message)
     advice = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     advice.addFilter(lambda entry: "litlogger" not in entry.getMessage())
