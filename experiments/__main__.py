@@ -13,6 +13,7 @@ VERBS = {
     "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",
+    "collect": "gather records from run folders into one tree",
     "leaderboard": "rank records in a table, beside published ones",
     "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
     "compare": "test whether the difference of two records holds",

@@ -29,6 +29,7 @@ LIGHT = (
     "files",
     "cost_file",
     "cost_table",
+    "collect",
     "sweep_file",
     "trial",
     "ablate",
