@@ -45,9 +45,9 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     """
     counts_path = path.with_suffix(".npz")
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
-    arrays = {name: np.asfortranarray(part) for name, part in images.counts._asdict().items()}
+    arrays = images.counts._asdict() | {f"{TASK}{name}": part for name, part in images.tasks.items()}
+    arrays = {name: np.asfortranarray(part) for name, part in arrays.items()}
     arrays = {name: part.astype(np.int32 if part.max(initial=0) < 2**31 else np.int64) for name, part in arrays.items()}
-    arrays |= {f"{TASK}{name}": np.asfortranarray(part) for name, part in images.tasks.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
     with whole_file(counts_path, "wb") as file:
@@ -212,7 +212,8 @@ def _read_images(record: Record, path: Path) -> Images | None:
             ids = [str(name) for name in arrays["ids"]]
             counts = Counts(*(arrays[name].astype(np.int64) for name in Counts._fields))
             units = [str(name) for name in arrays["units"]] if "units" in arrays else None
-            tasks = {name.removeprefix(TASK): arrays[name] for name in arrays.files if name.startswith(TASK)}
+            names = [name for name in arrays.files if name.startswith(TASK)]
+            tasks = {name.removeprefix(TASK): arrays[name].astype(np.int64) for name in names}
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{str(file)!r} holds no per-image counts ({error})") from error
     wanted = record.totals.counts()
@@ -243,7 +244,7 @@ def _require_tasks(record: Record, tasks: dict[str, np.ndarray], path: Path, fil
         if not fits or list(stated) != list(tasks):
             raise UserError(f"{str(file)!r} has other tasks than {path.name!r}: take both from one sweep")
         for name, part in tasks.items():
-            if part[:, place].sum(0).tolist() != stated[name]:
+            if part[:, place].sum(0).tolist() != stated[name] or part[:, place].min(initial=0) < 0:
                 raise UserError(
                     f"{_cell(record, place)} of {str(path)!r}: its counts of {name} are not the sum of its images"
                 )

@@ -1,6 +1,8 @@
 """A network of several tasks is swept: each task has its scores under every condition, and they recompute."""
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,5 +101,37 @@ def test_an_altered_task_is_found(swept: tuple[Path, Path], tmp_path: Path, chan
     change(content["cells"][1]["tasks"])  # type: ignore[operator]
     (tmp_path / "record.json").write_text(json.dumps(content))
     (tmp_path / "record.npz").write_bytes(swept[1].with_suffix(".npz").read_bytes())
+    with pytest.raises(UserError, match=said):
+        open_record(tmp_path / "record.json")
+
+
+def one_below_zero(counts: np.ndarray) -> np.ndarray:
+    """The same sums, but no counts of images."""
+    counts = counts.copy()
+    counts[0] -= 10**6
+    counts[1] += 10**6
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda counts: np.full(counts.shape, "many"), "no per-image counts"),
+        (one_below_zero, "not the sum of its images"),
+        (lambda counts: counts + 1, "not the sum of its images"),
+        (lambda counts: counts[:, :1], "other tasks"),
+    ],
+    ids=["words", "negative", "more", "one_condition"],
+)
+def test_strange_counts_of_images_are_refused(
+    swept: tuple[Path, Path], tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    """Also where the record states the hash of the altered file: it may come from a stranger."""
+    with np.load(swept[1].with_suffix(".npz"), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez_compressed(tmp_path / "record.npz", **arrays | {"task_depth": change(arrays["task_depth"])})
+    content = json.loads(swept[1].read_text())
+    content["per_image"]["sha256"] = hashlib.sha256((tmp_path / "record.npz").read_bytes()).hexdigest()
+    (tmp_path / "record.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=said):
         open_record(tmp_path / "record.json")

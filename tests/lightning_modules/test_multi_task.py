@@ -1,11 +1,13 @@
 """Tasks trained together."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from resumed import assert_resumes
 
 from datamodules.synthetic import SyntheticDataModule
 from lightning_modules.multi_task import MultiTaskModule
@@ -60,6 +62,11 @@ def test_the_loss_is_the_weighted_sum() -> None:
     expected = 2 * one.loss(outputs["segmentation"], batch["mask"])
     expected = expected + 0.5 * task.loss(outputs["boundary"], task.target(batch, 5))
     torch.testing.assert_close(one.compute_loss(batch), expected)
+
+
+def test_a_resumed_training_goes_on_with_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weighting = "--model.init_args.weighting=experiments/configs/weighting/gradnorm.yaml"
+    assert_resumes("synthetic_unet_multi_task", tmp_path, monkeypatch, weighting)
 
 
 def test_a_network_without_tasks_is_refused() -> None:

@@ -74,6 +74,15 @@ def test_depth_by_the_formulas() -> None:
     assert found["relative_error"] == pytest.approx((np.abs(said - depth) / depth).mean(), rel=1e-4)
 
 
+def test_a_wild_depth_overflows_no_sum() -> None:
+    """A pixel's relative error counts as 100 at most, so that a thousand images of 1024 x 1024 stay below a record's 2^53."""
+    task = make_task("depth")
+    for wild in (100.0, torch.inf):
+        target = torch.full((1, 1, 4, 4), -0.7)
+        assert scores("depth", task, torch.full((1, 1, 4, 4), wild), target) == {"delta1": 0, "relative_error": 100}
+    assert task.counts(torch.full((1, 1, 4, 4), 100.0), target)[0, 2] / 16 * 1000 * 1024 * 1024 < 2**53
+
+
 def test_reconstruction_is_the_psnr_of_8_bit_images() -> None:
     from skimage.metrics import peak_signal_noise_ratio
 
