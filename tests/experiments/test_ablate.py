@@ -54,8 +54,10 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     assert len(counts(whole)) == 2
     assert (whole / "leaderboard.md").read_text() == (shared / "leaderboard.md").read_text()
     assert "done" in experiments("ablate", file, f"--output={whole}", "--list").stdout
-    changed = sweep_file(tmp_path / "rates.yaml", **RATES | {"trainer.max_epochs": [2]})
-    assert "other settings" in refusal("ablate", changed, f"--output={whole}")
+    longer = yaml.safe_load(file.read_text())
+    longer["parameters"]["trainer.max_epochs"] = {"value": 2}
+    file.write_text(yaml.safe_dump(longer, sort_keys=False))
+    assert "other settings" in refusal("ablate", file, f"--output={whole}")
 
 
 def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:
