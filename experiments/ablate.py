@@ -16,7 +16,7 @@ from experiments.trial import record_path
 from user_error import UserError
 
 EXAMPLES = """
-experiments/configs/sweep/networks_synthetic.yaml
+experiments/configs/sweep/attention_synthetic.yaml
 experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 """

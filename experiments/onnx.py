@@ -46,7 +46,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--stride", type=int, default=32, help="images are padded to a multiple of it (default: 32)")
     parser.add_argument("--input-name", help="of the graph's input for images (default: its first)")
     parser.add_argument("--output-name", help="of the graph's output with the logits (default: its first)")
-    add_data_argument(parser, Path("missing"))
+    add_data_argument(parser, None)
     return parser
 
 

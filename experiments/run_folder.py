@@ -23,9 +23,9 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
-def add_data_argument(parser: ArgumentParser, checkpoint: Path) -> None:
-    """Add ``--data``: the run folder's data by default, each of its settings open to change."""
-    settings = read_settings(checkpoint)
+def add_data_argument(parser: ArgumentParser, checkpoint: Path | None) -> None:
+    """Add ``--data``: the run folder's data by default, where there is one, each of its settings open to change."""
+    settings = None if checkpoint is None else read_settings(checkpoint)
     parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module (default: that of the run folder)")
     if settings and "data" in settings:
         parser.set_defaults({"data": settings["data"]})
@@ -63,10 +63,9 @@ def parse(parser: ArgumentParser, argv: list[str]) -> Any:
     try:
         settings = parser.parse_args(argv)
         if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
-            raise UserError(
-                f"no config.yaml beside {settings.checkpoint!r}, so the data are unknown: pass "
-                "--data experiments/configs/data/NAME.yaml"
-            )
+            checkpoint = settings.get("checkpoint")
+            why = f"no config.yaml beside {checkpoint!r}, so the data are unknown" if checkpoint else "no data"
+            raise UserError(f"{why}: pass --data experiments/configs/data/NAME.yaml")
         return parser.instantiate_classes(settings), settings
     except ArgumentError as error:
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error

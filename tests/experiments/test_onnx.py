@@ -47,6 +47,7 @@ def test_an_onnx_file_is_swept(onnx_file: Path, tmp_path: Path) -> None:
 
 def test_refusals(onnx_file: Path, tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'run' / 'best.ckpt'}"
+    assert refusal("onnx", f"--file={onnx_file}", output).startswith("no data: pass --data")
     assert "no ONNX file" in refusal("onnx", "--file=missing.onnx", output, *DATA)
     assert "3 channels" in refusal("onnx", f"--file={onnx_file}", output, "--mean=0,0", *DATA)
     assert "no numbers" in refusal("onnx", f"--file={onnx_file}", output, "--std=a,b,c", *DATA)
