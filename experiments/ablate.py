@@ -12,7 +12,7 @@ from experiments import leaderboard
 from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
 from experiments.sweep_file import Trial, read_sweep
-from experiments.trial import record_path
+from experiments.trial import SUITE, record_path
 from user_error import UserError
 
 EXAMPLES = """
@@ -21,15 +21,13 @@ experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 """
 
-SUITE = "core"
-
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The options of the verb."""
     parser = light_parser(
         "ablate",
-        "Train and sweep every trial of a sweep file (W&B's format: 'wandb sweep' takes the same file). Trials that\n"
-        "have a record are skipped, interrupted ones go on, failed ones are reported and do not stop the rest.",
+        "Train and sweep every trial of a sweep file, in W&B's format. Trials that have a record are skipped,\n"
+        "interrupted ones go on, failed ones are reported and do not stop the rest.",
         EXAMPLES,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from experiments.files import whole_file
+from experiments.json_file import read_json
 from experiments.record import Count, Strict
 from user_error import UserError
 
@@ -103,18 +104,7 @@ def read_costs(path: Path) -> Costs:
     Raises:
         UserError: no such file, or no costs of this version.
     """
-    advice = "pass the JSON file that 'costs' wrote"
-    try:
-        costs = Costs.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"no costs {str(path)!r}: {advice}") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"{str(path)!r} holds no costs: {advice}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UserError(f"{str(path)!r} holds no costs ({problem}): {advice}") from error
+    costs = read_json(path, Costs, "costs", "holds no costs", "costs")
     if costs.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {costs.format!r}; this version reads {FORMAT!r}")
     return costs

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from experiments.files import whole_file
+from experiments.json_file import read_json
 from experiments.record import (
     FORMAT,
     METHOD,
@@ -76,7 +76,7 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
     Raises:
         UserError: no such file, no record, or numbers that do not agree.
     """
-    record = _parse(path)
+    record = read_json(path, Record, "record", "is not a record", "benchmark")
     if record.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
     if record.suite_hash != manifest_hash(record.suite.model_dump(exclude_unset=True)):
@@ -114,20 +114,6 @@ def beside(path: Path, name: str) -> Path:
     if Path(name).name != name or name in ("", ".."):
         raise UserError(f"{str(path)!r} names a file outside its folder ({name!r}): it was not opened")
     return path.parent / name
-
-
-def _parse(path: Path) -> Record:
-    try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"no record {str(path)!r}: pass the JSON file that 'benchmark' wrote") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"{str(path)!r} is not a record: pass the JSON file that 'benchmark' wrote") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UserError(f"{str(path)!r} is not a record ({problem}): write it anew with 'benchmark'") from error
 
 
 def _cell(record: Record, place: int) -> str:

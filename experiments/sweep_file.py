@@ -1,6 +1,6 @@
 """The specification of an ablation: a sweep file in the format of Weights & Biases, read without it.
 
-See https://docs.wandb.ai/guides/sweeps/sweep-config-keys: ``wandb sweep FILE`` takes the same file.
+See https://docs.wandb.ai/guides/sweeps/sweep-config-keys.
 """
 
 import itertools
@@ -96,21 +96,24 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
         raise UserError(f"{where} is {entry!r}: write 'value: ...' or 'values: [...]' below it")
     if "parameters" in entry:
         raise UserError(f"{where} is nested: write its parts as flat dotted keys, such as {key}.init_args.lr")
-    if "value" in entry:
-        return
-    if "values" in entry:
-        if not isinstance(entry["values"], list) or not entry["values"]:
+    if "value" in entry or "values" in entry:
+        values = [entry["value"]] if "value" in entry else entry["values"]
+        if not isinstance(values, list) or not values:
             raise UserError(f"{where} has no values: list at least one")
+        if None in values:  # an agent of W&B would write the word None
+            raise UserError(f"{where} is null: write it as the text 'null', in quotes")
         return
-    kind = entry.get("distribution", "int_uniform" if _whole(entry) else "uniform")
+    kind = _distribution(entry)
     if kind not in DISTRIBUTIONS or not {"min", "max"} <= set(entry):
         raise UserError(f"{where} needs a value, values, or min and max with one of {', '.join(DISTRIBUTIONS)}")
     if not entry["min"] <= entry["max"] or (kind == "log_uniform_values" and entry["min"] <= 0):
         raise UserError(f"{where} is drawn between {entry['min']} and {entry['max']}: give a range that holds a number")
 
 
-def _whole(entry: Mapping[str, Any]) -> bool:
-    return all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
+def _distribution(entry: Mapping[str, Any]) -> str:
+    """Which is meant where none is named: W&B goes by the type of the range, too."""
+    whole = all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
+    return str(entry.get("distribution", "int_uniform" if whole else "uniform"))
 
 
 def _grid(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -134,8 +137,7 @@ def _draw(rng: random.Random, entry: Mapping[str, Any]) -> Any:
         return entry["value"]
     if "values" in entry:
         return rng.choices(entry["values"], entry.get("probabilities"))[0]
-    kind = entry.get("distribution", "int_uniform" if _whole(entry) else "uniform")
-    return DISTRIBUTIONS[kind](rng, entry["min"], entry["max"])
+    return DISTRIBUTIONS[_distribution(entry)](rng, entry["min"], entry["max"])
 
 
 def _name(arguments: Mapping[str, Any], varied: list[str]) -> str:

@@ -15,6 +15,8 @@ EXAMPLES = """
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/b --suite smoke --trainer.max_epochs 2
 """
 
+SUITE = "core"
+
 SHARED = ("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes")
 """Options that the sweep takes over from the training."""
 
@@ -34,6 +36,21 @@ def shared_options(words: Sequence[str]) -> list[str]:
     return found
 
 
+def in_order(words: Sequence[str]) -> list[str]:
+    """Options as the parser must meet them: the recipe, then components, then their settings.
+
+    A later word replaces what an earlier one set, and an agent of W&B hands them over in an order of its own. Words that
+    a person wrote, with values apart from their options, stay as they are.
+    """
+    if not all(word.startswith("--") and "=" in word for word in words):
+        return list(words)
+    keys = [word.partition("=")[0] for word in words]
+    return [
+        words[place]
+        for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", keys[at].count(".")))
+    ]
+
+
 def main(argv: list[str]) -> None:
     """The verb.
 
@@ -42,13 +59,13 @@ def main(argv: list[str]) -> None:
     parser = light_parser(
         "trial",
         "Train and sweep: 'fit' with all further options, then 'benchmark'. A trial whose record is there is done; one\n"
-        "that was interrupted goes on. 'ablate' runs many; 'wandb agent' runs it from a sweep file.",
+        "that was interrupted goes on. 'ablate' runs many from a sweep file.",
         EXAMPLES,
     )
     parser.add_argument(
         "--run", type=Path, help="folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS)"
     )
-    parser.add_argument("--suite", default="core", help="of the sweep: a name, or a YAML file")
+    parser.add_argument("--suite", default=SUITE, help="of the sweep: a name, or a YAML file")
     parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
     parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
     args, rest = parser.parse_known_args(argv)
@@ -57,7 +74,7 @@ def main(argv: list[str]) -> None:
     if record.exists():
         print(f"done before: {record}", flush=True)
         return
-    _call("fit", *rest, f"--run={run}")
+    _call("fit", *in_order(rest), f"--run={run}")
     options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
     options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
     _call("benchmark", *options, *shared_options(rest))

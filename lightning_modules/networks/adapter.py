@@ -96,9 +96,14 @@ def at_size_of(x: Tensor, logits: Tensor) -> Tensor:
     return F.interpolate(logits, x.shape[2:], mode="bilinear")
 
 
+def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The convolution that `model` lists first, with its dotted name: in all networks here the one that sees the image."""
+    return next((name, one) for name, one in model.named_modules() if isinstance(one, nn.Conv2d))
+
+
 def replace_first_convolution(model: nn.Module, in_channels: int) -> None:
     """Let `model`, made for images of three channels, take others: its first convolution is made anew."""
-    name, first = next((name, one) for name, one in model.named_modules() if isinstance(one, nn.Conv2d))
+    name, first = first_convolution(model)
     if first.in_channels == in_channels:
         return
     wider = nn.Conv2d(

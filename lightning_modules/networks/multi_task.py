@@ -58,9 +58,9 @@ class MultiTaskNetwork(SmpNetwork):
             raise UserError(
                 "the network is given no further tasks: name one such as {boundary: {}}, or take SmpNetwork"
             )
-        self_tasks: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
+        made: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
         super().__init__(num_classes, in_channels, **settings)
-        self.tasks = self_tasks
+        self.tasks = made
         heads = [module for module in self.model.segmentation_head.modules() if isinstance(module, SegmentationHead)]
         if len(heads) != 1:
             raise UserError(f"the head of {settings.get('architecture')!r} is not one convolution: choose another")

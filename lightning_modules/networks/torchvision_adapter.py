@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models, segmentation
 
-from lightning_modules.networks.adapter import Adapter, replace_first_convolution
+from lightning_modules.networks.adapter import Adapter, first_convolution, replace_first_convolution
 from lightning_modules.networks.pretrained import HUB_TIMEOUT_S, read_weights
 from user_error import UserError
 
@@ -84,7 +84,7 @@ def load_backbone(backbone: nn.Module, state: dict[str, Tensor], in_channels: in
         for name, value in state.items()
         if (name.startswith("backbone.") if whole else not name.startswith(HEADS))
     }
-    first = next(f"{name}.weight" for name, one in backbone.named_modules() if isinstance(one, nn.Conv2d))
+    first = f"{first_convolution(backbone)[0]}.weight"
     if first in own and own[first].shape[1] != in_channels:
         own[first] = timm.models.adapt_input_conv(in_channels, own[first])
     try:

@@ -11,7 +11,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 
-from lightning_modules.networks.adapter import Adapter, at_size_of, classes_checked
+from lightning_modules.networks.adapter import Adapter, at_size_of, classes_checked, first_convolution
 from lightning_modules.networks.pretrained import load_local
 from user_error import UserError
 
@@ -61,7 +61,7 @@ class TransformersNetwork(Adapter):
         built_config = _config(model, config or {}, num_classes, in_channels)
         super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
         self.model_type = model
-        _, first = _first_convolution(self.model)
+        _, first = first_convolution(self.model)
         if first.in_channels != in_channels:
             raise UserError(
                 f"{model!r} of Transformers takes images of {first.in_channels} channels, but the data have {in_channels}: "
@@ -95,7 +95,7 @@ class TransformersNetwork(Adapter):
         _first_config(config).num_channels = 3
         loaded = _from_pretrained(self.model_type, weights, config)
         state = loaded.state_dict()
-        name = f"{_first_convolution(loaded)[0]}.weight"
+        name = f"{first_convolution(loaded)[0]}.weight"
         if self.in_channels != 3:
             state[name] = timm.models.adapt_input_conv(self.in_channels, state[name])
         self.model.load_state_dict(state)
@@ -124,10 +124,6 @@ def _transformers() -> Any:
 def _first_config(config: Any) -> Any:
     """The part of a configuration that knows the image's channels."""
     return getattr(config, "backbone_config", None) or config
-
-
-def _first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
-    return next((name, one) for name, one in model.named_modules() if isinstance(one, nn.Conv2d))
 
 
 def _auto_class(model: str) -> Any:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
+from experiments.trial import in_order
+
 
 def sweep_file(path: Path, **values: list) -> Path:
     """A sweep of tiny trainings."""
@@ -74,6 +76,14 @@ def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:
 def test_wrong_shares_are_refused(tmp_path: Path, shard: int) -> None:
     file = sweep_file(tmp_path / "x.yaml", **RATES)
     assert "counted from 0" in refusal("ablate", file, f"--shard={shard}", "--shards=2")
+
+
+def test_words_come_in_the_order_that_the_parser_needs() -> None:
+    network = "--model.init_args.network"
+    words = [f"{network}.init_args.encoder=resnet18", "--seed_everything=1", f"{network}=unet.yaml", "--config=a.yaml"]
+    assert in_order(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
+    apart = ["--trainer.max_epochs", "2", "--config=a.yaml"]
+    assert in_order(apart) == apart
 
 
 def test_a_trial_alone(tmp_path: Path) -> None:

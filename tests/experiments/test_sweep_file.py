@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from command_line import ROOT
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from experiments.sweep_file import read_sweep
 from user_error import UserError
@@ -40,7 +41,7 @@ def test_a_grid_is_the_product_in_order(tmp_path: Path) -> None:
 
 
 def test_words_are_what_the_parser_reads(tmp_path: Path) -> None:
-    values = {"a": [64, 96], "b": None, "c": True, "d": 1e-3, "e": {"k": "v"}}
+    values = {"a": [64, 96], "b": "x", "c": True, "d": 1e-3, "e": {"k": "v"}}
     path = write(tmp_path / "x.yaml", method="grid", parameters={key: {"value": one} for key, one in values.items()})
     (trial,) = read_sweep(path)[1]
     assert trial.name == "trial"
@@ -79,6 +80,8 @@ GOOD = {"lr": {"value": 1}}
         ({"method": "random", "parameters": GOOD}, "run_cap"),
         ({"method": "random", "run_cap": 2, "parameters": {"lr": {"distribution": "beta"}}}, "log_uniform_values"),
         ({"method": "random", "run_cap": 2, "parameters": {"lr": {"min": 2, "max": 1}}}, "range that holds"),
+        ({"method": "grid", "parameters": {"weights": {"value": None}}}, "in quotes"),
+        ({"method": "grid", "parameters": {"weights": {"values": ["a", None]}}}, "in quotes"),
         ({"method": "grid", "parameters": GOOD, "early_terminate": {}}, "early_terminate"),
         ({"method": "grid", "parameters": GOOD, "name": "../away"}, "becomes a folder"),
         ({"method": "grid", "parameters": {"net": {"values": ["a/unet.yaml", "b/unet.yaml"]}}}, "'unet'"),
@@ -95,6 +98,19 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [")
     with pytest.raises(UserError, match="not YAML"):
         read_sweep(tmp_path / "broken.yaml")
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_an_agent_of_wandb_says_the_same(path: Path) -> None:
+    """Its own function makes a command line of the parameters; what a parser reads from both is equal."""
+    for trial in read_sweep(path)[1]:
+        told = {key: {"value": value} for key, value in trial.arguments.items()}
+        theirs = create_sweep_command_args({"args": told})["args"]
+        read = [
+            {word.partition("=")[0]: yaml.safe_load(word.partition("=")[2]) for word in words}
+            for words in (trial.words, theirs)
+        ]
+        assert read[0] == read[1]
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

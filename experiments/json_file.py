@@ -1,0 +1,36 @@
+"""JSON files of a schema: what is wrong with one is said in a sentence."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from user_error import UserError
+
+Content = TypeVar("Content", bound=BaseModel)
+
+
+def read_json(path: Path, schema: type[Content], what: str, wrong: str, verb: str) -> Content:
+    """The content of a file, checked against its schema.
+
+    Args:
+        path: of the file.
+        schema: what it must hold.
+        what: such a file is called, "record".
+        wrong: what is said of another file, "is not a record".
+        verb: that writes such files.
+
+    Raises:
+        UserError: no such file, or it holds something else.
+    """
+    try:
+        return schema.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no {what} {str(path)!r}: pass the JSON file that {verb!r} wrote") from error
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"{str(path)!r} {wrong}: pass the JSON file that {verb!r} wrote") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UserError(f"{str(path)!r} {wrong} ({problem}): write it anew with {verb!r}") from error
