@@ -38,8 +38,10 @@ demo: $(READY)
 	@echo "Open $(DEMO)/report.html; $(DEMO)/comparison.md says whether the two differ. The records are $(DEMO)/unet.json and"
 	@echo "$(DEMO)/unet_scse.json, the curves $(DEMO)/curves.png, the table $(DEMO)/leaderboard.md."
 
+# One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python -m pytest \
+		--numprocesses $(shell getconf _NPROCESSORS_ONLN) --dist worksteal
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -6,10 +6,10 @@ import sys
 from functools import cache
 
 import pytest
-import torch
 from command_line import ROOT
 from pixel_digests import IMAGES, pixel_digests
 from scenes import SUITES
+from threads import threads
 
 NAMES = sorted(path.stem for path in SUITES if "shifts:" not in path.read_text())
 every_suite = pytest.mark.parametrize("suite", NAMES)
@@ -27,13 +27,10 @@ def test_batches_of_one(suite: str) -> None:
 
 
 @every_suite
-def test_one_thread(suite: str) -> None:
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
+@pytest.mark.parametrize("number", [1, 2])
+def test_threads(suite: str, number: int) -> None:
+    with threads(number):
         assert pixel_digests(suite, batch_size=4) == expected(suite)
-    finally:
-        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("suite", ["imagenet_c"])

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 import torch
 from scenes import CORRUPTIONS, SUITES, every_corruption, keys, regions, scene
+from threads import threads
 
 from datamodules.corruptions.base import Corruption, Family
 from user_error import UserError
@@ -65,15 +66,12 @@ def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity)
 @every_corruption
 def test_chunks_and_threads_change_nothing(corruption: Corruption, monkeypatch):
     images, masks, draws = scene(7), regions(7), keys(7)
-    expected = corruption.apply(images, masks, 3, draws)[0]
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
+    with threads(2):
+        expected = corruption.apply(images, masks, 3, draws)[0]
+    with threads(1):
         for values in (1, 3 * images[0].numel()):
             monkeypatch.setattr("datamodules.corruptions.base.CHUNK", values)
             assert torch.equal(corruption.apply(images, masks, 3, draws)[0], expected)
-    finally:
-        torch.set_num_threads(threads)
 
 
 @every_corruption

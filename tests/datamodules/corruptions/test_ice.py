@@ -1,5 +1,6 @@
 import pytest
 import torch
+from threads import threads
 
 from datamodules.corruptions.ice import DEVIATION, MEAN, PLATES, SIZE, TINT, _standard, plate
 
@@ -34,14 +35,10 @@ def test_windows_differ():
 
 def test_standard_does_not_depend_on_the_number_of_threads():
     relief = torch.rand(600, 700, generator=torch.Generator().manual_seed(1)) ** 3
-    threads = torch.get_num_threads()
     results = []
-    try:
-        for number in (1, 2, 3):
-            torch.set_num_threads(number)
+    for number in (1, 2, 3):
+        with threads(number):
             results.append(_standard(relief))
-    finally:
-        torch.set_num_threads(threads)
     assert all(torch.equal(result, results[0]) for result in results)
     assert results[0].mean().abs() < 1e-3
     assert abs(results[0].std() - 1) < 1e-3
