@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from experiments.compared import COMPARED
 from experiments.comparison import Comparison, Line, better, compare, holds
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
 from experiments.recipe import recipe_key, recipe_seed
 from experiments.record import resampled_units
 from experiments.record_file import open_record, read_images
-from experiments.scores import LOWER_IS_BETTER, METRICS
 from experiments.statistics import LEVEL, PERMUTATIONS
 from experiments.tables import markdown_table
 from user_error import UserError
@@ -19,6 +19,7 @@ from user_error import UserError
 EXAMPLES = """
 runs/unet/record-core.json runs/segformer/record-core.json
 a.json b.json --metric boundary_iou --format json --output comparison.json
+a.json b.json --metric depth.delta1
 """
 
 
@@ -27,8 +28,7 @@ def verdict(found: Comparison) -> str:
     line = found.headline
     if line.difference is None or line.p is None:
         return "Nothing follows: a score does not exist."
-    points = "" if found.metric in LOWER_IS_BETTER else " points"
-    size = f"{_points(abs(line.difference), found.metric)}{points} of {line.name} {_title(found.metric)}"
+    size = f"{found.metric.size(line.difference)} of {line.name} {found.metric.words}"
     if holds(line.p):
         said = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
     else:
@@ -56,16 +56,6 @@ def caution(found: Comparison) -> str:
     )
 
 
-def _title(metric: str) -> str:
-    return {"miou": "mIoU", "nll": "NLL"}.get(metric, metric.replace("_", " "))
-
-
-def _points(value: float | None, metric: str, sign: str = "") -> str:
-    if value is None:
-        return "-"
-    return f"{value:{sign}.4f}" if metric in LOWER_IS_BETTER else f"{100 * value:{sign}.1f}"
-
-
 def _p(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
@@ -74,12 +64,11 @@ def markdown(found: Comparison) -> str:
     """For people."""
 
     def cells(line: Line) -> list[str]:
-        change = f"{_points(line.difference, found.metric, '+')} [{_points(line.low, found.metric, '+')}, "
-        change += f"{_points(line.high, found.metric, '+')}]"
-        return [line.name, _points(line.a, found.metric), _points(line.b, found.metric), change, _p(line.p)]
+        shown = found.metric.shown
+        change = f"{shown(line.difference, '+')} [{shown(line.low, '+')}, {shown(line.high, '+')}]"
+        return [line.name, shown(line.a), shown(line.b), change, _p(line.p)]
 
     data = found.a.data
-    unit = "number" if found.metric in LOWER_IS_BETTER else "percent"
     overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
     conditions = markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
@@ -89,12 +78,14 @@ def markdown(found: Comparison) -> str:
         ],
         left=(0, 6),
     )
-    return (
-        f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n"
-        f"{_title(found.metric)} ({unit}) on {data.images} images of {data.name} {data.split}, suite {found.a.suite.name} "
-        f"v{found.a.suite.version}; 95 % intervals (BCa, paired bootstrap) and two-sided p values (paired permutation "
-        f"test) over {resampled_units(data.unit)}.\n"
+    note = (
+        f"{found.metric.words} ({found.metric.unit}) on {data.images} images of {data.name} {data.split}, suite "
+        f"{found.a.suite.name} v{found.a.suite.version}; 95 % intervals (BCa, paired bootstrap) and two-sided p values "
+        f"(paired permutation test) over {resampled_units(data.unit)}."
     )
+    if found.unscored:
+        note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
+    return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
 
 
 def as_json(found: Comparison) -> str:
@@ -102,7 +93,7 @@ def as_json(found: Comparison) -> str:
     content: dict[str, Any] = {
         "a": found.a.name,
         "b": found.b.name,
-        "metric": found.metric,
+        "metric": found.metric.name,
         "data": found.a.data.name,
         "images": found.a.data.images,
         "suite": found.a.suite.name,
@@ -113,6 +104,7 @@ def as_json(found: Comparison) -> str:
         "caution": caution(found),
         "overall": [line._asdict() for line in found.overall],
         "conditions": [line._asdict() for line in found.conditions],
+        "unscored": found.unscored,
     }
     return json.dumps(content, indent=2) + "\n"
 
@@ -130,7 +122,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("a", type=Path, metavar="A.json", help="a record, its counts beside it")
     parser.add_argument("b", type=Path, metavar="B.json", help="another one")
-    parser.add_argument("--metric", choices=METRICS, default="miou", help="default: miou")
+    parser.add_argument(
+        "--metric", choices=COMPARED, default="miou", help="default: miou; those with a dot are of further tasks"
+    )
     parser.add_argument("--permutations", type=int, default=PERMUTATIONS, help=f"default: {PERMUTATIONS}")
     parser.add_argument("--seed", type=int, default=0, help="of resamples and permutations (default: 0)")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")

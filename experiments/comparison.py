@@ -7,9 +7,11 @@ import numpy as np
 
 from experiments import robustness
 from experiments.comparable import difference
+from experiments.compared import COMPARED, Metric
 from experiments.record import Images, Record, resampled_units
-from experiments.scores import LOWER_IS_BETTER, METRICS, number
+from experiments.scores import number
 from experiments.statistics import LEVEL, PERMUTATIONS, RESAMPLES, holm, paired_intervals, permutation_test, whole
+from lightning_modules.metrics.shares import Share
 from user_error import UserError
 
 OVERALL = ("clean", "mean corrupted", "retention")
@@ -33,9 +35,10 @@ class Comparison(NamedTuple):
 
     a: Record
     b: Record
-    metric: str
+    metric: Metric
     overall: list[Line]
     conditions: list[Line]
+    unscored: list[str]  # conditions in which at least one of the two has no score
 
     @property
     def headline(self) -> Line:
@@ -94,7 +97,7 @@ def compare(
     Args:
         a: a record with the counts of its images.
         b: likewise, of the same images under the same conditions.
-        metric: one of `METRICS`.
+        metric: one of `COMPARED`.
         permutations: of the test.
         seed: of resamples and permutations.
 
@@ -103,15 +106,23 @@ def compare(
     """
     (one, images), (other, other_images) = a, b
     require_comparable(one, other, images.ids, other_images.ids)
-    first, second = (found.share(METRICS[metric](found.counts)) for found in (images, other_images))
-    measure = measures(one.conditions)
+    chosen = COMPARED[metric]
+    first, second = (found.share(chosen.share(found)) for found in (images, other_images))
+    conditions = list(one.conditions)
+    if chosen.task:
+        conditions, (first, second) = _scored(conditions, (first, second), chosen)
+    of_scores = measures(conditions)
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        return of_scores(chosen.scale(scores))
+
     if images.units != other_images.units:
         raise UserError(
             f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
         )
     bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
     p_values = permutation_test(first, second, measure, permutations, seed)
-    names = [cell_name(condition) for condition in one.conditions]
+    names = [cell_name(condition) for condition in conditions]
     adjusted = holm({name: p_values[name] for name in names})
     left, right = (measure(whole(share)) for share in (first, second))
 
@@ -129,14 +140,24 @@ def compare(
         )
 
     overall = [line(name) for name in OVERALL if name in left]
-    if metric in LOWER_IS_BETTER:
+    if chosen.unit != "percent":  # a share of an error says little
         overall = [one for one in overall if one.name != "retention"]
-    return Comparison(one, other, metric, overall, [line(name) for name in names])
+    unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
+    return Comparison(one, other, chosen, overall, [line(name) for name in names], unscored)
 
 
-def better(line: Line, metric: str) -> str:
+def _scored(
+    conditions: Sequence[robustness.Condition], pair: Sequence[Share], metric: Metric
+) -> tuple[list[robustness.Condition], list[Share]]:
+    """The conditions in which both have a score, and clean: a task has none where a corruption moved its truth away."""
+    known = ~np.any([np.isnan(metric.scale(whole(share))) for share in pair], axis=0)
+    places = [at for at, condition in enumerate(conditions) if known[at] or condition == (robustness.CLEAN, 0)]
+    return [conditions[at] for at in places], [Share(*(part[:, places] for part in share)) for share in pair]
+
+
+def better(line: Line, metric: Metric) -> str:
     """Which record is better in a number, "A" or "B"."""
-    return "B" if ((line.difference or 0) > 0) != (metric in LOWER_IS_BETTER) else "A"
+    return "B" if ((line.difference or 0) > 0) != metric.lower_is_better else "A"
 
 
 def holds(p: float | None) -> bool:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from experiments import robustness
 from experiments.robustness import Condition
-from experiments.scores import Counts, Share, class_counts, condition_scores, mean_iou, number
+from experiments.scores import Counts, class_counts, condition_scores, mean_iou, number, task_scores
 from experiments.scores import iou as iou_share
 from experiments.statistics import LEVEL, RESAMPLES, Interval, by_unit, intervals
-from lightning_modules.tasks.scores import SCORES
+from lightning_modules.metrics.shares import Share
 
 FORMAT = "robust-segmentation-record/2"
 
@@ -248,7 +248,7 @@ def add_tasks(cells: Sequence[Cell], tasks: Mapping[str, np.ndarray]) -> None:
     """Score further tasks in each cell, from the counts (N, conditions, S) of the images."""
     for place, cell in enumerate(cells):
         sums = {name: counts[:, place].sum(0).tolist() for name, counts in tasks.items()}
-        found = {name: TaskCell(counts=one, scores=SCORES[name](one)) for name, one in sums.items()}
+        found = {name: TaskCell(counts=one, scores=task_scores(name, one)) for name, one in sums.items()}
         cell.tasks = found or None
 
 

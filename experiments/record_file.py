@@ -28,7 +28,7 @@ from experiments.record import (
     summary_numbers,
 )
 from experiments.robustness import CLEAN
-from experiments.scores import Counts, condition_scores
+from experiments.scores import Counts, condition_scores, task_scores
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
 from lightning_modules.tasks.scores import SCORES, TASK
 from user_error import UserError
@@ -167,7 +167,7 @@ def _check_tasks(record: Record, path: Path) -> None:
             if name not in SCORES:
                 raise UserError(f"{where} has a task {name!r}, which this version does not know")
             try:
-                wanted = SCORES[name](task.counts)
+                wanted = task_scores(name, task.counts)
             except ValueError as error:  # another number of counts than the task has
                 raise UserError(f"{where} does not have the counts of the task {name!r}: {ALTERED}") from error
             for key, one, other in _differing(task.scores, wanted, name):

@@ -25,6 +25,7 @@ from experiments.report_charts import (
 from experiments.report_origin import find_pictures, origin, suite_tables
 from experiments.report_svg import MARKERS, Figure, look
 from experiments.report_tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
+from experiments.report_tasks import task_tables
 from experiments.tables import percent
 from user_error import UserError
 
@@ -110,6 +111,7 @@ def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, An
         "heat": heat,
         "reliability": reliability(records),
         "classes": class_table(records),
+        "tasks": task_tables(records),
         "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
         "suites": suite_tables(records),
         "origins": [origin(entry.rank, entry.record, entry.path) for entry in entries],

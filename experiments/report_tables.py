@@ -10,7 +10,7 @@ from markupsafe import Markup
 from experiments.record import Cell, Record
 from experiments.report_charts import interval_text
 from experiments.report_svg import Look, interval_bar, look
-from experiments.robustness import CLEAN, corruption_means, mean_corrupted
+from experiments.robustness import CLEAN, mean_corrupted, mean_of_known
 from experiments.scores import number
 from experiments.tables import percent
 
@@ -241,14 +241,8 @@ def class_scores(record: Record, place: int) -> list[ClassScore]:
     """IoU of each class, clean and as a mean over corruptions of those conditions in which the class occurs."""
     scores = np.array([cell.class_iou for cell in record.cells], dtype=np.float64).T  # (K, conditions)
     clean = scores[:, record.conditions.index((CLEAN, 0))]
-    corrupted = [_mean_of_known(one, record) for one in scores]
+    corrupted = [mean_of_known(one, record.conditions) for one in scores]
     return [ClassScore(place, number(one), number(other)) for one, other in zip(clean, corrupted, strict=True)]
-
-
-def _mean_of_known(scores: np.ndarray, record: Record) -> float:
-    places = [place for place in range(len(scores)) if not np.isnan(scores[place])]
-    means = corruption_means(scores[places], [record.conditions[place] for place in places])
-    return float(np.mean(list(means.values()))) if means else float("nan")
 
 
 def score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:

@@ -63,6 +63,12 @@ def mean_corrupted(scores: np.ndarray, conditions: Sequence[Condition]) -> np.nd
     return np.mean(means, axis=0) if means else np.full(scores.shape[:-1], np.nan)
 
 
+def mean_of_known(scores: np.ndarray, conditions: Sequence[Condition]) -> float:
+    """`mean_corrupted` of those conditions that have a score (conditions,); NaN if none has."""
+    places = [place for place, score in enumerate(scores) if not np.isnan(score)]
+    return float(mean_corrupted(scores[places], [conditions[place] for place in places]))
+
+
 def mean_performance(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """MPC (...): mean over all corrupted conditions alike (Michaelis et al. 2019, arXiv:1907.07484); NaN if none.
 

@@ -4,12 +4,14 @@ Every score of single images adds up to a share: a sum over a sum, or the mean o
 metric is the two integers whose quotient it is, and the same code scores a condition, a resample and a permutation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, UNIT
+from lightning_modules.metrics.shares import Share, score, shares
+from lightning_modules.tasks.scores import SCORES
 
 
 class Counts(NamedTuple):
@@ -22,13 +24,6 @@ class Counts(NamedTuple):
     def total(self) -> "Counts":
         """The sum over the first axis."""
         return Counts(*(part.sum(0) for part in self))
-
-
-class Share(NamedTuple):
-    """Numerators and denominators of shares, (..., k) each; a score is the mean of the k shares that have a divisor."""
-
-    numerator: np.ndarray
-    denominator: np.ndarray
 
 
 def class_counts(confusion: np.ndarray) -> np.ndarray:
@@ -86,24 +81,6 @@ METRICS: dict[str, Callable[[Counts], Share]] = {
 """The scores that add up over images, by name."""
 
 LOWER_IS_BETTER = ("nll", "brier", "ece", "aurc")
-
-
-def shares(share: Share) -> np.ndarray:
-    """Each share (..., k); NaN where there is nothing to divide by."""
-    numerator, denominator = (np.asarray(part, dtype=np.float64) for part in share)
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0)
-
-
-def score(share: Share) -> np.ndarray:
-    """Mean (...) of the shares that exist; NaN where none does.
-
-    So an entirely missed class counts 0 in the mean, and an absent one leaves it.
-    """
-    numerator, denominator = (np.asarray(part, dtype=np.float64) for part in share)
-    exists = denominator > 0
-    number = exists.sum(-1)
-    total = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=exists).sum(-1)
-    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
@@ -185,3 +162,13 @@ def condition_scores(counts: Counts, calibration: np.ndarray, odds: np.ndarray) 
         "class_dice": [number(value) for value in shares(dice(counts.classes))],
         "class_boundary_iou": [number(value) for value in shares(iou(counts.boundary))],
     }
+
+
+def task_scores(name: str, counts: Sequence[int]) -> dict[str, float | None]:
+    """Scores of a further task under one condition, ready for JSON.
+
+    Raises:
+        ValueError: another number of counts than the task has.
+    """
+    sums = np.asarray(counts, dtype=np.float64)
+    return {key: number(one(sums)) for key, one in SCORES[name].items()}

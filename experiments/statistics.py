@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.scores import Share, score
+from lightning_modules.metrics.shares import Share, score
 
 RESAMPLES = 1000
 PERMUTATIONS = 10_000

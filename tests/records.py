@@ -1,6 +1,6 @@
 """Small records for tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from experiments.record import (
     PerImage,
     Record,
     Totals,
+    add_tasks,
     find_intervals,
     make_cells,
     make_summary,
@@ -53,15 +54,21 @@ def make_record(
     noise: float = 0.7,
     units: list[str] | None = None,
     recipe: dict[str, Any] | None = None,
+    tasks: Mapping[str, np.ndarray] | None = None,
     **manifest: Any,
 ) -> Path:
-    """Write a record of a small sweep; `units` are patients, `manifest` further entries of the suite's."""
+    """Write a record of a small sweep.
+
+    `units` are patients, `tasks` the counts (images, cells, S) of further ones, `manifest` other entries of the suite's.
+    """
     entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
     suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
     totals, counts = sweep(images, len(cells), seed, noise)
-    swept = Images([str(k) for k in range(images)], counts, units)
+    swept = Images([str(k) for k in range(images)], counts, units, tasks or {})
     unit = None if units is None else "patient"
     bounds, cell_bounds = find_intervals(cells, swept, suite)
+    scored = make_cells(cells, totals, cell_bounds)
+    add_tasks(scored, swept.tasks)
     record = Record(
         format=FORMAT,
         name=name,
@@ -73,7 +80,7 @@ def make_record(
         recipe=recipe or {},
         checkpoint={},
         environment={},
-        cells=make_cells(cells, totals, cell_bounds),
+        cells=scored,
         summary=make_summary(cells, totals, suite, bounds, unit),
         per_image=PerImage(file="", sha256=""),
     )

@@ -1,54 +1,88 @@
 """From the summed counts of a task to its scores; no torch, so that whoever reads a record knows them too."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from lightning_modules.metrics.fixed_point import UNIT
+from lightning_modules.metrics.shares import Share, score
 
 TASK = "task_"
 """How the counts of a task are called wherever they stand among other arrays, before its name."""
 
-Sums = Sequence[int]
-Scores = dict[str, float | None]
+Unit = Literal["percent", "pixels", "dB", "number"]
 
 
-def quotient(part: float, whole: float) -> float | None:
-    """`part` of `whole`; nothing of nothing."""
-    return part / whole if whole else None
+def unchanged(share: np.ndarray) -> np.ndarray:
+    """A share as it is."""
+    return share
 
 
-def classification(sums: Sums) -> Scores:
-    """Macro F1 over the classes that are shown or said to be; (right, said, shown) of each class."""
-    triples = [sums[place : place + 3] for place in range(0, len(sums), 3)]
-    found = [2 * right / (said + shown) for right, said, shown in triples if said + shown]
-    return {"f1": quotient(sum(found), len(found))}
+def decibels(share: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of a mean squared error, as a share of the squared peak; NaN where there is no error."""
+    return -10 * np.log10(share, out=np.full(np.shape(share), np.nan), where=np.asarray(share) > 0)
 
 
-def boundary(sums: Sums) -> Scores:
-    """F1 of boundary pixels; (right, said, true)."""
-    right, said, true = sums
-    return {"f1": quotient(2 * right, said + true)}
+class TaskScore(NamedTuple):
+    """A score of a task: a share of its counts (..., S), perhaps on another scale.
+
+    Called with counts of another number than the task has, it raises a ValueError.
+    """
+
+    share: Callable[[np.ndarray], Share]
+    unit: Unit = "percent"
+    lower_is_better: bool = False
+    scale: Callable[[np.ndarray], np.ndarray] = unchanged
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Scores (...) of counts (..., S); NaN of nothing."""
+        return self.scale(score(self.share(counts)))
 
 
-def distance(sums: Sums) -> Scores:
-    """Mean absolute error in pixels; (pixels, errors)."""
-    pixels, errors = sums
-    return {"error": quotient(errors / UNIT, pixels)}
+def _of_classes(counts: np.ndarray) -> Share:
+    """F1 of each class; (right, said, shown) of one after another."""
+    right, said, shown = np.moveaxis(counts.reshape(*counts.shape[:-1], -1, 3), -1, 0)
+    return Share(2 * right, said + shown)
 
 
-def depth(sums: Sums) -> Scores:
-    """Share of pixels within a factor of 1.25, and mean relative error; (pixels, close, errors)."""
-    pixels, close, errors = sums
-    return {"delta1": quotient(close, pixels), "relative_error": quotient(errors / UNIT, pixels)}
+def _one(numerator: np.ndarray, denominator: np.ndarray) -> Share:
+    return Share(numerator[..., None], denominator[..., None])
 
 
-def reconstruction(sums: Sums) -> Scores:
-    """Peak signal-to-noise ratio in dB; (values, squared errors). Nothing where there is no error."""
-    values, errors = sums
-    return {"psnr": 10 * math.log10(255**2 * values / errors) if errors else None}
+def _of_boundary(counts: np.ndarray) -> Share:
+    right, said, true = np.moveaxis(counts, -1, 0)
+    return _one(2 * right, said + true)
 
 
-SCORES: Mapping[str, Callable[[Sums], Scores]] = {
-    score.__name__: score for score in (classification, boundary, distance, depth, reconstruction)
+def _of_distances(counts: np.ndarray) -> Share:
+    pixels, errors = np.moveaxis(counts, -1, 0)
+    return _one(errors, pixels * UNIT)
+
+
+def _close(counts: np.ndarray) -> Share:
+    pixels, close, _ = np.moveaxis(counts, -1, 0)
+    return _one(close, pixels)
+
+
+def _of_depths(counts: np.ndarray) -> Share:
+    pixels, _, errors = np.moveaxis(counts, -1, 0)
+    return _one(errors, pixels * UNIT)
+
+
+def _of_levels(counts: np.ndarray) -> Share:
+    values, errors = np.moveaxis(counts, -1, 0)
+    return _one(errors, values * 255**2)
+
+
+SCORES: Mapping[str, Mapping[str, TaskScore]] = {
+    "classification": {"f1": TaskScore(_of_classes)},  # macro F1 over the classes that are shown or said to be
+    "boundary": {"f1": TaskScore(_of_boundary)},  # of boundary pixels
+    "distance": {"error": TaskScore(_of_distances, "pixels", lower_is_better=True)},  # mean absolute error
+    "depth": {
+        "delta1": TaskScore(_close),  # share of pixels within a factor of 1.25
+        "relative_error": TaskScore(_of_depths, "number", lower_is_better=True),
+    },
+    "reconstruction": {"psnr": TaskScore(_of_levels, "dB", scale=decibels)},
 }
-"""By the name of the task."""
+"""By the name of the task, and of the score."""

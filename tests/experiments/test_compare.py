@@ -11,6 +11,7 @@ from experiments.comparison import better
 from experiments.comparison import compare as compare_records
 from experiments.record_file import open_record
 from experiments.scores import METRICS, mean_iou
+from lightning_modules.metrics.fixed_point import UNIT
 
 SEED = {"seed_everything": 0, "model": {"network": "one"}}
 
@@ -85,9 +86,41 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
 def test_every_metric(unequal: list[Path], metric: str) -> None:
     a, b = (open_record(path) for path in unequal)
     found = compare_records(a, b, metric, permutations=500)
-    assert better(found.headline, metric) == "B"
+    assert better(found.headline, found.metric) == "B"
     assert found.headline.a == pytest.approx(np.mean([getattr(cell, metric) for cell in a[0].cells[1:]]))
     assert ("retention" in [line.name for line in found.overall]) == (metric not in ("nll", "brier"))
+
+
+def of_tasks(seed: int, worse: int) -> dict[str, np.ndarray]:
+    """Counts of two further tasks on 40 images under clean, noise 1 and noise 5; the last moves the image."""
+    random = np.random.default_rng(seed)
+    pixels = np.full((40, 3), 100)
+    distance = np.stack([pixels, UNIT * (random.integers(100, 200, (40, 3)) + worse)], -1)
+    levels = np.stack([pixels, random.integers(10_000, 20_000, (40, 3)) + 1000 * worse], -1)
+    levels[:, 2] = 0
+    return {"distance": distance, "reconstruction": levels}
+
+
+def test_further_tasks(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    pair = [make_record(tmp_path / f"{k}.json", str(k), 0, 40, tasks=of_tasks(k, 50 * k)) for k in range(2)]
+    pixels, errors = of_tasks(1, 50)["distance"].astype(float).sum(0).T
+    text = printed(capsys, *pair, "--metric=distance.error")
+    assert f"{np.mean(errors[1:] / pixels[1:]) / UNIT:.4f}" in text
+    assert "A is better by" in text
+    assert "pixels of mean corrupted distance error (p = 0.0001)" in text
+    found = json.loads(printed(capsys, *pair, "--metric=reconstruction.psnr", "--format=json"))
+    assert found["unscored"] == ["noise 5"]
+    clean, corrupted = found["overall"]
+    values, squares = of_tasks(0, 0)["reconstruction"][:, :2].astype(float).sum(0).T
+    assert [clean["a"], corrupted["a"]] == pytest.approx(10 * np.log10(255**2 * values / squares))
+    assert corrupted["high"] < 0
+    assert found["holds"]
+    assert "in no mean: noise 5." in printed(capsys, *pair, "--metric=reconstruction.psnr")
+
+
+def test_a_task_that_a_network_did_not_learn(tmp_path: Path) -> None:
+    pair = [make_record(tmp_path / f"{k}.json", str(k), tasks=tasks) for k, tasks in enumerate(({}, None))]
+    assert "no further task 'boundary' (it has none)" in refusal("compare", *pair, "--metric=boundary.f1")
 
 
 def test_groups_are_resampled_whole(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -3,6 +3,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import experiments, refusal
 from records import make_record
@@ -162,6 +163,20 @@ def test_pictures_that_are_missing_or_altered(tmp_path: Path) -> None:
     paths[1].write_text(json.dumps(content))
     assert "outside its folder" in refusal("report", *paths, f"--output={tmp_path / 'x.html'}")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_further_tasks(tmp_path: Path) -> None:
+    """Beside a network that has none; a condition without truth is in no mean."""
+    depth = np.array([[100, 80, 0], [100, 60, 0], [0, 0, 0]])[None].repeat(6, 0)
+    paths = [
+        make_record(tmp_path / "one.json", "one"),
+        make_record(tmp_path / "two.json", "two", tasks={"depth": depth}),
+    ]
+    said = " ".join(make_page(tmp_path, paths)[0].words)
+    assert "Further tasks" in said
+    assert "depth delta1, %" in said
+    assert "80.0 → 60.0" in said
+    assert "Further tasks" not in " ".join(make_page(tmp_path, paths[:1])[0].words)
 
 
 def test_commands_cannot_be_led_astray(tmp_path: Path) -> None:

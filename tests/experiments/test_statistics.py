@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.robustness import summarise
-from experiments.scores import Share
 from experiments.statistics import (
     LEVEL,
     Interval,
@@ -24,6 +23,7 @@ from experiments.statistics import (
     permutation_test,
     resampled,
 )
+from lightning_modules.metrics.shares import Share
 
 CONDITIONS = [("clean", 0), ("noise", 1)]
 SEEDS = st.integers(0, 10**6)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from task_batches import CLASSES, batch, output_of
 
+from experiments.scores import task_scores
 from lightning_modules.tasks.base import Task, make_task, task_names, unknown_where
 from lightning_modules.tasks.scores import SCORES
 from user_error import UserError
@@ -58,8 +59,8 @@ def test_counts_of_images_are_those_of_the_batch(task: Task, name: str) -> None:
     each = torch.cat([task.counts(one, other) for one, other in zip(output.split(1), target.split(1), strict=True)])
     assert torch.equal(counts, each)
     sums = counts.sum(0).tolist()
-    assert all(value is not None for value in SCORES[name](sums).values())
-    assert all(value is None for value in SCORES[name]([0] * len(sums)).values())
+    assert all(value is not None for value in task_scores(name, sums).values())
+    assert all(value is None for value in task_scores(name, [0] * len(sums)).values())
 
 
 def test_a_target_the_data_lack_is_named() -> None:

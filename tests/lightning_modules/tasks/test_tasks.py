@@ -8,13 +8,13 @@ from sklearn.metrics import f1_score
 from task_batches import CLASSES, batch, output_of
 from torch import Tensor
 
+from experiments.scores import task_scores
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task, make_task
-from lightning_modules.tasks.scores import SCORES
 
 
 def scores(name: str, task: Task, output: Tensor, target: Tensor) -> dict:
-    return SCORES[name](task.counts(output, target).sum(0).tolist())
+    return task_scores(name, task.counts(output, target).sum(0).tolist())
 
 
 def test_classification_is_scikit_learns_f1() -> None:
