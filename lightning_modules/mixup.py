@@ -37,5 +37,5 @@ class MixupModule(SegmentationModule):
         share = self.share.sample().item()
         partner = torch.randperm(len(image)).to(image.device)
         x = image if image.is_floating_point() else image.float() / 255
-        logits = self(torch.lerp(x[partner], x, share))
+        logits = self(torch.lerp(x[partner], x, share)).float()
         return share * self.loss(logits, mask) + (1 - share) * self.loss(logits, mask[partner])

@@ -63,7 +63,7 @@ class MultiTaskModule(SegmentationModule):
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract and the named targets of the tasks."""
         network: Any = self.network
-        outputs = network.outputs(batch["image"])
+        outputs = {name: said.float() for name, said in network.outputs(batch["image"]).items()}
         losses = [self.loss(outputs[SEGMENTATION], batch["mask"])]
         losses += [task.loss(outputs[name], task.target(batch, self.num_classes)) for name, task in self.tasks.items()]
         total = self.weighting(torch.stack(losses), network.shared)

@@ -83,7 +83,7 @@ class SegmentationModule(pl.LightningModule):
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract."""
-        return self.loss(self(batch["image"]), batch["mask"])
+        return self.loss(self(batch["image"]).float(), batch["mask"])  # in 16 bits its sums would be rounded
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from lightning_modules.metrics.fixed_point import UNIT
+from lightning_modules.mixup import MixupModule
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -113,3 +114,20 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     batch = {"image": torch.zeros(1, 3, 4, 4), "mask": torch.zeros(1, 4, 4, dtype=torch.long), "id": ["a"]}
     with pytest.raises(UserError, match=r"became nan.*learning rate"):
         module.training_step(batch, 0)
+
+
+@pytest.mark.parametrize("variant", [SegmentationModule, MixupModule])
+def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(variant: type[SegmentationModule]) -> None:
+    seen = []
+
+    class Seen(nn.Module):
+        def forward(self, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            seen.append(logits.dtype)
+            return logits.mean()
+
+    module = variant(network=Pixelwise, num_classes=3, loss=Seen())
+    image = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module(image).dtype == torch.bfloat16
+        module.compute_loss({"image": image, "mask": torch.zeros(2, 4, 4, dtype=torch.long), "id": ["a", "b"]})
+    assert set(seen) == {torch.float32}
