@@ -151,8 +151,12 @@ class SegmentationDataModule(pl.LightningDataModule):
         return self._loader(TrainingView(dataset, self.augmentation.bind(self.size), seed), batches)
 
     def val_dataloader(self) -> DataLoader:
-        """The validation split in order, each image once, over all processes."""
-        dataset = self._checked("val")
+        """The validation split, as it is evaluated."""
+        return self.evaluation_dataloader("val")
+
+    def evaluation_dataloader(self, split: Split) -> DataLoader:
+        """A split in order, each image once, over all processes; nothing is drawn."""
+        dataset = self._checked(split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, even=True)
         return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
 

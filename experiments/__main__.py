@@ -9,7 +9,9 @@ from user_error import find_user_error, sentence
 VERBS = {
     "fit": "train a network from a recipe, or resume its training",
     "benchmark": "sweep a checkpoint over corruptions and write its record",
-    "svm": "fit a linear SVM on a checkpoint's features, or its temperature alone",
+    "soup": "average the weights of networks",
+    "calibrate": "fit the temperature of a network's probabilities",
+    "svm": "fit a linear SVM on a checkpoint's features",
     "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",

@@ -28,14 +28,23 @@ FREE_TEXT = ("encoder", "encoder_weights", "onnx_file", "_instantiator")
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
+def require_checkpoint(path: Path) -> None:
+    """Refuse the path of no file.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint {str(path)!r}: pass the best.ckpt or last.ckpt of a run folder")
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, as tensors and plain data.
 
     Raises:
         UserError: no such file, no checkpoint of this project, or one that holds a pickled payload.
     """
-    if not path.is_file():
-        raise UserError(f"no checkpoint {str(path)!r}: pass the best.ckpt or last.ckpt of a run folder")
+    require_checkpoint(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -132,3 +141,15 @@ def load_module(path: Path) -> SegmentationModule:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error
     return module.eval()
+
+
+def on_device(module: SegmentationModule, name: str) -> SegmentationModule:
+    """The module on a device by its name.
+
+    Raises:
+        UserError: there is no such device.
+    """
+    try:
+        return module.to(name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"there is no device {name!r} here: pass --device cpu") from error

@@ -153,8 +153,9 @@ def differences(one: Any, other: Any, prefix: str) -> list[str]:
 def _remove_run(run: Path) -> None:
     if not first_process():
         return
-    for name in ("last.ckpt", "best.ckpt", "config.yaml", "wandb_id.txt"):
-        (run / name).unlink(missing_ok=True)
+    for pattern in ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt"):
+        for path in run.glob(pattern):
+            path.unlink()
 
 
 def make_parser_settings() -> dict[str, Any]:

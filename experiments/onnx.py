@@ -2,16 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentParser
-from pytorch_lightning import __version__ as lightning_version
 
-from datamodules.base import SegmentationDataModule
+from experiments import derived_checkpoint
 from experiments.cli import make_parser_settings
-from experiments.files import require_writable, whole_file
+from experiments.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
@@ -24,8 +21,6 @@ EXAMPLES = """examples:
   python -m experiments benchmark --checkpoint runs/model/best.ckpt --suite imagenet_c
 
 The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes of the data, in their order."""
-
-INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 
 
 def build_parser() -> ArgumentParser:
@@ -67,27 +62,6 @@ def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
     return found
 
 
-def make_content(network: OnnxNetwork, settings: dict[str, Any], data: SegmentationDataModule) -> dict[str, Any]:
-    """A checkpoint as Lightning writes them."""
-    described = {
-        "class_path": f"{OnnxNetwork.__module__}.{OnnxNetwork.__qualname__}",
-        "init_args": settings,
-    }
-    return {
-        "pytorch-lightning_version": lightning_version,
-        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
-        "hparams_name": "kwargs",
-        "hyper_parameters": {
-            "_class_path": "lightning_modules.segmentation.SegmentationModule",
-            "network": described,
-            "num_classes": data.num_classes,
-            "in_channels": data.in_channels,
-            "_instantiator": INSTANTIATOR,
-        },
-        type(data).__qualname__: data.state_dict(),
-    }
-
-
 def main(argv: list[str]) -> None:
     """The verb."""
     parser = build_parser()
@@ -95,9 +69,7 @@ def main(argv: list[str]) -> None:
     file, output, data = Path(options.file), Path(options.output), options.data
     if not file.is_file():
         raise UserError(f"no ONNX file {str(file)!r}: pass the path of one")
-    if output.suffix != ".ckpt" or (output.parent / "config.yaml").exists():
-        raise UserError(f"the output {str(output)!r} must be named *.ckpt and lie in a folder of its own")
-    require_writable(output)
+    derived_checkpoint.require_own_folder(output, [], "onnx")
     init = {
         "input_name": options.input_name,
         "output_name": options.output_name,
@@ -110,8 +82,14 @@ def main(argv: list[str]) -> None:
     first = next(iter(data.test_dataloader()))["image"][:1]
     with torch.inference_mode():
         network.eval()(first)  # refuses a graph of other classes or sizes now
-    with whole_file(output, "wb") as written:
-        torch.save(make_content(network, init, data), written)
-    with whole_file(output.parent / "config.yaml") as written:
-        yaml.safe_dump({"data": plain(settings.data.as_dict())}, written, sort_keys=False)
+    content = derived_checkpoint.make_content(
+        derived_checkpoint.component(OnnxNetwork, init),
+        network.state_dict(),
+        data.num_classes,
+        data.in_channels,
+        {type(data).__qualname__: data.state_dict()},
+    )
+    facts = {"file": file.name, "from": sha256(file)}
+    run = {"model": {"onnx": facts}, "data": plain(settings.data.as_dict())}
+    derived_checkpoint.write(output, content, "onnx", facts, run)
     print(f"checkpoint: {output}", flush=True)

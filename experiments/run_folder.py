@@ -7,6 +7,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
+from experiments.checkpoint import require_checkpoint
 from experiments.parser_errors import describe_parser_error
 from user_error import UserError, find_user_error
 
@@ -64,6 +65,8 @@ def parse(parser: ArgumentParser, argv: list[str]) -> Any:
         settings = parser.parse_args(argv)
         if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
             checkpoint = settings.get("checkpoint")
+            if checkpoint:
+                require_checkpoint(Path(checkpoint))
             why = f"no config.yaml beside {checkpoint!r}, so the data are unknown" if checkpoint else "no data"
             raise UserError(f"{why}: pass --data experiments/configs/data/NAME.yaml")
         return parser.instantiate_classes(settings), settings

@@ -7,35 +7,27 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from jsonargparse import ArgumentParser
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
-from torch.utils.data import DataLoader
 
-from datamodules.base import SegmentationDataModule, Split
-from experiments.checkpoint import load_module, read_checkpoint
+from datamodules.base import SegmentationDataModule
+from experiments import derived_checkpoint
+from experiments.checkpoint import load_module, on_device, read_checkpoint
 from experiments.cli import make_parser_settings
-from experiments.files import require_writable, whole_file
-from experiments.pixel_features import LinearHead, find_head, sample_features, sample_logits
+from experiments.pixel_features import LinearHead, find_head, sample_features
 from experiments.predict import describe_data
 from experiments.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from experiments.temperature import temperature_of
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 EXAMPLES = """examples:
   python -m experiments svm --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_svm/best.ckpt
   python -m experiments svm --checkpoint runs/camvid_fpn/best.ckpt --output runs/camvid_fpn_svm/best.ckpt --C 0.01
-  python -m experiments svm --checkpoint runs/synthetic_unet_max_margin/best.ckpt --keep-head \\
-      --output runs/synthetic_unet_max_margin_calibrated/best.ckpt
 
 The result is an ordinary checkpoint: 'benchmark' sweeps it and 'predict' uses it. It is not for 'fit' to resume."""
-
-OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")
-"""What a checkpoint holds of a training in progress: it does not belong to other weights."""
-
-COLDEST, HOTTEST = 1e-3, 1e3
 
 
 def build_parser(checkpoint: Path) -> ArgumentParser:
@@ -53,7 +45,6 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
     parser.add_argument("--pixels", type=int, default=20_000, help="pixels to fit on, equally many of each class")
     parser.add_argument("--C", type=float, default=1.0, help="cost of a violated margin; smaller means wider margins")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
-    parser.add_argument("--keep-head", action="store_true", help="fit no SVM, only the temperature of the head it has")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
     add_data_argument(parser, checkpoint)
     return parser
@@ -94,42 +85,6 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) ->
     return weight, bias - weight @ mean
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The positive number that logits are divided by for the lowest negative log-likelihood.
-
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. For two classes it is the method of Platt
-    ("Probabilistic Outputs for Support Vector Machines", 1999) without the offset, which would change predictions. The
-    likelihood is convex in the inverse of the temperature, so its slope is bisected.
-
-    Args:
-        logits: (N, K).
-        labels: (N,) class ids.
-
-    Returns:
-        The temperature, from `COLDEST` (everything is predicted right) to `HOTTEST` (logits tell nothing).
-    """
-    scores = torch.from_numpy(logits).double()
-    true = scores.gather(1, torch.from_numpy(labels)[:, None])[:, 0]
-    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
-    for _ in range(50):
-        middle = (low + high) / 2
-        chances = (scores * np.exp(middle)).softmax(1)
-        slope = ((chances * scores).sum(1) - true).mean().item()
-        low, high = (low, middle) if slope > 0 else (middle, high)
-    return float(np.exp(-(low + high) / 2))
-
-
-def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats."""
-    return torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
-
-
-def split_loader(data: SegmentationDataModule, split: Split) -> DataLoader:
-    """A split as it is evaluated: each image once, nothing drawn."""
-    data.test_split = split
-    return data.test_dataloader()
-
-
 def replace_head(head: LinearHead, data: SegmentationDataModule, options: Any) -> None:
     """Fit the SVM on the training split and put it in place.
 
@@ -137,7 +92,7 @@ def replace_head(head: LinearHead, data: SegmentationDataModule, options: Any) -
         UserError: a class has no pixel there.
     """
     classes = data.num_classes
-    found = sample_features(head, split_loader(data, "train"), classes, options.pixels // classes, options.seed)
+    found = sample_features(head, data.evaluation_dataloader("train"), classes, options.pixels // classes, options.seed)
     missing = [name for number, name in enumerate(data.classes) if number not in found]
     if missing:
         raise UserError(
@@ -162,14 +117,8 @@ def calibrate(head: LinearHead, data: SegmentationDataModule, options: Any) -> f
     """
     weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
     before = head.temperature
-    loader = split_loader(data, "val")
-    logits, labels = sample_logits(head.network, loader, data.num_classes, options.pixels, options.seed)
-    if not len(labels):
-        raise UserError("no pixel of the validation split counts, so no temperature can be fitted: pass other --data")
-    found = fit_temperature(logits, labels)
+    found = temperature_of(head.network, data, options.pixels, options.seed)
     head.load(weight, bias, before * found)
-    after = mean_nll((logits / found).astype(np.float32), labels)
-    print(f"temperature {found:.4g}: {mean_nll(logits, labels):.4f} to {after:.4f} nats a pixel in validation")
     return found
 
 
@@ -194,30 +143,13 @@ def check(options: Any, module: SegmentationModule, checkpoint: Path, output: Pa
         raise UserError(f"--C {options.C:g}: the cost of a violated margin must be above 0")
     if options.seed < 0:
         raise UserError(f"--seed {options.seed}: give 0 or more")
-    taken = read_settings(output)
-    ours = taken is None or ("svm" in (taken.get("model") or {}) and output.is_file())
-    if not ours or output.parent.resolve() == checkpoint.parent.resolve():
-        raise UserError(
-            f"{str(output.parent)!r} holds another training, whose records would pass for those of the SVM: pass "
-            f"--output {output.parent}_svm/{output.name}"
-        )
-    require_writable(output)
-
-
-def write(checkpoint: Path, output: Path, module: SegmentationModule, settings: dict[str, Any], facts: Any) -> None:
-    """Write the checkpoint, and beside it the settings from which 'benchmark' knows data and recipe."""
-    content = {key: value for key, value in read_checkpoint(checkpoint).items() if key not in OF_TRAINING}
-    with whole_file(output, "wb") as file:
-        torch.save({**content, "state_dict": module.state_dict(), "svm": facts}, file)
-    with whole_file(output.parent / "config.yaml") as file:
-        yaml.safe_dump(settings, file, sort_keys=False)
+    derived_checkpoint.require_own_folder(output, [checkpoint], "svm")
 
 
 def describe(checkpoint: Path, module: SegmentationModule, data: Any, options: Any) -> dict[str, Any]:
     """The settings of the training with those of the SVM added: another recipe, the same for all seeds of the training."""
     run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
-    fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed}
-    fitted |= {"head": "kept"} if options.keep_head else {"head": "LinearSVC", "C": options.C}
+    fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed, "head": "LinearSVC", "C": options.C}
     if run.get("data") not in (None, data):
         fitted["features_trained_on"] = run["data"]
     if "svm" in run["model"]:
@@ -235,15 +167,11 @@ def main(argv: list[str]) -> None:
     module = load_module(checkpoint)
     output = Path(options.output)
     check(options, module, checkpoint, output)
-    try:
-        module.to(options.device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"there is no device {options.device!r} here: pass --device cpu") from error
-    head = find_head(module.network)
-    if not options.keep_head:
-        replace_head(head, options.data, options)
+    head = find_head(on_device(module, options.device).network)
+    replace_head(head, options.data, options)
     temperature = calibrate(head, options.data, options)
     described = describe(checkpoint, module, plain(settings.data.as_dict()), options)
     facts = {**described["model"]["svm"], "temperature": temperature, "from": sha256(checkpoint)}
-    write(checkpoint, output, module.cpu(), described, facts)
+    content = {**read_checkpoint(checkpoint), "state_dict": module.cpu().state_dict()}
+    derived_checkpoint.write(output, content, "svm", facts, described)
     print(f"checkpoint: {output}", flush=True)

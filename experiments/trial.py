@@ -74,15 +74,15 @@ def main(argv: list[str]) -> None:
     if record.exists():
         print(f"done before: {record}", flush=True)
         return
-    _call("fit", *in_order(rest), f"--run={run}")
+    call("fit", *in_order(rest), f"--run={run}")
     options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
     options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
-    _call("benchmark", *options, *shared_options(rest))
+    call("benchmark", *options, *shared_options(rest))
     if not record.exists():
         raise UserError(f"the sweep left no record {str(record)!r}: what it printed says why")
 
 
-def _call(*words: str) -> None:
+def call(*words: str) -> None:
     """Run a verb; where it fails, so does this one, with the same exit status and nothing to add to what it said."""
     status = subprocess.call([sys.executable, "-m", "experiments", *words])
     if status:

@@ -3,7 +3,16 @@
 from abc import ABC, abstractmethod
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, PolynomialLR, SequentialLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    LinearLR,
+    LRScheduler,
+    PolynomialLR,
+    SequentialLR,
+)
+
+from user_error import UserError
 
 
 class Schedule(ABC):
@@ -45,3 +54,31 @@ class CosineWithWarmup(Schedule):
             return cosine
         warmup = LinearLR(optimizer, start_factor=1 / (rising + 1), total_iters=rising)
         return SequentialLR(optimizer, [warmup, cosine], milestones=[rising])
+
+
+class CosineRestarts(Schedule):
+    """A half cosine to `floor`, over and over (SGDR; Loshchilov & Hutter, ICLR 2017).
+
+    At the end of each cycle the network rests in another minimum: `callbacks.snapshots` saves it there.
+
+    Args:
+        cycles: number of half cosines in the training, equally long but for the last, which may be cut short.
+        floor: learning rate at the end of each.
+
+    Raises:
+        UserError: there is not one cycle.
+    """
+
+    def __init__(self, cycles: int = 5, floor: float = 0.0) -> None:
+        if cycles < 1:
+            raise UserError(f"{cycles} cycles of the learning rate: give 1 or more")
+        self.cycles = cycles
+        self.floor = floor
+
+    def cycle(self, total_steps: int) -> int:
+        """Steps of a cycle."""
+        return max(1, -(-total_steps // self.cycles))
+
+    def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
+        """The scheduler that spends `total_steps` steps."""
+        return CosineAnnealingWarmRestarts(optimizer, T_0=self.cycle(total_steps), eta_min=self.floor)

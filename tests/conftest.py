@@ -20,6 +20,14 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same training with another seed."""
+    run = tmp_path_factory.mktemp("runs") / "twin"
+    experiments("fit", *TINY, "--seed_everything=1", f"--run={run}")
+    return run
+
+
+@pytest.fixture(scope="session")
 def tiny_record(tiny_run: Path) -> Path:
     """The record of its sweep."""
     output = tiny_run / "tiny.json"

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from scipy.optimize import minimize_scalar
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -25,6 +23,7 @@ from experiments.pixel_features import Reservoir, find_head, inputs_of, sample_f
 from experiments.predict import describe_data
 from experiments.recipe import recipe_key
 from experiments.record_file import read_record
+from experiments.temperature import fit_temperature, mean_nll
 from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.max_margin import MaxMarginNetwork
 from lightning_modules.networks.recurrent import ConvGruNetwork
@@ -99,12 +98,12 @@ def test_features_are_what_the_head_sees(network: SmpNetwork) -> None:
 def test_head_gives_the_decisions_of_the_machine(network: SmpNetwork) -> None:
     head, data = find_head(network), SyntheticDataModule(train=4, val=2, num_classes=3, size=(64, 64), num_workers=0)
     options = SimpleNamespace(pixels=300, seed=0, C=1.0)
-    found = sample_features(head, svm.split_loader(data, "train"), 3, 100, seed=0)
+    found = sample_features(head, data.evaluation_dataloader("train"), 3, 100, seed=0)
     features = np.concatenate([found[true] for true in range(3)])
     weight, bias = svm.fit_svm(features, np.repeat(range(3), 100), 1.0, 0)
     wanted = torch.from_numpy(features @ weight.T + bias).float()
     svm.replace_head(head, data, options)
-    again = sample_features(head, svm.split_loader(data, "train"), 3, 100, seed=0)  # holds them against the logits
+    again = sample_features(head, data.evaluation_dataloader("train"), 3, 100, seed=0)  # holds them against the logits
     np.testing.assert_array_equal(np.concatenate([again[true] for true in range(3)]), features)
 
     def decide() -> torch.Tensor:
@@ -138,31 +137,6 @@ def test_solver_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     random = np.random.default_rng(0)
     with pytest.raises(UserError, match="does not converge at --C 1e\\+06"):
         svm.fit_svm(random.normal(size=(50, 5)), random.integers(0, 3, 50), 1e6, 0)
-
-
-def test_temperature_minimises_the_likelihood() -> None:
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 4, 500)
-    logits = (3 * random.normal(size=(500, 4)) + 4 * np.eye(4)[labels]).astype(np.float32)
-    found = svm.fit_temperature(logits, labels)
-    wanted = minimize_scalar(lambda log: svm.mean_nll(logits.astype(float) / np.exp(log), labels), tol=1e-10)
-    assert found == pytest.approx(np.exp(wanted.x), rel=1e-4)
-    assert svm.fit_temperature(logits / 8, labels) == pytest.approx(found / 8, rel=1e-6)
-
-
-def test_temperature_of_two_classes_is_platts_without_offset() -> None:
-    random = np.random.default_rng(1)
-    labels = random.integers(0, 2, 400)
-    margin = random.normal(size=400) + labels - 0.5
-    logistic = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(2 * margin[:, None], labels)
-    found = svm.fit_temperature(np.stack([-margin, margin], 1).astype(np.float32), labels)
-    assert 1 / found == pytest.approx(logistic.coef_.item(), rel=1e-3)
-
-
-def test_temperature_has_ends() -> None:
-    right = np.eye(3, dtype=np.float32)
-    assert svm.fit_temperature(right, np.arange(3)) == pytest.approx(svm.COLDEST)
-    assert svm.fit_temperature(right, np.array([1, 2, 0])) == pytest.approx(svm.HOTTEST)
 
 
 def test_reservoir_keeps_the_smallest_keys() -> None:
@@ -208,10 +182,10 @@ def test_temperature_makes_the_margins_likely(fitted: Path, tiny_run: Path) -> N
     """The logits of the checkpoint are divided by it already."""
     parser = svm.build_parser(tiny_run / "best.ckpt")
     options, _ = svm.parse(parser, [f"--checkpoint={tiny_run / 'best.ckpt'}", "--output=x"])
-    loader = svm.split_loader(options.data, "val")
+    loader = options.data.evaluation_dataloader("val")
     logits, labels = sample_logits(load_module(fitted).network, loader, 5, 2000, seed=0)
-    assert svm.fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
-    assert svm.mean_nll(logits, labels) < np.log(5)
+    assert fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
+    assert mean_nll(logits, labels) < np.log(5)
 
 
 def test_sweep_is_an_ordinary_sweep(fitted: Path, tiny_run: Path, tmp_path: Path) -> None:
@@ -223,16 +197,6 @@ def test_sweep_is_an_ordinary_sweep(fitted: Path, tiny_run: Path, tmp_path: Path
     assert record.summary.clean_miou > 0.1
     trained = yaml.safe_load((tiny_run / "config.yaml").read_text())
     assert recipe_key(record.recipe) not in (None, recipe_key(trained))  # another row than the training's
-
-
-@torch.inference_mode()
-def test_kept_head_is_only_calibrated(tiny_run: Path, tmp_path: Path) -> None:
-    path = run(tiny_run / "best.ckpt", tmp_path / "out" / "best.ckpt", "--keep-head")
-    image = batches([2], 5)[0]["image"]
-    before, after = (load_module(one)(image) for one in (tiny_run / "best.ckpt", path))
-    temperature = read_checkpoint(path)["svm"]["temperature"]
-    assert temperature != 1
-    torch.testing.assert_close(after, before / temperature, rtol=1e-4, atol=1e-4)
 
 
 def test_refusals(tiny_run: Path, fitted: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from lightning_modules.schedules import CosineWithWarmup, Polynomial, Schedule
+from lightning_modules.schedules import CosineRestarts, CosineWithWarmup, Polynomial, Schedule
+from user_error import UserError
 
 
 def rates(schedule: Schedule, steps: int) -> list[float]:
@@ -34,3 +35,17 @@ def test_cosine_rises_then_falls_to_the_floor() -> None:
 def test_short_trainings(steps: int) -> None:
     for schedule in (Polynomial(), CosineWithWarmup(), CosineWithWarmup(warmup=0.5)):
         assert all(0 <= rate <= 1 for rate in rates(schedule, steps))
+
+
+@pytest.mark.parametrize(("cycles", "steps"), [(1, 7), (3, 12), (3, 11), (5, 3)])
+def test_cosines_begin_anew(cycles: int, steps: int) -> None:
+    schedule = CosineRestarts(cycles, 0.1)
+    length = schedule.cycle(steps)
+    assert -(-steps // length) <= cycles
+    wanted = [0.1 + 0.9 * (1 + math.cos(math.pi * (step % length) / length)) / 2 for step in range(steps)]
+    assert rates(schedule, steps)[:-1] == pytest.approx(wanted)
+
+
+def test_there_is_a_cycle() -> None:
+    with pytest.raises(UserError, match="1 or more"):
+        CosineRestarts(0)

@@ -1,0 +1,83 @@
+"""Fit the temperature of a network's probabilities on its validation split, and write the calibrated network."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+
+from experiments import derived_checkpoint
+from experiments.checkpoint import load_module, on_device, read_checkpoint
+from experiments.cli import make_parser_settings
+from experiments.record_file import sha256
+from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from experiments.temperature import temperature_of
+from lightning_modules.networks.temperature import TemperatureScaled
+from user_error import UserError
+
+EXAMPLES = """examples:
+  python -m experiments calibrate --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_calibrated/best.ckpt
+  python -m experiments calibrate --checkpoint runs/ensemble/best.ckpt --output runs/ensemble_calibrated/best.ckpt
+
+No prediction changes, only how sure the network says it is. The result is an ordinary checkpoint: 'benchmark' sweeps it,
+and 'report' shows its reliability under every condition beside that of the network before."""
+
+
+def build_parser(checkpoint: Path) -> ArgumentParser:
+    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
+    parser = ArgumentParser(
+        prog="python -m experiments calibrate",
+        description="Temperature scaling (Guo et al., ICML 2017): fit the number that the logits are divided by, for the "
+        "lowest negative log-likelihood of the clean validation split.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+    parser.add_argument("--checkpoint", required=True, help="file of a trained network, an ensemble, a soup, ...")
+    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
+    parser.add_argument("--pixels", type=int, default=100_000, help="pixels to fit on, drawn from the whole split")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_data_argument(parser, checkpoint)
+    return parser
+
+
+def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
+    """The checkpoint of a network with its temperature; one that has a temperature already gets another."""
+    hyper, state = content["hyper_parameters"], derived_checkpoint.network_state(content)
+    network, kind = hyper["network"], derived_checkpoint.component(TemperatureScaled, {})["class_path"]
+    if network["class_path"] == kind:
+        temperature *= network["init_args"].get("temperature", 1.0)
+        network = network["init_args"]["network"]
+    else:
+        state = {f"network.{name}": value for name, value in state.items()}
+    return derived_checkpoint.make_content(
+        derived_checkpoint.component(TemperatureScaled, {"network": network, "temperature": temperature}),
+        state,
+        hyper["num_classes"],
+        hyper["in_channels"],
+        derived_checkpoint.data_state(content),
+    )
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoint", default="missing")
+    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    options, settings = parse(build_parser(checkpoint), argv)
+    module, output = load_module(checkpoint), Path(options.output)
+    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
+    if options.pixels < 1 or options.seed < 0:
+        raise UserError("--pixels must be 1 or more, and --seed 0 or more")
+    derived_checkpoint.require_own_folder(output, [checkpoint], "calibrate")
+    temperature = temperature_of(on_device(module, options.device).network, options.data, options.pixels, options.seed)
+    run = read_settings(checkpoint) or {"model": {}}
+    fitted = {"pixels": options.pixels, "seed": options.seed, "after": (run.get("model") or {}).get("calibrate")}
+    model = {**(run.get("model") or {}), "calibrate": fitted}
+    content = scaled(read_checkpoint(checkpoint), temperature)
+    facts = {"temperature": temperature, "from": sha256(checkpoint)}
+    run = {**run, "model": model, "data": plain(settings.data.as_dict())}
+    derived_checkpoint.write(output, content, "calibrate", facts, run)
+    print(f"checkpoint: {output}", flush=True)

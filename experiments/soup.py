@@ -1,0 +1,166 @@
+"""Average the weights of trained networks: a model soup, as an ordinary checkpoint."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+from tqdm import tqdm
+
+from datamodules.base import SegmentationDataModule
+from experiments import derived_checkpoint
+from experiments.checkpoint import load_module, on_device
+from experiments.cli import differences, make_parser_settings
+from experiments.memory import require_memory
+from experiments.record_file import sha256
+from experiments.run_folder import add_data_argument, parse, plain, require_its_data
+from lightning_modules.metrics.counts import image_confusion, mean_iou
+from user_error import UserError
+
+EXAMPLES = """examples:
+  python -m experiments soup --checkpoints runs/a/best.ckpt runs/b/best.ckpt runs/c/best.ckpt --output runs/soup/best.ckpt
+  python -m experiments soup --checkpoints runs/*/best.ckpt --method greedy --output runs/soup/best.ckpt
+
+A soup costs what one network costs. It needs trainings that lie in one basin: that start from one trained network, or are
+moments of one training (snapshot-*.ckpt); networks trained apart from random weights do not mix."""
+
+
+def build_parser(checkpoint: Path) -> ArgumentParser:
+    """The options of the verb; the data in the run folder of the first checkpoint are their default."""
+    parser = ArgumentParser(
+        prog="python -m experiments soup",
+        description="Model soups (Wortsman et al., ICML 2022): average the weights of networks of one architecture. The "
+        "greedy soup takes them in the order of their validation mIoU and keeps each that does not lower that of the soup.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+    parser.add_argument("--checkpoints", nargs="+", required=True, help="files of the ingredients")
+    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
+    parser.add_argument("--method", choices=["uniform", "greedy"], default="uniform", help="default: uniform")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_data_argument(parser, checkpoint)
+    return parser
+
+
+def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each floating-point entry, in double precision; of integers, such as counters, the first."""
+    first = states[0]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value.clone()
+        for name, value in first.items()
+    }
+
+
+def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse networks whose weights do not correspond.
+
+    Raises:
+        UserError: their settings or the shapes of their weights differ.
+    """
+    networks = [content["hyper_parameters"]["network"] for content in contents]
+    shapes = [{name: value.shape for name, value in content["state_dict"].items()} for content in contents]
+    for path, network, shape in zip(paths[1:], networks[1:], shapes[1:], strict=True):
+        found = differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
+        if found:
+            raise UserError(
+                f"{str(path)!r} has another {found[0]} than {str(paths[0])!r}: a soup needs networks of one architecture; "
+                "'ensemble' combines others"
+            )
+
+
+class Kitchen:
+    """Mixes networks and tastes them.
+
+    Args:
+        network: takes the states one after the other.
+        data: training images for the statistics of batch normalisation, validation images for the scores.
+        device: of the network.
+    """
+
+    def __init__(self, network: nn.Module, data: SegmentationDataModule, device: torch.device) -> None:
+        self.network = network
+        self.data = data
+        self.device = device
+
+    def mix(self, states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The mean of the states; its batch normalisation sees the training images once, as the weights are new to it."""
+        self.network.load_state_dict(mean_state(states))
+        if len(states) > 1 and any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.network.modules()
+        ):
+            update_bn(self._images(), self.network, self.device)
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def _images(self) -> Any:
+        loader = self.data.evaluation_dataloader("train")
+        return (batch["image"] for batch in tqdm(loader, desc="statistics", unit="batch"))
+
+    @torch.inference_mode()
+    def taste(self, state: Mapping[str, Tensor]) -> float:
+        """The mIoU of a state on the validation split."""
+        self.network.load_state_dict(state)
+        self.network.eval()
+        classes = self.data.num_classes
+        confusion = torch.zeros(1, classes, classes, dtype=torch.long, device=self.device)
+        for batch in tqdm(self.data.val_dataloader(), desc="validation", unit="batch"):
+            predicted = self.network(batch["image"].to(self.device)).argmax(1)
+            confusion += image_confusion(predicted, batch["mask"].long().to(self.device), classes).sum(0)
+        return float(mean_iou(confusion)[0])
+
+
+def greedy(
+    states: Sequence[Mapping[str, Tensor]],
+    scores: Sequence[float],
+    mix: Callable[[Sequence[Mapping[str, Tensor]]], dict[str, Tensor]],
+    taste: Callable[[Mapping[str, Tensor]], float],
+) -> tuple[list[int], float]:
+    """Which ingredients the greedy soup keeps, in the order in which they came in, and its score."""
+    order = sorted(range(len(states)), key=lambda place: -scores[place])
+    kept, best = order[:1], scores[order[0]]
+    for place in order[1:]:
+        found = taste(mix([states[one] for one in (*kept, place)]))
+        if found >= best:
+            kept, best = [*kept, place], found
+    return kept, best
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoints", nargs="+", default=["missing"])
+    paths = [Path(path) for path in finder.parse_known_args(argv)[0].checkpoints]
+    options, settings = parse(build_parser(paths[0]), argv)
+    output, data = Path(options.output), options.data
+    if len(paths) < 2:
+        raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
+    derived_checkpoint.require_own_folder(output, paths, "soup")
+    require_memory(paths)
+    contents = derived_checkpoint.read_alike(paths)
+    require_one_architecture(paths, contents)
+    hyper = contents[0]["hyper_parameters"]
+    require_its_data(paths[0], hyper["num_classes"], hyper["in_channels"], data)
+    module = on_device(load_module(paths[0]), options.device)
+    kitchen = Kitchen(module.network, data, torch.device(options.device))
+    states = [derived_checkpoint.network_state(content) for content in contents]
+    kept = list(range(len(states)))
+    if options.method == "greedy":
+        scores = [kitchen.taste(state) for state in states]
+        kept, best = greedy(states, scores, kitchen.mix, kitchen.taste)
+        for place, score in enumerate(scores):
+            print(f"{paths[place]}: mIoU {100 * score:.1f} %{', kept' if place in kept else ''}")
+        print(f"the soup: {100 * best:.1f} % in validation")
+    state = kitchen.mix([states[place] for place in kept])
+    content = {**contents[0], "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.named(state)}}
+    facts = {"method": options.method, "of": [sha256(path) for path in paths], "kept": kept}
+    shared = derived_checkpoint.shared_settings(paths)
+    described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
+    run = shared | {"model": {**described, "soup": facts}, "data": plain(settings.data.as_dict())}
+    derived_checkpoint.write(output, content, "soup", facts, run)
+    print(f"soup of {len(kept)} of {len(paths)}: {output}", flush=True)
