@@ -11,7 +11,7 @@ from lightning_modules.metrics.shares import Share
 from lightning_modules.tasks.scores import SCORES, Unit, unchanged
 from user_error import UserError
 
-WORDS = {"miou": "mIoU", "nll": "NLL"}
+WORDS = {"miou": "mIoU", "nll": "NLL", "ece": "ECE"}
 
 
 class Metric(NamedTuple):
@@ -43,7 +43,14 @@ class Metric(NamedTuple):
 
 def _of_segmentation(name: str) -> Metric:
     lower = name in LOWER_IS_BETTER
-    return Metric(name, lambda images: METRICS[name](images.counts), "number" if lower else "percent", lower)
+
+    def share(images: Images) -> Share:
+        found = METRICS[name](images.counts)
+        if not found.numerator.shape[-1]:
+            raise UserError(f"a record was swept before its {name} was counted image by image: sweep it anew")
+        return found
+
+    return Metric(name, share, "number" if lower else "percent", lower)
 
 
 def _of_task(task: str, name: str) -> Metric:

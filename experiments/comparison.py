@@ -152,7 +152,7 @@ def _scored(
     """The conditions in which both have a score, and clean: a task has none where a corruption moved its truth away."""
     known = ~np.any([np.isnan(metric.scale(whole(share))) for share in pair], axis=0)
     places = [at for at, condition in enumerate(conditions) if known[at] or condition == (robustness.CLEAN, 0)]
-    return [conditions[at] for at in places], [Share(*(part[:, places] for part in share)) for share in pair]
+    return [conditions[at] for at in places], [share.of(lambda part: part[:, places]) for share in pair]
 
 
 def better(line: Line, metric: Metric) -> str:

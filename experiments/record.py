@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from experiments import robustness
 from experiments.robustness import Condition
-from experiments.scores import Counts, class_counts, condition_scores, mean_iou, number, task_scores
+from experiments.scores import Counts, calibration_gaps, class_counts, condition_scores, mean_iou, number, task_scores
 from experiments.scores import iou as iou_share
 from experiments.statistics import LEVEL, RESAMPLES, Interval, by_unit, intervals
 from lightning_modules.metrics.shares import Share
@@ -82,8 +82,8 @@ class Cell(Strict):
 class PerImage(Strict):
     """The array file beside the record.
 
-    ``ids`` (N,), the fields of `Counts` (N, conditions, ...), perhaps ``units`` (N,) and, of each further task,
-    ``task_NAME`` (N, conditions, S).
+    ``ids`` (N,), the fields of `Counts` (N, conditions, ...), but for ``gaps`` in files of earlier sweeps, perhaps
+    ``units`` (N,) and, of each further task, ``task_NAME`` (N, conditions, S).
     """
 
     file: str
@@ -200,7 +200,7 @@ class Totals(NamedTuple):
 
     def counts(self) -> Counts:
         """Those that the counts of images add up to."""
-        return Counts(class_counts(self.confusion), self.boundary, self.losses)
+        return Counts(class_counts(self.confusion), self.boundary, self.losses, calibration_gaps(self.calibration))
 
 
 class Images(NamedTuple):
@@ -238,7 +238,7 @@ def make_cells(conditions: Sequence[Condition], totals: Totals, bounds: Sequence
     cells = []
     for place, ((corruption, severity), interval) in enumerate(zip(conditions, bounds, strict=True)):
         own = Totals(*(part[place] for part in totals))
-        scores = condition_scores(Counts(*(part[place] for part in counts)), own.calibration, own.odds)
+        scores = condition_scores(Counts(*(part[place] for part in counts)), own.odds)
         fields = {name: part.tolist() for name, part in own._asdict().items()}
         cells.append(Cell(corruption=corruption, severity=severity, **fields, **scores, miou_interval=interval))
     return cells

@@ -5,7 +5,7 @@ One that does not agree with itself is refused, with the cell or the number name
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
     arrays = images.counts._asdict() | {f"{TASK}{name}": part for name, part in images.tasks.items()}
     arrays = {name: np.asfortranarray(part) for name, part in arrays.items()}
-    arrays = {name: part.astype(np.int32 if part.max(initial=0) < 2**31 else np.int64) for name, part in arrays.items()}
+    arrays = {name: part.astype(_width(part)) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
     with whole_file(counts_path, "wb") as file:
@@ -55,6 +55,10 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     record.per_image = PerImage(file=counts_path.name, sha256=sha256(counts_path))
     with whole_file(path) as file:
         file.write(dump(record) + "\n")
+
+
+def _width(part: np.ndarray) -> type[np.signedinteger]:
+    return np.int32 if np.abs(part).max(initial=0) < 2**31 else np.int64
 
 
 def sha256(path: Path) -> str:
@@ -150,7 +154,7 @@ def _check_cells(record: Record, path: Path) -> None:
                     f"{_cell(record, place)} of {str(path)!r}: its {name} and its confusion count other pixels: {ALTERED}"
                 )
         own = Counts(*(part[place] for part in counts))
-        wanted = condition_scores(own, totals.calibration[place], totals.odds[place])
+        wanted = condition_scores(own, totals.odds[place])
         for name, value in wanted.items():
             given = getattr(cell, name)
             if not _same(given, value):
@@ -196,7 +200,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             ids = [str(name) for name in arrays["ids"]]
-            counts = Counts(*(arrays[name].astype(np.int64) for name in Counts._fields))
+            counts = Counts(*(_array(arrays, name, len(ids), record) for name in Counts._fields))
             units = [str(name) for name in arrays["units"]] if "units" in arrays else None
             names = [name for name in arrays.files if name.startswith(TASK)]
             tasks = {name.removeprefix(TASK): arrays[name].astype(np.int64) for name in names}
@@ -204,6 +208,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
         raise UserError(f"{str(file)!r} holds no per-image counts ({error})") from error
     wanted = record.totals.counts()
     images = {record.data.images, len(ids), len(ids if units is None else units)}
+    wanted = wanted._replace(gaps=wanted.gaps[:, : counts.gaps.shape[-1]])
     shapes = [(part.shape[1:] == total.shape, len(part)) for part, total in zip(counts, wanted, strict=True)]
     if len(images | {length for _, length in shapes}) > 1 or not all(fits for fits, _ in shapes):
         raise UserError(f"{str(file)!r} has counts of another shape than {path.name!r}: take both from one sweep")
@@ -213,11 +218,17 @@ def _read_images(record: Record, path: Path) -> Images | None:
         raise UserError(f"{str(file)!r} and {path.name!r} do not agree on what images belong together: {ALTERED}")
     for name, part, total in zip(Counts._fields, counts, wanted, strict=True):
         wrong = (part.sum(0) != total).reshape(len(total), -1).any(1)
-        if wrong.any() or part.min(initial=0) < 0:
+        if wrong.any() or (name != "gaps" and part.min(initial=0) < 0):
             place = int(np.argmax(wrong))
             raise UserError(f"{_cell(record, place)} of {str(path)!r}: its {name} are not the sum of its images")
     _require_tasks(record, tasks, path, file)
     return Images(ids, counts, units, tasks)
+
+
+def _array(arrays: Mapping[str, np.ndarray], name: str, images: int, record: Record) -> np.ndarray:
+    if name == "gaps" and name not in arrays:  # sweeps have not always counted them image by image
+        return np.zeros((images, len(record.cells), 0), np.int64)
+    return arrays[name].astype(np.int64)
 
 
 def _require_tasks(record: Record, tasks: dict[str, np.ndarray], path: Path, file: Path) -> None:

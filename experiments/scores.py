@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, UNIT
+from lightning_modules.metrics.fixed_point import UNIT
 from lightning_modules.metrics.shares import Share, score, shares
 from lightning_modules.tasks.scores import SCORES
 
@@ -20,6 +20,7 @@ class Counts(NamedTuple):
     classes: np.ndarray  # (..., K, 3): intersection, predicted and true pixels
     boundary: np.ndarray  # (..., K, 3): the same within the boundary regions
     losses: np.ndarray  # (..., 2): negative log-likelihood and Brier score in fixed point
+    gaps: np.ndarray  # (..., 15): confidence in fixed point less correct pixels; (..., 0) in records of earlier sweeps
 
     def total(self) -> "Counts":
         """The sum over the first axis."""
@@ -69,6 +70,21 @@ def _loss(place: int) -> Callable[[Counts], Share]:
     return loss
 
 
+def calibration_gaps(calibration: np.ndarray) -> np.ndarray:
+    """By how much confidence exceeds correctness in each bin, in fixed point: (..., 15, 3) to (..., 15)."""
+    return calibration[..., 2] - UNIT * calibration[..., 1]
+
+
+def calibration_error(gaps: np.ndarray, pixels: np.ndarray) -> Share:
+    """Expected calibration error of the predicted class (Naeini et al., AAAI 2015; Guo et al., ICML 2017).
+
+    Args:
+        gaps: (..., bins) of `calibration_gaps`.
+        pixels: (...) in all bins.
+    """
+    return Share(gaps, np.broadcast_to(pixels[..., None] * UNIT, gaps.shape), gaps=True)
+
+
 METRICS: dict[str, Callable[[Counts], Share]] = {
     "miou": lambda counts: iou(counts.classes),
     "dice": lambda counts: dice(counts.classes),
@@ -77,6 +93,7 @@ METRICS: dict[str, Callable[[Counts], Share]] = {
     "boundary_iou": lambda counts: iou(counts.boundary),
     "nll": _loss(0),
     "brier": _loss(1),
+    "ece": lambda counts: calibration_error(counts.gaps, counts.classes[..., 2].sum(-1)),
 }
 """The scores that add up over images, by name."""
 
@@ -86,18 +103,6 @@ LOWER_IS_BETTER = ("nll", "brier", "ece", "aurc")
 def mean_iou(counts: np.ndarray) -> np.ndarray:
     """MIoU (...) of class counts (..., K, 3)."""
     return score(iou(counts))
-
-
-def calibration_error(calibration: np.ndarray) -> float:
-    """Expected calibration error of the predicted class (Naeini et al., AAAI 2015; Guo et al., ICML 2017); NaN without pixels.
-
-    Args:
-        calibration: (bins, 3): pixels, correct ones, sum of confidences in fixed point.
-    """
-    pixels, correct, confidence = calibration.T
-    if not pixels.sum():
-        return float("nan")
-    return float(np.abs(confidence / UNIT - correct).sum() / pixels.sum())
 
 
 def risk_coverage(odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,18 +150,15 @@ def number(value: float | np.ndarray) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def condition_scores(counts: Counts, calibration: np.ndarray, odds: np.ndarray) -> dict[str, Any]:
+def condition_scores(counts: Counts, odds: np.ndarray) -> dict[str, Any]:
     """All scores of one condition, ready for JSON.
 
     Args:
         counts: of the condition, without leading axes.
-        calibration: (`CALIBRATION_BINS`, 3).
         odds: (bins, 2).
     """
-    assert calibration.shape == (CALIBRATION_BINS, 3)
     return {
         **{name: number(score(metric(counts))) for name, metric in METRICS.items()},
-        "ece": number(calibration_error(calibration)),
         "aurc": number(risk_coverage_area(odds)),
         "class_iou": [number(value) for value in shares(iou(counts.classes))],
         "class_dice": [number(value) for value in shares(dice(counts.classes))],

@@ -39,7 +39,7 @@ def by_unit(share: Share, units: Sequence[str]) -> Share:
         np.add.at(total, places, part)
         return total
 
-    return Share(summed(share.numerator), summed(share.denominator))
+    return share.of(summed)
 
 
 def _flat(part: np.ndarray) -> np.ndarray:
@@ -63,23 +63,23 @@ def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
     Returns:
         (R, conditions).
     """
-    numerator, denominator = _flat(share.numerator), _flat(share.denominator)
-    draws, shape = _draws(len(numerator), resamples, seed), share.numerator.shape[1:]
-    parts = [
-        score(Share((draw @ numerator).reshape(-1, *shape), (draw @ denominator).reshape(-1, *shape)))
-        for draw in (draws[start : start + CHUNK] for start in range(0, resamples, CHUNK))
-    ]
-    return np.concatenate(parts)
+    shape = share.numerator.shape[1:]
+    flat, draws = share.of(_flat), _draws(len(share.numerator), resamples, seed)
+
+    def drawn(chosen: np.ndarray) -> np.ndarray:
+        return score(flat.of(lambda part: (chosen @ part).reshape(-1, *shape)))
+
+    return np.concatenate([drawn(draws[start : start + CHUNK]) for start in range(0, resamples, CHUNK)])
 
 
 def whole(share: Share) -> np.ndarray:
     """Scores (conditions,) of all units."""
-    return score(Share(*(part.sum(0) for part in share)))
+    return score(share.of(lambda part: part.sum(0)))
 
 
 def left_out(share: Share) -> np.ndarray:
     """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
-    return score(Share(*(part.sum(0) - part for part in share)))
+    return score(share.of(lambda part: part.sum(0) - part))
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -195,21 +195,18 @@ def _swapped(one: Share, other: Share, permutations: int, seed: int) -> Iterator
     """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
     random = np.random.Generator(np.random.PCG64(seed))
     shape = one.numerator.shape[1:]
-    parts = [(_flat(left), _flat(right)) for left, right in zip(one, other, strict=True)]
+    parts = [(_flat(left), _flat(right)) for left, right in zip(one[:2], other[:2], strict=True)]
     for start in range(0, permutations, CHUNK):
         swaps = random.integers(0, 2, (min(CHUNK, permutations - start), len(one.numerator))).astype(np.float64)
         moved = [swaps @ (right - left) for left, right in parts]
-        yield tuple(  # type: ignore[misc]
-            score(
-                Share(
-                    *(
-                        (pair[side].sum(0) + sign * move).reshape(-1, *shape)
-                        for pair, move in zip(parts, moved, strict=True)
-                    )
-                )
-            )
-            for side, sign in ((0, 1), (1, -1))
-        )
+
+        def swapped(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:
+            summed = [
+                (pair[side].sum(0) + sign * move).reshape(-1, *shape) for pair, move in zip(parts, moved, strict=True)
+            ]
+            return score(Share(summed[0], summed[1], one.gaps))
+
+        yield swapped(0, 1), swapped(1, -1)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -40,8 +40,8 @@ def make_record(
     """The record of a sweep's counts."""
     manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
-    _, boundary, losses = images.counts.total()
-    totals = Totals(swept.sums["confusion"], boundary, losses, swept.sums["calibration"], swept.sums["odds"])
+    summed = images.counts.total()
+    totals = Totals(**swept.sums, boundary=summed.boundary, losses=summed.losses)
     bounds, cell_bounds = find_intervals(conditions, images, manifest)
     cells = make_cells(conditions, totals, cell_bounds)
     add_tasks(cells, images.tasks)

@@ -40,8 +40,8 @@ def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tu
         counted.append(metric.count(logits, logits.argmax(1), mask, condition))
     counts = Counts(*(torch.stack(parts, 1).numpy() for parts in zip(*counted, strict=True)))
     confusion, calibration, odds = (state.numpy() for state in metric.compute())
-    _, boundary, losses = counts.total()
-    return Totals(confusion, boundary, losses, calibration, odds), counts
+    summed = counts.total()
+    return Totals(confusion, summed.boundary, summed.losses, calibration, odds), counts
 
 
 def make_record(

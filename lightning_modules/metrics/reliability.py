@@ -17,7 +17,7 @@ BIAS = 127
 
 
 def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses of each image, and confidence against correctness of all their counted pixels.
+    """Losses of each image, and the confidence against the correctness of its counted pixels.
 
     Args:
         logits: (B, K, H, W).
@@ -26,13 +26,14 @@ def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple
 
     Returns:
         Sums over pixels of the negative log-likelihood in nats and of the Brier score, in units of 1 / `UNIT`, (B, 2);
-        pixels, correct ones and the sum of confidences in units of 1 / `UNIT` in each bin of the confidence, (15, 3);
-        pixels and correct ones in each bin of the odds, from the most confident on, (`ODDS_BINS`, 2). All int64.
+        pixels, correct ones and the sum of confidences in units of 1 / `UNIT` in each bin of the confidence, (B, 15, 3);
+        pixels and correct ones of all images in each bin of the odds, from the most confident on, (`ODDS_BINS`, 2). All
+        int64.
     """
     parts = [slice(None)] if logits.is_cuda else [slice(k, k + 1) for k in range(len(logits))]  # one fits the cache
     counted = [_count(logits[part], predicted[part], mask[part]) for part in parts]
     losses, calibration, odds = zip(*counted, strict=True)
-    return torch.cat(losses), torch.stack(calibration).sum(0), torch.stack(odds).sum(0)
+    return torch.cat(losses), torch.cat(calibration), torch.stack(odds).sum(0)
 
 
 def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,18 +59,20 @@ def _fixed(loss: Tensor, counted: Tensor) -> Tensor:
 
 
 def _histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """Calibration (15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / (1 + `odds_against`)."""
+    """Calibration (B, 15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / (1 + `odds_against`)."""
     against = odds_against.nan_to_num(torch.inf)  # what diverged is sure of nothing
     confidence = (UNIT / (against + 1)).round_().int()
     interval = (confidence * CALIBRATION_BINS - 1).div_(UNIT, rounding_mode="floor").clamp_(min=0)
+    images = len(confidence)
+    interval += CALIBRATION_BINS * torch.arange(images, dtype=torch.int32, device=interval.device)[:, None, None]
     quarter = against.view(torch.int32) >> (MANTISSA - 2)  # of an octave: the exponent and two bits of mantissa
     first = (BIAS + LEAST_ODDS_EXPONENT) * ODDS_PER_OCTAVE
     rank = (quarter - first).clamp_(0, ODDS_BINS - 1)
-    cell = ((interval * ODDS_BINS + rank) * 2 + correct).where(counted, 2 * CALIBRATION_BINS * ODDS_BINS)
-    joint = torch.bincount(cell.flatten(), minlength=2 * CALIBRATION_BINS * ODDS_BINS + 1)[:-1]
-    joint = joint.view(CALIBRATION_BINS, ODDS_BINS, 2)
+    cells = 2 * ODDS_BINS * CALIBRATION_BINS * images
+    cell = ((interval * ODDS_BINS + rank) * 2 + correct).where(counted, cells)
+    joint = torch.bincount(cell.flatten(), minlength=cells + 1)[:-1].view(images, CALIBRATION_BINS, ODDS_BINS, 2)
     weights = confidence.where(counted, 0).flatten().double()  # integers below 2^53: exact in any order
-    sums = torch.bincount(interval.flatten(), weights, minlength=CALIBRATION_BINS).long()
-    bins, odds = joint.sum(1), joint.sum(0)
-    calibration = torch.stack([bins.sum(-1), bins[:, 1], sums], dim=-1)
+    sums = torch.bincount(interval.flatten(), weights, minlength=CALIBRATION_BINS * images).long()
+    bins, odds = joint.sum(2), joint.sum((0, 1))
+    calibration = torch.stack([bins.sum(-1), bins[..., 1], sums.view(images, CALIBRATION_BINS)], dim=-1)
     return calibration, torch.stack([odds.sum(-1), odds[:, 1]], dim=-1)

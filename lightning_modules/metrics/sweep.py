@@ -9,7 +9,7 @@ from torchmetrics import Metric
 from lightning_modules.labels import IGNORED
 from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
 from lightning_modules.metrics.counts import class_counts, image_confusion
-from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
+from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
 from lightning_modules.metrics.reliability import reliability_counts
 
 
@@ -19,6 +19,7 @@ class ImageCounts(NamedTuple):
     classes: Tensor  # (B, K, 3): intersection, predicted and true pixels
     boundary: Tensor  # (B, K, 3): the same within the boundary regions
     losses: Tensor  # (B, 2): negative log-likelihood and Brier score in fixed point
+    gaps: Tensor  # (B, 15): confidence in fixed point less correct pixels, in each bin of the confidence
 
 
 class SweepCounts(Metric):
@@ -63,8 +64,9 @@ class SweepCounts(Metric):
         """
         confusion = image_confusion(predicted, mask, self.num_classes)
         losses, calibration, odds = reliability_counts(logits, predicted, mask)
-        self.update(confusion, calibration, odds, condition)
-        return ImageCounts(class_counts(confusion), self._boundary(predicted, mask), losses)
+        self.update(confusion, calibration.sum(0), odds, condition)
+        gaps = calibration[..., 2] - UNIT * calibration[..., 1]
+        return ImageCounts(class_counts(confusion), self._boundary(predicted, mask), losses, gaps)
 
     def _boundary(self, predicted: Tensor, mask: Tensor) -> Tensor:
         ignored = (mask < 0) | (mask >= self.num_classes)

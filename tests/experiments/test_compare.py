@@ -9,9 +9,10 @@ from records import make_record
 from experiments import compare
 from experiments.comparison import better
 from experiments.comparison import compare as compare_records
-from experiments.record_file import open_record
-from experiments.scores import METRICS, mean_iou
+from experiments.record_file import open_record, sha256
+from experiments.scores import LOWER_IS_BETTER, METRICS, mean_iou
 from lightning_modules.metrics.fixed_point import UNIT
+from user_error import UserError
 
 SEED = {"seed_everything": 0, "model": {"network": "one"}}
 
@@ -88,7 +89,7 @@ def test_every_metric(unequal: list[Path], metric: str) -> None:
     found = compare_records(a, b, metric, permutations=500)
     assert better(found.headline, found.metric) == "B"
     assert found.headline.a == pytest.approx(np.mean([getattr(cell, metric) for cell in a[0].cells[1:]]))
-    assert ("retention" in [line.name for line in found.overall]) == (metric not in ("nll", "brier"))
+    assert ("retention" in [line.name for line in found.overall]) == (metric not in LOWER_IS_BETTER)
 
 
 def of_tasks(seed: int, worse: int) -> dict[str, np.ndarray]:
@@ -156,3 +157,26 @@ def test_refusals(twins: list[Path], tmp_path: Path) -> None:
 
 def test_as_a_user_runs_it(unequal: list[Path]) -> None:
     assert "The difference holds" in experiments("compare", *unequal).stdout
+
+
+def test_ece_is_compared_image_by_image(unequal: list[Path], capsys: pytest.CaptureFixture) -> None:
+    """Its resamples are those of all other scores; of all images it is the ECE of the cells."""
+    found = json.loads(printed(capsys, *unequal, "--metric=ece", "--format=json"))
+    records = [open_record(path)[0] for path in unequal]
+    clean = found["overall"][0]
+    assert (clean["a"], clean["b"]) == pytest.approx([record.cells[0].ece for record in records])
+    assert clean["low"] < clean["difference"] < clean["high"]
+    assert [line["name"] for line in found["overall"]] == ["clean", "mean corrupted"]
+
+
+def test_records_of_earlier_sweeps_say_that_they_lack_it(unequal: list[Path], capsys: pytest.CaptureFixture) -> None:
+    """They read, rank and compare as before: only the ECE of their single images is unknown."""
+    counts = unequal[0].with_suffix(".npz")
+    with np.load(counts) as arrays:
+        np.savez(counts, **{name: arrays[name] for name in arrays.files if name != "gaps"})
+    content = json.loads(unequal[0].read_text())
+    content["per_image"]["sha256"] = sha256(counts)
+    unequal[0].write_text(json.dumps(content))
+    assert "B is better" in printed(capsys, *unequal)
+    with pytest.raises(UserError, match="swept before its ece was counted"):
+        compare.main([*map(str, unequal), "--metric=ece"])

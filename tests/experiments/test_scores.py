@@ -22,9 +22,9 @@ from experiments.scores import (
     LOWER_IS_BETTER,
     METRICS,
     Counts,
-    Share,
     accuracy,
     calibration_error,
+    calibration_gaps,
     class_counts,
     condition_scores,
     dice,
@@ -51,7 +51,8 @@ def counts_of(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def empty(*leading: int) -> Counts:
-    return Counts(*(np.zeros((*leading, *shape), np.int64) for shape in ((CLASSES, 3), (CLASSES, 3), (2,))))
+    shapes = ((CLASSES, 3), (CLASSES, 3), (2,), (CALIBRATION_BINS,))
+    return Counts(*(np.zeros((*leading, *shape), np.int64) for shape in shapes))
 
 
 def bins(pixels: list[tuple[int, int]]) -> np.ndarray:
@@ -97,7 +98,8 @@ def test_leading_axes_are_free(leading: tuple[int, ...]) -> None:
     confusion = np.random.default_rng(0).integers(0, 4, (*leading, CLASSES, CLASSES))
     losses = np.random.default_rng(1).integers(0, UNIT, (*leading, 2))
     classes = class_counts(confusion)
-    counts = Counts(classes, classes, losses)
+    gaps = np.random.default_rng(2).integers(-UNIT, UNIT, (*leading, CALIBRATION_BINS))
+    counts = Counts(classes, classes, losses, gaps)
     for metric in METRICS.values():
         found = score(metric(counts))
         assert found.shape == leading
@@ -134,13 +136,12 @@ def test_nothing_counted_has_no_score(leading: tuple[int, ...]) -> None:
     for metric in METRICS.values():
         assert np.isnan(score(metric(empty(*leading)))).all()
         assert np.isnan(shares(metric(empty(*leading)))).all()
-    assert np.isnan(calibration_error(np.zeros((CALIBRATION_BINS, 3), int)))
     assert np.isnan(risk_coverage_area(np.zeros((ODDS_BINS, 2), int)))
 
 
 def test_a_condition_without_pixels_is_null_in_json() -> None:
-    scores = condition_scores(empty(), np.zeros((CALIBRATION_BINS, 3), int), np.zeros((ODDS_BINS, 2), int))
-    assert {name for name, value in scores.items() if value is None} == {*METRICS, "ece", "aurc"}
+    scores = condition_scores(empty(), np.zeros((ODDS_BINS, 2), int))
+    assert {name for name, value in scores.items() if value is None} == {*METRICS, "aurc"}
     assert [scores[f"class_{name}"] for name in ("iou", "dice", "boundary_iou")] == [[None] * CLASSES] * 3
     json.dumps(scores, allow_nan=False)
 
@@ -158,7 +159,7 @@ def test_a_condition_by_hand() -> None:
         calibration[math.ceil(confidence * 15) - 1] += [1, right, round(confidence * UNIT)]
         odds[[10, 30, 40, 20][place]] += [1, right]
     losses = np.array([round(nll * UNIT), round(brier * UNIT)])
-    scores = condition_scores(Counts(classes, boundary, losses), calibration, odds)
+    scores = condition_scores(Counts(classes, boundary, losses, calibration_gaps(calibration)), odds)
     assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert scores["dice"] == pytest.approx((4 / 5 + 2 / 3) / 2)
     assert scores["pixel_accuracy"] == 0.75
@@ -181,7 +182,7 @@ def test_calibration_error_by_hand(drawn: list[tuple[int, float, float]]) -> Non
     pixels = calibration[:, 0].sum()
     gaps = [n / pixels * abs(correct / n - sure / n / UNIT) for n, correct, sure in calibration.tolist() if n]
     wanted = pytest.approx(math.fsum(gaps), abs=1e-12) if pixels else pytest.approx(math.nan, nan_ok=True)
-    assert calibration_error(calibration) == wanted
+    assert float(score(calibration_error(calibration_gaps(calibration), pixels))) == wanted
 
 
 @settings(deadline=None, max_examples=40)
@@ -261,14 +262,14 @@ def test_shares_add_up_over_images() -> None:
     """The data set's score is that of the sums, never a mean over images."""
     counts = np.array([[[1, 1, 1], [0, 0, 0]], [[0, 3, 3], [4, 7, 7]]])
     share = iou(counts)
-    summed = Share(*(part.sum(0) for part in share))
+    summed = share.of(lambda part: part.sum(0))
     np.testing.assert_array_equal(shares(summed), shares(iou(counts.sum(0))))
     assert score(summed) == mean_iou(counts.sum(0)) == pytest.approx((1 / 7 + 4 / 10) / 2)
 
 
 def test_total_of_counts() -> None:
     random = np.random.default_rng(0)
-    shapes = ((4, 2, CLASSES, 3), (4, 2, CLASSES, 3), (4, 2, 2))
+    shapes = ((4, 2, CLASSES, 3), (4, 2, CLASSES, 3), (4, 2, 2), (4, 2, CALIBRATION_BINS))
     counts = Counts(*(random.integers(0, 2**40, shape) for shape in shapes))
     for part, total in zip(counts, counts.total(), strict=True):
         assert total.dtype == np.int64

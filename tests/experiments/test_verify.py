@@ -9,6 +9,7 @@ from records import make_record
 
 from experiments.record import Manifest, Record, Totals, find_intervals, make_cells, make_summary
 from experiments.record_file import open_record, write_record
+from experiments.scores import calibration_gaps
 from experiments.verify import Deviation, choose
 
 
@@ -53,7 +54,9 @@ def forge(path: Path, copy: Path, change: Callable[[Totals, np.ndarray], None]) 
     assert images is not None
     totals, classes = record.totals, images.counts.classes.copy()
     change(totals, classes)
-    swept = images._replace(counts=images.counts._replace(classes=classes))
+    gaps = images.counts.gaps.copy()
+    gaps[0] += calibration_gaps(totals.calibration) - calibration_gaps(record.totals.calibration)
+    swept = images._replace(counts=images.counts._replace(classes=classes, gaps=gaps))
     bounds, cells = find_intervals(record.conditions, swept, record.suite)
     fields = record.model_dump() | {
         "cells": make_cells(record.conditions, totals, cells),

@@ -196,11 +196,11 @@ def test_pictures_of_an_earlier_sweep_go(tmp_path: Path) -> None:
     kept = ["a1.worst-1.png", "a[1].worst-x.png", "b.worst-1.png", "a[1].worst-1.png.txt"]
     for name in [*kept, *(f"a[1].worst-{number}.png" for number in range(1, 4))]:
         (tmp_path / name).write_text("old")
-    pictures = draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing)), record)
+    pictures = draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing, nothing)), record)
     assert [picture.file for picture in pictures] == ["a[1].worst-1.png"]
     assert {path.name for path in tmp_path.iterdir()} == {*kept, "a[1].worst-1.png"}
     assert (tmp_path / "a[1].worst-1.png").read_bytes()[:4] == b"\x89PNG"
-    assert draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing)), record, 0) == []
+    assert draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing, nothing)), record, 0) == []
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 

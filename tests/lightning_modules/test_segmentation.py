@@ -51,6 +51,7 @@ def test_a_sweep_counts_every_condition() -> None:
         "classes": (2, 2, 3, 3),
         "boundary": (2, 2, 3, 3),
         "losses": (2, 2, 2),
+        "gaps": (2, 2, 15),
     }
     assert torch.equal(images["classes"].sum(1)[1, :, 2], torch.tensor([2, 2, 3]))
     assert images["classes"][0, 0].tolist() == [[1, 1, 1], [1, 1, 1], [2, 2, 2]]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from experiments.scores import calibration_error, risk_coverage_area
+from experiments.scores import calibration_error, calibration_gaps, risk_coverage_area
 from lightning_modules.metrics.fixed_point import (
     CALIBRATION_BINS,
     LEAST_ODDS_EXPONENT,
@@ -17,6 +17,7 @@ from lightning_modules.metrics.fixed_point import (
     UNIT,
 )
 from lightning_modules.metrics.reliability import LARGEST_LOSS, reliability_counts
+from lightning_modules.metrics.shares import score
 
 IGNORED = 255
 SIZE = (7, 9)
@@ -45,6 +46,12 @@ def draw(
 
 def count(logits: torch.Tensor, mask: torch.Tensor) -> Counts:
     return reliability_counts(logits, logits.argmax(1), mask)
+
+
+def error(calibration: torch.Tensor) -> float:
+    """ECE of counts (..., 15, 3), summed over what leads."""
+    summed = calibration.reshape(-1, CALIBRATION_BINS, 3).sum(0).numpy()
+    return float(score(calibration_error(calibration_gaps(summed), summed[:, 0].sum())))
 
 
 def chances(logits: torch.Tensor) -> np.ndarray:
@@ -115,8 +122,11 @@ def test_calibration_by_hand(seed: int, classes: int, scale: float) -> None:
     mask[torch.from_numpy(np.abs(confidence[..., None] - edges).min(-1) < 2 * (ROUNDING + FLOAT))] = IGNORED
     counted = mask.numpy() != IGNORED
     sure, right = confidence[counted], (predicted == mask.numpy())[counted]
-    calibration = count(logits, mask)[1]
-    assert calibration.shape == (CALIBRATION_BINS, 3)
+    by_image = count(logits, mask)[1]
+    assert by_image.shape == (len(logits), CALIBRATION_BINS, 3)
+    alone = [count(logits[k : k + 1], mask[k : k + 1])[1] for k in range(len(logits))]
+    assert torch.equal(by_image, torch.cat(alone))
+    calibration = by_image.sum(0)
     ece = 0.0
     for place, (pixels, correct, total) in enumerate(calibration.tolist()):
         inside = (sure > place / CALIBRATION_BINS) & (sure <= (place + 1) / CALIBRATION_BINS)
@@ -124,13 +134,13 @@ def test_calibration_by_hand(seed: int, classes: int, scale: float) -> None:
         assert total / UNIT == pytest.approx(sure[inside].sum(), abs=pixels * (ROUNDING + FLOAT))
         if pixels:
             ece += inside.mean() * abs(right[inside].mean() - sure[inside].mean())
-    assert calibration_error(calibration.numpy()) == pytest.approx(ece, abs=ROUNDING + FLOAT)
+    assert error(calibration) == pytest.approx(ece, abs=ROUNDING + FLOAT)
 
 
 @pytest.mark.parametrize("classes", [3, 5, 15])
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below(classes: int) -> None:
     """Equal logits: the confidence 1 / K is an edge of the fifteen bins."""
-    calibration = count(torch.zeros(1, classes, *SIZE), torch.zeros(1, *SIZE, dtype=torch.long))[1]
+    calibration = count(torch.zeros(1, classes, *SIZE), torch.zeros(1, *SIZE, dtype=torch.long))[1][0]
     assert calibration[:, 0].nonzero().tolist() == [[CALIBRATION_BINS // classes - 1]]
 
 
@@ -139,11 +149,11 @@ def test_a_network_that_is_entirely_sure() -> None:
     pixels = math.prod(SIZE)
     losses, calibration, odds = count(logits, torch.zeros(1, *SIZE, dtype=torch.long))
     assert losses.tolist() == [[0, 0]]
-    assert calibration[-1].tolist() == [pixels, pixels, pixels * UNIT]
+    assert calibration[0, -1].tolist() == [pixels, pixels, pixels * UNIT]
     assert odds[0].tolist() == [pixels, pixels]
     losses, calibration, odds = count(logits, torch.ones(1, *SIZE, dtype=torch.long))
     assert losses.tolist() == [[200 * UNIT * pixels, 2 * UNIT * pixels]]
-    assert calibration_error(calibration.numpy()) == 1
+    assert error(calibration) == 1
     assert odds[0].tolist() == [pixels, 0]
 
 
@@ -235,7 +245,7 @@ def test_ignored_pixels_nowhere_count(seed: int, classes: int) -> None:
     assert same(count(logits, mask), count(torch.where(ignored, strange, logits), mask))
     pixels, correct = (mask != IGNORED).sum(), (logits.argmax(1) == mask).sum()
     _, calibration, odds = count(logits, mask)
-    assert calibration[:, :2].sum(0).tolist() == odds.sum(0).tolist() == [pixels, correct]
+    assert calibration[..., :2].sum((0, 1)).tolist() == odds.sum(0).tolist() == [pixels, correct]
 
 
 @pytest.mark.parametrize("outside", [IGNORED, 4, -1])
@@ -243,7 +253,7 @@ def test_nothing_counted(outside: int) -> None:
     logits, mask = draw(0, 4)
     losses, calibration, odds = count(logits, torch.full_like(mask, outside))
     assert losses.shape == (3, 2)
-    assert calibration.shape == (CALIBRATION_BINS, 3)
+    assert calibration.shape == (3, CALIBRATION_BINS, 3)
     assert odds.shape == (ODDS_BINS, 2)
     assert not any(part.any() for part in (losses, calibration, odds))
 
@@ -257,10 +267,10 @@ def test_a_network_that_diverged_still_has_finite_counts(seed: int, classes: int
     pixels, largest = math.prod(SIZE), torch.tensor([LARGEST_LOSS, 2.0]) * UNIT
     assert (losses >= 0).all()
     assert (losses <= pixels * largest).all()
-    assert calibration[:, 0].sum() == odds[:, 0].sum() == 2 * pixels
-    assert calibration[:, 1].sum() == odds[:, 1].sum()
+    assert calibration[..., 0].sum() == odds[:, 0].sum() == 2 * pixels
+    assert calibration[..., 1].sum() == odds[:, 1].sum()
     assert (calibration >= 0).all()
-    assert (calibration[:, 2] <= calibration[:, 0] * UNIT).all()
+    assert (calibration[..., 2] <= calibration[..., 0] * UNIT).all()
 
 
 @pytest.mark.parametrize("strange", [[math.nan] * 3, [1.0, math.nan, 2.0], [1.0, math.inf, 2.0], [-math.inf] * 3])
@@ -269,7 +279,7 @@ def test_what_is_no_number_is_the_largest_loss_and_no_confidence(strange: list[f
     pixels = math.prod(SIZE)
     losses, calibration, odds = count(logits, torch.full((1, *SIZE), 2))
     assert losses.tolist() == [[int(LARGEST_LOSS) * UNIT * pixels, 2 * UNIT * pixels]]
-    assert calibration[0].tolist() == [pixels, 0, 0]
+    assert calibration[0, 0].tolist() == [pixels, 0, 0]
     assert odds[-1].tolist() == [pixels, 0]
 
 
@@ -284,9 +294,13 @@ def test_any_batches_in_any_order_add_up_to_the_same(seed: int, classes: int, or
     logits, mask = draw(seed, classes, images=4, ignored=0.2)
     losses, calibration, odds = count(logits, mask)
     shuffled = count(logits[order], mask[order])
-    assert same((losses[order], calibration, odds), shuffled)
+    assert same((losses[order], calibration[order], odds), shuffled)
     alone = [count(logits[k : k + 1], mask[k : k + 1]) for k in range(4)]
-    summed = torch.cat([part[0] for part in alone]), sum(part[1] for part in alone), sum(part[2] for part in alone)
+    summed = (
+        torch.cat([part[0] for part in alone]),
+        torch.cat([part[1] for part in alone]),
+        sum(part[2] for part in alone),
+    )
     assert same((losses, calibration, odds), summed)
 
 
@@ -313,5 +327,5 @@ def test_the_memory_format_moves_no_more_than_sums_of_floats(seed: int, classes:
     assert ((one[0] - other[0]).abs() <= pixels).all()
     assert (one[1][:, :2].sum(0) == other[1][:, :2].sum(0)).all()
     assert (one[2].sum(0) == other[2].sum(0)).all()
-    assert calibration_error(one[1].numpy()) == pytest.approx(calibration_error(other[1].numpy()), abs=2 / UNIT)
+    assert error(one[1]) == pytest.approx(error(other[1]), abs=2 / UNIT)
     assert risk_coverage_area(one[2].numpy()) == pytest.approx(risk_coverage_area(other[2].numpy()), rel=1e-2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
-from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
+from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
 from lightning_modules.metrics.reliability import reliability_counts
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 
@@ -71,7 +71,8 @@ def test_a_batch_counts_what_its_parts_count(seed: int) -> None:
     confusion, found_calibration, found_odds = metric.compute()
     assert confusion[1].sum() == (mask != IGNORED).sum()
     assert torch.equal(confusion[1].diagonal(), counts.classes[..., 0].sum(0))
-    assert torch.equal(found_calibration[1], calibration)
+    assert torch.equal(found_calibration[1], calibration.sum(0))
+    assert torch.equal(counts.gaps, calibration[..., 2] - UNIT * calibration[..., 1])
     assert torch.equal(found_odds[1], odds)
     assert not any(state[0].any() for state in metric.compute())
 
@@ -79,7 +80,7 @@ def test_a_batch_counts_what_its_parts_count(seed: int) -> None:
 def test_shapes_and_whole_numbers() -> None:
     metric = SweepCounts(CLASSES, 4)
     counts = metric.count(*draw(0), condition=2)
-    assert [tuple(field.shape) for field in counts] == [(3, CLASSES, 3), (3, CLASSES, 3), (3, 2)]
+    assert [tuple(field.shape) for field in counts] == [(3, CLASSES, 3), (3, CLASSES, 3), (3, 2), (3, CALIBRATION_BINS)]
     shapes = [(4, CLASSES, CLASSES), (4, CALIBRATION_BINS, 3), (4, ODDS_BINS, 2)]
     assert [tuple(state.shape) for state in metric.compute()] == shapes
     assert {tensor.dtype for tensor in (*counts, *metric.compute())} == {torch.int64}
