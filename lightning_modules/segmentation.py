@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
+from lightning_modules.networks.combination import Combination
 from lightning_modules.schedules import Schedule
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
@@ -82,8 +83,11 @@ class SegmentationModule(pl.LightningModule):
         return {}
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
-        """The scalar that training minimises, for a batch of the contract."""
-        return self.loss(self(batch["image"]).float(), batch["mask"])  # in 16 bits its sums would be rounded
+        """The scalar that training minimises, for a batch of the contract; of several opinions, the mean of their losses."""
+        image, mask = batch["image"], batch["mask"]
+        opinions = self.network.opinions(image) if isinstance(self.network, Combination) else [self(image)]
+        losses = [self.loss(logits.float(), mask) for logits in opinions]  # in 16 bits its sums would be rounded
+        return torch.stack(losses).mean()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.

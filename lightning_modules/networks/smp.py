@@ -86,7 +86,8 @@ class SmpNetwork(SegmentationNetwork):
         """
         encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
         kept = self.encoder.state_dict()
-        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})
+        found = {key: value for key, value in encoder.state_dict().items() if key in kept}
+        self.encoder.load_state_dict(kept | found)  # a subclass may have given its layers more than weights
 
 
 def _check_names(architecture: str, encoder: str) -> None:

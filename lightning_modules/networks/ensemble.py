@@ -1,0 +1,97 @@
+"""Several networks in one."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from lightning_modules.networks.combination import Combination
+from user_error import UserError
+
+
+class Ensemble(Combination):
+    """Networks of one or of several architectures, trained apart or side by side; the answer is their mean.
+
+    Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017:
+    members differ by the random weights that they start from. The verb `ensemble` makes one of trained checkpoints;
+    trained by its YAML, each member has its own loss on the same batches.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        members: makes each network from (num_classes, in_channels).
+        average: what the mean is of, "probabilities" or "logits".
+        batched: run the members at once in evaluation, stacked by `torch.func.vmap`: takes the memory of all of them, and is
+            faster for small images on a GPU alone. They must be of one architecture.
+
+    Raises:
+        UserError: no members, another average, or members to be stacked that differ.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        members: Sequence[Callable[[int, int], nn.Module]],
+        average: str = "probabilities",
+        batched: bool = False,
+    ) -> None:
+        super().__init__()
+        if not members:
+            raise UserError("an ensemble needs members: list at least one network in 'members'")
+        self.require_average(average)
+        self.members = nn.ModuleList(member(num_classes, in_channels) for member in members)
+        self.batched = batched
+        self._stack: tuple[Any, Any] | None = None  # what it was stacked of, and the stack
+        if batched:
+            _require_alike(self.members)
+
+    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+        """The logits (B, K, H, W) of each member."""
+        if self.batched and not self.training:  # statistics of a batch cannot be gathered under vmap
+            yield from self._together(image)
+            return
+        for member in self.members:
+            yield member(image)
+
+    def _together(self, image: Tensor) -> Tensor:
+        skeleton, state = self._stacked()
+
+        def one(own: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
+            return functional_call(skeleton, own, (image,))
+
+        return torch.vmap(one)(state)
+
+    def _stacked(self) -> Any:
+        """A member without weights, and the weights of all; stacked anew where any of them has changed."""
+        tensors = [*self.members.parameters(), *self.members.buffers()]
+        now = [(one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors]
+        if self._stack is None or self._stack[0] != now:
+            with torch.no_grad():
+                state = stack_module_state(list(self.members))
+            state = tuple({name: one.detach() for name, one in part.items()} for part in state)  # type: ignore[assignment]
+            self._stack = now, (copy.deepcopy(self.members[0]).to("meta").eval(), state)
+        return self._stack[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the stack, which follows from the members."""
+        return self.__dict__ | {"_stack": None}
+
+    def load_pretrained(self, weights: str) -> None:
+        """Start every member from `weights`."""
+        for member in self.members:
+            member.load_pretrained(weights)  # type: ignore[operator]
+
+
+def _require_alike(members: nn.ModuleList) -> None:
+    first = {name: one.shape for name, one in members[0].state_dict().items()}
+    for place, member in enumerate(members):
+        found = {name: one.shape for name, one in member.state_dict().items()}
+        if type(member) is not type(members[0]) or found != first:
+            raise UserError(
+                f"member {place} of the ensemble has another architecture than member 0, so they cannot run as one batch: "
+                "leave 'batched' out"
+            )
