@@ -29,6 +29,7 @@ class SegmentationNetwork(nn.Module):
 
     mean: Tensor
     std: Tensor
+    memory_format = torch.channels_last  # convolutions on a CPU are up to 1.4x faster so
 
     def __init__(
         self,
@@ -83,4 +84,4 @@ class SegmentationNetwork(nn.Module):
         below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
         if below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
-        return x.contiguous(memory_format=torch.channels_last)  # convolutions on a CPU are up to 1.4x faster so
+        return x.contiguous(memory_format=self.memory_format)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.combination import Combination
 from user_error import UserError
 
@@ -63,7 +64,13 @@ class Ensemble(Combination):
         def one(own: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
             return functional_call(skeleton, own, (image,))
 
-        return torch.vmap(one)(state)
+        try:
+            return torch.vmap(one)(state)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{type(skeleton).__name__} cannot run as one batch of members ({reason}): leave 'batched' out"
+            ) from error
 
     def _stacked(self) -> Any:
         """A member without weights, and the weights of all; stacked anew where any of them has changed."""
@@ -73,7 +80,7 @@ class Ensemble(Combination):
             with torch.no_grad():
                 state = stack_module_state(list(self.members))
             state = tuple({name: one.detach() for name, one in part.items()} for part in state)  # type: ignore[assignment]
-            self._stack = now, (copy.deepcopy(self.members[0]).to("meta").eval(), state)
+            self._stack = now, (_skeleton(self.members[0]), state)
         return self._stack[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,6 +91,15 @@ class Ensemble(Combination):
         """Start every member from `weights`."""
         for member in self.members:
             member.load_pretrained(weights)  # type: ignore[operator]
+
+
+def _skeleton(member: nn.Module) -> nn.Module:
+    """A network without weights, which are given to it in each call."""
+    skeleton = copy.deepcopy(member).to("meta").eval()
+    for part in skeleton.modules():
+        if isinstance(part, SegmentationNetwork):
+            part.memory_format = torch.contiguous_format  # vmap knows no other
+    return skeleton
 
 
 def _require_alike(members: nn.ModuleList) -> None:

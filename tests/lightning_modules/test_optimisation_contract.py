@@ -32,10 +32,12 @@ def test_they_train(optimizer: Path, schedule: Path) -> None:
     chosen = make([{"params": [weight]}])
     rates = build(Schedule, schedule)(chosen, 50)
     before = float(weight.detach().square().sum())
+    seen = []
     for _ in range(50):
+        seen.append(chosen.param_groups[0]["lr"])
         chosen.zero_grad()
         weight.square().sum().backward()
         chosen.step()
         rates.step()
     assert float(weight.detach().square().sum()) < before
-    assert chosen.param_groups[0]["lr"] == pytest.approx(0, abs=1e-6)
+    assert seen[-1] < 0.05 * max(seen)  # of the last step: one later a cycle would begin anew

@@ -1,0 +1,46 @@
+"""The mean of opinions by hand."""
+
+import pytest
+import torch
+
+from lightning_modules.networks.combination import Combination, mean_logits
+from user_error import UserError
+
+OPINIONS = 4 * torch.randn(3, 2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_softmax_of_the_mean_is_the_mean_probability() -> None:
+    found = mean_logits(iter(OPINIONS), "probabilities").softmax(1)
+    torch.testing.assert_close(found, OPINIONS.softmax(2).mean(0))
+
+
+def test_mean_of_logits() -> None:
+    torch.testing.assert_close(mean_logits(OPINIONS, "logits"), OPINIONS.mean(0))
+
+
+def test_means_differ_where_one_member_is_sure() -> None:
+    """Two lean to class 0 and one is sure of class 1: their probabilities say 0, their logits 1."""
+    opinions = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 9.0]]).view(3, 1, 2, 1, 1)
+    assert mean_logits(opinions, "probabilities").softmax(1)[0, 1] == pytest.approx(0.512, abs=1e-3)
+    assert mean_logits(opinions, "logits").softmax(1)[0, 1] == pytest.approx(0.911, abs=1e-3)
+
+
+def test_what_no_member_holds_possible_stays_finite() -> None:
+    sure = torch.tensor([200.0, -200.0]).view(1, 2, 1, 1)
+    assert torch.isfinite(mean_logits([sure, sure], "probabilities")).all()
+
+
+def test_half_precision_is_averaged_in_single() -> None:
+    """Logits far apart: a mean of probabilities in 16 bits would lose the small ones."""
+    found = mean_logits(OPINIONS.bfloat16(), "probabilities")
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.softmax(1), OPINIONS.bfloat16().float().softmax(2).mean(0))
+
+
+def test_unknown_mean() -> None:
+    class Nothing(Combination):
+        def opinions(self, image: torch.Tensor) -> None:
+            raise AssertionError
+
+    with pytest.raises(UserError, match="'probabilities' or 'logits'"):
+        Nothing().require_average("median")
