@@ -22,7 +22,7 @@ TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_mode
 TRUST = "ROBUST_SEGMENTATION_TRUST"
 """Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
 
-FREE_TEXT = ("encoder", "encoder_weights", "onnx_file", "_instantiator")
+FREE_TEXT = ("encoder", "encoder_weights", "start", "onnx_file", "_instantiator")
 """Settings whose text may look like an import path and is none; Lightning checks its `_instantiator` itself."""
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")

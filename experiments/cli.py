@@ -1,5 +1,7 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
+import argparse
+import json
 import logging
 import sys
 import warnings
@@ -24,6 +26,9 @@ from experiments.tracking import fit_logger, sync_hint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
+
+START = "--start"
+"""Option of 'fit': a checkpoint whose network, with its weights, a training begins with."""
 
 RESUMABLE = ("model", "data", "seed_everything", "trainer")
 """What must not change when a training is resumed."""
@@ -175,6 +180,25 @@ def _silence() -> None:
     advice.addFilter(lambda entry: "litlogger" not in entry.getMessage())
 
 
+def expand_start(argv: list[str]) -> list[str]:
+    """Say in settings what ``--start CHECKPOINT`` means: its network, and its weights in place of an encoder's alone.
+
+    Raises:
+        UserError: the option has no value, or its file is no checkpoint.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument(START)
+    try:
+        found, rest = finder.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{START} needs the path of a checkpoint") from error
+    if found.start is None:
+        return argv
+    network = read_checkpoint(Path(found.start))["hyper_parameters"]["network"]
+    settings = {"network": json.dumps(network), "encoder_weights": "null", "start": found.start}
+    return [*rest, *(f"--model.init_args.{name}={value}" for name, value in settings.items())]
+
+
 def run_cli(argv: list[str]) -> None:
     """Parse, train, and turn what the parser says into one sentence.
 
@@ -182,6 +206,7 @@ def run_cli(argv: list[str]) -> None:
     """
     _silence()
     from_shell = sys.argv[1:] == ["fit", *argv]
+    expanded = expand_start(argv)
     try:
         SegmentationCLI(
             SegmentationModule,
@@ -197,7 +222,7 @@ def run_cli(argv: list[str]) -> None:
                 **make_parser_settings(),
                 "fit": make_parser_settings(),
             },
-            args=None if from_shell else ["fit", *argv],
+            args=None if from_shell and expanded == argv else ["fit", *expanded],
         )
     except ArgumentError as error:
         if "required: fit." in str(error):

@@ -10,6 +10,7 @@ from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
 from experiments.checkpoint import read_checkpoint
+from experiments.cli import differences
 from experiments.files import require_writable, whole_file
 from experiments.run_folder import read_settings
 from lightning_modules.segmentation import SegmentationModule
@@ -140,6 +141,20 @@ def read_alike(paths: Sequence[Path]) -> list[dict[str, Any]]:
                     "task"
                 )
     return contents
+
+
+def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]], why: str) -> None:
+    """Refuse networks whose weights do not correspond.
+
+    Raises:
+        UserError: their settings or the shapes of their weights differ; it ends with `why` that matters.
+    """
+    networks = [content["hyper_parameters"]["network"] for content in contents]
+    shapes = [{name: value.shape for name, value in network_state(content).items()} for content in contents]
+    for path, network, shape in zip(paths[1:], networks[1:], shapes[1:], strict=True):
+        found = differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
+        if found:
+            raise UserError(f"{str(path)!r} has another {found[0]} than {str(paths[0])!r}: {why}")
 
 
 def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_modules.networks.ensemble import Ensemble
-
 from experiments import derived_checkpoint
 from experiments.light_parser import light_parser
 from experiments.memory import require_memory
 from experiments.record_file import sha256
 from experiments.trial import call
+from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
 
 EXAMPLES = """
@@ -30,7 +29,7 @@ def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> l
     """
     if len(set(seeds)) < len(seeds) or len(seeds) < 2:
         raise UserError(f"--seeds {' '.join(map(str, seeds))}: give two different ones at least")
-    taken = [word for word in words if word.partition("=")[0] in ("--run", "--seed_everything")]
+    taken = [name for name in (word.partition("=")[0] for word in words) if name in ("--run", "--seed_everything")]
     if taken:
         raise UserError(f"{taken[0]} is set for each member: leave it out, and name the seeds by --seeds")
     runs = [folder / f"seed-{seed}" for seed in seeds]
@@ -44,10 +43,14 @@ def combine(paths: Sequence[Path], average: str, batched: bool) -> dict[str, Any
     """The checkpoint of an ensemble of the networks of several checkpoints.
 
     Raises:
-        UserError: they do not belong together, or need more memory than there is.
+        UserError: they do not belong together, cannot be batched, or need more memory than there is.
     """
     require_memory(paths)
     contents = derived_checkpoint.read_alike(paths)
+    if batched:
+        derived_checkpoint.require_one_architecture(
+            paths, contents, "such members cannot run as one batch: leave '--batched' out"
+        )
     members = [content["hyper_parameters"]["network"] for content in contents]
     first = contents[0]["hyper_parameters"]
     state = {

@@ -6,6 +6,7 @@ Train a network from a recipe, or resume its training: the same command goes on 
 
   --config RECIPE       a YAML of experiments/configs/recipe; a second --config overlays the first
   --run DIR             folder of checkpoints, settings and metrics (default: runs/NAME_OF_THE_RECIPE)
+  --start CHECKPOINT    begin with its network and weights: fine-tune what was trained, pruned or combined before
   --restart             begin anew where the folder holds a training
   --seed_everything N   seed of weights, order and augmentation
 
@@ -31,6 +32,8 @@ examples:
   python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml --run runs/segformer \\
       --model.init_args.network experiments/configs/network/segformer.yaml
   python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml --trainer.devices 2
+  python -m experiments fit --config experiments/configs/recipe/synthetic_unet.yaml --run runs/tuned \\
+      --start runs/pruned/best.ckpt --model.init_args.optimizer.init_args.lr 0.0003
 
 '--help-all' lists every setting, '--print_config' shows those of a recipe."""
 

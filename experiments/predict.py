@@ -1,5 +1,6 @@
-"""Segment image files: a mask and an overlay for each, at the image's own size."""
+"""Segment image files: a mask and an overlay for each, at the image's own size, and how unsure the network is."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,23 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.image_files import EXTENSIONS, read_image
 from experiments.checkpoint import load_module, read_checkpoint
 from experiments.light_parser import light_parser
 from experiments.overlays import find_palette, overlay, save
+from lightning_modules.metrics.uncertainty import uncertainty
+from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.temperature import TemperatureScaled
+from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
 --checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted
+--checkpoint runs/ensemble/best.ckpt photos/ --output predicted --uncertainty
 """
 
 
@@ -53,17 +60,38 @@ def describe_data(checkpoint: Path) -> dict[str, Any]:
     return states[0] if states else {}
 
 
+def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, np.ndarray]:
+    """How unsure a network is of one image, from 0 to 1, (H, W) each by name.
+
+    Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
+    several opinions, it has an entropy only. A temperature is left out: it belongs to the mean of the opinions.
+    """
+    network: Any = module.network
+    while isinstance(network, TemperatureScaled):
+        network = network.network
+    several = isinstance(network, Combination)
+    found = (network.uncertainty(image) if several else uncertainty([module.predict_logits(image)]))._asdict()
+    guess = math.log(module.num_classes)
+    scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}
+    names = scale if several else ["entropy"]
+    return {name: (found[name][0] / scale[name]).clamp(0, 1).cpu().numpy() for name in names}
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
     parser = light_parser(
         "predict",
-        "Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.",
+        "Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.\n"
+        "With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an\n"
+        "ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the\n"
+        "share of members that vote for another class than most.",
         EXAMPLES,
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders of them")
     parser.add_argument("--checkpoint", required=True, type=Path, help="file that 'fit' wrote")
     parser.add_argument("--output", required=True, type=Path, help="folder for the results")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    parser.add_argument("--uncertainty", action="store_true", help="write maps of it, too")
     args = parser.parse_args(argv)
     try:
         module = load_module(args.checkpoint).to(args.device)
@@ -82,4 +110,9 @@ def main(argv: list[str]) -> None:
         ids.putpalette(palette.ravel().tolist())
         save(ids, args.output / f"{place}_mask.png")
         save(Image.fromarray(overlay(image, mask, palette)), args.output / f"{place}_overlay.png")
+        if args.uncertainty:
+            with torch.inference_mode():
+                maps = uncertainty_maps(module, batch)
+            for name, values in maps.items():
+                save(Image.fromarray(np.rint(255 * values).astype(np.uint8)), args.output / f"{place}_{name}.png")
     print(f"{len(images)} masks and overlays: {args.output}")

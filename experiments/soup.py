@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule
 from experiments import derived_checkpoint
 from experiments.checkpoint import load_module, on_device
-from experiments.cli import differences, make_parser_settings
+from experiments.cli import make_parser_settings
 from experiments.memory import require_memory
 from experiments.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain, require_its_data
@@ -56,23 +56,6 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         else value.clone()
         for name, value in first.items()
     }
-
-
-def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse networks whose weights do not correspond.
-
-    Raises:
-        UserError: their settings or the shapes of their weights differ.
-    """
-    networks = [content["hyper_parameters"]["network"] for content in contents]
-    shapes = [{name: value.shape for name, value in content["state_dict"].items()} for content in contents]
-    for path, network, shape in zip(paths[1:], networks[1:], shapes[1:], strict=True):
-        found = differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
-        if found:
-            raise UserError(
-                f"{str(path)!r} has another {found[0]} than {str(paths[0])!r}: a soup needs networks of one architecture; "
-                "'ensemble' combines others"
-            )
 
 
 class Kitchen:
@@ -143,7 +126,9 @@ def main(argv: list[str]) -> None:
     derived_checkpoint.require_own_folder(output, paths, "soup")
     require_memory(paths)
     contents = derived_checkpoint.read_alike(paths)
-    require_one_architecture(paths, contents)
+    derived_checkpoint.require_one_architecture(
+        paths, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
+    )
     hyper = contents[0]["hyper_parameters"]
     require_its_data(paths[0], hyper["num_classes"], hyper["in_channels"], data)
     module = on_device(load_module(paths[0]), options.device)

@@ -1,6 +1,7 @@
 """The training, validation and sweep steps, once."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.schedules import Schedule
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
@@ -31,6 +33,7 @@ class SegmentationModule(pl.LightningModule):
         optimizer: makes the optimiser from the parameter groups.
         schedule: learning-rate schedule; constant if null.
         encoder_weights: what the network starts from, for its `load_pretrained`; random weights if null.
+        start: checkpoint of the same network, which all weights start from; see 'fit --start'.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class SegmentationModule(pl.LightningModule):
         optimizer: OptimizerCallable = torch.optim.AdamW,
         schedule: Schedule | None = None,
         encoder_weights: str | None = None,
+        start: str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -51,14 +55,19 @@ class SegmentationModule(pl.LightningModule):
         self.optimizer = optimizer
         self.schedule = schedule
         self.encoder_weights = encoder_weights
+        self.start = start
         self.validation_counts = SegmentationCounts(num_classes)
         self.sweep_counts = SweepCounts(num_classes)
 
     def setup(self, stage: str) -> None:
         """Load pretrained weights when a training begins; one that is resumed has its own."""
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if stage == "fit" and self.encoder_weights is not None and self.trainer.ckpt_path is None:
+        if stage != "fit" or self.trainer.ckpt_path is not None:
+            return
+        if self.encoder_weights is not None:
             self.network.load_pretrained(self.encoder_weights)  # type: ignore[operator]
+        if self.start is not None:
+            load_trained(self.network, Path(self.start))
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""

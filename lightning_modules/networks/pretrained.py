@@ -57,6 +57,23 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
         ) from error
 
 
+def load_trained(network: nn.Module, path: Path) -> None:
+    """Load the weights of a whole network from the checkpoint of its training.
+
+    Raises:
+        UserError: missing file, or the weights of another network.
+    """
+    state = read_weights(path).get("state_dict")
+    if not isinstance(state, dict):
+        raise UserError(f"start: {str(path)!r} is no checkpoint: pass the best.ckpt of a run folder")
+    prefix = "network."
+    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        raise UserError(f"start: {str(path)!r} holds another network ({_first_line(error)})") from error
+
+
 def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:
     """The encoder `name` with the hub's `weights`, adapted to `in_channels`.
 

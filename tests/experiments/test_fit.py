@@ -44,6 +44,26 @@ def test_checkpoint_rebuilds_its_network(tiny_run: Path) -> None:
     assert module(torch.zeros(1, 3, 50, 70, dtype=torch.uint8)).shape == (1, 5, 50, 70)
 
 
+def test_a_training_starts_from_another(tiny_run: Path, tmp_path: Path) -> None:
+    """Its network, here of another encoder than the recipe's, and its weights: with steps of no length they stay."""
+    start, run = tiny_run / "best.ckpt", tmp_path / "tuned"
+    words = [word for word in TINY if "max_epochs" not in word and "encoder=" not in word]
+    still = ["--trainer.max_epochs=1", "--model.init_args.optimizer.init_args.lr=0"]
+    experiments("fit", *words, *still, f"--start={start}", f"--run={run}")
+    before, after = load_module(start), load_module(run / "best.ckpt")
+    for name, parameter in before.named_parameters():
+        assert torch.equal(parameter, after.get_parameter(name)), name
+    experiments("fit", f"--config={run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
+    assert_same(run / "last.ckpt", tmp_path / "again" / "last.ckpt")
+
+
+def test_what_nothing_can_start_from(tiny_run: Path, tmp_path: Path) -> None:
+    start, run = tiny_run / "best.ckpt", f"--run={tmp_path / 'run'}"
+    assert "no checkpoint 'nowhere.ckpt'" in refusal("fit", *TINY, "--start=nowhere.ckpt", run)
+    assert "--start needs the path" in refusal("fit", *TINY, run, "--start")
+    assert "another network" in refusal("fit", *TINY, f"--start={start}", "--data.init_args.num_classes=7", run)
+
+
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint; the same command ends with the weights of a training that ran through."""
     words = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.dropout=0.2"]

@@ -5,7 +5,9 @@ import pytest
 import torch
 from command_line import experiments, refusal
 from PIL import Image
+from scipy.stats import entropy
 
+from experiments.__main__ import main
 from experiments.checkpoint import load_module
 from experiments.predict import find_images, overlay
 
@@ -37,6 +39,19 @@ def test_masks_have_the_size_of_their_image(tiny_run: Path, photos: Path, tmp_pa
     assert mask.mode == "P"
     np.testing.assert_array_equal(np.array(mask), wanted)
     assert Image.open(output / "more" / "b_overlay.png").size == (33, 65)
+
+
+def test_a_single_network_is_unsure_by_its_entropy(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
+    checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
+    main(["predict", f"--checkpoint={checkpoint}", str(photos), f"--output={output}", "--device=cpu", "--uncertainty"])
+    assert len(list(output.rglob("*.png"))) == 6
+    image = np.array(Image.open(photos / "a.png"))
+    with torch.inference_mode():
+        chances = load_module(checkpoint)(torch.from_numpy(image.transpose(2, 0, 1).copy())[None]).softmax(1)[0]
+    wanted = 255 * entropy(chances.double().numpy()) / np.log(len(chances))
+    shown = Image.open(output / "a_entropy.png")
+    assert shown.mode == "L"
+    np.testing.assert_allclose(np.array(shown, float), wanted, atol=0.51)
 
 
 def test_overlay_mixes_image_and_colour() -> None:

@@ -1,0 +1,205 @@
+"""Prune a trained network: fewer channels, or more zeros, as an ordinary checkpoint."""
+
+import argparse
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from datamodules.base import SegmentationDataModule
+from experiments import derived_checkpoint
+from experiments.checkpoint import load_module, on_device, read_checkpoint
+from experiments.cli import make_parser_settings
+from experiments.record_file import sha256
+from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.networks.pruned import PrunedNetwork
+from lightning_modules.pruning.channels import CRITERIA, remove_channels
+from lightning_modules.pruning.plan import Plan, make_plan
+from lightning_modules.pruning.weights import apply_masks, smallest, sparsity, two_of_four, weights_of
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+METHODS = ("channels", "magnitude", "two_of_four")
+
+EXAMPLES = """examples:
+  python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --ratio 0.5 --output runs/half/best.ckpt
+  python -m experiments fit --config experiments/configs/recipe/kvasir_unet.yaml --start runs/half/best.ckpt --run runs/half_tuned
+  python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --method magnitude --ratio 0.8 --output runs/sparse/best.ckpt
+  python -m experiments fit --config experiments/configs/recipe/kvasir_unet.yaml --start runs/sparse/best.ckpt \\
+      --trainer.callbacks lightning_modules.callbacks.sparsity.KeepZeros --run runs/sparse_tuned
+
+Only 'channels' makes a network faster. A pruned network is fine-tuned by the recipe that it was trained by; pruned again
+after that, it is pruned step by step."""
+
+
+def build_parser(checkpoint: Path) -> ArgumentParser:
+    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
+    parser = ArgumentParser(
+        prog="python -m experiments prune",
+        description="Prune a trained network. 'channels' removes channels, with all that depends on them, until --ratio of "
+        "the multiply-adds are gone (Fang et al., CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the "
+        "smallest ones; 'two_of_four' two of every four. The result is an ordinary checkpoint, without its fine-tuning.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+    parser.add_argument("--checkpoint", required=True, help="file of a trained network")
+    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
+    parser.add_argument("--method", choices=METHODS, default="channels", help="default: channels")
+    parser.add_argument("--ratio", type=float, default=None, help="share to remove, in (0, 1)")
+    parser.add_argument(
+        "--criterion", choices=CRITERIA, default="magnitude", help="of 'channels': what is least important"
+    )
+    parser.add_argument(
+        "--multiple", type=int, default=8, help="of 'channels': layers keep multiples of so many (default: 8)"
+    )
+    parser.add_argument(
+        "--batches", type=int, default=8, help="of 'taylor': training batches for its gradients (default: 8)"
+    )
+    parser.add_argument(
+        "--rewind-to",
+        default=None,
+        metavar="CHECKPOINT",
+        help="of zeros: the weights beside them are those of this file",
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_data_argument(parser, checkpoint)
+    return parser
+
+
+def check(options: Any) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UserError: they do not.
+    """
+    if options.method == "two_of_four":
+        if options.ratio not in (None, 0.5):
+            raise UserError(f"two of four are half: leave --ratio {options.ratio:g} out")
+    elif options.ratio is None:
+        raise UserError("how much is to be removed? pass --ratio, such as 0.5")
+    if options.method == "channels" and options.rewind_to is not None:
+        raise UserError("--rewind-to goes with zeros: pass --method magnitude or two_of_four")
+    if options.multiple < 1 or options.batches < 1:
+        raise UserError("--multiple and --batches must be 1 or more")
+
+
+def gradients(module: SegmentationModule, data: SegmentationDataModule, batches: int, network: nn.Module) -> None:
+    """Accumulate the gradients of the module's loss over some training batches in `network`, in evaluation mode."""
+    module.network = network
+    for batch in islice(data.evaluation_dataloader("train"), batches):
+        tensors = {
+            key: value.to(module.device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
+        }
+        module.compute_loss(tensors).backward()
+
+
+def without_channels(
+    content: dict[str, Any], module: SegmentationModule, options: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """The checkpoint of a network with fewer channels, and the names of the parts that stayed whole."""
+    network, data = module.network, options.data
+    image = next(iter(data.val_dataloader()))["image"][:1].to(options.device)
+    feed = partial(gradients, module, data, options.batches) if options.criterion == "taylor" else None
+    removed = remove_channels(
+        network,
+        image,
+        options.ratio,
+        lambda one: multiply_adds(partial(one, image)),
+        options.criterion,
+        options.multiple,
+        feed,
+    )
+    module.network = removed.network
+    hyper, plan = content["hyper_parameters"], make_plan(network, removed.network)
+    described, state = hyper["network"], removed.network.state_dict()
+    if isinstance(network, PrunedNetwork):  # pruned before: one plan says both
+        plan, described = merge(described["init_args"]["plan"], plan), described["init_args"]["network"]
+    else:
+        state = {f"network.{name}": value for name, value in state.items()}
+    return derived_checkpoint.make_content(
+        derived_checkpoint.component(PrunedNetwork, {"network": described, "plan": plan}),
+        state,
+        hyper["num_classes"],
+        hyper["in_channels"],
+        derived_checkpoint.data_state(content),
+    ), removed.whole
+
+
+def merge(before: Plan, after: Plan) -> Plan:
+    """One plan of two: of a network, and of the `PrunedNetwork` that it has become."""
+    inner = {name.removeprefix("network."): changed for name, changed in after.items()}
+    return {name: before.get(name, {}) | inner.get(name, {}) for name in before | inner}
+
+
+def with_zeros(content: dict[str, Any], module: SegmentationModule, options: Any) -> tuple[dict[str, Any], list[str]]:
+    """The checkpoint of a sparse network, and the names of the layers that stayed dense.
+
+    Raises:
+        UserError: the checkpoint to rewind to is of another network.
+    """
+    weights = weights_of(module.network)
+    if not weights:
+        raise UserError(f"{type(module.network).__name__} has no layer whose weights could become zero")
+    masks = smallest(weights, options.ratio) if options.method == "magnitude" else two_of_four(weights)
+    if options.rewind_to is not None:
+        earlier = Path(options.rewind_to)
+        derived_checkpoint.require_one_architecture(
+            [Path(options.checkpoint), earlier],
+            [content, read_checkpoint(earlier)],
+            "rewind to an epoch of the same training",
+        )
+        module.network.load_state_dict(derived_checkpoint.network_state(read_checkpoint(earlier)))
+    apply_masks(weights, masks)
+    state = derived_checkpoint.named(module.network.state_dict())
+    return {**content, "state_dict": {**content["state_dict"], **state}}, [
+        name for name in weights if name not in masks
+    ]
+
+
+def describe(module: SegmentationModule, image: torch.Tensor) -> str:
+    """A network's size in a line."""
+    network = module.network
+    parameters = sum(one.numel() for one in network.parameters())
+    adds = multiply_adds(partial(network, image))
+    zeros = sparsity(weights_of(network).values())
+    return f"{parameters / 1e6:.2f} M parameters, {adds / 1e9:.3f} G multiply-adds, {zeros:.1%} of the weights zero"
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--checkpoint", default="missing")
+    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    options, settings = parse(build_parser(checkpoint), argv)
+    check(options)
+    output, module = Path(options.output), on_device(load_module(checkpoint), options.device)
+    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
+    derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
+    content, image = (
+        read_checkpoint(checkpoint),
+        next(iter(options.data.val_dataloader()))["image"][:1].to(options.device),
+    )
+    print(f"before: {describe(module, image)}", flush=True)
+    work = without_channels if options.method == "channels" else with_zeros
+    pruned, whole = work(content, module, options)
+    facts = {"from": sha256(checkpoint), "method": options.method, "ratio": options.ratio or 0.5, "whole": whole}
+    if options.method == "channels":
+        facts |= {"criterion": options.criterion, "multiple": options.multiple}
+    if options.rewind_to is not None:
+        facts["rewound_to"] = sha256(Path(options.rewind_to))
+    run = read_settings(checkpoint) or {}
+    model = {**(run.get("model") or {}), "prune": facts}
+    model["init_args"] = {**(model.get("init_args") or {}), "network": pruned["hyper_parameters"]["network"]}
+    derived_checkpoint.write(
+        output, pruned, "prune", facts, run | {"model": model, "data": plain(settings.data.as_dict())}
+    )
+    print(f"after:  {describe(module, image)}")
+    if whole:
+        print(f"whole:  {', '.join(whole)}")
+    print(f"pruned: {output} (fine-tune it by 'fit --start {output}')", flush=True)

@@ -1,0 +1,112 @@
+"""Weights that are zero, and stay so while the others are trained."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from lightning_modules.pruning.weights import apply_masks, require_ratio, smallest, weights_of
+from user_error import UserError
+
+
+class KeepZeros(pl.Callback):
+    """Trains a sparse network on: weights that are zero when the training begins are zero after every step.
+
+    With a checkpoint of `prune --method magnitude` or `two_of_four` as the start this is fine-tuning; with one that was
+    rewound to the weights of an early epoch it is the search for a lottery ticket (Frankle & Carbin, ICLR 2019; Frankle et
+    al., ICML 2020).
+    """
+
+    def __init__(self) -> None:
+        self.masks: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn what is zero.
+
+        Raises:
+            UserError: nothing is.
+        """
+        weights = weights_of(pl_module.network)  # type: ignore[arg-type]
+        self.masks = {name: weight != 0 for name, weight in weights.items() if not weight.all()}
+        if not self.masks:
+            raise UserError("no weight is zero, so there are no zeros to keep: pass --start a checkpoint of 'prune'")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Undo what the optimiser did to the zeros."""
+        apply_masks(weights_of(pl_module.network), self.masks)  # type: ignore[arg-type]
+
+
+class GradualSparsity(pl.Callback):
+    """Sets more and more weights to zero during the training, quickly at first, and keeps those that are.
+
+    Zhu & Gupta, "To prune, or not to prune", 2017: at the share x of the way from the first step of pruning to the last
+    the sparsity is ``ratio * (1 - (1 - x) ** 3)``, by global magnitude.
+
+    Args:
+        ratio: share of the weights that are zero in the end.
+        begin: share of the training after which the first weights go.
+        end: share of the training after which no more go.
+        every: steps between two times at which weights go.
+
+    Raises:
+        UserError: shares that are not in order, or no ratio in (0, 1).
+    """
+
+    def __init__(self, ratio: float = 0.8, begin: float = 0.1, end: float = 0.7, every: int = 10) -> None:
+        require_ratio(ratio)
+        if not 0 <= begin < end <= 1 or every < 1:
+            raise UserError(
+                f"gradual sparsity from {begin} to {end} of the training, every {every} steps: give 0 <= begin < end <= 1, "
+                "and at least 1 step"
+            )
+        self.ratio = ratio
+        self.begin = begin
+        self.end = end
+        self.every = every
+        self.pruned = False
+        self.masks: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether any weights went: the masks themselves are in the weights."""
+        return {"pruned": self.pruned}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a training was interrupted."""
+        self.pruned = bool(state_dict["pruned"])
+
+    def sparsity_at(self, step: int, steps: int) -> float:
+        """Share of the weights that are zero after `step` of `steps` steps."""
+        first, last = self.begin * steps, self.end * steps
+        way = min(1.0, max(0.0, (step - first) / (last - first)))
+        return self.ratio * (1 - (1 - way) ** 3)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find the zeros again where a training is resumed."""
+        if self.pruned:
+            weights = weights_of(pl_module.network)  # type: ignore[arg-type]
+            self.masks = {name: weight != 0 for name, weight in weights.items()}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let more weights go where it is time, and undo what the optimiser did to those that went."""
+        weights = weights_of(pl_module.network)  # type: ignore[arg-type]
+        step, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
+        apply_masks(weights, self.masks)
+        wanted, before = (self.sparsity_at(one, steps) for one in (step, step - self.every))
+        if wanted > before and (step % self.every == 0 or wanted == self.ratio):
+            self.masks = smallest(weights, wanted)
+            self.pruned = True
+            apply_masks(weights, self.masks)
+            _forget_best(trainer)
+
+
+def _forget_best(trainer: pl.Trainer) -> None:
+    """The best network so far had fewer zeros: the best of those to come shall take its place."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor:
+            callback.best_k_models.clear()
+            callback.best_model_score = None

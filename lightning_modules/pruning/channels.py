@@ -1,0 +1,263 @@
+"""Channels removed, so that a network is not only sparse but smaller and faster."""
+
+import copy
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.pruning.weights import LAYERS, require_ratio
+from user_error import UserError
+
+CRITERIA = ("magnitude", "taylor", "bn_scale")
+STEPS = 40
+"""Small steps in which channels go, after a first that falls surely short."""
+
+MOST = 0.95
+"""The largest share of a layer's channels that may go."""
+
+ATTEMPTS = 20
+
+
+class Removed(NamedTuple):
+    """A network with channels removed, and the names of the parts that had to stay whole."""
+
+    network: nn.Module
+    whole: list[str]
+
+
+def remove_channels(
+    network: nn.Module,
+    image: Tensor,
+    ratio: float,
+    cost: Callable[[nn.Module], int],
+    criterion: str = "magnitude",
+    multiple: int = 8,
+    feed: Callable[[nn.Module], None] | None = None,
+) -> Removed:
+    """Remove the least important channels of every layer, with all that depends on them, until the cost has fallen.
+
+    Dependencies between layers are those of torch-pruning (Fang et al., "DepGraph", CVPR 2023). Importance is that of a
+    whole group of dependent channels: "magnitude", the norm of its weights (Li et al., ICLR 2017); "taylor", weights
+    times gradients (Molchanov et al., CVPR 2019); "bn_scale", the factors of batch normalisation (Liu et al., ICCV 2017).
+    The last layers keep their outputs. A part through which no dependency can be followed stays whole.
+
+    Args:
+        network: stays as it is; a smaller copy is returned, in evaluation mode.
+        image: a batch (1, C, H, W) to trace with.
+        ratio: share of the cost that shall go, in (0, 1).
+        cost: of a network, such as its multiply-adds.
+        criterion: one of `CRITERIA`.
+        multiple: layers keep multiples of so many channels, which processors like.
+        feed: accumulates the gradients that "taylor" needs; called before each of its `STEPS` small steps.
+
+    Raises:
+        UserError: a ratio outside (0, 1), or one that cannot be reached; no such criterion; a network that cannot be traced.
+    """
+    require_ratio(ratio)
+    if criterion not in CRITERIA:
+        raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
+    broken: list[str] = []
+    for _ in range(ATTEMPTS):
+        smaller = copy.deepcopy(network).eval().requires_grad_()
+        try:
+            lost = _shrink(smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken)
+        except _PartBroke as part:
+            if not part.name or part.name in broken:
+                raise UserError(
+                    f"{type(network).__name__} cannot be pruned: in {part.name or 'its forward pass'!r} {part}"
+                ) from part
+            broken.append(part.name)
+            continue
+        for now, before in zip(smaller.parameters(), network.parameters(), strict=True):
+            now.requires_grad_(before.requires_grad)
+            now.grad = None
+        return Removed(smaller, [*broken, *lost])
+    raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
+
+
+class _PartBroke(Exception):
+    """A part of the network does not work with the channels that it is left with."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(why)
+        self.name = name
+
+
+def _shrink(
+    network: nn.Module,
+    image: Tensor,
+    wanted: float,
+    cost: Callable[[nn.Module], int],
+    criterion: str,
+    multiple: int,
+    feed: Callable[[nn.Module], None] | None,
+    broken: list[str],
+) -> list[str]:
+    """Remove channels until the cost is down to `wanted`; names of the layers that nothing could be removed from.
+
+    Raises:
+        _PartBroke: a part did not survive it, and has to stay whole, like those of `broken`.
+        UserError: the cost cannot be reached.
+    """
+    modules = dict(network.named_modules())
+    first = 0.6 * (1 - math.sqrt(wanted / cost(network)))  # a layer costs its inputs times its outputs
+    shares = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
+    with _quiet(), _blame(network):
+        protected = {part for name in broken for part in modules[name].modules()}
+        lost = [name for name in _untraceable(network, image) if modules[name] not in protected]
+        kept = [*last_layers(network, image), *protected, *(modules[name] for name in lost)]
+        pruner = _pruner(network, image, criterion, multiple, kept, shares)
+    for _ in shares:
+        if feed is not None:
+            network.zero_grad()
+            feed(network)
+        with _quiet(), _blame(network):
+            for group in pruner.step(interactive=True):
+                if protected.isdisjoint(dependency.target.module for dependency, _ in group):
+                    group.prune()
+                    if cost(network) <= wanted:
+                        return lost
+    whole = [*broken, *lost]
+    raise UserError(
+        f"without {MOST:.0%} of the channels of each layer the network still costs {cost(network) / wanted:.2f} times what the "
+        f"ratio leaves: lower it" + (f"; {', '.join(whole)} had to stay whole" if whole else "")
+    )
+
+
+def _importance(criterion: str) -> Any:
+    from torch_pruning import importance  # takes a second to import, which nothing else shall pay for
+
+    return {
+        "magnitude": importance.GroupMagnitudeImportance,
+        "taylor": importance.GroupTaylorImportance,
+        "bn_scale": importance.BNScaleImportance,
+    }[criterion]()
+
+
+def _untraceable(network: nn.Module, image: Tensor) -> list[str]:
+    """Names of the layers whose channels cannot be followed through the network."""
+    import torch_pruning
+
+    graph = torch_pruning.DependencyGraph().build_dependency(network, image, forward_fn=_answers)
+    importance = _importance("magnitude")
+    found = []
+    for name, layer in network.named_modules():
+        pruner = graph.get_pruner_of_module(layer)
+        if isinstance(layer, (*LAYERS, nn.LSTM)) and layer in graph.module2node and pruner is not None:
+            try:
+                everything = list(range(pruner.get_out_channels(layer)))
+                importance(graph.get_pruning_group(layer, pruner.prune_out_channels, everything))
+            except Exception:  # of any kind, deep inside
+                found.append(name)
+    return found
+
+
+def _pruner(
+    network: nn.Module, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
+) -> Any:
+    import torch_pruning
+
+    return torch_pruning.pruner.BasePruner(
+        network,
+        image,
+        _importance(criterion),
+        pruning_ratio=MOST,
+        iterative_steps=len(shares),
+        iterative_pruning_ratio_scheduler=lambda *_: [0.0, *shares],
+        ignored_layers=kept,
+        round_to=multiple,
+        forward_fn=_answers,
+    )
+
+
+def _answers(network: nn.Module, image: Tensor) -> list[Tensor]:
+    """What the trace begins with: the answer, and every map of one channel as an answer of its own.
+
+    Such a map is a gate for all channels of another, at each place, and depends on none of them; where it is multiplied
+    with them, the trace would take it for as many channels. Where it is made of one or two maps, these are means or maxima
+    over channels, on whose number nothing depends either.
+    """
+    gates: list[Tensor] = []
+
+    def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
+        if layer.weight.shape[1] > 2:
+            gates.append(output)
+        return output.detach()
+
+    single = [layer for layer in network.modules() if isinstance(layer, LAYERS) and len(layer.weight) == 1]
+    handles = [layer.register_forward_hook(hide) for layer in single]
+    try:
+        return [network(image), *gates]
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def last_layers(network: nn.Module, image: Tensor) -> list[nn.Module]:
+    """The layers whose outputs become the network's answer without passing another layer: they tell the classes."""
+    made: dict[Any, nn.Module] = {}
+
+    def note(layer: nn.Module, _: Any, output: Tensor) -> None:
+        made[output.grad_fn] = layer
+
+    handles = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, LAYERS)]
+    with torch.enable_grad():
+        answer = network(image)
+    for handle in handles:
+        handle.remove()
+    found: dict[nn.Module, None] = {}
+    waiting, seen = [answer.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in made:
+            found[made[node]] = None
+        else:
+            waiting.extend(before for before, _ in node.next_functions)
+    return list(found)
+
+
+@contextmanager
+def _blame(network: nn.Module) -> Iterator[None]:
+    """Name the part in which a failure happened: the innermost that is more than a layer of torch."""
+    inside: list[nn.Module] = []
+    names = {module: name for name, module in network.named_modules()}
+
+    def enter(module: nn.Module, _: Any) -> None:
+        inside.append(module)
+
+    def leave(module: nn.Module, *_: Any) -> None:
+        inside.pop()
+
+    handles = [module.register_forward_pre_hook(enter) for module in names]
+    handles += [module.register_forward_hook(leave) for module in names]
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, AssertionError, KeyError) as error:
+        parts = [names[module] for module in inside if not type(module).__module__.startswith("torch.nn")]
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise _PartBroke(parts[-1] if parts else "", why) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `Removed.whole`."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)

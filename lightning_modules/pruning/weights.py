@@ -1,0 +1,75 @@
+"""Single weights set to zero: a network that is sparse, but computes as much as before."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, prune
+
+from user_error import UserError
+
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+
+
+def require_ratio(ratio: float) -> None:
+    """Refuse a share that would leave all or nothing.
+
+    Raises:
+        UserError: it is not between 0 and 1.
+    """
+    if not 0 < ratio < 1:
+        raise UserError(f"the ratio {ratio} is not between 0 and 1: it is the share to remove, such as 0.5")
+
+
+def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The kernels and matrices of a network, by name: what may become zero. Biases and normalisation stay."""
+    found = {f"{name}.weight": layer.weight for name, layer in network.named_modules() if isinstance(layer, LAYERS)}
+    return {name: weight for name, weight in found.items() if isinstance(weight, nn.Parameter)}
+
+
+def sparsity(weights: Iterable[Tensor]) -> float:
+    """Share of the elements that are zero."""
+    counted = [(int((weight == 0).sum()), weight.numel()) for weight in weights]
+    return sum(zeros for zeros, _ in counted) / max(1, sum(total for _, total in counted))
+
+
+@torch.no_grad()
+def smallest(weights: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """Masks (bool, True where a weight stays) without the share `ratio` of least magnitude over all layers.
+
+    Global magnitude pruning (Han et al., NeurIPS 2015) as `torch.nn.utils.prune` ranks. What is zero goes first, so that
+    masks of growing ratios are nested.
+
+    Raises:
+        UserError: a ratio outside (0, 1).
+    """
+    require_ratio(ratio)
+    vector = parameters_to_vector(weights.values())
+    kept = prune.L1Unstructured(ratio).compute_mask(vector, torch.ones_like(vector)).bool()
+    pieces = kept.split([weight.numel() for weight in weights.values()])
+    return {name: piece.view(weight.shape) for (name, weight), piece in zip(weights.items(), pieces, strict=True)}
+
+
+@torch.no_grad()
+def two_of_four(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks that keep the two largest of every four weights along the inputs, as sparse tensor cores want it.
+
+    Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. Layers whose number of inputs is no multiple of four
+    stay dense, and have no mask.
+    """
+    return {name: _two_of_four(weight) for name, weight in weights.items() if weight.shape[1] % 4 == 0}
+
+
+def _two_of_four(weight: Tensor) -> Tensor:
+    inputs_last = weight.movedim(1, -1)
+    fours = inputs_last.reshape(-1, 4)
+    largest = fours.abs().topk(2, 1).indices
+    kept = torch.zeros_like(fours, dtype=torch.bool).scatter_(1, largest, True)
+    return kept.view(inputs_last.shape).movedim(-1, 1)
+
+
+@torch.no_grad()
+def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Set to zero, in place, what the masks do not keep."""
+    for name, mask in masks.items():
+        weights[name].mul_(mask)

@@ -1,0 +1,144 @@
+"""Ensembles of checkpoints and of seeds: what is written is the mean, and goes every way of an ordinary checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from command_line import TINY, experiments, refusal
+from PIL import Image
+
+from experiments import calibrate, ensemble, memory, predict
+from experiments.benchmark import main as benchmark
+from experiments.checkpoint import load_module, read_checkpoint
+from experiments.record_file import read_record
+
+SIZES = ["--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050"]
+
+
+@pytest.fixture(scope="module")
+def fpn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A member of another architecture."""
+    run = tmp_path_factory.mktemp("runs") / "fpn"
+    words = [word for word in TINY if "max_epochs" not in word and "encoder" not in word]
+    network = "--model.init_args.network=experiments/configs/network/fpn.yaml"
+    experiments("fit", *words, network, *SIZES, "--trainer.max_epochs=1", f"--run={run}")
+    return run / "best.ckpt"
+
+
+@pytest.fixture(scope="module")
+def three(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ensemble of two U-Nets and an FPN."""
+    output = tmp_path_factory.mktemp("ensembles") / "three" / "best.ckpt"
+    members = [tiny_run / "best.ckpt", tiny_twin / "best.ckpt", fpn]
+    ensemble.main(["--checkpoints", *map(str, members), f"--output={output}"])
+    return output
+
+
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_it_says_the_mean_of_its_members(three: Path, tiny_run: Path, tiny_twin: Path, fpn: Path) -> None:
+    members = [load_module(path) for path in (tiny_run / "best.ckpt", tiny_twin / "best.ckpt", fpn)]
+    with torch.inference_mode():
+        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(load_module(three)(images()).softmax(1), wanted)
+
+
+def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) -> None:
+    output = tmp_path / "calibrated" / "best.ckpt"
+    calibrate.main([f"--checkpoint={three}", f"--output={output}", "--device=cpu", "--pixels=2000"])
+    record = tmp_path / "record.json"
+    benchmark([f"--checkpoint={output}", "--suite=smoke", f"--output={record}", "--trainer.accelerator=cpu"])
+    assert read_record(record).name == "calibrated"
+    photo = tmp_path / "photo.png"
+    Image.fromarray(images()[0].permute(1, 2, 0).numpy()).save(photo)
+    predict.main(
+        [str(photo), f"--checkpoint={output}", f"--output={tmp_path / 'out'}", "--device=cpu", "--uncertainty"]
+    )
+    with torch.inference_mode():
+        found = load_module(three).network.uncertainty(images()[:1])
+    classes = load_module(three).num_classes
+    scales = {"entropy": np.log(classes), "mutual_information": np.log(classes), "disagreement": 1}
+    for name, scale in scales.items():
+        shown = np.array(Image.open(tmp_path / "out" / f"photo_{name}.png"), float)
+        np.testing.assert_allclose(shown, 255 * getattr(found, name)[0].numpy() / scale, atol=0.51)
+
+
+def test_its_file_says_what_it_was_made_of(three: Path, tiny_run: Path) -> None:
+    content = read_checkpoint(three)
+    assert len(content["ensemble"]["members"]) == 3
+    settings = yaml.safe_load((three.parent / "config.yaml").read_text())
+    assert settings["data"] == yaml.safe_load((tiny_run / "config.yaml").read_text())["data"]
+    assert len(settings["model"]["init_args"]["network"]["init_args"]["members"]) == 3
+
+
+def test_it_trains_on(three: Path, tmp_path: Path) -> None:
+    """Its members train side by side, each from its weights."""
+    run = tmp_path / "tuned"
+    words = [word for word in TINY if "encoder" not in word and "max_epochs" not in word]
+    experiments("fit", *words, f"--start={three}", "--trainer.max_epochs=1", f"--run={run}")
+    before, after = load_module(three), load_module(run / "best.ckpt")
+    distances = [
+        (one - other).norm() / one.norm()
+        for one, other in zip(before.parameters(), after.parameters(), strict=True)
+        if one.ndim > 1
+    ]
+    assert 0 < max(distances) < 0.5
+
+
+def test_seeds_of_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
+    """What is trained stays: the same command again trains nothing."""
+    output = tmp_path / "seeds" / "best.ckpt"
+    words = [*[word for word in TINY if "max_epochs" not in word], "--trainer.max_epochs=1"]
+    done = experiments("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
+    assert "member of seed 7" in done.stdout
+    members = [load_module(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt") for seed in (0, 7)]
+    first = output.read_bytes()
+    assert (members[0](images()) != members[1](images())).any()
+    module = load_module(output)
+    assert module.network.batched
+    with torch.inference_mode():
+        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(module(images()).softmax(1), wanted, rtol=1e-4, atol=1e-4)
+    stamps = [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)]
+    experiments("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
+    assert [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)] == stamps
+    assert len(output.read_bytes()) == len(first)
+
+
+def test_refusals(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, twin, output = tiny_run / "best.ckpt", tiny_twin / "best.ckpt", f"--output={tmp_path / 'out' / 'best.ckpt'}"
+    assert "two checkpoints" in refusal("ensemble", "--checkpoints", one, output)
+    assert "leave '--batched' out" in refusal("ensemble", "--checkpoints", one, fpn, output, "--batched")
+    assert "unknown option '--trainer.max_epochs=1'" in refusal(
+        "ensemble", "--checkpoints", one, twin, output, "--trainer.max_epochs=1"
+    )
+    assert "two different ones" in refusal("ensemble", "--seeds", "1", "1", output)
+    assert "--run is set for each member" in refusal("ensemble", "--seeds", "0", "1", output, "--run=x")
+    assert "holds another training" in refusal("ensemble", "--checkpoints", one, twin, f"--output={twin}")
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    assert "do not fit into" in refusal("ensemble", "--checkpoints", one, twin, output)
+
+
+def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
+    """Other sizes, classes or channels are named."""
+    content, settings = read_checkpoint(tiny_run / "best.ckpt"), yaml.safe_load((tiny_run / "config.yaml").read_text())
+    output = f"--output={tmp_path / 'out' / 'best.ckpt'}"
+
+    def member(name: str, classes: int, size: list[int]) -> Path:
+        path = tmp_path / name / "best.ckpt"
+        path.parent.mkdir()
+        torch.save({**content, "hyper_parameters": {**content["hyper_parameters"], "num_classes": classes}}, path)
+        settings["data"]["init_args"]["size"] = size
+        (path.parent / "config.yaml").write_text(yaml.safe_dump(settings))
+        return path
+
+    right = content["hyper_parameters"]["num_classes"]
+    other, large = member("classes", right + 1, [64, 64]), member("sizes", right, [96, 96])
+    assert f"number of classes {right + 1}" in refusal(
+        "ensemble", "--checkpoints", tiny_run / "best.ckpt", other, output
+    )
+    assert "input size [96, 96]" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", large, output)
