@@ -39,7 +39,7 @@ class Cost(Strict):
 
     ``parameters`` and ``buffers`` are numbers of elements, ``weight_bytes`` the bytes of both; the file holds more, such
     as the state of the optimiser. ``multiply_adds`` are those of one image, see `lightning_modules.multiply_adds`.
-    ``size`` is (height, width).
+    ``zero_weights`` is the number of elements of kernels and matrices that are zero. ``size`` is (height, width).
     """
 
     name: str
@@ -54,6 +54,7 @@ class Cost(Strict):
     weight_bytes: Count
     file_bytes: Count
     multiply_adds: Count
+    zero_weights: Count = 0  # files of before pruning have no such field
     batches: list[Batch] = Field(min_length=1)
 
 

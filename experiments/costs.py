@@ -25,6 +25,7 @@ from experiments.record_file import sha256
 from experiments.speed import usable
 from experiments.turns import take_turns
 from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.pruning.weights import weights_of
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -118,6 +119,7 @@ def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
         "weight_bytes": weight_bytes(contender),
         "file_bytes": contender.path.stat().st_size,
         "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
+        "zero_weights": sum(int((weight == 0).sum()) for weight in weights_of(network).values()),
     }
 
 

@@ -93,10 +93,8 @@ def gradients(module: SegmentationModule, data: SegmentationDataModule, batches:
     """Accumulate the gradients of the module's loss over some training batches in `network`, in evaluation mode."""
     module.network = network
     for batch in islice(data.evaluation_dataloader("train"), batches):
-        tensors = {
-            key: value.to(module.device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
-        }
-        module.compute_loss(tensors).backward()
+        tensors = {key: value.to(module.device) for key, value in batch.items() if isinstance(value, torch.Tensor)}
+        module.compute_loss({**batch, **tensors, "mask": tensors["mask"].long()}).backward()
 
 
 def without_channels(

@@ -62,6 +62,7 @@ def remove_channels(
     require_ratio(ratio)
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
+    image = image if image.is_floating_point() else image.float() / 255
     broken: list[str] = []
     for _ in range(ATTEMPTS):
         smaller = copy.deepcopy(network).eval().requires_grad_()
@@ -79,6 +80,20 @@ def remove_channels(
             now.grad = None
         return Removed(smaller, [*broken, *lost])
     raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
+
+
+class _Traced(nn.Module):
+    """A network as the trace needs to see it: with a layer for the image itself, wherever it is concatenated to maps."""
+
+    def __init__(self, network: nn.Module, image: Tensor) -> None:
+        super().__init__()
+        channels = image.shape[1]
+        self.image = nn.Conv2d(channels, channels, 1).to(image.device)
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Any image to the network's answer to another, of which the shapes matter alone."""
+        return self.network(self.image(image))
 
 
 class _PartBroke(Exception):
@@ -110,10 +125,11 @@ def _shrink(
     shares = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
     with _quiet(), _blame(network):
         protected = {part for name in broken for part in modules[name].modules()}
-        lost = [name for name in _untraceable(network, image) if modules[name] not in protected]
+        lost = [name for name in _untraceable(network, image, criterion) if modules[name] not in protected]
         kept = [*last_layers(network, image), *protected, *(modules[name] for name in lost)]
-        pruner = _pruner(network, image, criterion, multiple, kept, shares)
+        pruner = _pruner(_Traced(network, image), image, criterion, multiple, kept, shares)
     for _ in shares:
+        near = cost(network) < 1.25 * wanted
         if feed is not None:
             network.zero_grad()
             feed(network)
@@ -121,8 +137,10 @@ def _shrink(
             for group in pruner.step(interactive=True):
                 if protected.isdisjoint(dependency.target.module for dependency, _ in group):
                     group.prune()
-                    if cost(network) <= wanted:
+                    if near and cost(network) <= wanted:
                         return lost
+            if cost(network) <= wanted:
+                return lost
     whole = [*broken, *lost]
     raise UserError(
         f"without {MOST:.0%} of the channels of each layer the network still costs {cost(network) / wanted:.2f} times what the "
@@ -140,37 +158,54 @@ def _importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _untraceable(network: nn.Module, image: Tensor) -> list[str]:
+def _untraceable(network: nn.Module, image: Tensor, criterion: str) -> list[str]:
     """Names of the layers whose channels cannot be followed through the network."""
     import torch_pruning
 
-    graph = torch_pruning.DependencyGraph().build_dependency(network, image, forward_fn=_answers)
-    importance = _importance("magnitude")
+    traced = _Traced(network, image)
+    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=_answers)
+    importance = _importance("bn_scale" if criterion == "bn_scale" else "magnitude")  # "taylor" has no gradients yet
     found = []
     for name, layer in network.named_modules():
         pruner = graph.get_pruner_of_module(layer)
         if isinstance(layer, (*LAYERS, nn.LSTM)) and layer in graph.module2node and pruner is not None:
             try:
                 everything = list(range(pruner.get_out_channels(layer)))
-                importance(graph.get_pruning_group(layer, pruner.prune_out_channels, everything))
+                group = graph.get_pruning_group(layer, pruner.prune_out_channels, everything)
+                importance(group)
             except Exception:  # of any kind, deep inside
+                found.append(name)
+                continue
+            if any(_touches_image(dependency, traced) or _is_unclear(dependency) for dependency, _ in group):
                 found.append(name)
     return found
 
 
+def _touches_image(dependency: Any, traced: _Traced) -> bool:
+    return dependency.target.module is traced.image
+
+
+def _is_unclear(dependency: Any) -> bool:
+    """Whether it is not known which channels of a concatenation come from where."""
+    return any(
+        type(node.module).__name__ == "_ConcatOp" and node.module.offsets is None
+        for node in (dependency.source, dependency.target)
+    )
+
+
 def _pruner(
-    network: nn.Module, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
+    traced: _Traced, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
 ) -> Any:
     import torch_pruning
 
     return torch_pruning.pruner.BasePruner(
-        network,
+        traced,
         image,
         _importance(criterion),
         pruning_ratio=MOST,
         iterative_steps=len(shares),
         iterative_pruning_ratio_scheduler=lambda *_: [0.0, *shares],
-        ignored_layers=kept,
+        ignored_layers=[*kept, traced.image],
         round_to=multiple,
         forward_fn=_answers,
     )

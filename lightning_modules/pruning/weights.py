@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, prune
+from torch.nn.utils import prune
 
 from user_error import UserError
 
@@ -44,7 +44,7 @@ def smallest(weights: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
         UserError: a ratio outside (0, 1).
     """
     require_ratio(ratio)
-    vector = parameters_to_vector(weights.values())
+    vector = torch.cat([weight.reshape(-1) for weight in weights.values()])
     kept = prune.L1Unstructured(ratio).compute_mask(vector, torch.ones_like(vector)).bool()
     pieces = kept.split([weight.numel() for weight in weights.values()])
     return {name: piece.view(weight.shape) for (name, weight), piece in zip(weights.items(), pieces, strict=True)}

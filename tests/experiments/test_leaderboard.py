@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from command_line import experiments, refusal
+from cost_files import make_costs, with_checkpoint
 from records import make_record
 
-from experiments.cost_file import FORMAT
 from experiments.leaderboard import markdown
 from experiments.ranking import ranked
 from experiments.record_file import read_record
@@ -167,47 +167,6 @@ def test_refusals(tmp_path: Path) -> None:
     assert "cityscapes_c" in refusal("leaderboard", "--published=imaginary")
     named = refusal("leaderboard", "--published=cityscapes_c_segformer_table5", "--reference=nobody")
     assert "'SegFormer-B5'" in named
-
-
-def make_costs(path: Path, digests: list[str]) -> Path:
-    """Costs of checkpoints, the first the reference; a number is told from its neighbours' by its place."""
-    entries = [
-        {
-            "name": f"net {place}",
-            "sha256": digest,
-            "network": "lightning_modules.networks.smp.SmpNetwork",
-            "in_channels": 3,
-            "num_classes": 2,
-            "size": [48, 64],
-            "parameters": 1_500_000 * (place + 1),
-            "trainable_parameters": 0,
-            "buffers": 0,
-            "weight_bytes": 0,
-            "file_bytes": 0,
-            "multiply_adds": 2_340_000_000 * (place + 1),
-            "batches": [
-                {
-                    "batch_size": size,
-                    "milliseconds_per_image": 1.0,
-                    "latency_ratio": 1 + place + size / 8,
-                    "latency_ratio_least": 0.5,
-                    "latency_ratio_most": 2.5,
-                    "peak_memory_bytes": 0,
-                }
-                for size in (4, 8)
-            ],
-        }
-        for place, digest in enumerate(digests)
-    ]
-    measured = {"reference": digests[0], "rounds": 3, "environment": {"device": "a processor", "threads": 2}}
-    path.write_text(json.dumps({"format": FORMAT, "created": "", **measured, "costs": entries}))
-    return path
-
-
-def with_checkpoint(path: Path, digest: str) -> None:
-    content = json.loads(path.read_text())
-    content["checkpoint"] = {"file": "best.ckpt", "sha256": digest}
-    path.write_text(json.dumps(content))
 
 
 def test_costs_stand_beside_their_records(paths: list[Path], tmp_path: Path) -> None:

@@ -1,0 +1,226 @@
+"""What networks cost and how they hold up, side by side: smaller and larger ones, pruned ones, ensembles."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from experiments import robustness
+from experiments.comparable import difference
+from experiments.compared import COMPARED
+from experiments.comparison import measures
+from experiments.cost_file import Cost, Costs, read_costs
+from experiments.curves import FORMATS as PICTURES
+from experiments.files import require_writable, whole_file
+from experiments.light_parser import light_parser
+from experiments.record import Record
+from experiments.record_file import read_images, read_record
+from experiments.scores import number
+from experiments.statistics import intervals, whole
+from experiments.tables import as_csv, markdown_table, scaled
+from user_error import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXAMPLES = """
+runs/*/record-core.json --costs costs.json
+runs/dense/record-core.json runs/half/record-core.json --costs costs.json --figure surface.png
+runs/*/record-core.json --costs costs.json --format csv --output tradeoff.csv
+"""
+
+SCORES = ("miou", "ece")
+PARTS = ("clean", "mean corrupted")
+
+
+class Network(NamedTuple):
+    """A record, and what its network costs."""
+
+    record: Record
+    cost: Cost
+    scores: dict[str, Any]
+
+
+def score_row(path: Path) -> dict[str, Any]:
+    """Clean and mean corrupted value of each score of a record, with the edges of their intervals.
+
+    Raises:
+        UserError: the counts of its images are not beside it.
+    """
+    record = read_record(path)
+    images = read_images(record, path)
+    row: dict[str, Any] = {}
+    for name in SCORES:
+        share, measure = images.share(COMPARED[name].share(images)), measures(record.conditions)
+        values, bounds = measure(whole(share)), intervals(share, measure)
+        for part in PARTS:
+            if part in values:
+                key = f"{part.replace(' ', '_')}_{name}"
+                low, high = bounds[part].bca
+                row |= {key: number(values[part]), f"{key}_low": number(low), f"{key}_high": number(high)}
+    return row
+
+
+def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
+    """Records with their costs, the costliest first.
+
+    Raises:
+        UserError: a record's checkpoint was not measured, or records of different suites or data.
+    """
+    records = [read_record(path) for path in paths]
+    for one, other in pairwise(records):
+        if (why := difference(one, other)) is not None:
+            raise UserError(
+                f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not stand side by side: sweep all with "
+                "the same suite and data"
+            )
+    found = []
+    for path, record in zip(paths, records, strict=True):
+        cost = costs.find(record.checkpoint.get("sha256"))
+        if cost is None:
+            raise UserError(
+                f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
+                "of all these records"
+            )
+        found.append(Network(record, cost, score_row(path)))
+    return sorted(found, key=lambda network: (-network.cost.multiply_adds, network.cost.zero_weights))
+
+
+def flat(network: Network) -> dict[str, Any]:
+    """One row of the table, at full precision."""
+    cost = network.cost
+    row: dict[str, Any] = {"name": network.record.name, "seed": network.record.recipe.get("seed_everything")}
+    row |= {key: getattr(cost, key) for key in ("parameters", "zero_weights", "multiply_adds", "file_bytes")}
+    for batch in cost.batches:
+        measured = batch.model_dump(exclude={"batch_size"})
+        row |= {f"{key}_batch_{batch.batch_size}": value for key, value in measured.items()}
+    return row | network.scores
+
+
+def markdown(networks: Sequence[Network], costs: Costs) -> str:
+    """A table for people."""
+    titles = ["name", "parameters (M)", "zeros (%)", "multiply-adds (G)", "file (MB)"]
+    for batch in costs.reference_cost.batches:
+        titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
+    titles += ["clean mIoU", "corrupted mIoU", "clean ECE", "corrupted ECE"]
+    cells = []
+    for network in networks:
+        cost = network.cost
+        row = [network.record.name, scaled(cost.parameters, 1e6), f"{100 * cost.zero_weights / cost.parameters:.0f}"]
+        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.file_bytes, 1e6)]
+        for batch in cost.batches:
+            row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
+            row.append(scaled(batch.peak_memory_bytes, 1e6))
+        cells.append(
+            row + [_shown(network.scores, f"{part}_{name}") for name in SCORES for part in ("clean", "mean_corrupted")]
+        )
+    environment, (height, width) = costs.environment, costs.reference_cost.size
+    note = (
+        f"Scores in percent, with 95 % bootstrap intervals (BCa) over images or their units. Images of {height} x {width} on "
+        f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
+        f"latency are to {costs.reference_cost.name!r}."
+    )
+    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+
+
+def _shown(scores: dict[str, Any], key: str) -> str:
+    if scores.get(key) is None:
+        return "-"
+    edges = [scores[f"{key}{end}"] for end in ("_low", "_high")]
+    inside = ", ".join("-" if edge is None else f"{100 * edge:.1f}" for edge in edges)
+    return f"{100 * scores[key]:.1f} [{inside}]"
+
+
+FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
+    "markdown": markdown,
+    "csv": lambda networks, _: as_csv([flat(network) for network in networks]),
+    "json": lambda networks, _: json.dumps([flat(network) for network in networks], indent=2) + "\n",
+}
+
+
+def by_severity(record: Record) -> dict[int, float]:
+    """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, as far as it is known."""
+    groups: dict[int, list[float]] = {}
+    for cell in record.cells:
+        if cell.miou is not None and (cell.severity or cell.corruption == robustness.CLEAN):
+            groups.setdefault(cell.severity, []).append(100 * cell.miou)
+    return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
+
+
+def draw(networks: Sequence[Network]) -> "Figure":
+    """MIoU over severity and share of weights that are left: a surface, seen from above.
+
+    Raises:
+        UserError: the records hold nothing but clean scores.
+    """
+    from matplotlib.figure import Figure
+
+    surfaces = [by_severity(network.record) for network in networks]
+    severities = sorted(set.intersection(*(set(surface) for surface in surfaces)))
+    if len(severities) < 2:
+        raise UserError("the records share no severity to draw: sweep all with the same suite of corruptions")
+    values = np.array([[surface[severity] for surface in surfaces] for severity in severities])
+    figure = Figure(figsize=(1.8 + 1.25 * len(networks), 1.6 + 0.55 * len(severities)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        colour = "black" if value > middle else "white"
+        axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(networks)), [_label(network, networks[0]) for network in networks], fontsize=8)
+    axes.set_yticks(range(len(severities)), [str(severity) for severity in severities])
+    axes.set_ylabel("severity (0: clean)", fontsize=10)
+    axes.set_xlabel("network; weights left, multiply-adds left", fontsize=10)
+    figure.colorbar(image, label="mIoU (%)")
+    return figure
+
+
+def _label(network: Network, first: Network) -> str:
+    """A name, and what is left beside the costliest network."""
+    weights = [one.cost.parameters - one.cost.zero_weights for one in (network, first)]
+    adds = [one.cost.multiply_adds for one in (network, first)]
+    name = "\n".join(network.record.name.replace("_", " ").split())
+    return f"{name}\n{100 * weights[0] / weights[1]:.0f} %, {100 * adds[0] / adds[1]:.0f} %"
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "tradeoff",
+        "Put what networks cost beside how they hold up: parameters, zeros, multiply-adds, file, latency and memory, and\n"
+        "clean and mean corrupted mIoU and calibration error with their intervals. --figure draws mIoU over severity and\n"
+        "the share of weights that are left.",
+        EXAMPLES,
+    )
+    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
+    parser.add_argument("--costs", type=Path, required=True, help="file that 'costs' wrote, of the same checkpoints")
+    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
+    parser.add_argument("--output", type=Path, help="write the table to this file as well")
+    parser.add_argument("--figure", type=Path, help="picture to write: .png, .svg or .pdf")
+    args = parser.parse_args(argv)
+    if args.figure is not None and args.figure.suffix not in PICTURES:
+        raise UserError(f"cannot draw {str(args.figure)!r}: name the picture *.png, *.svg or *.pdf")
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    for path in (args.output, args.figure):
+        if path is not None:
+            require_writable(path)
+    costs = read_costs(args.costs)
+    networks = find_networks(args.records, costs)
+    text = FORMATS[args.format](networks, costs)
+    if args.output is not None:
+        with whole_file(args.output) as file:
+            file.write(text)
+    print(text, end="")
+    if args.figure is not None:
+        with whole_file(args.figure, "wb") as file:
+            draw(networks).savefig(file, format=args.figure.suffix[1:], dpi=130)
+        print(f"figure: {args.figure}")

@@ -1,0 +1,78 @@
+"""Zeros against numpy's order and torch's own pruning."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import prune
+
+from lightning_modules.pruning.weights import apply_masks, smallest, sparsity, two_of_four, weights_of
+from user_error import UserError
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 12, 3), nn.ConvTranspose2d(12, 4, 2), nn.Linear(4, 6)
+    )
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.01, 0.99))
+def test_global_magnitude_is_torchs(ratio: float) -> None:
+    ours, theirs = network(), network()
+    weights = weights_of(ours)
+    apply_masks(weights, smallest(weights, ratio))
+    layers = [(layer, "weight") for layer in theirs if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    prune.global_unstructured(layers, prune.L1Unstructured, amount=ratio)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight.data, theirs[int(name.split(".")[0])].weight.data, rtol=0, atol=0)
+    assert sparsity(weights.values()) == pytest.approx(ratio, abs=0.5 / sum(one.numel() for one in weights.values()))
+
+
+def test_what_goes_is_smaller_than_what_stays() -> None:
+    weights = weights_of(network())
+    masks = smallest(weights, 0.6)
+    values = np.concatenate([weight.detach().abs().numpy().ravel() for weight in weights.values()])
+    kept = np.concatenate([mask.numpy().ravel() for mask in masks.values()])
+    assert values[~kept].max() <= values[kept].min()
+
+
+def test_masks_of_growing_ratios_are_nested() -> None:
+    """Also where the zeros were set in between."""
+    weights = weights_of(network())
+    before = smallest(weights, 0.3)
+    apply_masks(weights, before)
+    after = smallest(weights, 0.7)
+    assert all((before[name] | ~after[name]).all() for name in weights)
+
+
+def test_two_of_every_four_inputs() -> None:
+    weights = weights_of(network())
+    masks = two_of_four(weights)
+    assert set(masks) == {"2.weight", "3.weight", "4.weight"}  # the first has three inputs, and stays dense
+    for name, mask in masks.items():
+        size = weights[name].detach().abs().movedim(1, -1).reshape(-1, 4).numpy()
+        kept = mask.movedim(1, -1).reshape(-1, 4).numpy()
+        assert (kept.sum(1) == 2).all()
+        wanted = np.sort(size, axis=1)[:, 2:].sum(1)
+        np.testing.assert_allclose((size * kept).sum(1), wanted, rtol=1e-6)
+
+
+def test_normalisation_and_biases_stay() -> None:
+    assert set(weights_of(network())) == {"0.weight", "2.weight", "3.weight", "4.weight"}
+    pruned = network()
+    before = copy.deepcopy(pruned.state_dict())
+    apply_masks(weights_of(pruned), smallest(weights_of(pruned), 0.9))
+    same = {name for name, value in pruned.state_dict().items() if torch.equal(value, before[name])}
+    assert same == set(before) - set(weights_of(pruned))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, -0.5, 50.0, float("nan")])
+def test_ratios(ratio: float) -> None:
+    with pytest.raises(UserError, match="not between 0 and 1"):
+        smallest(weights_of(network()), ratio)
