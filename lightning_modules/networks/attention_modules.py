@@ -110,6 +110,8 @@ class CrissCross(nn.Module):
         recurrence: number of passes.
     """
 
+    prunable = "every place attends to its row and column by maps reshaped to matrices"
+
     def __init__(self, channels: int, recurrence: int = 2) -> None:
         super().__init__()
         inner = max(1, channels // 8)

@@ -40,6 +40,7 @@ class SampledDropout(nn.Module):
         return x * kept.view(shape)
 
 
+@torch.compiler.assume_constant_result
 def channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     """Factors (channels,): 0 at `rate`, and what keeps the mean elsewhere."""
     random = torch.Generator().manual_seed(((layer * 1_000_003 + sample) * 1_000_003 + channels) % 2**63)

@@ -1,21 +1,19 @@
 """Channels removed, so that a network is not only sparse but smaller and faster."""
 
 import copy
-import logging
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from lightning_modules.pruning.tracing import Traced, last_layers, quiet, sealed_parts
 from lightning_modules.pruning.weights import LAYERS, require_ratio
 from user_error import UserError
 
 CRITERIA = ("magnitude", "taylor", "bn_scale")
-STEPS = 40
+STEPS = 20
 """Small steps in which channels go, after a first that falls surely short."""
 
 MOST = 0.95
@@ -60,6 +58,8 @@ def remove_channels(
         UserError: a ratio outside (0, 1), or one that cannot be reached; no such criterion; a network that cannot be traced.
     """
     require_ratio(ratio)
+    if network in sealed_parts(network):
+        raise UserError(f"{type(network).__name__} cannot be pruned: {network.prunable}")
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
     image = image if image.is_floating_point() else image.float() / 255
@@ -78,22 +78,9 @@ def remove_channels(
         for now, before in zip(smaller.parameters(), network.parameters(), strict=True):
             now.requires_grad_(before.requires_grad)
             now.grad = None
-        return Removed(smaller, [*broken, *lost])
+        names = {module: name for name, module in network.named_modules()}
+        return Removed(smaller, [*(names[part] for part in sealed_parts(network)), *broken, *lost])
     raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
-
-
-class _Traced(nn.Module):
-    """A network as the trace needs to see it: with a layer for the image itself, wherever it is concatenated to maps."""
-
-    def __init__(self, network: nn.Module, image: Tensor) -> None:
-        super().__init__()
-        channels = image.shape[1]
-        self.image = nn.Conv2d(channels, channels, 1).to(image.device)
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Any image to the network's answer to another, of which the shapes matter alone."""
-        return self.network(self.image(image))
 
 
 class _PartBroke(Exception):
@@ -121,19 +108,20 @@ def _shrink(
         UserError: the cost cannot be reached.
     """
     modules = dict(network.named_modules())
-    first = 0.6 * (1 - math.sqrt(wanted / cost(network)))  # a layer costs its inputs times its outputs
+    first = 0.75 * (1 - math.sqrt(wanted / cost(network)))  # a layer costs its inputs times its outputs
     shares = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
-    with _quiet(), _blame(network):
+    with quiet(), _blame(network):
         protected = {part for name in broken for part in modules[name].modules()}
-        lost = [name for name in _untraceable(network, image, criterion) if modules[name] not in protected]
-        kept = [*last_layers(network, image), *protected, *(modules[name] for name in lost)]
-        pruner = _pruner(_Traced(network, image), image, criterion, multiple, kept, shares)
+        traced = Traced(network, image)
+        lost = [name for name in _untraceable(traced, image, criterion) if modules[name] not in protected]
+        kept = [*last_layers(traced, image), *protected, *(modules[name] for name in lost)]
+        pruner = _pruner(traced, image, criterion, multiple, kept, shares)
     for _ in shares:
         near = cost(network) < 1.25 * wanted
         if feed is not None:
             network.zero_grad()
             feed(network)
-        with _quiet(), _blame(network):
+        with quiet(), _blame(network):
             for group in pruner.step(interactive=True):
                 if protected.isdisjoint(dependency.target.module for dependency, _ in group):
                     group.prune()
@@ -158,15 +146,14 @@ def _importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _untraceable(network: nn.Module, image: Tensor, criterion: str) -> list[str]:
+def _untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
     """Names of the layers whose channels cannot be followed through the network."""
     import torch_pruning
 
-    traced = _Traced(network, image)
-    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=_answers)
+    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.answers)
     importance = _importance("bn_scale" if criterion == "bn_scale" else "magnitude")  # "taylor" has no gradients yet
     found = []
-    for name, layer in network.named_modules():
+    for name, layer in traced.network.named_modules():
         pruner = graph.get_pruner_of_module(layer)
         if isinstance(layer, (*LAYERS, nn.LSTM)) and layer in graph.module2node and pruner is not None:
             try:
@@ -176,13 +163,9 @@ def _untraceable(network: nn.Module, image: Tensor, criterion: str) -> list[str]
             except Exception:  # of any kind, deep inside
                 found.append(name)
                 continue
-            if any(_touches_image(dependency, traced) or _is_unclear(dependency) for dependency, _ in group):
+            if any(dependency.target.module in traced.fixed or _is_unclear(dependency) for dependency, _ in group):
                 found.append(name)
     return found
-
-
-def _touches_image(dependency: Any, traced: _Traced) -> bool:
-    return dependency.target.module is traced.image
 
 
 def _is_unclear(dependency: Any) -> bool:
@@ -194,7 +177,7 @@ def _is_unclear(dependency: Any) -> bool:
 
 
 def _pruner(
-    traced: _Traced, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
+    traced: Traced, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
 ) -> Any:
     import torch_pruning
 
@@ -205,59 +188,10 @@ def _pruner(
         pruning_ratio=MOST,
         iterative_steps=len(shares),
         iterative_pruning_ratio_scheduler=lambda *_: [0.0, *shares],
-        ignored_layers=[*kept, traced.image],
+        ignored_layers=[*kept, *traced.fixed],
         round_to=multiple,
-        forward_fn=_answers,
+        forward_fn=Traced.answers,
     )
-
-
-def _answers(network: nn.Module, image: Tensor) -> list[Tensor]:
-    """What the trace begins with: the answer, and every map of one channel as an answer of its own.
-
-    Such a map is a gate for all channels of another, at each place, and depends on none of them; where it is multiplied
-    with them, the trace would take it for as many channels. Where it is made of one or two maps, these are means or maxima
-    over channels, on whose number nothing depends either.
-    """
-    gates: list[Tensor] = []
-
-    def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
-        if layer.weight.shape[1] > 2:
-            gates.append(output)
-        return output.detach()
-
-    single = [layer for layer in network.modules() if isinstance(layer, LAYERS) and len(layer.weight) == 1]
-    handles = [layer.register_forward_hook(hide) for layer in single]
-    try:
-        return [network(image), *gates]
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def last_layers(network: nn.Module, image: Tensor) -> list[nn.Module]:
-    """The layers whose outputs become the network's answer without passing another layer: they tell the classes."""
-    made: dict[Any, nn.Module] = {}
-
-    def note(layer: nn.Module, _: Any, output: Tensor) -> None:
-        made[output.grad_fn] = layer
-
-    handles = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, LAYERS)]
-    with torch.enable_grad():
-        answer = network(image)
-    for handle in handles:
-        handle.remove()
-    found: dict[nn.Module, None] = {}
-    waiting, seen = [answer.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node in made:
-            found[made[node]] = None
-        else:
-            waiting.extend(before for before, _ in node.next_functions)
-    return list(found)
 
 
 @contextmanager
@@ -283,16 +217,3 @@ def _blame(network: nn.Module) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `Removed.whole`."""
-    before = logging.root.manager.disable
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(before)

@@ -1,30 +1,19 @@
 """Every network under torch.compile: captured as one graph, or known to break it, with the reason in its docstring."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from command_line import ROOT
+from networks import PATHS, make
 
-PATHS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
 BREAKS = {"fpn_reseg", "unet_hog", "unet_sift", "unet_orb", "unet_edges", "unet_lbp"}
 """What torch cannot capture whole; it runs all the same, in several graphs."""
-
-
-def component(path: Path) -> tuple[type, dict]:
-    content = yaml.safe_load(path.read_text())
-    module, name = content["class_path"].rsplit(".", 1)
-    return getattr(importlib.import_module(module), name), content["init_args"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_compiled_networks_give_the_same_logits(path: Path) -> None:
     """With the capture of torch.compile and without its code generation, which needs a compiler on the machine."""
-    cls, settings = component(path)
-    torch.manual_seed(0)
-    network = cls(num_classes=3, in_channels=3, **settings).eval()
+    network = make(path, 3, 3).eval()
     torch._dynamo.reset()
     compiled = torch.compile(network, backend="eager", fullgraph=path.stem not in BREAKS)
     image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -34,5 +23,6 @@ def test_compiled_networks_give_the_same_logits(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_broken_graph_is_documented(path: Path) -> None:
-    documented = any("torch.compile" in (cls.__doc__ or "") for cls in component(path)[0].__mro__)
+    network = make(path, 3, 3)
+    documented = any("torch.compile" in (cls.__doc__ or "") for cls in type(network).__mro__)
     assert documented == (path.stem in BREAKS)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.ensemble import Ensemble
 from lightning_modules.networks.smp import SmpNetwork
-from lightning_modules.pruning.channels import CRITERIA, last_layers, remove_channels
+from lightning_modules.pruning.channels import CRITERIA, remove_channels
+from lightning_modules.pruning.tracing import Traced, last_layers
 from user_error import UserError
 
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -124,10 +125,10 @@ def test_criteria_differ() -> None:
 def test_last_layers() -> None:
     """Those that tell the classes, of each member."""
     network = make()
-    assert last_layers(network, IMAGE) == [network.model.segmentation_head[0]]
+    assert last_layers(Traced(network, IMAGE), IMAGE) == [network.model.segmentation_head[0]]
     ensemble = Ensemble(5, 3, [lambda *_: make(), lambda *_: make("FPN")]).eval()
     heads = [member.model.segmentation_head[0] for member in ensemble.members]
-    assert set(last_layers(ensemble, IMAGE)) == set(heads)
+    assert set(last_layers(Traced(ensemble, IMAGE), IMAGE)) == set(heads)
 
 
 class Stubborn(Chain):

@@ -1,0 +1,133 @@
+"""A network as a trace of its operations has to see it, so that the channels that belong together are found."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.pruning.weights import LAYERS
+
+SEALED = ("PABBlock",)
+"""Parts of smp that no trace can follow: MAnet's attention multiplies maps that were reshaped to matrices."""
+
+
+def sealed_parts(network: nn.Module) -> list[nn.Module]:
+    """The outermost parts that stay whole, with whatever goes in and comes out; ours say why in an attribute ``prunable``."""
+    if type(network).__name__ in SEALED or isinstance(getattr(network, "prunable", None), str):
+        return [network]
+    return [part for child in network.children() for part in sealed_parts(child)]
+
+
+class Traced(nn.Module):
+    """A network with a layer for everything that comes from no other layer of the trace, and stays as it is.
+
+    That is the image itself, which may be concatenated to maps, and whatever comes out of a sealed part.
+
+    Args:
+        network: in evaluation mode.
+        image: a batch (1, C, H, W), float.
+    """
+
+    def __init__(self, network: nn.Module, image: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.image = _identity(image)
+        self.parts = sealed_parts(network)
+        self.behind = nn.ModuleList(_identity(output) for output in _outputs(network, self.parts, image))
+
+    @property
+    def fixed(self) -> list[nn.Module]:
+        """The layers that are not of the network."""
+        return [self.image, *self.behind]
+
+    def answers(self, image: Tensor) -> list[Tensor]:
+        """What the trace begins with: the answer, the inputs of sealed parts, and every map of one channel.
+
+        Such a map is a gate for all channels of another, at each place, and depends on none of them; where it is
+        multiplied with them, the trace would take it for as many channels. Where it is made of one or two maps, these are
+        means or maxima over channels, on whose number nothing depends either.
+        """
+        ends: list[Tensor] = []
+
+        def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
+            if layer.weight.shape[1] > 2:
+                ends.append(output)
+            return output.detach()
+
+        def enter(_: nn.Module, given: Any) -> None:
+            ends.extend(one for one in given if isinstance(one, Tensor))
+
+        with ExitStack() as stack:
+            for layer in self.network.modules():
+                if isinstance(layer, LAYERS) and len(layer.weight) == 1:
+                    stack.callback(layer.register_forward_hook(hide).remove)
+            for part, layer in zip(self.parts, self.behind, strict=True):
+
+                def leave(_: nn.Module, __: Any, output: Tensor, layer: nn.Module = layer) -> Tensor:
+                    return layer(output.detach())
+
+                stack.callback(part.register_forward_pre_hook(enter).remove)
+                stack.callback(part.register_forward_hook(leave).remove)
+            return [self.network(self.image(image)), *ends]
+
+
+def _identity(like: Tensor) -> nn.Conv2d:
+    """A layer from as many channels to as many; the values do not matter."""
+    return nn.Conv2d(like.shape[1], like.shape[1], 1).to(like.device)
+
+
+def _outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> list[Tensor]:
+    """What comes out of each part."""
+    found: dict[nn.Module, Tensor] = {}
+
+    def note(part: nn.Module, _: Any, output: Tensor) -> None:
+        found[part] = output
+
+    with ExitStack() as stack, torch.no_grad():
+        for part in parts:
+            stack.callback(part.register_forward_hook(note).remove)
+        network(image)
+    return [found[part] for part in parts]
+
+
+def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
+    """The layers whose outputs become an answer without passing another layer: they tell the classes."""
+    made: dict[Any, nn.Module] = {}
+
+    def note(layer: nn.Module, _: Any, output: Tensor) -> None:
+        made[output.grad_fn] = layer
+
+    with ExitStack() as stack, torch.enable_grad():
+        for layer in traced.network.modules():
+            if isinstance(layer, LAYERS):
+                stack.callback(layer.register_forward_hook(note).remove)
+        answers = traced.answers(image)
+    found: dict[nn.Module, None] = {}
+    waiting, seen = [answer.grad_fn for answer in answers], set()
+    while waiting:
+        node: Any = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in made:
+            found[made[node]] = None
+        else:
+            waiting.extend(before for before, _ in node.next_functions)
+    return list(found)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `channels.Removed.whole`."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)
