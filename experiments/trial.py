@@ -1,5 +1,6 @@
 """One trial of an ablation: train, then sweep."""
 
+import argparse
 import hashlib
 import json
 import subprocess
@@ -13,6 +14,7 @@ from user_error import UserError
 EXAMPLES = """
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/a --suite smoke
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/b --suite smoke --trainer.max_epochs 2
+--config experiments/configs/recipe/synthetic_unet.yaml --run runs/half --start runs/a/best.ckpt --prune 0.5
 """
 
 SUITE = "core"
@@ -51,6 +53,24 @@ def in_order(words: Sequence[str]) -> list[str]:
     ]
 
 
+def pruned_start(words: Sequence[str], ratio: float, criterion: str | None, run: Path) -> list[str]:
+    """The options of a training that starts from a pruned network: that of ``--start``, less `ratio` of its channels.
+
+    Raises:
+        UserError: no ``--start``.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--start")
+    found, rest = finder.parse_known_args(list(words))
+    if found.start is None:
+        raise UserError("--prune prunes what the training starts from: pass --start a checkpoint")
+    pruned = run / "pruned" / "best.ckpt"
+    if not pruned.exists():
+        options = [f"--checkpoint={found.start}", f"--ratio={ratio}", f"--output={pruned}"]
+        call("prune", *options, *([] if criterion is None else [f"--criterion={criterion}"]))
+    return [*rest, f"--start={pruned}"]
+
+
 def main(argv: list[str]) -> None:
     """The verb.
 
@@ -67,6 +87,10 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--suite", default=SUITE, help="of the sweep: a name, or a YAML file")
     parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
+    parser.add_argument(
+        "--prune", type=float, metavar="RATIO", help="first remove so much of the multiply-adds of what --start names"
+    )
+    parser.add_argument("--criterion", help="of --prune: what is least important")
     parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
     args, rest = parser.parse_known_args(argv)
     run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
@@ -74,7 +98,10 @@ def main(argv: list[str]) -> None:
     if record.exists():
         print(f"done before: {record}", flush=True)
         return
-    call("fit", *in_order(rest), f"--run={run}")
+    words = in_order(rest)
+    if args.prune is not None:
+        words = pruned_start(words, args.prune, args.criterion, run)
+    call("fit", *words, f"--run={run}")
     options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
     options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
     call("benchmark", *options, *shared_options(rest))

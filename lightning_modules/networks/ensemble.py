@@ -24,12 +24,13 @@ class Ensemble(Combination):
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
         members: makes each network from (num_classes, in_channels).
+        copies: so many networks of each, which differ by what they start from.
         average: what the mean is of, "probabilities" or "logits".
         batched: run the members at once in evaluation, stacked by `torch.func.vmap`: takes the memory of all of them, and is
             faster for small images on a GPU alone. They must be of one architecture.
 
     Raises:
-        UserError: no members, another average, or members to be stacked that differ.
+        UserError: no members or copies, another average, or members to be stacked that differ.
     """
 
     def __init__(
@@ -37,14 +38,17 @@ class Ensemble(Combination):
         num_classes: int,
         in_channels: int,
         members: Sequence[Callable[[int, int], nn.Module]],
+        copies: int = 1,
         average: str = "probabilities",
         batched: bool = False,
     ) -> None:
         super().__init__()
         if not members:
             raise UserError("an ensemble needs members: list at least one network in 'members'")
+        if copies < 1:
+            raise UserError(f"copies is {copies}: an ensemble needs at least 1 of each member")
         self.require_average(average)
-        self.members = nn.ModuleList(member(num_classes, in_channels) for member in members)
+        self.members = nn.ModuleList(member(num_classes, in_channels) for _ in range(copies) for member in members)
         self.batched = batched
         self._stack: tuple[Any, Any] | None = None  # what it was stacked of, and the stack
         if batched:

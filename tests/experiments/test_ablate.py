@@ -92,3 +92,17 @@ def test_a_trial_alone(tmp_path: Path) -> None:
     experiments(*words)
     assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
     assert "done before" in experiments(*words).stdout
+
+
+def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
+    """Pruned, trained on and swept in one call: the axis of a pruning ratio."""
+    dense, half = tmp_path / "dense", tmp_path / "half"
+    words = [*TINY, "--trainer.max_epochs=1"]
+    experiments("fit", *words, f"--run={dense}")
+    refused = refusal("trial", *words, "--prune=0.5", f"--run={half}")
+    assert "--start" in refused
+    trial = ["trial", *words, "--suite=smoke", "--pictures=0", "--prune=0.5", f"--start={dense / 'best.ckpt'}"]
+    assert "pruned: " in experiments(*trial, f"--run={half}").stdout
+    record = json.loads((half / "record-smoke.json").read_text())
+    assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned" / "best.ckpt")
+    assert "done before" in experiments(*trial, f"--run={half}").stdout

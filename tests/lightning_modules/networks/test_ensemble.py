@@ -18,6 +18,14 @@ def three() -> Ensemble:
     return Ensemble(4, 3, [small] * 3).eval()
 
 
+def test_copies_are_networks_of_their_own() -> None:
+    one, two = Ensemble(4, 3, [small, Linear], copies=2).members[::2]
+    assert [name for name, _ in one.named_parameters()] == [name for name, _ in two.named_parameters()]
+    assert any((a != b).any() for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    with pytest.raises(UserError, match="copies is 0"):
+        Ensemble(4, 3, [small], copies=0)
+
+
 def in_one_batch(ensemble: Ensemble) -> Ensemble:
     ensemble = copy.deepcopy(ensemble)
     ensemble.batched = True
