@@ -8,10 +8,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import leaderboard
+from experiments import effects, leaderboard
+from experiments.effects import Trained, find_effects
 from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
-from experiments.sweep_file import Trial, read_sweep
+from experiments.record_file import read_swept
+from experiments.sweep_file import Factor, Trial, read_sweep
 from experiments.trial import SUITE, record_path
 from user_error import UserError
 
@@ -27,7 +29,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = light_parser(
         "ablate",
         "Train and sweep every trial of a sweep file, in W&B's format. Trials that have a record are skipped,\n"
-        "interrupted ones go on, failed ones are reported and do not stop the rest.",
+        "interrupted ones go on, failed ones are reported and do not stop the rest. At the end stand a leaderboard\n"
+        "and the effect of each factor (effects.md and effects.csv).",
         EXAMPLES,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
@@ -102,6 +105,22 @@ def run_all(folder: Path, trials: Sequence[Trial]) -> list[str]:
     return failed
 
 
+def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -> None:
+    """Rank the trials that have a record, and say what each factor does: ``leaderboard.md``, ``effects.md`` and ``.csv``."""
+    paths = [trial_record(folder, trial) for trial in trials]
+    if not paths:
+        return
+    leaderboard.main([*map(str, paths), f"--output={folder / 'leaderboard.md'}"])
+    if len(paths) > 1:
+        trained = [Trained(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
+        found = find_effects(trained, factors)
+        text = effects.markdown(found, trained)
+        print(f"\n{text}", end="")
+        for suffix, content in ((".md", text), (".csv", effects.csv(found))):
+            with whole_file(folder / f"effects{suffix}") as file:
+                file.write(content)
+
+
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under 1 min"
@@ -110,7 +129,7 @@ def _duration(seconds: float) -> str:
 def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
-    name, trials = read_sweep(args.file)
+    name, trials, factors = read_sweep(args.file)
     folder = args.output or Path("runs") / name
     share = trials[args.shard :: args.shards]
     if args.list:
@@ -119,9 +138,7 @@ def main(argv: list[str]) -> None:
         return
     require_writable(folder / "leaderboard.md")
     failed = run_all(folder, share)
-    records = [str(path) for trial in trials if (path := trial_record(folder, trial)).exists()]
-    if records:
-        leaderboard.main([*records, f"--output={folder / 'leaderboard.md'}"])
+    conclude(folder, [trial for trial in trials if trial_record(folder, trial).exists()], factors)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "

@@ -43,6 +43,10 @@ class SaveConfig(SaveConfigCallback):
             yaml.safe_dump(recipe(self.parser, self.config), file, sort_keys=False)
 
 
+class OwnCheckpoint(ModelCheckpoint):
+    """One of `fit` itself: its state is told by its name from that of any that a user adds."""
+
+
 class SegmentationCLI(LightningCLI):
     """LightningCLI that knows how data and network fit together, and where a run lies."""
 
@@ -116,9 +120,9 @@ class SegmentationCLI(LightningCLI):
             loggers: list[Logger] = [CSVLogger(run, name="metrics")]
             described = recipe(self._parser(self.subcommand), self.config[self.subcommand])
             logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run, described)]
-        best = ModelCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+        best = OwnCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
         # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
-        last = ModelCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        last = OwnCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         added = self.config_init[self.subcommand].trainer.callbacks or []
         callbacks = [*(added if isinstance(added, list) else [added]), StepSeed()]
         if not settings.fast_dev_run:

@@ -11,7 +11,7 @@ from experiments.files import whole_file
 from experiments.light_parser import light_parser
 from experiments.recipe import recipe_key, recipe_seed
 from experiments.record import resampled_units
-from experiments.record_file import open_record, read_images
+from experiments.record_file import read_swept
 from experiments.statistics import LEVEL, PERMUTATIONS
 from experiments.tables import markdown_table
 from user_error import UserError
@@ -138,11 +138,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
-    pair = []
-    for path in (args.a, args.b):
-        record, images = open_record(path)
-        pair.append((record, images if images is not None else read_images(record, path)))
-    text = FORMATS[args.format](compare(pair[0], pair[1], args.metric, args.permutations, args.seed))
+    pair = (read_swept(args.a), read_swept(args.b))
+    text = FORMATS[args.format](compare(*pair, args.metric, args.permutations, args.seed))
     print(text, end="")
     if args.output:
         with whole_file(args.output) as file:

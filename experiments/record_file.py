@@ -95,6 +95,16 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
     return record, images
 
 
+def read_swept(path: Path) -> tuple[Record, Images]:
+    """A record and the counts of its images.
+
+    Raises:
+        UserError: as `open_record`, and where the counts are not there.
+    """
+    record, images = open_record(path)
+    return record, images if images is not None else read_images(record, path)
+
+
 def read_images(record: Record, path: Path) -> Images:
     """The counts of the images of the record at `path`.
 

@@ -142,11 +142,28 @@ def paired_intervals(
 ) -> dict[str, Interval]:
     """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
 
-    def difference(scores: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
-        left, right = measure(scores(one)), measure(scores(other))
+    def difference(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        left, right = map(measure, scores)
         return {name: right[name] - left[name] for name in left}
 
-    return _intervals(difference, resamples, seed)
+    return joint_intervals((one, other), difference, resamples, seed)
+
+
+def joint_intervals(
+    shares: Sequence[Share],
+    measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Intervals of numbers that follow from several models, all on the same resamples of the same units.
+
+    Args:
+        shares: (N, conditions, k) of each unit, for each model.
+        measure: scores (..., conditions) of each model to numbers (...).
+        resamples: bootstrap resamples.
+        seed: of the draw.
+    """
+    return _intervals(lambda scores: measure([scores(share) for share in shares]), resamples, seed)
 
 
 def _intervals(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -45,8 +45,28 @@ class Trial:
         return [f"--{key}={_word(value)}" for key, value in self.arguments.items()]
 
 
-def read_sweep(path: Path) -> tuple[str, list[Trial]]:
-    """Name and trials of a sweep file, in order: the grid with its last parameter fastest, or `run_cap` draws.
+@dataclass(frozen=True)
+class Factor:
+    """An option that differs between trials: over ``levels``, or over a range of numbers.
+
+    Along a range, ``scale`` says whether steps are of one size ("linear") or one ratio ("log").
+    """
+
+    option: str
+    scale: Literal["levels", "linear", "log"]
+    levels: tuple[str, ...] = ()
+
+
+class Sweep(NamedTuple):
+    """What a sweep file says."""
+
+    name: str
+    trials: list[Trial]
+    factors: list[Factor]
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Name, trials and factors of a sweep file; trials in order: the grid with its last parameter fastest, or `run_cap` draws.
 
     Draws are the same at every reading.
 
@@ -63,13 +83,20 @@ def read_sweep(path: Path) -> tuple[str, list[Trial]]:
             f"{path}: method is {method!r}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
         )
     chosen = _grid(parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
-    varied = [key for key, entry in parameters.items() if "value" not in entry]
+    factors = [_factor(key, entry) for key, entry in parameters.items() if "value" not in entry]
+    varied = [factor.option for factor in factors]
     trials = [Trial(_name(arguments, varied), arguments) for arguments in chosen]
     names = [trial.name for trial in trials]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two trials are called {twice!r}: remove one, or name their files apart")
-    return str(content.get("name", path.stem)), trials
+    return Sweep(str(content.get("name", path.stem)), trials, factors)
+
+
+def _factor(option: str, entry: Mapping[str, Any]) -> Factor:
+    if "values" in entry:
+        return Factor(option, "levels", tuple(level(value) for value in entry["values"]))
+    return Factor(option, "log" if _distribution(entry).startswith("log") else "linear")
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -147,9 +174,18 @@ def _name(arguments: Mapping[str, Any], varied: list[str]) -> str:
 
 def _short(key: str, value: Any) -> str:
     """A component's file by its stem, any other value beside the last part of its option."""
-    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
-        return re.sub(r"[^\w.+-]", "_", PurePath(value).stem)
-    return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={_word(value)}")
+    if _is_component(value):
+        return re.sub(r"[^\w.+-]", "_", level(value))
+    return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={level(value)}")
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, str) and value.endswith((".yaml", ".yml"))
+
+
+def level(value: Any) -> str:
+    """A value as people call it: a component's file by its stem, any other as it is written."""
+    return PurePath(value).stem if _is_component(value) else _word(value)
 
 
 def _word(value: Any) -> str:

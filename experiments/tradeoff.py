@@ -18,7 +18,7 @@ from experiments.curves import FORMATS as PICTURES
 from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
 from experiments.record import Record
-from experiments.record_file import read_images, read_record
+from experiments.record_file import read_record, read_swept
 from experiments.scores import number
 from experiments.statistics import intervals, whole
 from experiments.tables import as_csv, markdown_table, scaled
@@ -51,8 +51,7 @@ def score_row(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the counts of its images are not beside it.
     """
-    record = read_record(path)
-    images = read_images(record, path)
+    record, images = read_swept(path)
     row: dict[str, Any] = {}
     for name in SCORES:
         share, measure = images.share(COMPARED[name].share(images)), measures(record.conditions)

@@ -54,7 +54,9 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
         experiments("ablate", file, f"--output={shared}", f"--shard={shard}", "--shards=2")
     assert counts(whole) == counts(shared)
     assert len(counts(whole)) == 2
-    assert (whole / "leaderboard.md").read_text() == (shared / "leaderboard.md").read_text()
+    for name in ("leaderboard.md", "effects.md", "effects.csv"):
+        assert (whole / name).read_text() == (shared / name).read_text()
+    assert "| model.init_args.optimizer.init_args.lr | 0.01 | 0.001 | 1 |" in (whole / "effects.md").read_text()
     assert "done" in experiments("ablate", file, f"--output={whole}", "--list").stdout
     longer = yaml.safe_load(file.read_text())
     longer["parameters"]["trainer.max_epochs"] = {"value": 2}

@@ -130,8 +130,13 @@ def test_regularisation_and_other_components(tmp_path: Path) -> None:
         "--trainer.callbacks+=pytorch_lightning.callbacks.EarlyStopping",
         "--trainer.callbacks.monitor=val/miou",
         "--trainer.callbacks.mode=max",
+        "--trainer.callbacks+=pytorch_lightning.callbacks.ModelCheckpoint",
+        f"--trainer.callbacks.dirpath={tmp_path / 'epochs'}",
+        "--trainer.callbacks.save_top_k=-1",
+        "--trainer.callbacks.filename={epoch}",
         "--trainer.gradient_clip_val=0.5",
     )
+    assert {path.name for path in (tmp_path / "epochs").iterdir()} == {"epoch=0.ckpt", "epoch=1.ckpt"}
     content = read_checkpoint(tmp_path / "best.ckpt")
     assert "current_model_state" in content  # EMA: the state that is scored stands beside the one that is trained
     load_module(tmp_path / "best.ckpt")

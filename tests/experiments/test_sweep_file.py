@@ -28,8 +28,9 @@ def test_a_grid_is_the_product_in_order(tmp_path: Path) -> None:
     }
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}, sort_keys=False))
-    name, trials = read_sweep(path)
+    name, trials, factors = read_sweep(path)
     assert name == "grid"
+    assert [factor.levels for factor in factors] == [("unet", "fpn"), ("0", "1", "2")]
     pairs = list(itertools.product(["unet", "fpn"], [0, 1, 2]))
     assert [trial.name for trial in trials] == [f"{network}-seed_everything={seed}" for network, seed in pairs]
     assert trials[-1].words == [
@@ -43,7 +44,7 @@ def test_a_grid_is_the_product_in_order(tmp_path: Path) -> None:
 def test_words_are_what_the_parser_reads(tmp_path: Path) -> None:
     values = {"a": [64, 96], "b": "x", "c": True, "d": 1e-3, "e": {"k": "v"}}
     path = write(tmp_path / "x.yaml", method="grid", parameters={key: {"value": one} for key, one in values.items()})
-    (trial,) = read_sweep(path)[1]
+    (trial,) = read_sweep(path).trials
     assert trial.name == "trial"
     assert {word.split("=")[0][2:]: yaml.safe_load(word.split("=", 1)[1]) for word in trial.words} == values
 
@@ -56,8 +57,14 @@ def test_draws_stay_in_their_range_and_repeat(tmp_path: Path) -> None:
         "network": {"values": ["a.yaml", "b.yaml"], "probabilities": [0.0, 1.0]},
     }
     path = write(tmp_path / "x.yaml", method="random", run_cap=40, parameters=parameters)
-    trials = read_sweep(path)[1]
-    assert trials == read_sweep(path)[1]
+    _, trials, factors = read_sweep(path)
+    assert trials == read_sweep(path).trials
+    assert {factor.option: factor.scale for factor in factors} == {
+        "lr": "log",
+        "epochs": "linear",
+        "decay": "linear",
+        "network": "levels",
+    }
     drawn = [trial.arguments for trial in trials]
     assert all(1e-4 <= one["lr"] <= 1e-1 and 0 <= one["decay"] <= 0.5 for one in drawn)
     assert {one["epochs"] for one in drawn} == {1, 2, 3}
@@ -103,7 +110,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_an_agent_of_wandb_says_the_same(path: Path) -> None:
     """Its own function makes a command line of the parameters; what a parser reads from both is equal."""
-    for trial in read_sweep(path)[1]:
+    for trial in read_sweep(path).trials:
         told = {key: {"value": value} for key, value in trial.arguments.items()}
         theirs = create_sweep_command_args({"args": told})["args"]
         read = [
@@ -116,7 +123,7 @@ def test_an_agent_of_wandb_says_the_same(path: Path) -> None:
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_ready_sweeps_name_files_that_are_there(path: Path) -> None:
     """Components and recipes by path; data and weights may lie elsewhere."""
-    name, trials = read_sweep(path)
+    name, trials, _ = read_sweep(path)
     assert name == path.stem
     for trial in trials:
         named = [value for value in trial.arguments.values() if str(value).startswith("experiments/")]
