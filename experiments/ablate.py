@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import effects, leaderboard
@@ -13,7 +14,7 @@ from experiments.effects import Trained, find_effects
 from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
 from experiments.record_file import read_swept
-from experiments.sweep_file import Factor, Trial, read_sweep
+from experiments.sweep_file import Factor, Sweep, Trial, read_sweep
 from experiments.trial import SUITE, record_path
 from user_error import UserError
 
@@ -21,16 +22,18 @@ EXAMPLES = """
 experiments/configs/sweep/attention_synthetic.yaml
 experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
+experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvid --trainer.devices 2
 """
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
+def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options of the verb, and those that go to every trial."""
     parser = light_parser(
         "ablate",
         "Train and sweep every trial of a sweep file, in W&B's format. Trials that have a record are skipped,\n"
         "interrupted ones go on, failed ones are reported and do not stop the rest. At the end stand a leaderboard\n"
-        "and the effect of each factor (effects.md and effects.csv).",
+        "and the effect of each factor (effects.md and effects.csv). Further options go to every trial, in place of what\n"
+        "the file says.",
         EXAMPLES,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
@@ -40,10 +43,29 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--shard", type=int, default=0, help="which share of the trials to run, from 0")
     parser.add_argument("--shards", type=int, default=1, help="number of shares, on one or several machines")
     parser.add_argument("--list", action="store_true", help="say what would run, and stop")
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
     if args.shards < 1 or not 0 <= args.shard < args.shards:
         raise UserError(f"--shard {args.shard} of --shards {args.shards}: shares are counted from 0")
-    return args
+    return args, rest
+
+
+def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
+    """The trials with further options, in place of those that the file gives a value.
+
+    Raises:
+        UserError: they are no options with a value, or a factor's.
+    """
+    options: dict[str, str] = {}
+    waiting = list(words)
+    while waiting:
+        key, joined, value = waiting.pop(0).partition("=")
+        if not key.startswith("--") or not (joined or waiting):
+            raise UserError(f"unknown argument {key!r}: further options of a trial are written --NAME VALUE")
+        options[key.removeprefix("--")] = value if joined else waiting.pop(0)
+    taken = next((factor.option for factor in sweep.factors if factor.option in options), None)
+    if taken is not None:
+        raise UserError(f"--{taken} is what {sweep.name} varies: leave it out, or give it a value in the file")
+    return [replace(trial, arguments={**trial.arguments, **options}) for trial in sweep.trials]
 
 
 def trial_record(folder: Path, trial: Trial) -> Path:
@@ -128,9 +150,10 @@ def _duration(seconds: float) -> str:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    name, trials, factors = read_sweep(args.file)
-    folder = args.output or Path("runs") / name
+    args, words = parse_arguments(argv)
+    sweep = read_sweep(args.file)
+    trials = with_options(sweep, words)
+    folder = args.output or Path("runs") / sweep.name
     share = trials[args.shard :: args.shards]
     if args.list:
         for trial in share:
@@ -138,7 +161,7 @@ def main(argv: list[str]) -> None:
         return
     require_writable(folder / "leaderboard.md")
     failed = run_all(folder, share)
-    conclude(folder, [trial for trial in trials if trial_record(folder, trial).exists()], factors)
+    conclude(folder, [trial for trial in trials if trial_record(folder, trial).exists()], sweep.factors)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
+from experiments.__main__ import main
 from experiments.trial import in_order
 
 
@@ -78,6 +79,21 @@ def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:
 def test_wrong_shares_are_refused(tmp_path: Path, shard: int) -> None:
     file = sweep_file(tmp_path / "x.yaml", **RATES)
     assert "counted from 0" in refusal("ablate", file, f"--shard={shard}", "--shards=2")
+
+
+def test_further_options_go_to_every_trial(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """In place of the file's own; what a sweep varies is refused, and so are words that are no options."""
+    file = sweep_file(tmp_path / "x.yaml", **RATES)
+    main(["ablate", str(file), "--list", "--trainer.max_epochs", "3", "--data.init_args.train=8"])
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == 2
+    for line in listed:
+        assert "--trainer.max_epochs=3" in line
+        assert "--data.init_args.train=8" in line
+        assert "--trainer.max_epochs=1" not in line
+    assert "is what x varies" in refusal("ablate", file, f"--{next(iter(RATES))}=0.1")
+    assert "unknown argument 'oops'" in refusal("ablate", file, "oops")
+    assert "unknown argument '--flag'" in refusal("ablate", file, "--flag")
 
 
 def test_words_come_in_the_order_that_the_parser_needs() -> None:
