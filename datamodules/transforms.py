@@ -11,7 +11,9 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.dataset import IGNORED, Sample, Transform
+from user_error import UserError
 
 
 def apply(pipeline: A.Compose, sample: Sample) -> Sample:
@@ -70,7 +72,12 @@ class _Seeded:
     def __call__(self, sample: Sample, seed: int) -> Sample:
         # not set_random_seed: it gives every step the same stream, so that both flips come together or not at all
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        return self.resize(apply(self.pipeline, sample))
+        try:
+            changed = apply(self.pipeline, sample)
+        except Exception as error:  # transforms raise many kinds for images that they are not made for
+            channels, reason = sample["image"].shape[-1], " ".join(str(error).split())
+            raise UserError(f"the augmentation cannot take images of {channels} channels ({reason})") from error
+        return self.resize(changed)
 
 
 class Augmentation:
@@ -101,6 +108,11 @@ class FlipScaleCrop(Augmentation):
         flip: probability of a horizontal flip.
         vertical_flip: probability of a vertical flip, for images without an up.
         brightness: largest change of brightness and contrast, as a share of the range.
+        further: transforms of albumentations after these, each as ``{Name: {argument: value}}``, with their probability
+            ``p`` among the arguments.
+
+    Raises:
+        UserError: albumentations has no such transform, or it does not take such arguments.
     """
 
     def __init__(
@@ -109,14 +121,20 @@ class FlipScaleCrop(Augmentation):
         flip: float = 0.5,
         vertical_flip: float = 0.0,
         brightness: float = 0.2,
+        further: list[dict[str, dict[str, Any]]] | None = None,
     ) -> None:
         self.scale = scale
         self.flip = flip
         self.vertical_flip = vertical_flip
         self.brightness = brightness
+        self.further = [pair for entry in further or [] for pair in entry.items()]
+        self._further_steps()
+
+    def _further_steps(self) -> list[A.BasicTransform]:
+        return [make_transform("further", find_transform("further", name), given) for name, given in self.further]
 
     def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
-        """Scale and crop (where there is a size to crop to), flips, jitter."""
+        """Scale and crop (where there is a size to crop to), flips, jitter, and what is asked for further."""
         crop: list[A.BasicTransform] = []
         if size is not None:
             low, high = self.scale
@@ -132,4 +150,5 @@ class FlipScaleCrop(Augmentation):
             A.HorizontalFlip(p=self.flip),
             A.VerticalFlip(p=self.vertical_flip),
             A.RandomBrightnessContrast(**jitter, p=0.5 if self.brightness else 0.0),
+            *self._further_steps(),
         ]

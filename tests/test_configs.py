@@ -11,7 +11,7 @@ from command_line import experiments
 from tiny_folder import tiny_folder
 
 CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"
-FAMILIES = ("network", "loss", "optimizer", "schedule", "data", "weighting")
+FAMILIES = ("network", "loss", "optimizer", "schedule", "data", "weighting", "augmentation")
 RECIPES = sorted((CONFIGS / "recipe").glob("*.yaml"))
 
 

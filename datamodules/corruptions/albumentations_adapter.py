@@ -1,20 +1,16 @@
 """Any transform of albumentations as a corruption, seeded like the rest."""
 
-import inspect
-import os
 from typing import Any
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
 
 import albumentations
 import numpy as np
 import torch
-from albumentations.core.transforms_interface import BasicTransform, DualTransform
+from albumentations.core.transforms_interface import DualTransform
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.corruptions.base import JSON, SEVERITIES, Corruption, Family
-from datamodules.dataset import IGNORED
 from user_error import UserError
 
 
@@ -52,30 +48,12 @@ class AlbumentationsCorruption(Corruption):
             raise UserError(
                 f"{name} has arguments for {len(severities)} severities: give one mapping for each of 1 to 5"
             )
-        kind: Any = getattr(albumentations, transform, None)
-        # What the module of the interface itself defines are the base classes, and a transform that does nothing.
-        bases = BasicTransform.__module__
-        if not (inspect.isclass(kind) and issubclass(kind, BasicTransform) and kind.__module__ != bases):
-            raise UserError(f"{name}: albumentations has no transform {transform!r}: name one of its classes")
+        kind = find_transform(name, transform)
         if moves_mask and not issubclass(kind, DualTransform):
             raise UserError(f"{name}: {transform} leaves masks as they are: do not set `moves_mask`")
-        self._pipelines = [self._pipeline(kind, arguments) for arguments in self.arguments]
-
-    def _pipeline(self, kind: type[BasicTransform], arguments: dict[str, Any]) -> albumentations.Compose:
-        # albumentations only warns of arguments that it does not know, and drops those that its schema lacks in silence.
-        known = set(inspect.signature(kind.__init__).parameters) & set(kind.InitSchema.model_fields) - {"p"}
-        unknown = sorted(set(arguments) - known)
-        if unknown:
-            raise UserError(
-                f"{self.name}: {self.transform} has no argument {unknown[0]!r}: give some of {', '.join(sorted(known))}"
-            )
-        filling = {"fill_mask": IGNORED} if self.moves_mask and "fill_mask" in known else {}
-        try:
-            return albumentations.Compose([kind(**{**filling, **arguments}, p=1)], seed=0)
-        except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.name}: {self.transform} refuses {arguments}: {' '.join(str(error).split())}"
-            ) from error
+        self._pipelines = [
+            albumentations.Compose([make_transform(name, kind, arguments, p=1)], seed=0) for arguments in self.arguments
+        ]
 
     @override
     def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:

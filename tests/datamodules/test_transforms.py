@@ -1,8 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
+from command_line import ROOT
 
+from datamodules import transforms
 from datamodules.dataset import IGNORED, Sample
 from datamodules.transforms import FlipScaleCrop, NoAugmentation, Resize
+from user_error import UserError
+
+AUGMENTATIONS = sorted((ROOT / "experiments/configs/augmentation").glob("*.yaml"))
 
 
 def tied(size: tuple[int, int] = (60, 80), channels: int = 3) -> Sample:
@@ -62,6 +70,50 @@ def test_brightness_works_on_any_number_of_channels(channels: int):
         assert result["image"].dtype == np.uint8
         assert np.array_equal(result["mask"], plain["mask"])
         assert (result["image"] == result["image"][..., :1]).all(), "all channels change alike"
+
+
+@pytest.mark.parametrize("path", AUGMENTATIONS, ids=lambda path: path.stem)
+def test_ready_augmentations(path: Path):
+    """Whatever is drawn, image, mask and size are those of a sample; the same seed draws the same."""
+    content = yaml.safe_load(path.read_text())
+    name = content["class_path"].rpartition(".")[2]
+    transform = getattr(transforms, name)(**content.get("init_args", {})).bind((48, 40))
+    seen = set()
+    for seed in range(12):
+        sample, again = transform(tied(), seed), transform(tied(), seed)
+        assert sample["image"].shape == (48, 40, 3)
+        assert sample["image"].dtype == np.uint8
+        assert set(np.unique(sample["mask"])) <= {0, 1, IGNORED}
+        assert np.array_equal(sample["image"], again["image"])
+        seen.add(sample["image"].tobytes())
+    assert (len(seen) > 1) == (name != "NoAugmentation")
+
+
+def test_further_transforms_move_masks_along():
+    """What comes in from outside is ignored."""
+    turn = FlipScaleCrop(flip=0.0, scale=(1.0, 1.0), brightness=0.0, further=[{"Rotate": {"limit": [30, 30], "p": 1}}])
+    sample = turn.bind((60, 80))(tied(), 0)
+    inside = sample["mask"] != IGNORED
+    assert 0.5 < inside.mean() < 0.95
+    assert ((sample["image"][..., 0] > 120) == (sample["mask"] == 1))[inside].mean() > 0.97
+
+
+@pytest.mark.parametrize(
+    ("further", "named"),
+    [
+        ([{"NoSuchThing": {}}], "no transform 'NoSuchThing'"),
+        ([{"GaussNoise": {"std": 1}}], "no argument 'std'"),
+        ([{"GaussNoise": {"std_range": [2, 3]}}], "refuses"),
+    ],
+)
+def test_wrong_further_transforms_are_refused(further: list, named: str):
+    with pytest.raises(UserError, match=named):
+        FlipScaleCrop(further=further)
+
+
+def test_images_that_a_transform_cannot_take():
+    with pytest.raises(UserError, match="images of 5 channels"):
+        FlipScaleCrop(further=[{"ToGray": {"p": 1}}]).bind((60, 80))(tied(channels=5), 0)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
