@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import signal
 import sys
 
 from user_error import find_user_error, sentence
@@ -63,8 +64,18 @@ def describe(error: OSError) -> str:
     return f"{error.strerror or error}:{where or ' (no file named)'}; check the path"
 
 
+def interrupted(verb: str, by: signal.Signals) -> int:
+    """Say that a verb was stopped; the exit status of shells for that."""
+    print(f"\ninterrupted: the same command goes on where {verb!r} stood", file=sys.stderr)
+    return 128 + by
+
+
 def main(argv: list[str]) -> int:
-    """Run a verb; the exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk."""
+    """Run a verb.
+
+    The exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk, and more than 128
+    where a signal stopped it.
+    """
     if not argv or argv[0] in ("-h", "--help"):
         print(help_text())
         return 0 if argv else 2
@@ -75,8 +86,11 @@ def main(argv: list[str]) -> int:
     try:
         importlib.import_module(f"experiments.{verb}").main(rest)
     except KeyboardInterrupt:
-        print(f"\ninterrupted: the same command goes on where {verb!r} stood", file=sys.stderr)
-        return 130
+        return interrupted(verb, signal.SIGINT)
+    except SystemExit as error:
+        if type(error).__name__ != "SIGTERMException":  # Lightning's, which would end with the status of success
+            raise
+        return interrupted(verb, signal.SIGTERM)
     except Exception as error:
         mistake = find_user_error(error)
         if mistake is not None:

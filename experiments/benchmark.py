@@ -19,6 +19,7 @@ from datamodules.base import SegmentationDataModule
 from datamodules.corruptions.suite import Suite
 from experiments.checkpoint import load_module
 from experiments.cli import make_parser_settings
+from experiments.cluster import cluster_plugins
 from experiments.environment import describe_environment
 from experiments.files import require_writable
 from experiments.journal import Journal, JournalCallback, Swept
@@ -111,6 +112,7 @@ def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
         precision=options.precision,
         logger=False,
         callbacks=callbacks,
+        plugins=cluster_plugins(),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

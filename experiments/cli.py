@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoint import read_checkpoint
+from experiments.cluster import cluster_plugins
 from experiments.files import require_writable, whole_file
 from experiments.parser_errors import describe_parser_error
 from experiments.processes import first_process
@@ -127,6 +128,8 @@ class SegmentationCLI(LightningCLI):
         callbacks = [*(added if isinstance(added, list) else [added]), StepSeed()]
         if not settings.fast_dev_run:
             callbacks += [best, last]
+        if self.config_init[self.subcommand].trainer.plugins is None:
+            kwargs["plugins"] = cluster_plugins()
         return super().instantiate_trainer(
             **kwargs, default_root_dir=str(run), logger=logger, callbacks=callbacks, use_distributed_sampler=False
         )

@@ -56,6 +56,8 @@ class SegmentationModule(pl.LightningModule):
         self.schedule = schedule
         self.encoder_weights = encoder_weights
         self.start = start
+        self.lr_scale = 1.0
+        """Of the optimiser's learning rates; for a callback to set before the training begins."""
         self.validation_counts = SegmentationCounts(num_classes)
         self.sweep_counts = SweepCounts(num_classes)
 
@@ -157,6 +159,8 @@ class SegmentationModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and, stepped with it, the schedule."""
         optimizer = self.optimizer(self.parameter_groups())
+        for group in optimizer.param_groups:
+            group["lr"] *= self.lr_scale
         if self.schedule is None:
             return optimizer
         scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))

@@ -64,11 +64,21 @@ def test_what_nothing_can_start_from(tiny_run: Path, tmp_path: Path) -> None:
     assert "another network" in refusal("fit", *TINY, f"--start={start}", "--data.init_args.num_classes=7", run)
 
 
-def test_a_killed_training_goes_on(tmp_path: Path) -> None:
-    """SIGKILL after the first checkpoint; the same command ends with the weights of a training that ran through."""
-    words = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.dropout=0.2"]
-    experiments("fit", *words, f"--run={tmp_path / 'whole'}")
-    run = tmp_path / "killed"
+LONGER = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.dropout=0.2"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last checkpoint of a training that ran through."""
+    run = tmp_path_factory.mktemp("unbroken")
+    experiments("fit", *LONGER, f"--run={run}")
+    return run / "last.ckpt"
+
+
+@pytest.mark.parametrize(("by", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGUSR1, -10)])
+def test_a_stopped_training_goes_on(unbroken: Path, tmp_path: Path, by: signal.Signals, status: int) -> None:
+    """After its first checkpoint; the same command ends with the weights of a training that ran through."""
+    run, words = tmp_path, LONGER
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments", "fit", *words, f"--run={run}"],
         cwd=ROOT,
@@ -79,12 +89,12 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while not (run / "last.ckpt").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, by)
+    assert process.wait() == status
     assert read_checkpoint(run / "last.ckpt")["epoch"] < 3
     again = experiments("fit", *words, f"--run={run}")
     assert f"resuming {run / 'last.ckpt'}" in again.stdout
-    assert_same(tmp_path / "whole" / "last.ckpt", run / "last.ckpt")
+    assert_same(unbroken, run / "last.ckpt")
 
 
 def test_two_processes_train_and_agree_on_the_validation(tmp_path: Path) -> None:
