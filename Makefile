@@ -7,10 +7,11 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 RECIPES := experiments/configs/recipe
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo results test lint clean
 
 help:
 	@echo "make demo   train two small networks on synthetic scenes, sweep both, compare (runs/demo/)"
+	@echo "make results   fill the pages with what the committed records say, and draw their figures"
 	@echo "make test   the whole test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make clean  remove the virtual environment and the demo"
@@ -37,6 +38,12 @@ demo: $(READY)
 	@echo
 	@echo "Open $(DEMO)/report.html; $(DEMO)/comparison.md says whether the two differ. The records are $(DEMO)/unet.json and"
 	@echo "$(DEMO)/unet_scse.json, the curves $(DEMO)/curves.png, the table $(DEMO)/leaderboard.md."
+
+RESULTS := experiments/results
+
+results: $(READY)
+	$(RUN) fill README.md docs/*.md
+	$(RUN) curves $(RESULTS)/camvid/imagenet_c/*.json --output $(RESULTS)/camvid/curves.png
 
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)

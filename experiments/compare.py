@@ -19,7 +19,7 @@ from user_error import UserError
 EXAMPLES = """
 runs/unet/record-core.json runs/segformer/record-core.json
 a.json b.json --metric boundary_iou --format json --output comparison.json
-a.json b.json --metric depth.delta1
+a.json b.json --metric depth.delta1 --format sentences
 """
 
 
@@ -109,7 +109,12 @@ def as_json(found: Comparison) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-FORMATS = {"markdown": markdown, "json": as_json}
+def sentences(found: Comparison) -> str:
+    """The verdict alone."""
+    return f"{verdict(found)}\n"
+
+
+FORMATS = {"markdown": markdown, "json": as_json, "sentences": sentences}
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
