@@ -9,6 +9,7 @@ from user_error import find_user_error, sentence
 
 VERBS = {
     "fit": "train a network from a recipe, or resume its training",
+    "plan": "say what a sweep will take on so many processes",
     "benchmark": "sweep a checkpoint over corruptions and write its record",
     "ensemble": "make one network of several, or of the seeds of a recipe",
     "soup": "average the weights of networks",
