@@ -2,8 +2,11 @@
 
 import argparse
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from experiments.compared import COMPARED
 from experiments.comparison import Comparison, Line, better, compare, holds
@@ -12,7 +15,7 @@ from experiments.light_parser import light_parser
 from experiments.recipe import recipe_key, recipe_seed
 from experiments.record import resampled_units
 from experiments.record_file import read_swept
-from experiments.statistics import LEVEL, PERMUTATIONS
+from experiments.statistics import LEVEL, PERMUTATIONS, holm
 from experiments.tables import markdown_table
 from user_error import UserError
 
@@ -20,6 +23,7 @@ EXAMPLES = """
 runs/unet/record-core.json runs/segformer/record-core.json
 a.json b.json --metric boundary_iou --format json --output comparison.json
 a.json b.json --metric depth.delta1 --format sentences
+baseline.json runs/*/record-core.json
 """
 
 
@@ -88,9 +92,45 @@ def markdown(found: Comparison) -> str:
     return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
 
 
+def overview(found: Sequence[Comparison]) -> str:
+    """Several records against one, for people: a row for each, from the best to the worst."""
+    metric, adjusted = found[0].metric, headlines(found)
+    best_first = sorted(found, key=lambda one: (one.headline.difference or 0) * (1 if metric.lower_is_better else -1))
+
+    def change(line: Line | None) -> str:
+        if line is None:
+            return "-"
+        return f"{metric.shown(line.difference, '+')} [{metric.shown(line.low, '+')}, {metric.shown(line.high, '+')}]"
+
+    rows = []
+    for one in best_first:
+        lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
+        said = f"{'better' if better(one.headline, metric) == 'B' else 'worse'}" if holds(p_holm) else ""
+        changes = [change(lines.get(name)) for name in ("clean", "mean corrupted")]
+        rows.append([one.b.name, *changes, _p(one.headline.p), _p(p_holm), said])
+    table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
+    data = found[0].a.data
+    note = (
+        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {data.images} images of {data.name} "
+        f"{data.split}, suite {found[0].a.suite.name} v{found[0].a.suite.version}; 95 % intervals (BCa, paired bootstrap) and "
+        f"two-sided p values (paired permutation test) over {resampled_units(data.unit)}, Holm's correction over the rows."
+    )
+    return f"{table}\n{note}\n"
+
+
+def headlines(found: Sequence[Comparison]) -> dict[str, float]:
+    """The p value of each headline by the name of B, adjusted for their number."""
+    return holm({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
+
+
 def as_json(found: Comparison) -> str:
     """For programs; names of conditions are those of `cell_name`."""
-    content: dict[str, Any] = {
+    return json.dumps(content_of(found), indent=2) + "\n"
+
+
+def content_of(found: Comparison) -> dict[str, Any]:
+    """All of a comparison in plain values."""
+    return {
         "a": found.a.name,
         "b": found.b.name,
         "metric": found.metric.name,
@@ -106,7 +146,6 @@ def as_json(found: Comparison) -> str:
         "conditions": [line._asdict() for line in found.conditions],
         "unscored": found.unscored,
     }
-    return json.dumps(content, indent=2) + "\n"
 
 
 def sentences(found: Comparison) -> str:
@@ -116,17 +155,41 @@ def sentences(found: Comparison) -> str:
 
 FORMATS = {"markdown": markdown, "json": as_json, "sentences": sentences}
 
+OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
+    "markdown": overview,
+    "json": lambda found: json.dumps([content_of(one) for one in found], indent=2) + "\n",
+    "sentences": lambda found: "\n".join(f"{one.b.name}: {verdict(one)}" for one in found) + "\n",
+}
+
+
+def progress(paths: Sequence[Path], said: str) -> Iterable[Path]:
+    """The paths, with a bar where there are several."""
+    return tqdm(paths, desc=said, unit="record") if len(paths) > 1 else paths
+
+
+def require_names(found: Sequence[Comparison]) -> None:
+    """Rows are told apart by their names.
+
+    Raises:
+        UserError: two records are called alike.
+    """
+    names = [one.b.name for one in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two records are called {twice!r}: sweep one with another --name, or leave it out")
+
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The options of the verb."""
     parser = light_parser(
         "compare",
         "Compare two records image by image: paired bootstrap intervals of their difference, and a permutation test\n"
-        "with Holm's correction over the conditions. Both must have met the same images under the same suite.",
+        "with Holm's correction over the conditions. Both must have met the same images under the same suite. Several\n"
+        "records after the first are each compared with it, with Holm's correction over them.",
         EXAMPLES,
     )
     parser.add_argument("a", type=Path, metavar="A.json", help="a record, its counts beside it")
-    parser.add_argument("b", type=Path, metavar="B.json", help="another one")
+    parser.add_argument("b", type=Path, nargs="+", metavar="B.json", help="another one, or several")
     parser.add_argument(
         "--metric", choices=COMPARED, default="miou", help="default: miou; those with a dot are of further tasks"
     )
@@ -143,8 +206,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
-    pair = (read_swept(args.a), read_swept(args.b))
-    text = FORMATS[args.format](compare(*pair, args.metric, args.permutations, args.seed))
+    first = read_swept(args.a)
+    found = [
+        compare(first, read_swept(path), args.metric, args.permutations, args.seed)
+        for path in progress(args.b, "compare")
+    ]
+    require_names(found)
+    text = FORMATS[args.format](found[0]) if len(found) == 1 else OVERVIEWS[args.format](found)
     print(text, end="")
     if args.output:
         with whole_file(args.output) as file:

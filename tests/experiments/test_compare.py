@@ -180,3 +180,23 @@ def test_records_of_earlier_sweeps_say_that_they_lack_it(unequal: list[Path], ca
     assert "B is better" in printed(capsys, *unequal)
     with pytest.raises(UserError, match="swept before its ece was counted"):
         compare.main([*map(str, unequal), "--metric=ece"])
+
+
+def test_several_against_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """A row for each, from the best to the worst; differences are those of pairs, p values adjusted for their number."""
+    noises = {"base": 0.7, "worse": 1.2, "better": 0.4, "alike": 0.7}
+    paths = [
+        make_record(tmp_path / f"{name}.json", name, place, 40, noise=noise)
+        for place, (name, noise) in enumerate(noises.items())
+    ]
+    table = [line for line in printed(capsys, *paths).splitlines() if line.startswith("| ")][1:]
+    assert [line.split(" | ")[0] for line in table] == ["| better", "| alike", "| worse"]
+    assert [line.split(" | ")[5].removesuffix(" |") for line in table] == ["better", "", "worse"]
+    found = json.loads(printed(capsys, *paths, "--format=json"))
+    alone = [json.loads(printed(capsys, paths[0], path, "--format=json")) for path in paths[1:]]
+    assert found == alone
+    p_values = [next(one["p"] for one in pair["overall"] if one["name"] == "mean corrupted") for pair in alone]
+    assert f"| {3 * min(p_values):.4f} |" in table[0]
+    lines = printed(capsys, *paths, "--format=sentences").splitlines()
+    assert lines[0].startswith("worse: The difference holds: A is better")
+    assert "two records are called 'worse'" in refusal("compare", *paths, paths[1])
