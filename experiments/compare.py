@@ -189,7 +189,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         EXAMPLES,
     )
     parser.add_argument("a", type=Path, metavar="A.json", help="a record, its counts beside it")
-    parser.add_argument("b", type=Path, nargs="+", metavar="B.json", help="another one, or several")
+    parser.add_argument(
+        "b", type=Path, nargs="+", metavar="B.json", help="another one, or several; A among several is left out"
+    )
     parser.add_argument(
         "--metric", choices=COMPARED, default="miou", help="default: miou; those with a dot are of further tasks"
     )
@@ -207,9 +209,10 @@ def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
     first = read_swept(args.a)
+    others = args.b if len(args.b) == 1 else [path for path in args.b if path.resolve() != args.a.resolve()]
     found = [
         compare(first, read_swept(path), args.metric, args.permutations, args.seed)
-        for path in progress(args.b, "compare")
+        for path in progress(others, "compare")
     ]
     require_names(found)
     text = FORMATS[args.format](found[0]) if len(found) == 1 else OVERVIEWS[args.format](found)

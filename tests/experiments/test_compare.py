@@ -192,7 +192,7 @@ def test_several_against_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     table = [line for line in printed(capsys, *paths).splitlines() if line.startswith("| ")][1:]
     assert [line.split(" | ")[0] for line in table] == ["| better", "| alike", "| worse"]
     assert [line.split(" | ")[5].removesuffix(" |") for line in table] == ["better", "", "worse"]
-    found = json.loads(printed(capsys, *paths, "--format=json"))
+    found = json.loads(printed(capsys, paths[0], *paths, "--format=json"))
     alone = [json.loads(printed(capsys, paths[0], path, "--format=json")) for path in paths[1:]]
     assert found == alone
     p_values = [next(one["p"] for one in pair["overall"] if one["name"] == "mean corrupted") for pair in alone]
