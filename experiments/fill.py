@@ -51,7 +51,7 @@ def filled(text: str) -> str:
     def block(match: re.Match[str]) -> str:
         words = shlex.split(match["words"])
         printed = run(words).strip("\n")
-        if words[0] == "compare":  # a quotation: sentences
+        if "sentences" in words:  # a quotation
             printed = "\n".join(f"> {line}" for line in printed.splitlines())
         return f"{match[1]}\n{printed}\n\n{match[3]}"
 
