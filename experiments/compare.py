@@ -2,13 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from experiments.compared import COMPARED
+from experiments.compared import COMPARED, Metric
 from experiments.comparison import Comparison, Line, better, compare, holds
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
@@ -64,15 +64,27 @@ def _p(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def _change(line: Line, metric: Metric) -> str:
+    low, high = metric.shown(line.low, "+"), metric.shown(line.high, "+")
+    return f"{metric.shown(line.difference, '+')} [{low}, {high}]"
+
+
+def _basis(found: Comparison) -> str:
+    """What was compared, and how."""
+    data, suite = found.a.data, found.a.suite
+    return (
+        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
+        f"bootstrap) and two-sided p values (paired permutation test) over {resampled_units(data.unit)}"
+    )
+
+
 def markdown(found: Comparison) -> str:
     """For people."""
 
     def cells(line: Line) -> list[str]:
         shown = found.metric.shown
-        change = f"{shown(line.difference, '+')} [{shown(line.low, '+')}, {shown(line.high, '+')}]"
-        return [line.name, shown(line.a), shown(line.b), change, _p(line.p)]
+        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), _p(line.p)]
 
-    data = found.a.data
     overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
     conditions = markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
@@ -82,11 +94,7 @@ def markdown(found: Comparison) -> str:
         ],
         left=(0, 6),
     )
-    note = (
-        f"{found.metric.words} ({found.metric.unit}) on {data.images} images of {data.name} {data.split}, suite "
-        f"{found.a.suite.name} v{found.a.suite.version}; 95 % intervals (BCa, paired bootstrap) and two-sided p values "
-        f"(paired permutation test) over {resampled_units(data.unit)}."
-    )
+    note = f"{found.metric.words} ({found.metric.unit}) on {_basis(found)}."
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
     return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
@@ -96,24 +104,16 @@ def overview(found: Sequence[Comparison]) -> str:
     """Several records against one, for people: a row for each, from the best to the worst."""
     metric, adjusted = found[0].metric, headlines(found)
     best_first = sorted(found, key=lambda one: (one.headline.difference or 0) * (1 if metric.lower_is_better else -1))
-
-    def change(line: Line | None) -> str:
-        if line is None:
-            return "-"
-        return f"{metric.shown(line.difference, '+')} [{metric.shown(line.low, '+')}, {metric.shown(line.high, '+')}]"
-
     rows = []
     for one in best_first:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
-        said = f"{'better' if better(one.headline, metric) == 'B' else 'worse'}" if holds(p_holm) else ""
-        changes = [change(lines.get(name)) for name in ("clean", "mean corrupted")]
+        said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
+        changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
         rows.append([one.b.name, *changes, _p(one.headline.p), _p(p_holm), said])
     table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
-    data = found[0].a.data
     note = (
-        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {data.images} images of {data.name} "
-        f"{data.split}, suite {found[0].a.suite.name} v{found[0].a.suite.version}; 95 % intervals (BCa, paired bootstrap) and "
-        f"two-sided p values (paired permutation test) over {resampled_units(data.unit)}, Holm's correction over the rows."
+        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
+        "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
     )
     return f"{table}\n{note}\n"
 
@@ -162,11 +162,6 @@ OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
 }
 
 
-def progress(paths: Sequence[Path], said: str) -> Iterable[Path]:
-    """The paths, with a bar where there are several."""
-    return tqdm(paths, desc=said, unit="record") if len(paths) > 1 else paths
-
-
 def require_names(found: Sequence[Comparison]) -> None:
     """Rows are told apart by their names.
 
@@ -210,9 +205,11 @@ def main(argv: list[str]) -> None:
     args = parse_arguments(argv)
     first = read_swept(args.a)
     others = args.b if len(args.b) == 1 else [path for path in args.b if path.resolve() != args.a.resolve()]
+    if not others:
+        raise UserError(f"there is nothing to compare {str(args.a)!r} with: pass another record after it")
     found = [
         compare(first, read_swept(path), args.metric, args.permutations, args.seed)
-        for path in progress(others, "compare")
+        for path in tqdm(others, desc="compare", unit="record", disable=len(others) == 1)
     ]
     require_names(found)
     text = FORMATS[args.format](found[0]) if len(found) == 1 else OVERVIEWS[args.format](found)

@@ -19,7 +19,9 @@ README.md docs/networks.md
 """
 
 VERBS = ("leaderboard", "compare", "tradeoff")
-"""What a page may call: verbs that read records, and write nothing but what they are told to."""
+"""What a page may call: verbs that read records and print what they say."""
+
+OPENED, CLOSED = "<!-- fill: ", "<!-- /fill -->"
 
 BLOCK = re.compile(r"^(<!-- fill: (?P<words>[^\n]+) -->\n).*?^(<!-- /fill -->)$", re.MULTILINE | re.DOTALL)
 
@@ -33,6 +35,9 @@ def run(words: Sequence[str]) -> str:
     verb, *rest = words
     if verb not in VERBS:
         raise UserError(f"a page cannot call {verb!r}: its blocks may hold {', '.join(VERBS)}")
+    written = next((word for word in rest if word.startswith(("--output", "--figure"))), None)
+    if written is not None:
+        raise UserError(f"a page cannot write files: leave {written!r} out of its block")
     arguments: list[str] = []
     for word in rest:
         found = sorted(glob(word)) if "*" in word else [word]
@@ -46,7 +51,11 @@ def run(words: Sequence[str]) -> str:
 
 
 def filled(text: str) -> str:
-    """A page with the output of each block's command between ``<!-- fill: VERB ... -->`` and ``<!-- /fill -->``."""
+    """A page with the output of each block's command between ``<!-- fill: VERB ... -->`` and ``<!-- /fill -->``.
+
+    Raises:
+        UserError: a block that is not closed, or a command that cannot be run.
+    """
 
     def block(match: re.Match[str]) -> str:
         words = shlex.split(match["words"])
@@ -55,6 +64,9 @@ def filled(text: str) -> str:
             printed = "\n".join(f"> {line}" for line in printed.splitlines())
         return f"{match[1]}\n{printed}\n\n{match[3]}"
 
+    blocks = [match[0] for match in BLOCK.finditer(text)]
+    if not len(blocks) == text.count(OPENED) == text.count(CLOSED) or any(one.count(OPENED) > 1 for one in blocks):
+        raise UserError(f"a block of the page is not closed: each {OPENED!r} line needs a {CLOSED!r} line after it")
     return BLOCK.sub(block, text)
 
 

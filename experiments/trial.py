@@ -64,7 +64,7 @@ def pruned_start(words: Sequence[str], ratio: float, criterion: str | None, run:
     found, rest = finder.parse_known_args(list(words))
     if found.start is None:
         raise UserError("--prune prunes what the training starts from: pass --start a checkpoint")
-    pruned = run / "pruned" / "best.ckpt"
+    pruned = run / "-".join(["pruned", f"{ratio:g}", *([criterion] if criterion else [])]) / "best.ckpt"
     if not pruned.exists():
         options = [f"--checkpoint={found.start}", f"--ratio={ratio}", f"--output={pruned}"]
         call("prune", *options, *([] if criterion is None else [f"--criterion={criterion}"]))

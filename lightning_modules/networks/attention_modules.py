@@ -110,7 +110,7 @@ class CrissCross(nn.Module):
         recurrence: number of passes.
     """
 
-    prunable = "every place attends to its row and column by maps reshaped to matrices"
+    unprunable = "every place attends to its row and column by maps reshaped to matrices"
 
     def __init__(self, channels: int, recurrence: int = 2) -> None:
         super().__init__()

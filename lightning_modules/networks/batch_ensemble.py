@@ -37,7 +37,7 @@ class BatchEnsemble(Combination, SmpNetwork):
         UserError: no members, no such average, or a wrong setting of `SmpNetwork`.
     """
 
-    prunable = "each member has a factor for every channel; prune a plain network instead"
+    unprunable = "each member has a factor for every channel; prune a plain network instead"
 
     def __init__(
         self,

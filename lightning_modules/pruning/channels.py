@@ -59,7 +59,7 @@ def remove_channels(
     """
     require_ratio(ratio)
     if network in sealed_parts(network):
-        raise UserError(f"{type(network).__name__} cannot be pruned: {network.prunable}")
+        raise UserError(f"{type(network).__name__} cannot be pruned: {network.unprunable}")
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
     image = image if image.is_floating_point() else image.float() / 255

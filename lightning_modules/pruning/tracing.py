@@ -16,8 +16,8 @@ SEALED = ("PABBlock",)
 
 
 def sealed_parts(network: nn.Module) -> list[nn.Module]:
-    """The outermost parts that stay whole, with whatever goes in and comes out; ours say why in an attribute ``prunable``."""
-    if type(network).__name__ in SEALED or isinstance(getattr(network, "prunable", None), str):
+    """The outermost parts that stay whole, with whatever goes in and comes out; ours say why in an attribute ``unprunable``."""
+    if type(network).__name__ in SEALED or isinstance(getattr(network, "unprunable", None), str):
         return [network]
     return [part for child in network.children() for part in sealed_parts(child)]
 

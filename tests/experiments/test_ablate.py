@@ -122,5 +122,5 @@ def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
     trial = ["trial", *words, "--suite=smoke", "--pictures=0", "--prune=0.5", f"--start={dense / 'best.ckpt'}"]
     assert "pruned: " in experiments(*trial, f"--run={half}").stdout
     record = json.loads((half / "record-smoke.json").read_text())
-    assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned" / "best.ckpt")
+    assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned-0.5" / "best.ckpt")
     assert "done before" in experiments(*trial, f"--run={half}").stdout

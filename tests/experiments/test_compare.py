@@ -199,4 +199,5 @@ def test_several_against_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert f"| {3 * min(p_values):.4f} |" in table[0]
     lines = printed(capsys, *paths, "--format=sentences").splitlines()
     assert lines[0].startswith("worse: The difference holds: A is better")
+    assert "nothing to compare" in refusal("compare", *[paths[0]] * 3)
     assert "two records are called 'worse'" in refusal("compare", *paths, paths[1])

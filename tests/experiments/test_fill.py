@@ -8,6 +8,7 @@ from records import make_record
 
 from experiments.__main__ import main
 from experiments.fill import filled
+from user_error import UserError
 
 PAGE = "Before.\n\n<!-- fill: {} -->\nold\n<!-- /fill -->\n\nAfter.\n"
 
@@ -36,6 +37,13 @@ def test_several_blocks_each_get_their_own(records: Path) -> None:
     assert page.count("After.") == 2
 
 
+def test_a_block_that_is_not_closed_swallows_nothing(records: Path) -> None:
+    good = PAGE.format("leaderboard 0.json")
+    for bad in (good.replace("<!-- /fill -->\n", "") + good, good + "<!-- /fill -->\n", good + "<!-- fill: x -->\n"):
+        with pytest.raises(UserError, match="not closed"):
+            filled(bad)
+
+
 def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixture) -> None:
     page = records / "page.md"
     page.write_text(PAGE.format("leaderboard 0.json"))
@@ -53,6 +61,7 @@ def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixtu
         ("fit --config x.yaml", "cannot call 'fit'"),
         ("leaderboard nothing-*.json", "no file fits 'nothing-*.json'"),
         ("leaderboard nothing.json", "nothing.json"),
+        ("leaderboard 0.json --output=x.md", "cannot write files"),
     ],
 )
 def test_wrong_blocks_are_refused(records: Path, words: str, named: str) -> None:

@@ -16,6 +16,7 @@ PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.m
 
 def test_there_are_records() -> None:
     assert RECORDS
+    assert ROOT / "README.md" in PAGES
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)

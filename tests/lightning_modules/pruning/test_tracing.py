@@ -12,7 +12,7 @@ IMAGE = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 class Sealed(nn.Module):
     """A part that does not want to be looked into."""
 
-    prunable = "for a test"
+    unprunable = "for a test"
 
     def __init__(self) -> None:
         super().__init__()
