@@ -32,6 +32,7 @@ from experiments.speed import usable
 from experiments.tables import markdown_table
 from experiments.turns import take_turns, timed
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
+from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -53,6 +54,7 @@ class Measured(NamedTuple):
     decode: float
     file: int  # bytes of an image as PNG
     start: float  # until a verb has imported what it needs
+    multiply_adds: float  # of a forward pass
     memory: int  # bytes of tensors that a step holds at the most, for each image of its batch
 
 
@@ -102,6 +104,7 @@ def measure(
         decode,
         file,
         time.perf_counter() - started,
+        multiply_adds(partial(module.predict_logits, image)) * larger,
         round(memory * larger),
     )
 
@@ -234,7 +237,8 @@ def main(argv: list[str]) -> None:
         f"{args.images * conditions:,} forward passes, {source}.",
         "",
         table,
-        f"- An image under one condition: {1000 * step:.3g} ms, of which the forward pass is {found.share:.0%}.",
+        f"- An image under one condition: {1000 * step:.3g} ms, of which the forward pass is {found.share:.0%}, with "
+        f"{found.multiply_adds / 1e9:.3g} G multiply-adds.",
         f"- Read: {_size(args.images * found.file)} of PNG files, each once; decoding one takes {1000 * found.decode:.3g} ms.",
         f"- To the device: {_size(args.images * each['to_device'])}, each image and mask once for all conditions.",
         f"- Between processes: {_size(each['sums'])} from each, once, at the end; nothing before.",
