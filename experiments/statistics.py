@@ -103,7 +103,8 @@ def bca_interval(
         the estimate, or no variation.
     """
     values, jackknife = values[~np.isnan(values)], jackknife[~np.isnan(jackknife)]
-    below = (np.sum(values < estimate) + np.sum(values <= estimate)) / (2 * max(1, len(values)))
+    under, over = (np.sum(values < estimate + sign * ROUNDING) for sign in (-1, 1))  # halfway: equals count half
+    below = (under + over) / (2 * max(1, len(values)))
     varies = len(jackknife) > 0 and np.ptp(jackknife) > ROUNDING
     if not 0 < below < 1 or not varies:
         return percentile_interval(values, level)
