@@ -127,11 +127,8 @@ class FlipScaleCrop(Augmentation):
         self.flip = flip
         self.vertical_flip = vertical_flip
         self.brightness = brightness
-        self.further = [pair for entry in further or [] for pair in entry.items()]
-        self._further_steps()
-
-    def _further_steps(self) -> list[A.BasicTransform]:
-        return [make_transform("further", find_transform("further", name), given) for name, given in self.further]
+        named = [pair for entry in further or [] for pair in entry.items()]
+        self.further = [make_transform("further", find_transform("further", name), given) for name, given in named]
 
     def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """Scale and crop (where there is a size to crop to), flips, jitter, and what is asked for further."""
@@ -150,5 +147,5 @@ class FlipScaleCrop(Augmentation):
             A.HorizontalFlip(p=self.flip),
             A.VerticalFlip(p=self.vertical_flip),
             A.RandomBrightnessContrast(**jitter, p=0.5 if self.brightness else 0.0),
-            *self._further_steps(),
+            *self.further,
         ]

@@ -15,18 +15,6 @@
 #SBATCH --output=slurm-%j.log
 set -uo pipefail
 
-requeue() {
-    echo "the time is over: job ${SLURM_JOB_ID} goes back into the queue"
-    scontrol requeue "$SLURM_JOB_ID"
-}
-trap requeue USR1
-
-srun "${PYTHON:-.venv/bin/python}" -m experiments "$@" \
-    --trainer.num_nodes "${SLURM_NNODES:-1}" --trainer.devices "$SLURM_NTASKS_PER_NODE" &
-wait $!
-status=$?
-while kill -0 $! 2> /dev/null; do # a signal ends 'wait', not the job
-    wait $!
-    status=$?
-done
-exit $status
+source experiments/launch/requeue.sh # SLURM keeps the folder of `sbatch`, and runs a copy of this file
+run_or_requeue srun "${PYTHON:-.venv/bin/python}" -m experiments "$@" \
+    --trainer.num_nodes "${SLURM_NNODES:-1}" --trainer.devices "$SLURM_NTASKS_PER_NODE"

@@ -13,14 +13,6 @@
 #SBATCH --output=slurm-%A_%a.log
 set -uo pipefail
 
-trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
-
-srun "${PYTHON:-.venv/bin/python}" -m experiments ablate "$@" \
-    --shard "$SLURM_ARRAY_TASK_ID" --shards "$SLURM_ARRAY_TASK_COUNT" &
-wait $!
-status=$?
-while kill -0 $! 2> /dev/null; do
-    wait $!
-    status=$?
-done
-exit $status
+source experiments/launch/requeue.sh # SLURM keeps the folder of `sbatch`, and runs a copy of this file
+run_or_requeue srun "${PYTHON:-.venv/bin/python}" -m experiments ablate "$@" \
+    --shard "$SLURM_ARRAY_TASK_ID" --shards "$SLURM_ARRAY_TASK_COUNT"
