@@ -11,10 +11,12 @@ from pathlib import Path
 
 from experiments import effects, leaderboard
 from experiments.effects import Trained, find_effects
-from experiments.files import require_writable, whole_file
+from experiments.files import require_writable, say, whole_file
 from experiments.light_parser import light_parser
+from experiments.ranking import ranked
 from experiments.record_file import read_swept
 from experiments.sweep_file import Factor, Sweep, Trial, read_sweep
+from experiments.tables import duration
 from experiments.trial import SUITE, record_path
 from user_error import UserError
 
@@ -114,7 +116,7 @@ def run_all(folder: Path, trials: Sequence[Trial]) -> list[str]:
     done, failed, started = len(trials) - len(left), list[str](), time.monotonic()
     for place, trial in enumerate(left):
         remaining = (
-            "" if not place else f", {_duration((time.monotonic() - started) / place * (len(left) - place))} to go"
+            "" if not place else f", {duration((time.monotonic() - started) / place * (len(left) - place))} to go"
         )
         print(f"[{done} done, {len(failed)} failed, {len(left) - place} left{remaining}] {trial.name}", flush=True)
         if run(folder, trial):
@@ -132,20 +134,14 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
     paths = [trial_record(folder, trial) for trial in trials]
     if not paths:
         return
-    leaderboard.main([*map(str, paths), f"--output={folder / 'leaderboard.md'}"])
-    if len(paths) > 1:
-        trained = [Trained(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
+    trained = [Trained(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
+    say(leaderboard.markdown(ranked([one.record for one in trained])), folder / "leaderboard.md")
+    if len(trained) > 1:
         found = find_effects(trained, factors)
-        text = effects.markdown(found, trained)
-        print(f"\n{text}", end="")
-        for suffix, content in ((".md", text), (".csv", effects.csv(found))):
-            with whole_file(folder / f"effects{suffix}") as file:
-                file.write(content)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under 1 min"
+        print()
+        say(effects.markdown(found, trained), folder / "effects.md")
+        with whole_file(folder / "effects.csv") as file:
+            file.write(effects.csv(found))
 
 
 def main(argv: list[str]) -> None:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from experiments.compared import COMPARED, Metric
 from experiments.comparison import Comparison, Line, better, compare, holds
-from experiments.files import whole_file
+from experiments.files import say
 from experiments.light_parser import light_parser
 from experiments.recipe import recipe_key, recipe_seed
 from experiments.record import resampled_units
@@ -213,7 +213,4 @@ def main(argv: list[str]) -> None:
     ]
     require_names(found)
     text = FORMATS[args.format](found[0]) if len(found) == 1 else OVERVIEWS[args.format](found)
-    print(text, end="")
-    if args.output:
-        with whole_file(args.output) as file:
-            file.write(text)
+    say(text, args.output)

@@ -7,17 +7,20 @@ import numpy as np
 from scipy.special import stdtrit
 
 from experiments import robustness
+from experiments.compared import COMPARED
 from experiments.comparison import require_comparable
 from experiments.record import Images, Record, resampled_units
-from experiments.scores import METRICS, number
-from experiments.statistics import LEVEL, Interval, joint_intervals
+from experiments.scores import number
+from experiments.statistics import LEVEL, Interval, joint_intervals, whole
 from experiments.sweep_file import Factor, level
-from experiments.tables import as_csv, markdown_table, percent
+from experiments.tables import as_csv, markdown_table
 
 BLOCK = "seed_everything"
 """The factor that is no idea: its levels are told apart and not reported."""
 
 SCORES = ("clean_miou", "mean_corrupted_miou")
+
+MIOU = COMPARED["miou"]
 
 SOLVED = 1e-9  # how far an estimable contrast may be from itself
 
@@ -91,11 +94,11 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: in
             found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
         return found
 
-    shares = [one.images.share(METRICS["miou"](one.images.counts)) for one in trained]
+    shares = [one.images.share(MIOU.share(one.images)) for one in trained]
     bounds = joint_intervals(shares, of_scores, seed=seed)
     estimates = {
         name: (inverse @ values, _spread(values, design, inverse))
-        for name, values in _measured([_whole(one.record) for one in trained], conditions).items()
+        for name, values in _measured([whole(share) for share in shares], conditions).items()
     }
 
     def change(name: str, place: int) -> Change:
@@ -125,10 +128,6 @@ def _columns(factor: Factor, trials: Sequence[Mapping[str, Any]]) -> list[_Colum
         _Column(factor, name, names[0], words.count(name), np.array([word == name for word in words], dtype=float))
         for name in names[1:]
     ]
-
-
-def _whole(record: Record) -> np.ndarray:
-    return np.array([cell.miou for cell in record.cells], dtype=float)
 
 
 def _measured(scores: Sequence[np.ndarray], conditions: Sequence[robustness.Condition]) -> dict[str, np.ndarray]:
@@ -168,13 +167,8 @@ def _shown(change: Change) -> list[str]:
     if change.value is None or change.images is None:
         return ["-", "-"]
     low, high = change.images.bca
-    over = "-" if change.trainings is None else f"[{_points(change.trainings[0])}, {_points(change.trainings[1])}]"
-    return [f"{_points(change.value)} [{_points(low)}, {_points(high)}]", over]
-
-
-def _points(value: float) -> str:
-    text = percent(value)
-    return text if text.startswith("-") else f"+{text}"
+    over = "-" if change.trainings is None else "[{}, {}]".format(*(MIOU.shown(edge, "+") for edge in change.trainings))
+    return [f"{MIOU.shown(change.value, '+')} [{MIOU.shown(low, '+')}, {MIOU.shown(high, '+')}]", over]
 
 
 def csv(effects: Sequence[Effect]) -> str:

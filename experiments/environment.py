@@ -44,10 +44,15 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def device_name(device: torch.device) -> str:
+    """Name of the card, or of the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
 def describe_environment(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
     """Hardware, versions and commit, for a record."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device_name(device),
         "device_type": device.type,
         "processes": processes,
         "threads": torch.get_num_threads(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.cost_file import Costs, read_costs
-from experiments.files import whole_file
+from experiments.files import say
 from experiments.light_parser import light_parser
 from experiments.published import Table, read_table, table_names
 from experiments.ranking import COSTS, DEGRADATIONS, HEADLINES, Row, published_rows, ranked
@@ -212,7 +212,4 @@ def main(argv: list[str]) -> None:
         named = args.reference if any(model.name == args.reference for model in table.models) else None
         rows += published_rows(table, named)
     text = FORMATS[args.format](rows, tables, costs, args.by)
-    print(text, end="")
-    if args.output:
-        with whole_file(args.output) as file:
-            file.write(text)
+    say(text, args.output)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.files import whole_file
+from experiments.files import say
 from experiments.light_parser import light_parser
 from user_error import UserError
 
@@ -225,7 +225,4 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     reference()
     text = table(list(measured(reference_corruptions(args.corruption))))
-    print(text, end="")
-    if args.output:
-        with whole_file(args.output) as file:
-            file.write(text)
+    say(text, args.output)

@@ -14,8 +14,8 @@ import torch
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
 from datamodules.corruptions.suite import Suite
 from experiments.benchmark import find_suite
-from experiments.environment import processor
-from experiments.files import require_writable, whole_file
+from experiments.environment import device_name, processor
+from experiments.files import require_writable, say
 from experiments.light_parser import light_parser
 from experiments.parity import reference
 from experiments.speed_corruptions import corruptions_table, measure_corruptions
@@ -88,7 +88,7 @@ def needs_reference(measures: Sequence[str]) -> bool:
 
 def heading(argv: Sequence[str], args: argparse.Namespace, device: torch.device) -> list[str]:
     """What was measured on, and how to do it again."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    name = device_name(device)
     host = f" beside {processor()}" if device.type == "cuda" else ""
     rounds = "one round" if args.rounds == 1 else f"medians of {args.rounds} rounds"
     packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(args.measure)
@@ -186,8 +186,5 @@ def main(argv: list[str]) -> None:
         lines += pipeline_lines(turns, cells, *loading, device)
     if "records" in args.measure:
         lines += records_lines(measure_records(args.rounds))
-    text = "\n".join(lines)
-    print(f"\n{text}", end="")
-    if args.output:
-        with whole_file(args.output) as file:
-            file.write(text)
+    print()
+    say("\n".join(lines), args.output)

@@ -11,6 +11,7 @@ from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
 from experiments.photographs import photographs
 from experiments.speed_corruptions import verdict
+from experiments.sweep_step import sweep_step
 from experiments.turns import Turns, take_turns
 from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion
 from lightning_modules.networks.smp import SmpNetwork
@@ -35,7 +36,6 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
     """Seconds of a batch under every condition of `suite`: the sweep's step by what it counts, and the bare passes."""
     module = make_module(device)
     network: SmpNetwork = module.network  # type: ignore[assignment]
-    module.count_conditions(len(suite.conditions))
     images = np.stack([image.transpose(2, 0, 1) for image in photographs(batch_size, size)])
     image = torch.from_numpy(images).contiguous().to(device)
     mask = torch.randint(0, CLASSES, (batch_size, size, size)).to(device)
@@ -53,10 +53,7 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
             sums.update(confusion, condition)
             class_counts(confusion)
 
-    def everything() -> None:
-        stream = ConditionStream(suite, image, mask, ids)
-        module.test_step({"image": image, "mask": mask, "id": ids, "conditions": stream}, 0)
-
+    everything = sweep_step(module, suite, image, mask)
     found = {}
     with torch.inference_mode():
         forward()

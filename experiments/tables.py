@@ -19,6 +19,13 @@ def scaled(value: float | None, unit: float = 1) -> str:
     return f"{number:.0f}" if abs(number) >= 999.5 else f"{number:#.3g}".rstrip(".")
 
 
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, to three digits."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+
+
 def with_bounds(value: float | None, low: float | None, high: float | None) -> str:
     """A share and its interval, in percent."""
     return f"{percent(value)} [{percent(low)}, {percent(high)}]"

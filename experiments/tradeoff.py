@@ -15,10 +15,10 @@ from experiments.compared import COMPARED
 from experiments.comparison import measures
 from experiments.cost_file import Cost, Costs, read_costs
 from experiments.curves import FORMATS as PICTURES
-from experiments.files import require_writable, whole_file
+from experiments.files import require_writable, say, whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Record
-from experiments.record_file import read_record, read_swept
+from experiments.record import Images, Record
+from experiments.record_file import read_swept
 from experiments.scores import number
 from experiments.statistics import intervals, whole
 from experiments.tables import as_csv, markdown_table, scaled
@@ -45,13 +45,8 @@ class Network(NamedTuple):
     scores: dict[str, Any]
 
 
-def score_row(path: Path) -> dict[str, Any]:
-    """Clean and mean corrupted value of each score of a record, with the edges of their intervals.
-
-    Raises:
-        UserError: the counts of its images are not beside it.
-    """
-    record, images = read_swept(path)
+def score_row(record: Record, images: Images) -> dict[str, Any]:
+    """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
     row: dict[str, Any] = {}
     for name in SCORES:
         share, measure = images.share(COMPARED[name].share(images)), measures(record.conditions)
@@ -68,24 +63,25 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
     """Records with their costs, the costliest first.
 
     Raises:
-        UserError: a record's checkpoint was not measured, or records of different suites or data.
+        UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
+            different suites or data.
     """
-    records = [read_record(path) for path in paths]
-    for one, other in pairwise(records):
+    swept = [read_swept(path) for path in paths]
+    for (one, _), (other, _) in pairwise(swept):
         if (why := difference(one, other)) is not None:
             raise UserError(
                 f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not stand side by side: sweep all with "
                 "the same suite and data"
             )
     found = []
-    for path, record in zip(paths, records, strict=True):
+    for record, images in swept:
         cost = costs.find(record.checkpoint.get("sha256"))
         if cost is None:
             raise UserError(
                 f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
                 "of all these records"
             )
-        found.append(Network(record, cost, score_row(path)))
+        found.append(Network(record, cost, score_row(record, images)))
     return sorted(found, key=lambda network: (-network.cost.multiply_adds, network.cost.zero_weights))
 
 
@@ -215,10 +211,7 @@ def main(argv: list[str]) -> None:
     costs = read_costs(args.costs)
     networks = find_networks(args.records, costs)
     text = FORMATS[args.format](networks, costs)
-    if args.output is not None:
-        with whole_file(args.output) as file:
-            file.write(text)
-    print(text, end="")
+    say(text, args.output)
     if args.figure is not None:
         with whole_file(args.figure, "wb") as file:
             draw(networks).savefig(file, format=args.figure.suffix[1:], dpi=130)

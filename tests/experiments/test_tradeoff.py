@@ -13,7 +13,7 @@ from PIL import Image
 from records import make_record
 
 from experiments.cost_file import read_costs
-from experiments.record_file import read_images, read_record
+from experiments.record_file import read_swept
 from experiments.scores import METRICS
 from experiments.statistics import whole
 from experiments.tradeoff import by_severity, draw, find_networks, score_row
@@ -49,10 +49,10 @@ def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
 
 
 def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
-    row, record = score_row(paths[0]), read_record(paths[0])
+    record, images = read_swept(paths[0])
+    row = score_row(record, images)
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
-    images = read_images(record, paths[0])
     ece = whole(images.share(METRICS["ece"](images.counts)))
     assert row["clean_ece"] == pytest.approx(ece[0])
     assert row["clean_ece"] == pytest.approx(record.cells[0].ece)
