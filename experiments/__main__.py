@@ -13,6 +13,7 @@ VERBS = {
     "benchmark": "sweep a checkpoint over corruptions and write its record",
     "ensemble": "make one network of several, or of the seeds of a recipe",
     "soup": "average the weights of networks",
+    "tta": "ask a network about several views of an image",
     "prune": "remove channels or weights of a network",
     "calibrate": "fit the temperature of a network's probabilities",
     "svm": "fit a linear SVM on a checkpoint's features",

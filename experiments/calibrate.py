@@ -45,20 +45,12 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
 
 def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
     """The checkpoint of a network with its temperature; one that has a temperature already gets another."""
-    hyper, state = content["hyper_parameters"], derived_checkpoint.network_state(content)
-    network, kind = hyper["network"], derived_checkpoint.component(TemperatureScaled, {})["class_path"]
-    if network["class_path"] == kind:
-        temperature *= network["init_args"].get("temperature", 1.0)
-        network = network["init_args"]["network"]
-    else:
-        state = {f"network.{name}": value for name, value in state.items()}
-    return derived_checkpoint.make_content(
-        derived_checkpoint.component(TemperatureScaled, {"network": network, "temperature": temperature}),
-        state,
-        hyper["num_classes"],
-        hyper["in_channels"],
-        derived_checkpoint.data_state(content),
-    )
+    network, kind = content["hyper_parameters"]["network"], derived_checkpoint.component(TemperatureScaled, {})
+    if network["class_path"] != kind["class_path"]:
+        return derived_checkpoint.wrapped(content, TemperatureScaled, {"temperature": temperature})
+    temperature *= network["init_args"].get("temperature", 1.0)
+    again = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
+    return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": again}}
 
 
 def main(argv: list[str]) -> None:

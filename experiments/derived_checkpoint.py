@@ -72,6 +72,24 @@ def make_content(
     }
 
 
+def wrapped(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The checkpoint of a network within another one, such as `TemperatureScaled`, which holds it as ``network``.
+
+    Args:
+        content: of the checkpoint of the inner network.
+        kind: class of the outer network.
+        settings: of the outer network, beside ``network``.
+    """
+    hyper = content["hyper_parameters"]
+    return make_content(
+        component(kind, {"network": hyper["network"], **settings}),
+        {f"network.{name}": value for name, value in network_state(content).items()},
+        hyper["num_classes"],
+        hyper["in_channels"],
+        data_state(content),
+    )
+
+
 def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint keeps of its data: classes, channels, palette, window; by the name of the data module."""
     return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}

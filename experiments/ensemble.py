@@ -9,6 +9,7 @@ from experiments.light_parser import light_parser
 from experiments.memory import require_memory
 from experiments.record_file import sha256
 from experiments.trial import call
+from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
 
@@ -17,8 +18,6 @@ EXAMPLES = """
 --checkpoints runs/cycles/snapshot-*.ckpt --output runs/snapshots/best.ckpt
 --seeds 0 1 2 --config experiments/configs/recipe/synthetic_unet.yaml --output runs/unet_x3/best.ckpt
 """
-
-AVERAGES = ("probabilities", "logits")
 
 
 def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Path]:

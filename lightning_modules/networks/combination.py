@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from lightning_modules.metrics.uncertainty import Uncertainty, uncertainty
 from user_error import UserError
 
 Average = Literal["probabilities", "logits"]
+AVERAGES: tuple[Average, ...] = get_args(Average)
 
 TINY = torch.finfo(torch.float32).tiny
 
@@ -50,9 +51,9 @@ class Combination(nn.Module):
         Raises:
             UserError: there is no such mean.
         """
-        if average not in ("probabilities", "logits"):
+        if average not in AVERAGES:
             raise UserError(f"average is {average!r}: give 'probabilities' or 'logits'")
-        self.average = average  # type: ignore[assignment]
+        self.average = average
 
     @abstractmethod
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
