@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The records of docs/pruning_and_ensembles.md: FPN on Kvasir-SEG, pruned, combined and asked several times.
+#   experiments/studies/pruning_and_ensembles_kvasir.sh                 # all parts, in this order
+#   experiments/studies/pruning_and_ensembles_kvasir.sh dense pruned    # some of them; what is done is skipped
+# DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
+set -euo pipefail
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+
+data="${DATA:-../shared/data/kvasir_seg}"
+weights="${WEIGHTS:-../shared/data/weights/mobilenet_v2_imagenet.safetensors}"
+runs="${RUNS:-runs/pruning_and_ensembles_kvasir}"
+suite=imagenet_c
+networks=experiments/configs/network
+recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml "--data.init_args.root=$data" "--data.init_args.size=[128, 128]"
+    --data.init_args.batch_size=4 --trainer.max_epochs=4 --trainer.precision=bf16-mixed)
+
+run() { "${PYTHON:-.venv/bin/python}" -m experiments "$@"; }
+
+# NAME OPTIONS...: train and sweep.
+trial() { run trial "--run=$runs/$1" "--suite=$suite" --pictures=0 "${recipe[@]}" "${@:2}"; }
+
+# NAME SEED NETWORK OPTIONS...: train a network of ours from the ImageNet encoder, and sweep it.
+network() {
+    trial "$1" "--model.init_args.encoder_weights=$weights" "--seed_everything=$2" "--model.init_args.network=$networks/$3.yaml" "${@:4}"
+}
+
+# NAME VERB OPTIONS...: make a checkpoint of others, and sweep it.
+made() {
+    [ -e "$runs/$1/best.ckpt" ] || run "$2" "${@:3}" "--output=$runs/$1/best.ckpt"
+    [ -e "$runs/$1/record-$suite.json" ] || run benchmark "--checkpoint=$runs/$1/best.ckpt" "--suite=$suite" --pictures=0
+}
+
+checkpoints() { for name in "$@"; do echo "$runs/$name/best.ckpt"; done; }
+
+dense() { for seed in 0 1 2; do network "dense_$seed" "$seed" fpn --model.init_args.network.init_args.encoder=mobilenet_v2; done; }
+
+# As long trained as what is pruned and trained on: the fair one to compare those with, and what soups are made of.
+tuned() { for seed in 0 1 2; do trial "tuned_$seed" "--start=$runs/dense_0/best.ckpt" "--seed_everything=$seed"; done; }
+
+half() { for seed in 0 1 2; do trial "half_$seed" "--start=$runs/dense_$seed/best.ckpt" "--seed_everything=$seed" --prune=0.5; done; }
+
+quarter() { for seed in 0 1 2; do trial "quarter_$seed" "--start=$runs/dense_$seed/best.ckpt" "--seed_everything=$seed" --prune=0.75; done; }
+
+# One network that costs about as much as three.
+wide() {
+    network wide 0 fpn --model.init_args.network.init_args.encoder=mobilenet_v2 \
+        '--model.init_args.network.init_args.decoder={decoder_pyramid_channels: 448, decoder_segmentation_channels: 256}'
+}
+
+combined() {
+    made ensemble ensemble --checkpoints $(checkpoints dense_{0,1,2})
+    made half_ensemble ensemble --checkpoints $(checkpoints half_{0,1,2})
+    made views tta "--checkpoint=$runs/dense_0/best.ckpt" --flips=none --scales 0.75 1 1.25
+    made flips tta "--checkpoint=$runs/dense_0/best.ckpt" --flips=horizontal
+}
+
+soups() {
+    made soup soup --method=uniform --checkpoints $(checkpoints tuned_{0,1,2})
+    trial half_soup "--start=$runs/soup/best.ckpt" --seed_everything=0 --prune=0.5
+}
+
+calibrated() {
+    for name in dense_0 half_0 ensemble; do made "${name}_calibrated" calibrate "--checkpoint=$runs/$name/best.ckpt"; done
+}
+
+# Networks whose members share most of their weights.
+shared() {
+    fpn=(--model.init_args.network.init_args.architecture=FPN --model.init_args.network.init_args.encoder=mobilenet_v2)
+    network multi_head 0 unet_multi_head "${fpn[@]}"
+    network batch_ensemble 0 unet_batch_ensemble "${fpn[@]}" --model.init_args.network.init_args.size=3
+    network mc_dropout 0 unet_mc_dropout --model.init_args.network.init_args.samples=3 \
+        "${fpn[@]/network.init_args/network.init_args.network.init_args}"
+    network cycles 0 fpn --model.init_args.network.init_args.encoder=mobilenet_v2 --trainer.max_epochs=12 \
+        --model.init_args.schedule=experiments/configs/schedule/cosine_restarts.yaml --model.init_args.schedule.init_args.cycles=3 \
+        --trainer.callbacks+=lightning_modules.callbacks.snapshots.Snapshots
+    made snapshots ensemble --checkpoints "$runs"/cycles/snapshot-*.ckpt
+}
+
+for part in "${@:-dense tuned half quarter wide combined soups calibrated shared}"; do
+    for one in $part; do "$one"; done
+done
