@@ -5,14 +5,15 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.cost_columns import COST_TITLES, cost_cells, cost_note
 from experiments.cost_file import Costs, read_costs
 from experiments.files import say
 from experiments.light_parser import light_parser
 from experiments.published import Table, read_table, table_names
-from experiments.ranking import COSTS, DEGRADATIONS, HEADLINES, Row, published_rows, ranked
+from experiments.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.record import Record
 from experiments.record_file import read_record
-from experiments.tables import as_csv, markdown_table, percent, scaled, with_bounds
+from experiments.tables import as_csv, markdown_table, percent, with_bounds
 from user_error import UserError
 
 EXAMPLES = """
@@ -20,6 +21,7 @@ runs/*/record-core.json
 experiments/results/camvid/imagenet_c/*.json --format csv --output board.csv
 experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
 runs/*/record-core.json --costs costs.json --by family
+results/camvid/imagenet_c/*.json results/kvasir/imagenet_c/*.json --by data
 --published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
 """
 
@@ -34,7 +36,8 @@ TITLES = {
 COLUMNS = {"corruption": "miou", "family": "family"}
 """What may have a column of its own, and how its keys begin."""
 
-COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
+ACROSS = "data"
+"""The same, where the rows are names and each data set has columns."""
 
 
 def markdown(
@@ -55,6 +58,13 @@ def markdown(
     return "\n".join(part for part in parts if part)
 
 
+def _across(records: Sequence[Record], costs: Costs | None, form: str) -> str:
+    from experiments import across_data  # its statistics load slowly
+
+    rows = across_data.across_data(records, costs)
+    return across_data.markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
+
+
 def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith(f"{prefix}_")))
@@ -67,28 +77,14 @@ def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str) -> str:
             row["name"],
             *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
             *(percent(row.get(key)) for key in (*degradations, *corruptions)),
-            *(_cost_cells(row) if costs is not None else []),
+            *(cost_cells(row) if costs is not None else []),
         ]
         for row in rows
     ]
     kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
     note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
-    note += f" {_cost_note(costs)}" if costs is not None else ""
+    note += f" {cost_note(costs)}" if costs is not None else ""
     return f"{markdown_table(titles, cells)}\n{note}\n"
-
-
-def _cost_cells(row: Row) -> list[str]:
-    parameters, products, ratio = (row.get(key) for key in COSTS)
-    return [scaled(parameters, 1e6), scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
-
-
-def _cost_note(costs: Costs) -> str:
-    known, (height, width) = costs.environment, costs.reference_cost.size
-    return (
-        f"Multiply-adds are those of an image of {height} x {width}; latencies are ratios to "
-        f"{costs.reference_cost.name!r} at batch size {costs.reference_cost.batches[0].batch_size} on "
-        f"{known.get('device')}, {known.get('threads')} threads, medians of {costs.rounds} rounds."
-    )
 
 
 def _seed_table(rows: Sequence[Row]) -> str:
@@ -190,13 +186,22 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
     )
     parser.add_argument("--costs", type=Path, help="file that 'costs' wrote: adds what the networks cost")
-    parser.add_argument("--by", choices=COLUMNS, default="corruption", help="columns of the table for people")
+    parser.add_argument(
+        "--by",
+        choices=(*COLUMNS, ACROSS),
+        default="corruption",
+        help="columns of the table for people; 'data' makes one row of each name, with the scores on every data set",
+    )
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images into one table")
     args = parser.parse_args(argv)
     if not args.records and not args.published:
         raise UserError("there is nothing to rank: pass records, or --published with the name of a table")
+    if args.by == ACROSS and (args.published or args.reference or args.allow_mixed):
+        raise UserError(
+            "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"
+        )
     return args
 
 
@@ -207,6 +212,9 @@ def main(argv: list[str]) -> None:
     records = [read_record(path) for path in args.records]
     reference = find_reference(args.reference, records, tables)
     costs = find_costs(args.costs, records)
+    if args.by == ACROSS:
+        say(_across(records, costs, args.format), args.output)
+        return
     rows = ranked(records, args.allow_mixed, reference, costs)
     for table in tables:
         named = args.reference if any(model.name == args.reference for model in table.models) else None
