@@ -33,7 +33,7 @@ TITLES = {
     "mce": "mCE",
 }
 
-COLUMNS = {"corruption": "miou", "family": "family"}
+COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
 """What may have a column of its own, and how its keys begin."""
 
 ACROSS = "data"
@@ -54,7 +54,8 @@ def markdown(
     records = [row for row in rows if row["source"] == "record"]
     parts = [_record_table(records, costs, COLUMNS[by]), _seed_table(records)] if records else []
     for table in tables:
-        parts.append(_published_table([row for row in rows if row["source"] == table.name], table))
+        prefix = None if by == "none" else f"{table.description.metric}_"
+        parts.append(_published_table([row for row in rows if row["source"] == table.name], table, prefix))
     return "\n".join(part for part in parts if part)
 
 
@@ -65,11 +66,17 @@ def _across(records: Sequence[Record], costs: Costs | None, form: str) -> str:
     return across_data.markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
 
 
-def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str) -> str:
+def _beginning(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
+    """Keys of rows that have a column of their own, with its title."""
+    keys = dict.fromkeys(key for row in rows for key in row if prefix is not None and key.startswith(prefix))
+    return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
+
+
+def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith(f"{prefix}_")))
+    corruptions = _beginning(prefix, rows)
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
-    titles += [_spaced(key, prefix) for key in corruptions]
+    titles += corruptions.values()
     titles += COST_TITLES if costs is not None else []
     cells = [
         [
@@ -107,22 +114,18 @@ def _seed_table(rows: Sequence[Row]) -> str:
     return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
 
 
-def _published_table(rows: Sequence[Row], table: Table) -> str:
+def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
     described, metric = table.description, table.description.metric
     shown = "mIoU" if metric == "miou" else metric.upper()
     numbers = [f"clean_{metric}", f"mean_corrupted_{metric}", "retention"]
     degradations = [key for key in DEGRADATIONS if any(key in row for row in rows)]
-    corruptions = list(dict.fromkeys(key for row in rows for key in row if key.startswith(f"{metric}_")))
+    corruptions = _beginning(prefix, rows)
     titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
-    titles += [*(TITLES[key] for key in degradations), *(_spaced(key, metric) for key in corruptions)]
+    titles += [*(TITLES[key] for key in degradations), *corruptions.values()]
     keys = [*numbers, *degradations, *corruptions]
     cells = [[str(row["rank"]), row["name"], *(percent(row.get(key)) for key in keys)] for row in rows]
     note = f"{described.title}, as published, in percent: {described.source}. Severities: {described.severities}."
     return f"{markdown_table(titles, cells)}\n{note}\n"
-
-
-def _spaced(key: str, metric: str) -> str:
-    return key.removeprefix(f"{metric}_").replace("_", " ")
 
 
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Costs | None, str], str]] = {
@@ -190,7 +193,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "--by",
         choices=(*COLUMNS, ACROSS),
         default="corruption",
-        help="columns of the table for people; 'data' makes one row of each name, with the scores on every data set",
+        help="further columns of the table for people; 'data' makes one row of each name, with the scores on every data set",
     )
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")

@@ -62,7 +62,7 @@ def test_records_of_one_data_set_must_compare_and_differ_by_name(records: list[R
     with pytest.raises(UserError, match="two records of roads are called 'a'"):
         across_data(records)
     records[1].suite_hash = "other"
-    with pytest.raises(UserError, match="cannot|do not rank"):
+    with pytest.raises(UserError, match="do not rank"):
         across_data(records)
 
 

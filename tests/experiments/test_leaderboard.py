@@ -56,6 +56,13 @@ def test_a_column_for_each_family(paths: list[Path]) -> None:
     assert table.splitlines()[2].endswith("| " + " | ".join(shown) + " |")
 
 
+def test_a_narrow_table_has_the_headlines_alone(paths: list[Path]) -> None:
+    words = ["leaderboard", *paths, "--by=none", "--published=cityscapes_c_segformer_table5"]
+    titles = [line for line in experiments(*words).stdout.splitlines() if line.startswith("| #")]
+    assert titles[0] == "| # | name | clean mIoU | corrupted mIoU | retention |"
+    assert titles[1].endswith("| rCD of sums |")
+
+
 @pytest.mark.parametrize("what", ["suite_hash", "data"])
 def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str) -> None:
     records = [read_record(path) for path in paths[:2]]
