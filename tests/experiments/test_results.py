@@ -8,10 +8,14 @@ from command_line import ROOT, experiments
 from PIL import Image
 
 from experiments.fill import BLOCK, filled
-from experiments.record_file import open_record, read_record
+from experiments.record_file import open_record
 
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(path.read_text())]
+
+
+def named(path: Path) -> str:
+    return "-".join(path.with_suffix("").parts[-3:])
 
 
 def test_there_are_records() -> None:
@@ -19,28 +23,23 @@ def test_there_are_records() -> None:
     assert ROOT / "README.md" in PAGES
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDS, ids=named)
 def test_record_recomputes_to_its_own_summary(path: Path) -> None:
-    """Reading recomputes it; here it must not lack the counts of its images."""
+    """Reading recomputes it; here it must not lack the counts of its images, and lie with its data and suite."""
     record, images = open_record(path)
     assert images is not None
     assert len(images.ids) == len(set(images.ids)) == record.data.images
+    assert path.parent.name == record.suite.name
+    assert path.parent.parent.name == record.data.name
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDS, ids=named)
 def test_record_is_fit_to_print(path: Path) -> None:
     """Made from committed code, small, and without a path of the machine that made it."""
     assert path.with_suffix(".npz").stat().st_size < 2_000_000
     text = path.read_text()
     assert "+changes" not in text
     assert '"/' not in text
-
-
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
-def test_record_lies_with_its_data_and_suite(path: Path) -> None:
-    record = read_record(path)
-    assert path.parent.name == record.suite.name
-    assert path.parent.parent.name == record.data.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

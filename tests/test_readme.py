@@ -1,0 +1,65 @@
+"""What README and docs show: its code runs, and what they name is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from datamodules.corruptions.base import SEVERITIES
+from experiments.__main__ import VERBS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(python|yaml|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+
+
+def added(name: str) -> tuple[Any, dict]:
+    """A class that README adds, and the entry of the YAML that it adds for it."""
+    (code,) = [text for text in blocks(PAGES[0], "python") if f"class {name}(" in text]
+    (config,) = [text for text in blocks(PAGES[0], "yaml") if f".{name}\n" in text]
+    namespace: dict[str, Any] = {}
+    exec(compile(code, name, "exec"), namespace)
+    module = code.splitlines()[0].removeprefix("# ").removesuffix(".py").replace("/", ".")
+    settings = yaml.safe_load(config)
+    entry = settings["corruptions"][0] if "corruptions" in settings else settings
+    assert entry["class_path"] == f"{module}.{name}"
+    return namespace[name], entry.get("init_args", {})
+
+
+def test_a_network_is_added_as_shown() -> None:
+    cls, settings = added("PlainNetwork")
+    network = cls(4, 5, **settings)
+    logits = network(torch.randint(0, 256, (2, 5, 33, 47), dtype=torch.uint8))
+    assert logits.shape == (2, 4, 33, 47)
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+
+
+def test_a_corruption_is_added_as_shown() -> None:
+    cls, settings = added("Posterise")
+    corruption = cls(**settings)
+    images = torch.randint(0, 256, (2, 3, 40, 48), dtype=torch.uint8)
+    met = [corruption(images, severity, torch.arange(2)) for severity in SEVERITIES]
+    assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.bits]
+    assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    for verb in re.findall(r"python -m experiments ([a-z]+)", text):
+        assert verb in VERBS
+    made = {line.removeprefix("# ") for line in re.findall(r"^# \S+$", text, re.MULTILINE)}
+    for path in re.findall(
+        r"\b(?:experiments/(?:configs|launch|studies)|docs|notebooks)/[\w/.-]+\.(?:yaml|sh|md|png|ipynb)", text
+    ):
+        assert path in made or path.endswith("FILE.yaml") or (ROOT / path).exists(), path
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("http") or (page.parent / link).exists(), link
