@@ -13,8 +13,8 @@ from experiments import effects, leaderboard
 from experiments.effects import Trained, find_effects
 from experiments.files import require_writable, say, whole_file
 from experiments.light_parser import light_parser
-from experiments.ranking import ranked
-from experiments.record_file import read_swept
+from experiments.records.ranking import ranked
+from experiments.records.record_file import read_swept
 from experiments.sweep_file import Factor, Sweep, Trial, read_sweep
 from experiments.tables import duration
 from experiments.trial import SUITE, record_path

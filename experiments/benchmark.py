@@ -24,8 +24,8 @@ from experiments.environment import describe_environment
 from experiments.files import require_writable
 from experiments.journal import Journal, JournalCallback, Swept
 from experiments.processes import first_process
-from experiments.record import Images, Record, manifest_hash
-from experiments.record_file import sha256, write_record
+from experiments.records.record import Images, Record, manifest_hash
+from experiments.records.record_file import sha256, write_record
 from experiments.run_folder import add_data_argument, parse, plain, require_its_data
 from experiments.swept_record import describe_recipe, make_record
 from experiments.tables import percent

@@ -22,7 +22,7 @@ from experiments.cluster import cluster_plugins
 from experiments.files import require_writable, whole_file
 from experiments.parser_errors import describe_parser_error
 from experiments.processes import first_process
-from experiments.recipe import FREE
+from experiments.records.recipe import FREE
 from experiments.tracking import fit_logger, sync_hint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.light_parser import light_parser
-from experiments.record import Record
-from experiments.record_file import open_record, read_images, write_record
+from experiments.records.record import Record
+from experiments.records.record_file import open_record, read_images, write_record
 from user_error import UserError
 
 EXAMPLES = """

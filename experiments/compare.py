@@ -8,14 +8,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.compared import COMPARED, Metric
-from experiments.comparison import Comparison, Line, better, compare, holds
 from experiments.files import say
 from experiments.light_parser import light_parser
-from experiments.recipe import recipe_key, recipe_seed
-from experiments.record import resampled_units
-from experiments.record_file import read_swept
-from experiments.statistics import LEVEL, PERMUTATIONS, holm
+from experiments.records.compared import COMPARED, Metric
+from experiments.records.comparison import Comparison, Line, better, compare, holds
+from experiments.records.recipe import recipe_key, recipe_seed
+from experiments.records.record import resampled_units
+from experiments.records.record_file import read_swept
+from experiments.records.statistics import LEVEL, PERMUTATIONS, holm
 from experiments.tables import markdown_table
 from user_error import UserError
 

@@ -15,15 +15,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoint import load_module
-from experiments.cost_file import FORMAT, Batch, Cost, Costs, write_costs
-from experiments.cost_table import FORMATS
 from experiments.environment import describe_environment
 from experiments.files import require_writable
 from experiments.light_parser import light_parser
-from experiments.peak_memory import peak_bytes
-from experiments.record_file import sha256
+from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.turns import take_turns
+from experiments.records.cost_file import FORMAT, Batch, Cost, Costs, write_costs
+from experiments.records.cost_table import FORMATS
+from experiments.records.record_file import sha256
 from experiments.speed import usable
-from experiments.turns import take_turns
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.pruning.weights import weights_of
 from lightning_modules.segmentation import SegmentationModule

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.files import whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Record
-from experiments.record_file import read_record
+from experiments.records.record import Record
+from experiments.records.record_file import read_record
 from user_error import UserError
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments import robustness
-from experiments.compared import COMPARED
-from experiments.comparison import require_comparable
-from experiments.record import Images, Record, resampled_units
-from experiments.scores import number
-from experiments.statistics import LEVEL, Interval, joint_intervals, whole
+from experiments.records import robustness
+from experiments.records.compared import COMPARED
+from experiments.records.comparison import require_comparable
+from experiments.records.record import Images, Record, resampled_units
+from experiments.records.scores import number
+from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
 from experiments.sweep_file import Factor, level
 from experiments.tables import as_csv, markdown_table
 

@@ -7,7 +7,7 @@ from typing import Any
 from experiments import derived_checkpoint
 from experiments.light_parser import light_parser
 from experiments.memory import require_memory
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.trial import call
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble

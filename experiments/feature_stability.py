@@ -16,7 +16,7 @@ from datamodules.corruptions.suite import Suite
 from datamodules.image_files import EXTENSIONS
 from experiments.checkpoint import load_module
 from experiments.gallery import read_sample, resized
-from experiments.photographs import photographs
+from experiments.measuring.photographs import photographs
 from lightning_modules.features.base import gray, make_feature
 from lightning_modules.features.keypoints import KeypointFeature
 from user_error import UserError

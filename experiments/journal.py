@@ -11,7 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from experiments.files import whole_file
-from experiments.scores import Counts
+from experiments.records.scores import Counts
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 

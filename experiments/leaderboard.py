@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments.cost_columns import COST_TITLES, cost_cells, cost_note
-from experiments.cost_file import Costs, read_costs
 from experiments.files import say
 from experiments.light_parser import light_parser
-from experiments.published import Table, read_table, table_names
-from experiments.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
-from experiments.record import Record
-from experiments.record_file import read_record
+from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
+from experiments.records.cost_file import Costs, read_costs
+from experiments.records.published import Table, read_table, table_names
+from experiments.records.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
+from experiments.records.record import Record
+from experiments.records.record_file import read_record
 from experiments.tables import as_csv, markdown_table, percent, with_bounds
 from user_error import UserError
 
@@ -60,7 +60,7 @@ def markdown(
 
 
 def _across(records: Sequence[Record], costs: Costs | None, form: str) -> str:
-    from experiments import across_data  # its statistics load slowly
+    from experiments.records import across_data  # its statistics load slowly
 
     rows = across_data.across_data(records, costs)
     return across_data.markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")

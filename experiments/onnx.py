@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from experiments import derived_checkpoint
 from experiments.cli import make_parser_settings
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError

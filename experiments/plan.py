@@ -11,8 +11,8 @@ from experiments.checkpoint import load_module, on_device
 from experiments.environment import device_name
 from experiments.files import say
 from experiments.light_parser import light_parser
+from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
 from experiments.speed import usable
-from experiments.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
 from experiments.tables import duration, markdown_table
 from user_error import UserError
 

@@ -14,7 +14,7 @@ from datamodules.base import SegmentationDataModule
 from experiments import derived_checkpoint
 from experiments.checkpoint import load_module, on_device, read_checkpoint
 from experiments.cli import make_parser_settings
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork

@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from experiments.files import require_writable, whole_file
 from experiments.light_parser import light_parser
-from experiments.ranking import in_order
-from experiments.record import Record
-from experiments.record_file import read_record
-from experiments.report_charts import (
+from experiments.records.ranking import in_order
+from experiments.records.record import Record
+from experiments.records.record_file import read_record
+from experiments.reporting.charts import (
     Reliability,
     highest_risk,
     reliability_diagram,
@@ -22,14 +22,14 @@ from experiments.report_charts import (
     robustness_panels,
     shift_chart,
 )
-from experiments.report_origin import find_pictures, origin, suite_tables
-from experiments.report_svg import MARKERS, Figure, look
-from experiments.report_tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
-from experiments.report_tasks import task_tables
+from experiments.reporting.origin import find_pictures, origin, suite_tables
+from experiments.reporting.svg import MARKERS, Figure, look
+from experiments.reporting.tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
+from experiments.reporting.tasks import task_tables
 from experiments.tables import percent
 from user_error import UserError
 
-PAGE = Path(__file__).parent / "report_page"
+PAGE = Path(__file__).parent / "reporting" / "page"
 
 CROWD = 6
 """From this many records on, bands of intervals show for the highlighted record alone."""

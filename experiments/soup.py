@@ -16,7 +16,7 @@ from experiments import derived_checkpoint
 from experiments.checkpoint import load_module, on_device
 from experiments.cli import make_parser_settings
 from experiments.memory import require_memory
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain, require_its_data
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError

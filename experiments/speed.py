@@ -17,11 +17,11 @@ from experiments.benchmark import find_suite
 from experiments.environment import device_name, processor
 from experiments.files import require_writable, say
 from experiments.light_parser import light_parser
+from experiments.measuring.speed_corruptions import corruptions_table, measure_corruptions
+from experiments.measuring.speed_pipeline import measure_pipeline, pipeline_lines
+from experiments.measuring.speed_records import measure_records, records_lines
+from experiments.measuring.speed_sweep import measure_sweep, sweep_lines
 from experiments.parity import reference
-from experiments.speed_corruptions import corruptions_table, measure_corruptions
-from experiments.speed_pipeline import measure_pipeline, pipeline_lines
-from experiments.speed_records import measure_records, records_lines
-from experiments.speed_sweep import measure_sweep, sweep_lines
 from user_error import UserError
 
 EXAMPLES = """

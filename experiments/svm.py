@@ -17,7 +17,7 @@ from experiments.checkpoint import load_module, on_device, read_checkpoint
 from experiments.cli import make_parser_settings
 from experiments.pixel_features import LinearHead, find_head, sample_features
 from experiments.predict import describe_data
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
 from experiments.temperature import temperature_of
 from lightning_modules.segmentation import SegmentationModule

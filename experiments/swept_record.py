@@ -6,8 +6,8 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from experiments.journal import Swept
-from experiments.recipe import data_name
-from experiments.record import (
+from experiments.records.recipe import data_name
+from experiments.records.record import (
     FORMAT,
     Data,
     Images,
@@ -21,7 +21,7 @@ from experiments.record import (
     make_summary,
     manifest_hash,
 )
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import plain, read_settings
 from lightning_modules.segmentation import SegmentationModule
 

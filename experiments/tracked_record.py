@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.curves import curves, with_mean
-from experiments.record import Cell, Picture, Record, Score
-from experiments.record_file import beside
+from experiments.records.record import Cell, Picture, Record, Score
+from experiments.records.record_file import beside
 from experiments.tables import percent
 
 if TYPE_CHECKING:

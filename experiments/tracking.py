@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.files import whole_file
 from experiments.processes import first_process
-from experiments.recipe import recipe_group, recipe_key, recipe_seed
+from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from experiments.record import Record
+    from experiments.records.record import Record
 
 PROJECT = "robust-segmentation"
 

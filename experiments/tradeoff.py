@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from experiments import robustness
-from experiments.comparable import difference
-from experiments.compared import COMPARED
-from experiments.comparison import measures
-from experiments.cost_file import Cost, Costs, read_costs
 from experiments.curves import FORMATS as PICTURES
 from experiments.files import require_writable, say, whole_file
 from experiments.light_parser import light_parser
-from experiments.record import Images, Record
-from experiments.record_file import read_swept
-from experiments.scores import number
-from experiments.statistics import intervals, whole
+from experiments.records import robustness
+from experiments.records.comparable import difference
+from experiments.records.compared import COMPARED
+from experiments.records.comparison import measures
+from experiments.records.cost_file import Cost, Costs, read_costs
+from experiments.records.record import Images, Record
+from experiments.records.record_file import read_swept
+from experiments.records.scores import number
+from experiments.records.statistics import intervals, whole
 from experiments.tables import as_csv, markdown_table, scaled
 from user_error import UserError
 

@@ -8,7 +8,7 @@ from torch import nn
 from experiments import derived_checkpoint
 from experiments.checkpoint import read_checkpoint
 from experiments.light_parser import light_parser
-from experiments.record_file import sha256
+from experiments.records.record_file import sha256
 from experiments.run_folder import read_settings
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.test_time_augmentation import FLIPS, TestTimeAugmentation

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from experiments.comparable import manifest_difference
-from experiments.record import Images, Manifest, Record, manifest_hash
-from experiments.record_file import open_record, sha256
-from experiments.robustness import CLEAN
+from experiments.records.comparable import manifest_difference
+from experiments.records.record import Images, Manifest, Record, manifest_hash
+from experiments.records.record_file import open_record, sha256
+from experiments.records.robustness import CLEAN
 from user_error import UserError
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from datamodules.base import SegmentationDataModule
 from datamodules.dataset import EvaluationView
 from datamodules.transforms import Resize
 from experiments.overlays import as_rgb, find_palette, overlay, save
-from experiments.record import Images, Picture
-from experiments.record_file import sha256
-from experiments.robustness import Condition, clean_score
-from experiments.scores import mean_iou
+from experiments.records.record import Images, Picture
+from experiments.records.record_file import sha256
+from experiments.records.robustness import Condition, clean_score
+from experiments.records.scores import mean_iou
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6

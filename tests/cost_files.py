@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from experiments.cost_file import FORMAT
+from experiments.records.cost_file import FORMAT
 
 
 def make_costs(path: Path, digests: list[str]) -> Path:

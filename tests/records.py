@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.record import (
+from experiments.records.record import (
     FORMAT,
     Data,
     Images,
@@ -21,8 +21,8 @@ from experiments.record import (
     make_summary,
     manifest_hash,
 )
-from experiments.record_file import write_record
-from experiments.scores import Counts
+from experiments.records.record_file import write_record
+from experiments.records.scores import Counts
 from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]

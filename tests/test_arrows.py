@@ -11,24 +11,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("datamodules", "experiments", "lightning_modules")
 FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers")
 ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup", "lightning_modules.multi_task")
+RECORDS = sorted(path for path in (ROOT / "experiments/records").glob("*.py") if path.stem != "__init__")
 LIGHT = (
-    "scores",
-    "robustness",
-    "statistics",
-    "record",
-    "record_file",
-    "published",
-    "ranking",
-    "comparison",
-    "recipe",
+    *(f"records.{path.stem}" for path in RECORDS),
     "leaderboard",
     "compare",
     "verify",
     "report",
     "curves",
     "files",
-    "cost_file",
-    "cost_table",
     "collect",
     "sweep_file",
     "trial",
@@ -75,6 +66,14 @@ def test_families_do_not_import_the_root_modules(family: str) -> None:
     for path in files(f"lightning_modules/{family}"):
         for target in ROOT_MODULES:
             assert not reaches(imports(path), target), f"{path} imports {target}"
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_records_rest_on_files_and_tables_alone(path: Path) -> None:
+    """No verb below them, and no training."""
+    below = {f"experiments.{name}" for name in ("records", "files", "json_file", "tables")}
+    ours = {name for name in imports(path) if name.startswith("experiments.")}
+    assert all(any(name == one or name.startswith(f"{one}.") for one in below) for name in ours), ours
 
 
 def test_code_does_not_import_tests_or_notebooks() -> None:

@@ -12,8 +12,8 @@ from experiments.benchmark import main as benchmark
 from experiments.checkpoint import load_module, read_checkpoint
 from experiments.pixel_features import sample_logits
 from experiments.predict import describe_data
-from experiments.recipe import recipe_key
-from experiments.record_file import read_record
+from experiments.records.recipe import recipe_key
+from experiments.records.record_file import read_record
 from experiments.run_folder import parse
 from experiments.temperature import fit_temperature
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from command_line import experiments, refusal
 from records import make_record
 
-from experiments.record_file import open_record
+from experiments.records.record_file import open_record
 
 
 def test_records_are_gathered_with_their_counts(tmp_path: Path) -> None:

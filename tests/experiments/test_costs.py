@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from experiments import costs
-from experiments.cost_file import Costs, read_costs
-from experiments.cost_table import flat, markdown
-from experiments.peak_memory import peak_bytes
-from experiments.turns import Turns
+from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.turns import Turns
+from experiments.records.cost_file import Costs, read_costs
+from experiments.records.cost_table import flat, markdown
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError

@@ -6,7 +6,7 @@ from PIL import Image
 from records import make_record
 
 from experiments.curves import curves, draw, with_mean
-from experiments.record_file import read_record
+from experiments.records.record_file import read_record
 
 
 def test_lines_are_the_cells(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from records import make_record
 from scipy import stats
 
-from experiments.comparison import compare
 from experiments.effects import SCORES, Trained, csv, find_effects, markdown
-from experiments.record_file import read_swept
+from experiments.records.comparison import compare
+from experiments.records.record_file import read_swept
 from experiments.sweep_file import Factor
 from user_error import UserError
 

@@ -13,7 +13,7 @@ from resumed import fit
 from experiments import calibrate, ensemble, memory, predict
 from experiments.benchmark import main as benchmark
 from experiments.checkpoint import load_module, read_checkpoint
-from experiments.record_file import read_record
+from experiments.records.record_file import read_record
 
 SIZES = ["--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050"]
 

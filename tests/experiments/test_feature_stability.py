@@ -28,7 +28,7 @@ from experiments.feature_stability import (
     read_network,
     repeatability,
 )
-from experiments.photographs import photographs
+from experiments.measuring.photographs import photographs
 from lightning_modules.features.base import gray
 from lightning_modules.networks.fusion import MiddleFusionNetwork
 from lightning_modules.networks.smp import SmpNetwork

@@ -10,8 +10,8 @@ from cost_files import make_costs, with_checkpoint
 from records import make_record
 
 from experiments.leaderboard import markdown
-from experiments.ranking import ranked
-from experiments.record_file import read_record
+from experiments.records.ranking import ranked
+from experiments.records.record_file import read_record
 from experiments.tables import as_csv
 from user_error import UserError
 

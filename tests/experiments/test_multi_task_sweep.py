@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from datamodules.synthetic import SyntheticDataModule
 from experiments.checkpoint import load_module
-from experiments.record_file import open_record
+from experiments.records.record_file import open_record
 from user_error import UserError
 
 SUITE = """

@@ -11,7 +11,7 @@ from resumed import fit
 from experiments import ensemble, prune, soup
 from experiments.benchmark import main as benchmark
 from experiments.checkpoint import load_module, read_checkpoint
-from experiments.record_file import read_record
+from experiments.records.record_file import read_record
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.weights import sparsity, weights_of
 

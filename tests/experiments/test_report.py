@@ -10,7 +10,7 @@ from records import make_record
 from reports import HOSTILE, altered, make_records
 
 from experiments import report
-from experiments.record_file import read_record
+from experiments.records.record_file import read_record
 from experiments.tables import percent
 
 

@@ -9,7 +9,7 @@ import pytest
 from reports import HOSTILE, make_records
 
 from experiments import report
-from experiments.record_file import read_record
+from experiments.records.record_file import read_record
 from experiments.tables import percent
 
 if TYPE_CHECKING:

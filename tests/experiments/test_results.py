@@ -8,7 +8,7 @@ from command_line import ROOT, experiments
 from PIL import Image
 
 from experiments.fill import BLOCK, filled
-from experiments.record_file import open_record
+from experiments.records.record_file import open_record
 
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(path.read_text())]

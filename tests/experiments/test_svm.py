@@ -21,8 +21,8 @@ from experiments.benchmark import main as benchmark
 from experiments.checkpoint import load_module, read_checkpoint
 from experiments.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
 from experiments.predict import describe_data
-from experiments.recipe import recipe_key
-from experiments.record_file import read_record
+from experiments.records.recipe import recipe_key
+from experiments.records.record_file import read_record
 from experiments.temperature import fit_temperature, mean_nll
 from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.max_margin import MaxMarginNetwork

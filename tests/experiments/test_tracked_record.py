@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from records import make_record
 
-from experiments.record import Picture
-from experiments.record_file import read_record
+from experiments.records.record import Picture
+from experiments.records.record_file import read_record
 from experiments.tracked_record import caption, cell_table, curve_points, summary
 
 CELLS = [("clean", 0), ("light=dusk", 0), ("noise", 1), ("noise", 5), ("blur", 1), ("blur", 3)]

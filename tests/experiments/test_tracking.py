@@ -10,8 +10,8 @@ import pytest
 import yaml
 from command_line import TINY, experiments
 
-from experiments.recipe import recipe_key
-from experiments.record_file import read_record, sha256
+from experiments.records.recipe import recipe_key
+from experiments.records.record_file import read_record, sha256
 from experiments.tracking import fit_logger, run_id, sync_hint, wandb_mode
 
 BLOCK, HEADER = 32768, 7

@@ -12,10 +12,10 @@ from cost_files import make_costs, with_checkpoint
 from PIL import Image
 from records import make_record
 
-from experiments.cost_file import read_costs
-from experiments.record_file import read_swept
-from experiments.scores import METRICS
-from experiments.statistics import whole
+from experiments.records.cost_file import read_costs
+from experiments.records.record_file import read_swept
+from experiments.records.scores import METRICS
+from experiments.records.statistics import whole
 from experiments.tradeoff import by_severity, draw, find_networks, score_row
 
 DIGESTS = ["a" * 64, "b" * 64, "c" * 64]

@@ -18,9 +18,9 @@ from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
-from experiments.record import Images
-from experiments.record_file import open_record, sha256
-from experiments.scores import Counts
+from experiments.records.record import Images
+from experiments.records.record_file import open_record, sha256
+from experiments.records.scores import Counts
 from experiments.worst import GAP, draw, draw_worst, hardest_falls
 
 CONDITIONS = [("clean", 0), ("light=dusk", 0), ("noise", 1), ("noise", 5), ("blur", 3)]

@@ -7,7 +7,7 @@ from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.suite import Suite
-from experiments.record import manifest_hash
+from experiments.records.record import manifest_hash
 from user_error import UserError
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs" / "suite"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from command_line import ROOT
 
-from experiments.photographs import photographs
+from experiments.measuring.photographs import photographs
 from lightning_modules.features.base import Feature, feature_class, feature_names, make_feature
 from user_error import UserError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from experiments.photographs import photographs
+from experiments.measuring.photographs import photographs
 from lightning_modules.features.base import gray
 from lightning_modules.features.edges import Edges
 

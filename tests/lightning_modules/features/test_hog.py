@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.photographs import photographs
+from experiments.measuring.photographs import photographs
 from lightning_modules.features.hog import Hog
 
 

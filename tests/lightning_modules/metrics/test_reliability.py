@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from experiments.scores import calibration_error, calibration_gaps, risk_coverage_area
+from experiments.records.scores import calibration_error, calibration_gaps, risk_coverage_area
 from lightning_modules.metrics.fixed_point import (
     CALIBRATION_BINS,
     LEAST_ODDS_EXPONENT,

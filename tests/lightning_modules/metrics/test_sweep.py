@@ -207,6 +207,6 @@ def test_processes_add_up() -> None:
 
 
 def test_fields_are_those_of_the_record() -> None:
-    from experiments.scores import Counts
+    from experiments.records.scores import Counts
 
     assert ImageCounts._fields == Counts._fields

@@ -6,7 +6,7 @@ import pytest
 import torch
 from task_batches import CLASSES, batch, output_of
 
-from experiments.scores import task_scores
+from experiments.records.scores import task_scores
 from lightning_modules.tasks.base import Task, make_task, task_names, unknown_where
 from lightning_modules.tasks.scores import SCORES
 from user_error import UserError

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 from task_batches import CLASSES, batch, output_of
 from torch import Tensor
 
-from experiments.scores import task_scores
+from experiments.records.scores import task_scores
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task, make_task
 

@@ -1,0 +1,167 @@
+"""What a sweep takes, measured on a small sample of it and added up over images, conditions and processes."""
+
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.corruptions.suite import Suite
+from datamodules.image_files import read_image
+from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.photographs import photographs
+from experiments.measuring.sweep_step import sweep_step
+from experiments.measuring.turns import take_turns, timed
+from experiments.tables import duration
+from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
+from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.segmentation import SegmentationModule
+
+SAMPLE = 256
+"""Height and width at which is measured on a processor, an image at a time: what a pixel takes is the same at any size."""
+
+
+class Measured(NamedTuple):
+    """Seconds of one image on one process, and bytes."""
+
+    step: float  # under one condition, all that a sweep does
+    share: float  # of the step that is the forward pass
+    decode: float
+    file: int  # bytes of an image as PNG
+    start: float  # until a verb has imported what it needs
+    multiply_adds: float  # of a forward pass
+    memory: int  # bytes of tensors that a step holds at the most, for each image of its batch
+
+
+class Row(NamedTuple):
+    """A sweep on so many processes."""
+
+    processes: int
+    batches: int  # of the process that has most
+    seconds: float
+    idle: float  # share of the time in which processes wait for the one that has most
+
+
+def measure(
+    module: SegmentationModule,
+    suite: Suite,
+    size: tuple[int, int],
+    batch_size: int,
+    device: torch.device,
+    rounds: int,
+) -> Measured:
+    """Time a sample of a sweep on `device`, and scale it to images of `size`.
+
+    A processor is as busy with one small image as with many large ones; a GPU is not, so that it takes a whole batch of
+    the very size.
+    """
+    shape = (1, SAMPLE, SAMPLE) if device.type == "cpu" else (batch_size, *size)
+    larger = size[0] * size[1] / (shape[1] * shape[2])
+    image, mask = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)
+
+    @torch.inference_mode()
+    def forward() -> None:
+        for _ in suite.conditions:
+            module.predict_logits(image)
+
+    step = sweep_step(module, suite, image, mask)
+    step()  # warm
+    memory = peak_bytes(sweep_step(module, suite, image, mask, conditions=2), device)  # clean and one corruption
+    turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
+    decode, file = _decoding(size)
+    with torch.inference_mode():
+        products = multiply_adds(partial(module.predict_logits, image[:1]))
+    return Measured(
+        turns.ours_median * larger / len(suite.conditions) / len(image),
+        min(1.0, 1 / statistics.median(turns.overheads)),  # on a busy machine the lesser may take longer
+        decode,
+        file,
+        _starting(),
+        products * larger,
+        round(memory * larger / len(image)),
+    )
+
+
+def _sample(shape: tuple[int, int, int], channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A batch (B, H, W) of photographs with any masks."""
+    images = np.stack([_photograph(shape[1:], channels, place) for place in range(shape[0])])
+    return torch.from_numpy(images).to(device), torch.randint(0, classes, shape).to(device)
+
+
+def _photograph(size: tuple[int, int], channels: int, place: int = 0) -> np.ndarray:
+    """The photograph at `place`, uint8 (channels, H, W)."""
+    large = cv2.resize(photographs(place + 1, SAMPLE)[place], size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.resize(large.transpose(2, 0, 1), (channels, *size))
+
+
+def _decoding(size: tuple[int, int]) -> tuple[float, int]:
+    """Seconds that a PNG of `size` takes to read, and its bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "image.png"
+        cv2.imwrite(str(path), _photograph(size, 3).transpose(1, 2, 0))
+        decode = min(timed(lambda: read_image(path, 3), torch.device("cpu")) for _ in range(3))
+        return decode, path.stat().st_size
+
+
+def _starting() -> float:
+    """Seconds that a process imports."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", "import experiments.benchmark"], check=True, cwd=Path(__file__).parent.parent.parent
+    )
+    return time.perf_counter() - started
+
+
+def add_up(images: int, conditions: int, batch_size: int, processes: Sequence[int], step: float) -> list[Row]:
+    """Batches are dealt out whole, as a sweep does; its end is that of the process with most of them."""
+    rows = []
+    for number in processes:
+        batches = math.ceil(math.ceil(images / batch_size) / number)
+        seconds = batches * batch_size * conditions * step
+        rows.append(Row(number, batches, seconds, 1 - images / (number * batches * batch_size)))
+    return rows
+
+
+def bytes_of(classes: int, channels: int, conditions: int, size: tuple[int, int]) -> dict[str, int]:
+    """Bytes that follow from the shapes alone: of the sums, and of an image's counts and its way to the device."""
+    counted = SweepCounts(classes, conditions)
+    sums = sum(getattr(counted, name).nbytes for name in counted.sums)
+    logits = torch.zeros(1, classes, 8, 8)
+    one = SweepCounts(classes).count(logits, logits.argmax(1), torch.zeros(1, 8, 8, dtype=torch.long), 0)
+    pixels = size[0] * size[1]
+    return {
+        "sums": sums,
+        "image_counts": conditions * sum(getattr(one, name).nbytes for name in ImageCounts._fields),
+        "to_device": pixels * (channels + 1),  # image and mask, a byte each
+    }
+
+
+def limits(rows: Sequence[Row], found: Measured, images: int, batch_size: int, workers: int) -> list[str]:
+    """Where it would choke, for each number of processes that does."""
+    said = []
+    for row in rows:
+        decode = row.batches * batch_size * found.decode / max(1, workers)
+        if decode > row.seconds:
+            said.append(
+                f"{row.processes} processes wait for images: decoding takes {duration(decode)} with {workers} workers each"
+            )
+        if row.idle > 0.2:
+            whole = math.ceil(images / batch_size)
+            said.append(
+                f"{row.processes} processes share {whole} batches of {batch_size}, and wait {row.idle:.0%} of the time for the "
+                "one that has most: take smaller batches, or fewer processes"
+            )
+        if found.start > row.seconds:
+            said.append(f"{row.processes} processes take longer to start ({duration(found.start)}) than to sweep")
+    return said

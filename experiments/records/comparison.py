@@ -1,0 +1,173 @@
+"""Two records, number by number: how far apart they are, and how sure that is."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.records import robustness
+from experiments.records.comparable import difference
+from experiments.records.compared import COMPARED, Metric
+from experiments.records.record import Images, Record, resampled_units
+from experiments.records.scores import number
+from experiments.records.statistics import (
+    LEVEL,
+    PERMUTATIONS,
+    RESAMPLES,
+    holm,
+    paired_intervals,
+    permutation_test,
+    whole,
+)
+from lightning_modules.metrics.shares import Share
+from user_error import UserError
+
+OVERALL = ("clean", "mean corrupted", "retention")
+
+
+class Line(NamedTuple):
+    """One number of both records: ``difference`` is B - A, ``p_holm`` is adjusted for all conditions."""
+
+    name: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None = None
+
+
+class Comparison(NamedTuple):
+    """Two records, number by number."""
+
+    a: Record
+    b: Record
+    metric: Metric
+    overall: list[Line]
+    conditions: list[Line]
+    unscored: list[str]  # conditions in which at least one of the two has no score
+
+    @property
+    def headline(self) -> Line:
+        """What the verdict is about: the corrupted mean, or clean where nothing is corrupted."""
+        corrupted = next((line for line in self.overall if line.name == "mean corrupted"), None)
+        return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
+
+
+def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> None:
+    """Both met the same images under the same conditions.
+
+    Raises:
+        UserError: they did not.
+    """
+    why = difference(a, b)
+    if why is None and list(ids_a) != list(ids_b):
+        why = "on images of different names"
+    if why is None and a.data.unit != b.data.unit:
+        why = f"with intervals over {resampled_units(a.data.unit)} and {resampled_units(b.data.unit)}"
+    if why is not None:
+        raise UserError(
+            f"{a.name!r} and {b.name!r} were swept {why}, so they cannot be compared image by image: sweep both with the "
+            "same suite, seed and data"
+        )
+
+
+def measures(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Scores (..., conditions) to the numbers that are compared."""
+    corrupted = bool(robustness.by_corruption(conditions))
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        found = {"clean": robustness.clean_score(scores, conditions)}
+        if corrupted:
+            mean = robustness.mean_corrupted(scores, conditions)
+            found |= {"mean corrupted": mean, "retention": robustness.ratio(mean, found["clean"])}
+        return found | {cell_name(condition): scores[..., at] for at, condition in enumerate(conditions)}
+
+    return measure
+
+
+def cell_name(condition: robustness.Condition) -> str:
+    """A condition in words."""
+    corruption, severity = condition
+    return f"{corruption.replace('_', ' ')} {severity}" if severity else f"all {corruption}"
+
+
+def compare(
+    a: tuple[Record, Images],
+    b: tuple[Record, Images],
+    metric: str = "miou",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Comparison:
+    """Paired bootstrap and permutation test of every number of two records.
+
+    Args:
+        a: a record with the counts of its images.
+        b: likewise, of the same images under the same conditions.
+        metric: one of `COMPARED`.
+        permutations: of the test.
+        seed: of resamples and permutations.
+
+    Raises:
+        UserError: the records do not compare.
+    """
+    (one, images), (other, other_images) = a, b
+    require_comparable(one, other, images.ids, other_images.ids)
+    chosen = COMPARED[metric]
+    first, second = (found.share(chosen.share(found)) for found in (images, other_images))
+    conditions = list(one.conditions)
+    if chosen.task:
+        conditions, (first, second) = _scored(conditions, (first, second), chosen)
+    of_scores = measures(conditions)
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        return of_scores(chosen.scale(scores))
+
+    if images.units != other_images.units:
+        raise UserError(
+            f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
+        )
+    bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
+    p_values = permutation_test(first, second, measure, permutations, seed)
+    names = [cell_name(condition) for condition in conditions]
+    adjusted = holm({name: p_values[name] for name in names})
+    left, right = (measure(whole(share)) for share in (first, second))
+
+    def line(name: str) -> Line:
+        low, high = bounds[name].bca
+        return Line(
+            name=name,
+            a=number(left[name]),
+            b=number(right[name]),
+            difference=number(right[name] - left[name]),
+            low=number(low),
+            high=number(high),
+            p=number(p_values[name]),
+            p_holm=number(adjusted.get(name, np.nan)),
+        )
+
+    overall = [line(name) for name in OVERALL if name in left]
+    if chosen.unit != "percent":  # a share of an error says little
+        overall = [one for one in overall if one.name != "retention"]
+    unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
+    return Comparison(one, other, chosen, overall, [line(name) for name in names], unscored)
+
+
+def _scored(
+    conditions: Sequence[robustness.Condition], pair: Sequence[Share], metric: Metric
+) -> tuple[list[robustness.Condition], list[Share]]:
+    """The conditions in which both have a score, and clean: a task has none where a corruption moved its truth away."""
+    known = ~np.any([np.isnan(metric.scale(whole(share))) for share in pair], axis=0)
+    places = [at for at, condition in enumerate(conditions) if known[at] or condition == (robustness.CLEAN, 0)]
+    return [conditions[at] for at in places], [share.of(lambda part: part[:, places]) for share in pair]
+
+
+def better(line: Line, metric: Metric) -> str:
+    """Which record is better in a number, "A" or "B"."""
+    return "B" if ((line.difference or 0) > 0) != metric.lower_is_better else "A"
+
+
+def holds(p: float | None) -> bool:
+    """Whether a p value leaves less than 5 % to chance."""
+    return p is not None and p <= 1 - LEVEL

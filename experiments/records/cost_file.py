@@ -1,0 +1,111 @@
+"""What networks cost, as a file: beside records it says at what price a network holds up."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from experiments.files import whole_file
+from experiments.json_file import read_json
+from experiments.records.record import Count, Strict
+from user_error import UserError
+
+FORMAT = "robust-segmentation-costs/1"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Side = Annotated[int, Field(ge=1)]
+
+
+class Batch(Strict):
+    """Latency and memory at one batch size.
+
+    The ratio is that of this network's seconds to the reference's in the same round: the median over the rounds, the
+    least and the most. The reference has taken turns with itself: its ratios show the noise of the machine.
+    ``peak_memory_bytes`` are weights, images and what a forward pass holds beside them, see
+    `experiments.measuring.peak_memory.peak_bytes`.
+    """
+
+    batch_size: int = Field(ge=1)
+    milliseconds_per_image: Positive
+    latency_ratio: Positive
+    latency_ratio_least: Positive
+    latency_ratio_most: Positive
+    peak_memory_bytes: Count
+
+
+class Cost(Strict):
+    """What one checkpoint costs.
+
+    ``parameters`` and ``buffers`` are numbers of elements, ``weight_bytes`` the bytes of both; the file holds more, such
+    as the state of the optimiser. ``multiply_adds`` are those of one image, see `lightning_modules.multiply_adds`.
+    ``zero_weights`` is the number of elements of kernels and matrices that are zero. ``size`` is (height, width).
+    """
+
+    name: str
+    sha256: Digest
+    network: str
+    in_channels: int = Field(ge=1)
+    num_classes: int = Field(ge=1)
+    size: tuple[Side, Side]
+    parameters: Count
+    trainable_parameters: Count
+    buffers: Count
+    weight_bytes: Count
+    file_bytes: Count
+    multiply_adds: Count
+    zero_weights: Count = 0  # files of before pruning have no such field
+    batches: list[Batch] = Field(min_length=1)
+
+
+class Costs(Strict):
+    """Costs of checkpoints, measured in one run; ``reference`` is the checkpoint that latencies are ratios to."""
+
+    format: str
+    created: str
+    reference: Digest
+    rounds: int = Field(ge=1)
+    environment: dict[str, Any]
+    costs: list[Cost] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _measured_alike(self) -> "Costs":
+        digests = [cost.sha256 for cost in self.costs]
+        if len(set(digests)) != len(digests):
+            raise ValueError("a checkpoint has two entries")
+        if self.reference not in digests:
+            raise ValueError("the reference has no entry")
+        if len({(cost.size, tuple(batch.batch_size for batch in cost.batches)) for cost in self.costs}) > 1:
+            raise ValueError("the entries differ in size or batch sizes")
+        return self
+
+    def find(self, digest: str | None) -> Cost | None:
+        """The entry of the checkpoint with this sha256, if there is one."""
+        return next((cost for cost in self.costs if cost.sha256 == digest), None)
+
+    @property
+    def reference_cost(self) -> Cost:
+        """The entry of the reference."""
+        return next(cost for cost in self.costs if cost.sha256 == self.reference)
+
+
+def write_costs(costs: Costs, path: Path) -> None:
+    """Write the file, whole.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    with whole_file(path) as file:
+        file.write(costs.model_dump_json(indent=2) + "\n")
+
+
+def read_costs(path: Path) -> Costs:
+    """Read what 'costs' wrote.
+
+    Raises:
+        UserError: no such file, or no costs of this version.
+    """
+    costs = read_json(path, Costs, "costs", "holds no costs", "costs")
+    if costs.format != FORMAT:
+        raise UserError(f"{str(path)!r} has the format {costs.format!r}; this version reads {FORMAT!r}")
+    return costs

@@ -1,0 +1,108 @@
+"""Published tables: numbers of the literature, to check metric code against and to show beside our records."""
+
+import csv
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from experiments.records.robustness import CLEAN, Condition
+from user_error import UserError
+
+FOLDER = Path(__file__).parent.parent / "published"
+
+
+class Description(BaseModel):
+    """What the YAML beside a table says of it.
+
+    A table of `layout` "models" has a row for each model: its name, its clean score and one for each corruption, a
+    mean over severities. One of "severities" holds a single model: a row for each corruption, a column for each
+    severity.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    source: str
+    metric: Literal["miou", "ap"]
+    scale: float  # what a perfect score is in the table
+    severities: str
+    layout: Literal["models", "severities"]
+    reference: str | None = None
+    model: str | None = None
+    clean: float | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Description":
+        if self.layout == "severities" and (self.model is None or self.clean is None):
+            raise ValueError("a table of severities needs the keys model and clean")
+        return self
+
+
+class Published(NamedTuple):
+    """The scores of one model, as shares, like those of a record."""
+
+    name: str
+    conditions: list[Condition]
+    scores: np.ndarray  # (conditions,)
+
+
+class Table(NamedTuple):
+    """A published table; where its cells are means over severities, these stand at severity 1."""
+
+    name: str
+    description: Description
+    models: list[Published]
+
+
+def table_names() -> list[str]:
+    """Names of the tables that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob("*.csv"))
+
+
+@cache
+def read_table(name: str) -> Table:
+    """A table by its name.
+
+    Raises:
+        UserError: there is none, or its files are malformed.
+    """
+    if name not in table_names():
+        raise UserError(f"no published table {name!r}: pass one of {', '.join(table_names())}")
+    try:
+        described = Description(**yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")))
+        with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return Table(name, described, (_models if described.layout == "models" else _severities)(described, rows))
+    except (OSError, ValueError, KeyError, TypeError, ValidationError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"the published table {name!r} is malformed ({problem}): restore its CSV and YAML") from error
+
+
+def _models(described: Description, rows: list[dict[str, Any]]) -> list[Published]:
+    corruptions = [column for column in rows[0] if column not in ("model", CLEAN)]
+    conditions = [(CLEAN, 0), *((name, 1) for name in corruptions)]
+    return [
+        Published(row["model"], conditions, _shares([row[name] for name, _ in conditions], described.scale))
+        for row in rows
+    ]
+
+
+def _severities(described: Description, rows: list[dict[str, Any]]) -> list[Published]:
+    cells = [
+        ((row["corruption"], int(column)), value)
+        for row in rows
+        for column, value in row.items()
+        if column != "corruption"
+    ]
+    conditions = [(CLEAN, 0), *(condition for condition, _ in cells)]
+    scores = _shares([described.clean, *(value for _, value in cells)], described.scale)
+    return [Published(str(described.model), conditions, scores)]
+
+
+def _shares(values: Sequence[Any], scale: float) -> np.ndarray:
+    return np.round(np.array([float(value) for value in values]) / scale, 12)  # 82.4 / 100 is not quite 0.824

@@ -1,0 +1,320 @@
+"""The record of a sweep: what ran, the counts, and the numbers that follow from them.
+
+A record is one JSON file; the counts of every image lie beside it in a compressed array file. Both are data only.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from experiments.records import robustness
+from experiments.records.robustness import Condition
+from experiments.records.scores import (
+    Counts,
+    calibration_gaps,
+    class_counts,
+    condition_scores,
+    mean_iou,
+    number,
+    task_scores,
+)
+from experiments.records.scores import iou as iou_share
+from experiments.records.statistics import LEVEL, RESAMPLES, Interval, by_unit, intervals
+from lightning_modules.metrics.shares import Share
+
+FORMAT = "robust-segmentation-record/2"
+
+METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Score = float | None
+Edges = tuple[Score, Score]
+
+
+class Strict(BaseModel):
+    """Nothing but what is declared."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Bounds(Strict):
+    """Intervals of one number."""
+
+    percentile: Edges
+    bca: Edges
+
+
+class TaskCell(Strict):
+    """Counts and scores of a further task under one condition; see `lightning_modules.tasks.scores`."""
+
+    counts: list[Count]
+    scores: dict[str, Score]
+
+
+class Cell(Strict):
+    """Counts and scores of one condition; `clean` and real shifts have severity 0.
+
+    Counts: ``confusion`` (K, K), rows are true classes; ``boundary`` (K, 3), intersection, predicted and true pixels
+    within the boundary regions; ``losses`` (2,), negative log-likelihood and Brier score in fixed point; ``calibration``
+    (15, 3), pixels, correct ones and confidence in fixed point; ``odds`` (160, 2), pixels and correct ones.
+    """
+
+    corruption: str
+    severity: int = Field(ge=0, le=5)
+    confusion: list[list[Count]]
+    boundary: list[list[Count]]
+    losses: list[Count]
+    calibration: list[list[Count]]
+    odds: list[list[Count]]
+    miou: Score
+    dice: Score
+    pixel_accuracy: Score
+    class_accuracy: Score
+    boundary_iou: Score
+    nll: Score
+    brier: Score
+    ece: Score
+    aurc: Score
+    class_iou: list[Score]
+    class_dice: list[Score]
+    class_boundary_iou: list[Score]
+    miou_interval: Bounds
+    tasks: dict[str, TaskCell] | None = None
+
+
+class PerImage(Strict):
+    """The array file beside the record.
+
+    ``ids`` (N,), the fields of `Counts` (N, conditions, ...), but for ``gaps`` in files of earlier sweeps, perhaps
+    ``units`` (N,) and, of each further task, ``task_NAME`` (N, conditions, S).
+    """
+
+    file: str
+    sha256: str
+
+
+class Picture(Strict):
+    """A picture beside the record: an image whose score fell far."""
+
+    file: str
+    sha256: str
+    id: str
+    corruption: str
+    severity: int
+    clean_miou: float
+    miou: float
+
+
+class Worst(Strict):
+    """The condition with the lowest mIoU."""
+
+    corruption: str
+    severity: int
+    miou: float
+
+
+class Summary(Strict):
+    """Numbers of a leaderboard row, see `experiments.records.robustness`, with their intervals by dotted name."""
+
+    clean_miou: Score
+    mean_corrupted_miou: Score
+    retention: Score
+    mpc: Score
+    rpc: Score
+    severity_area: Score
+    worst: Worst | None
+    gam: dict[int, Score]
+    rem: Score
+    families: dict[str, Score]
+    corruptions: dict[str, Score]
+    shifts: dict[str, Score]
+    intervals: dict[str, Bounds]
+    interval_method: str
+
+
+class Manifest(BaseModel):
+    """What decides the pixels of a sweep; see `Suite.manifest`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: int
+    conditions: list[dict[str, Any]] = []
+
+    def of_family(self, family: str | None = None) -> dict[str, str]:
+        """Family of each corruption that has one; of those in `family` alone where it is given."""
+        found = {
+            str(entry.get("corruption")): entry.get("family") for entry in self.conditions if entry.get("severity")
+        }
+        return {name: str(of) for name, of in found.items() if of and family in (None, of)}
+
+
+class Data(Strict):
+    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
+
+    ``unit`` names what images belong together, such as a patient; where it is null each image stands for itself.
+    """
+
+    name: str
+    split: str
+    images: int
+    batch_size: int
+    hash: str
+    unit: str | None = None
+
+
+class Record(Strict):
+    """All of a sweep but the counts of single images."""
+
+    format: str
+    name: str
+    created: str
+    classes: list[str] = Field(min_length=1)
+    suite: Manifest
+    suite_hash: str
+    data: Data
+    recipe: dict[str, Any]
+    checkpoint: dict[str, Any]
+    environment: dict[str, Any]
+    cells: list[Cell] = Field(min_length=1)
+    summary: Summary
+    per_image: PerImage
+    pictures: list[Picture] = []
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """(corruption, severity) of each cell."""
+        return [(cell.corruption, cell.severity) for cell in self.cells]
+
+    @property
+    def totals(self) -> "Totals":
+        """The counts of all cells."""
+        return Totals(*(np.array([getattr(cell, name) for cell in self.cells], np.int64) for name in Totals._fields))
+
+
+class Totals(NamedTuple):
+    """Sums of a sweep over its images; the first axis is that of the conditions."""
+
+    confusion: np.ndarray  # (conditions, K, K)
+    boundary: np.ndarray  # (conditions, K, 3)
+    losses: np.ndarray  # (conditions, 2)
+    calibration: np.ndarray  # (conditions, 15, 3)
+    odds: np.ndarray  # (conditions, bins, 2)
+
+    def counts(self) -> Counts:
+        """Those that the counts of images add up to."""
+        return Counts(class_counts(self.confusion), self.boundary, self.losses, calibration_gaps(self.calibration))
+
+
+class Images(NamedTuple):
+    """What is known of each image of a sweep."""
+
+    ids: list[str]
+    counts: Counts  # (N, conditions, ...)
+    units: list[str] | None = None
+    tasks: Mapping[str, np.ndarray] = MappingProxyType({})  # (N, conditions, S)
+
+    def share(self, of: Share) -> Share:
+        """A share of `counts`, summed up over the images of each unit."""
+        return of if self.units is None else by_unit(of, self.units)
+
+
+def find_intervals(
+    conditions: Sequence[Condition], images: Images, manifest: Manifest
+) -> tuple[dict[str, Bounds], list[Bounds]]:
+    """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
+    families = manifest.of_family()
+    share = images.share(iou_share(images.counts.classes))
+    cells = [f"{name}/{severity}" for name, severity in conditions]
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
+        return robustness.numbers(scores, conditions, families) | by_cell
+
+    found = {name: make_bounds(interval) for name, interval in intervals(share, measure).items()}
+    return found, [found.pop(name) for name in cells]
+
+
+def make_cells(conditions: Sequence[Condition], totals: Totals, bounds: Sequence[Bounds]) -> list[Cell]:
+    """Cells of a sweep's sums, with the intervals of their mIoU."""
+    counts = totals.counts()
+    cells = []
+    for place, ((corruption, severity), interval) in enumerate(zip(conditions, bounds, strict=True)):
+        own = Totals(*(part[place] for part in totals))
+        scores = condition_scores(Counts(*(part[place] for part in counts)), own.odds)
+        fields = {name: part.tolist() for name, part in own._asdict().items()}
+        cells.append(Cell(corruption=corruption, severity=severity, **fields, **scores, miou_interval=interval))
+    return cells
+
+
+def add_tasks(cells: Sequence[Cell], tasks: Mapping[str, np.ndarray]) -> None:
+    """Score further tasks in each cell, from the counts (N, conditions, S) of the images."""
+    for place, cell in enumerate(cells):
+        sums = {name: counts[:, place].sum(0).tolist() for name, counts in tasks.items()}
+        found = {name: TaskCell(counts=one, scores=task_scores(name, one)) for name, one in sums.items()}
+        cell.tasks = found or None
+
+
+def make_bounds(interval: Interval) -> Bounds:
+    """Intervals as JSON holds them."""
+    percentile, bca = ((number(low), number(high)) for low, high in interval)
+    return Bounds(percentile=percentile, bca=bca)
+
+
+def summary_numbers(conditions: Sequence[Condition], totals: Totals, manifest: Manifest) -> dict[str, Any]:
+    """The fields of `Summary` that follow from the cells."""
+    miou = mean_iou(class_counts(totals.confusion))
+    worst = robustness.worst(miou, conditions)
+
+    def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
+        return {name: number(value) for name, value in values.items()}
+
+    return {
+        **held(robustness.summarise(miou, conditions)),
+        "worst": None
+        if worst is None
+        else {"corruption": conditions[worst][0], "severity": conditions[worst][1], "miou": float(miou[worst])},
+        "gam": held(robustness.generalisation(miou, conditions)),
+        "rem": number(robustness.reliability(miou, conditions, list(manifest.of_family("attack")))),
+        "families": held(robustness.family_means(miou, conditions, manifest.of_family())),
+        "corruptions": held(robustness.corruption_means(miou, conditions)),
+        "shifts": held(robustness.shift_scores(miou, conditions)),
+    }
+
+
+def make_summary(
+    conditions: Sequence[Condition], totals: Totals, manifest: Manifest, bounds: dict[str, Bounds], unit: str | None
+) -> Summary:
+    """Summary of a sweep's sums; `unit` names what images belong together."""
+    return Summary(
+        **summary_numbers(conditions, totals, manifest),
+        intervals=bounds,
+        interval_method=METHOD.format(units=resampled_units(unit)),
+    )
+
+
+def resampled_units(unit: str | None) -> str:
+    """What is resampled, in words."""
+    return "images" if unit is None else f"groups of images by {unit}"
+
+
+def dump(record: Record) -> str:
+    """JSON with a line for each entry and each cell."""
+    fields = record.model_dump(mode="json")
+    for cell in fields["cells"]:
+        if cell["tasks"] is None:  # as most networks do one thing
+            del cell["tasks"]
+    cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
+    text = json.dumps(fields, indent=2)
+    return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"
+
+
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """Hex digest of a manifest, whatever the order of its keys."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()

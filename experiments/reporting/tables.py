@@ -1,0 +1,259 @@
+"""Tables of the report as pure functions of records: what their cells say and are sorted by, not how they look."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from experiments.records.record import Cell, Record
+from experiments.records.robustness import CLEAN, mean_corrupted, mean_of_known
+from experiments.records.scores import number
+from experiments.reporting.charts import interval_text
+from experiments.reporting.svg import Look, interval_bar, look
+from experiments.tables import percent
+
+LEVELS = 10
+"""Steps of the heat map's colours between nothing left and as good as clean."""
+
+
+class Column(NamedTuple):
+    """A column of a sortable table."""
+
+    title: str
+    hint: str = ""
+    rising: bool = False  # the first click sorts the smallest to the top
+
+
+class Entry(NamedTuple):
+    """A cell of a sortable table."""
+
+    text: str
+    value: float | str | None  # what it is sorted by
+    interval: str = ""
+    bar: Markup = Markup("")
+    best: bool = False
+
+
+class Row(NamedTuple):
+    """A record on the leaderboard."""
+
+    rank: int
+    name: str
+    look: Look
+    entries: list[Entry]
+
+
+def cell_scores(record: Record, name: str) -> np.ndarray:
+    """A score of all cells (conditions,); NaN where a cell has none."""
+    return np.array([getattr(cell, name) for cell in record.cells], dtype=np.float64)
+
+
+def clean_of(record: Record, name: str) -> float | None:
+    """A score of the clean images."""
+    return number(cell_scores(record, name)[record.conditions.index((CLEAN, 0))])
+
+
+def mean_of(record: Record, name: str) -> float | None:
+    """Mean over corruptions of the mean over their severities of a score."""
+    return number(mean_corrupted(cell_scores(record, name), record.conditions))
+
+
+Value = Callable[[Record], float | None]
+
+
+def _share(record: Record, value: float | None, dotted: str) -> Entry:
+    bounds = record.summary.intervals.get(dotted)
+    edges = (None, None) if bounds is None else bounds.bca
+    return Entry(percent(value), value, interval_text(edges), interval_bar(value, *edges))
+
+
+def _worst(record: Record) -> Entry:
+    worst = record.summary.worst
+    if worst is None:
+        return Entry("-", None)
+    severity = f" {worst.severity}" if worst.severity else ""
+    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, percent(worst.miou))
+
+
+def leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
+    """Columns after rank and name, and rows; `mixed` tables say what each row was measured on."""
+    makers: list[tuple[Column, Callable[[Record], Entry]]] = [
+        (Column("clean mIoU", "of the images as they are"), _summary_entry("clean_miou")),
+        (
+            Column("corrupted mIoU", "mean over corruptions of the mean over their severities"),
+            _summary_entry("mean_corrupted_miou"),
+        ),
+        (Column("retention", "corrupted mIoU as a share of clean mIoU"), _summary_entry("retention")),
+        (Column("boundary IoU", "clean; mean over classes, near the contours"), _plain(_clean("boundary_iou"))),
+        (Column("ECE clean", "expected calibration error", True), _plain(_clean("ece"))),
+        (
+            Column("ECE corrupted", "mean over corruptions of the mean over their severities", True),
+            _plain(lambda record: mean_of(record, "ece")),
+        ),
+        (Column("worst condition", "the lowest mIoU, and its severity"), _worst),
+    ]
+    for group in ("shifts", "corruptions"):
+        names = dict.fromkeys(name for _, record in ranked for name in getattr(record.summary, group))
+        title = {"shifts": "real shift", "corruptions": "mean over severities"}[group]
+        makers += [(Column(name.replace("_", " "), title), _plain(_member(group, name))) for name in names]
+    if mixed:
+        makers.insert(0, (Column("data and suite", "what the row was measured on", True), _origin))
+    columns = [column for column, _ in makers]
+    table = [[make(record) for _, make in makers] for _, record in ranked]
+    _mark_best(columns, table)
+    return columns, [
+        Row(rank, record.name, look(place), entries)
+        for place, ((rank, record), entries) in enumerate(zip(ranked, table, strict=True))
+    ]
+
+
+def _summary_entry(name: str) -> Callable[[Record], Entry]:
+    return lambda record: _share(record, getattr(record.summary, name), name)
+
+
+def _plain(value: Value) -> Callable[[Record], Entry]:
+    def entry(record: Record) -> Entry:
+        found = value(record)
+        return Entry(percent(found), found)
+
+    return entry
+
+
+def _clean(name: str) -> Value:
+    return lambda record: clean_of(record, name)
+
+
+def _member(group: str, name: str) -> Value:
+    return lambda record: getattr(record.summary, group).get(name)
+
+
+def _origin(record: Record) -> Entry:
+    text = f"{record.data.name} {record.data.split}, {record.suite.name} v{record.suite.version}"
+    return Entry(text, text)
+
+
+def _mark_best(columns: Sequence[Column], table: list[list[Entry]]) -> None:
+    """Mark the best entries of each column of numbers where there is something to compare."""
+    for place, column in enumerate(columns):
+        values = [row[place].value for row in table if isinstance(row[place].value, float)]
+        if len(values) > 1:
+            best = (min if column.rising else max)(values)  # type: ignore[type-var]
+            for row in table:
+                row[place] = row[place]._replace(best=row[place].value == best)
+
+
+class Heat(NamedTuple):
+    """A cell of the heat map."""
+
+    record: int
+    text: str
+    level: str  # of the colour: 0 to `LEVELS`, or "above" clean
+    tip: str
+    columns: int = 1
+
+
+class HeatRow(NamedTuple):
+    """A corruption or a real shift, with the cells of all records."""
+
+    name: str
+    cells: list[Heat]
+
+
+def heat_map(records: Sequence[Record]) -> tuple[list[int], list[HeatRow]]:
+    """Severities, and a row for each corruption and real shift: mIoU as a share of the record's clean mIoU."""
+    severities = sorted({severity for record in records for _, severity in record.conditions if severity})
+    found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
+    corrupted = dict.fromkeys(name for record in records for name, severity in record.conditions if severity)
+    shifts = dict.fromkeys(name for record in records for name in record.summary.shifts)
+    rows = []
+    for name in corrupted:
+        cells = [
+            _heat(place, record, found[place].get((name, severity)))
+            for place, record in enumerate(records)
+            for severity in severities
+        ]
+        rows.append(HeatRow(name.replace("_", " "), cells))
+    for name in shifts:
+        single = [_heat(place, record, found[place].get((name, 0))) for place, record in enumerate(records)]
+        rows.append(
+            HeatRow(name.replace("_", " "), [cell._replace(columns=max(1, len(severities))) for cell in single])
+        )
+    return severities, rows
+
+
+def _heat(place: int, record: Record, cell: Cell | None) -> Heat:
+    clean = record.summary.clean_miou
+    if cell is None or cell.miou is None or not clean:
+        return Heat(place, "", "none", "")
+    share = cell.miou / clean
+    where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
+    interval = interval_text(cell.miou_interval.bca)
+    tip = f"{where}: {percent(cell.miou)} % {interval}".strip() + f", {percent(share)} % of clean"
+    level = "above" if share > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * share))))
+    return Heat(place, f"{100 * share:.0f}", level, tip)
+
+
+class ClassScore(NamedTuple):
+    """IoU of a class in one record: clean, and the mean over corruptions."""
+
+    record: int
+    clean: float | None
+    corrupted: float | None
+
+    @property
+    def fall(self) -> float | None:
+        """What corruption takes."""
+        return None if self.clean is None or self.corrupted is None else self.clean - self.corrupted
+
+
+class ClassRow(NamedTuple):
+    """A class, with the scores of all records that know it."""
+
+    name: str
+    scores: list[ClassScore]
+
+
+def class_table(records: Sequence[Record]) -> list[ClassRow]:
+    """A row for each class; records of other data may know other classes."""
+    known = [
+        dict(zip(_numbered(record.classes), class_scores(record, k), strict=True)) for k, record in enumerate(records)
+    ]
+    keys = dict.fromkeys(key for scores in known for key in scores)
+    return [
+        ClassRow(key[0], [scores.get(key, ClassScore(place, None, None)) for place, scores in enumerate(known)])
+        for key in keys
+    ]
+
+
+def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name, and how often it came before."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        keys.append((name, seen[name]))
+        seen[name] += 1
+    return keys
+
+
+def class_scores(record: Record, place: int) -> list[ClassScore]:
+    """IoU of each class, clean and as a mean over corruptions of those conditions in which the class occurs."""
+    scores = np.array([cell.class_iou for cell in record.cells], dtype=np.float64).T  # (K, conditions)
+    clean = scores[:, record.conditions.index((CLEAN, 0))]
+    corrupted = [mean_of_known(one, record.conditions) for one in scores]
+    return [ClassScore(place, number(one), number(other)) for one, other in zip(clean, corrupted, strict=True)]
+
+
+def score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:
+    """Corruption, severity and, for each record, mIoU in percent with its interval: every condition of any record."""
+    found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
+    conditions = dict.fromkeys(condition for record in records for condition in record.conditions)
+    return [
+        (name.replace("_", " "), severity, [_score(cells.get((name, severity))) for cells in found])
+        for name, severity in conditions
+    ]
+
+
+def _score(cell: Cell | None) -> str:
+    return "" if cell is None else f"{percent(cell.miou)} {interval_text(cell.miou_interval.bca)}".strip()

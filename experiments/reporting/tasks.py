@@ -1,0 +1,86 @@
+"""Tables of further tasks in the report, as pure functions of records."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.records.compared import COMPARED, Metric
+from experiments.records.record import Cell, Record
+from experiments.records.robustness import CLEAN, mean_of_known
+from experiments.records.scores import number
+
+
+class TaskColumn(NamedTuple):
+    """A record that learned further tasks; it may share the page with others that did not."""
+
+    record: int
+    name: str
+
+
+class TaskRow(NamedTuple):
+    """A score of a task, clean and as a mean over corruptions, of each record; blank where one has no such task."""
+
+    title: str
+    lower_is_better: bool
+    values: list[tuple[str, str]]
+
+
+class TaskTables(NamedTuple):
+    """What the page shows; without columns there is nothing."""
+
+    columns: list[TaskColumn]
+    rows: list[TaskRow]
+    conditions: list[tuple[str, int, list[str]]]  # corruption, severity and, for each title and column, the score
+    titles: list[str]
+
+
+def task_tables(records: Sequence[Record]) -> TaskTables:
+    """Of all records that learned further tasks."""
+    own = [place for place, record in enumerate(records) if any(cell.tasks for cell in record.cells)]
+    metrics = [
+        metric
+        for metric in COMPARED.values()
+        if metric.task in {name for at in own for cell in records[at].cells for name in cell.tasks or ()}
+    ]
+    cells = {at: {(cell.corruption, cell.severity): cell for cell in records[at].cells} for at in own}
+    conditions = dict.fromkeys(condition for at in own for condition in records[at].conditions)
+    return TaskTables(
+        [TaskColumn(at, records[at].name) for at in own],
+        [
+            TaskRow(_title(metric), metric.lower_is_better, [_both(records[at], metric) for at in own])
+            for metric in metrics
+        ],
+        [
+            (
+                name.replace("_", " "),
+                severity,
+                [_of(cells[at].get((name, severity)), one) for one in metrics for at in own],
+            )
+            for name, severity in conditions
+        ],
+        [_title(metric) for metric in metrics],
+    )
+
+
+def _title(metric: Metric) -> str:
+    unit = {"percent": ", %", "number": ""}.get(metric.unit, f", {metric.unit}")
+    return f"{metric.words.replace('f1', 'F1').replace('psnr', 'PSNR')}{unit}"
+
+
+def _value(cell: Cell | None, metric: Metric) -> float | None:
+    task, _, name = metric.name.partition(".")
+    found = cell.tasks.get(task) if cell is not None and cell.tasks else None
+    return None if found is None else found.scores[name]
+
+
+def _of(cell: Cell | None, metric: Metric) -> str:
+    return metric.shown(_value(cell, metric))
+
+
+def _both(record: Record, metric: Metric) -> tuple[str, str]:
+    """Clean, and the mean over corruptions of those conditions that are scored."""
+    scores = np.array([_value(cell, metric) for cell in record.cells], dtype=np.float64)
+    clean = scores[record.conditions.index((CLEAN, 0))]
+    means = (number(clean), number(mean_of_known(scores, record.conditions)))
+    return metric.shown(means[0]), metric.shown(means[1])

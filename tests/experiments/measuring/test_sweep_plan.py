@@ -1,0 +1,41 @@
+"""The plan of a sweep: what is added up, against a sweep by hand."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.batches import EvaluationBatches
+from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits
+from lightning_modules.metrics.sweep import SweepCounts
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 12))
+def test_batches_are_those_of_a_sweep(images: int, batch_size: int, processes: int) -> None:
+    (row,) = add_up(images, 3, batch_size, [processes], step=0.5)
+    dealt = [len(list(EvaluationBatches(images, batch_size, rank, processes))) for rank in range(processes)]
+    assert row.batches == max(dealt)
+    assert row.seconds == row.batches * batch_size * 3 * 0.5
+    assert row.idle == pytest.approx(1 - images / (processes * max(dealt) * batch_size))
+
+
+def test_bytes_are_those_of_the_states() -> None:
+    """The sums of a sweep, and what it writes down of each image, per condition."""
+    found = bytes_of(19, 3, 76, (10, 20))
+    counted = SweepCounts(19, 76)
+    assert found["sums"] == sum(counted._defaults[name].numel() * 8 for name in counted.sums)
+    logits = torch.zeros(1, 19, 10, 20)
+    one = SweepCounts(19).count(logits, logits.argmax(1), torch.zeros(1, 10, 20, dtype=torch.long), 0)
+    assert found["image_counts"] == 76 * sum(part.numel() * 8 for part in one)
+    assert found["to_device"] == 4 * 200
+
+
+def test_where_it_chokes() -> None:
+    measured = Measured(step=1e-3, share=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
+    rows = [Row(1, 10, 60.0, 0.0), Row(8, 2, 4.0, 0.4), Row(2, 5, 5000.0, 0.1)]
+    said = limits(rows, measured, images=80, batch_size=8, workers=1)
+    assert [line.split(" ")[0] for line in said] == ["8", "8", "8"]
+    assert "decoding takes 8 s" in said[0]
+    assert "share 10 batches of 8, and wait 40%" in said[1]
+    assert "longer to start (5 s)" in said[2]
+    assert not limits(rows[2:], measured, images=80, batch_size=8, workers=1)
