@@ -102,12 +102,6 @@ def summarise(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, 
     }
 
 
-def relative_robustness(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
-    """RR (...) of each corruption: its mean as a share of clean; their mean mRR is the retention."""
-    clean = clean_score(scores, conditions)
-    return {name: ratio(mean, clean) for name, mean in corruption_means(scores, conditions).items()}
-
-
 def severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """Area (...) under score over severity from clean on, mean over corruptions, as a share of the axis.
 
