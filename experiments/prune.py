@@ -56,6 +56,13 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
         "--criterion", choices=CRITERIA, default="magnitude", help="of 'channels': what is least important"
     )
     parser.add_argument(
+        "--keep",
+        nargs="+",
+        default=[],
+        metavar="PART",
+        help="of 'channels': parts that stay whole, such as model.encoder of a network of smp",
+    )
+    parser.add_argument(
         "--multiple", type=int, default=8, help="of 'channels': layers keep multiples of so many (default: 8)"
     )
     parser.add_argument(
@@ -85,6 +92,8 @@ def check(options: Any) -> None:
         raise UserError("how much is to be removed? pass --ratio, such as 0.5")
     if options.method == "channels" and options.rewind_to is not None:
         raise UserError("--rewind-to goes with zeros: pass --method magnitude or two_of_four")
+    if options.method != "channels" and options.keep:
+        raise UserError("--keep goes with channels: zeros are taken from all weights alike")
     if options.multiple < 1 or options.batches < 1:
         raise UserError("--multiple and --batches must be 1 or more")
 
@@ -112,6 +121,7 @@ def without_channels(
         options.criterion,
         options.multiple,
         feed,
+        options.keep,
     )
     module.network = removed.network
     hyper, plan = content["hyper_parameters"], make_plan(network, removed.network)
@@ -188,7 +198,7 @@ def main(argv: list[str]) -> None:
     pruned, whole = work(content, module, options)
     facts = {"from": sha256(checkpoint), "method": options.method, "ratio": options.ratio or 0.5, "whole": whole}
     if options.method == "channels":
-        facts |= {"criterion": options.criterion, "multiple": options.multiple}
+        facts |= {"criterion": options.criterion, "multiple": options.multiple, "keep": options.keep}
     if options.rewind_to is not None:
         facts["rewound_to"] = sha256(Path(options.rewind_to))
     run = read_settings(checkpoint) or {}

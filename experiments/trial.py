@@ -53,8 +53,10 @@ def in_order(words: Sequence[str]) -> list[str]:
     ]
 
 
-def pruned_start(words: Sequence[str], ratio: float, criterion: str | None, run: Path) -> list[str]:
-    """The options of a training that starts from a pruned network: that of ``--start``, less `ratio` of its channels.
+def pruned_start(
+    words: Sequence[str], ratio: float, criterion: str | None, keep: Sequence[str], run: Path
+) -> list[str]:
+    """The options of a training that starts from a pruned network: that of ``--start``, less `ratio` of its multiply-adds.
 
     Raises:
         UserError: no ``--start``.
@@ -64,10 +66,11 @@ def pruned_start(words: Sequence[str], ratio: float, criterion: str | None, run:
     found, rest = finder.parse_known_args(list(words))
     if found.start is None:
         raise UserError("--prune prunes what the training starts from: pass --start a checkpoint")
-    pruned = run / "-".join(["pruned", f"{ratio:g}", *([criterion] if criterion else [])]) / "best.ckpt"
+    pruned = run / "-".join(["pruned", f"{ratio:g}", *([criterion] if criterion else []), *keep]) / "best.ckpt"
     if not pruned.exists():
         options = [f"--checkpoint={found.start}", f"--ratio={ratio}", f"--output={pruned}"]
-        call("prune", *options, *([] if criterion is None else [f"--criterion={criterion}"]))
+        options += [] if criterion is None else [f"--criterion={criterion}"]
+        call("prune", *options, *(["--keep", *keep] if keep else []))
     return [*rest, f"--start={pruned}"]
 
 
@@ -91,6 +94,9 @@ def main(argv: list[str]) -> None:
         "--prune", type=float, metavar="RATIO", help="first remove so much of the multiply-adds of what --start names"
     )
     parser.add_argument("--criterion", help="of --prune: what is least important")
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="PART", help="of --prune: a part that stays whole"
+    )
     parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
     args, rest = parser.parse_known_args(argv)
     run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
@@ -100,7 +106,7 @@ def main(argv: list[str]) -> None:
         return
     words = in_order(rest)
     if args.prune is not None:
-        words = pruned_start(words, args.prune, args.criterion, run)
+        words = pruned_start(words, args.prune, args.criterion, args.keep, run)
     call("fit", *words, f"--run={run}")
     options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
     options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ def remove_channels(
     criterion: str = "magnitude",
     multiple: int = 8,
     feed: Callable[[nn.Module], None] | None = None,
+    keep: Sequence[str] = (),
 ) -> Removed:
     """Remove the least important channels of every layer, with all that depends on them, until the cost has fallen.
 
@@ -53,9 +54,11 @@ def remove_channels(
         criterion: one of `CRITERIA`.
         multiple: layers keep multiples of so many channels, which processors like.
         feed: accumulates the gradients that "taylor" needs; called before each of its `STEPS` small steps.
+        keep: names of parts that stay whole, such as a pretrained encoder.
 
     Raises:
-        UserError: a ratio outside (0, 1), or one that cannot be reached; no such criterion; a network that cannot be traced.
+        UserError: a ratio outside (0, 1), or one that cannot be reached; no such criterion or part; a network that cannot be
+            traced.
     """
     require_ratio(ratio)
     if network in sealed_parts(network):
@@ -63,7 +66,8 @@ def remove_channels(
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
     image = image if image.is_floating_point() else image.float() / 255
-    broken: list[str] = []
+    require_parts(network, keep)
+    broken = [*keep]
     for _ in range(ATTEMPTS):
         smaller = copy.deepcopy(network).eval().requires_grad_()
         try:
@@ -81,6 +85,21 @@ def remove_channels(
         names = {module: name for name, module in network.named_modules()}
         return Removed(smaller, [*(names[part] for part in sealed_parts(network)), *broken, *lost])
     raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
+
+
+def require_parts(network: nn.Module, names: Sequence[str]) -> None:
+    """Refuse names that are none of its parts.
+
+    Raises:
+        UserError: the name, and what parts there are.
+    """
+    parts = {name for name, _ in network.named_modules() if name}
+    for name in names:
+        if name not in parts:
+            outer = sorted(part for part in parts if part.count(".") < 2)
+            raise UserError(
+                f"{type(network).__name__} has no part {name!r} to keep: name one of {', '.join(outer)}, or within"
+            )
 
 
 class _PartBroke(Exception):

@@ -135,6 +135,9 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
         assert "not between 0 and 1" in refusal("prune", checkpoint, output, f"--ratio={ratio}", "--method=magnitude")
     assert "leave --ratio 0.7 out" in refusal("prune", checkpoint, output, "--method=two_of_four", "--ratio=0.7")
     assert "--rewind-to goes with zeros" in refusal("prune", checkpoint, output, "--ratio=0.5", "--rewind-to=x")
+    sparse = ["--method=magnitude", "--ratio=0.5", "--keep=model.encoder"]
+    assert "--keep goes with channels" in refusal("prune", checkpoint, output, *sparse)
+    assert "no part 'nothing' to keep" in refusal("prune", checkpoint, output, "--ratio=0.5", "--keep=nothing")
     assert "1 or more" in refusal("prune", checkpoint, output, "--ratio=0.5", "--multiple=0")
     same = f"--output={tiny_run / 'best.ckpt'}"
     assert "holds another training" in refusal("prune", checkpoint, same, "--ratio=0.5")

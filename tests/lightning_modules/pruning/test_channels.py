@@ -172,3 +172,17 @@ def test_refusals() -> None:
         remove_channels(network, IMAGE, 0.5, cost, "random")
     with pytest.raises(UserError, match=r"lower it; stubborn.* had to stay whole"):
         remove_channels(Around().eval(), IMAGE, 0.9, cost, multiple=1)
+
+
+def test_what_is_to_be_kept_stays_whole() -> None:
+    """A pretrained encoder, say: the rest then gives all that has to go."""
+    network = make("FPN")
+    removed = remove_channels(network, IMAGE, 0.3, cost, keep=["model.encoder"])
+    assert removed.whole == ["model.encoder"]
+    assert cost(removed.network) <= 0.7 * cost(network)
+    before, after = (dict(one.named_parameters()) for one in (network, removed.network))
+    encoder = {name for name in before if name.startswith("model.encoder.")}
+    assert all(torch.equal(before[name], after[name]) for name in encoder)
+    assert any(before[name].shape != after[name].shape for name in before.keys() - encoder)
+    with pytest.raises(UserError, match=r"no part 'encoder' to keep: name one of model, model\.decoder"):
+        remove_channels(network, IMAGE, 0.3, cost, keep=["encoder"])
