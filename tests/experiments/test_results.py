@@ -1,5 +1,7 @@
 """The committed records and what the pages say of them."""
 
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,16 @@ from PIL import Image
 from experiments.fill import BLOCK, filled
 from experiments.records.record_file import open_record
 
+MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(path.read_text())]
+
+FIGURES = [
+    shlex.split(line.replace("$(RESULTS)", "experiments/results"))
+    for line in re.findall(r"^\t\$\(RUN\) (\S+ .*\.png)$", MAKEFILE.replace("\\\n\t\t", ""), re.MULTILINE)
+    if "$(RESULTS)" in line
+]
+"""The commands of `make results` that draw, with the picture as their last word."""
 
 
 def named(path: Path) -> str:
@@ -21,6 +31,7 @@ def named(path: Path) -> str:
 def test_there_are_records() -> None:
     assert RECORDS
     assert ROOT / "README.md" in PAGES
+    assert FIGURES
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=named)
@@ -49,12 +60,14 @@ def test_pages_say_what_the_records_say(page: Path, monkeypatch: pytest.MonkeyPa
     assert filled(page.read_text()) == page.read_text()
 
 
-def test_the_figure_shows_the_records(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", FIGURES, ids=lambda words: words[-1])
+def test_figures_show_the_records(command: list[str], tmp_path: Path) -> None:
     """Up to the smoothing of edges, which is the machine's."""
-    folder = ROOT / "experiments/results/camvid"
-    experiments("curves", *sorted((folder / "imagenet_c").glob("*.json")), f"--output={tmp_path / 'curves.png'}")
+    *words, name = command
+    arguments = [str(path) for word in words for path in (sorted(ROOT.glob(word)) if "*" in word else [word])]
+    experiments(*arguments, str(tmp_path / "drawn.png"))
     drawn, committed = (
-        np.asarray(Image.open(path).convert("RGB"), float) for path in (tmp_path / "curves.png", folder / "curves.png")
+        np.asarray(Image.open(path).convert("RGB"), float) for path in (tmp_path / "drawn.png", ROOT / name)
     )
     assert drawn.shape == committed.shape
-    assert np.abs(drawn - committed).mean() < 0.5
+    assert np.abs(drawn - committed).mean() < 0.1
