@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The records of docs/pruning_and_ensembles.md: FPN on Kvasir-SEG, pruned, combined and asked several times.
 #   experiments/studies/pruning_and_ensembles_kvasir.sh                 # all parts, in this order
-#   experiments/studies/pruning_and_ensembles_kvasir.sh dense pruned    # some of them; what is done is skipped
+#   experiments/studies/pruning_and_ensembles_kvasir.sh dense half      # some of them; what is done is skipped
 # DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
 set -euo pipefail
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
@@ -34,12 +34,17 @@ checkpoints() { for name in "$@"; do echo "$runs/$name/best.ckpt"; done; }
 
 dense() { for seed in 0 1 2; do network "dense_$seed" "$seed" fpn --model.init_args.network.init_args.encoder=mobilenet_v2; done; }
 
+# NAME FROM SEED OPTIONS...: train another one on, and sweep it.
+further() { trial "$1" "--start=$runs/$2/best.ckpt" "--seed_everything=$3" --trainer.max_epochs=12 "${@:4}"; }
+
+pruned() { further "$1" "$2" "$3" "--prune=$4" --criterion=taylor; }
+
 # As long trained as what is pruned and trained on: the fair one to compare those with, and what soups are made of.
-tuned() { for seed in 0 1 2; do trial "tuned_$seed" "--start=$runs/dense_0/best.ckpt" "--seed_everything=$seed"; done; }
+tuned() { for seed in 0 1 2; do further "tuned_$seed" dense_0 "$seed"; done; }
 
-half() { for seed in 0 1 2; do trial "half_$seed" "--start=$runs/dense_$seed/best.ckpt" "--seed_everything=$seed" --prune=0.5; done; }
+half() { for seed in 0 1 2; do pruned "half_$seed" "dense_$seed" "$seed" 0.5; done; }
 
-quarter() { for seed in 0 1 2; do trial "quarter_$seed" "--start=$runs/dense_$seed/best.ckpt" "--seed_everything=$seed" --prune=0.75; done; }
+quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
 
 # One network that costs about as much as three.
 wide() {
@@ -56,7 +61,7 @@ combined() {
 
 soups() {
     made soup soup --method=uniform --checkpoints $(checkpoints tuned_{0,1,2})
-    trial half_soup "--start=$runs/soup/best.ckpt" --seed_everything=0 --prune=0.5
+    pruned half_soup soup 0 0.5
 }
 
 calibrated() {
