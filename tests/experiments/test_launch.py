@@ -116,4 +116,4 @@ def test_an_ablation_as_an_array(tmp_path: Path, slurm: dict[str, str]) -> None:
         sweep = str(ROOT / "experiments/configs/sweep/seeds_synthetic.yaml")
         finish("slurm_ablate.sh", [sweep, "--list"], {**slurm, **array, "SLURM_ARRAY_TASK_ID": task}, log)
         listed += [line for line in log.read_text().splitlines() if line.startswith("to do")]
-    assert len(listed) == len(set(listed)) == 8
+    assert len(listed) == len(set(listed)) == 12
