@@ -44,6 +44,9 @@ tuned() { for seed in 0 1 2; do further "tuned_$seed" dense_0 "$seed"; done; }
 
 half() { for seed in 0 1 2; do pruned "half_$seed" "dense_$seed" "$seed" 0.5; done; }
 
+# What is lost after twelve epochs comes back by training on, up to here.
+longer() { for seed in 0 1 2; do further "half_longer_$seed" "half_$seed" "$seed" --trainer.max_epochs=24; done; }
+
 quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
 
 # One network that costs about as much as three.
@@ -81,6 +84,6 @@ shared() {
     made snapshots ensemble --checkpoints "$runs"/cycles/snapshot-*.ckpt
 }
 
-for part in "${@:-dense tuned half quarter wide combined soups calibrated shared}"; do
+for part in "${@:-dense tuned half longer quarter wide combined soups calibrated shared}"; do
     for one in $part; do "$one"; done
 done
