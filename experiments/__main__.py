@@ -25,6 +25,7 @@ VERBS = {
     "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
     "tradeoff": "put what networks cost beside how they hold up",
     "compare": "test whether the difference of two records holds",
+    "recipes": "test whether recipes differ, by several trainings of each",
     "fill": "fill the tables of pages with what records say",
     "curves": "draw the robustness curves of records",
     "report": "make a page of records: leaderboard, curves, reliability, worst images",

@@ -16,7 +16,7 @@ from experiments.records.recipe import recipe_key, recipe_seed
 from experiments.records.record import resampled_units
 from experiments.records.record_file import read_swept
 from experiments.records.statistics import LEVEL, PERMUTATIONS, holm
-from experiments.tables import markdown_table
+from experiments.tables import markdown_table, p_value
 from user_error import UserError
 
 EXAMPLES = """
@@ -56,12 +56,8 @@ def caution(found: Comparison) -> str:
         )
     return (
         "The test asks whether these two networks differ on images like these. Whether their recipes do takes several "
-        "seeds of each: 'leaderboard' shows the spread over seeds."
+        "seeds of each: 'recipes' compares those."
     )
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _change(line: Line, metric: Metric) -> str:
@@ -83,13 +79,13 @@ def markdown(found: Comparison) -> str:
 
     def cells(line: Line) -> list[str]:
         shown = found.metric.shown
-        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), _p(line.p)]
+        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), p_value(line.p)]
 
     overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
     conditions = markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
         [
-            [*cells(line), _p(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
+            [*cells(line), p_value(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
             for line in found.conditions
         ],
         left=(0, 6),
@@ -109,7 +105,7 @@ def overview(found: Sequence[Comparison]) -> str:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
         said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
         changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
-        rows.append([one.b.name, *changes, _p(one.headline.p), _p(p_holm), said])
+        rows.append([one.b.name, *changes, p_value(one.headline.p), p_value(p_holm), said])
     table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
     note = (
         f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "

@@ -212,7 +212,8 @@ def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
     tables = [read_table(name) for name in dict.fromkeys(args.published)]
-    records = [read_record(path) for path in args.records]
+    once = dict.fromkeys(path.resolve() for path in args.records)  # patterns of a shell may meet a file twice
+    records = [read_record(path) for path in once]
     reference = find_reference(args.reference, records, tables)
     costs = find_costs(args.costs, records)
     if args.by == ACROSS:

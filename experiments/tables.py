@@ -11,6 +11,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def p_value(value: float | None) -> str:
+    """A p value to four digits, or a dash."""
+    return "-" if value is None else f"{value:.4f}" if value >= 0.00005 else "< 0.0001"
+
+
 def scaled(value: float | None, unit: float = 1) -> str:
     """A number in multiples of `unit`, to three digits, or a dash."""
     if value is None:

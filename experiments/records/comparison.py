@@ -93,6 +93,33 @@ def cell_name(condition: robustness.Condition) -> str:
     return f"{corruption.replace('_', ' ')} {severity}" if severity else f"all {corruption}"
 
 
+def aligned(
+    swept: Sequence[tuple[Record, Images]], metric: Metric
+) -> tuple[list[robustness.Condition], list[Share], Callable[[np.ndarray], dict[str, np.ndarray]]]:
+    """What a metric says of the same units under the same conditions in several records.
+
+    Returns:
+        The conditions in which all have a score, each record's share (N, conditions, k) in them, and the numbers that
+        follow from scores (..., conditions).
+
+    Raises:
+        UserError: the records do not compare.
+    """
+    (one, images), *others = swept
+    for other, other_images in others:
+        require_comparable(one, other, images.ids, other_images.ids)
+        if images.units != other_images.units:
+            raise UserError(
+                f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
+            )
+    shares = [found.share(metric.share(found)) for _, found in swept]
+    conditions = list(one.conditions)
+    if metric.task:
+        conditions, shares = _scored(conditions, shares, metric)
+    of_scores = measures(conditions)
+    return conditions, shares, lambda scores: of_scores(metric.scale(scores))
+
+
 def compare(
     a: tuple[Record, Images],
     b: tuple[Record, Images],
@@ -112,22 +139,9 @@ def compare(
     Raises:
         UserError: the records do not compare.
     """
-    (one, images), (other, other_images) = a, b
-    require_comparable(one, other, images.ids, other_images.ids)
+    (one, _), (other, _) = a, b
     chosen = COMPARED[metric]
-    first, second = (found.share(chosen.share(found)) for found in (images, other_images))
-    conditions = list(one.conditions)
-    if chosen.task:
-        conditions, (first, second) = _scored(conditions, (first, second), chosen)
-    of_scores = measures(conditions)
-
-    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
-        return of_scores(chosen.scale(scores))
-
-    if images.units != other_images.units:
-        raise UserError(
-            f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
-        )
+    conditions, (first, second), measure = aligned([a, b], chosen)
     bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
     p_values = permutation_test(first, second, measure, permutations, seed)
     names = [cell_name(condition) for condition in conditions]
@@ -155,12 +169,12 @@ def compare(
 
 
 def _scored(
-    conditions: Sequence[robustness.Condition], pair: Sequence[Share], metric: Metric
+    conditions: Sequence[robustness.Condition], shares: Sequence[Share], metric: Metric
 ) -> tuple[list[robustness.Condition], list[Share]]:
-    """The conditions in which both have a score, and clean: a task has none where a corruption moved its truth away."""
-    known = ~np.any([np.isnan(metric.scale(whole(share))) for share in pair], axis=0)
+    """The conditions in which all have a score, and clean: a task has none where a corruption moved its truth away."""
+    known = ~np.any([np.isnan(metric.scale(whole(share))) for share in shares], axis=0)
     places = [at for at, condition in enumerate(conditions) if known[at] or condition == (robustness.CLEAN, 0)]
-    return [conditions[at] for at in places], [share.of(lambda part: part[:, places]) for share in pair]
+    return [conditions[at] for at in places], [share.of(lambda part: part[:, places]) for share in shares]
 
 
 def better(line: Line, metric: Metric) -> str:
