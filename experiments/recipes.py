@@ -38,13 +38,12 @@ def adjusted(found: Sequence[RecipeComparison]) -> list[float]:
     return list(holm(values).values())
 
 
-def direction(found: RecipeComparison, p: float) -> str:
+def direction(change: Change, metric: Metric, p: float) -> str:
     """Whether B is better or worse than A beyond the chance of images and of trainings, or nothing."""
-    change = found.headline
     low, high = change.images
     if not holds(p) or change.difference is None or low is None or high is None or low <= 0 <= high:
         return ""
-    return "better" if (change.difference > 0) != found.metric.lower_is_better else "worse"
+    return "better" if (change.difference > 0) != metric.lower_is_better else "worse"
 
 
 def verdict(found: RecipeComparison, p: float) -> str:
@@ -56,7 +55,7 @@ def verdict(found: RecipeComparison, p: float) -> str:
     counts = f"{_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
     if change.p is None:
         return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
-    said, chance = direction(found, p), f"p {'' if p < 0.00005 else '= '}{p_value(p)}"
+    said, chance = direction(found.headline, found.metric, p), f"p {'' if p < 0.00005 else '= '}{p_value(p)}"
     if said:
         return f"{names[1]} is {said} than {names[0]} by {size} ({counts}, {chance})."
     return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance})."
@@ -78,7 +77,7 @@ def _cells(change: Change | None, metric: Metric) -> list[str]:
 
 
 def markdown(found: Sequence[RecipeComparison]) -> str:
-    """For people: a row for each recipe, from the best to the worst."""
+    """For people: a row for each recipe, from the best to the worst; for one alone, a row for each condition, too."""
     metric, first = found[0].metric, found[0].a
     pairs = list(zip(found, adjusted(found), strict=True))
     pairs.sort(key=lambda pair: (pair[0].headline.difference or 0) * (1 if metric.lower_is_better else -1))
@@ -94,7 +93,7 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
                 *cells,
                 p_value(one.headline.p),
                 p_value(adjusted_p),
-                direction(one, p),
+                direction(one.headline, metric, p),
             ]
         )
     titles = [
@@ -106,12 +105,14 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
         "mean corrupted, trainings",
     ]
     table = markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
+    if len(found) == 1 and len(found[0].conditions) > 1:
+        table += f"\n{_conditions(found[0])}"
     data, suite = first[0].data, first[0].suite
     note = (
         f"Differences of mean {metric.words} ({metric.unit}) from {_trainings(len(first))} of {recipe_name(first)}, on "
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}. 95 % intervals over "
         f"{resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings (Welch's t, as are "
-        "the two-sided p values, with Holm's correction over the rows)."
+        "the two-sided p values, with Holm's correction over the rows of a table)."
     )
     mixed = [
         recipe_name(side)
@@ -121,6 +122,19 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
     if mixed:
         note += f" By their records, the trainings of {', '.join(mixed)} differ in more than the seed."
     return f"{table}\n{note}\n"
+
+
+def _conditions(found: RecipeComparison) -> str:
+    """A row for each condition, with Holm's correction over them."""
+    metric, none = found.metric, float("nan")
+    p_values = holm({change.name: none if change.p is None else change.p for change in found.conditions})
+    rows = []
+    for change in found.conditions:
+        means, p = [metric.shown(change.a), metric.shown(change.b)], p_values[change.name]
+        shown = ["-", "-"] if change.p is None else [p_value(change.p), p_value(p)]
+        rows.append([change.name, *means, *_cells(change, metric), *shown, direction(change, metric, p)])
+    titles = ["condition", recipe_name(found.a), recipe_name(found.b), "difference, images", "difference, trainings"]
+    return markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
 
 
 def as_json(found: Sequence[RecipeComparison]) -> str:
@@ -148,7 +162,7 @@ def content_of(found: RecipeComparison, p: float) -> dict[str, Any]:
         "suite": found.a[0].suite.name,
         "suite_hash": found.a[0].suite_hash,
         "p_holm": None if found.headline.p is None else p,
-        "holds": direction(found, p),
+        "holds": direction(found.headline, found.metric, p),
         "verdict": verdict(found, p),
         "overall": [change._asdict() for change in found.overall],
         "conditions": [change._asdict() for change in found.conditions],

@@ -9,6 +9,7 @@ from command_line import experiments, refusal
 from cost_files import make_costs, with_checkpoint
 from records import make_record
 
+from experiments import leaderboard
 from experiments.leaderboard import markdown
 from experiments.records.ranking import ranked
 from experiments.records.record_file import read_record
@@ -207,3 +208,13 @@ def test_costs_of_other_checkpoints_are_refused(paths: list[Path], tmp_path: Pat
     with_checkpoint(paths[0], "a" * 64)
     assert "none of the records was swept with" in refusal("leaderboard", *paths, f"--costs={measured}")
     assert "no costs" in refusal("leaderboard", *paths, f"--costs={tmp_path / 'none.json'}")
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Two patterns of a shell may meet the same file, which are no two seeds."""
+    path = make_record(tmp_path / "a.json", recipe={"seed_everything": 0, "model": {"network": "one"}})
+    texts = []
+    for paths in ([path], [path, tmp_path / "." / "a.json"]):
+        leaderboard.main([str(one) for one in paths])
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]

@@ -48,6 +48,8 @@ def test_a_difference_that_holds(tmp_path: Path, capsys: pytest.CaptureFixture) 
     assert "| good | 3 | +" in table
     assert "| better |" in table
     assert "differ in more than the seed" not in table
+    assert "| condition | poor | good |" in table
+    assert "| noise 5 | " in table
     assert "good is better than poor by" in printed(capsys, poor, good, options=("--format=sentences",))
     assert "poor is worse than good by" in printed(capsys, good, poor, options=("--format=sentences",))
     lower = printed(capsys, poor, good, options=("--format=sentences", "--metric=nll"))
@@ -111,6 +113,7 @@ def test_several_recipes_are_adjusted_for_their_number(tmp_path: Path, capsys: p
     values = [next(c["p"] for c in one["overall"] if c["name"] == "mean corrupted") for one in found]
     assert min(one["p_holm"] for one in found) == pytest.approx(2 * min(values))
     table = printed(capsys, one, *others)
+    assert "| condition |" not in table
     assert table.index("| three |") < table.index("| two |")  # the better first
 
 
