@@ -26,6 +26,7 @@ VERBS = {
     "tradeoff": "put what networks cost beside how they hold up",
     "compare": "test whether the difference of two records holds",
     "recipes": "test whether recipes differ, by several trainings of each",
+    "effects": "say what each factor of an ablation does",
     "fill": "fill the tables of pages with what records say",
     "curves": "draw the robustness curves of records",
     "report": "make a page of records: leaderboard, curves, reliability, worst images",

@@ -1,19 +1,30 @@
 """What each factor of an ablation does: the effects of its levels, from the records of the trials."""
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
+from experiments.files import say
+from experiments.light_parser import light_parser
 from experiments.records import robustness
 from experiments.records.compared import COMPARED
 from experiments.records.comparison import require_comparable
 from experiments.records.record import Images, Record, resampled_units
+from experiments.records.record_file import read_swept
 from experiments.records.scores import number
 from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
-from experiments.sweep_file import Factor, level
+from experiments.sweep_file import Factor, Sweep, level, read_sweep
 from experiments.tables import as_csv, markdown_table
+from user_error import UserError
+
+EXAMPLES = """
+experiments/configs/sweep/seeds_synthetic.yaml experiments/results/synthetic/core/*.json
+experiments/configs/sweep/attention_synthetic.yaml runs/attention_synthetic/*/record-core.json --format csv --output effects.csv
+"""
 
 BLOCK = "seed_everything"
 """The factor that is no idea: its levels are told apart and not reported."""
@@ -183,3 +194,52 @@ def csv(effects: Sequence[Effect]) -> str:
             row |= {f"{name}_trainings_low": least, f"{name}_trainings_high": most}
         rows.append(row)
     return as_csv(rows)
+
+
+FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[Trained]], str]] = {
+    "markdown": markdown,
+    "csv": lambda effects, _: csv(effects),
+}
+
+
+def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
+    """Records with the options of the trial that each is called after.
+
+    Raises:
+        UserError: a record is that of no trial, or a trial has two.
+    """
+    trials = {trial.name: trial for trial in sweep.trials}
+    found: dict[str, Trained] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        record, images = read_swept(path)
+        if record.name not in trials:
+            raise UserError(f"{str(path)!r} holds the record of {record.name!r}, which is no trial of {sweep.name}")
+        if record.name in found:
+            raise UserError(f"there are two records of {record.name!r}: leave one out")
+        found[record.name] = Trained(trials[record.name].arguments, record, images)
+    return [found[name] for name in trials if name in found]
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "effects",
+        "Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end. Trials\n"
+        "are known by their names; those without a record are left out.",
+        EXAMPLES,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
+    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="records of its trials")
+    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
+    parser.add_argument("--output", type=Path, help="write the table to this file as well")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    sweep = read_sweep(args.file)
+    trained = find_trials(sweep, args.records)
+    if len(trained) < 2:
+        raise UserError("an effect takes the records of two trials or more")
+    say(FORMATS[args.format](find_effects(trained, sweep.factors), trained), args.output)

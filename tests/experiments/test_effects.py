@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refusal
 from records import make_record
 from scipy import stats
 
+from experiments import effects
 from experiments.effects import SCORES, Trained, csv, find_effects, markdown
 from experiments.records.comparison import compare
 from experiments.records.record_file import read_swept
-from experiments.sweep_file import Factor
+from experiments.sweep_file import Factor, read_sweep
 from user_error import UserError
 
 NETWORK = Factor("model.init_args.network", "levels", ("unet", "fpn"))
@@ -123,3 +125,46 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
     other = Trained({"lr": 1e-2}, *read_swept(make_record(tmp_path / "x.json", "x", 1, 7)))
     with pytest.raises(UserError, match="cannot be compared"):
         find_effects([one, other], [RATE])
+
+
+SWEEP = """
+name: small
+method: grid
+program: experiments/trial.py
+command: [python, -m, experiments, trial, "${args}"]
+parameters:
+  config: {value: recipe.yaml}
+  lr: {values: [0.1, 0.2]}
+  seed_everything: {values: [0, 1]}
+"""
+
+
+@pytest.fixture
+def swept(tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A sweep file and the records of its four trials."""
+    file = tmp_path / "small.yaml"
+    file.write_text(SWEEP)
+    names = [one.name for one in read_sweep(file).trials]
+    return file, [make_record(tmp_path / f"{at}.json", name, at, 8) for at, name in enumerate(names)]
+
+
+def test_the_verb_finds_the_trials_by_their_names(
+    swept: tuple[Path, list[Path]], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    file, records = swept
+    sweep = read_sweep(file)
+    effects.main([str(file), *map(str, reversed(records))])
+    text = capsys.readouterr().out
+    trained = [Trained(one.arguments, *read_swept(path)) for one, path in zip(sweep.trials, records, strict=True)]
+    assert text == markdown(find_effects(trained, sweep.factors), trained)
+    effects.main([str(file), *map(str, records), "--format=csv", f"--output={tmp_path / 'effects.csv'}"])
+    assert (tmp_path / "effects.csv").read_text() == csv(find_effects(trained, sweep.factors))
+
+
+def test_refusals_of_the_verb(swept: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    file, records = swept
+    other = make_record(tmp_path / "other.json", "other", 0, 8)
+    assert "'other', which is no trial of small" in refusal("effects", file, *records, other)
+    again = make_record(tmp_path / "again.json", read_swept(records[0])[0].name, 5, 8)
+    assert "there are two records of" in refusal("effects", file, records[0], again)
+    assert "two trials or more" in refusal("effects", file, records[0], records[0])
