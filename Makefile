@@ -44,6 +44,9 @@ RESULTS := experiments/results
 results: $(READY)
 	$(RUN) fill README.md docs/*.md
 	$(RUN) curves $(RESULTS)/camvid/imagenet_c/*.json --output $(RESULTS)/camvid/curves.png
+	$(RUN) tradeoff $(RESULTS)/kvasir_seg/imagenet_c/dense_[0-2].json $(RESULTS)/kvasir_seg/imagenet_c/half_longer_[0-2].json \
+		$(RESULTS)/kvasir_seg/imagenet_c/quarter_[0-2].json --costs $(RESULTS)/kvasir_seg/costs_pruning_and_ensembles.json \
+		--figure $(RESULTS)/kvasir_seg/pruning.png
 
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)

@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> str:
         raise UserError(f"a page cannot write files: leave {written!r} out of its block")
     arguments: list[str] = []
     for word in rest:
-        found = sorted(glob(word)) if "*" in word else [word]
+        found = sorted(glob(word)) if set("*[") & set(word) else [word]
         if not found:
             raise UserError(f"no file fits {word!r}, which a page calls {verb!r} with")
         arguments += found

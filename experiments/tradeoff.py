@@ -60,7 +60,7 @@ def score_row(record: Record, images: Images) -> dict[str, Any]:
 
 
 def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
-    """Records with their costs, the costliest first.
+    """Records with their costs, the costliest first, alike ones in the order of their paths.
 
     Raises:
         UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
@@ -82,7 +82,12 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
                 "of all these records"
             )
         found.append(Network(record, cost, score_row(record, images)))
-    return sorted(found, key=lambda network: (-network.cost.multiply_adds, network.cost.zero_weights))
+    return sorted(found, key=lambda network: (-network.cost.multiply_adds, _zeros(network.cost)))
+
+
+def _zeros(cost: Cost) -> int:
+    """Weights that are zero, in percent."""
+    return round(100 * cost.zero_weights / cost.parameters)
 
 
 def flat(network: Network) -> dict[str, Any]:
@@ -105,7 +110,7 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     cells = []
     for network in networks:
         cost = network.cost
-        row = [network.record.name, scaled(cost.parameters, 1e6), f"{100 * cost.zero_weights / cost.parameters:.0f}"]
+        row = [network.record.name, scaled(cost.parameters, 1e6), str(_zeros(cost))]
         row += [scaled(cost.multiply_adds, 1e9), scaled(cost.file_bytes, 1e6)]
         for batch in cost.batches:
             row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]

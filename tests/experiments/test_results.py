@@ -64,7 +64,7 @@ def test_pages_say_what_the_records_say(page: Path, monkeypatch: pytest.MonkeyPa
 def test_figures_show_the_records(command: list[str], tmp_path: Path) -> None:
     """Up to the smoothing of edges, which is the machine's."""
     *words, name = command
-    arguments = [str(path) for word in words for path in (sorted(ROOT.glob(word)) if "*" in word else [word])]
+    arguments = [str(path) for word in words for path in (sorted(ROOT.glob(word)) if set("*[") & set(word) else [word])]
     experiments(*arguments, str(tmp_path / "drawn.png"))
     drawn, committed = (
         np.asarray(Image.open(path).convert("RGB"), float) for path in (tmp_path / "drawn.png", ROOT / name)
