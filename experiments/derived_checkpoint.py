@@ -9,7 +9,7 @@ import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
-from experiments.checkpoint import read_checkpoint
+from experiments.checkpoint import read_checkpoint, require_checkpoint
 from experiments.cli import differences
 from experiments.files import require_writable, whole_file
 from experiments.run_folder import read_settings
@@ -104,8 +104,10 @@ def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None
         kind: entry of the settings that says how such a checkpoint was made.
 
     Raises:
-        UserError: its folder holds another training.
+        UserError: its folder holds another training, or a source is no file.
     """
+    for source in sources:
+        require_checkpoint(source)
     if output.suffix != ".ckpt":
         raise UserError(f"the output {str(output)!r} must be named *.ckpt")
     taken = read_settings(output)

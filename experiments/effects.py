@@ -14,7 +14,7 @@ from experiments.records import robustness
 from experiments.records.compared import COMPARED
 from experiments.records.comparison import require_comparable
 from experiments.records.record import Images, Record, resampled_units
-from experiments.records.record_file import read_swept
+from experiments.records.record_file import once, read_swept
 from experiments.records.scores import number
 from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
 from experiments.sweep_file import Factor, Sweep, level, read_sweep
@@ -210,7 +210,7 @@ def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
     """
     trials = {trial.name: trial for trial in sweep.trials}
     found: dict[str, Trained] = {}
-    for path in dict.fromkeys(path.resolve() for path in paths):
+    for path in once(paths):
         record, images = read_swept(path)
         if record.name not in trials:
             raise UserError(f"{str(path)!r} holds the record of {record.name!r}, which is no trial of {sweep.name}")

@@ -12,7 +12,7 @@ from experiments.records.cost_file import Costs, read_costs
 from experiments.records.published import Table, read_table, table_names
 from experiments.records.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.records.record import Record
-from experiments.records.record_file import read_record
+from experiments.records.record_file import once, read_record
 from experiments.tables import as_csv, markdown_table, percent, with_bounds
 from user_error import UserError
 
@@ -212,8 +212,7 @@ def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
     tables = [read_table(name) for name in dict.fromkeys(args.published)]
-    once = dict.fromkeys(path.resolve() for path in args.records)  # patterns of a shell may meet a file twice
-    records = [read_record(path) for path in once]
+    records = [read_record(path) for path in once(args.records)]
     reference = find_reference(args.reference, records, tables)
     costs = find_costs(args.costs, records)
     if args.by == ACROSS:

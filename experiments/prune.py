@@ -20,7 +20,7 @@ from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
 from lightning_modules.pruning.plan import Plan, make_plan
-from lightning_modules.pruning.weights import apply_masks, smallest, sparsity, two_of_four, weights_of
+from lightning_modules.pruning.weights import apply_masks, require_ratio, smallest, sparsity, two_of_four, weights_of
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -90,6 +90,8 @@ def check(options: Any) -> None:
             raise UserError(f"two of four are half: leave --ratio {options.ratio:g} out")
     elif options.ratio is None:
         raise UserError("how much is to be removed? pass --ratio, such as 0.5")
+    else:
+        require_ratio(options.ratio)
     if options.method == "channels" and options.rewind_to is not None:
         raise UserError("--rewind-to goes with zeros: pass --method magnitude or two_of_four")
     if options.method != "channels" and options.keep:

@@ -66,6 +66,14 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def once(paths: Iterable[Path]) -> list[Path]:
+    """Paths less those that lead to the same file: several patterns of a shell may meet one."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
 def read_record(path: Path) -> Record:
     """Read a record and recompute all of it: see `open_record`."""
     return open_record(path)[0]
