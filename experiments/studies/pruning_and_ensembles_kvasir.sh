@@ -4,31 +4,11 @@
 #   experiments/studies/pruning_and_ensembles_kvasir.sh dense half      # some of them; what is done is skipped
 # DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
 set -euo pipefail
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-
-data="${DATA:-../shared/data/kvasir_seg}"
-weights="${WEIGHTS:-../shared/data/weights/mobilenet_v2_imagenet.safetensors}"
 runs="${RUNS:-runs/pruning_and_ensembles_kvasir}"
 suite=imagenet_c
-networks=experiments/configs/network
-recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml "--data.init_args.root=$data" "--data.init_args.size=[128, 128]"
-    --data.init_args.batch_size=4 --trainer.max_epochs=4 --trainer.precision=bf16-mixed)
-
-run() { "${PYTHON:-.venv/bin/python}" -m experiments "$@"; }
-
-# NAME OPTIONS...: train and sweep.
-trial() { run trial "--run=$runs/$1" "--suite=$suite" --pictures=0 "${recipe[@]}" "${@:2}"; }
-
-# NAME SEED NETWORK OPTIONS...: train a network of ours from the ImageNet encoder, and sweep it.
-network() {
-    trial "$1" "--model.init_args.encoder_weights=$weights" "--seed_everything=$2" "--model.init_args.network=$networks/$3.yaml" "${@:4}"
-}
-
-# NAME VERB OPTIONS...: make a checkpoint of others, and sweep it.
-made() {
-    [ -e "$runs/$1/best.ckpt" ] || run "$2" "${@:3}" "--output=$runs/$1/best.ckpt"
-    [ -e "$runs/$1/record-$suite.json" ] || run benchmark "--checkpoint=$runs/$1/best.ckpt" "--suite=$suite" --pictures=0
-}
+recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml "--data.init_args.root=${DATA:-../shared/data/kvasir_seg}"
+    "--data.init_args.size=[128, 128]" --data.init_args.batch_size=4 --trainer.max_epochs=4 --trainer.precision=bf16-mixed)
+source experiments/studies/steps.sh
 
 checkpoints() { for name in "$@"; do echo "$runs/$name/best.ckpt"; done; }
 
@@ -37,7 +17,8 @@ dense() { for seed in 0 1 2; do network "dense_$seed" "$seed" fpn --model.init_a
 # NAME FROM SEED OPTIONS...: train another one on, and sweep it.
 further() { trial "$1" "--start=$runs/$2/best.ckpt" "--seed_everything=$3" --trainer.max_epochs=12 "${@:4}"; }
 
-pruned() { further "$1" "$2" "$3" "--prune=$4" --criterion=taylor; }
+# NAME FROM SEED RATIO [CRITERION]: prune, train on, and sweep.
+pruned() { further "$1" "$2" "$3" "--prune=$4" "--criterion=${5:-taylor}"; }
 
 # As long trained as what is pruned and trained on: the fair one to compare those with, and what soups are made of.
 tuned() { for seed in 0 1 2; do further "tuned_$seed" dense_0 "$seed"; done; }
@@ -48,6 +29,14 @@ half() { for seed in 0 1 2; do pruned "half_$seed" "dense_$seed" "$seed" 0.5; do
 longer() { for seed in 0 1 2; do further "half_longer_$seed" "half_$seed" "$seed" --trainer.max_epochs=24; done; }
 
 quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
+
+# The same by other criteria of what is least important.
+criteria() {
+    for seed in 0 1 2; do
+        pruned "half_magnitude_$seed" "dense_$seed" "$seed" 0.5 magnitude
+        pruned "half_bn_scale_$seed" "dense_$seed" "$seed" 0.5 bn_scale
+    done
+}
 
 # One network that costs about as much as three.
 wide() {
@@ -84,6 +73,5 @@ shared() {
     made snapshots ensemble --checkpoints "$runs"/cycles/snapshot-*.ckpt
 }
 
-for part in "${@:-dense tuned half longer quarter wide combined soups calibrated shared}"; do
-    for one in $part; do "$one"; done
-done
+[ $# -gt 0 ] || set -- dense tuned half longer quarter criteria wide combined soups calibrated shared
+parts "$@"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The records of docs/networks.md on how a network is trained: U-Net under other optimisers and regularisation, all else as in
+# the table of networks.
+#   experiments/studies/how_it_is_trained.sh kvasir                        # all parts, in this order
+#   experiments/studies/how_it_is_trained.sh camvid optimisers mixing      # some of them; what is done is skipped
+# DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
+set -euo pipefail
+case "${1:-}" in
+    kvasir) config=kvasir_unet data=kvasir_seg size="[128, 128]" epochs=4 ;;
+    camvid) config=camvid_fpn data=camvid size="[120, 160]" epochs=12 ;;
+    *) echo "which data: kvasir or camvid" >&2 && exit 2 ;;
+esac
+runs="${RUNS:-runs/how_it_is_trained_$1}"
+suite=imagenet_c_middle
+recipe=("--config=experiments/configs/recipe/$config.yaml" "--data.init_args.root=${DATA:-../shared/data/$data}"
+    "--data.init_args.size=$size" --data.init_args.batch_size=4 "--trainer.max_epochs=$epochs" --trainer.precision=bf16-mixed)
+source experiments/studies/steps.sh
+
+# NAME OPTIONS...: U-Net, as in the table but for OPTIONS.
+unet() { network "$1" 0 unet --model.init_args.network.init_args.encoder=mobilenet_v2 "${@:2}"; }
+
+# NAME OPTIMIZER OPTIONS...
+optimiser() { unet "$1" "--model.init_args.optimizer=experiments/configs/optimizer/$2.yaml" "${@:3}"; }
+
+optimisers() { for name in adam sgd sgd_heavy_ball sam; do optimiser "unet-$name" "$name"; done; }
+
+decay() { for value in 0 0.1; do optimiser "unet-weight_decay=$value" adamw "--model.init_args.optimizer.init_args.weight_decay=$value"; done; }
+
+# Smoothed labels, beside the loss that they smooth.
+smoothing() {
+    for name in cross_entropy cross_entropy_smooth; do unet "unet-$name" "--model.init_args.loss=experiments/configs/loss/$name.yaml"; done
+}
+
+dropout() { unet unet-dropout=0.2 --model.init_args.network.init_args.dropout=0.2; }
+
+mixing() {
+    unet unet-mixup --model=lightning_modules.mixup.MixupModule
+    unet unet-cutmix --trainer.callbacks+=lightning_modules.callbacks.cutmix.CutMix
+}
+
+averaging() { unet unet-ema --trainer.callbacks+=pytorch_lightning.callbacks.EMAWeightAveraging; }
+
+# Stochastic depth needs an encoder with residual branches that can be skipped: SegFormer's, from random weights.
+depth() {
+    for rate in 0 0.1; do
+        trial "segformer-drop_path=$rate" --model.init_args.encoder_weights=null "--model.init_args.network=$networks/segformer.yaml" \
+            "--model.init_args.network.init_args.drop_path=$rate"
+    done
+}
+
+# The two-step CNN-SVM: the features of the trained U-Net, and a linear SVM in place of its last layer.
+machine() {
+    unet unet
+    made unet-svm svm "--checkpoint=$runs/unet/best.ckpt"
+}
+
+shift
+[ $# -gt 0 ] || set -- machine optimisers decay smoothing dropout mixing averaging depth
+parts "$@"
