@@ -17,8 +17,8 @@ dense() { for seed in 0 1 2; do network "dense_$seed" "$seed" fpn --model.init_a
 # NAME FROM SEED OPTIONS...: train another one on, and sweep it.
 further() { trial "$1" "--start=$runs/$2/best.ckpt" "--seed_everything=$3" --trainer.max_epochs=12 "${@:4}"; }
 
-# NAME FROM SEED RATIO [CRITERION]: prune, train on, and sweep.
-pruned() { further "$1" "$2" "$3" "--prune=$4" "--criterion=${5:-taylor}"; }
+# NAME FROM SEED RATIO: prune, train on, and sweep.
+pruned() { further "$1" "$2" "$3" "--prune=$4" --criterion=taylor; }
 
 # As long trained as what is pruned and trained on: the fair one to compare those with, and what soups are made of.
 tuned() { for seed in 0 1 2; do further "tuned_$seed" dense_0 "$seed"; done; }
@@ -29,14 +29,6 @@ half() { for seed in 0 1 2; do pruned "half_$seed" "dense_$seed" "$seed" 0.5; do
 longer() { for seed in 0 1 2; do further "half_longer_$seed" "half_$seed" "$seed" --trainer.max_epochs=24; done; }
 
 quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
-
-# The same by other criteria of what is least important.
-criteria() {
-    for seed in 0 1 2; do
-        pruned "half_magnitude_$seed" "dense_$seed" "$seed" 0.5 magnitude
-        pruned "half_bn_scale_$seed" "dense_$seed" "$seed" 0.5 bn_scale
-    done
-}
 
 # One network that costs about as much as three.
 wide() {
@@ -73,5 +65,5 @@ shared() {
     made snapshots ensemble --checkpoints "$runs"/cycles/snapshot-*.ckpt
 }
 
-[ $# -gt 0 ] || set -- dense tuned half longer quarter criteria wide combined soups calibrated shared
+[ $# -gt 0 ] || set -- dense tuned half longer quarter wide combined soups calibrated shared
 parts "$@"
