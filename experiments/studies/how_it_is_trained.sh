@@ -48,12 +48,14 @@ depth() {
     done
 }
 
-# The two-step CNN-SVM: the features of the trained U-Net, and a linear SVM in place of its last layer.
+# What the others are held against: the same training as in the table of networks, on the same machine as theirs.
+plain() { optimiser unet-adamw adamw; }
+
+# The two-step CNN-SVM: the features of that U-Net, and a linear SVM in place of its last layer.
 machine() {
-    unet unet
-    made unet-svm svm "--checkpoint=$runs/unet/best.ckpt"
+    made unet-svm svm "--checkpoint=$runs/unet-adamw/best.ckpt"
 }
 
 shift
-[ $# -gt 0 ] || set -- machine optimisers decay smoothing dropout mixing averaging depth
+[ $# -gt 0 ] || set -- plain machine optimisers decay smoothing dropout mixing averaging depth
 parts "$@"
