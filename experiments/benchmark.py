@@ -17,20 +17,20 @@ from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
 from datamodules.corruptions.suite import Suite
-from experiments.checkpoint import load_module
-from experiments.cli import make_parser_settings
-from experiments.cluster import cluster_plugins
-from experiments.environment import describe_environment
-from experiments.files import require_writable
-from experiments.journal import Journal, JournalCallback, Swept
-from experiments.processes import first_process
+from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.run_folder import add_data_argument, parse, plain, require_its_data
+from experiments.files.tables import percent
+from experiments.files.whole import require_writable
+from experiments.measuring.environment import describe_environment
 from experiments.records.record import Images, Record, manifest_hash
 from experiments.records.record_file import sha256, write_record
-from experiments.run_folder import add_data_argument, parse, plain, require_its_data
-from experiments.swept_record import describe_recipe, make_record
-from experiments.tables import percent
-from experiments.tracking import log_record, sync_hint
-from experiments.worst import MOST_PICTURES, PICTURES, draw_worst
+from experiments.sweeping.journal import Journal, JournalCallback, Swept
+from experiments.sweeping.swept_record import describe_recipe, make_record
+from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
+from experiments.tracking.session import log_record, sync_hint
+from experiments.training.cli import make_parser_settings
+from experiments.training.cluster import cluster_plugins
+from experiments.training.processes import first_process
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 

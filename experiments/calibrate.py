@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 
-from experiments import derived_checkpoint
-from experiments.checkpoint import load_module, on_device, read_checkpoint
-from experiments.cli import make_parser_settings
+from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.checkpoint import load_module, on_device, read_checkpoint
+from experiments.checkpoints.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from experiments.probing.temperature import temperature_of
 from experiments.records.record_file import sha256
-from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
-from experiments.temperature import temperature_of
+from experiments.training.cli import make_parser_settings
 from lightning_modules.networks.temperature import TemperatureScaled
 from user_error import UserError
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
 from experiments.records.record import Record
 from experiments.records.record_file import open_record, read_images, write_record
 from user_error import UserError

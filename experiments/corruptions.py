@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.command_line.light_parser import light_parser
 from experiments.curves import FORMATS
-from experiments.files import require_writable, whole_file
-from experiments.light_parser import light_parser
+from experiments.files.whole import require_writable, whole_file
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def gallery(
         UserError: there is no such suite, or a file cannot be used.
     """
     from experiments.benchmark import find_suite
-    from experiments.gallery import draw, make_tiles, read_sample, resized
+    from experiments.pictures.gallery import draw, make_tiles, read_sample, resized
 
     suite = find_suite(suite_name)
     suite.seed = seed

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from experiments.checkpoint import load_module
-from experiments.environment import describe_environment
-from experiments.files import require_writable
-from experiments.light_parser import light_parser
+from experiments.checkpoints.checkpoint import load_module
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import require_writable
+from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.records.cost_file import FORMAT, Batch, Cost, Costs, write_costs

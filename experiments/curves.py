@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.files import whole_file
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import whole_file
 from experiments.records.record import Record
 from experiments.records.record_file import read_record
 from user_error import UserError

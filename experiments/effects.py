@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments.files import say
-from experiments.light_parser import light_parser
+from experiments.ablation.sweep_file import Factor, Sweep, level, read_sweep
+from experiments.command_line.light_parser import light_parser
+from experiments.files.tables import as_csv, markdown_table
+from experiments.files.whole import say
 from experiments.records import robustness
 from experiments.records.compared import COMPARED
 from experiments.records.comparison import require_comparable
@@ -17,8 +19,6 @@ from experiments.records.record import Images, Record, resampled_units
 from experiments.records.record_file import once, read_swept
 from experiments.records.scores import number
 from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
-from experiments.sweep_file import Factor, Sweep, level, read_sweep
-from experiments.tables import as_csv, markdown_table
 from user_error import UserError
 
 EXAMPLES = """

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import derived_checkpoint
-from experiments.light_parser import light_parser
-from experiments.memory import require_memory
+from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.memory import require_memory
+from experiments.command_line.light_parser import light_parser
 from experiments.records.record_file import sha256
 from experiments.trial import call
 from lightning_modules.networks.combination import AVERAGES

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
-from experiments.files import whole_file
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import whole_file
 from user_error import UserError
 
 EXAMPLES = """

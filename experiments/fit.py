@@ -43,6 +43,6 @@ def main(argv: list[str]) -> None:
     if argv in (["-h"], ["--help"]):
         print(HELP)
         return
-    from experiments.cli import run_cli
+    from experiments.training.cli import run_cli
 
     run_cli(["--help" if word == "--help-all" else word for word in argv])

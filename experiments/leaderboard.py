@@ -5,15 +5,15 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments.files import say
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
+from experiments.files.whole import say
 from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
 from experiments.records.cost_file import Costs, read_costs
 from experiments.records.published import Table, read_table, table_names
 from experiments.records.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.records.record import Record
 from experiments.records.record_file import once, read_record
-from experiments.tables import as_csv, markdown_table, percent, with_bounds
 from user_error import UserError
 
 EXAMPLES = """

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from jsonargparse import ArgumentParser
 
-from experiments import derived_checkpoint
-from experiments.cli import make_parser_settings
+from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.run_folder import add_data_argument, parse, plain
 from experiments.records.record_file import sha256
-from experiments.run_folder import add_data_argument, parse, plain
+from experiments.training.cli import make_parser_settings
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
 

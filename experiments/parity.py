@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.files import say
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import say
 from user_error import UserError
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from experiments.benchmark import find_suite
-from experiments.checkpoint import load_module, on_device
-from experiments.environment import device_name
-from experiments.files import say
-from experiments.light_parser import light_parser
+from experiments.checkpoints.checkpoint import load_module, on_device
+from experiments.command_line.light_parser import light_parser
+from experiments.files.tables import duration, markdown_table
+from experiments.files.whole import say
+from experiments.measuring.environment import device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
 from experiments.speed import usable
-from experiments.tables import duration, markdown_table
 from user_error import UserError
 
 EXAMPLES = """

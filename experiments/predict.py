@@ -12,9 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.image_files import EXTENSIONS, read_image
-from experiments.checkpoint import load_module, read_checkpoint
-from experiments.light_parser import light_parser
-from experiments.overlays import find_palette, overlay, save
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.command_line.light_parser import light_parser
+from experiments.pictures.overlays import find_palette, overlay, save
 from lightning_modules.metrics.uncertainty import uncertainty
 from lightning_modules.networks.combination import Combination
 from lightning_modules.networks.temperature import TemperatureScaled

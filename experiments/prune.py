@@ -11,11 +11,11 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 from datamodules.base import SegmentationDataModule
-from experiments import derived_checkpoint
-from experiments.checkpoint import load_module, on_device, read_checkpoint
-from experiments.cli import make_parser_settings
+from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.checkpoint import load_module, on_device, read_checkpoint
+from experiments.checkpoints.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
 from experiments.records.record_file import sha256
-from experiments.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from experiments.training.cli import make_parser_settings
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels

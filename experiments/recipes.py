@@ -8,8 +8,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.files import say
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.tables import markdown_table, p_value
+from experiments.files.whole import say
 from experiments.records.compared import COMPARED, Metric
 from experiments.records.comparison import holds
 from experiments.records.recipe_comparison import (
@@ -22,7 +23,6 @@ from experiments.records.recipe_comparison import (
 from experiments.records.record import Record, resampled_units
 from experiments.records.record_file import read_swept
 from experiments.records.statistics import holm
-from experiments.tables import markdown_table, p_value
 from user_error import UserError
 
 EXAMPLES = """

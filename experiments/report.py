@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.files import require_writable, whole_file
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.tables import percent
+from experiments.files.whole import require_writable, whole_file
 from experiments.records.ranking import in_order
 from experiments.records.record import Record
 from experiments.records.record_file import read_record
@@ -26,7 +27,6 @@ from experiments.reporting.origin import find_pictures, origin, suite_tables
 from experiments.reporting.svg import MARKERS, Figure, look
 from experiments.reporting.tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
 from experiments.reporting.tasks import task_tables
-from experiments.tables import percent
 from user_error import UserError
 
 PAGE = Path(__file__).parent / "reporting" / "page"

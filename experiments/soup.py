@@ -12,12 +12,12 @@ from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
-from experiments import derived_checkpoint
-from experiments.checkpoint import load_module, on_device
-from experiments.cli import make_parser_settings
-from experiments.memory import require_memory
+from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.checkpoint import load_module, on_device
+from experiments.checkpoints.memory import require_memory
+from experiments.checkpoints.run_folder import add_data_argument, parse, plain, require_its_data
 from experiments.records.record_file import sha256
-from experiments.run_folder import add_data_argument, parse, plain, require_its_data
+from experiments.training.cli import make_parser_settings
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 

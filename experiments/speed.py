@@ -14,9 +14,9 @@ import torch
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
 from datamodules.corruptions.suite import Suite
 from experiments.benchmark import find_suite
-from experiments.environment import device_name, processor
-from experiments.files import require_writable, say
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import require_writable, say
+from experiments.measuring.environment import device_name, processor
 from experiments.measuring.speed_corruptions import corruptions_table, measure_corruptions
 from experiments.measuring.speed_pipeline import measure_pipeline, pipeline_lines
 from experiments.measuring.speed_records import measure_records, records_lines

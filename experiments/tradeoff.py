@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from experiments.command_line.light_parser import light_parser
 from experiments.curves import FORMATS as PICTURES
-from experiments.files import require_writable, say, whole_file
-from experiments.light_parser import light_parser
+from experiments.files.tables import as_csv, markdown_table, scaled
+from experiments.files.whole import require_writable, say, whole_file
 from experiments.records import robustness
 from experiments.records.comparable import difference
 from experiments.records.compared import COMPARED
@@ -21,7 +22,6 @@ from experiments.records.record import Images, Record
 from experiments.records.record_file import read_swept
 from experiments.records.scores import number
 from experiments.records.statistics import intervals, whole
-from experiments.tables import as_csv, markdown_table, scaled
 from user_error import UserError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.light_parser import light_parser
+from experiments.command_line.light_parser import light_parser
 from user_error import UserError
 
 EXAMPLES = """

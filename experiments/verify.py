@@ -17,7 +17,7 @@ from experiments.records.robustness import CLEAN
 from user_error import UserError
 
 if TYPE_CHECKING:
-    from experiments.journal import Swept
+    from experiments.sweeping.journal import Swept
 
 EXAMPLES = """examples:
   python -m experiments verify runs/camvid_fpn/record-core.json
@@ -60,7 +60,7 @@ def build_parser(checkpoint: str | None) -> Any:
     else:
         from jsonargparse import ArgumentParser
 
-        from experiments.run_folder import add_data_argument
+        from experiments.checkpoints.run_folder import add_data_argument
 
         parser = ArgumentParser(**settings, exit_on_error=False)
         add_data_argument(parser, Path(checkpoint))
@@ -103,8 +103,8 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         UserError: checkpoint, suite or images are not those of the record.
     """
     from experiments import benchmark
-    from experiments.checkpoint import load_module
-    from experiments.journal import Journal, JournalCallback
+    from experiments.checkpoints.checkpoint import load_module
+    from experiments.sweeping.journal import Journal, JournalCallback
 
     checkpoint = Path(options.checkpoint)
     module = load_module(checkpoint)
@@ -162,7 +162,7 @@ def main(argv: list[str]) -> None:
     if checkpoint is None:
         options = parser.parse_args(argv)
     else:
-        from experiments.run_folder import parse
+        from experiments.checkpoints.run_folder import parse
 
         options, _ = parse(parser, argv)
     if options.conditions < 1:

@@ -9,7 +9,7 @@ import torch
 from command_line import TINY
 
 from experiments.__main__ import main
-from experiments.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint import read_checkpoint
 
 SHORT = [*TINY[1:], "--data.init_args.train=12", "--data.init_args.val=4", "--trainer.accelerator=cpu"]
 

@@ -18,12 +18,12 @@ from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.suite import Suite
 from datamodules.folder import FolderDataModule
 from experiments.benchmark import make_trainer, sweep
-from experiments.journal import Journal, JournalCallback
 from experiments.measuring.photographs import photographs
 from experiments.measuring.speed_corruptions import verdict
 from experiments.measuring.speed_sweep import CLASSES, make_module
 from experiments.measuring.turns import Turns, take_turns
 from experiments.parity import reference
+from experiments.sweeping.journal import Journal, JournalCallback
 from lightning_modules.metrics.counts import image_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule

@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from datamodules.corruptions.suite import Suite
 from datamodules.image_files import read_image
+from experiments.files.tables import duration
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.photographs import photographs
 from experiments.measuring.sweep_step import sweep_step
 from experiments.measuring.turns import take_turns, timed
-from experiments.tables import duration
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.segmentation import SegmentationModule

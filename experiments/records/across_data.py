@@ -6,11 +6,11 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau
 
+from experiments.files.tables import markdown_table, with_bounds
 from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
 from experiments.records.cost_file import Costs
 from experiments.records.ranking import COSTS, Row, ranked
 from experiments.records.record import Record
-from experiments.tables import markdown_table, with_bounds
 from user_error import UserError
 
 EDGES = ("", "_low", "_high")

@@ -1,8 +1,8 @@
 """What a network costs, as columns of a leaderboard."""
 
+from experiments.files.tables import scaled
 from experiments.records.cost_file import Costs
 from experiments.records.ranking import COSTS, Row
-from experiments.tables import scaled
 
 COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from experiments.files import whole_file
-from experiments.json_file import read_json
+from experiments.files.json_file import read_json
+from experiments.files.whole import whole_file
 from experiments.records.record import Count, Strict
 from user_error import UserError
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from experiments.files.tables import as_csv, markdown_table, scaled
 from experiments.records.cost_file import Costs
-from experiments.tables import as_csv, markdown_table, scaled
 
 
 def markdown(costs: Costs) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.files import whole_file
-from experiments.json_file import read_json
+from experiments.files.json_file import read_json
+from experiments.files.whole import whole_file
 from experiments.records.record import (
     FORMAT,
     METHOD,

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from experiments.files.tables import percent
 from experiments.records.record import Cell, Record
 from experiments.records.robustness import CLEAN, mean_corrupted, mean_of_known
 from experiments.records.scores import number
 from experiments.reporting.charts import interval_text
 from experiments.reporting.svg import Look, interval_bar, look
-from experiments.tables import percent
 
 LEVELS = 10
 """Steps of the heat map's colours between nothing left and as good as clean."""

@@ -16,7 +16,7 @@ from tiny_folder import tiny_folder
 
 from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
-from experiments.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module
 from experiments.records.recipe import recipe_key
 from experiments.records.record import find_intervals, make_cells, make_summary
 from experiments.records.record_file import open_record, read_record
@@ -157,7 +157,7 @@ def test_all_batches_done_but_no_record(tiny_run: Path, tmp_path: Path, monkeypa
     """Killed between the last batch and the record."""
     output = sweep(tiny_run, tmp_path / "a.json")
     before = counts(output)
-    monkeypatch.setattr("experiments.journal.Journal.remove", lambda self: None)
+    monkeypatch.setattr("experiments.sweeping.journal.Journal.remove", lambda self: None)
     from experiments import benchmark
 
     benchmark.main([f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'b.json'}"])

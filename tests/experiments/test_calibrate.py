@@ -9,13 +9,13 @@ from command_line import refusal
 
 from experiments import calibrate
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
-from experiments.pixel_features import sample_logits
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.run_folder import parse
 from experiments.predict import describe_data
+from experiments.probing.pixel_features import sample_logits
+from experiments.probing.temperature import fit_temperature
 from experiments.records.recipe import recipe_key
 from experiments.records.record_file import read_record
-from experiments.run_folder import parse
-from experiments.temperature import fit_temperature
 
 
 def run(checkpoint: Path, output: Path, *words: str) -> Path:

@@ -15,7 +15,7 @@ from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
 from experiments.benchmark import find_suite, suite_names
 from experiments.corruptions import main
-from experiments.gallery import Layout, draw, make_tiles, read_sample, resized, shown
+from experiments.pictures.gallery import Layout, draw, make_tiles, read_sample, resized, shown
 
 
 def picture(height: int, width: int, channels: int = 3) -> np.ndarray:

@@ -10,10 +10,10 @@ from records import make_record
 from scipy import stats
 
 from experiments import effects
+from experiments.ablation.sweep_file import Factor, read_sweep
 from experiments.effects import SCORES, Trained, csv, find_effects, markdown
 from experiments.records.comparison import compare
 from experiments.records.record_file import read_swept
-from experiments.sweep_file import Factor, read_sweep
 from user_error import UserError
 
 NETWORK = Factor("model.init_args.network", "levels", ("unet", "fpn"))

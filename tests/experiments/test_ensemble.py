@@ -10,9 +10,10 @@ from command_line import TINY, experiments, refusal
 from PIL import Image
 from resumed import fit
 
-from experiments import calibrate, ensemble, memory, predict
+from experiments import calibrate, ensemble, predict
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints import memory
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.records.record_file import read_record
 
 SIZES = ["--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050"]

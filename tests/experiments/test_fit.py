@@ -10,7 +10,7 @@ import torch
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from command_line import ROOT, TINY, experiments
 
-from experiments.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint import read_checkpoint
 
 LAUNCH = ROOT / "experiments" / "launch"
 SHORT = [*TINY, "--trainer.accelerator=cpu"]

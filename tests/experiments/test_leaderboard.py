@@ -10,10 +10,10 @@ from cost_files import make_costs, with_checkpoint
 from records import make_record
 
 from experiments import leaderboard
+from experiments.files.tables import as_csv
 from experiments.leaderboard import markdown
 from experiments.records.ranking import ranked
 from experiments.records.record_file import read_record
-from experiments.tables import as_csv
 from user_error import UserError
 
 

@@ -12,7 +12,7 @@ from command_line import TINY, experiments
 from sklearn.metrics import f1_score
 
 from datamodules.synthetic import SyntheticDataModule
-from experiments.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module
 from experiments.records.record_file import open_record
 from user_error import UserError
 

@@ -8,8 +8,8 @@ import yaml
 from command_line import ROOT, TINY
 
 from datamodules.synthetic import SyntheticDataModule
-from experiments.checkpoint import load_module
-from experiments.cli import run_cli
+from experiments.checkpoints.checkpoint import load_module
+from experiments.training.cli import run_cli
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 
 NETWORKS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))

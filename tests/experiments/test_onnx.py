@@ -8,7 +8,7 @@ import torch
 from command_line import experiments, refusal
 from onnx import TensorProto, helper, numpy_helper
 
-from experiments.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module
 
 DATA = [
     "--data=datamodules.synthetic.SyntheticDataModule",

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.stats import entropy
 
 from experiments.__main__ import main
-from experiments.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module
 from experiments.predict import find_images, overlay
 
 

@@ -10,7 +10,7 @@ from resumed import fit
 
 from experiments import ensemble, prune, soup
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.records.record_file import read_record
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.weights import sparsity, weights_of

@@ -10,8 +10,8 @@ from records import make_record
 from reports import HOSTILE, altered, make_records
 
 from experiments import report
+from experiments.files.tables import percent
 from experiments.records.record_file import read_record
-from experiments.tables import percent
 
 
 class Page(HTMLParser):

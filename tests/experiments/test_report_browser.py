@@ -9,8 +9,8 @@ import pytest
 from reports import HOSTILE, make_records
 
 from experiments import report
+from experiments.files.tables import percent
 from experiments.records.record_file import read_record
-from experiments.tables import percent
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

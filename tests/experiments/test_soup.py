@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from experiments import soup
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.records.record_file import read_record
 
 

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from datamodules.synthetic import SyntheticDataModule
 from experiments import svm
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
-from experiments.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.predict import describe_data
+from experiments.probing.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
+from experiments.probing.temperature import fit_temperature, mean_nll
 from experiments.records.recipe import recipe_key
 from experiments.records.record_file import read_record
-from experiments.temperature import fit_temperature, mean_nll
 from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.max_margin import MaxMarginNetwork
 from lightning_modules.networks.recurrent import ConvGruNetwork

@@ -8,7 +8,7 @@ from command_line import refusal
 
 from experiments import tta
 from experiments.benchmark import main as benchmark
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.records.record_file import read_record
 from lightning_modules.networks.test_time_augmentation import resized
 

@@ -6,7 +6,7 @@ from resumed import assert_resumes
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module
 from lightning_modules.labels import IGNORED
 from lightning_modules.mixup import MixupModule
 from user_error import UserError

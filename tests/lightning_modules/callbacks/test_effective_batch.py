@@ -6,7 +6,7 @@ import pytest
 from command_line import TINY, refusal
 from resumed import fit
 
-from experiments.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint import read_checkpoint
 from lightning_modules.callbacks.effective_batch import EffectiveBatch
 from user_error import UserError
 

@@ -6,7 +6,7 @@ import torch
 from command_line import refusal
 from resumed import SHORT, assert_resumes, fit
 
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
 CYCLES = (
     "--model.init_args.schedule=experiments/configs/schedule/cosine_restarts.yaml",

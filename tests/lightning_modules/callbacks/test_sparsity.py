@@ -10,7 +10,7 @@ from command_line import refusal
 from resumed import SHORT, assert_resumes, fit
 from torch import nn
 
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from lightning_modules.callbacks.sparsity import GradualSparsity, KeepZeros
 from lightning_modules.pruning.weights import sparsity, weights_of
 from user_error import UserError

@@ -10,7 +10,7 @@ import torch
 from resumed import assert_resumes, fit
 from torch import nn
 
-from experiments.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint import read_checkpoint
 from lightning_modules.callbacks.stochastic_weights import StochasticWeights
 from user_error import UserError
 

@@ -8,7 +8,7 @@ import torch
 from resumed import assert_resumes, fit
 from torch import Tensor, nn
 
-from experiments.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from lightning_modules.optimizers.sam import SAM
 from user_error import UserError
 

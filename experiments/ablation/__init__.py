@@ -1,0 +1,1 @@
+"""Sweep files, and what the trials of one tell together."""

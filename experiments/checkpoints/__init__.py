@@ -1,0 +1,1 @@
+"""Checkpoints and the run folders that they lie in: read, rebuilt, and made of others."""

@@ -1,0 +1,191 @@
+"""Checkpoints made of others: ordinary files that load, sweep and predict like those of a training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning import __version__ as lightning_version
+from torch import Tensor
+
+from experiments.checkpoints.checkpoint import read_checkpoint, require_checkpoint
+from experiments.checkpoints.run_folder import read_settings
+from experiments.files.whole import require_writable, whole_file
+from experiments.training.cli import differences
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
+"""What a checkpoint holds besides the state of a training in progress, which does not belong to other weights."""
+
+MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
+INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
+NETWORK = "network."
+
+
+def component(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A class and its settings, as a YAML and a checkpoint name them."""
+    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(settings)}
+
+
+def network_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Weights and buffers of the network alone."""
+    return {
+        name.removeprefix(NETWORK): value for name, value in content["state_dict"].items() if name.startswith(NETWORK)
+    }
+
+
+def named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights and buffers of a network as those of the module that holds it."""
+    return {f"{NETWORK}{name}": value for name, value in state.items()}
+
+
+def make_content(
+    network: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    num_classes: int,
+    in_channels: int,
+    data: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A checkpoint as Lightning writes them, of a plain `SegmentationModule`.
+
+    Args:
+        network: its class and settings; see `component`.
+        state: its weights and buffers.
+        num_classes: K.
+        in_channels: C.
+        data: further entries, the state of the data module by the name of its class.
+    """
+    return {
+        "pytorch-lightning_version": lightning_version,
+        "state_dict": named(state),
+        "hparams_name": "kwargs",
+        "hyper_parameters": {
+            "_class_path": MODULE,
+            "_instantiator": INSTANTIATOR,
+            "network": dict(network),
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+        },
+        **data,
+    }
+
+
+def wrapped(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The checkpoint of a network within another one, such as `TemperatureScaled`, which holds it as ``network``.
+
+    Args:
+        content: of the checkpoint of the inner network.
+        kind: class of the outer network.
+        settings: of the outer network, beside ``network``.
+    """
+    hyper = content["hyper_parameters"]
+    return make_content(
+        component(kind, {"network": hyper["network"], **settings}),
+        {f"network.{name}": value for name, value in network_state(content).items()},
+        hyper["num_classes"],
+        hyper["in_channels"],
+        data_state(content),
+    )
+
+
+def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint keeps of its data: classes, channels, palette, window; by the name of the data module."""
+    return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
+
+
+def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None:
+    """Refuse an output that would pass for another training, before any work is done.
+
+    Args:
+        output: checkpoint to write.
+        sources: checkpoints that it is made of.
+        kind: entry of the settings that says how such a checkpoint was made.
+
+    Raises:
+        UserError: its folder holds another training, or a source is no file.
+    """
+    for source in sources:
+        require_checkpoint(source)
+    if output.suffix != ".ckpt":
+        raise UserError(f"the output {str(output)!r} must be named *.ckpt")
+    taken = read_settings(output)
+    ours = taken is None or (kind in (taken.get("model") or {}) and output.is_file())
+    if not ours or output.parent.resolve() in {source.parent.resolve() for source in sources}:
+        raise UserError(
+            f"{str(output.parent)!r} holds another training, whose records would pass for this one's: pass an --output in "
+            "a folder of its own"
+        )
+    require_writable(output)
+
+
+def write(
+    output: Path, content: Mapping[str, Any], kind: str, facts: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint, and beside it the settings from which 'benchmark' knows data and recipe.
+
+    Args:
+        output: the file.
+        content: of it; what belongs to a training in progress is left out.
+        kind: how it was made, by the name of the verb.
+        facts: on that, for whoever opens the file.
+        settings: ``config.yaml``.
+    """
+    kept = {key: content[key] for key in LASTING if key in content} | data_state(content)
+    with whole_file(output, "wb") as file:
+        torch.save({**kept, kind: dict(facts)}, file)
+    with whole_file(output.parent / "config.yaml") as file:
+        yaml.safe_dump(dict(settings), file, sort_keys=False)
+
+
+def shared_settings(sources: Sequence[Path]) -> dict[str, Any]:
+    """The settings of the trainings that all sources agree on, entry by entry: data above all."""
+    found = [read_settings(source) or {} for source in sources]
+    return {key: value for key, value in found[0].items() if all(one.get(key) == value for one in found[1:])}
+
+
+def read_alike(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The contents of checkpoints whose networks tell the same classes apart in the same images.
+
+    Raises:
+        UserError: one is no checkpoint, or knows other classes, channels or windows than the first.
+    """
+    contents = [read_checkpoint(path) for path in paths]
+    first = _facts(paths[0], contents[0])
+    for path, content in zip(paths[1:], contents[1:], strict=True):
+        for what, value in _facts(path, content).items():
+            if value != first[what]:
+                raise UserError(
+                    f"{str(path)!r} has the {what} {value}, but {str(paths[0])!r} has {first[what]}: combine networks of one "
+                    "task"
+                )
+    return contents
+
+
+def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]], why: str) -> None:
+    """Refuse networks whose weights do not correspond.
+
+    Raises:
+        UserError: their settings or the shapes of their weights differ; it ends with `why` that matters.
+    """
+    networks = [content["hyper_parameters"]["network"] for content in contents]
+    shapes = [{name: value.shape for name, value in network_state(content).items()} for content in contents]
+    for path, network, shape in zip(paths[1:], networks[1:], shapes[1:], strict=True):
+        found = differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
+        if found:
+            raise UserError(f"{str(path)!r} has another {found[0]} than {str(paths[0])!r}: {why}")
+
+
+def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    settings = content["hyper_parameters"]
+    states = list(data_state(content).values())
+    run = read_settings(path) or {}
+    data = (run.get("data") or {}).get("init_args") or {}
+    return {
+        "number of classes": settings["num_classes"],
+        "number of channels": settings["in_channels"],
+        "classes": states[0].get("classes") if states else None,
+        "window": states[0].get("window") if states else None,
+        "input size": data.get("size"),
+    }

@@ -1,0 +1,1 @@
+"""What the verbs share as commands: options, errors, processes of their own."""

@@ -1,0 +1,1 @@
+"""What is read and written: whole files, tables, JSON of a schema."""

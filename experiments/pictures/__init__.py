@@ -1,0 +1,1 @@
+"""Images for people: masks over images, suites of corruptions, how curves look."""

@@ -1,0 +1,36 @@
+"""Masks as colours over their images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datamodules.dataset import IGNORED
+from datamodules.voc import voc_palette
+from experiments.files.whole import whole_file
+
+
+def find_palette(colours: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
+    """A colour (K, 3) uint8 for each class: those of the data, or VOC's where they name none."""
+    return np.array(colours or voc_palette(num_classes), dtype=np.uint8)
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """An image (H, W, C) for the eye, (H, W, 3) uint8; other than three channels show as their mean, in grey."""
+    if image.shape[-1] == 3:
+        return image
+    return np.repeat(np.rint(image.mean(-1, keepdims=True)).astype(np.uint8), 3, axis=-1)
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """The colours of `mask` (H, W) over `image` (H, W, C), as (H, W, 3) uint8; ignored pixels stay uncoloured."""
+    base, counted = as_rgb(image), mask != IGNORED
+    mixed = np.rint((1 - opacity) * base + opacity * palette[np.where(counted, mask, 0)]).astype(np.uint8)
+    return np.where(counted[..., None], mixed, base)
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    with whole_file(path, "wb") as file:
+        picture.save(file, format="PNG")

@@ -1,0 +1,1 @@
+"""What networks say of single pixels, and what follows from it."""

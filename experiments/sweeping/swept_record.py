@@ -1,0 +1,80 @@
+"""From the counts of a sweep to its record."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from datamodules.base import SegmentationDataModule
+from experiments.checkpoints.run_folder import plain, read_settings
+from experiments.records.recipe import data_name
+from experiments.records.record import (
+    FORMAT,
+    Data,
+    Images,
+    Manifest,
+    PerImage,
+    Record,
+    Totals,
+    add_tasks,
+    find_intervals,
+    make_cells,
+    make_summary,
+    manifest_hash,
+)
+from experiments.records.record_file import sha256
+from experiments.sweeping.journal import Swept
+from lightning_modules.segmentation import SegmentationModule
+
+
+def make_record(
+    swept: Swept,
+    images: Images,
+    data: SegmentationDataModule,
+    checkpoint: Path,
+    *,
+    name: str,
+    data_hash: str,
+    recipe: dict[str, Any],
+    environment: dict[str, Any],
+) -> Record:
+    """The record of a sweep's counts."""
+    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
+    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    summed = images.counts.total()
+    totals = Totals(**swept.sums, boundary=summed.boundary, losses=summed.losses)
+    bounds, cell_bounds = find_intervals(conditions, images, manifest)
+    cells = make_cells(conditions, totals, cell_bounds)
+    add_tasks(cells, images.tasks)
+    return Record(
+        format=FORMAT,
+        name=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        classes=list(data.classes),
+        suite=manifest,
+        suite_hash=manifest_hash(data.suite.manifest(data.size)),
+        data=Data(
+            name=data_name(recipe["data"]),
+            split=data.test_split,
+            images=len(images.ids),
+            batch_size=data.eval_batch_size,
+            hash=data_hash,
+            unit=data.unit,
+        ),
+        recipe=recipe,
+        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        environment=environment,
+        cells=cells,
+        summary=make_summary(conditions, totals, manifest, bounds, data.unit),
+        per_image=PerImage(file="", sha256=""),
+    )
+
+
+def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
+    """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here.
+
+    ``trained_on`` are the data of the training where they were described otherwise.
+    """
+    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
+    known = {key: run[key] for key in ("seed_everything", "model", "trainer") if key in run}
+    trained_on = plain(run.get("data"))
+    return known | {"data": data} | ({} if trained_on in (None, data) else {"trained_on": trained_on})

@@ -1,0 +1,1 @@
+"""Weights & Biases: one run for a training and all its sweeps."""

@@ -1,0 +1,85 @@
+"""A record in Weights & Biases: curves, table, pictures, and the files themselves."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.curves import curves, with_mean
+from experiments.files.tables import percent
+from experiments.records.record import Cell, Picture, Record, Score
+from experiments.records.record_file import beside
+
+if TYPE_CHECKING:
+    import wandb
+
+SCORES = tuple(name for name, field in Cell.model_fields.items() if field.annotation == Score)
+
+
+def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> None:
+    """Log the record at `path`, and the checkpoint that it was made from.
+
+    The artifacts refer to the files where they lie, and nothing is copied: an offline run must be synchronised before
+    they change.
+    """
+    import wandb
+
+    session.define_metric("severity")
+    session.define_metric("robustness/*", step_metric="severity")
+    for point in curve_points(record):
+        session.log(point)
+    columns, rows = cell_table(record)
+    session.log({"cells": wandb.Table(columns=columns, data=rows)})
+    drawn = [(picture, beside(path, picture.file)) for picture in record.pictures]
+    if drawn:
+        session.log({"worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
+    session.summary.update(summary(record))
+    _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
+    _keep(session, "model", "model", [checkpoint])
+
+
+def curve_points(record: Record) -> list[dict[str, float | None]]:
+    """The mIoU of every corruption and their mean at each severity, 0 for clean."""
+    clean = record.summary.clean_miou
+    points: dict[int, dict[str, float | None]] = {0: {name: clean for name in record.summary.corruptions}}
+    for cell in record.cells:
+        if cell.severity:
+            points.setdefault(cell.severity, {})[cell.corruption] = cell.miou
+    mean = with_mean(curves(record)).get("mean of all", {})
+    for severity, miou in mean.items():
+        points[severity]["mean"] = miou / 100
+    return [
+        {"severity": severity, **{f"robustness/{name}": miou for name, miou in found.items()}}
+        for severity, found in sorted(points.items())
+    ]
+
+
+def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
+    """Columns and rows: every score of each condition that is one number, and the BCa interval of its mIoU."""
+    rows = [
+        [cell.corruption, cell.severity, *(getattr(cell, name) for name in SCORES), *cell.miou_interval.bca]
+        for cell in record.cells
+    ]
+    return ["corruption", "severity", *SCORES, "miou_low", "miou_high"], rows
+
+
+def caption(picture: Picture) -> str:
+    """Image, condition and the fall of the image's own mIoU, in percent."""
+    fallen = f"{percent(picture.clean_miou)} % -> {percent(picture.miou)} %"
+    return f"{picture.id}, {picture.corruption} {picture.severity}, {fallen}"
+
+
+def summary(record: Record) -> dict[str, Any]:
+    """The numbers that W&B shows in its table of runs."""
+    found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
+    shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
+    return {**found, **shifts, "suite_hash": record.suite_hash}
+
+
+def _keep(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:
+    """Log files as an artifact of this run."""
+    import wandb
+
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", f"{name}-{session.id}", flags=re.ASCII), type=kind)
+    for file in files:
+        artifact.add_file(str(file.resolve()), name=file.name, policy="immutable", skip_cache=True)
+    session.log_artifact(artifact)

@@ -1,0 +1,105 @@
+"""Weights & Biases: offline unless the user is logged in, one run for training and sweep, and never needed."""
+
+import os
+import secrets
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.files.whole import whole_file
+from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
+from experiments.training.processes import first_process
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from experiments.records.record import Record
+
+PROJECT = "robust-segmentation"
+
+
+def wandb_mode() -> str:
+    """``WANDB_MODE`` where it is set; else online for a user who is logged in, offline for all others."""
+    chosen = os.environ.get("WANDB_MODE")
+    if chosen:
+        return "offline" if chosen == "dryrun" else chosen  # Lightning's logger sets the old name of offline
+    import requests
+
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    logged_in = bool(os.environ.get("WANDB_API_KEY")) or requests.utils.get_netrc_auth(host) is not None
+    return "online" if logged_in else "offline"
+
+
+def run_id(run: Path) -> str:
+    """The W&B id of a run folder, made on first use: training, its resumption and its sweeps share one W&B run."""
+    file = run / "wandb_id.txt"
+    if not file.exists():
+        with whole_file(file) as text:
+            text.write(secrets.token_hex(4))
+    return file.read_text().strip()
+
+
+def sync_hint(run: Path) -> str | None:
+    """How to upload what lies in a run folder; `None` where nothing waits for it."""
+    if wandb_mode() != "offline" or not (run / "wandb").is_dir():
+        return None
+    return f"W&B is offline; to upload: wandb sync {run}/wandb/offline-run-*"
+
+
+def _describe(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What `wandb.init` is told in training and sweep alike: all seeds of a recipe are one group."""
+    import wandb
+
+    return {
+        "name": run.name,
+        "project": PROJECT,
+        "id": run_id(run),
+        "resume": "allow",
+        "group": recipe_group(recipe),
+        "config": {"recipe": recipe_key(recipe), "seed": recipe_seed(recipe)},
+        "settings": wandb.Settings(silent=True),
+    }
+
+
+def _tag(session: Any, recipe: dict[str, Any]) -> None:
+    """Add the seed to the tags; those of a resumed run stay, which `wandb.init(tags=...)` would replace."""
+    seed = recipe_seed(recipe)
+    if seed is not None:
+        session.tags = tuple(dict.fromkeys([*(session.tags or ()), f"seed-{seed}"]))
+
+
+def fit_logger(run: Path, recipe: dict[str, Any]) -> "list[Logger]":
+    """W&B's logger for a training by `recipe`, or none where W&B is switched off or fails."""
+    mode = wandb_mode()
+    if mode == "disabled" or not first_process():
+        return []
+    try:
+        from pytorch_lightning.loggers import WandbLogger
+
+        logger = WandbLogger(save_dir=run, offline=mode == "offline", **_describe(run, recipe))
+        _tag(logger.experiment, recipe)
+    except Exception as error:  # training needs W&B for nothing
+        warnings.warn(f"training goes on without W&B: {error}", stacklevel=2)
+        return []
+    return [logger]
+
+
+def log_record(record: "Record", path: Path, checkpoint: Path) -> None:
+    """Log the record at `path` into the W&B run of the folder of its checkpoint.
+
+    The record on disk is the source of truth: a failure here is a warning.
+    """
+    mode = wandb_mode()
+    if mode == "disabled":
+        return
+    try:
+        import wandb
+
+        from experiments.tracking.logged_record import log
+
+        described = _describe(checkpoint.parent, record.recipe)
+        with wandb.init(dir=checkpoint.parent, mode=mode, **described) as session:  # type: ignore[arg-type]
+            _tag(session, record.recipe)
+            log(record, path, checkpoint, session)
+    except Exception as error:  # whatever W&B stumbles over, the sweep is safe on disk
+        warnings.warn(f"the sweep is complete, but W&B did not take it: {error}", stacklevel=2)

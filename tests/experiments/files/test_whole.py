@@ -1,0 +1,37 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from experiments.__main__ import describe
+from experiments.files.whole import require_writable, whole_file
+
+
+def test_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file.txt"
+    with whole_file(path) as file:
+        file.write("all")
+        assert not path.exists()
+    assert path.read_text() == "all"
+
+
+def test_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("before")
+    with pytest.raises(TypeError), whole_file(path) as file:
+        file.writelines(["half", None])
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        require_writable(tmp_path / "file" / "record.json")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_said_in_one_sentence() -> None:
+    with pytest.raises(OSError, match="No space") as caught, open("/dev/full", "w", buffering=1) as full:
+        full.write("line\n")
+    assert "the disk is full" in describe(caught.value)
