@@ -16,6 +16,12 @@ def find_user_error(error: BaseException | None) -> UserError | None:
     return None
 
 
+def brief(error: Exception) -> str:
+    """What a library says, short enough to stand within a sentence: its first two lines, or its kind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:200] or type(error).__name__
+
+
 def sentence(error: UserError) -> str:
     """The message alone: a loader's worker hands it over at the end of a printed traceback."""
     return str(error).rsplit(f"{UserError.__name__}: ", 1)[-1].strip()

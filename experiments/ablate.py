@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments import effects, leaderboard
-from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
+from experiments.ablation.factor_effects import Trained, find_effects
+from experiments.ablation.sweep_file import SUITE, Factor, Sweep, Trial, read_sweep, record_path
 from experiments.command_line.light_parser import light_parser
-from experiments.effects import Trained, find_effects
 from experiments.files.tables import duration
 from experiments.files.whole import require_writable, say, whole_file
 from experiments.records.ranking import ranked
 from experiments.records.record_file import read_swept
-from experiments.trial import SUITE, record_path
 from user_error import UserError
 
 EXAMPLES = """

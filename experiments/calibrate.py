@@ -1,22 +1,21 @@
 """Fit the temperature of a network's probabilities on its validation split, and write the calibrated network."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentParser
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import load_module, on_device, read_checkpoint
-from experiments.checkpoints.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.settings import plain, read_settings
+from experiments.command_line.device import add_device_argument, on_device
+from experiments.files.digest import sha256
 from experiments.probing.temperature import temperature_of
-from experiments.records.record_file import sha256
-from experiments.training.cli import make_parser_settings
 from lightning_modules.networks.temperature import TemperatureScaled
 from user_error import UserError
 
-EXAMPLES = """examples:
+EXAMPLES = """
   python -m experiments calibrate --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_calibrated/best.ckpt
   python -m experiments calibrate --checkpoint runs/ensemble/best.ckpt --output runs/ensemble_calibrated/best.ckpt
 
@@ -26,19 +25,17 @@ and 'report' shows its reliability under every condition beside that of the netw
 
 def build_parser(checkpoint: Path) -> ArgumentParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = ArgumentParser(
-        prog="python -m experiments calibrate",
-        description="Temperature scaling (Guo et al., ICML 2017): fit the number that the logits are divided by, for the "
+    parser = data_parser(
+        "calibrate",
+        "Temperature scaling (Guo et al., ICML 2017): fit the number that the logits are divided by, for the "
         "lowest negative log-likelihood of the clean validation split.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
+        EXAMPLES,
     )
     parser.add_argument("--checkpoint", required=True, help="file of a trained network, an ensemble, a soup, ...")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
     parser.add_argument("--pixels", type=int, default=100_000, help="pixels to fit on, drawn from the whole split")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     add_data_argument(parser, checkpoint)
     return parser
 
@@ -55,9 +52,7 @@ def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--checkpoint", default="missing")
-    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
     module, output = load_module(checkpoint), Path(options.output)
     require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)

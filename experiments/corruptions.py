@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.command_line.light_parser import light_parser
-from experiments.curves import FORMATS
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.whole import require_writable
+from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -54,15 +54,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--list", action="store_true", help="print the suites and what they hold, and draw nothing")
     args = parser.parse_args(argv)
     if args.list:
-        from experiments.benchmark import find_suite, suite_names
+        from experiments.sweeping.suites import find_suite, suite_names
 
         print("\n\n".join(listing(find_suite(name)) for name in suite_names()))
         return
     if args.image is None:
         raise UserError("there is nothing to draw: pass --image FILE, or --list to see the suites")
-    if args.output.suffix not in FORMATS:
-        met = args.output.suffix or "file without a suffix"
-        raise UserError(f"cannot draw a {met}: name the output *.png, *.svg or *.pdf")
+    require_format(args.output)
     if args.window and not args.window[0] < args.window[1]:
         raise UserError(f"the window {args.window[0]} to {args.window[1]} is empty: pass the lower level first")
     require_writable(args.output)
@@ -84,8 +82,8 @@ def gallery(
     Raises:
         UserError: there is no such suite, or a file cannot be used.
     """
-    from experiments.benchmark import find_suite
     from experiments.pictures.gallery import draw, make_tiles, read_sample, resized
+    from experiments.sweeping.suites import find_suite
 
     suite = find_suite(suite_name)
     suite.seed = seed
@@ -97,5 +95,4 @@ def gallery(
         "below each tile: PSNR to the clean image"
     )
     figure = draw(make_tiles(sample, suite, image.stem), sample["image"], title)
-    with whole_file(output, "wb") as file:
-        figure.savefig(file, format=output.suffix[1:], dpi=figure.dpi)
+    save_figure(figure, output, figure.dpi)

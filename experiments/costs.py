@@ -15,15 +15,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import load_module
+from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
+from experiments.files.digest import sha256
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.records.cost_file import FORMAT, Batch, Cost, Costs, write_costs
 from experiments.records.cost_table import FORMATS
-from experiments.records.record_file import sha256
-from experiments.speed import usable
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.pruning.weights import weights_of
 from lightning_modules.segmentation import SegmentationModule
@@ -226,7 +226,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--names", nargs="+", metavar="NAME", help="one for each (default: those of the run folders)")
     parser.add_argument("--rounds", type=int, default=20, help="of each network with the reference (default: 20)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="of what is printed (default: markdown)")
     args = parser.parse_args(argv)

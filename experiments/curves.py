@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.command_line.light_parser import light_parser
-from experiments.files.whole import whole_file
+from experiments.pictures.figures import require_format, save_figure, style
 from experiments.records.record import Record
 from experiments.records.record_file import read_record
+from experiments.records.robustness_curves import curves, with_mean
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -19,39 +20,6 @@ EXAMPLES = """
 runs/*/record-core.json --output curves.png
 experiments/results/camvid/imagenet_c/*.json --output camvid.svg
 """
-
-FORMATS = (".png", ".svg", ".pdf")
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)  # Okabe & Ito, colour-blind safe
-LINES = ("-", "--", "-.", ":")
-
-
-def curves(record: Record) -> dict[str, dict[int, float]]:
-    """Mean mIoU in percent by severity, 0 for clean, of each panel; cells without a score are left out.
-
-    Each corruption has a panel, and so has each stand-in for missing channels: its severity is their number.
-    """
-    families = {entry.get("corruption"): entry for entry in record.suite.conditions}
-    scores: dict[str, dict[int, list[float]]] = {}
-    for cell in record.cells:
-        if cell.severity and cell.miou is not None:
-            entry, title = families.get(cell.corruption, {}), cell.corruption.replace("_", " ")
-            if entry.get("family") == "modality":
-                title = f"missing channels ({entry['parameters']['fill']})"
-            scores.setdefault(title, {}).setdefault(cell.severity, []).append(100 * cell.miou)
-    clean = record.summary.clean_miou
-    start = {} if clean is None else {0: 100 * clean}
-    return {
-        title: start | {severity: sum(values) / len(values) for severity, values in sorted(points.items())}
-        for title, points in scores.items()
-    }
 
 
 def draw(records: Sequence[Record]) -> "Figure":
@@ -94,21 +62,6 @@ def draw(records: Sequence[Record]) -> "Figure":
     return figure
 
 
-def style(place: int) -> dict[str, Any]:
-    """Line of the record at a place."""
-    colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
-    return {"color": colour, "linestyle": line, "marker": "o"}
-
-
-def with_mean(panels: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
-    """The panels, and the mean over all of them at each severity that they share."""
-    if not panels:
-        return panels
-    shared = sorted(set.intersection(*(set(points) for points in panels.values())))
-    mean = {severity: sum(points[severity] for points in panels.values()) / len(panels) for severity in shared}
-    return {**panels, "mean of all": mean}
-
-
 def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) -> None:
     """Scores of real shifts, and of all clean images before them; no line joins what has no order."""
     for place, record in enumerate(records):
@@ -132,11 +85,6 @@ def main(argv: list[str]) -> None:
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="picture to write: .png, .svg or .pdf")
     args = parser.parse_args(argv)
-    if args.output.suffix not in FORMATS:
-        raise UserError(
-            f"cannot draw a {args.output.suffix or 'file without a suffix'}: name the output *.png, *.svg or *.pdf"
-        )
-    figure = draw([read_record(path) for path in args.records])
-    with whole_file(args.output, "wb") as file:
-        figure.savefig(file, format=args.output.suffix[1:], dpi=130)
+    require_format(args.output)
+    save_figure(draw([read_record(path) for path in args.records]), args.output)
     print(f"curves: {args.output}")

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
+from experiments.checkpoints.checkpoint import data_state
 from experiments.checkpoints.memory import require_memory
 from experiments.command_line.light_parser import light_parser
-from experiments.records.record_file import sha256
-from experiments.trial import call
+from experiments.command_line.run_verb import call
+from experiments.files.digest import sha256
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
@@ -58,7 +59,7 @@ def combine(paths: Sequence[Path], average: str, batched: bool) -> dict[str, Any
         for name, value in derived_checkpoint.network_state(content).items()
     }
     network = derived_checkpoint.component(Ensemble, {"members": members, "average": average, "batched": batched})
-    data = derived_checkpoint.data_state(contents[0])
+    data = data_state(contents[0])
     return derived_checkpoint.make_content(network, state, first["num_classes"], first["in_channels"], data)
 
 

@@ -1,19 +1,18 @@
 """Make a checkpoint of an ONNX file, which 'benchmark' sweeps and 'predict' uses like any other."""
 
-import argparse
 from pathlib import Path
 
 import torch
 from jsonargparse import ArgumentParser
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.run_folder import add_data_argument, parse, plain
-from experiments.records.record_file import sha256
-from experiments.training.cli import make_parser_settings
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
+from experiments.checkpoints.settings import plain
+from experiments.files.digest import sha256
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
 
-EXAMPLES = """examples:
+EXAMPLES = """
   python -m experiments onnx --file model.onnx --output runs/model/best.ckpt \\
       --data experiments/configs/data/camvid.yaml --data.init_args.root /data/camvid
   python -m experiments onnx --file model.onnx --output runs/model/best.ckpt --mean 0,0,0 --std 1,1,1 \\
@@ -25,12 +24,10 @@ The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes
 
 def build_parser() -> ArgumentParser:
     """The options of the verb."""
-    parser = ArgumentParser(
-        prog="python -m experiments onnx",
-        description="Make a checkpoint of an ONNX file, for 'benchmark' and 'predict'.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
+    parser = data_parser(
+        "onnx",
+        "Make a checkpoint of an ONNX file, for 'benchmark' and 'predict'.",
+        EXAMPLES,
     )
     parser.add_argument("--file", required=True, help="the ONNX file")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")

@@ -1,6 +1,6 @@
 """Hold the corruptions of ImageNet-C against imagecorruptions, the implementation that published numbers come from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import say
+from experiments.measuring.reference import psnr, reference
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -80,21 +81,6 @@ def photos(size: tuple[int, int]) -> dict[str, np.ndarray]:
     return found
 
 
-def reference() -> Callable[..., np.ndarray]:
-    """``imagecorruptions.corrupt``.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        from imagecorruptions import corrupt
-    except ImportError as error:
-        raise UserError(
-            "the reference is not installed: run pip install --no-deps -r requirements-oracle.txt"
-        ) from error
-    return corrupt
-
-
 def theirs(image: np.ndarray, severity: int, name: str, draw: int = 0) -> np.ndarray:
     """The reference's result (H, W, 3) uint8; `draw` seeds it."""
     np.random.seed(draw)  # noqa: NPY002 (what the reference draws from)
@@ -112,12 +98,6 @@ def ours(image: np.ndarray, severity: int, corruption: "Corruption", draws: int 
     keys = torch.tensor([draw_key(0, str(draw), corruption.name, severity) for draw in range(draws)])
     met = corruption(planes.expand(draws, -1, -1, -1), severity, keys)
     return met.permute(0, 2, 3, 1).numpy()
-
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB."""
-    error = np.square(one.astype(np.float64) - other).mean()
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def sameness(image: np.ndarray, severity: int, corruption: "Corruption") -> Same:
@@ -147,7 +127,7 @@ def reference_corruptions(names: Sequence[str] = ()) -> "list[Corruption]":
     Raises:
         UserError: there is no such corruption.
     """
-    from experiments.benchmark import find_suite
+    from experiments.sweeping.suites import find_suite
 
     known = {one.name: one for suite in SUITES for one in find_suite(suite).corruptions}
     for name in names:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from experiments.benchmark import find_suite
-from experiments.checkpoints.checkpoint import load_module, on_device
+from experiments.checkpoints.checkpoint import load_module
+from experiments.command_line.device import add_device_argument, on_device, usable
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import duration, markdown_table
 from experiments.files.whole import say
 from experiments.measuring.environment import device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
-from experiments.speed import usable
+from experiments.sweeping.suites import find_suite
 from user_error import UserError
 
 EXAMPLES = """
@@ -45,7 +45,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "that is measured here",
     )
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     parser.add_argument("--output", type=Path, help="write the plan to this Markdown file as well")
     args = parser.parse_args(argv)
     if min(args.images, args.batch_size, args.rounds, *args.processes, *args.size) < 1 or args.workers < 0:

@@ -12,7 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.image_files import EXTENSIONS, read_image
-from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import describe_data, load_module
+from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save
 from lightning_modules.metrics.uncertainty import uncertainty
@@ -54,12 +55,6 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     return [(file, place) for place, file in found.items()]
 
 
-def describe_data(checkpoint: Path) -> dict[str, Any]:
-    """Classes, channels and palette that a checkpoint keeps of its data; empty where it keeps none."""
-    states = [value for value in read_checkpoint(checkpoint).values() if isinstance(value, dict) and "palette" in value]
-    return states[0] if states else {}
-
-
 def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, np.ndarray]:
     """How unsure a network is of one image, from 0 to 1, (H, W) each by name.
 
@@ -90,13 +85,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders of them")
     parser.add_argument("--checkpoint", required=True, type=Path, help="file that 'fit' wrote")
     parser.add_argument("--output", required=True, type=Path, help="folder for the results")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     parser.add_argument("--uncertainty", action="store_true", help="write maps of it, too")
     args = parser.parse_args(argv)
-    try:
-        module = load_module(args.checkpoint).to(args.device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"there is no device {args.device!r} here: pass --device cpu") from error
+    module = on_device(load_module(args.checkpoint), args.device)
     images = find_images(args.inputs)
     described = describe_data(args.checkpoint)
     palette = find_palette(described.get("palette"), module.num_classes)

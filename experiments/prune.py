@@ -1,6 +1,5 @@
 """Prune a trained network: fewer channels, or more zeros, as an ordinary checkpoint."""
 
-import argparse
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,10 +11,11 @@ from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import load_module, on_device, read_checkpoint
-from experiments.checkpoints.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
-from experiments.records.record_file import sha256
-from experiments.training.cli import make_parser_settings
+from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.settings import plain, read_settings
+from experiments.command_line.device import add_device_argument, on_device
+from experiments.files.digest import sha256
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
@@ -26,7 +26,7 @@ from user_error import UserError
 
 METHODS = ("channels", "magnitude", "two_of_four")
 
-EXAMPLES = """examples:
+EXAMPLES = """
   python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --ratio 0.5 --output runs/half/best.ckpt
   python -m experiments fit --config experiments/configs/recipe/kvasir_unet.yaml --start runs/half/best.ckpt --run runs/half_tuned
   python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --method magnitude --ratio 0.8 --output runs/sparse/best.ckpt
@@ -39,14 +39,12 @@ after that, it is pruned step by step."""
 
 def build_parser(checkpoint: Path) -> ArgumentParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = ArgumentParser(
-        prog="python -m experiments prune",
-        description="Prune a trained network. 'channels' removes channels, with all that depends on them, until --ratio of "
+    parser = data_parser(
+        "prune",
+        "Prune a trained network. 'channels' removes channels, with all that depends on them, until --ratio of "
         "the multiply-adds are gone (Fang et al., CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the "
         "smallest ones; 'two_of_four' two of every four. The result is an ordinary checkpoint, without its fine-tuning.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
+        EXAMPLES,
     )
     parser.add_argument("--checkpoint", required=True, help="file of a trained network")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
@@ -74,7 +72,7 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
         metavar="CHECKPOINT",
         help="of zeros: the weights beside them are those of this file",
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     add_data_argument(parser, checkpoint)
     return parser
 
@@ -137,7 +135,7 @@ def without_channels(
         state,
         hyper["num_classes"],
         hyper["in_channels"],
-        derived_checkpoint.data_state(content),
+        data_state(content),
     ), removed.whole
 
 
@@ -183,9 +181,7 @@ def describe(module: SegmentationModule, image: torch.Tensor) -> str:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--checkpoint", default="missing")
-    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
     check(options)
     output, module = Path(options.output), on_device(load_module(checkpoint), options.device)

@@ -1,6 +1,5 @@
 """Average the weights of trained networks: a model soup, as an ordinary checkpoint."""
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import load_module, on_device
+from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
 from experiments.checkpoints.memory import require_memory
-from experiments.checkpoints.run_folder import add_data_argument, parse, plain, require_its_data
-from experiments.records.record_file import sha256
-from experiments.training.cli import make_parser_settings
+from experiments.checkpoints.settings import plain
+from experiments.command_line.device import add_device_argument, on_device
+from experiments.files.digest import sha256
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 
-EXAMPLES = """examples:
+EXAMPLES = """
   python -m experiments soup --checkpoints runs/a/best.ckpt runs/b/best.ckpt runs/c/best.ckpt --output runs/soup/best.ckpt
   python -m experiments soup --checkpoints runs/*/best.ckpt --method greedy --output runs/soup/best.ckpt
 
@@ -31,18 +31,16 @@ moments of one training (snapshot-*.ckpt); networks trained apart from random we
 
 def build_parser(checkpoint: Path) -> ArgumentParser:
     """The options of the verb; the data in the run folder of the first checkpoint are their default."""
-    parser = ArgumentParser(
-        prog="python -m experiments soup",
-        description="Model soups (Wortsman et al., ICML 2022): average the weights of networks of one architecture. The "
+    parser = data_parser(
+        "soup",
+        "Model soups (Wortsman et al., ICML 2022): average the weights of networks of one architecture. The "
         "greedy soup takes them in the order of their validation mIoU and keeps each that does not lower that of the soup.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
+        EXAMPLES,
     )
     parser.add_argument("--checkpoints", nargs="+", required=True, help="files of the ingredients")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
     parser.add_argument("--method", choices=["uniform", "greedy"], default="uniform", help="default: uniform")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     add_data_argument(parser, checkpoint)
     return parser
 
@@ -116,10 +114,8 @@ def greedy(
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--checkpoints", nargs="+", default=["missing"])
-    paths = [Path(path) for path in finder.parse_known_args(argv)[0].checkpoints]
-    options, settings = parse(build_parser(paths[0]), argv)
+    options, settings = parse(build_parser(named_file(argv, "--checkpoints")), argv)
+    paths = [Path(path) for path in options.checkpoints]
     output, data = Path(options.output), options.data
     if len(paths) < 2:
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")

@@ -13,15 +13,16 @@ import torch
 
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
 from datamodules.corruptions.suite import Suite
-from experiments.benchmark import find_suite
+from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import require_writable, say
 from experiments.measuring.environment import device_name, processor
+from experiments.measuring.reference import reference
 from experiments.measuring.speed_corruptions import corruptions_table, measure_corruptions
 from experiments.measuring.speed_pipeline import measure_pipeline, pipeline_lines
 from experiments.measuring.speed_records import measure_records, records_lines
 from experiments.measuring.speed_sweep import measure_sweep, sweep_lines
-from experiments.parity import reference
+from experiments.sweeping.suites import find_suite
 from user_error import UserError
 
 EXAMPLES = """
@@ -131,7 +132,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--suite", help=f"name or YAML (default: {SUITE}, and {EXTRA} for the corruptions)")
     parser.add_argument("--images", type=int, default=16, help="files of the pipeline (default: 16)")
     parser.add_argument("--workers", type=int, default=2, help="loader processes of the pipeline (default: 2)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     parser.add_argument("--output", type=Path, help="write the tables to this Markdown file as well")
     args = parser.parse_args(argv)
     if min(args.batch_size, args.rounds, args.images) < 1 or args.workers < 0:
@@ -145,20 +146,6 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     if args.size[0] % STRIDE and set(args.measure) & {"sweep", "pipeline"}:
         raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {args.size[0]}")
     return args
-
-
-def usable(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        UserError: there is none.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"there is no device {name!r} here: pass --device cpu") from error
-    return device
 
 
 def main(argv: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Fit a linear support vector machine on the frozen features of a checkpoint, and write it as the last layer of another."""
 
-import argparse
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,17 @@ from sklearn.svm import LinearSVC
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import load_module, on_device, read_checkpoint
-from experiments.checkpoints.run_folder import add_data_argument, parse, plain, read_settings, require_its_data
-from experiments.predict import describe_data
+from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.settings import plain, read_settings
+from experiments.command_line.device import add_device_argument, on_device
+from experiments.files.digest import sha256
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
 from experiments.probing.temperature import temperature_of
-from experiments.records.record_file import sha256
-from experiments.training.cli import make_parser_settings
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
-EXAMPLES = """examples:
+EXAMPLES = """
   python -m experiments svm --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_svm/best.ckpt
   python -m experiments svm --checkpoint runs/camvid_fpn/best.ckpt --output runs/camvid_fpn_svm/best.ckpt --C 0.01
 
@@ -32,20 +31,18 @@ The result is an ordinary checkpoint: 'benchmark' sweeps it and 'predict' uses i
 
 def build_parser(checkpoint: Path) -> ArgumentParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = ArgumentParser(
-        prog="python -m experiments svm",
-        description="CNN-SVM in two steps: replace the last layer of a trained network by a linear SVM on its features, "
+    parser = data_parser(
+        "svm",
+        "CNN-SVM in two steps: replace the last layer of a trained network by a linear SVM on its features, "
         "and fit a temperature on the validation split that makes its margins into probabilities.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
+        EXAMPLES,
     )
     parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; its other layers stay as they are")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
     parser.add_argument("--pixels", type=int, default=20_000, help="pixels to fit on, equally many of each class")
     parser.add_argument("--C", type=float, default=1.0, help="cost of a violated margin; smaller means wider margins")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+    add_device_argument(parser)
     add_data_argument(parser, checkpoint)
     return parser
 
@@ -159,9 +156,7 @@ def describe(checkpoint: Path, module: SegmentationModule, data: Any, options: A
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--checkpoint", default="missing")
-    checkpoint = Path(finder.parse_known_args(argv)[0].checkpoint)
+    checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the check of the features
     module = load_module(checkpoint)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.command_line.light_parser import light_parser
-from experiments.curves import FORMATS as PICTURES
 from experiments.files.tables import as_csv, markdown_table, scaled
-from experiments.files.whole import require_writable, say, whole_file
+from experiments.files.whole import require_writable, say
+from experiments.pictures.figures import require_format, save_figure
 from experiments.records import robustness
 from experiments.records.comparable import difference
 from experiments.records.compared import COMPARED
@@ -202,8 +202,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--figure", type=Path, help="picture to write: .png, .svg or .pdf")
     args = parser.parse_args(argv)
-    if args.figure is not None and args.figure.suffix not in PICTURES:
-        raise UserError(f"cannot draw {str(args.figure)!r}: name the picture *.png, *.svg or *.pdf")
+    if args.figure is not None:
+        require_format(args.figure)
     return args
 
 
@@ -218,6 +218,5 @@ def main(argv: list[str]) -> None:
     text = FORMATS[args.format](networks, costs)
     say(text, args.output)
     if args.figure is not None:
-        with whole_file(args.figure, "wb") as file:
-            draw(networks).savefig(file, format=args.figure.suffix[1:], dpi=130)
+        save_figure(draw(networks), args.figure)
         print(f"figure: {args.figure}")

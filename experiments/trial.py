@@ -3,12 +3,12 @@
 import argparse
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.ablation.sweep_file import SUITE, record_path
 from experiments.command_line.light_parser import light_parser
+from experiments.command_line.run_verb import call
 from user_error import UserError
 
 EXAMPLES = """
@@ -17,15 +17,9 @@ EXAMPLES = """
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/half --start runs/a/best.ckpt --prune 0.5
 """
 
-SUITE = "core"
 
 SHARED = ("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes")
 """Options that the sweep takes over from the training."""
-
-
-def record_path(run: Path, suite: str) -> Path:
-    """Where the record of a trial lies."""
-    return run / f"record-{Path(suite).stem}.json"
 
 
 def shared_options(words: Sequence[str]) -> list[str]:
@@ -113,10 +107,3 @@ def main(argv: list[str]) -> None:
     call("benchmark", *options, *shared_options(rest))
     if not record.exists():
         raise UserError(f"the sweep left no record {str(record)!r}: what it printed says why")
-
-
-def call(*words: str) -> None:
-    """Run a verb; where it fails, so does this one, with the same exit status and nothing to add to what it said."""
-    status = subprocess.call([sys.executable, "-m", "experiments", *words])
-    if status:
-        raise SystemExit(status)

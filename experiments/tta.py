@@ -7,9 +7,9 @@ from torch import nn
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.run_folder import read_settings
+from experiments.checkpoints.settings import read_settings
 from experiments.command_line.light_parser import light_parser
-from experiments.records.record_file import sha256
+from experiments.files.digest import sha256
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.test_time_augmentation import FLIPS, TestTimeAugmentation
 from user_error import UserError

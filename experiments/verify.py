@@ -4,15 +4,14 @@ import argparse
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from experiments.files.digest import sha256
 from experiments.records.comparable import manifest_difference
 from experiments.records.record import Images, Manifest, Record, manifest_hash
-from experiments.records.record_file import open_record, sha256
+from experiments.records.record_file import open_record
 from experiments.records.robustness import CLEAN
 from user_error import UserError
 
@@ -60,7 +59,7 @@ def build_parser(checkpoint: str | None) -> Any:
     else:
         from jsonargparse import ArgumentParser
 
-        from experiments.checkpoints.run_folder import add_data_argument
+        from experiments.checkpoints.data_parser import add_data_argument
 
         parser = ArgumentParser(**settings, exit_on_error=False)
         add_data_argument(parser, Path(checkpoint))
@@ -102,9 +101,8 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
     Raises:
         UserError: checkpoint, suite or images are not those of the record.
     """
-    from experiments import benchmark
     from experiments.checkpoints.checkpoint import load_module
-    from experiments.sweeping.journal import Journal, JournalCallback
+    from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
     checkpoint = Path(options.checkpoint)
     module = load_module(checkpoint)
@@ -114,35 +112,25 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         )
     suite = _suite(record, options.suite)
     extra = record.suite.model_extra or {}
-    asked = SimpleNamespace(data=options.data, suite=suite, split=record.data.split, seed=extra.get("seed", 0))
-    data = benchmark.prepare_data(asked, module, checkpoint)
+    data = options.data
+    prepare(data, module, checkpoint, suite=suite, split=record.data.split, seed=extra.get("seed", 0))
     data.eval_batch_size = record.data.batch_size
-    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
+    manifest = Manifest(**data.suite.manifest(data.size))
     if manifest_hash(manifest.model_dump()) != record.suite_hash:
         raise UserError(
             f"the suite {suite!r} is not that of the record ({manifest_difference(record.suite, manifest)}): pass the "
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
     data.suite.conditions = tuple(data.suite.conditions[place] for place in places)
-    where = SimpleNamespace(
-        accelerator=options.accelerator,
-        devices=1,
-        num_nodes=1,
-        precision=record.environment.get("precision", "32-true"),
-    )
-    with TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "sweep", {})
-        journal.open()
-        benchmark.sweep(module, data, journal, benchmark.make_trainer(where, [JournalCallback(journal)]))
-        swept = journal.total().ordered()
-    if benchmark.data_hash(list(data.dataset(data.test_split).ids), swept.digests) != record.data.hash:
+    swept = sweep_once(module, data, options.accelerator, record.environment.get("precision", "32-true"))
+    if data_hash(list(data.dataset(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
 
 
 def _suite(record: Record, given: str | None) -> str:
     """The suite to sweep: a record may name one of the project's, but no file, which could name any class."""
-    from experiments.benchmark import suite_names
+    from experiments.sweeping.suites import suite_names
 
     if given is None and record.suite.name not in suite_names():
         raise UserError(f"{record.name!r} was swept with the suite {record.suite.name!r}: pass its YAML as --suite")
@@ -162,7 +150,7 @@ def main(argv: list[str]) -> None:
     if checkpoint is None:
         options = parser.parse_args(argv)
     else:
-        from experiments.checkpoints.run_folder import parse
+        from experiments.checkpoints.data_parser import parse
 
         options, _ = parse(parser, argv)
     if options.conditions < 1:

@@ -7,24 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from experiments import fill
+from experiments.__main__ import VERBS
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("datamodules", "experiments", "lightning_modules")
-FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers")
+FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning")
 ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup", "lightning_modules.multi_task")
 RECORDS = sorted(path for path in (ROOT / "experiments/records").glob("*.py") if path.stem != "__init__")
-LIGHT = (
-    *(f"records.{path.stem}" for path in RECORDS),
-    "leaderboard",
-    "compare",
-    "verify",
-    "report",
-    "curves",
-    "files",
-    "collect",
-    "sweep_file",
-    "trial",
-    "ablate",
-)
+READERS = (*fill.VERBS, "curves", "report", "verify", "collect", "fill", "trial", "ablate")
+LIGHT = (*READERS, *(f"records.{path.stem}" for path in RECORDS))
+HELPERS = sorted(path for path in (ROOT / "experiments").glob("*/**/*.py"))
 
 
 def imports(path: Path) -> set[str]:
@@ -71,9 +64,21 @@ def test_families_do_not_import_the_root_modules(family: str) -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_records_rest_on_files_and_tables_alone(path: Path) -> None:
     """No verb below them, and no training."""
-    below = {f"experiments.{name}" for name in ("records", "files", "json_file", "tables")}
+    below = {"experiments.records", "experiments.files"}
     ours = {name for name in imports(path) if name.startswith("experiments.")}
     assert all(any(name == one or name.startswith(f"{one}.") for one in below) for name in ours), ours
+
+
+def test_top_level_of_experiments_is_its_verbs() -> None:
+    """What they share lies in folders, so that the folder reads as the list of what one can do."""
+    found = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__"}
+    assert found == set(VERBS)
+
+
+@pytest.mark.parametrize("path", HELPERS, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_helpers_do_not_import_verbs(path: Path) -> None:
+    verbs = {f"experiments.{verb}" for verb in VERBS}
+    assert not verbs & imports(path)
 
 
 def test_code_does_not_import_tests_or_notebooks() -> None:

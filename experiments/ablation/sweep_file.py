@@ -190,3 +190,11 @@ def level(value: Any) -> str:
 
 def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+SUITE = "core"
+
+
+def record_path(run: Path, suite: str) -> Path:
+    """Where the record of a trial lies."""
+    return run / f"record-{Path(suite).stem}.json"

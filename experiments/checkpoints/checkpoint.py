@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,10 +19,13 @@ from user_error import UserError
 TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
 """Packages whose classes a checkpoint may name; others would run code of the checkpoint's choice."""
 
+TRUSTED_DATA = ("datamodules.", "albumentations.")
+"""Packages whose classes the data of a run folder may name."""
+
 TRUST = "ROBUST_SEGMENTATION_TRUST"
 """Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
 
-FREE_TEXT = ("encoder", "encoder_weights", "start", "onnx_file", "_instantiator")
+FREE_TEXT = ("root", "unit", "encoder", "encoder_weights", "start", "onnx_file", "_instantiator")
 """Settings whose text may look like an import path and is none; Lightning checks its `_instantiator` itself."""
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -90,6 +93,24 @@ def import_paths(settings: Any, key: str = "") -> Iterator[str]:
         yield settings
 
 
+def require_trusted_data(settings: Mapping[str, Any], path: Path) -> None:
+    """Refuse data, from the ``config.yaml`` of a run folder, that would import what is not of this project.
+
+    Args:
+        settings: class and settings of a data module; ``where`` holds values of a table, and is not looked at.
+        path: of the file, to be named.
+
+    Raises:
+        UserError: they would.
+    """
+    init = {key: value for key, value in (settings.get("init_args") or {}).items() if key != "where"}
+    for name in import_paths({**settings, "init_args": init}):
+        if not name.startswith((*TRUSTED_DATA, *trusted_by_user())):
+            raise UserError(
+                f"{str(path)!r} asks for {name!r}, which is no class of this project: it was refused{_remedy(name)}"
+            )
+
+
 def _remedy(name: str) -> str:
     """How to trust a name. Not said of Python's own modules and of torch, of which a network's settings name none."""
     package = name.split(".")[0]
@@ -127,6 +148,16 @@ def _module_class(settings: dict[str, Any]) -> type[SegmentationModule]:
     return kind if inspect.isclass(kind) and issubclass(kind, SegmentationModule) else SegmentationModule
 
 
+def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint keeps of its data: classes, channels, palette, window; by the name of the data module."""
+    return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
+
+
+def describe_data(path: Path) -> dict[str, Any]:
+    """Classes, channels, palette and window that a checkpoint keeps of its data; empty where it keeps none."""
+    return next(iter(data_state(read_checkpoint(path)).values()), {})
+
+
 def load_module(path: Path) -> SegmentationModule:
     """The module of a checkpoint, on the CPU and in evaluation mode; nothing but the file is needed.
 
@@ -141,15 +172,3 @@ def load_module(path: Path) -> SegmentationModule:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error
     return module.eval()
-
-
-def on_device(module: SegmentationModule, name: str) -> SegmentationModule:
-    """The module on a device by its name.
-
-    Raises:
-        UserError: there is no such device.
-    """
-    try:
-        return module.to(name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"there is no device {name!r} here: pass --device cpu") from error

@@ -9,10 +9,9 @@ import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
-from experiments.checkpoints.checkpoint import read_checkpoint, require_checkpoint
-from experiments.checkpoints.run_folder import read_settings
+from experiments.checkpoints.checkpoint import data_state, read_checkpoint, require_checkpoint
+from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.whole import require_writable, whole_file
-from experiments.training.cli import differences
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -88,11 +87,6 @@ def wrapped(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any])
         hyper["in_channels"],
         data_state(content),
     )
-
-
-def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint keeps of its data: classes, channels, palette, window; by the name of the data module."""
-    return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
 
 
 def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None:

@@ -1,6 +1,7 @@
 """A parser's report in one sentence: which key, what was met, what to do."""
 
 import re
+from typing import Any
 
 UNKNOWN_OPTION = re.compile(r"class_path '([^']+)':\s*(?:\n\s*)?Option '([^']+)' is not accepted")
 UNKNOWN_CLASS = re.compile(r"class_path '([^']+)':\s*(No module named '[^']+'|module '[^']+' has no attribute '[^']+')")
@@ -34,3 +35,8 @@ def describe_parser_error(error: Exception) -> str:
         wanted = " or ".join(dict.fromkeys("null" if kind == "NoneType" else kind for kind in kinds))
         return f"{where}{found.group(1)!r} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"
     return re.sub(r"\s+", " ", text).strip()
+
+
+def make_parser_settings() -> dict[str, Any]:
+    """What every parser of ours is made with: no guessing at abbreviated names, and errors that can be put in words."""
+    return {"exit_on_error": False, "allow_abbrev": False}

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Corrupted
 from experiments.measuring.photographs import photographs
+from experiments.measuring.reference import reference
 from experiments.measuring.turns import take_turns
-from experiments.parity import reference
 
 BARS = {256: 8.0, 512: 5.0}
 """How many times faster the mean corruption of ImageNet-C shall be, by height and width."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -17,13 +16,12 @@ from datamodules.base import quiet_worker
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.suite import Suite
 from datamodules.folder import FolderDataModule
-from experiments.benchmark import make_trainer, sweep
 from experiments.measuring.photographs import photographs
+from experiments.measuring.reference import reference
 from experiments.measuring.speed_corruptions import verdict
 from experiments.measuring.speed_sweep import CLASSES, make_module
 from experiments.measuring.turns import Turns, take_turns
-from experiments.parity import reference
-from experiments.sweeping.journal import Journal, JournalCallback
+from experiments.sweeping.sweep import sweep_once
 from lightning_modules.metrics.counts import image_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -113,18 +111,8 @@ def usual_pipeline(
 
 def whole_sweep(module: SegmentationModule, data: FolderDataModule, device: torch.device) -> Tensor:
     """Confusion matrices (conditions, K, K) of a sweep as ``benchmark`` runs it, its journal included."""
-    gpu = device.type == "cuda"
-    options = SimpleNamespace(
-        accelerator="gpu" if gpu else "cpu",
-        devices=[device.index or 0] if gpu else 1,
-        num_nodes=1,
-        precision="32-true",
-    )
-    with TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "sweep", {})
-        journal.open()
-        sweep(module, data, journal, make_trainer(options, [JournalCallback(journal)]))
-        return torch.from_numpy(journal.total().sums["confusion"])
+    accelerator = "gpu" if device.type == "cuda" else "cpu"
+    return torch.from_numpy(sweep_once(module, data, accelerator, "32-true", device.index or 0).sums["confusion"])
 
 
 def cells_of(suite: Suite) -> list[tuple[str, int] | None]:

@@ -19,7 +19,7 @@ from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample
 from datamodules.image_files import ImageFiles, Pair, read_image
 from datamodules.transforms import Resize
-from experiments.parity import psnr
+from experiments.measuring.reference import psnr
 from user_error import UserError
 
 if TYPE_CHECKING:

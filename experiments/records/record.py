@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -161,7 +161,7 @@ class Data(Strict):
     """
 
     name: str
-    split: str
+    split: Literal["train", "val", "test"]
     images: int
     batch_size: int
     hash: str

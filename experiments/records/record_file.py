@@ -3,7 +3,6 @@
 One that does not agree with itself is refused, with the cell or the number named.
 """
 
-import hashlib
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.files.digest import sha256
 from experiments.files.json_file import read_json
 from experiments.files.whole import whole_file
 from experiments.records.record import (
@@ -59,11 +59,6 @@ def write_record(record: Record, path: Path, images: Images) -> None:
 
 def _width(part: np.ndarray) -> type[np.signedinteger]:
     return np.int32 if np.abs(part).max(initial=0) < 2**31 else np.int64
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def once(paths: Iterable[Path]) -> list[Path]:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.curves import curves, with_mean
 from experiments.files.tables import percent
 from experiments.records.record import Edges, Record
+from experiments.records.robustness_curves import curves, with_mean
 from experiments.records.scores import risk_coverage
 from experiments.reporting.svg import Chart, Figure, Look, Point, figure, look, ticks
 from lightning_modules.metrics.fixed_point import UNIT

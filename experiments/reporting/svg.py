@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from experiments.curves import COLOURS, LINES
+from experiments.pictures.figures import COLOURS, LINES
 
 MARKERS = 7
 """Shapes that page.html.jinja defines as ``#marker0`` and so on."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.run_folder import plain, read_settings
+from experiments.checkpoints.settings import plain, read_settings
+from experiments.files.digest import sha256
 from experiments.records.recipe import data_name
 from experiments.records.record import (
     FORMAT,
@@ -21,7 +22,6 @@ from experiments.records.record import (
     make_summary,
     manifest_hash,
 )
-from experiments.records.record_file import sha256
 from experiments.sweeping.journal import Swept
 from lightning_modules.segmentation import SegmentationModule
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import EvaluationView
 from datamodules.transforms import Resize
+from experiments.files.digest import sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.records.record import Images, Picture
-from experiments.records.record_file import sha256
 from experiments.records.robustness import Condition, clean_score
 from experiments.records.scores import mean_iou
 from lightning_modules.segmentation import SegmentationModule

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.curves import curves, with_mean
 from experiments.files.tables import percent
 from experiments.records.record import Cell, Picture, Record, Score
 from experiments.records.record_file import beside
+from experiments.records.robustness_curves import curves, with_mean
 
 if TYPE_CHECKING:
     import wandb

@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.command_line.processes import first_process
 from experiments.files.whole import whole_file
 from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
-from experiments.training.processes import first_process
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger

@@ -1,7 +1,5 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
-import argparse
-import json
 import logging
 import sys
 import warnings
@@ -18,18 +16,16 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.command_line.parser_errors import describe_parser_error
+from experiments.checkpoints.settings import differences
+from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
+from experiments.command_line.processes import cluster_plugins, first_process
 from experiments.files.whole import require_writable, whole_file
 from experiments.records.recipe import FREE
 from experiments.tracking.session import fit_logger, sync_hint
-from experiments.training.cluster import cluster_plugins
-from experiments.training.processes import first_process
+from experiments.training.start import expand_start
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
-
-START = "--start"
-"""Option of 'fit': a checkpoint whose network, with its weights, a training begins with."""
 
 RESUMABLE = ("model", "data", "seed_everything", "trainer")
 """What must not change when a training is resumed."""
@@ -154,25 +150,12 @@ def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in ("run", "restart", "ckpt_path")}
 
 
-def differences(one: Any, other: Any, prefix: str) -> list[str]:
-    """Dotted keys at which two nested settings differ."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = list(dict.fromkeys([*one, *other]))
-        return [found for key in keys for found in differences(one.get(key), other.get(key), f"{prefix}.{key}")]
-    return [] if one == other else [prefix]
-
-
 def _remove_run(run: Path) -> None:
     if not first_process():
         return
     for pattern in ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt"):
         for path in run.glob(pattern):
             path.unlink()
-
-
-def make_parser_settings() -> dict[str, Any]:
-    """What every parser of ours is made with: no guessing at abbreviated names, and errors that can be put in words."""
-    return {"exit_on_error": False, "allow_abbrev": False}
 
 
 def _silence() -> None:
@@ -185,25 +168,6 @@ def _silence() -> None:
         warnings.filterwarnings("ignore", message)
     advice = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     advice.addFilter(lambda entry: "litlogger" not in entry.getMessage())
-
-
-def expand_start(argv: list[str]) -> list[str]:
-    """Say in settings what ``--start CHECKPOINT`` means: its network, and its weights in place of an encoder's alone.
-
-    Raises:
-        UserError: the option has no value, or its file is no checkpoint.
-    """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    finder.add_argument(START)
-    try:
-        found, rest = finder.parse_known_args(argv)
-    except argparse.ArgumentError as error:
-        raise UserError(f"{START} needs the path of a checkpoint") from error
-    if found.start is None:
-        return argv
-    network = read_checkpoint(Path(found.start))["hyper_parameters"]["network"]
-    settings = {"network": json.dumps(network), "encoder_weights": "null", "start": found.start}
-    return [*rest, *(f"--model.init_args.{name}={value}" for name, value in settings.items())]
 
 
 def run_cli(argv: list[str]) -> None:

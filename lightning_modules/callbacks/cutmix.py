@@ -1,6 +1,5 @@
 """CutMix: a rectangle of another image of the batch, with its mask, is pasted into each image."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lightning_modules.callbacks.step_seed import step_seed
 from lightning_modules.labels import IGNORED
 from user_error import UserError
 
@@ -45,9 +45,7 @@ class CutMix(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: dict[str, Any], batch_idx: int
     ) -> None:
         """Paste into the batch before the step takes it."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        step = trainer.fit_loop.total_batch_idx
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 4096 + trainer.global_rank + OFFSET)
+        generator = torch.Generator().manual_seed(step_seed(trainer) + OFFSET)
         number, height, width = batch["mask"].shape
         if number > 1:
             inside = self.rectangles(number, height, width, generator)

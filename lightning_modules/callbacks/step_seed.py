@@ -7,6 +7,12 @@ import pytorch_lightning as pl
 import torch
 
 
+def step_seed(trainer: pl.Trainer) -> int:
+    """A number of its own for each seed, step and process of a training."""
+    seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+    return (seed * 1_000_003 + trainer.fit_loop.total_batch_idx) * 4096 + trainer.global_rank
+
+
 class StepSeed(pl.Callback):
     """Seed PyTorch anew at each step from (seed, step, process).
 
@@ -17,6 +23,4 @@ class StepSeed(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed the step that begins."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        step = trainer.fit_loop.total_batch_idx
-        torch.manual_seed((seed * 1_000_003 + step) * 4096 + trainer.global_rank)
+        torch.manual_seed(step_seed(trainer))

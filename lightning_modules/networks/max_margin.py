@@ -3,10 +3,9 @@
 from typing import Any
 
 import torch
-from segmentation_models_pytorch.base import SegmentationHead
 from torch import Tensor, nn
 
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import SmpNetwork, only_head
 from user_error import UserError
 
 
@@ -56,8 +55,8 @@ class MaxMarginNetwork(SmpNetwork):
     - As for any SVM the features are standardised, by batch normalisation without parameters; otherwise a decoder could
       evade the bound by scaling its features up.
     - Margins are no log-odds. In evaluation they are divided by the buffer `temperature`, 1 until it is fitted
-      (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017): the verb ``svm`` with ``--keep-head`` does
-      it. A positive number changes no prediction, only its confidence.
+      (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), as the verb ``svm`` does; ``calibrate``
+      fits one to any network. A positive number changes no prediction, only its confidence.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -76,14 +75,9 @@ class MaxMarginNetwork(SmpNetwork):
         if max_norm is not None and not max_norm > 0:
             raise UserError(f"max_norm of the head is {max_norm}: give a number above 0, or null for no bound")
         super().__init__(num_classes, in_channels, **settings)
-        heads = [module for module in self.model.segmentation_head.modules() if isinstance(module, SegmentationHead)]
-        if len(heads) != 1:
-            architecture = settings.get("architecture")
-            raise UserError(f"the head of {architecture!r} is not one convolution: choose another architecture")
-        channels = heads[0][0].in_channels
-        heads[0][0] = nn.Sequential(
-            nn.BatchNorm2d(channels, affine=False), MarginConv2d(channels, num_classes, max_norm)
-        )
+        head = only_head(self.model, str(settings.get("architecture")))
+        channels = head[0].in_channels
+        head[0] = nn.Sequential(nn.BatchNorm2d(channels, affine=False), MarginConv2d(channels, num_classes, max_norm))
         self.register_buffer("temperature", torch.ones(()))
 
     @property

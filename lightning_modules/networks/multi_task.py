@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from segmentation_models_pytorch.base import SegmentationHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import SmpNetwork, only_head
 from lightning_modules.tasks.base import Task, make_task
 from user_error import UserError
 
@@ -61,10 +60,8 @@ class MultiTaskNetwork(SmpNetwork):
         made: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
         super().__init__(num_classes, in_channels, **settings)
         self.tasks = made
-        heads = [module for module in self.model.segmentation_head.modules() if isinstance(module, SegmentationHead)]
-        if len(heads) != 1:
-            raise UserError(f"the head of {settings.get('architecture')!r} is not one convolution: choose another")
-        decoded, coarsest = heads[0][0].in_channels, [count for count in self.encoder.out_channels if count][-1]
+        head = only_head(self.model, str(settings.get("architecture")))
+        decoded, coarsest = head[0].in_channels, [count for count in self.encoder.out_channels if count][-1]
         self.heads = nn.ModuleDict(
             {
                 name: nn.Conv2d(decoded, task.channels(num_classes, in_channels), 3, padding=1)

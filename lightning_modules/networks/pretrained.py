@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from user_error import UserError
+from user_error import UserError, brief
 
 HUB_TIMEOUT_S = 4.0
 
@@ -31,10 +31,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({_first_line(error)})") from error
+        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({brief(error)})") from error
     except Exception as error:  # UnpicklingError of a payload that weights_only refuses
         raise UserError(
-            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({_first_line(error)}); "
+            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({brief(error)}); "
             "save a plain state dict"
         ) from error
 
@@ -52,9 +52,7 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(
-            f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({_first_line(error)})"
-        ) from error
+        raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({brief(error)})") from error
 
 
 def load_trained(network: nn.Module, path: Path) -> None:
@@ -71,7 +69,7 @@ def load_trained(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(own)
     except RuntimeError as error:
-        raise UserError(f"start: {str(path)!r} holds another network ({_first_line(error)})") from error
+        raise UserError(f"start: {str(path)!r} holds another network ({brief(error)})") from error
 
 
 def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:
@@ -82,17 +80,12 @@ def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Mod
     """
     repository, file = _hub_address(name, weights)
     if repository and not isinstance(try_to_load_from_cache(repository, file), str):
-        _require_hub(f"encoder weights {weights!r} of {name!r}")
+        require_reachable(f"encoder weights {weights!r} of {name!r}", constants.ENDPOINT)
     return smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
 
 
 def _widen(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:200] or type(error).__name__
 
 
 def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
@@ -107,14 +100,18 @@ def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
     return known[weights]["repo_id"], "model.safetensors"
 
 
-def _require_hub(what: str) -> None:
-    """One quick look: the hub's own client tries again and again before it gives up."""
+def require_reachable(what: str, address: str) -> None:
+    """One quick look: the clients of hubs try again and again before they give up.
+
+    Raises:
+        UserError: the address cannot be reached, or ``HF_HUB_OFFLINE`` forbids it.
+    """
     try:
         if constants.HF_HUB_OFFLINE:
             raise httpx.ConnectError("HF_HUB_OFFLINE is set")
-        httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+        httpx.head(address, timeout=HUB_TIMEOUT_S)
     except httpx.HTTPError as error:
         raise UserError(
-            f"{what} are not in the local cache and {constants.ENDPOINT} cannot be reached "
-            f"({_first_line(error)}): pass a local file as encoder_weights, or null to start from random weights"
+            f"{what} are not in the local cache and {address} cannot be reached ({brief(error)}): pass a local file as "
+            "encoder_weights, or null to start from random weights"
         ) from error

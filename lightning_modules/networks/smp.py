@@ -6,6 +6,7 @@ from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
+from segmentation_models_pytorch.base import SegmentationHead
 from timm.layers import DropPath
 from torch import Tensor, nn
 
@@ -171,3 +172,15 @@ def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
         raise UserError(f"encoder {name!r} has no stochastic depth: set drop_path to 0 or take e.g. 'mit_b0'")
     for step, (block, attribute) in enumerate(places):
         setattr(block, attribute, DropPath(rate * step / max(1, len(places) - 1)))
+
+
+def only_head(model: nn.Module, architecture: str) -> SegmentationHead:
+    """The segmentation head of a model of smp, whose first part is its convolution.
+
+    Raises:
+        UserError: the head is made of several.
+    """
+    heads = [module for module in model.segmentation_head.modules() if isinstance(module, SegmentationHead)]  # type: ignore[union-attr]
+    if len(heads) != 1:
+        raise UserError(f"the head of {architecture!r} is not one convolution: choose another architecture")
+    return heads[0]

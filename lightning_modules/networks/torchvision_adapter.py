@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
 import timm
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models, segmentation
 
 from lightning_modules.networks.adapter import Adapter, first_convolution, replace_first_convolution
-from lightning_modules.networks.pretrained import HUB_TIMEOUT_S, read_weights
+from lightning_modules.networks.pretrained import read_weights, require_reachable
 from user_error import UserError
 
 PREFIXES = ("backbone.", "features.")
@@ -106,11 +105,5 @@ def _download(model: str) -> dict[str, Tensor]:
     """ImageNet's weights of a model's backbone, from the cache or from torchvision's server."""
     chosen = get_model_weights(model.split("_", 1)[1])["IMAGENET1K_V1"]
     if not (Path(torch.hub.get_dir()) / "checkpoints" / Path(chosen.url).name).is_file():
-        try:
-            httpx.head(chosen.url, timeout=HUB_TIMEOUT_S)
-        except httpx.HTTPError as error:
-            raise UserError(
-                f"encoder weights: {chosen.url} is neither in the local cache nor can it be reached: pass a local file as "
-                "encoder_weights, or null to start from random weights"
-            ) from error
+        require_reachable(f"encoder weights of {model!r}", chosen.url)
     return chosen.get_state_dict(progress=False, weights_only=True)

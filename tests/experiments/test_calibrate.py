@@ -9,9 +9,8 @@ from command_line import refusal
 
 from experiments import calibrate
 from experiments.benchmark import main as benchmark
-from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.run_folder import parse
-from experiments.predict import describe_data
+from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
+from experiments.checkpoints.data_parser import parse
 from experiments.probing.pixel_features import sample_logits
 from experiments.probing.temperature import fit_temperature
 from experiments.records.recipe import recipe_key

@@ -7,9 +7,10 @@ from command_line import experiments, refusal
 from records import make_record
 
 from experiments import compare
+from experiments.files.digest import sha256
 from experiments.records.comparison import better
 from experiments.records.comparison import compare as compare_records
-from experiments.records.record_file import open_record, sha256
+from experiments.records.record_file import open_record
 from experiments.records.scores import LOWER_IS_BETTER, METRICS, mean_iou
 from lightning_modules.metrics.fixed_point import UNIT
 from user_error import UserError

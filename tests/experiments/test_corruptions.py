@@ -13,9 +13,9 @@ from datamodules.corruptions.base import Corruption, draw_key
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
-from experiments.benchmark import find_suite, suite_names
 from experiments.corruptions import main
 from experiments.pictures.gallery import Layout, draw, make_tiles, read_sample, resized, shown
+from experiments.sweeping.suites import find_suite, suite_names
 
 
 def picture(height: int, width: int, channels: int = 3) -> np.ndarray:

@@ -5,8 +5,9 @@ from command_line import experiments, refusal
 from PIL import Image
 from records import make_record
 
-from experiments.curves import curves, draw, with_mean
+from experiments.curves import draw
 from experiments.records.record_file import read_record
+from experiments.records.robustness_curves import curves, with_mean
 
 
 def test_lines_are_the_cells(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from records import make_record
 from scipy import stats
 
 from experiments import effects
+from experiments.ablation.factor_effects import SCORES, Trained, find_effects
 from experiments.ablation.sweep_file import Factor, read_sweep
-from experiments.effects import SCORES, Trained, csv, find_effects, markdown
+from experiments.effects import csv, markdown
 from experiments.records.comparison import compare
 from experiments.records.record_file import read_swept
 from user_error import UserError

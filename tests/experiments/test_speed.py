@@ -9,12 +9,12 @@ import pytest
 import torch
 from command_line import refusal
 
-from experiments.benchmark import find_suite
 from experiments.measuring.photographs import photographs, scenes
 from experiments.measuring.speed_corruptions import Cost, corruptions_table
 from experiments.measuring.speed_pipeline import pipelines, write_folder
 from experiments.measuring.turns import Turns, take_turns
 from experiments.speed import at_severities, main
+from experiments.sweeping.suites import find_suite
 
 CPU = torch.device("cpu")
 TINY = ["--suite=smoke", "--size", "64", "--rounds=1", "--batch-size=2", "--images=3", "--workers=1", "--device=cpu"]

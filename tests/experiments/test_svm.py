@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from datamodules.synthetic import SyntheticDataModule
 from experiments import svm
 from experiments.benchmark import main as benchmark
-from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.predict import describe_data
+from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
 from experiments.probing.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
 from experiments.probing.temperature import fit_temperature, mean_nll
 from experiments.records.recipe import recipe_key

@@ -4,8 +4,7 @@ import pytest
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.command_line.parser_errors import describe_parser_error
-from experiments.training.cli import make_parser_settings
+from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from datamodules.corruptions.suite import Suite
-from experiments.benchmark import find_suite
 from experiments.measuring.photographs import photographs
 from experiments.probing.feature_stability import (
     CORRELATION,
@@ -29,6 +28,7 @@ from experiments.probing.feature_stability import (
     read_network,
     repeatability,
 )
+from experiments.sweeping.suites import find_suite
 from lightning_modules.features.base import gray
 from lightning_modules.networks.fusion import MiddleFusionNetwork
 from lightning_modules.networks.smp import SmpNetwork

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from records import make_record
 
+from experiments.files.digest import sha256
 from experiments.records.record import find_intervals, make_cells, make_summary
-from experiments.records.record_file import open_record, read_images, read_record, sha256, write_record
+from experiments.records.record_file import open_record, read_images, read_record, write_record
 from experiments.records.scores import Counts
 from user_error import UserError
 

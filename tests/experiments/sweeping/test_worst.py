@@ -18,8 +18,9 @@ from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
+from experiments.files.digest import sha256
 from experiments.records.record import Images
-from experiments.records.record_file import open_record, sha256
+from experiments.records.record_file import open_record
 from experiments.records.scores import Counts
 from experiments.sweeping.worst import GAP, draw, draw_worst, hardest_falls
 

@@ -1,8 +1,14 @@
-"""What Lightning must know of the cluster that starts its processes."""
+"""Which process this is, also before a trainer exists."""
 
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+
+def first_process() -> bool:
+    """Whether this process speaks and writes for all; launchers tell the others their rank in the environment."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def cluster_plugins() -> list[Any]:

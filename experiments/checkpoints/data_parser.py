@@ -1,35 +1,55 @@
 """A run folder: the settings of a training beside its checkpoints."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import require_checkpoint
-from experiments.command_line.parser_errors import describe_parser_error
-from user_error import UserError, find_user_error
+from experiments.checkpoints.checkpoint import require_checkpoint, require_trusted_data
+from experiments.checkpoints.settings import read_settings
+from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
+from user_error import UserError, brief, find_user_error
 
 
-def read_settings(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``config.yaml`` beside a checkpoint, or `None`."""
-    path = checkpoint.parent / "config.yaml"
-    if not path.is_file():
-        return None
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{str(path)!r} is not YAML: restore the file that 'fit' wrote, or pass --data") from error
-    return settings if isinstance(settings, dict) else None
+def data_parser(verb: str, description: str, examples: str) -> ArgumentParser:
+    """The parser of a verb that reads data; `add_data_argument` belongs at the end of its options.
+
+    Args:
+        verb: its name.
+        description: what it does.
+        examples: commands, and what else the help ends with.
+    """
+    return ArgumentParser(
+        prog=f"python -m experiments {verb}",
+        description=description,
+        epilog=f"examples:\n{examples.strip(chr(10))}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **make_parser_settings(),
+    )
+
+
+def named_file(argv: list[str], option: str = "--checkpoint") -> Path:
+    """The first file of an option, read ahead of the other options: its run folder gives them their defaults."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument(option, dest="found", nargs="+", default=["missing"])
+    return Path(finder.parse_known_args(argv)[0].found[0])
 
 
 def add_data_argument(parser: ArgumentParser, checkpoint: Path | None) -> None:
     """Add ``--data``: the run folder's data by default, where there is one, each of its settings open to change."""
     settings = None if checkpoint is None else read_settings(checkpoint)
     parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module (default: that of the run folder)")
-    if settings and "data" in settings:
-        parser.set_defaults({"data": settings["data"]})
+    if settings and isinstance(settings.get("data"), dict):
+        path = checkpoint.parent / "config.yaml"  # type: ignore[union-attr]
+        require_trusted_data(settings["data"], path)
+        try:
+            parser.set_defaults({"data": settings["data"]})
+        except (ImportError, AttributeError, ArgumentError) as error:
+            raise UserError(
+                f"the data of {str(path)!r} do not fit this version ({brief(error)}): pass --data"
+            ) from error
 
 
 def require_its_data(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
@@ -48,15 +68,6 @@ def require_its_data(checkpoint: Path, classes: int, channels: int, data: Segmen
             f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
             "--data it was trained for"
         )
-
-
-def plain(settings: Any) -> Any:
-    """Parsed settings as JSON holds them, without the parser's notes of the files they came from."""
-    if isinstance(settings, dict):
-        return {key: plain(value) for key, value in settings.items() if not key.startswith("__")}
-    if isinstance(settings, list | tuple):
-        return [plain(value) for value in settings]
-    return settings if settings is None or isinstance(settings, bool | int | float | str) else str(settings)
 
 
 def parse(parser: ArgumentParser, argv: list[str]) -> Any:

@@ -1,0 +1,144 @@
+"""The effects of an ablation's factors, from the records of its trials."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from experiments.ablation.sweep_file import Factor, level
+from experiments.records import robustness
+from experiments.records.compared import COMPARED
+from experiments.records.comparison import require_comparable
+from experiments.records.record import Images, Record
+from experiments.records.scores import number
+from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
+
+BLOCK = "seed_everything"
+"""The factor that is no idea: its levels are told apart and not reported."""
+
+SCORES = ("clean_miou", "mean_corrupted_miou")
+
+MIOU = COMPARED["miou"]
+
+SOLVED = 1e-9  # how far an estimable contrast may be from itself
+
+
+class Trained(NamedTuple):
+    """A trial with its record: ``arguments`` are its options, as the sweep file gives them."""
+
+    arguments: Mapping[str, Any]
+    record: Record
+    images: Images
+
+
+class Change(NamedTuple):
+    """What a level changes of a score; ``None`` where the trials that there are cannot tell."""
+
+    value: float | None
+    images: Interval | None
+    trainings: tuple[float, float] | None
+
+
+class Effect(NamedTuple):
+    """A level of a factor against the factor's first, or a step along a range; ``changes`` by the names of `SCORES`."""
+
+    factor: str
+    level: str
+    against: str
+    trials: int
+    changes: dict[str, Change]
+
+
+class _Column(NamedTuple):
+    """A column of the design: what it stands for, and its value in each trial (T,)."""
+
+    factor: Factor
+    level: str
+    against: str
+    trials: int
+    values: np.ndarray
+
+
+def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: int = 0) -> list[Effect]:
+    """Effects of every level under the additive model, by least squares over the trials.
+
+    In a grid that is the mean difference between trials that are equal in all else. Intervals come in two kinds: over
+    images, all trials on the same resamples (BCa bootstrap), as if each training were what its level always gives; and
+    over trainings, from what the model leaves unexplained (Student's t), where there are more trials than unknowns.
+
+    Args:
+        trained: trials of one suite and data set.
+        factors: of the sweep file.
+        seed: of the resamples.
+
+    Raises:
+        UserError: the records do not compare.
+    """
+    first = trained[0]
+    for other in trained[1:]:
+        require_comparable(first.record, other.record, first.images.ids, other.images.ids)
+    columns = [column for factor in factors for column in _columns(factor, [one.arguments for one in trained])]
+    design = np.stack([np.ones(len(trained)), *(column.values for column in columns)], axis=1)
+    inverse = np.linalg.pinv(design)
+    known = np.abs(inverse @ design - np.eye(design.shape[1])).max(1) < SOLVED
+    conditions = list(first.record.conditions)
+
+    def of_scores(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Effects (...) from the scores (..., conditions) of each trial, by score and column."""
+        found: dict[str, np.ndarray] = {}
+        for name, measured in _measured(scores, conditions).items():
+            solved = np.moveaxis(inverse, 0, -1)  # (T, columns)
+            effects = np.tensordot(measured, solved, axes=([0], [0]))
+            found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
+        return found
+
+    shares = [one.images.share(MIOU.share(one.images)) for one in trained]
+    bounds = joint_intervals(shares, of_scores, seed=seed)
+    estimates = {
+        name: (inverse @ values, _spread(values, design, inverse))
+        for name, values in _measured([whole(share) for share in shares], conditions).items()
+    }
+
+    def change(name: str, place: int) -> Change:
+        value, spread = estimates[name][0][place], estimates[name][1][place]
+        if not known[place] or np.isnan(value):
+            return Change(None, None, None)
+        trainings = None if np.isnan(spread) else (float(value - spread), float(value + spread))
+        return Change(number(value), bounds[f"{name}.{place}"], trainings)
+
+    return [
+        Effect(column.factor.option, column.level, column.against, column.trials, {n: change(n, place) for n in SCORES})
+        for place, column in enumerate(columns, 1)
+        if column.factor.option != BLOCK
+    ]
+
+
+def _columns(factor: Factor, trials: Sequence[Mapping[str, Any]]) -> list[_Column]:
+    """A column for each level but the first, or one for a range."""
+    values = [trial[factor.option] for trial in trials]
+    if factor.scale != "levels":
+        numbers = np.array(values, dtype=float)
+        step, moved = ("times ten", np.log10(numbers)) if factor.scale == "log" else ("plus one", numbers)
+        return [_Column(factor, step, "", len(trials), moved)]
+    words = [level(value) for value in values]
+    names = [name for name in factor.levels if name in words]
+    return [
+        _Column(factor, name, names[0], words.count(name), np.array([word == name for word in words], dtype=float))
+        for name in names[1:]
+    ]
+
+
+def _measured(scores: Sequence[np.ndarray], conditions: Sequence[robustness.Condition]) -> dict[str, np.ndarray]:
+    """`SCORES` (T, ...) of scores (..., conditions) of each trial."""
+    summaries = [robustness.summarise(one, conditions) for one in scores]
+    return {name: np.stack([summary[name] for summary in summaries]) for name in SCORES}
+
+
+def _spread(values: np.ndarray, design: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """Half the width of each effect's interval over trainings; NaN where no trial is left over to tell."""
+    left_over = len(values) - int(np.linalg.matrix_rank(design))
+    if left_over < 1:
+        return np.full(len(inverse), np.nan)
+    variance = np.sum((values - design @ (inverse @ values)) ** 2) / left_over
+    return np.asarray(stdtrit(left_over, (1 + LEVEL) / 2) * np.sqrt(variance * np.sum(inverse**2, axis=1)))

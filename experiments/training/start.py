@@ -1,0 +1,30 @@
+"""What ``fit --start`` means: a network and its weights to begin with."""
+
+import argparse
+import json
+from pathlib import Path
+
+from experiments.checkpoints.checkpoint import read_checkpoint
+from user_error import UserError
+
+START = "--start"
+"""Option of 'fit': a checkpoint whose network, with its weights, a training begins with."""
+
+
+def expand_start(argv: list[str]) -> list[str]:
+    """Say in settings what ``--start CHECKPOINT`` means: its network, and its weights in place of an encoder's alone.
+
+    Raises:
+        UserError: the option has no value, or its file is no checkpoint.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument(START)
+    try:
+        found, rest = finder.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{START} needs the path of a checkpoint") from error
+    if found.start is None:
+        return argv
+    network = read_checkpoint(Path(found.start))["hyper_parameters"]["network"]
+    settings = {"network": json.dumps(network), "encoder_weights": "null", "start": found.start}
+    return [*rest, *(f"--model.init_args.{name}={value}" for name, value in settings.items())]
