@@ -14,6 +14,7 @@ from user_error import UserError
 EXAMPLES = """
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/a --suite smoke
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/b --suite smoke --trainer.max_epochs 2
+--config experiments/configs/recipe/kvasir_unet.yaml --budget experiments/configs/budget/kvasir.yaml --run runs/c
 --config experiments/configs/recipe/synthetic_unet.yaml --run runs/half --start runs/a/best.ckpt --prune 0.5
 """
 
@@ -45,6 +46,23 @@ def in_order(words: Sequence[str]) -> list[str]:
         words[place]
         for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", keys[at].count(".")))
     ]
+
+
+def with_budget(words: Sequence[str], budget: Path | None) -> list[str]:
+    """The options with a second recipe that lies over the first: what many trials share, said once.
+
+    Raises:
+        UserError: no such file, or no recipe below it.
+    """
+    if budget is None:
+        return list(words)
+    if not budget.is_file():
+        raise UserError(f"no budget {str(budget)!r}: pass one of experiments/configs/budget/")
+    joined = next((place for place, word in enumerate(words) if word.partition("=")[0] == "--config"), None)
+    if joined is None:
+        raise UserError("--budget lies over a recipe: pass --config experiments/configs/recipe/NAME.yaml")
+    after = joined + (1 if "=" in words[joined] else 2)
+    return [*words[:after], f"--config={budget}", *words[after:]]
 
 
 def pruned_start(
@@ -82,6 +100,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--run", type=Path, help="folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS)"
     )
+    parser.add_argument("--budget", type=Path, metavar="YAML", help="settings that lie over the recipe")
     parser.add_argument("--suite", default=SUITE, help="of the sweep: a name, or a YAML file")
     parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
     parser.add_argument(
@@ -98,7 +117,7 @@ def main(argv: list[str]) -> None:
     if record.exists():
         print(f"done before: {record}", flush=True)
         return
-    words = in_order(rest)
+    words = in_order(with_budget(rest, args.budget))
     if args.prune is not None:
         words = pruned_start(words, args.prune, args.criterion, args.keep, run)
     call("fit", *words, f"--run={run}")

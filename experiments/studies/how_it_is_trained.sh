@@ -6,14 +6,14 @@
 # DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
 set -euo pipefail
 case "${1:-}" in
-    kvasir) config=kvasir_unet data=kvasir_seg size="[128, 128]" epochs=4 ;;
-    camvid) config=camvid_fpn data=camvid size="[120, 160]" epochs=12 ;;
+    kvasir) config=kvasir_unet data=kvasir_seg ;;
+    camvid) config=camvid_fpn data=camvid ;;
     *) echo "which data: kvasir or camvid" >&2 && exit 2 ;;
 esac
 runs="${RUNS:-runs/how_it_is_trained_$1}"
 suite=imagenet_c_middle
-recipe=("--config=experiments/configs/recipe/$config.yaml" "--data.init_args.root=${DATA:-../shared/data/$data}"
-    "--data.init_args.size=$size" --data.init_args.batch_size=4 "--trainer.max_epochs=$epochs" --trainer.precision=bf16-mixed)
+recipe=("--config=experiments/configs/recipe/$config.yaml" "--budget=experiments/configs/budget/$1.yaml"
+    "--data.init_args.root=${DATA:-../shared/data/$data}")
 source experiments/studies/steps.sh
 
 # NAME OPTIONS...: U-Net, as in the table but for OPTIONS.

@@ -6,8 +6,8 @@
 set -euo pipefail
 runs="${RUNS:-runs/pruning_and_ensembles_kvasir}"
 suite=imagenet_c
-recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml "--data.init_args.root=${DATA:-../shared/data/kvasir_seg}"
-    "--data.init_args.size=[128, 128]" --data.init_args.batch_size=4 --trainer.max_epochs=4 --trainer.precision=bf16-mixed)
+recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml --budget=experiments/configs/budget/kvasir.yaml
+    "--data.init_args.root=${DATA:-../shared/data/kvasir_seg}")
 source experiments/studies/steps.sh
 
 checkpoints() { for name in "$@"; do echo "$runs/$name/best.ckpt"; done; }

@@ -12,7 +12,6 @@ import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
 from experiments.__main__ import main
-from experiments.trial import in_order
 
 
 def sweep_file(path: Path, **values: list) -> Path:
@@ -94,33 +93,3 @@ def test_further_options_go_to_every_trial(tmp_path: Path, capsys: pytest.Captur
     assert "is what x varies" in refusal("ablate", file, f"--{next(iter(RATES))}=0.1")
     assert "unknown argument 'oops'" in refusal("ablate", file, "oops")
     assert "unknown argument '--flag'" in refusal("ablate", file, "--flag")
-
-
-def test_words_come_in_the_order_that_the_parser_needs() -> None:
-    network = "--model.init_args.network"
-    words = [f"{network}.init_args.encoder=resnet18", "--seed_everything=1", f"{network}=unet.yaml", "--config=a.yaml"]
-    assert in_order(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
-    apart = ["--trainer.max_epochs", "2", "--config=a.yaml"]
-    assert in_order(apart) == apart
-
-
-def test_a_trial_alone(tmp_path: Path) -> None:
-    """As an agent of W&B calls it; a second call has nothing left to do."""
-    words = ["trial", *TINY, "--trainer.max_epochs=1", "--suite=smoke", "--name=mine", f"--run={tmp_path}"]
-    experiments(*words)
-    assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
-    assert "done before" in experiments(*words).stdout
-
-
-def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
-    """Pruned, trained on and swept in one call: the axis of a pruning ratio."""
-    dense, half = tmp_path / "dense", tmp_path / "half"
-    words = [*TINY, "--trainer.max_epochs=1"]
-    experiments("fit", *words, f"--run={dense}")
-    refused = refusal("trial", *words, "--prune=0.5", f"--run={half}")
-    assert "--start" in refused
-    trial = ["trial", *words, "--suite=smoke", "--pictures=0", "--prune=0.5", f"--start={dense / 'best.ckpt'}"]
-    assert "pruned: " in experiments(*trial, f"--run={half}").stdout
-    record = json.loads((half / "record-smoke.json").read_text())
-    assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned-0.5" / "best.ckpt")
-    assert "done before" in experiments(*trial, f"--run={half}").stdout

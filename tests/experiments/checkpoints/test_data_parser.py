@@ -1,0 +1,86 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import refusal
+
+from experiments.checkpoints.checkpoint import TRUST
+from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse
+from user_error import UserError
+
+SYNTHETIC = "datamodules.synthetic.SyntheticDataModule"
+
+
+def run_folder(folder: Path, data: Any) -> Path:
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
+    return folder / "best.ckpt"
+
+
+def data_of(checkpoint: Path, *words: str) -> Any:
+    parser = data_parser("benchmark", "", "")
+    parser.add_argument("--checkpoint")
+    add_data_argument(parser, checkpoint)
+    return parse(parser, [f"--checkpoint={checkpoint}", *words])[0].data
+
+
+def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
+    checkpoint = run_folder(tmp_path, {"class_path": SYNTHETIC, "init_args": {"test": 7}})
+    assert len(data_of(checkpoint).dataset("test")) == 7
+    assert len(data_of(checkpoint, "--data.init_args.test=5").dataset("test")) == 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"class_path": "stranger.Data"},
+        {"class_path": "antigravity.fly", "init_args": {}},
+        {"class_path": "datamodules_evil.Data"},
+        {"class_path": "datamodules.folder.FolderDataModule", "init_args": {"augmentation": "stranger.Noise"}},
+        {
+            "class_path": "datamodules.folder.FolderDataModule",
+            "init_args": {"augmentation": {"class_path": "stranger.Noise", "init_args": {}}},
+        },
+    ],
+)
+def test_a_strangers_run_folder_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]
+) -> None:
+    (tmp_path / "stranger.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    checkpoint = run_folder(tmp_path, data)
+    with pytest.raises(UserError, match=r"config\.yaml.*which is no class of this project"):
+        data_of(checkpoint)
+    assert "stranger" not in sys.modules
+
+
+def test_a_package_of_ones_own_is_trusted_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_data.py").write_text(
+        "from datamodules.synthetic import SyntheticDataModule\n\nclass Mine(SyntheticDataModule):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(TRUST, "my_data")
+    assert type(data_of(run_folder(tmp_path, {"class_path": "my_data.Mine"}))).__name__ == "Mine"
+
+
+def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
+    """The name of a folder, and values of a table."""
+    data = {
+        "class_path": "datamodules.folder.FolderDataModule",
+        "init_args": {"root": "my.data", "where": {"drive": "a.b"}},
+    }
+    with pytest.raises(UserError, match=r"my\.data"):  # there is no such folder
+        data_of(run_folder(tmp_path, data)).setup("test")
+
+
+@pytest.mark.parametrize("name", ["datamodules.folder.FolderDatamodule", "datamodules.nowhere.Data"])
+def test_a_class_that_this_version_does_not_have(tmp_path: Path, name: str) -> None:
+    checkpoint = run_folder(tmp_path, {"class_path": name})
+    assert "pass --data" in refusal("benchmark", "--checkpoint", str(checkpoint))
+
+
+def test_the_first_file_is_found_among_other_options() -> None:
+    assert named_file(["--x=1", "--checkpoint", "a.ckpt", "--y"]) == Path("a.ckpt")
+    assert named_file(["--checkpoints", "a.ckpt", "b.ckpt"], "--checkpoints") == Path("a.ckpt")
+    assert named_file([]) == Path("missing")
