@@ -2,13 +2,11 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, TINY, experiments
+from command_line import TINY, experiments
 
 os.environ["WANDB_MODE"] = "disabled"  # tests of W&B set it themselves
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +31,3 @@ def tiny_record(tiny_run: Path) -> Path:
     output = tiny_run / "tiny.json"
     experiments("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
     return output
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The real data for development, beside the checkout."""
-    if not SHARED.is_dir():
-        pytest.skip("the real data of ../shared/data are not here")
-    return SHARED
