@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -183,7 +184,7 @@ def _label(network: Network, first: Network) -> str:
     """A name, and what is left beside the costliest network."""
     weights = [one.cost.parameters - one.cost.zero_weights for one in (network, first)]
     adds = [one.cost.multiply_adds for one in (network, first)]
-    name = "\n".join(network.record.name.replace("_", " ").split())
+    name = textwrap.fill(network.record.name.replace("_", " "), 14)
     return f"{name}\n{100 * weights[0] / weights[1]:.0f} %, {100 * adds[0] / adds[1]:.0f} %"
 
 
