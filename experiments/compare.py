@@ -11,11 +11,11 @@ from tqdm import tqdm
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import markdown_table, p_value
 from experiments.files.whole import say
-from experiments.records.compared import COMPARED, Metric
+from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.comparison import Comparison, Line, better, compare, holds
 from experiments.records.recipe import recipe_key, recipe_seed
-from experiments.records.record import resampled_units
 from experiments.records.record_file import read_swept
+from experiments.records.scoring import resampled_units
 from experiments.records.statistics import LEVEL, PERMUTATIONS, holm
 from user_error import UserError
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import markdown_table, p_value
 from experiments.files.whole import say
-from experiments.records.compared import COMPARED, Metric
+from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.comparison import holds
 from experiments.records.recipe_comparison import (
     Change,
@@ -20,8 +20,9 @@ from experiments.records.recipe_comparison import (
     differ_by_seed_alone,
     recipe_name,
 )
-from experiments.records.record import Record, resampled_units
+from experiments.records.record import Record
 from experiments.records.record_file import read_swept
+from experiments.records.scoring import resampled_units
 from experiments.records.statistics import holm
 from user_error import UserError
 

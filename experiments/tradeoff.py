@@ -16,7 +16,7 @@ from experiments.files.whole import require_writable, say
 from experiments.pictures.figures import require_format, save_figure
 from experiments.records import robustness
 from experiments.records.comparable import difference
-from experiments.records.compared import COMPARED
+from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
 from experiments.records.cost_file import Cost, Costs, read_costs
 from experiments.records.record import Images, Record

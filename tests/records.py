@@ -7,22 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.records.record import (
-    FORMAT,
-    Data,
-    Images,
-    Manifest,
-    PerImage,
-    Record,
-    Totals,
-    add_tasks,
-    find_intervals,
-    make_cells,
-    make_summary,
-    manifest_hash,
-)
+from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
 from experiments.records.record_file import write_record
 from experiments.records.scores import Counts
+from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
 from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]

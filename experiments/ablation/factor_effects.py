@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from experiments.ablation.sweep_file import Factor, level
 from experiments.records import robustness
-from experiments.records.compared import COMPARED
+from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import require_comparable
 from experiments.records.record import Images, Record
 from experiments.records.scores import number

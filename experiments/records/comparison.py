@@ -7,9 +7,10 @@ import numpy as np
 
 from experiments.records import robustness
 from experiments.records.comparable import difference
-from experiments.records.compared import COMPARED, Metric
-from experiments.records.record import Images, Record, resampled_units
+from experiments.records.compared_metrics import COMPARED, Metric
+from experiments.records.record import Images, Record
 from experiments.records.scores import number
+from experiments.records.scoring import resampled_units
 from experiments.records.statistics import (
     LEVEL,
     PERMUTATIONS,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.records.compared import COMPARED, Metric
+from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.comparison import OVERALL, aligned, cell_name
 from experiments.records.recipe import recipe_key
 from experiments.records.record import Images, Record

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.records.compared import COMPARED, Metric
+from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.record import Cell, Record
 from experiments.records.robustness import CLEAN, mean_of_known
 from experiments.records.scores import number

@@ -8,20 +8,8 @@ from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.files.digest import sha256
 from experiments.records.recipe import data_name
-from experiments.records.record import (
-    FORMAT,
-    Data,
-    Images,
-    Manifest,
-    PerImage,
-    Record,
-    Totals,
-    add_tasks,
-    find_intervals,
-    make_cells,
-    make_summary,
-    manifest_hash,
-)
+from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
+from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
 from experiments.sweeping.journal import Swept
 from lightning_modules.segmentation import SegmentationModule
 

@@ -18,8 +18,8 @@ from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.records.recipe import recipe_key
-from experiments.records.record import find_intervals, make_cells, make_summary
 from experiments.records.record_file import open_record, read_record
+from experiments.records.scoring import find_intervals, make_cells, make_summary
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 OTHER_IMAGES = ("--data.init_args.scene_seed=1", "--data.init_args.test=4")

@@ -7,9 +7,10 @@ import pytest
 from command_line import experiments, refusal
 from records import make_record
 
-from experiments.records.record import Manifest, Record, Totals, find_intervals, make_cells, make_summary
+from experiments.records.record import Manifest, Record, Totals
 from experiments.records.record_file import open_record, write_record
 from experiments.records.scores import calibration_gaps
+from experiments.records.scoring import find_intervals, make_cells, make_summary
 from experiments.verify import Deviation, choose
 
 

@@ -7,9 +7,9 @@ import pytest
 from records import make_record
 
 from experiments.files.digest import sha256
-from experiments.records.record import find_intervals, make_cells, make_summary
 from experiments.records.record_file import open_record, read_images, read_record, write_record
 from experiments.records.scores import Counts
+from experiments.records.scoring import find_intervals, make_cells, make_summary
 from user_error import UserError
 
 
@@ -109,7 +109,8 @@ def test_a_cell_that_agrees_with_itself_is_held_against_its_images(path: Path) -
 
 def summary_of(content: dict) -> dict:
     """The summary that fits altered cells, with intervals as they were."""
-    from experiments.records.record import Manifest, Record, summary_numbers
+    from experiments.records.record import Manifest, Record
+    from experiments.records.scoring import summary_numbers
 
     record = Record.model_validate(content)
     found = summary_numbers(record.conditions, record.totals, Manifest(**content["suite"]))
