@@ -88,7 +88,7 @@ def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
 
 def test_refusals(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     words = [*paths, f"--costs={costs}"]
-    assert "name the picture" in refusal("tradeoff", *words, "--figure=x.txt")
+    assert "cannot draw a .txt" in refusal("tradeoff", *words, "--figure=x.txt")
     other = make_record(tmp_path / "unknown.json", "unknown", 5)
     assert "not among the costs" in refusal("tradeoff", other, *words)
     few = make_record(tmp_path / "few.json", "few", 5, cells=[("clean", 0), ("noise", 1)])

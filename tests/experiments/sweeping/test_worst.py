@@ -17,11 +17,11 @@ from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.synthetic import SyntheticDataModule
-from experiments import benchmark
 from experiments.files.digest import sha256
 from experiments.records.record import Images
 from experiments.records.record_file import open_record
 from experiments.records.scores import Counts
+from experiments.sweeping.suites import find_suite
 from experiments.sweeping.worst import GAP, draw, draw_worst, hardest_falls
 
 CONDITIONS = [("clean", 0), ("light=dusk", 0), ("noise", 1), ("noise", 5), ("blur", 3)]
@@ -118,7 +118,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
     assert images is not None
     settings = {key: value for key, value in record.recipe["data"]["init_args"].items() if key != "augmentation"}
     data = SyntheticDataModule(**settings)
-    dataset, suite = data.dataset("test"), benchmark.find_suite("smoke")
+    dataset, suite = data.dataset("test"), find_suite("smoke")
     falls = hardest_falls(images.counts.classes, record.conditions)
     assert len(record.pictures) == len(falls) > 0
     for picture, fall in zip(record.pictures, falls, strict=True):
