@@ -17,6 +17,7 @@ from datamodules.corruptions.noise import GaussianNoise
 from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.synthetic import SyntheticDataModule
+from experiments import benchmark
 from experiments.files.digest import sha256
 from experiments.records.record import Images
 from experiments.records.record_file import open_record
