@@ -78,17 +78,19 @@ class SAM(Optimizer):
         """One step of the base optimiser, with the gradient at the perturbed weights.
 
         Args:
-            closure: clears the gradients, computes the loss and its gradients, and returns the loss. Without it only
-                the base optimiser steps, with the gradients it finds: one backward pass alone cannot perturb.
+            closure: clears the gradients, computes the loss and its gradients, and returns the loss.
 
         Returns:
             The loss at the weights themselves.
 
         Raises:
-            UserError: gradients of earlier batches were accumulated.
+            UserError: there is no closure, as gradient scalers call it; or gradients of earlier batches were accumulated.
         """
         if closure is None:
-            return self.base.step()
+            raise UserError(
+                "SAM takes two backward passes in a step, which the gradient scaler of 16-bit floats cannot follow: train "
+                "at --trainer.precision bf16-mixed or 32"
+            )
         if any(parameter.grad is not None for parameter in self._parameters()):
             raise UserError(
                 "SAM met gradients of earlier batches, which it cannot take again at the perturbed weights: set "
@@ -106,14 +108,6 @@ class SAM(Optimizer):
         self.base.step()
         self.zero_grad()
         return loss
-
-    @property
-    def _step_supports_amp_scaling(self) -> bool:
-        """Gradient scalers alone ask for it; they call `step` without a closure, which would not be SAM."""
-        raise UserError(
-            "SAM takes two backward passes in a step, which the gradient scaler of 16-bit floats cannot follow: train "
-            "at --trainer.precision bf16-mixed or 32"
-        )
 
     def _parameters(self) -> list[Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

@@ -149,9 +149,14 @@ def _shrink(
             if cost(network) <= wanted:
                 return lost
     whole = [*broken, *lost]
+    why = f"; {', '.join(whole)} had to stay whole" if whole else ""
+    if criterion == "bn_scale":
+        why += (
+            "; 'bn_scale' ranks no channel that batch normalisation does not scale, 'magnitude' and 'taylor' rank all"
+        )
     raise UserError(
         f"without {MOST:.0%} of the channels of each layer the network still costs {cost(network) / wanted:.2f} times what the "
-        f"ratio leaves: lower it" + (f"; {', '.join(whole)} had to stay whole" if whole else "")
+        f"ratio leaves: lower it{why}"
     )
 
 

@@ -122,6 +122,13 @@ def test_criteria_differ() -> None:
     assert found[0].shape != found[1].shape or not torch.equal(*found)
 
 
+def test_what_a_criterion_cannot_rank_is_said() -> None:
+    with pytest.raises(
+        UserError, match=r"lower it.*'bn_scale' ranks no channel that batch normalisation does not scale"
+    ):
+        remove_channels(make("FPN"), IMAGE, 0.99, cost, "bn_scale")
+
+
 def test_last_layers() -> None:
     """Those that tell the classes, of each member."""
     network = make()
