@@ -2,13 +2,18 @@
 
 import importlib
 import inspect
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 import yaml
-from command_line import experiments
+from command_line import ROOT, experiments
+from jsonargparse import ArgumentParser
 from tiny_folder import tiny_folder
+from torch import nn
+
+from experiments.ablation.sweep_file import read_sweep
 
 CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"
 FAMILIES = ("network", "loss", "optimizer", "schedule", "data", "weighting", "augmentation")
@@ -96,3 +101,30 @@ def test_recipe_runs(path: Path, tmp_path: Path) -> None:
         f"--run={tmp_path}",
         *overrides,
     )
+
+
+def chosen_network(arguments: dict) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """The network that a trial makes, and its settings; none where it is the recipe's."""
+    key = "model.init_args.network"
+    settings = {name: value for name, value in arguments.items() if name.startswith(f"{key}.")}
+    path = arguments.get(key)
+    if path is None and settings:
+        recipe = yaml.safe_load((ROOT / arguments["config"]).read_text())
+        path = str(CONFIGS / "recipe" / recipe["model"]["init_args"]["network"])
+    return None if path is None else (str(path), tuple((name, str(value)) for name, value in settings.items()))
+
+
+def test_every_trial_of_every_sweep_has_a_network() -> None:
+    """And every file that it names is there."""
+    found = set()
+    for sweep in sorted((CONFIGS / "sweep").glob("*.yaml")):
+        for trial in read_sweep(sweep).trials:
+            named = [str(value) for value in trial.arguments.values() if str(value).endswith(".yaml")]
+            assert all((ROOT / name).is_file() for name in named), f"{sweep.stem}: {named}"
+            found.add(chosen_network(trial.arguments))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--model.init_args.network", type=Callable[[int, int], nn.Module], enable_path=True)
+    for path, settings in sorted(one for one in found if one is not None):
+        words = [f"--model.init_args.network={path}", *(f"--{name}={value}" for name, value in settings)]
+        network = parser.instantiate_classes(parser.parse_args(words)).model.init_args.network
+        assert isinstance(network(3, 3), nn.Module), words

@@ -1,6 +1,6 @@
 """Attention between any encoder and any decoder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
@@ -45,21 +45,31 @@ class AttentionNetwork(SmpNetwork):
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
-        attention: which.
+        attention: which; of several, those on one map follow one another in their order.
         **settings: of `SmpNetwork`.
 
     Raises:
         UserError: unknown attention, or a wrong setting of `SmpNetwork`.
     """
 
-    def __init__(self, num_classes: int, in_channels: int = 3, attention: Attention = "cbam", **settings: Any) -> None:
-        if attention not in get_args(Attention):
-            raise UserError(f"unknown attention {attention!r}: choose one of {', '.join(get_args(Attention))}")
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        attention: Attention | Sequence[Attention] = "cbam",
+        **settings: Any,
+    ) -> None:
+        chosen = [attention] if isinstance(attention, str) else list(attention)
+        unknown = next((name for name in chosen if name not in get_args(Attention)), None)
+        if unknown is not None or not chosen:
+            raise UserError(f"unknown attention {unknown!r}: choose one of {', '.join(get_args(Attention))}")
         super().__init__(num_classes, in_channels, **settings)
         channels = decoder_inputs(self)
-        if attention in EVERY_STAGE:
-            modules = {index: EVERY_STAGE[attention](count) for index, count in channels.items()}
-        else:
-            coarsest = max(channels)
-            modules = {coarsest: BOTTLENECK[attention](channels[coarsest])}
-        self.refine_features(StageModules(modules))
+        modules: dict[int, list[nn.Module]] = {}
+        for name in chosen:
+            places = channels if name in EVERY_STAGE else [max(channels)]
+            for index in places:
+                modules.setdefault(index, []).append((EVERY_STAGE | BOTTLENECK)[name](channels[index]))
+        self.refine_features(
+            StageModules({index: one[0] if len(one) == 1 else nn.Sequential(*one) for index, one in modules.items()})
+        )

@@ -25,6 +25,9 @@ class SegmentationNetwork(nn.Module):
             network may set `least_side`, another multiple, which smaller inputs are padded to.
         mean: mean per channel of images in [0, 1]; ImageNet's for three channels, else 0.5.
         std: standard deviation per channel; ImageNet's for three channels, else 0.25.
+
+    Raises:
+        UserError: means or deviations for another number of channels, or a deviation that is not positive.
     """
 
     mean: Tensor
@@ -47,6 +50,13 @@ class SegmentationNetwork(nn.Module):
         colour = in_channels == 3
         mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) != in_channels:
+                raise UserError(
+                    f"{name} has {len(values)} numbers for {in_channels} channels: give one for each, or null"
+                )
+        if not all(value > 0 for value in std):
+            raise UserError(f"std is {list(std)}: give numbers above 0, in shares of the range of the image")
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
@@ -67,7 +77,16 @@ class SegmentationNetwork(nn.Module):
         )
 
     def normalise(self, image: Tensor) -> Tensor:
-        """uint8, or float in [0, 1], to zero mean and unit variance."""
+        """uint8, or float in [0, 1], to zero mean and unit variance.
+
+        Raises:
+            UserError: images of another number of channels, which would otherwise be spread over those of the network.
+        """
+        if image.shape[1] != self.in_channels:
+            raise UserError(
+                f"{type(self).__name__} takes images of {self.in_channels} channels and was given {image.shape[1]}: pass the "
+                "data that it was made for"
+            )
         x = image.to(self.mean.dtype)
         if not image.is_floating_point():
             x = x / 255
@@ -85,3 +104,13 @@ class SegmentationNetwork(nn.Module):
         if below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
         return x.contiguous(memory_format=self.memory_format)
+
+
+def require_probability(name: str, value: float) -> None:
+    """Refuse a probability of dropping something that would leave nothing, or is none.
+
+    Raises:
+        UserError: it is below 0, or 1 and above.
+    """
+    if not 0 <= value < 1:
+        raise UserError(f"{name} is {value}: give a probability from 0 to below 1")

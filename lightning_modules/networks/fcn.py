@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import segmentation_models_pytorch as smp
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.base import SegmentationNetwork, require_probability
 from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
+from lightning_modules.networks.smp import remove_unused_parts, require_any_size
 from user_error import UserError
 
 
@@ -54,7 +56,12 @@ class FcnNetwork(SegmentationNetwork):
         check_encoder(encoder)
         if hidden < 1:
             raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
+        require_probability("dropout", dropout)
         built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
+        if encoder.startswith("tu-"):
+            require_any_size(built, in_channels, f"an FCN on {encoder!r}")
+        if "efficientnet" in encoder:
+            remove_unused_parts(built, built, torch.zeros(1, in_channels, 64, 64))
         super().__init__(num_classes, in_channels, built.output_stride, mean, std)
         self.encoder = built
         self.encoder_name = encoder
@@ -93,4 +100,5 @@ class FcnNetwork(SegmentationNetwork):
             UserError: they cannot be had, or belong to another encoder.
         """
         encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
-        self.encoder.load_state_dict(encoder.state_dict())
+        kept = self.encoder.state_dict()
+        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})

@@ -9,7 +9,7 @@ multi-modality fusion", Array 2019):
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -44,7 +44,7 @@ class FusionNetwork(SegmentationNetwork):
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
         fusion: how the modalities become one.
-        groups: channels of each modality, in the order of the image's channels; one channel each if null.
+        groups: the channels of each modality, by name or in order; see `Modalities`.
         architecture: see `SmpNetwork`.
         encoder: see `SmpNetwork`; one of its own for each modality.
         encoder_depth: see `SmpNetwork`.
@@ -66,7 +66,7 @@ class FusionNetwork(SegmentationNetwork):
         num_classes: int,
         in_channels: int = 3,
         fusion: str = "mean",
-        groups: Sequence[int] | None = None,
+        groups: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
         architecture: str = "Unet",
         encoder: str = "resnet18",
         encoder_depth: int | None = None,

@@ -1,11 +1,16 @@
 """Which channels belong to a modality, and which modalities an image has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.base import require_probability
 from user_error import UserError
+
+Groups = Mapping[str, Sequence[int]] | Sequence[int] | None
+"""How channels make up modalities: names with the places of their channels, numbers of channels in order, or one each."""
 
 
 class Modalities(nn.Module):
@@ -15,7 +20,8 @@ class Modalities(nn.Module):
     Recognition", TPAMI 2016), so that the network learns to do without them.
 
     Args:
-        groups: channels of each modality, in the order of the image's channels; one channel each if null.
+        groups: the channels of each modality: by name their places in the image, from 0, as ``{T1: [0, 2], FLAIR: [1]}``; or
+            their numbers, in the order of the image's channels; one channel each if null.
         in_channels: C, the channels of the image.
         dropout: probability with which each modality of each image is dropped in training, independently of the others.
             An image that would lose all keeps one of them, each with the same probability.
@@ -27,24 +33,21 @@ class Modalities(nn.Module):
         UserError: the groups do not make up the channels, or `dropout` is no probability below one.
     """
 
-    def __init__(
-        self, groups: Sequence[int] | None, in_channels: int, dropout: float = 0.0, detect_missing: bool = False
-    ) -> None:
+    def __init__(self, groups: Groups, in_channels: int, dropout: float = 0.0, detect_missing: bool = False) -> None:
         super().__init__()
-        self.groups = [1] * in_channels if groups is None else list(groups)
+        self.places = _places(groups, in_channels)
+        self.groups = [len(places) for places in self.places]
+        """Number of channels of each modality."""
+        self.in_order = [*chain(*self.places)] == list(range(in_channels))
         self.dropout = dropout
         self.detect_missing = detect_missing
-        if sum(self.groups) != in_channels or min(self.groups, default=0) < 1:
-            raise UserError(
-                f"the groups {self.groups} do not make up the {in_channels} channels of the images: give the number of "
-                "channels of each modality in order, or null for one channel each"
-            )
-        if not 0 <= dropout < 1:
-            raise UserError(f"modality_dropout is {dropout}: give a probability from 0 to below 1")
+        require_probability("modality_dropout", dropout)
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (B, C, H, W) to those of each modality, (B, groups[m], H, W)."""
-        return x.split(self.groups, dim=1)
+        if self.in_order:
+            return x.split(self.groups, dim=1)
+        return tuple(x[:, places] for places in self.places)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to presence (B, M), bool; at least one modality of each image is present."""
@@ -59,8 +62,29 @@ class Modalities(nn.Module):
 
     def _observed(self, x: Tensor) -> Tensor:
         varies = x.amax((2, 3)) > x.amin((2, 3))  # (B, C)
-        seen = torch.stack([group.any(1) for group in varies.split(self.groups, dim=1)], 1)
+        seen = torch.stack([varies[:, places].any(1) for places in self.places], 1)
         return seen | ~seen.any(1, keepdim=True)
+
+
+def _places(groups: Groups, in_channels: int) -> list[list[int]]:
+    """The places of the channels of each modality.
+
+    Raises:
+        UserError: they do not make up the channels.
+    """
+    if isinstance(groups, Mapping):
+        places = [list(group) for group in groups.values()]
+    else:
+        numbers = [1] * in_channels if groups is None else list(groups)
+        ends = list(accumulate(numbers))
+        places = [list(range(end - number, end)) for number, end in zip(numbers, ends, strict=True)]
+    if sorted(chain(*places)) != list(range(in_channels)) or not all(places):
+        said = dict(groups) if isinstance(groups, Mapping) else groups
+        raise UserError(
+            f"the groups {said} do not make up the {in_channels} channels of the images: give each modality the places of "
+            "its channels by name, as {T1: [0, 2], FLAIR: [1]}, or the number of them in order, or null for one channel each"
+        )
+    return places
 
 
 def _all(x: Tensor, number: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lightning_modules.networks.adapter import at_size_of, classes_checked
 from lightning_modules.networks.base import SegmentationNetwork
-from user_error import UserError
+from user_error import UserError, brief
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -101,6 +101,8 @@ class OnnxNetwork(SegmentationNetwork):
             raise UserError(f"the ONNX graph takes {entry.shape[1]} channels, but the images have {self.in_channels}")
         images = np.ascontiguousarray(seen.detach().cpu().numpy(), TYPES[entry.type])
         logits = torch.from_numpy(self._run(images, entry)).to(device=x.device, dtype=x.dtype)
+        if logits.ndim == 4 and logits.shape[2:] == (1, 1) and min(x.shape[2:]) > 1:
+            raise UserError("the ONNX graph classifies images as a whole: export a network that segments them")
         return at_size_of(x, classes_checked(logits, self.num_classes))
 
     def _run(self, images: np.ndarray, entry: Any) -> np.ndarray:
@@ -108,7 +110,16 @@ class OnnxNetwork(SegmentationNetwork):
         step = entry.shape[0] if isinstance(entry.shape[0], int) else count
         filled = np.concatenate([images, np.repeat(images[-1:], -count % step, 0)])
         output = self.output_name or self._session.get_outputs()[0].name
-        parts = [self._session.run([output], {entry.name: filled[at : at + step]})[0] for at in range(0, count, step)]
+        try:
+            parts = [
+                self._session.run([output], {entry.name: filled[at : at + step]})[0] for at in range(0, count, step)
+            ]
+        except Exception as error:  # its exceptions share no base of their own
+            height, width = images.shape[2:]
+            raise UserError(
+                f"the ONNX graph cannot take images of {height} x {width} ({brief(error)}): export it for any size, or set the "
+                "data's size to its own"
+            ) from error
         return np.concatenate(parts)[:count]
 
     def _size(self, x: Tensor) -> tuple[int, int] | None:
@@ -149,7 +160,6 @@ def _open(graph: bytes, device: str) -> Any:
     try:
         return runtime.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # its exceptions share no base of their own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"ONNX Runtime cannot open the graph ({first}): export it as one file, with its weights within"
+            f"ONNX Runtime cannot open the graph ({brief(error)}): export it as one file, with its weights within"
         ) from error

@@ -10,12 +10,25 @@ from segmentation_models_pytorch.base import SegmentationHead
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.base import SegmentationNetwork, require_probability
 from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
 from lightning_modules.networks.refined_encoder import RefinedEncoder
 from user_error import UserError
 
 ARCHITECTURES = tuple(sorted(model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()))
+
+NOT_OF_DECODERS = {
+    "encoder_name",
+    "encoder_depth",
+    "encoder_weights",
+    "in_channels",
+    "classes",
+    "activation",
+    "aux_params",
+}
+"""Arguments of smp's classes that are settings of their own here, or would make the output something else than logits."""
+
+ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder"
 
 HALVED = {"PAN": 3}
 """How often a decoder pools the coarsest map, which must not vanish."""
@@ -55,6 +68,8 @@ class SmpNetwork(SegmentationNetwork):
         std: Sequence[float] | None = None,
     ) -> None:
         _check_names(architecture, encoder)
+        require_probability("dropout", dropout)
+        require_probability("drop_path", drop_path)
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
         stride = max(model.encoder.output_stride, 2**model.encoder._depth)
         super().__init__(num_classes, in_channels, stride, mean, std)
@@ -103,7 +118,7 @@ def _build(
     architecture: str, encoder: str, depth: int | None, in_channels: int, classes: int, decoder: dict
 ) -> nn.Module:
     accepted = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[architecture.lower()]).parameters
-    unknown = sorted(set(decoder) - set(accepted))
+    unknown = sorted(set(decoder) - (set(accepted) - NOT_OF_DECODERS))
     if unknown:  # smp swallows them
         options = ", ".join(name for name in accepted if name.startswith("decoder"))
         raise UserError(f"{architecture} of smp has no argument {unknown[0]!r}: its decoder takes {options}")
@@ -113,13 +128,32 @@ def _build(
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"smp cannot build {architecture} on {encoder!r} with {decoder}: {error}") from error
     if getattr(model.encoder, "is_fixed_input_size", False) or not hasattr(model.encoder, "_depth"):
-        raise UserError(
-            f"{architecture} on {encoder!r} takes images of one size only: choose another architecture or encoder"
-        )
+        raise UserError(ONE_SIZE.format(what=f"{architecture} on {encoder!r}"))
+    if encoder.startswith("tu-"):
+        require_any_size(model.encoder, in_channels, f"{architecture} on {encoder!r}")
     _remove_unused_attention(model.decoder)
-    if model.encoder._depth < 5:
-        _remove_unused_stages(model, in_channels)
+    if model.encoder._depth < 5 or "efficientnet" in encoder:
+        side = 4 * 2**model.encoder._depth
+        remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
     return model
+
+
+@torch.inference_mode()
+def require_any_size(encoder: nn.Module, in_channels: int, what: str) -> None:
+    """Refuse an encoder of timm whose windows or positions fit one size of images alone.
+
+    Raises:
+        UserError: it does; `what` says where it would stand.
+    """
+    training = encoder.training
+    encoder.eval()
+    try:
+        for height, width in ((64, 64), (64, 96)):
+            encoder(torch.zeros(1, in_channels, height, width))
+    except (AssertionError, RuntimeError) as error:
+        raise UserError(ONE_SIZE.format(what=what)) from error
+    finally:
+        encoder.train(training)
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:
@@ -138,12 +172,22 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
         last.attention1 = nn.Identity()
 
 
-def _remove_unused_stages(model: Any, in_channels: int) -> None:
-    """Encoders of smp keep the stages beyond their depth: costs without a use, and DDP would wait for their gradients."""
+@torch.inference_mode(False)
+@torch.enable_grad()
+def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> None:
+    """Remove what `model` does not use of its encoder: costs without a use, and DDP would wait for its gradients.
+
+    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier.
+
+    Args:
+        encoder: a part of the model.
+        model: maps images to one tensor, or to several.
+        image: (B, C, H, W) of a size that it takes.
+    """
     model.eval()
-    side = 4 * 2**model.encoder._depth
-    model(torch.zeros(1, in_channels, side, side)).sum().backward()
-    _remove_without_gradient(model.encoder)
+    said = model(image)
+    torch.stack([one.sum() for one in (said if isinstance(said, list | tuple) else [said])]).sum().backward()
+    _remove_without_gradient(encoder)
     model.zero_grad()
     model.train()
 

@@ -45,14 +45,23 @@ class GradNorm(Weighting):
         self.register_buffer("first_losses", torch.full((len(names),), torch.nan))
 
     def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
-        """Losses (T,) to a scalar; in training the weights then take their step."""
+        """Losses (T,) to a scalar; in training the weights then take their step.
+
+        Raises:
+            UserError: no loss has a gradient at `shared`.
+        """
         total = (losses * self.task_weights.clone()).sum()
         if self.training and torch.is_grad_enabled():
             self._step(losses, shared)
         return total
 
     def _step(self, losses: Tensor, shared: nn.Parameter) -> None:
-        norms = torch.stack([_norm(loss, shared) for loss in losses])
+        found = [torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)[0] for loss in losses]
+        if all(gradient is None for gradient in found):
+            raise UserError(
+                "GradNorm found no task that depends on the shared layer: take another encoder or weighting"
+            )
+        norms = torch.stack([losses.new_zeros(()) if one is None else one.detach().float().norm() for one in found])
         current = losses.detach().clone()
         if torch.distributed.is_available() and torch.distributed.is_initialized():  # the same weights everywhere
             for values in (norms, current):
@@ -69,9 +78,3 @@ class GradNorm(Weighting):
     def weights(self) -> Tensor:
         """(T,)."""
         return self.task_weights
-
-
-def _norm(loss: Tensor, shared: nn.Parameter) -> Tensor:
-    """Of the gradient of `loss` at `shared`; 0 where it does not depend on it."""
-    (gradient,) = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
-    return loss.new_zeros(()) if gradient is None else gradient.detach().float().norm()

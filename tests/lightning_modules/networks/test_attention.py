@@ -57,6 +57,16 @@ def test_changes_the_plain_network_or_starts_as_it(kind: str) -> None:
     assert same == (kind in ("non_local", "criss_cross"))
 
 
+def test_several_follow_one_another() -> None:
+    """On every map channels and then places, on the coarsest all pixels after them."""
+    network = AttentionNetwork(2, attention=["eca", "cbam", "non_local"], encoder="resnet18")
+    stages = network.model.encoder.refine.stages
+    kinds = {index: [type(one).__name__ for one in module] for index, module in stages.items()}
+    assert list(kinds.values()) == [["ECA", "CBAM"]] * (len(kinds) - 1) + [["ECA", "CBAM", "NonLocal"]]
+    network(torch.rand(2, 3, 64, 64)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
 @torch.no_grad()
 def test_compiles_in_one_graph() -> None:
     network = AttentionNetwork(2, **SHALLOW).eval()

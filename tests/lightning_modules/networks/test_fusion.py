@@ -75,8 +75,30 @@ def test_groups_split_the_channels_in_order() -> None:
     assert [part.shape[1] for part in Modalities(None, 4).split(images(1, 4))] == [1] * 4
 
 
-@pytest.mark.parametrize("groups", [[1, 1], [2, 2], [0, 3], []])
-def test_groups_that_do_not_fit_are_refused(groups: list[int]) -> None:
+def test_named_groups_may_lie_apart() -> None:
+    """As the suite `modality` groups channels; a branch sees its own, and what it misses is noticed."""
+    groups = {"T1": [0, 2], "FLAIR": [1]}
+    x = images(2, 3)
+    first, second = Modalities(groups, 3).split(x)
+    assert torch.equal(first, x[:, [0, 2]])
+    assert torch.equal(second, x[:, [1]])
+    x = torch.rand(1, 3, 8, 8, generator=generator())
+    x[:, [0, 2]] = 0.5
+    assert Modalities(groups, 3, detect_missing=True)(x).tolist() == [[False, True]]
+    apart = MiddleFusionNetwork(2, 3, groups=groups, encoder=SMALL).eval()
+    together = MiddleFusionNetwork(2, 3, groups=[2, 1], encoder=SMALL).eval()
+    together.load_state_dict(apart.state_dict())
+    order = [0, 2, 1]
+    together.mean, together.std = apart.mean[:, order], apart.std[:, order]
+    image = torch.rand(1, 3, 64, 64, generator=generator())
+    torch.testing.assert_close(apart(image), together(image[:, order]))
+
+
+WRONG_GROUPS = [[1, 1], [2, 2], [0, 3], [], {"a": [0, 1]}, {"a": [0, 1], "b": [1, 2]}, {"a": [0, 1, 2], "b": []}]
+
+
+@pytest.mark.parametrize("groups", WRONG_GROUPS, ids=str)
+def test_groups_that_do_not_fit_are_refused(groups: list[int] | dict[str, list[int]]) -> None:
     with pytest.raises(UserError, match="do not make up the 3 channels"):
         Modalities(groups, 3)
 

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -7,6 +9,7 @@ from safetensors.torch import save_file
 from timm.layers import DropPath
 from torch import nn
 
+from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 from user_error import UserError
 
@@ -20,12 +23,55 @@ from user_error import UserError
         ({"decoder": {"attention": "scse"}}, "decoder_attention_type"),
         ({"decoder": {"decoder_attention_type": "psychic"}}, "psychic"),
         ({"drop_path": 0.1}, "no stochastic depth"),
+        ({"drop_path": 1.5, "encoder": "mit_b0"}, "drop_path is 1.5"),
+        ({"dropout": 2.0}, "dropout is 2"),
+        ({"mean": [0.5, 0.5]}, "mean has 2 numbers for 3 channels"),
+        ({"std": [0.2, 0.0, 0.2]}, "numbers above 0"),
+        ({"decoder": {"aux_params": {"classes": 3}}}, "no argument 'aux_params'"),
+        ({"decoder": {"activation": "softmax"}}, "no argument 'activation'"),
+        ({"encoder": "tu-swin_tiny_patch4_window7_224"}, "images of one size"),
         ({"architecture": "DPT", "encoder": "tu-vit_tiny_patch16_224"}, "images of one size"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, named: str) -> None:
     with pytest.raises(UserError, match=named):
         SmpNetwork(2, **settings)
+
+
+FAMILIES = (
+    "resnet18",
+    "efficientnet-b0",
+    "timm-efficientnet-b0",
+    "mobilenet_v2",
+    "mit_b0",
+    "vgg11_bn",
+    "tu-convnext_atto",
+)
+"""An encoder of each make."""
+
+
+@pytest.mark.parametrize("encoder", FAMILIES)
+@pytest.mark.parametrize("network", [SmpNetwork, FcnNetwork])
+def test_gradients_reach_every_parameter_of_any_encoder(
+    network: Callable[..., nn.Module], encoder: str, tmp_path: Path
+) -> None:
+    """And its pretrained weights fit, though what they do not need is gone."""
+    made: Any = network(2, 3, encoder=encoder)
+    if isinstance(made, FcnNetwork):
+        nn.init.ones_(made.skip_scores[0].weight)
+        nn.init.ones_(made.skip_scores[1].weight)
+    made(torch.rand(2, 3, 65, 70)).square().sum().backward()
+    assert [name for name, one in made.named_parameters() if one.grad is None] == []
+    whole = smp.encoders.get_encoder(encoder, depth=5, weights=None)
+    save_file({name: value.contiguous() for name, value in whole.state_dict().items()}, tmp_path / "x.safetensors")
+    made.load_pretrained(str(tmp_path / "x.safetensors"))
+    first = next(iter(made.encoder.state_dict()))
+    assert torch.equal(made.encoder.state_dict()[first], whole.state_dict()[first])
+
+
+def test_images_of_other_channels_are_refused() -> None:
+    with pytest.raises(UserError, match="takes images of 3 channels and was given 1"):
+        SmpNetwork(2, encoder="tu-mobilenetv3_small_050")(torch.rand(1, 1, 64, 64))
 
 
 def test_drop_path_grows_with_depth() -> None:
@@ -63,18 +109,18 @@ def test_attention_changes_the_decoder() -> None:
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "DPT"])
 def test_features_can_be_refined_on_their_way_to_any_decoder(architecture: str) -> None:
-    class Halve(nn.Module):
+    class Mirror(nn.Module):
         def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
-            return [feature / 2 for feature in features]
+            return [feature.flip(3) for feature in features]
 
     network = SmpNetwork(2, architecture=architecture, encoder="resnet18").eval()
     image = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before, weights = network(image), dict(network.encoder.state_dict())
-        network.refine_features(Halve())
+        network.refine_features(Mirror())
         network.refine_features(nn.Identity())  # takes the place of the first
         torch.testing.assert_close(network(image), before)
-        network.refine_features(Halve())
+        network.refine_features(Mirror())
         assert not torch.allclose(network(image), before)
     assert network.encoder.state_dict().keys() == weights.keys()
 
