@@ -82,9 +82,9 @@ class SegmentationNetwork(nn.Module):
         Raises:
             UserError: images of another number of channels, which would otherwise be spread over those of the network.
         """
-        if image.shape[1] != self.in_channels:
+        if image.shape[1] != self.mean.shape[1]:
             raise UserError(
-                f"{type(self).__name__} takes images of {self.in_channels} channels and was given {image.shape[1]}: pass the "
+                f"{type(self).__name__} takes images of {self.mean.shape[1]} channels and was given {image.shape[1]}: pass the "
                 "data that it was made for"
             )
         x = image.to(self.mean.dtype)
