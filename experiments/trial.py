@@ -9,6 +9,8 @@ from pathlib import Path
 from experiments.ablation.sweep_file import SUITE, record_path
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
+from experiments.files.lock import held
+from experiments.sweeping.suites import suite_path
 from user_error import UserError
 
 EXAMPLES = """
@@ -117,12 +119,14 @@ def main(argv: list[str]) -> None:
     if record.exists():
         print(f"done before: {record}", flush=True)
         return
+    suite_path(args.suite)  # before hours of training
     words = in_order(with_budget(rest, args.budget))
-    if args.prune is not None:
-        words = pruned_start(words, args.prune, args.criterion, args.keep, run)
-    call("fit", *words, f"--run={run}")
-    options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
-    options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
-    call("benchmark", *options, *shared_options(rest))
+    with held(run / "trial.lock", f"a trial is running in {run}") as lock:
+        if args.prune is not None:
+            words = pruned_start(words, args.prune, args.criterion, args.keep, run)
+        call("fit", *words, f"--run={run}", holding=lock)
+        options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
+        options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
+        call("benchmark", *options, *shared_options(rest), holding=lock)
     if not record.exists():
         raise UserError(f"the sweep left no record {str(record)!r}: what it printed says why")

@@ -25,6 +25,9 @@ DISTRIBUTIONS: dict[str, Callable[[random.Random, float, float], float]] = {
     "log_uniform_values": lambda rng, low, high: math.exp(rng.uniform(math.log(low), math.log(high))),
 }
 
+DRAWS_FOR_EACH = 100
+"""So often a random sweep is drawn for a trial that is not there yet."""
+
 KNOWN = ("name", "description", "program", "command", "method", "metric", "parameters", "run_cap", "project", "entity")
 
 
@@ -127,12 +130,20 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
         values = [entry["value"]] if "value" in entry else entry["values"]
         if not isinstance(values, list) or not values:
             raise UserError(f"{where} has no values: list at least one")
+        weights = entry.get("probabilities")
+        if weights is not None and len(weights) != len(values):
+            raise UserError(f"{where} has {len(weights)} probabilities for {len(values)} values: give one for each")
         if None in values:  # an agent of W&B would write the word None
             raise UserError(f"{where} is null: write it as the text 'null', in quotes")
         return
     kind = _distribution(entry)
     if kind not in DISTRIBUTIONS or not {"min", "max"} <= set(entry):
         raise UserError(f"{where} needs a value, values, or min and max with one of {', '.join(DISTRIBUTIONS)}")
+    for edge in ("min", "max"):
+        if isinstance(entry[edge], bool) or not isinstance(entry[edge], int | float):
+            raise UserError(
+                f"{where} has the {edge} {entry[edge]!r}, no number: YAML reads 1.0e-4 as one, and 1e-4 as a text"
+            )
     if not entry["min"] <= entry["max"] or (kind == "log_uniform_values" and entry["min"] <= 0):
         raise UserError(f"{where} is drawn between {entry['min']} and {entry['max']}: give a range that holds a number")
 
@@ -156,7 +167,14 @@ def _draws(path: Path, parameters: Mapping[str, Any], number: Any) -> list[dict[
     if not isinstance(number, int) or number < 1:
         raise UserError(f"{path}: a random sweep has no end of its own: set run_cap to the number of trials")
     rng = random.Random(0)
-    return [{key: _draw(rng, entry) for key, entry in parameters.items()} for _ in range(number)]
+    found: list[dict[str, Any]] = []
+    for _ in range(DRAWS_FOR_EACH * number):
+        drawn = {key: _draw(rng, entry) for key, entry in parameters.items()}
+        if drawn not in found:  # W&B would train it twice
+            found.append(drawn)
+        if len(found) == number:
+            return found
+    raise UserError(f"{path} has no {number} different trials, but {len(found)}: lower run_cap, or set method to grid")
 
 
 def _draw(rng: random.Random, entry: Mapping[str, Any]) -> Any:

@@ -16,5 +16,6 @@
 set -uo pipefail
 
 source experiments/launch/requeue.sh # SLURM keeps the folder of `sbatch`, and runs a copy of this file
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}" # which srun no longer takes from sbatch, since SLURM 22.05
 run_or_requeue srun "${PYTHON:-.venv/bin/python}" -m experiments "$@" \
     --trainer.num_nodes "${SLURM_NNODES:-1}" --trainer.devices "$SLURM_NTASKS_PER_NODE"

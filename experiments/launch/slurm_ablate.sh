@@ -14,5 +14,6 @@
 set -uo pipefail
 
 source experiments/launch/requeue.sh # SLURM keeps the folder of `sbatch`, and runs a copy of this file
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}" # which srun no longer takes from sbatch, since SLURM 22.05
 run_or_requeue srun "${PYTHON:-.venv/bin/python}" -m experiments ablate "$@" \
     --shard "$SLURM_ARRAY_TASK_ID" --shards "$SLURM_ARRAY_TASK_COUNT"

@@ -3,12 +3,14 @@
 import contextlib
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
+from experiments.files.lock import held
 from experiments.training.cli import run_cli
 from experiments.trial import in_order, with_budget
 from user_error import UserError
@@ -89,3 +91,20 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
         after = found[section] if section == "trainer" else found[section]["init_args"]
         wanted = before | named | ({"max_epochs": 3} if section == "trainer" else {})
         assert after == wanted
+
+
+def test_a_suite_is_found_before_the_training(tmp_path: Path) -> None:
+    assert "no suite 'imagenet_z'" in refusal("trial", *TINY, "--suite=imagenet_z", f"--run={tmp_path / 'x'}")
+    assert not (tmp_path / "x").exists()
+
+
+def test_one_trial_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    """Also where what started it is gone and its training is not: that holds the lock on."""
+    with held(tmp_path / "trial.lock", "") as lock:
+        assert "a trial is running in" in refusal("trial", *TINY, f"--run={tmp_path}")
+        orphan = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
+    assert "already: wait for it" in refusal("trial", *TINY, f"--run={tmp_path}")
+    orphan.kill()
+    orphan.wait()
+    with held(tmp_path / "trial.lock", ""):
+        pass

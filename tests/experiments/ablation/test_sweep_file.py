@@ -129,3 +129,31 @@ def test_ready_sweeps_name_files_that_are_there(path: Path) -> None:
         named = [value for value in trial.arguments.values() if str(value).startswith("experiments/")]
         assert named
         assert all((ROOT / value).is_file() for value in named), trial
+
+
+def drawn(path: Path, number: int, **parameters: object) -> list[dict]:
+    path.write_text(yaml.safe_dump({"method": "random", "run_cap": number, "parameters": parameters}))
+    return [trial.arguments for trial in read_sweep(path).trials]
+
+
+def test_draws_of_values_are_all_different(tmp_path: Path) -> None:
+    """W&B repeats them; a trial that is there is not trained again."""
+    values = {"a": {"values": [1, 2]}, "b": {"values": ["x", "y"]}}
+    trials = drawn(tmp_path / "x.yaml", 4, **values)
+    assert len({tuple(trial.values()) for trial in trials}) == 4
+    with pytest.raises(UserError, match="no 5 different trials, but 4: lower run_cap"):
+        drawn(tmp_path / "x.yaml", 5, **values)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"min": "a", "max": 1}, r"has the min 'a', no number"),
+        ({"distribution": "log_uniform_values", "min": 0.1, "max": "1e-4"}, r"has the max '1e-4', no number.*1\.0e-4"),
+        ({"min": True, "max": 3}, "no number"),
+        ({"values": [1, 2, 3], "probabilities": [0.5, 0.5]}, "2 probabilities for 3 values"),
+    ],
+)
+def test_ranges_that_are_none(tmp_path: Path, entry: dict, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        drawn(tmp_path / "x.yaml", 2, lr=entry)
