@@ -10,6 +10,7 @@ RECIPES := experiments/configs/recipe
 .PHONY: help install demo results test lint clean
 
 help:
+	@echo "make install   set up .venv, which the others do by themselves"
 	@echo "make demo   train two small networks on synthetic scenes, sweep both, compare (runs/demo/)"
 	@echo "make results   fill the pages with what the committed records say, and draw their figures"
 	@echo "make test   the whole test suite"
