@@ -17,6 +17,7 @@ VERBS = {
     "prune": "remove channels or weights of a network",
     "calibrate": "fit the temperature of a network's probabilities",
     "svm": "fit a linear SVM on a checkpoint's features",
+    "export": "write a checkpoint as an ONNX file",
     "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     "trial": "train, then sweep: one trial of an ablation",
     "ablate": "run the trials of a sweep file, and rank them",

@@ -1,0 +1,127 @@
+"""Write a checkpoint as an ONNX file, and hold what that says against the network."""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from experiments.checkpoints.checkpoint import load_module
+from experiments.command_line.light_parser import light_parser
+from experiments.files.whole import require_writable
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError, brief
+
+EXAMPLES = """
+--checkpoint runs/half_tuned/best.ckpt --size 256 256 --output half.onnx
+--checkpoint runs/ensemble/best.ckpt --size 512 1024 --output ensemble.onnx
+"""
+
+OPSET = 17
+TOLERANCE = 1e-3
+"""Largest difference of a logit between the file and the network; float32 sums come in another order."""
+
+
+INSTEAD = "sweep and deploy its checkpoint"
+
+
+class Logits(nn.Module):
+    """What is exported: float images (B, C, H, W) in [0, 1] to logits (B, K, H, W)."""
+
+    def __init__(self, module: SegmentationModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The logits that validation and sweep score."""
+        return self.module.predict_logits(image)
+
+
+def random_images(number: int, channels: int, size: tuple[int, int], seed: int) -> Tensor:
+    """Float images (number, channels, H, W) in [0, 1]."""
+    return torch.rand(number, channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def write_graph(network: nn.Module, image: Tensor, path: Path) -> None:
+    """Write the graph that `image` takes through the network; of images of its size, in batches of any.
+
+    Raises:
+        UserError: the network holds what ONNX cannot say.
+    """
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (image,),
+                path,
+                dynamo=False,  # the other exporter needs a package more, and follows fewer of the networks
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
+            )
+    except (RuntimeError, TypeError, ValueError, ImportError) as error:
+        raise UserError(f"the network cannot be written as ONNX ({brief(error)}): {INSTEAD}") from error
+
+
+def farthest(path: Path, network: nn.Module, images: Tensor) -> float:
+    """The largest difference of a logit between a file and the network that it was made of.
+
+    Raises:
+        UserError: ONNX Runtime is missing, or does not take the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError("the file cannot be checked without ONNX Runtime: run pip install onnxruntime") from error
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        found = session.run(["logits"], {"image": images.numpy()})[0]
+    except Exception as error:  # its exceptions share no base of their own
+        raise UserError(f"ONNX Runtime does not take the network ({brief(error)}): {INSTEAD}") from error
+    with torch.inference_mode():
+        return float(np.abs(found - network(images).numpy()).max())
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The options of the verb."""
+    parser = light_parser(
+        "export",
+        "Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble. It takes float images\n"
+        "(batch, channels, height, width) in [0, 1], of one size, and gives logits of that size; normalisation is inside.\n"
+        "What the file says of other images than those it was traced with is held against the network.",
+        EXAMPLES,
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="file of a network")
+    parser.add_argument("--size", type=int, nargs=2, required=True, metavar=("HEIGHT", "WIDTH"), help="in pixels")
+    parser.add_argument("--output", type=Path, required=True, help="file to write: *.onnx")
+    args = parser.parse_args(argv)
+    if min(args.size) < 1:
+        raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
+    if args.output.suffix != ".onnx":
+        raise UserError(f"the output {str(args.output)!r} must be named *.onnx")
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
+    module = load_module(args.checkpoint)
+    require_writable(args.output)
+    network, size, channels = Logits(module).eval(), (args.size[0], args.size[1]), int(module.hparams["in_channels"])
+    draft = args.output.with_name(f".{args.output.name}.draft")
+    try:
+        write_graph(network, random_images(1, channels, size, seed=0), draft)
+        apart = farthest(draft, network, random_images(2, channels, size, seed=1))
+        if not apart <= TOLERANCE:
+            raise UserError(
+                f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a "
+                f"trace cannot follow: {INSTEAD}"
+            )
+        draft.replace(args.output)
+    finally:
+        draft.unlink(missing_ok=True)
+    print(f"exported: {args.output} (logits differ by at most {apart:.1g})")
