@@ -17,7 +17,7 @@ from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save
 from lightning_modules.metrics.uncertainty import uncertainty
-from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.combination import combination_in
 from lightning_modules.networks.temperature import TemperatureScaled
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -64,12 +64,13 @@ def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, np.
     network: Any = module.network
     while isinstance(network, TemperatureScaled):
         network = network.network
-    several = isinstance(network, Combination)
-    found = (network.uncertainty(image) if several else uncertainty([module.predict_logits(image)]))._asdict()
+    several = combination_in(network)
+    found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
+    maps = found._asdict()
     guess = math.log(module.num_classes)
     scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}
-    names = scale if several else ["entropy"]
-    return {name: (found[name][0] / scale[name]).clamp(0, 1).cpu().numpy() for name in names}
+    names = ["entropy"] if several is None else scale
+    return {name: (maps[name][0] / scale[name]).clamp(0, 1).cpu().numpy() for name in names}
 
 
 def main(argv: list[str]) -> None:

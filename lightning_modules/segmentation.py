@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
-from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.combination import combination_in
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.schedules import Schedule
 from lightning_modules.tasks.scores import TASK
@@ -96,7 +96,8 @@ class SegmentationModule(pl.LightningModule):
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract; of several opinions, the mean of their losses."""
         image, mask = batch["image"], batch["mask"]
-        opinions = self.network.opinions(image) if isinstance(self.network, Combination) else [self(image)]
+        several = combination_in(self.network)
+        opinions = [self(image)] if several is None else several.opinions(image)
         losses = [self.loss(logits.float(), mask) for logits in opinions]  # in 16 bits its sums would be rounded
         return torch.stack(losses).mean()
 

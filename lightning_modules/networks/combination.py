@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.metrics.uncertainty import Uncertainty, uncertainty
+from lightning_modules.networks.pruned import PrunedNetwork
 from user_error import UserError
 
 Average = Literal["probabilities", "logits"]
@@ -66,3 +67,9 @@ class Combination(nn.Module):
     def uncertainty(self, image: Tensor) -> Uncertainty:
         """Maps (B, H, W) of how unsure the opinions of an image are."""
         return uncertainty(self.opinions(image))
+
+
+def combination_in(network: nn.Module) -> Combination | None:
+    """The combination that a network is, also where its channels were pruned; `None` where it has one opinion."""
+    found = network.network if isinstance(network, PrunedNetwork) else network
+    return found if isinstance(found, Combination) else None

@@ -45,6 +45,10 @@ class MultiTaskNetwork(SmpNetwork):
             or a wrong setting of `SmpNetwork`.
     """
 
+    unprunable = (
+        "its further tasks read maps that a trace of the segmentation does not see; prune a plain network instead"
+    )
+
     def __init__(
         self,
         num_classes: int,

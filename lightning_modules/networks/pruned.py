@@ -28,11 +28,6 @@ class PrunedNetwork(nn.Module):
         self.network = network(num_classes, in_channels)
         follow_plan(self.network, plan)
 
-    @property
-    def whole(self) -> nn.Module:
-        """The network that was pruned, at the sizes that it has now."""
-        return self.network
-
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         return self.network(image)

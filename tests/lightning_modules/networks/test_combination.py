@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from lightning_modules.networks.combination import Combination, mean_logits
+from lightning_modules.networks.combination import Combination, combination_in, mean_logits
+from lightning_modules.networks.ensemble import Ensemble
+from lightning_modules.networks.pruned import PrunedNetwork
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 OPINIONS = 4 * torch.randn(3, 2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -44,3 +48,17 @@ def test_unknown_mean() -> None:
 
     with pytest.raises(UserError, match="'probabilities' or 'logits'"):
         Nothing().require_average("median")
+
+
+def test_a_pruned_combination_is_one() -> None:
+    """Its members keep losses of their own when it is trained on, and its opinions their differences."""
+    image, mask = torch.rand(2, 3, 64, 64), torch.randint(0, 5, (2, 64, 64))
+    ensemble = Ensemble(
+        5, 3, [lambda classes, channels: SmpNetwork(classes, channels, encoder="tu-mobilenetv3_small_050")], copies=2
+    )
+    module = SegmentationModule(lambda *_: PrunedNetwork(5, 3, lambda *_: ensemble, {}), 5).eval()
+    loss = module.compute_loss({"image": image, "mask": mask, "id": ["a", "b"]})
+    own = torch.stack([module.loss(member(image), mask) for member in ensemble.members])
+    torch.testing.assert_close(loss, own.mean())
+    assert combination_in(module.network) is ensemble
+    assert combination_in(ensemble.members[0]) is None

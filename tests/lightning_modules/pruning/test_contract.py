@@ -25,13 +25,16 @@ EXACT = [
     "attention_unet",
     "unet_scse",
     "fusion_middle",
-    "unet_multi_task",
     "unet_multi_head",
 ]
 """Networks in which what is zero stays zero, so that channels of zeros can be taken out without a trace."""
 
 
-REFUSED = {"unet_batch_ensemble": "a factor for every channel"}
+REFUSED = {
+    "unet_batch_ensemble": "a factor for every channel",
+    "unet_multi_task": "further tasks",
+    "unet_multi_task_depth": "further tasks",
+}
 """Networks that say why they cannot be pruned."""
 
 
