@@ -33,11 +33,16 @@ def test_they_train(optimizer: Path, schedule: Path) -> None:
     rates = build(Schedule, schedule)(chosen, 50)
     before = float(weight.detach().square().sum())
     seen = []
+
+    def closure() -> torch.Tensor:
+        chosen.zero_grad()
+        loss = weight.square().sum()
+        loss.backward()
+        return loss
+
     for _ in range(50):
         seen.append(chosen.param_groups[0]["lr"])
-        chosen.zero_grad()
-        weight.square().sum().backward()
-        chosen.step()
+        chosen.step(closure)
         rates.step()
     assert float(weight.detach().square().sum()) < before
     assert seen[-1] < 0.05 * max(seen)  # of the last step: one later a cycle would begin anew
