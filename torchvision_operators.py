@@ -1,6 +1,6 @@
 """Let torchvision import beside CPU-only PyTorch.
 
-The registry's torchvision wheel for Linux is built for CUDA. Beside a CPU-only PyTorch its compiled library does not
+Torchvision's wheel for Linux is built for CUDA. Beside a CPU-only PyTorch its compiled library does not
 load, the operators in it stay undeclared, and the import ends with ``operator torchvision::nms does not exist``. smp,
 timm and torchmetrics all import torchvision; none of what this project uses needs those operators, so declaring them by
 name, without an implementation, is enough. Where the library loads, nothing is declared.

@@ -28,6 +28,9 @@ DISTRIBUTIONS: dict[str, Callable[[random.Random, float, float], float]] = {
 DRAWS_FOR_EACH = 100
 """So often a random sweep is drawn for a trial that is not there yet."""
 
+SUITE = "core"
+"""What a trial is swept over where it does not say."""
+
 KNOWN = ("name", "description", "program", "command", "method", "metric", "parameters", "run_cap", "project", "entity")
 
 
@@ -208,9 +211,6 @@ def level(value: Any) -> str:
 
 def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-SUITE = "core"
 
 
 def record_path(run: Path, suite: str) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from lightning_modules.segmentation import SegmentationModule
-from user_error import UserError
+from user_error import UserError, brief
 
 TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
 """Packages whose classes a checkpoint may name; others would run code of the checkpoint's choice."""
@@ -169,6 +169,5 @@ def load_module(path: Path) -> SegmentationModule:
     try:
         module = _module_class(settings).load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {first}") from error
+        raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {brief(error)}") from error
     return module.eval()

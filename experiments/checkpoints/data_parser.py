@@ -1,4 +1,4 @@
-"""A run folder: the settings of a training beside its checkpoints."""
+"""The parser of verbs that read data: those of a checkpoint's run folder, unless others are named."""
 
 import argparse
 from pathlib import Path
