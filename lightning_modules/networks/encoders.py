@@ -1,14 +1,17 @@
-"""Encoders by name, those of smp and those of timm alike: which there are, and with weights for any channels."""
+"""Encoders by name, those of smp and those of timm alike: which there are, what they hold, and weights for any channels."""
 
 import difflib
 from pathlib import Path
 
 import segmentation_models_pytorch as smp
 import timm
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lightning_modules.networks.pretrained import hub_encoder, load_local
 from user_error import UserError
+
+ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder"
 
 
 def check_encoder(name: str) -> None:
@@ -57,3 +60,63 @@ def _with_channels(encoder: nn.Module, name: str, depth: int, in_channels: int) 
     }
     adapted.load_state_dict(state)
     return adapted
+
+
+@torch.inference_mode()
+def require_any_size(encoder: nn.Module, name: str, in_channels: int, what: str) -> None:
+    """Refuse an encoder of timm whose windows or positions fit one size of images alone; those of smp fit any.
+
+    Args:
+        encoder: tried on two sizes.
+        name: of it.
+        in_channels: C of its images.
+        what: is said to take one size only.
+
+    Raises:
+        UserError: it does.
+    """
+    if not name.startswith("tu-"):
+        return
+    training = encoder.training
+    encoder.eval()
+    try:
+        for height, width in ((64, 64), (64, 96)):
+            encoder(torch.zeros(1, in_channels, height, width))
+    except (AssertionError, RuntimeError) as error:
+        raise UserError(ONE_SIZE.format(what=what)) from error
+    finally:
+        encoder.train(training)
+
+
+def keeps_its_classifier(name: str) -> bool:
+    """Whether smp keeps the last convolution of the classifier in an encoder: that of EfficientNets, in every make."""
+    return "efficientnet" in name
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> None:
+    """Remove what `model` does not use of its encoder: costs without a use, and DDP would wait for its gradients.
+
+    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier.
+
+    Args:
+        encoder: a part of the model.
+        model: maps images to one tensor, or to several.
+        image: (B, C, H, W) of a size that it takes.
+    """
+    model.eval()
+    said = model(image)
+    torch.stack([one.sum() for one in (said if isinstance(said, list | tuple) else [said])]).sum().backward()
+    _remove_without_gradient(encoder)
+    model.zero_grad()
+    model.train()
+
+
+def _remove_without_gradient(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        parameters = list(child.parameters())
+        if parameters and all(parameter.grad is None for parameter in parameters):
+            setattr(module, name, nn.Identity())
+        else:
+            _remove_without_gradient(child)

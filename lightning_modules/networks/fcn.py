@@ -9,8 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.networks.base import SegmentationNetwork, require_probability
-from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
-from lightning_modules.networks.smp import remove_unused_parts, require_any_size
+from lightning_modules.networks.encoders import (
+    check_encoder,
+    keeps_its_classifier,
+    pretrained_encoder,
+    remove_unused_parts,
+    require_any_size,
+)
 from user_error import UserError
 
 
@@ -58,9 +63,8 @@ class FcnNetwork(SegmentationNetwork):
             raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
         require_probability("dropout", dropout)
         built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
-        if encoder.startswith("tu-"):
-            require_any_size(built, in_channels, f"an FCN on {encoder!r}")
-        if "efficientnet" in encoder:
+        require_any_size(built, encoder, in_channels, f"an FCN on {encoder!r}")
+        if keeps_its_classifier(encoder):
             remove_unused_parts(built, built, torch.zeros(1, in_channels, 64, 64))
         super().__init__(num_classes, in_channels, built.output_stride, mean, std)
         self.encoder = built

@@ -11,7 +11,14 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from lightning_modules.networks.base import SegmentationNetwork, require_probability
-from lightning_modules.networks.encoders import check_encoder, pretrained_encoder
+from lightning_modules.networks.encoders import (
+    ONE_SIZE,
+    check_encoder,
+    keeps_its_classifier,
+    pretrained_encoder,
+    remove_unused_parts,
+    require_any_size,
+)
 from lightning_modules.networks.refined_encoder import RefinedEncoder
 from user_error import UserError
 
@@ -27,8 +34,6 @@ NOT_OF_DECODERS = {
     "aux_params",
 }
 """Arguments of smp's classes that are settings of their own here, or would make the output something else than logits."""
-
-ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder"
 
 HALVED = {"PAN": 3}
 """How often a decoder pools the coarsest map, which must not vanish."""
@@ -129,31 +134,12 @@ def _build(
         raise UserError(f"smp cannot build {architecture} on {encoder!r} with {decoder}: {error}") from error
     if getattr(model.encoder, "is_fixed_input_size", False) or not hasattr(model.encoder, "_depth"):
         raise UserError(ONE_SIZE.format(what=f"{architecture} on {encoder!r}"))
-    if encoder.startswith("tu-"):
-        require_any_size(model.encoder, in_channels, f"{architecture} on {encoder!r}")
+    require_any_size(model.encoder, encoder, in_channels, f"{architecture} on {encoder!r}")
     _remove_unused_attention(model.decoder)
-    if model.encoder._depth < 5 or "efficientnet" in encoder:
+    if model.encoder._depth < 5 or keeps_its_classifier(encoder):
         side = 4 * 2**model.encoder._depth
         remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
     return model
-
-
-@torch.inference_mode()
-def require_any_size(encoder: nn.Module, in_channels: int, what: str) -> None:
-    """Refuse an encoder of timm whose windows or positions fit one size of images alone.
-
-    Raises:
-        UserError: it does; `what` says where it would stand.
-    """
-    training = encoder.training
-    encoder.eval()
-    try:
-        for height, width in ((64, 64), (64, 96)):
-            encoder(torch.zeros(1, in_channels, height, width))
-    except (AssertionError, RuntimeError) as error:
-        raise UserError(ONE_SIZE.format(what=what)) from error
-    finally:
-        encoder.train(training)
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:
@@ -170,35 +156,6 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
         return
     if hasattr(last, "attention1"):
         last.attention1 = nn.Identity()
-
-
-@torch.inference_mode(False)
-@torch.enable_grad()
-def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> None:
-    """Remove what `model` does not use of its encoder: costs without a use, and DDP would wait for its gradients.
-
-    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier.
-
-    Args:
-        encoder: a part of the model.
-        model: maps images to one tensor, or to several.
-        image: (B, C, H, W) of a size that it takes.
-    """
-    model.eval()
-    said = model(image)
-    torch.stack([one.sum() for one in (said if isinstance(said, list | tuple) else [said])]).sum().backward()
-    _remove_without_gradient(encoder)
-    model.zero_grad()
-    model.train()
-
-
-def _remove_without_gradient(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        parameters = list(child.parameters())
-        if parameters and all(parameter.grad is None for parameter in parameters):
-            setattr(module, name, nn.Identity())
-        else:
-            _remove_without_gradient(child)
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
