@@ -41,13 +41,13 @@ demo: $(READY)
 	@echo "$(DEMO)/unet_scse.json, the curves $(DEMO)/curves.png, the table $(DEMO)/leaderboard.md."
 
 RESULTS := experiments/results
+KVASIR := $(RESULTS)/kvasir_seg
 
 results: $(READY)
 	$(RUN) fill README.md docs/*.md
 	$(RUN) curves $(RESULTS)/camvid/imagenet_c/*.json --output $(RESULTS)/camvid/curves.png
-	$(RUN) tradeoff $(RESULTS)/kvasir_seg/imagenet_c/dense_[0-2].json $(RESULTS)/kvasir_seg/imagenet_c/half_longer_[0-2].json \
-		$(RESULTS)/kvasir_seg/imagenet_c/quarter_[0-2].json --costs $(RESULTS)/kvasir_seg/costs_pruning_and_ensembles.json \
-		--figure $(RESULTS)/kvasir_seg/pruning.png
+	$(RUN) tradeoff $(foreach recipe,dense tuned half half_longer quarter,$(wildcard $(KVASIR)/imagenet_c/$(recipe)_[0-2].json)) \
+		--seeds-together --costs $(KVASIR)/costs_pruning_and_ensembles.json --figure $(KVASIR)/pruning.png
 
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)

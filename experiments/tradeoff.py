@@ -19,6 +19,7 @@ from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
 from experiments.records.cost_file import Cost, Costs, read_costs
+from experiments.records.recipe_comparison import bare_name
 from experiments.records.record import Images, Record
 from experiments.records.record_file import read_swept
 from experiments.records.scores import number
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 runs/*/record-core.json --costs costs.json
 runs/dense/record-core.json runs/half/record-core.json --costs costs.json --figure surface.png
+runs/{dense,half}_*/record-core.json --costs costs.json --figure surface.png --seeds-together
 runs/*/record-core.json --costs costs.json --format csv --output tradeoff.csv
 """
 
@@ -152,7 +154,34 @@ def by_severity(record: Record) -> dict[int, float]:
     return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
 
 
-def draw(networks: Sequence[Network]) -> "Figure":
+class Column(NamedTuple):
+    """What stands at one place of the figure: a network, or trainings of one recipe."""
+
+    name: str
+    networks: Sequence[Network]
+
+    @property
+    def weights(self) -> float:
+        """How many are not zero, in the mean."""
+        return float(np.mean([one.cost.parameters - one.cost.zero_weights for one in self.networks]))
+
+    @property
+    def multiply_adds(self) -> float:
+        """For one image, in the mean."""
+        return float(np.mean([one.cost.multiply_adds for one in self.networks]))
+
+
+def columns(networks: Sequence[Network], together: bool) -> list[Column]:
+    """The networks one by one, or those `together` whose names differ in a number at the end; the costliest first."""
+    groups: dict[str, list[Network]] = {}
+    for network in networks:
+        name = network.record.name
+        groups.setdefault(bare_name(name) if together else name, []).append(network)
+    found = [Column(name, group) for name, group in groups.items()]
+    return sorted(found, key=lambda column: (-column.multiply_adds, -column.weights))
+
+
+def draw(found: Sequence[Column]) -> "Figure":
     """MIoU over severity and share of weights that are left: a surface, seen from above.
 
     Raises:
@@ -160,19 +189,21 @@ def draw(networks: Sequence[Network]) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    surfaces = [by_severity(network.record) for network in networks]
-    severities = sorted(set.intersection(*(set(surface) for surface in surfaces)))
+    surfaces = [[by_severity(network.record) for network in column.networks] for column in found]
+    severities = sorted(set.intersection(*(set(surface) for group in surfaces for surface in group)))
     if len(severities) < 2:
         raise UserError("the records share no severity to draw: sweep all with the same suite of corruptions")
-    values = np.array([[surface[severity] for surface in surfaces] for severity in severities])
-    figure = Figure(figsize=(1.8 + 1.25 * len(networks), 1.6 + 0.55 * len(severities)), layout="constrained")
+    trainings = [[[surface[severity] for surface in group] for group in surfaces] for severity in severities]
+    values = np.array([[np.mean(group) for group in row] for row in trainings])
+    figure = Figure(figsize=(1.8 + 1.25 * len(found), 1.6 + 0.55 * len(severities)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
     middle = (values.min() + values.max()) / 2
     for (row, column), value in np.ndenumerate(values):
-        colour = "black" if value > middle else "white"
-        axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(networks)), [_label(network, networks[0]) for network in networks], fontsize=8)
+        colour, scores = "black" if value > middle else "white", trainings[row][column]
+        spread = f" ± {np.std(scores, ddof=1):.1f}" if len(scores) > 1 else ""
+        axes.text(column, row, f"{value:.1f}{spread}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(found)), [_label(column, found[0]) for column in found], fontsize=8)
     axes.set_yticks(range(len(severities)), [str(severity) for severity in severities])
     axes.set_ylabel("severity (0: clean)", fontsize=10)
     axes.set_xlabel("network; weights left, multiply-adds left", fontsize=10)
@@ -180,12 +211,12 @@ def draw(networks: Sequence[Network]) -> "Figure":
     return figure
 
 
-def _label(network: Network, first: Network) -> str:
+def _label(column: Column, first: Column) -> str:
     """A name, and what is left beside the costliest network."""
-    weights = [one.cost.parameters - one.cost.zero_weights for one in (network, first)]
-    adds = [one.cost.multiply_adds for one in (network, first)]
-    name = textwrap.fill(network.record.name.replace("_", " "), 14)
-    return f"{name}\n{100 * weights[0] / weights[1]:.0f} %, {100 * adds[0] / adds[1]:.0f} %"
+    name = textwrap.fill(column.name.replace("_", " "), 14)
+    trainings = f"\n{len(column.networks)} trainings" if len(column.networks) > 1 else ""
+    weights, adds = column.weights / first.weights, column.multiply_adds / first.multiply_adds
+    return f"{name}{trainings}\n{100 * weights:.0f} %, {100 * adds:.0f} %"
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -202,6 +233,11 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
     parser.add_argument("--figure", type=Path, help="picture to write: .png, .svg or .pdf")
+    parser.add_argument(
+        "--seeds-together",
+        action="store_true",
+        help="draw records whose names differ in a number at the end as one column of means and standard deviations",
+    )
     args = parser.parse_args(argv)
     if args.figure is not None:
         require_format(args.figure)
@@ -219,5 +255,5 @@ def main(argv: list[str]) -> None:
     text = FORMATS[args.format](networks, costs)
     say(text, args.output)
     if args.figure is not None:
-        save_figure(draw(networks), args.figure)
+        save_figure(draw(columns(networks, args.seeds_together)), args.figure)
         print(f"figure: {args.figure}")

@@ -54,12 +54,17 @@ class RecipeComparison(NamedTuple):
         return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
 
 
+def bare_name(name: str) -> str:
+    """The name of a training without the number that tells it from the others of its recipe."""
+    return SEED.sub("", name)
+
+
 def recipe_name(records: Sequence[Record]) -> str:
     """What the names of a recipe's trainings have in common before their numbers, or the first and how many more."""
     names = [record.name for record in records]
     if len(names) == 1:
         return names[0]
-    bare = {SEED.sub("", name) for name in names}
+    bare = {bare_name(name) for name in names}
     return bare.pop() if len(bare) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 

@@ -30,6 +30,16 @@ longer() { for seed in 0 1 2; do further "half_longer_$seed" "half_$seed" "$seed
 
 quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
 
+# Zeros instead of channels, set while it trains on. sparse_0 has none: the one to compare them with where tuned_0 was
+# trained on another machine.
+sparse() {
+    further sparse_0 dense_0 0
+    for ratio in 0.5 0.75 0.9; do
+        further "sparse_$ratio" dense_0 0 --trainer.callbacks+=lightning_modules.callbacks.sparsity.GradualSparsity \
+            "--trainer.callbacks.ratio=$ratio"
+    done
+}
+
 # One network that costs about as much as three.
 wide() {
     network wide 0 fpn --model.init_args.network.init_args.encoder=mobilenet_v2 \
@@ -65,5 +75,5 @@ shared() {
     made snapshots ensemble --checkpoints "$runs"/cycles/snapshot-*.ckpt
 }
 
-[ $# -gt 0 ] || set -- dense tuned half longer quarter wide combined soups calibrated shared
+[ $# -gt 0 ] || set -- dense tuned half longer quarter sparse wide combined soups calibrated shared
 parts "$@"

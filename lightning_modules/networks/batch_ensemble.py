@@ -1,5 +1,6 @@
 """Members that share their weights but for a factor on every channel."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,14 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.kept import Kept
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 
 class Turn:
-    """Whose turn it is: the member of each image of a batch, (B,) int64."""
+    """Whose turn it is: the member of each image of a batch, (B,) int64, and the network that is asked."""
 
     members: Tensor
+    network: nn.Module
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
+        return Turn()
 
 
 class BatchEnsemble(Combination, SmpNetwork):
@@ -23,7 +29,8 @@ class BatchEnsemble(Combination, SmpNetwork):
     Wen et al., "BatchEnsemble", ICLR 2020: the weight of member m is the shared one times the outer product of a factor
     for each output and for each input channel, which begin at 1 or -1 at random (here at 1 with some noise: random signs
     would undo pretrained weights). In training the images of a batch are dealt out to the members; in evaluation each
-    member sees them all. Memory is that of one network, time that of M.
+    member sees them all, with its factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
+    network. A checkpoint holds one network, evaluation the kernels of M.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -54,20 +61,46 @@ class BatchEnsemble(Combination, SmpNetwork):
         self.require_average(average)
         self.size = size
         self.turn = Turn()
-        for layer in self.model.modules():
-            if isinstance(layer, nn.Conv2d):
-                _give_factors(layer, size, spread, self.turn)
+        self.layers = [layer for layer in self.model.modules() if isinstance(layer, nn.Conv2d)]
+        for layer in self.layers:
+            _give_factors(layer, size, spread, self.turn)
+        self.kept = Kept()
 
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each member; in training those of one member for each image."""
-        images = len(image)
+        self.turn.network = self.model
         if self.training:
-            self.turn.members = torch.arange(images, device=image.device) % self.size
+            self.turn.members = torch.arange(len(image), device=image.device) % self.size
             yield SmpNetwork.forward(self, image)
             return
+        members = self.members()
         for member in range(self.size):
             self.turn.members = torch.full((1,), member, device=image.device)
+            self.turn.network = members[member] if members else self.model
             yield SmpNetwork.forward(self, image)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W) to logits (B, K, H, W) of those whose turn it is."""
+        return self.turn.network(x)
+
+    def members(self) -> list[nn.Module]:
+        """The members as plain networks; none where gradients or a graph shall lead to the factors."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return []
+        factored = (one for layer in self.layers for one in layer.parameters(recurse=False))
+        return self.kept.get(factored, lambda: [self.multiplied_out(member) for member in range(self.size)])
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def multiplied_out(self, member: int) -> nn.Module:
+        """A copy of the network with a member's factors in its kernels, which shares all else."""
+        factored = {id(one) for layer in self.layers for one in layer.parameters(recurse=False)}
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        plain = copy.deepcopy(self.model, {id(one): one for one in tensors if id(one) not in factored})
+        for layer in plain.modules():
+            if isinstance(layer, nn.Conv2d):
+                _multiply_out(layer, member)
+        return plain
 
 
 def _give_factors(layer: Any, size: int, spread: float, turn: Turn) -> None:
@@ -85,3 +118,15 @@ def _before(layer: Any, inputs: tuple[Tensor]) -> tuple[Tensor]:
 
 def _after(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
     return output * layer.factors_of_outputs[layer.turn.members]
+
+
+def _multiply_out(layer: Any, member: int) -> None:
+    """Put a member's factors into the kernels, and take away what gave them."""
+    inputs = layer.factors_of_inputs[member].view(layer.groups, 1, -1, 1, 1)
+    outputs = layer.factors_of_outputs[member]  # (C_out, 1, 1)
+    layer.weight.copy_((layer.weight.unflatten(0, (layer.groups, -1)) * inputs).flatten(0, 1) * outputs[:, None])
+    if layer.bias is not None:
+        layer.bias.mul_(outputs.flatten())
+    layer._forward_pre_hooks.clear()
+    layer._forward_hooks.clear()
+    del layer.factors_of_inputs, layer.factors_of_outputs, layer.turn

@@ -10,6 +10,7 @@ from torch.func import functional_call, stack_module_state
 
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.kept import Kept
 from user_error import UserError
 
 
@@ -50,7 +51,7 @@ class Ensemble(Combination):
         self.require_average(average)
         self.members = nn.ModuleList(member(num_classes, in_channels) for _ in range(copies) for member in members)
         self.batched = batched
-        self._stack: tuple[Any, Any] | None = None  # what it was stacked of, and the stack
+        self._stack = Kept()
         if batched:
             _require_alike(self.members)
 
@@ -79,17 +80,12 @@ class Ensemble(Combination):
     def _stacked(self) -> Any:
         """A member without weights, and the weights of all; stacked anew where any of them has changed."""
         tensors = [*self.members.parameters(), *self.members.buffers()]
-        now = [(one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors]
-        if self._stack is None or self._stack[0] != now:
-            with torch.no_grad():
-                state = stack_module_state(list(self.members))
-            state = tuple({name: one.detach() for name, one in part.items()} for part in state)  # type: ignore[assignment]
-            self._stack = now, (_skeleton(self.members[0]), state)
-        return self._stack[1]
+        return self._stack.get(tensors, self._stack_up)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the stack, which follows from the members."""
-        return self.__dict__ | {"_stack": None}
+    @torch.no_grad()
+    def _stack_up(self) -> Any:
+        state = stack_module_state(list(self.members))
+        return _skeleton(self.members[0]), tuple({name: one.detach() for name, one in part.items()} for part in state)
 
     def load_pretrained(self, weights: str) -> None:
         """Start every member from `weights`."""

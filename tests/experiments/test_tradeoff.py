@@ -16,7 +16,7 @@ from experiments.records.cost_file import read_costs
 from experiments.records.record_file import read_swept
 from experiments.records.scores import METRICS
 from experiments.records.statistics import whole
-from experiments.tradeoff import by_severity, draw, find_networks, score_row
+from experiments.tradeoff import by_severity, columns, draw, find_networks, score_row
 
 DIGESTS = ["a" * 64, "b" * 64, "c" * 64]
 
@@ -73,7 +73,7 @@ def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
 
 def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     networks = find_networks(paths, read_costs(costs))
-    axes = draw(networks).axes[0]
+    axes = draw(columns(networks, together=False)).axes[0]
     shown = np.asarray(axes.get_images()[0].get_array())
     severities = sorted(by_severity(networks[0].record))
     assert shown.shape == (len(severities), 3)
@@ -84,6 +84,29 @@ def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     picture = tmp_path / "surface.png"
     experiments("tradeoff", *paths, f"--costs={costs}", f"--figure={picture}")
     assert min(Image.open(picture).size) > 200
+
+
+def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
+    paths = [
+        make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half_1", "half_0", "dense"))
+    ]
+    for path, digest in zip(paths, DIGESTS, strict=True):
+        with_checkpoint(path, digest)
+    networks = find_networks(paths, read_costs(costs))
+    axes = draw(columns(networks, together=True)).axes[0]
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
+    assert labels == ["dense 100 %, 100 %", "half 2 trainings 33 %, 50 %"]
+    shown, halves = (
+        np.asarray(axes.get_images()[0].get_array())[:, 1],
+        [by_severity(network.record) for network in networks[1:]],
+    )
+    for severity, value in zip(sorted(halves[0]), shown, strict=True):
+        assert value == pytest.approx((halves[0][severity] + halves[1][severity]) / 2)
+    texts = [text.get_text() for text in axes.texts]
+    clean = [half[0] for half in halves]
+    assert f"{np.mean(clean):.1f} ± {abs(clean[0] - clean[1]) / 2**0.5:.1f}" in texts
+    assert all("±" in text for text in texts[1::2])
+    assert not any("±" in text for text in texts[::2])
 
 
 def test_refusals(paths: list[Path], costs: Path, tmp_path: Path) -> None:

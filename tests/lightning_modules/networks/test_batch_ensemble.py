@@ -46,6 +46,31 @@ def test_members_are_networks_of_multiplied_weights(network: BatchEnsemble) -> N
         torch.testing.assert_close(said, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
 
 
+def test_gradients_and_graphs_lead_to_the_factors(network: BatchEnsemble) -> None:
+    """Where they are asked for, the factors are multiplied into maps and not into kernels: the same answer."""
+    image = images()
+    with torch.no_grad():
+        wanted = network(image)
+    said = network(image)
+    torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
+    said.sum().backward()
+    assert all(one.grad is not None for name, one in network.named_parameters() if "factors_of" in name)
+
+
+@torch.no_grad()
+def test_members_follow_their_weights(network: BatchEnsemble) -> None:
+    """What is kept for evaluation is made anew after a step, a loaded state, or a swap that leaves no trace in eval."""
+    image, own = images(), copy.deepcopy(network)
+    before = own(image)
+    own.layers[0].weight.add_(0.1)
+    assert not torch.equal(own(image), before)
+    own.load_state_dict(network.state_dict())
+    assert torch.equal(own(image), before)
+    own.layers[0].weight.data.add_(0.1)
+    assert not torch.equal(own.train().eval()(image), before)
+    assert torch.equal(network(image), before)
+
+
 def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
     """Five images to three members, in turns; normalisation still in evaluation, to compare with."""
     dealt = copy.deepcopy(network)
