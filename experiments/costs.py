@@ -17,7 +17,7 @@ from tqdm import tqdm
 from experiments.checkpoints.checkpoint import load_module
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
-from experiments.files.digest import sha256
+from experiments.files.digest import different
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
@@ -68,13 +68,9 @@ def load_contenders(paths: Sequence[Path], names: Sequence[str] | None) -> list[
     """
     if names is not None and len(names) != len(paths):
         raise UserError(f"--names has {len(names)} names for {len(paths)} checkpoints: give one for each")
-    found: list[Contender] = []
-    for path, name in zip(paths, names or [path.resolve().parent.name for path in paths], strict=True):
-        module, digest = load_module(path), sha256(path)
-        same = next((one for one in found if one.digest == digest), None)
-        if same is not None:
-            raise UserError(f"{str(same.path)!r} and {str(path)!r} are the same checkpoint: pass it once")
-        found.append(Contender(name, path, digest, module))
+    modules = [load_module(path) for path in paths]
+    names = names or [path.resolve().parent.name for path in paths]
+    found = [Contender(*one) for one in zip(names, paths, different(paths), modules, strict=True)]
     name, times = Counter(one.name for one in found).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} checkpoints are called {name!r}: tell them apart with --names, one for each")

@@ -9,7 +9,7 @@ from experiments.checkpoints.checkpoint import data_state
 from experiments.checkpoints.memory import require_memory
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
-from experiments.files.digest import sha256
+from experiments.files.digest import different
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
@@ -89,8 +89,9 @@ def main(argv: list[str]) -> None:
     paths = args.checkpoints or train_members(rest, args.seeds, args.output.parent)
     if len(paths) < 2:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
+    digests = different(paths)
     content = combine(paths, args.average, args.batched)
-    facts = {"members": [sha256(path) for path in paths]}
+    facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,
         "init_args": {"network": content["hyper_parameters"]["network"]},

@@ -17,7 +17,7 @@ from experiments.checkpoints.data_parser import add_data_argument, data_parser, 
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
-from experiments.files.digest import sha256
+from experiments.files.digest import different
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 
@@ -120,6 +120,7 @@ def main(argv: list[str]) -> None:
     if len(paths) < 2:
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
     derived_checkpoint.require_own_folder(output, paths, "soup")
+    digests = different(paths)
     require_memory(paths)
     contents = derived_checkpoint.read_alike(paths)
     derived_checkpoint.require_one_architecture(
@@ -139,7 +140,7 @@ def main(argv: list[str]) -> None:
         print(f"the soup: {100 * best:.1f} % in validation")
     state = kitchen.mix([states[place] for place in kept])
     content = {**contents[0], "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.named(state)}}
-    facts = {"method": options.method, "of": [sha256(path) for path in paths], "kept": kept}
+    facts = {"method": options.method, "of": digests, "kept": kept}
     shared = derived_checkpoint.shared_settings(paths)
     described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
     run = shared | {"model": {**described, "soup": facts}, "data": plain(settings.data.as_dict())}

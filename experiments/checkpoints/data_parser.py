@@ -7,7 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import require_checkpoint, require_trusted_data
+from experiments.checkpoints.checkpoint import read_checkpoint, require_trusted_data
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from user_error import UserError, brief, find_user_error
@@ -77,7 +77,7 @@ def parse(parser: ArgumentParser, argv: list[str]) -> Any:
         if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
             checkpoint = settings.get("checkpoint")
             if checkpoint:
-                require_checkpoint(Path(checkpoint))
+                read_checkpoint(Path(checkpoint))
             why = f"no config.yaml beside {checkpoint!r}, so the data are unknown" if checkpoint else "no data"
             raise UserError(f"{why}: pass --data experiments/configs/data/NAME.yaml")
         return parser.instantiate_classes(settings), settings

@@ -112,6 +112,7 @@ def test_seeds_of_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
 def test_refusals(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, twin, output = tiny_run / "best.ckpt", tiny_twin / "best.ckpt", f"--output={tmp_path / 'out' / 'best.ckpt'}"
     assert "two checkpoints" in refusal("ensemble", "--checkpoints", one, output)
+    assert "same checkpoint" in refusal("ensemble", "--checkpoints", one, fpn, one, output)
     assert "leave '--batched' out" in refusal("ensemble", "--checkpoints", one, fpn, output, "--batched")
     assert "unknown option '--trainer.max_epochs=1'" in refusal(
         "ensemble", "--checkpoints", one, twin, output, "--trainer.max_epochs=1"

@@ -142,6 +142,8 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     same = f"--output={tiny_run / 'best.ckpt'}"
     assert "holds another training" in refusal("prune", checkpoint, same, "--ratio=0.5")
     assert "no checkpoint 'nowhere'" in refusal("prune", "--checkpoint=nowhere", output, "--ratio=0.5")
+    (tmp_path / "text.ckpt").write_text("hello")
+    assert "is not a checkpoint" in refusal("prune", f"--checkpoint={tmp_path / 'text.ckpt'}", output, "--ratio=0.5")
 
 
 def test_only_what_is_sparse_keeps_zeros(tiny_run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Soups against torch's own averaging, the greedy order by hand, and their way into a checkpoint."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def test_statistics_are_those_of_the_training_images(pair: list[Path], tmp_path:
 
 
 def test_a_soup_of_one_network_is_that_network(pair: list[Path], tmp_path: Path) -> None:
-    mixed = load_module(run([pair[0], pair[0]], tmp_path / "soup" / "best.ckpt"))
+    same = shutil.copytree(pair[0].parent, tmp_path / "same") / pair[0].name  # another file, or it would be refused
+    torch.save({**torch.load(pair[0], weights_only=True), "global_step": -1}, same)
+    mixed = load_module(run([pair[0], same], tmp_path / "soup" / "best.ckpt"))
     for name, value in load_module(pair[0]).named_parameters():
         assert torch.equal(mixed.get_parameter(name), value), name
 
@@ -89,6 +92,7 @@ def test_greedy_soup_is_never_worse_than_its_best(
 def test_refusals(pair: list[Path], tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'out' / 'best.ckpt'}"
     assert "two checkpoints" in refusal("soup", "--checkpoints", pair[0], output)
+    assert "same checkpoint" in refusal("soup", "--checkpoints", *pair, pair[0], output)
     assert "holds another training" in refusal("soup", "--checkpoints", *pair, f"--output={pair[1]}")
     other = tmp_path / "other"
     words = [word for word in TINY if "max_epochs" not in word]
