@@ -2,6 +2,8 @@
 
 import errno
 import importlib
+import os
+import select
 import signal
 import sys
 
@@ -76,21 +78,34 @@ def interrupted(verb: str, by: signal.Signals) -> int:
     return 128 + by
 
 
+def nobody_reads() -> bool:
+    """Whether who read what is printed, such as ``head``, has seen enough; nothing is printed then any more."""
+    if sys.stdout is None:  # closed from the start
+        return False
+    stdout = sys.stdout.fileno()
+    watch = select.poll()
+    watch.register(stdout, select.POLLERR)
+    if not watch.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)  # or the interpreter would complain at its end
+    return True
+
+
 def main(argv: list[str]) -> int:
     """Run a verb.
 
     The exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk, and more than 128
     where a signal stopped it.
     """
-    if not argv or argv[0] in ("-h", "--help"):
-        print(help_text())
-        return 0 if argv else 2
-    verb, *rest = argv
-    if verb not in VERBS:
+    verb, *rest = argv or [""]
+    if verb not in (*VERBS, "", "-h", "--help"):
         print(f"error: unknown verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
         return 2
     try:
-        importlib.import_module(f"experiments.{verb}").main(rest)
+        if verb in VERBS:
+            importlib.import_module(f"experiments.{verb}").main(rest)
+        else:
+            print(help_text(), flush=True)
     except KeyboardInterrupt:
         return interrupted(verb, signal.SIGINT)
     except SystemExit as error:
@@ -98,6 +113,8 @@ def main(argv: list[str]) -> int:
             raise
         return interrupted(verb, signal.SIGTERM)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            return 128 + signal.SIGPIPE
         mistake = find_user_error(error)
         if mistake is not None:
             print(f"error: {sentence(mistake)}", file=sys.stderr)
@@ -106,8 +123,11 @@ def main(argv: list[str]) -> int:
             print(f"error: {describe(error)}", file=sys.stderr)
             return 1
         raise
-    return 0
+    return 0 if argv else 2
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    finally:
+        nobody_reads()

@@ -37,3 +37,12 @@ def test_every_verb_has_a_file_and_the_reverse() -> None:
 def test_verbs_that_read_records_start_without_torch(verb: str) -> None:
     code = f"import sys, experiments.{verb}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--help"], ["compare", "--help"], ["corruptions", "--list"]])
+def test_who_has_read_enough_hears_no_complaint(words: list[str]) -> None:
+    """As in ``python -m experiments --help | head -1``, at its worst: nobody reads at all."""
+    command = [sys.executable, "-m", "experiments", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
