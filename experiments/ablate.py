@@ -1,7 +1,6 @@
 """Run the trials of a sweep file, one after the other, and rank what they leave."""
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from experiments import effects, leaderboard
 from experiments.ablation.factor_effects import Trained, find_effects
+from experiments.ablation.stamp import changes, write_stamp
 from experiments.ablation.sweep_file import SUITE, Factor, Sweep, Trial, read_sweep, record_path
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import duration
@@ -25,6 +25,9 @@ experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvid --trainer.devices 2
 """
+
+
+STAMP = "trial.json"
 
 
 def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -78,16 +81,15 @@ def is_done(folder: Path, trial: Trial) -> bool:
     """Whether the trial has its record.
 
     Raises:
-        UserError: the record is that of other settings.
+        UserError: the record is that of other settings, or of files that hold something else now.
     """
     if not trial_record(folder, trial).exists():
         return False
-    stamp = folder / trial.name / "trial.json"
-    before = json.loads(stamp.read_text()) if stamp.exists() else None
-    if before != trial.arguments:
+    changed = changes(folder / trial.name / STAMP, trial.arguments)
+    if changed:
         raise UserError(
-            f"{folder / trial.name} holds a trial with other settings than {trial.name!r} has now: pass another "
-            "--output, or remove that folder"
+            f"{folder / trial.name} holds a trial with other settings than {trial.name!r} has now ({', '.join(changed)}): "
+            "pass another --output, or remove that folder"
         )
     return True
 
@@ -95,8 +97,7 @@ def is_done(folder: Path, trial: Trial) -> bool:
 def run(folder: Path, trial: Trial) -> bool:
     """Train and sweep; what is printed goes to ``trial.log``."""
     place = folder / trial.name
-    with whole_file(place / "trial.json") as file:
-        json.dump(trial.arguments, file, indent=2)
+    write_stamp(place / STAMP, trial.arguments)
     command = [sys.executable, "-m", "experiments", "trial", *trial.words, f"--run={place}"]
     with (place / "trial.log").open("ab") as log:
         return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT) == 0

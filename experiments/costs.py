@@ -22,7 +22,7 @@ from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import take_turns
-from experiments.records.cost_file import FORMAT, Batch, Cost, Costs, read_costs, write_costs
+from experiments.records.cost_file import FORMAT, Batch, Cost, Costs, write_costs
 from experiments.records.cost_table import FORMATS
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.pruning.weights import weights_of
@@ -33,7 +33,6 @@ EXAMPLES = """
 runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
 runs/*/best.ckpt --size 512 1024 --batch-sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
 runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
---show costs.json
 """
 
 SHORTEST = 0.05
@@ -213,8 +212,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "8 bit, as a sweep runs them. 'leaderboard --costs' shows the costs beside the scores.",
         EXAMPLES,
     )
-    parser.add_argument("checkpoints", nargs="*", type=Path, metavar="CHECKPOINT", help="files that 'fit' wrote")
-    parser.add_argument("--size", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="of the images, in pixels")
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT", help="files that 'fit' wrote")
+    parser.add_argument(
+        "--size", nargs=2, type=int, required=True, metavar=("HEIGHT", "WIDTH"), help="of the images, in pixels"
+    )
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], metavar="N", help="default: 1")
     parser.add_argument(
         "--reference", type=Path, metavar="CHECKPOINT", help="one of the checkpoints (default: the first)"
@@ -222,16 +223,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--names", nargs="+", metavar="NAME", help="one for each (default: those of the run folders)")
     parser.add_argument("--rounds", type=int, default=20, help="of each network with the reference (default: 20)")
     add_device_argument(parser)
-    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="of what is printed (default: markdown)")
-    parser.add_argument("--show", type=Path, metavar="FILE", help="print what was written before, and measure nothing")
     args = parser.parse_args(argv)
-    if args.show is not None:
-        if args.checkpoints or args.output is not None:
-            raise UserError("--show prints a file that was measured before: leave checkpoints and --output out")
-        return args
-    if not args.checkpoints or args.size is None or args.output is None:
-        raise UserError("name what is measured, how and where to: CHECKPOINT... --size HEIGHT WIDTH --output FILE.json")
     if min(args.size) < 1:
         raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
     if min(*args.batch_sizes, args.rounds) < 1:
@@ -240,12 +234,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def measured(args: argparse.Namespace) -> Costs:
-    """What the options ask for, measured and written.
-
-    Raises:
-        UserError: checkpoints, a device or a size at which nothing can be measured.
-    """
+def main(argv: list[str]) -> None:
+    """The verb."""
+    args = parse_arguments(argv)
     device = usable(args.device)
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"latency and memory are measured on cpu and cuda, not on {device.type!r}: pass --device cpu")
@@ -262,11 +253,4 @@ def measured(args: argparse.Namespace) -> Costs:
         costs=measure_all(contenders, reference, args, device),
     )
     write_costs(costs, args.output)
-    return costs
-
-
-def main(argv: list[str]) -> None:
-    """The verb."""
-    args = parse_arguments(argv)
-    costs = measured(args) if args.show is None else read_costs(args.show)
     print(FORMATS[args.format](costs), end="")

@@ -18,7 +18,7 @@ README.md docs/networks.md
 --check README.md docs/*.md
 """
 
-VERBS = ("leaderboard", "compare", "recipes", "effects", "tradeoff", "costs")
+VERBS = ("leaderboard", "compare", "recipes", "effects", "tradeoff")
 """What a page may call: verbs that read records and print what they say."""
 
 OPENED, CLOSED = "<!-- fill: ", "<!-- /fill -->"

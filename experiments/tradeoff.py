@@ -14,7 +14,7 @@ from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import as_csv, markdown_table, scaled
 from experiments.files.whole import require_writable, say
 from experiments.pictures.figures import require_format, save_figure
-from experiments.records import robustness
+from experiments.records import cost_table, robustness
 from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
@@ -34,6 +34,7 @@ runs/*/record-core.json --costs costs.json
 runs/dense/record-core.json runs/half/record-core.json --costs costs.json --figure surface.png
 runs/{dense,half}_*/record-core.json --costs costs.json --figure surface.png --seeds-together
 runs/*/record-core.json --costs costs.json --format csv --output tradeoff.csv
+--costs costs.json
 """
 
 SCORES = ("miou", "ece")
@@ -225,10 +226,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "tradeoff",
         "Put what networks cost beside how they hold up: parameters, zeros, multiply-adds, file, latency and memory, and\n"
         "clean and mean corrupted mIoU and calibration error with their intervals. --figure draws mIoU over severity and\n"
-        "the share of weights that are left.",
+        "the share of weights that are left. Without records, the costs alone.",
         EXAMPLES,
     )
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
+    parser.add_argument("records", nargs="*", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
     parser.add_argument("--costs", type=Path, required=True, help="file that 'costs' wrote, of the same checkpoints")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     parser.add_argument("--output", type=Path, help="write the table to this file as well")
@@ -241,6 +242,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.figure is not None:
         require_format(args.figure)
+        if not args.records:
+            raise UserError("a figure shows how networks hold up: name their records")
     return args
 
 
@@ -251,6 +254,9 @@ def main(argv: list[str]) -> None:
         if path is not None:
             require_writable(path)
     costs = read_costs(args.costs)
+    if not args.records:
+        say(cost_table.FORMATS[args.format](costs), args.output)
+        return
     networks = find_networks(args.records, costs)
     text = FORMATS[args.format](networks, costs)
     say(text, args.output)

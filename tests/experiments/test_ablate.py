@@ -61,7 +61,8 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     longer = yaml.safe_load(file.read_text())
     longer["parameters"]["trainer.max_epochs"] = {"value": 2}
     file.write_text(yaml.safe_dump(longer, sort_keys=False))
-    assert "other settings" in refusal("ablate", file, f"--output={whole}")
+    assert "other settings" in (said := refusal("ablate", file, f"--output={whole}"))
+    assert "(trainer.max_epochs)" in said
 
 
 def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from experiments import costs
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import Turns
-from experiments.records.cost_file import Costs, read_costs, write_costs
+from experiments.records.cost_file import Costs, read_costs
 from experiments.records.cost_table import flat, markdown
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -106,12 +106,6 @@ def test_formats_agree(measured: Costs) -> None:
     assert "33 x 64" in lines[5]
 
 
-def test_what_was_measured_is_shown_again(measured: Costs, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    write_costs(measured, tmp_path / "costs.json")
-    costs.main([f"--show={tmp_path / 'costs.json'}"])
-    assert capsys.readouterr().out == markdown(measured)
-
-
 @pytest.fixture
 def contenders(paths: dict[str, Path]) -> list[costs.Contender]:
     return costs.load_contenders(list(paths.values()), None)
@@ -195,8 +189,6 @@ def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     assert "no checkpoint" in refused(unet, tmp_path / "none.ckpt", *rest)
     (tmp_path / "text.ckpt").write_text("hello")
     assert "is not a checkpoint" in refused(unet, tmp_path / "text.ckpt", *rest)
-    assert "leave checkpoints and --output out" in refused(unet, *rest, "--show=costs.json")
-    assert "CHECKPOINT... --size" in refused(unet, "--size", 32, 32)
     assert "1 names for 2" in refused(unet, fpn, *rest, "--names", "a")
     assert "same checkpoint" in refused(unet, unet, *rest)
     assert "2 checkpoints are called 'a'" in refused(unet, fpn, *rest, "--names", "a", "a")

@@ -86,6 +86,12 @@ def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     assert min(Image.open(picture).size) > 200
 
 
+def test_costs_alone(costs: Path) -> None:
+    lines = experiments("tradeoff", f"--costs={costs}").stdout.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| net 0", "| net 1", "| net 2"]
+    assert "name their records" in refusal("tradeoff", f"--costs={costs}", "--figure=x.png")
+
+
 def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
     paths = [
         make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half_1", "half_0", "dense"))
