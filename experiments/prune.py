@@ -20,11 +20,20 @@ from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
 from lightning_modules.pruning.plan import Plan, make_plan
-from lightning_modules.pruning.weights import apply_masks, require_ratio, smallest, sparsity, two_of_four, weights_of
+from lightning_modules.pruning.weights import (
+    RANKINGS,
+    apply_masks,
+    emptied,
+    require_ratio,
+    smallest,
+    sparsity,
+    two_of_four,
+    weights_of,
+)
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
-METHODS = ("channels", "magnitude", "two_of_four")
+METHODS = ("channels", *RANKINGS, "two_of_four")
 
 EXAMPLES = """
   python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --ratio 0.5 --output runs/half/best.ckpt
@@ -43,7 +52,8 @@ def build_parser(checkpoint: Path) -> ArgumentParser:
         "prune",
         "Prune a trained network. 'channels' removes channels, with all that depends on them, until --ratio of "
         "the multiply-adds are gone (Fang et al., CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the "
-        "smallest ones; 'two_of_four' two of every four. The result is an ordinary checkpoint, without its fine-tuning.",
+        "smallest ones; 'lamp' the smallest beside those of their layer, so that each keeps some; 'two_of_four' two of every "
+        "four. The result is an ordinary checkpoint, without its fine-tuning.",
         EXAMPLES,
     )
     parser.add_argument("--checkpoint", required=True, help="file of a trained network")
@@ -91,7 +101,7 @@ def check(options: Any) -> None:
     else:
         require_ratio(options.ratio)
     if options.method == "channels" and options.rewind_to is not None:
-        raise UserError("--rewind-to goes with zeros: pass --method magnitude or two_of_four")
+        raise UserError("--rewind-to goes with zeros: pass --method magnitude, lamp or two_of_four")
     if options.method != "channels" and options.keep:
         raise UserError("--keep goes with channels: zeros are taken from all weights alike")
     if options.multiple < 1 or options.batches < 1:
@@ -154,7 +164,9 @@ def with_zeros(content: dict[str, Any], module: SegmentationModule, options: Any
     weights = weights_of(module.network)
     if not weights:
         raise UserError(f"{type(module.network).__name__} has no layer whose weights could become zero")
-    masks = smallest(weights, options.ratio) if options.method == "magnitude" else two_of_four(weights)
+    masks = (
+        two_of_four(weights) if options.method == "two_of_four" else smallest(weights, options.ratio, options.method)
+    )
     if options.rewind_to is not None:
         earlier = Path(options.rewind_to)
         derived_checkpoint.require_one_architecture(
@@ -206,6 +218,8 @@ def main(argv: list[str]) -> None:
         output, pruned, "prune", facts, run | {"model": model, "data": plain(settings.data.as_dict())}
     )
     print(f"after:  {describe(module, image)}")
+    if lost := emptied(weights_of(module.network)):
+        print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")
     if whole:
         print(f"whole:  {', '.join(whole)}")
     print(f"pruned: {output} (fine-tune it by 'fit --start {output}')", flush=True)

@@ -205,8 +205,18 @@ def _is_component(value: Any) -> bool:
 
 
 def level(value: Any) -> str:
-    """A value as people call it: a component's file by its stem, any other as it is written."""
-    return PurePath(value).stem if _is_component(value) else _word(value)
+    """A value as people call it: a component's file by its stem, classes by their names, any other as it is written."""
+    if _is_component(value):
+        return PurePath(value).stem
+    if isinstance(value, list) and all(isinstance(one, dict) and "class_path" in one for one in value):
+        return "+".join(_class(one) for one in value) or "none"
+    return _word(value)
+
+
+def _class(written: Mapping[str, Any]) -> str:
+    """A class that a sweep writes out, by its name and the values of its settings."""
+    settings = written.get("init_args") or {}
+    return " ".join([written["class_path"].rsplit(".", 1)[-1], *map(_word, settings.values())])
 
 
 def _word(value: Any) -> str:

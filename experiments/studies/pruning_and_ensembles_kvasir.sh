@@ -30,14 +30,17 @@ longer() { for seed in 0 1 2; do further "half_longer_$seed" "half_$seed" "$seed
 
 quarter() { for seed in 0 1 2; do pruned "quarter_$seed" "dense_$seed" "$seed" 0.75; done; }
 
-# Zeros instead of channels, set while it trains on. sparse_0 has none: the one to compare them with where tuned_0 was
-# trained on another machine.
+# NAME RANKING RATIO: dense_0 with zeros instead of fewer channels, set while it trains on.
+zeros() {
+    further "$1" dense_0 0 --trainer.callbacks+=lightning_modules.callbacks.sparsity.GradualSparsity \
+        "--trainer.callbacks.ranking=$2" "--trainer.callbacks.ratio=$3"
+}
+
+# sparse_0 has none: the one to compare them with where tuned_0 was trained on another machine.
 sparse() {
     further sparse_0 dense_0 0
-    for ratio in 0.5 0.75 0.9; do
-        further "sparse_$ratio" dense_0 0 --trainer.callbacks+=lightning_modules.callbacks.sparsity.GradualSparsity \
-            "--trainer.callbacks.ratio=$ratio"
-    done
+    for ratio in 0.5 0.75 0.9; do zeros "sparse_$ratio" lamp "$ratio"; done
+    zeros sparse_magnitude_0.9 magnitude 0.9
 }
 
 # One network that costs about as much as three.

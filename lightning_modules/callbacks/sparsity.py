@@ -4,9 +4,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_modules.pruning.weights import apply_masks, require_ratio, smallest, weights_of
+from lightning_modules.pruning.weights import RANKINGS, apply_masks, emptied, require_ratio, smallest, weights_of
 from user_error import UserError
 
 
@@ -43,26 +44,32 @@ class GradualSparsity(pl.Callback):
     """Sets more and more weights to zero during the training, quickly at first, and keeps those that are.
 
     Zhu & Gupta, "To prune, or not to prune", 2017: at the share x of the way from the first step of pruning to the last
-    the sparsity is ``ratio * (1 - (1 - x) ** 3)``, by global magnitude.
+    the sparsity is ``ratio * (1 - (1 - x) ** 3)``.
 
     Args:
         ratio: share of the weights that are zero in the end.
+        ranking: which go first: "magnitude", of all layers alike, or "lamp", which leaves some in every layer.
         begin: share of the training after which the first weights go.
         end: share of the training after which no more go.
         every: steps between two times at which weights go.
 
     Raises:
-        UserError: shares that are not in order, or no ratio in (0, 1).
+        UserError: shares that are not in order, no ratio in (0, 1), or no such ranking.
     """
 
-    def __init__(self, ratio: float = 0.8, begin: float = 0.1, end: float = 0.7, every: int = 10) -> None:
+    def __init__(
+        self, ratio: float = 0.8, begin: float = 0.1, end: float = 0.7, every: int = 10, ranking: str = "magnitude"
+    ) -> None:
         require_ratio(ratio)
+        if ranking not in RANKINGS:
+            raise UserError(f"unknown ranking {ranking!r} of weights: choose {' or '.join(RANKINGS)}")
         if not 0 <= begin < end <= 1 or every < 1:
             raise UserError(
                 f"gradual sparsity from {begin} to {end} of the training, every {every} steps: give 0 <= begin < end <= 1, "
                 "and at least 1 step"
             )
         self.ratio = ratio
+        self.ranking = ranking
         self.begin = begin
         self.end = end
         self.every = every
@@ -98,10 +105,12 @@ class GradualSparsity(pl.Callback):
         apply_masks(weights, self.masks)
         wanted, before = (self.sparsity_at(one, steps) for one in (step, step - self.every))
         if wanted > before and (step % self.every == 0 or wanted == self.ratio):
-            self.masks = smallest(weights, wanted)
+            self.masks = smallest(weights, wanted, self.ranking)
             self.pruned = True
             apply_masks(weights, self.masks)
             _forget_best(trainer)
+            if wanted == self.ratio and (lost := emptied(weights)):
+                rank_zero_warn(f"no weight is left in {', '.join(lost)}: rank weights by 'lamp', or lower the ratio")
 
 
 def _forget_best(trainer: pl.Trainer) -> None:

@@ -1,10 +1,9 @@
 """Attention U-Net: the decoder says where a skip connection is worth a look."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_modules.networks.part import Part
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -56,25 +55,20 @@ class GatedBlock(nn.Module):
         return self.block(feature_map, height, width, skip_connection=self.gate(skip_connection, feature_map))
 
 
-class AttentionUnet(SmpNetwork):
-    """Attention U-Net (Oktay et al., MIDL 2018): attention gates on every skip connection of smp's U-Net.
+class AttentionGates(Part):
+    """Attention U-Net (Oktay et al., MIDL 2018): attention gates on every skip connection of smp's U-Net."""
 
-    Args:
-        num_classes: K; the command line takes it from the data.
-        in_channels: C; the command line takes it from the data.
-        **settings: of `SmpNetwork`.
+    def build_into(self, network: SmpNetwork) -> None:
+        """Gate the blocks of the decoder.
 
-    Raises:
-        UserError: an architecture other than Unet, or a wrong setting of `SmpNetwork`.
-    """
-
-    def __init__(self, num_classes: int, in_channels: int = 3, **settings: Any) -> None:
-        architecture = settings.get("architecture", "Unet")
+        Raises:
+            UserError: an architecture other than Unet.
+        """
+        architecture = type(network.model).__name__
         if architecture != "Unet":
             raise UserError(f"attention gates stand in a Unet, not in {architecture!r}: set architecture to Unet")
-        super().__init__(num_classes, in_channels, **settings)
-        blocks = self.model.decoder.blocks
-        gating, *skips = reversed(self.encoder.out_channels[1:])
+        blocks = network.model.decoder.blocks
+        gating, *skips = reversed(network.encoder.out_channels[1:])
         for index, (block, skip) in enumerate(zip(list(blocks), skips, strict=False)):  # the last block has none
             if skip:  # encoders may leave a stage out
                 blocks[index] = GatedBlock(block, AttentionGate(skip, gating))

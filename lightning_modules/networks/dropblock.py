@@ -1,12 +1,11 @@
 """DropBlock: squares of the encoder's feature maps are dropped in training."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.attention import StageModules
+from lightning_modules.networks.part import Part
+from lightning_modules.networks.refined_encoder import StageModules
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -43,31 +42,32 @@ class DropBlock2d(nn.Module):
         return x * kept * scale.to(x.dtype)
 
 
-class DropBlockNetwork(SmpNetwork):
-    """An encoder-decoder whose encoder's two deepest feature maps go through DropBlock.
+class DropBlock(Part):
+    """The encoder's two deepest feature maps go through DropBlock.
 
     Ghiasi et al. drop in the last two stages too, at probability 0.1 and size 7; here once for each stage, where the
     decoder takes its map, and at the same probability throughout the training.
 
     Args:
-        num_classes: K; the command line takes it from the data.
-        in_channels: C; the command line takes it from the data.
-        dropblock: share of a feature map that is dropped in training.
-        block_size: side of the squares that are dropped, in pixels of the feature map.
-        **settings: of `SmpNetwork`.
+        probability: share of a feature map that is dropped in training.
+        size: side of the squares that are dropped, in pixels of the feature map.
 
     Raises:
-        UserError: no share below one, no size, or a wrong setting of `SmpNetwork`.
+        UserError: no share below one, or no size.
     """
 
-    def __init__(
-        self, num_classes: int, in_channels: int = 3, dropblock: float = 0.1, block_size: int = 7, **settings: Any
-    ) -> None:
-        if not 0 <= dropblock < 1:
-            raise UserError(f"dropblock is {dropblock}: give a share from 0 to below 1")
-        if block_size < 1:
-            raise UserError(f"block_size is {block_size}: give at least 1 pixel")
-        super().__init__(num_classes, in_channels, **settings)
-        deepest = len(self.encoder.out_channels) - 1
-        modules: dict[int, nn.Module] = {i: DropBlock2d(dropblock, block_size) for i in (deepest - 1, deepest)}
-        self.refine_features(StageModules(modules))
+    def __init__(self, probability: float = 0.1, size: int = 7) -> None:
+        if not 0 <= probability < 1:
+            raise UserError(f"probability of DropBlock is {probability}: give a share from 0 to below 1")
+        if size < 1:
+            raise UserError(f"size of DropBlock is {size}: give at least 1 pixel")
+        self.probability = probability
+        self.size = size
+
+    def build_into(self, network: SmpNetwork) -> None:
+        """Drop in the two deepest maps."""
+        deepest = len(network.encoder.out_channels) - 1
+        modules: dict[int, nn.Module] = {
+            index: DropBlock2d(self.probability, self.size) for index in (deepest - 1, deepest)
+        }
+        network.refine_features(StageModules(modules))

@@ -11,7 +11,7 @@ multi-modality fusion", Array 2019):
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -26,6 +26,8 @@ from lightning_modules.networks.modality_weights import (
     Mean,
     weighted_sum,
 )
+from lightning_modules.networks.part import Part
+from lightning_modules.networks.refined_encoder import holder_of_encoder
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -51,6 +53,8 @@ class FusionNetwork(SegmentationNetwork):
         decoder: see `SmpNetwork`.
         dropout: see `SmpNetwork`.
         drop_path: see `SmpNetwork`.
+        parts: see `SmpNetwork`; what refines feature maps refines the fused ones, or those of each modality where each has
+            a decoder of its own.
         modality_dropout: probability with which each modality of an image is dropped in training, but never all; see
             `Modalities`.
         detect_missing: leave out a modality whose channels are constant over the image; see `Modalities`.
@@ -60,6 +64,8 @@ class FusionNetwork(SegmentationNetwork):
     Raises:
         UserError: groups that do not make up the channels, a wrong probability, or a wrong setting of `SmpNetwork`.
     """
+
+    own_decoders: ClassVar[bool]
 
     def __init__(
         self,
@@ -73,6 +79,7 @@ class FusionNetwork(SegmentationNetwork):
         decoder: dict[str, Any] | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        parts: Sequence[Part] = (),
         modality_dropout: float = 0.0,
         detect_missing: bool = False,
         mean: Sequence[float] | None = None,
@@ -90,6 +97,9 @@ class FusionNetwork(SegmentationNetwork):
             drop_path=drop_path,
         )
         branches = [branch(channels) for channels in modalities.groups]
+        for network in branches if self.own_decoders else branches[:1]:
+            for part in parts:
+                part.build_into(network)
         super().__init__(num_classes, in_channels, branches[0].stride, mean, std)
         self.fusion = fusion
         self.modalities = modalities
@@ -165,6 +175,8 @@ class MiddleFusionNetwork(FusionNetwork):
         UserError: unknown fusion, or a wrong setting of `FusionNetwork`.
     """
 
+    own_decoders = False
+
     def __init__(self, num_classes: int, in_channels: int = 3, fusion: MiddleFusion = "mean", **settings: Any) -> None:
         _check_fusion(fusion, get_args(MiddleFusion))
         super().__init__(num_classes, in_channels, fusion, **settings)
@@ -178,12 +190,13 @@ class MiddleFusionNetwork(FusionNetwork):
             kind = Concatenation if self.fusion == "concat" else Attention
             stages = {index: kind(count, number) for index, count in channels.items()}
         self.model: Any = branches[0].model
-        self.model.encoder = FusedEncoder([branch.encoder for branch in branches], self.modalities, stages)
+        encoders = [branch.encoder for branch in branches]
+        holder_of_encoder(self.model).encoder = FusedEncoder(encoders, self.modalities, stages)
 
     @property
     def encoders(self) -> list[Any]:
         """The encoder of each modality."""
-        return list(self.model.encoder.encoders)
+        return list(holder_of_encoder(self.model).encoder.encoders)
 
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
@@ -205,6 +218,8 @@ class LateFusionNetwork(FusionNetwork):
         UserError: unknown fusion, or a wrong setting of `FusionNetwork`.
     """
 
+    own_decoders = True
+
     def __init__(self, num_classes: int, in_channels: int = 3, fusion: LateFusion = "mean", **settings: Any) -> None:
         _check_fusion(fusion, get_args(LateFusion))
         super().__init__(num_classes, in_channels, fusion, **settings)
@@ -222,7 +237,7 @@ class LateFusionNetwork(FusionNetwork):
     @property
     def encoders(self) -> list[Any]:
         """The encoder of each modality."""
-        return [model.encoder for model in self.models]
+        return [holder_of_encoder(model).encoder for model in self.models]
 
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""

@@ -1,12 +1,13 @@
 """Recurrence in space: a map is swept in four directions, or refined in place, step by step."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.attention import StageModules
 from lightning_modules.networks.decoder_inputs import decoder_inputs
+from lightning_modules.networks.part import Part
+from lightning_modules.networks.refined_encoder import StageModules
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -40,7 +41,7 @@ class FourDirections(nn.Module):
         return x.permute(1, 3, 2, 0)
 
 
-class RecurrentNetwork(SmpNetwork):
+class ReSeg(Part):
     """ReSeg (Visin et al., CVPR workshops 2016) for any encoder-decoder: the bottleneck is swept in four directions.
 
     The states take the place of the encoder's coarsest map that the decoder looks at; a 1 x 1 convolution brings them
@@ -48,31 +49,26 @@ class RecurrentNetwork(SmpNetwork):
     torch.compile leaves the sweeps themselves out (a graph break), and so does not take ``fullgraph=True``.
 
     Args:
-        num_classes: K; the command line takes it from the data.
-        in_channels: C; the command line takes it from the data.
         cell: gru or lstm.
         hidden: size of the state in each direction.
-        **settings: of `SmpNetwork`.
 
     Raises:
-        UserError: unknown cell, no state, or a wrong setting of `SmpNetwork`.
+        UserError: unknown cell, or no state.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        in_channels: int = 3,
-        cell: Literal["gru", "lstm"] = "gru",
-        hidden: int = 100,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, cell: Literal["gru", "lstm"] = "gru", hidden: int = 100) -> None:
         if cell not in CELLS:
             raise UserError(f"unknown cell {cell!r}: choose gru or lstm")
         _check_positive(hidden=hidden)
-        super().__init__(num_classes, in_channels, **settings)
-        coarsest, channels = max(decoder_inputs(self).items())
-        sweep = nn.Sequential(FourDirections(channels, hidden, cell), nn.Conv2d(2 * hidden, channels, 1))
-        self.refine_features(StageModules({coarsest: sweep}))
+        self.cell = cell
+        self.hidden = hidden
+
+    def build_into(self, network: SmpNetwork) -> None:
+        """Sweep the coarsest map that the decoder looks at."""
+        coarsest, channels = max(decoder_inputs(network).items())
+        directions = FourDirections(channels, self.hidden, self.cell)
+        sweep = nn.Sequential(directions, nn.Conv2d(2 * self.hidden, channels, 1))
+        network.refine_features(StageModules({coarsest: sweep}))
 
 
 class ConvGruCell(nn.Module):
@@ -124,31 +120,31 @@ class ConvGruRefinement(nn.Module):
         return x + self.correct(state)
 
 
-class ConvGruNetwork(SmpNetwork):
-    """An encoder-decoder whose decoder's output a convolutional GRU refines before the last convolution.
+class ConvGru(Part):
+    """A convolutional GRU refines the decoder's output before the last convolution.
 
     The cell is that of Ballas et al., ICLR 2016, who read videos with it; here every step looks at the same map, as in
     the recurrent networks for scene labelling of Pinheiro and Collobert, ICML 2014.
 
     Args:
-        num_classes: K; the command line takes it from the data.
-        in_channels: C; the command line takes it from the data.
         hidden: channels of the state.
         steps: how often the cell looks.
-        **settings: of `SmpNetwork`.
 
     Raises:
-        UserError: no state, no step, or a wrong setting of `SmpNetwork`.
+        UserError: no state, or no step.
     """
 
-    def __init__(
-        self, num_classes: int, in_channels: int = 3, hidden: int = 16, steps: int = 3, **settings: Any
-    ) -> None:
+    def __init__(self, hidden: int = 16, steps: int = 3) -> None:
         _check_positive(hidden=hidden, steps=steps)
-        super().__init__(num_classes, in_channels, **settings)
-        head = self.model.segmentation_head
+        self.hidden = hidden
+        self.steps = steps
+
+    def build_into(self, network: SmpNetwork) -> None:
+        """Stand before the head."""
+        head = network.model.segmentation_head
         channels = next(module for module in head.modules() if isinstance(module, nn.Conv2d)).in_channels
-        self.model.segmentation_head = nn.Sequential(ConvGruRefinement(channels, hidden, steps), head)
+        refinement = ConvGruRefinement(channels, self.hidden, self.steps)
+        network.model.segmentation_head = nn.Sequential(refinement, head)
 
 
 def _check_positive(**sizes: int) -> None:

@@ -19,7 +19,8 @@ from lightning_modules.networks.encoders import (
     remove_unused_parts,
     require_any_size,
 )
-from lightning_modules.networks.refined_encoder import RefinedEncoder
+from lightning_modules.networks.part import Part
+from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
 from user_error import UserError
 
 ARCHITECTURES = tuple(sorted(model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()))
@@ -52,11 +53,13 @@ class SmpNetwork(SegmentationNetwork):
         dropout: probability with which a channel before the last convolution is dropped in training.
         drop_path: largest probability with which a residual branch of the encoder is skipped in training
             (stochastic depth, Huang et al., ECCV 2016), growing linearly with depth.
+        parts: ideas that are built in, one after the other: attention, recurrence, DropBlock, ...
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
 
     Raises:
-        UserError: unknown architecture, encoder or argument, or an encoder without residual branches to drop.
+        UserError: unknown architecture, encoder or argument, an encoder without residual branches to drop, or a part
+            that does not fit.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class SmpNetwork(SegmentationNetwork):
         decoder: dict[str, Any] | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        parts: Sequence[Part] = (),
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -84,16 +88,17 @@ class SmpNetwork(SegmentationNetwork):
         if dropout:
             model.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), model.segmentation_head)
         _set_drop_path(model.encoder, drop_path, encoder)
+        for part in parts:
+            part.build_into(self)
 
     @property
     def encoder(self) -> Any:
         """The encoder of smp, also where its feature maps are refined on their way to the decoder."""
-        found = self.model.encoder
-        return found.encoder if isinstance(found, RefinedEncoder) else found
+        return holder_of_encoder(self.model).encoder
 
     def refine_features(self, refine: nn.Module) -> None:
-        """Change the encoder's feature maps before the decoder takes them; see `RefinedEncoder`."""
-        self.model.encoder = RefinedEncoder(self.encoder, refine)
+        """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`."""
+        self.model.encoder = RefinedEncoder(self.model.encoder, refine)
 
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""

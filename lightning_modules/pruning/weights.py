@@ -1,6 +1,6 @@
 """Single weights set to zero: a network that is sparse, but computes as much as before."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -33,18 +33,46 @@ def sparsity(weights: Iterable[Tensor]) -> float:
     return sum(zeros for zeros, _ in counted) / max(1, sum(total for _, total in counted))
 
 
-@torch.no_grad()
-def smallest(weights: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
-    """Masks (bool, True where a weight stays) without the share `ratio` of least magnitude over all layers.
+def emptied(weights: Mapping[str, Tensor]) -> list[str]:
+    """Layers in which no weight is left: what passes through them is lost, and no training brings it back."""
+    return [name.removesuffix(".weight") for name, weight in weights.items() if not weight.any()]
 
-    Global magnitude pruning (Han et al., NeurIPS 2015) as `torch.nn.utils.prune` ranks. What is zero goes first, so that
-    masks of growing ratios are nested.
+
+def magnitude(weight: Tensor) -> Tensor:
+    """Global magnitude pruning (Han et al., NeurIPS 2015): weights of all layers are ranked alike.
+
+    A layer of small weights may vanish, also where a normalisation after it makes their size mean nothing.
+    """
+    return weight.abs()
+
+
+def lamp(weight: Tensor) -> Tensor:
+    """Layer-adaptive magnitude (LAMP; Lee et al., "Layer-adaptive Sparsity for the Magnitude-based Pruning", ICLR 2021).
+
+    The square of a weight beside the squares of those of its layer that are no smaller: the largest weight of each layer
+    has rank 1, so that no layer vanishes.
+    """
+    squares, order = weight.reshape(-1).double().square().sort()
+    no_smaller = squares.flip(0).cumsum(0).flip(0)
+    ranks = torch.where(no_smaller > 0, squares / no_smaller, 0)
+    return torch.empty_like(ranks).scatter_(0, order, ranks).view(weight.shape)
+
+
+RANKINGS: dict[str, Callable[[Tensor], Tensor]] = {"magnitude": magnitude, "lamp": lamp}
+"""By which rank a weight goes before others, those of other layers included."""
+
+
+@torch.no_grad()
+def smallest(weights: Mapping[str, Tensor], ratio: float, ranking: str = "magnitude") -> dict[str, Tensor]:
+    """Masks (bool, True where a weight stays) without the share `ratio` of least rank over all layers.
+
+    As `torch.nn.utils.prune` ranks. What is zero goes first, so that masks of growing ratios are nested.
 
     Raises:
         UserError: a ratio outside (0, 1).
     """
     require_ratio(ratio)
-    vector = torch.cat([weight.reshape(-1) for weight in weights.values()])
+    vector = torch.cat([RANKINGS[ranking](weight).reshape(-1) for weight in weights.values()])
     kept = prune.L1Unstructured(ratio).compute_mask(vector, torch.ones_like(vector)).bool()
     pieces = kept.split([weight.numel() for weight in weights.values()])
     return {name: piece.view(weight.shape) for (name, weight), piece in zip(weights.items(), pieces, strict=True)}

@@ -25,7 +25,7 @@ from experiments.records.recipe import recipe_key
 from experiments.records.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.max_margin import MaxMarginNetwork
-from lightning_modules.networks.recurrent import ConvGruNetwork
+from lightning_modules.networks.recurrent import ConvGru
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -65,7 +65,7 @@ NETWORKS = {
     "pan": (SmpNetwork, {"architecture": "PAN"}),
     "max_margin": (MaxMarginNetwork, {"max_norm": 0.1}),
     "max_margin_fpn": (MaxMarginNetwork, {"architecture": "FPN", "max_norm": 0.1}),
-    "conv_gru": (ConvGruNetwork, {}),
+    "conv_gru": (SmpNetwork, {"parts": [ConvGru()]}),
 }
 
 

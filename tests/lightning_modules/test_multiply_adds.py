@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.multiply_adds import multiply_adds
-from lightning_modules.networks.recurrent import RecurrentNetwork
+from lightning_modules.networks.recurrent import ReSeg
 from lightning_modules.networks.smp import SmpNetwork
 
 BY_HAND = {
@@ -76,8 +76,8 @@ def test_published_figures(name: str, published: float) -> None:
 
 NETWORKS = {
     "segformer": partial(SmpNetwork, architecture="Segformer", encoder="mit_b0"),
-    "gru": partial(RecurrentNetwork, cell="gru", hidden=8, encoder="resnet18"),
-    "lstm": partial(RecurrentNetwork, cell="lstm", hidden=8, encoder="resnet18"),
+    "gru": partial(SmpNetwork, encoder="resnet18", parts=[ReSeg("gru", hidden=8)]),
+    "lstm": partial(SmpNetwork, encoder="resnet18", parts=[ReSeg("lstm", hidden=8)]),
 }
 
 

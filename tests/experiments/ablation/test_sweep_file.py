@@ -41,6 +41,16 @@ def test_a_grid_is_the_product_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_classes_that_are_written_out_are_called_by_their_names(tmp_path: Path) -> None:
+    one, other = {"class_path": "a.b.Gates"}, {"class_path": "a.Attention", "init_args": {"kind": "cbam", "width": 2}}
+    parameters = {"a.parts": {"values": [[], [one], [other, one]]}, "size": {"values": [[8, 8], [4, 4]]}}
+    path = write(tmp_path / "x.yaml", method="grid", parameters=parameters)
+    _, trials, (parts, _) = read_sweep(path)
+    assert parts.levels == ("none", "Gates", "Attention cbam 2+Gates")
+    assert trials[0].name == "parts=none-size=_8__8_"
+    assert trials[-1].name == "parts=Attention_cbam_2+Gates-size=_4__4_"
+
+
 def test_words_are_what_the_parser_reads(tmp_path: Path) -> None:
     values = {"a": [64, 96], "b": "x", "c": True, "d": 1e-3, "e": {"k": "v"}}
     path = write(tmp_path / "x.yaml", method="grid", parameters={key: {"value": one} for key, one in values.items()})

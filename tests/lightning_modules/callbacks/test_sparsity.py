@@ -1,5 +1,6 @@
 """Zeros that grow and stay: the cubic curve by hand, real trainings, and their resumption."""
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from lightning_modules.callbacks.sparsity import GradualSparsity, KeepZeros
-from lightning_modules.pruning.weights import sparsity, weights_of
+from lightning_modules.pruning.weights import RANKINGS, sparsity, weights_of
 from user_error import UserError
 
 GRADUAL = (
@@ -60,8 +61,9 @@ def test_it_grows_at_times_and_ends_in_time() -> None:
     assert seen[29:] == [pytest.approx(0.5, abs=1e-4)] * 21
 
 
-def test_what_went_does_not_come_back() -> None:
-    training, callback = Steps(40), GradualSparsity(0.7, begin=0.0, end=0.5, every=5)
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_what_went_does_not_come_back(ranking: str) -> None:
+    training, callback = Steps(40), GradualSparsity(0.7, begin=0.0, end=0.5, every=5, ranking=ranking)
     gone: list[torch.Tensor] = []
     callback.on_train_start(training.trainer, training.module)
     for _ in range(8):
@@ -104,9 +106,26 @@ def test_shares_in_order(settings: dict) -> None:
         GradualSparsity(**settings)
 
 
-def test_ratios() -> None:
+def test_ratios_and_rankings() -> None:
     with pytest.raises(UserError, match="not between 0 and 1"):
         GradualSparsity(1.5)
+    with pytest.raises(UserError, match="'luck' of weights: choose magnitude or lamp"):
+        GradualSparsity(ranking="luck")
+
+
+def test_layers_that_vanish_are_named() -> None:
+    """The last one's weights are small; ranked within each layer, none vanishes."""
+    for ranking in RANKINGS:
+        training = Steps(10)
+        weights = weights_of(training.module.network)
+        name, last = list(weights.items())[-1]
+        last.data.mul_(1e-6)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            training.run(GradualSparsity(0.96, begin=0.0, end=0.1, every=1, ranking=ranking), 1)
+        said = [str(one.message) for one in caught if "no weight is left" in str(one.message)]
+        assert len(said) == (ranking == "magnitude")
+        assert all(f"left in {name.removesuffix('.weight')}:" in one for one in said)
 
 
 def test_a_dense_start_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.networks.attention_gates import AttentionGate, AttentionUnet, GatedBlock
+from lightning_modules.networks.attention_gates import AttentionGate, AttentionGates, GatedBlock
+from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 SMALL = "tu-mobilenetv3_small_050"
@@ -16,7 +17,7 @@ def images(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def gates(network: AttentionUnet) -> list[tuple[int, int]]:
+def gates(network: SmpNetwork) -> list[tuple[int, int]]:
     """Channels of skip connection and gating feature, coarsest first."""
     gated = [block.gate for block in network.model.decoder.blocks if isinstance(block, GatedBlock)]
     return [(gate.skip.in_channels, gate.gating.in_channels) for gate in gated]
@@ -43,7 +44,7 @@ def test_weights_are_additive_attention_on_the_coarse_grid() -> None:
 
 @torch.inference_mode()
 def test_a_closed_gate_hides_its_skip_connection() -> None:
-    network = AttentionUnet(2, encoder=SMALL).eval()
+    network = SmpNetwork(2, parts=[AttentionGates()], encoder=SMALL).eval()
     block = next(block for block in network.model.decoder.blocks if isinstance(block, GatedBlock))
     block.gate.psi.bias.fill_(-1e4)
     g = features(1, block.gate.gating.in_channels, 2, 2)
@@ -55,7 +56,12 @@ def test_a_closed_gate_hides_its_skip_connection() -> None:
 
 
 def test_every_skip_connection_is_gated_by_the_coarser_decoder_feature() -> None:
-    assert gates(AttentionUnet(2)) == [(256, 512), (128, 256), (64, 128), (64, 64)]
+    assert gates(SmpNetwork(2, encoder="resnet18", parts=[AttentionGates()])) == [
+        (256, 512),
+        (128, 256),
+        (64, 128),
+        (64, 64),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_every_skip_connection_is_gated_by_the_coarser_decoder_feature() -> None
     ],
 )
 def test_gradients_reach_every_gate(settings: dict) -> None:
-    network = AttentionUnet(2, **settings)
+    network = SmpNetwork(2, parts=[AttentionGates()], **settings)
     assert len(gates(network)) == sum(channels > 0 for channels in network.encoder.out_channels[1:-1])
     for seed in range(3):  # what dropout hides gets its gradient another time
         torch.manual_seed(seed)
@@ -77,11 +83,13 @@ def test_gradients_reach_every_gate(settings: dict) -> None:
 
 @torch.no_grad()
 def test_compiles_in_one_graph() -> None:
-    network = AttentionUnet(2, encoder_depth=3, decoder={"decoder_channels": [32, 24, 16]}).eval()
+    network = SmpNetwork(
+        2, parts=[AttentionGates()], encoder_depth=3, decoder={"decoder_channels": [32, 24, 16]}
+    ).eval()
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(images(2, 3, 64, 64)), network(images(2, 3, 64, 64)))
 
 
 def test_another_architecture_is_refused() -> None:
     with pytest.raises(UserError, match="'FPN': set architecture to Unet"):
-        AttentionUnet(2, architecture="FPN")
+        SmpNetwork(2, parts=[AttentionGates()], architecture="FPN")

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from lightning_modules.networks.dropblock import DropBlock2d, DropBlockNetwork
+from lightning_modules.networks.dropblock import DropBlock, DropBlock2d
+from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 
@@ -71,7 +72,7 @@ def test_identity_in_evaluation_and_without_probability(dtype: torch.dtype) -> N
 
 def test_the_two_deepest_maps_are_dropped_from() -> None:
     torch.manual_seed(0)
-    network = DropBlockNetwork(2, 3, dropblock=0.5, block_size=1, encoder="tu-mobilenetv3_small_050")
+    network = SmpNetwork(2, 3, encoder="tu-mobilenetv3_small_050", parts=[DropBlock(probability=0.5, size=1)])
     x = torch.rand(1, 3, 128, 128)
     network.eval()
     before, kept = network.encoder(x), network.model.encoder(x)
@@ -83,8 +84,8 @@ def test_the_two_deepest_maps_are_dropped_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"), [({"dropblock": 1.0}, "dropblock is 1.0"), ({"block_size": 0}, "block_size is 0")]
+    ("settings", "named"), [({"probability": 1.0}, "DropBlock is 1.0"), ({"size": 0}, "DropBlock is 0")]
 )
 def test_refusals(settings: dict, named: str) -> None:
     with pytest.raises(UserError, match=named):
-        DropBlockNetwork(2, 3, **settings)
+        DropBlock(**settings)

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.part import Part
 from lightning_modules.networks.recurrent import (
+    ConvGru,
     ConvGruCell,
-    ConvGruNetwork,
     ConvGruRefinement,
     FourDirections,
-    RecurrentNetwork,
+    ReSeg,
 )
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 from user_error import UserError
@@ -18,7 +19,7 @@ from user_error import UserError
 SMALL = "tu-mobilenetv3_small_050"
 TINY: dict[str, Any] = {"encoder": SMALL, "decoder": {"decoder_channels": [32, 24, 16, 16, 8]}}
 SHALLOW: dict[str, Any] = {"encoder_depth": 3, "decoder": {"decoder_channels": [32, 24, 16]}}
-NETWORKS = (RecurrentNetwork, ConvGruNetwork)
+PARTS = (ReSeg, ConvGru)
 
 
 def features(*shape: int) -> Tensor:
@@ -113,7 +114,7 @@ def test_each_step_widens_the_view(steps: int) -> None:
 
 @torch.inference_mode()
 def test_conv_gru_starts_as_the_plain_network() -> None:
-    network, plain = ConvGruNetwork(2, **TINY).eval(), SmpNetwork(2, **TINY).eval()
+    network, plain = SmpNetwork(2, parts=[ConvGru()], **TINY).eval(), SmpNetwork(2, **TINY).eval()
     refine, head = network.model.segmentation_head
     plain.encoder.load_state_dict(network.encoder.state_dict())
     plain.model.decoder.load_state_dict(network.model.decoder.state_dict())
@@ -126,7 +127,7 @@ def test_conv_gru_starts_as_the_plain_network() -> None:
 
 @torch.inference_mode()
 def test_the_states_take_the_place_of_the_bottleneck_alone() -> None:
-    refine = RecurrentNetwork(2, architecture="FPN", encoder=SMALL).model.encoder.refine
+    refine = SmpNetwork(2, architecture="FPN", encoder=SMALL, parts=[ReSeg()]).model.encoder.refine
     maps = [features(1, channels, 4, 4) for channels in (3, 16, 8, 16, 24, 288)]
     refined = refine(maps)
     assert [one is other for one, other in zip(maps, refined, strict=True)] == [True] * 5 + [False]
@@ -136,7 +137,7 @@ def test_the_states_take_the_place_of_the_bottleneck_alone() -> None:
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "DPT"])
 def test_conv_gru_stands_before_the_head_of_any_architecture(architecture: str) -> None:
-    network = ConvGruNetwork(2, architecture=architecture, encoder=SMALL, hidden=4)
+    network = SmpNetwork(2, architecture=architecture, encoder=SMALL, parts=[ConvGru(hidden=4)])
     logits = network(images(2, 3, 128, 128))
     assert logits.shape == (2, 2, 128, 128)
     logits.square().mean().backward()
@@ -144,50 +145,50 @@ def test_conv_gru_stands_before_the_head_of_any_architecture(architecture: str) 
     assert all(parameter.grad is not None for parameter in refine.parameters())
 
 
-@pytest.mark.parametrize("settings", [{"cell": "lstm"}, {"dropout": 0.1}])
-def test_gradients_reach_every_parameter(settings: dict) -> None:
-    network = RecurrentNetwork(2, hidden=5, **TINY, **settings)
+@pytest.mark.parametrize(("cell", "dropout"), [("lstm", 0.0), ("gru", 0.1)])
+def test_gradients_reach_every_parameter(cell: Any, dropout: float) -> None:
+    network = SmpNetwork(2, parts=[ReSeg(cell, hidden=5)], dropout=dropout, **TINY)
     network(images(2, 3, 64, 64)).square().mean().backward()
     assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("part", PARTS)
 @torch.no_grad()
-def test_compiles(network: type[SmpNetwork]) -> None:
-    built = network(2, **SHALLOW).eval()
-    compiled = torch.compile(built, backend="eager", fullgraph=network is not RecurrentNetwork)
+def test_compiles(part: type[Part]) -> None:
+    built = SmpNetwork(2, parts=[part()], **SHALLOW).eval()
+    compiled = torch.compile(built, backend="eager", fullgraph=part is not ReSeg)
     torch.testing.assert_close(compiled(images(2, 3, 64, 64)), built(images(2, 3, 64, 64)))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("part", PARTS)
 @torch.no_grad()
-def test_runs_in_half_precision(network: type[SmpNetwork]) -> None:
-    built = network(2, **TINY).eval()
+def test_runs_in_half_precision(part: type[Part]) -> None:
+    built = SmpNetwork(2, parts=[part()], **TINY).eval()
     full = built(images(2, 3, 64, 64))
     with torch.autocast("cpu", torch.bfloat16):
         half = built(images(2, 3, 64, 64))
     assert nn.functional.cosine_similarity(full.flatten(), half.float().flatten(), dim=0) > 0.99
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_pretrained_weights_reach_the_encoder(network: type[SmpNetwork], tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_pretrained_weights_reach_the_encoder(part: type[Part], tmp_path: Path) -> None:
     torch.manual_seed(1)
     weights = SmpNetwork(2, encoder="mobilenet_v2", decoder=TINY["decoder"]).encoder.state_dict()
     torch.save(weights, tmp_path / "weights.pt")
-    built = network(2, encoder="mobilenet_v2", decoder=TINY["decoder"])
+    built = SmpNetwork(2, parts=[part()], encoder="mobilenet_v2", decoder=TINY["decoder"])
     built.load_pretrained(str(tmp_path / "weights.pt"))
     torch.testing.assert_close(built.encoder.state_dict(), weights, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
-    ("network", "settings", "named"),
+    ("part", "settings", "named"),
     [
-        (RecurrentNetwork, {"cell": "rnn"}, "'rnn': choose gru or lstm"),
-        (RecurrentNetwork, {"hidden": 0}, "hidden is 0"),
-        (ConvGruNetwork, {"hidden": -1}, "hidden is -1"),
-        (ConvGruNetwork, {"steps": 0}, "steps is 0"),
+        (ReSeg, {"cell": "rnn"}, "'rnn': choose gru or lstm"),
+        (ReSeg, {"hidden": 0}, "hidden is 0"),
+        (ConvGru, {"hidden": -1}, "hidden is -1"),
+        (ConvGru, {"steps": 0}, "steps is 0"),
     ],
 )
-def test_wrong_settings_are_named(network: type[SmpNetwork], settings: dict, named: str) -> None:
+def test_wrong_settings_are_named(part: type[Part], settings: dict, named: str) -> None:
     with pytest.raises(UserError, match=named):
-        network(2, **settings)
+        part(**settings)

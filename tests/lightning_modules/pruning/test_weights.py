@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune
 
-from lightning_modules.pruning.weights import apply_masks, smallest, sparsity, two_of_four, weights_of
+from lightning_modules.pruning.weights import (
+    RANKINGS,
+    apply_masks,
+    emptied,
+    lamp,
+    smallest,
+    sparsity,
+    two_of_four,
+    weights_of,
+)
 from user_error import UserError
 
 
@@ -42,13 +51,37 @@ def test_what_goes_is_smaller_than_what_stays() -> None:
     assert values[~kept].max() <= values[kept].min()
 
 
-def test_masks_of_growing_ratios_are_nested() -> None:
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_masks_of_growing_ratios_are_nested(ranking: str) -> None:
     """Also where the zeros were set in between."""
     weights = weights_of(network())
-    before = smallest(weights, 0.3)
+    before = smallest(weights, 0.3, ranking)
     apply_masks(weights, before)
-    after = smallest(weights, 0.7)
+    after = smallest(weights, 0.7, ranking)
     assert all((before[name] | ~after[name]).all() for name in weights)
+
+
+def test_lamp_is_the_square_beside_those_no_smaller() -> None:
+    """By its definition, one weight at a time; zeros have no rank."""
+    weight = weights_of(network())["2.weight"].detach()[:2].clone()
+    weight[0, 0] = 0
+    squares = weight.double().square().flatten()
+    wanted = torch.stack([one / squares[squares >= one].sum() for one in squares])
+    torch.testing.assert_close(lamp(weight).flatten(), wanted)
+    assert lamp(weight).max() == 1
+    assert not lamp(torch.zeros(3, 2)).any()
+
+
+def test_lamp_leaves_some_of_every_layer_and_magnitude_may_not() -> None:
+    found = {}
+    for ranking in RANKINGS:
+        pruned = network()
+        weights = weights_of(pruned)
+        weights["2.weight"].data.mul_(1e-3)
+        apply_masks(weights, smallest(weights, 0.8, ranking))
+        assert sparsity(weights.values()) == pytest.approx(0.8, abs=1e-3)
+        found[ranking] = emptied(weights)
+    assert found == {"magnitude": ["2"], "lamp": []}
 
 
 def test_two_of_every_four_inputs() -> None:
