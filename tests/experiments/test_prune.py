@@ -94,9 +94,7 @@ def test_pruned_networks_are_combined(half: Path, tmp_path: Path) -> None:
     assert parameters(run(mixed, tmp_path / "soup_pruned" / "best.ckpt", "--ratio=0.2")) < parameters(mixed)
 
 
-@pytest.mark.parametrize(
-    ("words", "share"), [(["--method=magnitude", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)]
-)
+@pytest.mark.parametrize(("words", "share"), [(["--method=lamp", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)])
 def test_zeros_stay_while_the_rest_is_trained(tiny_run: Path, tmp_path: Path, words: list[str], share: float) -> None:
     sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", *words)
     before, after = (
@@ -108,6 +106,18 @@ def test_zeros_stay_while_the_rest_is_trained(tiny_run: Path, tmp_path: Path, wo
     assert any(not torch.equal(before[name], after[name]) for name in masked)
     free = tuned(sparse, tmp_path / "free")  # without the callback they come back
     assert sparsity(weights_of(load_module(free).network).values()) < 0.01
+
+
+@pytest.mark.parametrize(("method", "lost"), [("magnitude", True), ("lamp", False)])
+def test_layers_that_vanish_are_named(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, method: str, lost: bool
+) -> None:
+    sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", f"--method={method}", "--ratio=0.998")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("empty:")]
+    weights = weights_of(load_module(sparse).network)
+    gone = [name.removesuffix(".weight") for name, weight in weights.items() if not weight.any()]
+    assert bool(gone) == bool(lines) == lost
+    assert not lines or lines[0].startswith(f"empty:  {', '.join(gone)} (no weight is left")
 
 
 def test_a_ticket_has_its_early_weights(tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> None:
