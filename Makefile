@@ -48,6 +48,7 @@ results: $(READY)
 	$(RUN) curves $(RESULTS)/camvid/imagenet_c/*.json --output $(RESULTS)/camvid/curves.png
 	$(RUN) tradeoff $(foreach recipe,dense tuned half half_longer quarter,$(wildcard $(KVASIR)/imagenet_c/$(recipe)_[0-2].json)) \
 		--seeds-together --costs $(KVASIR)/costs_pruning_and_ensembles.json --figure $(KVASIR)/pruning.png
+	$(RUN) tradeoff $(wildcard $(KVASIR)/imagenet_c/sparse_0*.json) --costs $(KVASIR)/costs_sparse.json --figure $(KVASIR)/sparsity.png
 
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)

@@ -48,10 +48,10 @@ class GradualSparsity(pl.Callback):
 
     Args:
         ratio: share of the weights that are zero in the end.
-        ranking: which go first: "magnitude", of all layers alike, or "lamp", which leaves some in every layer.
         begin: share of the training after which the first weights go.
         end: share of the training after which no more go.
         every: steps between two times at which weights go.
+        ranking: which go first: "magnitude", of all layers alike, or "lamp", which leaves some in every layer.
 
     Raises:
         UserError: shares that are not in order, no ratio in (0, 1), or no such ranking.
