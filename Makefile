@@ -41,14 +41,16 @@ demo: $(READY)
 	@echo "$(DEMO)/unet_scse.json, the curves $(DEMO)/curves.png, the table $(DEMO)/leaderboard.md."
 
 RESULTS := experiments/results
-KVASIR := $(RESULTS)/kvasir_seg
 
 results: $(READY)
 	$(RUN) fill README.md docs/*.md
 	$(RUN) curves $(RESULTS)/camvid/imagenet_c/*.json --output $(RESULTS)/camvid/curves.png
-	$(RUN) tradeoff $(foreach recipe,dense tuned half half_longer quarter,$(wildcard $(KVASIR)/imagenet_c/$(recipe)_[0-2].json)) \
-		--seeds-together --costs $(KVASIR)/costs_pruning_and_ensembles.json --figure $(KVASIR)/pruning.png
-	$(RUN) tradeoff $(wildcard $(KVASIR)/imagenet_c/sparse_0*.json) --costs $(KVASIR)/costs_sparse.json --figure $(KVASIR)/sparsity.png
+	$(RUN) tradeoff $(RESULTS)/kvasir_seg/imagenet_c/dense_[0-2].json $(RESULTS)/kvasir_seg/imagenet_c/tuned_[0-2].json \
+		$(RESULTS)/kvasir_seg/imagenet_c/half_[0-2].json $(RESULTS)/kvasir_seg/imagenet_c/half_longer_[0-2].json \
+		$(RESULTS)/kvasir_seg/imagenet_c/quarter_[0-2].json --costs $(RESULTS)/kvasir_seg/costs_pruning_and_ensembles.json \
+		--seeds-together --figure $(RESULTS)/kvasir_seg/pruning.png
+	$(RUN) tradeoff $(RESULTS)/kvasir_seg/imagenet_c/sparse_0*.json --costs $(RESULTS)/kvasir_seg/costs_sparse.json \
+		--figure $(RESULTS)/kvasir_seg/sparsity.png
 
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)
