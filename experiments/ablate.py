@@ -26,7 +26,6 @@ experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvid --trainer.devices 2
 """
 
-
 STAMP = "trial.json"
 
 
