@@ -156,6 +156,7 @@ def measure(
     try:
         with torch.inference_mode():
             ours, theirs = make_pass(contender, own), make_pass(reference, other)
+            contender.module.eval()  # what it keeps for evaluation is forgotten, and made and counted in the next pass
             beyond = peak_bytes(ours, device)
             turns = take_turns(ours, theirs, rounds, device, SHORTEST)
     except torch.OutOfMemoryError as error:

@@ -16,6 +16,7 @@ from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import Turns
 from experiments.records.cost_file import Costs, read_costs
 from experiments.records.cost_table import flat, markdown
+from lightning_modules.networks.batch_ensemble import BatchEnsemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -156,6 +157,19 @@ def test_networks_run_in_the_memory_format_of_a_sweep(contenders: list[costs.Con
     costs.prepare(contenders[0], CPU)
     weights = [one.weight for one in contenders[0].module.modules() if isinstance(one, nn.Conv2d)]
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
+def test_what_is_kept_for_evaluation_is_memory_too(
+    contenders: list[costs.Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernels of the members of a batch ensemble, which are made in its first pass."""
+    monkeypatch.setattr(costs, "SHORTEST", 0)
+    one, other = contenders
+    network = BatchEnsemble(4, one.channels, size=3, encoder="tu-mobilenetv3_small_050")
+    one.module.network = network.eval()
+    kernels = sum(layer.weight.nbytes for layer in network.layers)
+    found = costs.measure(one, other, 1, (32, 32), iter(range(1)), CPU).peak_memory_bytes - costs.weight_bytes(one)
+    assert 3 * kernels < found < 5 * kernels
 
 
 def test_peak_of_known_tensors() -> None:
