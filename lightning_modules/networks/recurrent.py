@@ -19,6 +19,7 @@ class FourDirections(nn.Module):
 
     Every place of the result has seen the whole map. Sequences are laid out first and contiguous: on others torch
     rounds differently when the weights are frozen, as in a rebuilt checkpoint.
+    torch.compile leaves the sweeps out (a graph break), and so does not take ``fullgraph=True``.
 
     Args:
         channels: C.
@@ -46,7 +47,6 @@ class ReSeg(Part):
 
     The states take the place of the encoder's coarsest map that the decoder looks at; a 1 x 1 convolution brings them
     to its number of channels. ReSeg has no skip connections and stacks two or three such layers; here it is one.
-    torch.compile leaves the sweeps themselves out (a graph break), and so does not take ``fullgraph=True``.
 
     Args:
         cell: gru or lstm.
