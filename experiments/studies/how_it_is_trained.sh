@@ -3,6 +3,7 @@
 # the table of networks.
 #   experiments/studies/how_it_is_trained.sh kvasir                        # all parts, in this order
 #   experiments/studies/how_it_is_trained.sh camvid optimisers mixing      # some of them; what is done is skipped
+#   SEED=1 experiments/studies/how_it_is_trained.sh kvasir                 # once more, from another seed
 # DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
 set -euo pipefail
 case "${1:-}" in
@@ -11,13 +12,15 @@ case "${1:-}" in
     *) echo "which data: kvasir or camvid" >&2 && exit 2 ;;
 esac
 runs="${RUNS:-runs/how_it_is_trained_$1}"
+seed="${SEED:-0}"
+[ "$seed" = 0 ] && of_seed="" || of_seed="-seed_everything=$seed"
 suite=imagenet_c_middle
 recipe=("--config=experiments/configs/recipe/$config.yaml" "--budget=experiments/configs/budget/$1.yaml"
     "--data.init_args.root=${DATA:-../shared/data/$data}")
 source experiments/studies/steps.sh
 
 # NAME OPTIONS...: U-Net, as in the table but for OPTIONS.
-unet() { network "$1" 0 unet --model.init_args.network.init_args.encoder=mobilenet_v2 "${@:2}"; }
+unet() { network "$1$of_seed" "$seed" unet --model.init_args.network.init_args.encoder=mobilenet_v2 "${@:2}"; }
 
 # NAME OPTIMIZER OPTIONS...
 optimiser() { unet "$1" "--model.init_args.optimizer=experiments/configs/optimizer/$2.yaml" "${@:3}"; }
@@ -43,8 +46,8 @@ averaging() { unet unet-ema --trainer.callbacks+=pytorch_lightning.callbacks.EMA
 # Stochastic depth needs an encoder with residual branches that can be skipped: SegFormer's, from random weights.
 depth() {
     for rate in 0 0.1; do
-        trial "segformer-drop_path=$rate" --model.init_args.encoder_weights=null "--model.init_args.network=$networks/segformer.yaml" \
-            "--model.init_args.network.init_args.drop_path=$rate"
+        trial "segformer-drop_path=$rate$of_seed" "--seed_everything=$seed" --model.init_args.encoder_weights=null \
+            "--model.init_args.network=$networks/segformer.yaml" "--model.init_args.network.init_args.drop_path=$rate"
     done
 }
 
@@ -53,7 +56,7 @@ plain() { optimiser unet-adamw adamw; }
 
 # The two-step CNN-SVM: the features of that U-Net, and a linear SVM in place of its last layer.
 machine() {
-    made unet-svm svm "--checkpoint=$runs/unet-adamw/best.ckpt"
+    made "unet-svm$of_seed" svm "--checkpoint=$runs/unet-adamw$of_seed/best.ckpt"
 }
 
 shift
