@@ -17,8 +17,16 @@ from user_error import UserError
 
 
 def apply(pipeline: A.Compose, sample: Sample) -> Sample:
-    """Run `pipeline` on the image and, with the same geometry, on the mask and the depth of `sample`."""
-    result = pipeline(**sample)
+    """Run `pipeline` on the image and, with the same geometry, on the mask and the depth of `sample`.
+
+    Depth is NaN where the image was padded: what the pipeline fills masks with there is a depth like any other.
+    """
+    if "depth" not in sample:
+        result = pipeline(**sample)
+    else:
+        result = pipeline(**sample, outside=np.zeros_like(sample["mask"]))
+        outside = result.pop("outside") == IGNORED
+        result["depth"] = np.where(outside, np.float32(np.nan), result["depth"])
     if result["image"].ndim == 2:  # some transforms drop a single channel
         result["image"] = result["image"][..., None]
     return Sample(**result)
@@ -26,7 +34,7 @@ def apply(pipeline: A.Compose, sample: Sample) -> Sample:
 
 def compose(steps: Sequence[A.BasicTransform]) -> A.Compose:
     """An albumentations pipeline that knows this project's targets."""
-    return A.Compose(list(steps), additional_targets={"depth": "mask"})
+    return A.Compose(list(steps), additional_targets={"depth": "mask", "outside": "mask"})
 
 
 def _sampling(interpolation: int) -> dict[str, Any]:

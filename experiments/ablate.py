@@ -64,7 +64,12 @@ def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
         key, joined, value = waiting.pop(0).partition("=")
         if not key.startswith("--") or not (joined or waiting):
             raise UserError(f"unknown argument {key!r}: further options of a trial are written --NAME VALUE")
-        options[key.removeprefix("--")] = value if joined else waiting.pop(0)
+        option = key.removeprefix("--")
+        if option in options:
+            raise UserError(
+                f"{key} is given twice, and a trial takes it once: write both into a YAML, and pass it as --budget"
+            )
+        options[option] = value if joined else waiting.pop(0)
     taken = next((factor.option for factor in sweep.factors if factor.option in options), None)
     if taken is not None:
         raise UserError(f"--{taken} is what {sweep.name} varies: leave it out, or give it a value in the file")

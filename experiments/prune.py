@@ -24,6 +24,7 @@ from lightning_modules.pruning.weights import (
     RANKINGS,
     apply_masks,
     emptied,
+    inputs_second,
     require_ratio,
     smallest,
     sparsity,
@@ -164,9 +165,10 @@ def with_zeros(content: dict[str, Any], module: SegmentationModule, options: Any
     weights = weights_of(module.network)
     if not weights:
         raise UserError(f"{type(module.network).__name__} has no layer whose weights could become zero")
-    masks = (
-        two_of_four(weights) if options.method == "two_of_four" else smallest(weights, options.ratio, options.method)
-    )
+    if options.method == "two_of_four":
+        masks = two_of_four(inputs_second(module.network))
+    else:
+        masks = smallest(weights, options.ratio, options.method)
     if options.rewind_to is not None:
         earlier = Path(options.rewind_to)
         derived_checkpoint.require_one_architecture(

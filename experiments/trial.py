@@ -39,14 +39,19 @@ def in_order(words: Sequence[str]) -> list[str]:
     """Options as the parser must meet them: the recipe, then components, then their settings.
 
     A later word replaces what an earlier one set, and an agent of W&B hands them over in an order of its own. Words that
-    a person wrote, with values apart from their options, stay as they are.
+    a person wrote, with values apart from their options, stay as they are; so do those of one list among each other, where
+    ``--parts.kind=`` is a setting of the ``--parts+=`` before it.
     """
     if not all(word.startswith("--") and "=" in word for word in words):
         return list(words)
     keys = [word.partition("=")[0] for word in words]
+    lists = [key.removesuffix("+") for key in keys if key.endswith("+")]
+
+    def depth(key: str) -> int:
+        return next((one for one in lists if key.startswith((f"{one}+", f"{one}."))), key).count(".")
+
     return [
-        words[place]
-        for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", keys[at].count(".")))
+        words[place] for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", depth(keys[at])))
     ]
 
 
@@ -116,7 +121,7 @@ def main(argv: list[str]) -> None:
     args, rest = parser.parse_known_args(argv)
     run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
     record = record_path(run, args.suite)
-    if record.exists():
+    if record.exists() and "--restart" not in rest:
         print(f"done before: {record}", flush=True)
         return
     suite_path(args.suite)  # before hours of training

@@ -37,5 +37,8 @@ class MixupModule(SegmentationModule):
         share = self.share.sample().item()
         partner = torch.randperm(len(image)).to(image.device)
         x = image if image.is_floating_point() else image.float() / 255
-        logits = self(torch.lerp(x[partner], x, share)).float()
-        return share * self.loss(logits, mask) + (1 - share) * self.loss(logits, mask[partner])
+
+        def blended(logits: Tensor) -> Tensor:
+            return share * self.loss(logits, mask) + (1 - share) * self.loss(logits, mask[partner])
+
+        return self.mean_loss(torch.lerp(x[partner], x, share), blended)

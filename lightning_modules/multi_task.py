@@ -24,6 +24,8 @@ class MultiTaskModule(SegmentationModule):
         UserError: the network has no further tasks.
     """
 
+    trains_tasks = True
+
     def __init__(self, weighting: Weighting | None = None, **settings: Any) -> None:
         super().__init__(**settings)
         if not isinstance(self.network, MultiTaskNetwork):

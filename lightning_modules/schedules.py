@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import pytorch_lightning as pl
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -13,6 +14,20 @@ from torch.optim.lr_scheduler import (
 )
 
 from user_error import UserError
+
+
+def training_steps(trainer: pl.Trainer) -> int:
+    """How many steps the optimiser will have made in the end.
+
+    Raises:
+        UserError: the training has no end that is known beforehand.
+    """
+    steps = trainer.estimated_stepping_batches
+    if steps == float("inf"):
+        raise UserError(
+            "the training has no end from which its schedule could be made: set --trainer.max_epochs or --trainer.max_steps"
+        )
+    return int(steps)
 
 
 class Schedule(ABC):

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
-from lightning_modules.networks.combination import combination_in
+from lightning_modules.networks.combination import opinions_of
+from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.pretrained import load_trained
-from lightning_modules.schedules import Schedule
+from lightning_modules.schedules import Schedule, training_steps
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
@@ -61,8 +62,20 @@ class SegmentationModule(pl.LightningModule):
         self.validation_counts = SegmentationCounts(num_classes)
         self.sweep_counts = SweepCounts(num_classes)
 
+    trains_tasks = False
+    """Whether the loss is of a `MultiTaskNetwork`'s further tasks too."""
+
     def setup(self, stage: str) -> None:
-        """Load pretrained weights when a training begins; one that is resumed has its own."""
+        """Load pretrained weights when a training begins; one that is resumed has its own.
+
+        Raises:
+            UserError: the network has heads that this module would not train, or the weights cannot be had.
+        """
+        if stage == "fit" and isinstance(self.network, MultiTaskNetwork) and not self.trains_tasks:
+            raise UserError(
+                f"{type(self).__name__} does not train the further tasks of {type(self.network).__name__}: pass --model "
+                "lightning_modules.multi_task.MultiTaskModule, or a network without them"
+            )
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
@@ -94,20 +107,34 @@ class SegmentationModule(pl.LightningModule):
         return {}
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
-        """The scalar that training minimises, for a batch of the contract; of several opinions, the mean of their losses."""
-        image, mask = batch["image"], batch["mask"]
-        several = combination_in(self.network)
-        opinions = [self(image)] if several is None else several.opinions(image)
-        losses = [self.loss(logits.float(), mask) for logits in opinions]  # in 16 bits its sums would be rounded
-        return torch.stack(losses).mean()
+        """The scalar that training minimises, for a batch of the contract."""
+        return self.mean_loss(batch["image"], lambda logits: self.loss(logits, batch["mask"]))
+
+    def mean_loss(self, image: Tensor, criterion: Callable[[Tensor], Tensor]) -> Tensor:
+        """The loss of the network's answer to images (B, C, H, W); of several opinions, the mean of their losses.
+
+        Args:
+            image: uint8 or float in [0, 1].
+            criterion: logits (B, K, H, W) to a scalar.
+        """
+        # in 16 bits the sums of a loss would be rounded
+        return torch.stack([criterion(logits.float()) for logits in opinions_of(self.network, image)]).mean()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.
 
         Raises:
-            UserError: the loss is not finite.
+            UserError: the loss is not finite, or a single image is too little for batch normalisation.
         """
-        loss = self.compute_loss(batch)
+        try:
+            loss = self.compute_loss(batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "batch normalisation has one value for each channel, of one image that was pooled to a point: train with "
+                "--data.init_args.batch_size 2 or more"
+            ) from error
         if not torch.isfinite(loss):
             raise UserError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}: lower "
@@ -150,12 +177,13 @@ class SegmentationModule(pl.LightningModule):
         return found | {f"{TASK}{name}": torch.stack([one[name] for one in tasks]) for name in tasks[0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Weights with decay; biases and normalisation, which decay only harms, without."""
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return [
-            {"params": [parameter for parameter in trained if parameter.ndim > 1]},
-            {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-        ]
+        """Weights with decay; biases, normalisation and what a layer calls ``undecayed``, which decay only harms, without."""
+        spared = {id(getattr(layer, name)) for layer in self.modules() for name in getattr(layer, "undecayed", ())}
+        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                groups[parameter.ndim > 1 and id(parameter) not in spared].append(parameter)
+        return [{"params": groups[True]}, {"params": groups[False], "weight_decay": 0.0}]
 
     def configure_optimizers(self) -> Any:
         """The optimiser and, stepped with it, the schedule."""
@@ -164,5 +192,5 @@ class SegmentationModule(pl.LightningModule):
             group["lr"] *= self.lr_scale
         if self.schedule is None:
             return optimizer
-        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.schedule(optimizer, training_steps(self.trainer))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -45,7 +45,7 @@ def recipe_key(recipe: dict[str, Any]) -> str | None:
         return None
     data = training_data(recipe)
     settings = {"model": recipe.get("model"), "trainer": recipe.get("trainer"), "data": data}
-    decisive = {"settings": _decisive(settings), "root": _folder(data)}
+    decisive = {"settings": _decisive(settings), "root": data_folder(data)}
     canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
@@ -74,14 +74,15 @@ def training_data(recipe: dict[str, Any]) -> Any:
     return recipe.get("trained_on") or recipe.get("data")
 
 
+def data_folder(settings: Any) -> str | None:
+    """Name of the folder that data lie in, by which they are known wherever that is; `None` where they have none."""
+    root = _entry(settings, "init_args", "root")
+    return PurePath(root).name if isinstance(root, str) else None
+
+
 def data_name(settings: dict[str, Any]) -> str:
     """A short name of the data: the folder's, or the class's."""
-    return _folder(settings) or str(_last(settings.get("class_path"))).removesuffix("DataModule").lower()
-
-
-def _folder(data: Any) -> str | None:
-    root = _entry(data, "init_args", "root")
-    return PurePath(root).name if isinstance(root, str) else None
+    return data_folder(settings) or str(_last(settings.get("class_path"))).removesuffix("DataModule").lower()
 
 
 def _last(class_path: Any) -> str | None:

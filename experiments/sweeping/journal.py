@@ -15,6 +15,9 @@ from experiments.records.scores import Counts
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
+SUM = "sum_"
+"""How the arrays of sums over images are named."""
+
 
 @dataclass(frozen=True)
 class Swept:
@@ -77,7 +80,7 @@ class Journal:
 
     def write(self, number: int, swept: Swept) -> None:
         """Keep the counts of a batch."""
-        arrays = {f"sum_{name}": part for name, part in swept.sums.items()}
+        arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
         arrays |= {f"image_{name}": part for name, part in swept.images._asdict().items()}
         arrays |= {f"{TASK}{name}": part for name, part in swept.tasks.items()}
         with whole_file(self.folder / f"batch-{number:06d}.npz", "wb") as file:
@@ -85,16 +88,21 @@ class Journal:
 
     def total(self) -> Swept:
         """The sum over all finished batches."""
-        parts = []
+        parts: list[dict[str, np.ndarray]] = []
+        sums: dict[str, np.ndarray] = {}
         for path in sorted(self.folder.glob("batch-*.npz")):
             with np.load(path, allow_pickle=False) as arrays:
-                parts.append({key: arrays[key] for key in arrays.files})
-        sums = [name for name in parts[0] if name.startswith("sum_")]
+                found = {key: arrays[key] for key in arrays.files}
+            # added at once: those of all batches together, at 150 classes, are tens of gigabytes
+            for key in [key for key in found if key.startswith(SUM)]:
+                name, part = key.removeprefix(SUM), found.pop(key)
+                sums[name] = sums[name] + part if name in sums else part
+            parts.append(found)
         tasks = [name.removeprefix(TASK) for name in parts[0] if name.startswith(TASK)]
         return Swept(
             index=np.concatenate([part["index"] for part in parts]),
             digests=[str(digest) for part in parts for digest in part["digests"]],
-            sums={name.removeprefix("sum_"): sum(part[name] for part in parts) for name in sums},
+            sums=sums,
             images=Counts(*(np.concatenate([part[f"image_{name}"] for part in parts]) for name in Counts._fields)),
             tasks={name: np.concatenate([part[f"{TASK}{name}"] for part in parts]) for name in tasks},
         )

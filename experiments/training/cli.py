@@ -1,6 +1,7 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
 import logging
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -20,7 +21,7 @@ from experiments.checkpoints.settings import differences
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import cluster_plugins, first_process
 from experiments.files.whole import require_writable, whole_file
-from experiments.records.recipe import FREE
+from experiments.records.recipe import FREE, data_folder
 from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.start import expand_start
 from lightning_modules.callbacks.step_seed import StepSeed
@@ -101,6 +102,8 @@ class SegmentationCLI(LightningCLI):
             for key in differences(before.get(section), now.get(section), section)
             if key not in FREE
         ]
+        if data_folder(before.get("data")) != data_folder(now.get("data")):  # it may lie elsewhere, under the same name
+            changed.append("data.init_args.root")
         if changed:
             raise UserError(
                 f"{path.parent} holds a training with another {changed[0]}: pass another --run to keep both, or --restart "
@@ -150,12 +153,16 @@ def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in ("run", "restart", "ckpt_path")}
 
 
+OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt", "record-*")
+"""Of a training, and the records of what it trained, finished or not, with their pictures: of the next one they would lie."""
+
+
 def _remove_run(run: Path) -> None:
     if not first_process():
         return
-    for pattern in ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt"):
+    for pattern in OWN_FILES:
         for path in run.glob(pattern):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _silence() -> None:

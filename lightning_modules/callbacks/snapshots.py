@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lightning_modules.schedules import training_steps
 from user_error import UserError
 
 
@@ -18,6 +19,7 @@ class Snapshots(pl.Callback):
     def __init__(self) -> None:
         self.steps = 0
         self.total = 0
+        self.written = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how long a cycle is.
@@ -31,14 +33,15 @@ class Snapshots(pl.Callback):
                 "snapshots are taken at the end of cycles, which this schedule has not: pass "
                 "--model.init_args.schedule experiments/configs/schedule/cosine_restarts.yaml"
             )
-        self.total = int(trainer.estimated_stepping_batches)
+        self.total = training_steps(trainer)
         self.steps = schedule.cycle(self.total)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a snapshot where a cycle ended."""
+        """Write a snapshot where a cycle ended, once: batches whose gradients are gathered make no step."""
         step = trainer.global_step
-        if step and (step % self.steps == 0 or step == self.total):
+        if step > self.written and (step % self.steps == 0 or step == self.total):
+            self.written = step
             path = Path(trainer.default_root_dir) / f"snapshot-{-(-step // self.steps)}.ckpt"
             trainer.save_checkpoint(path, weights_only=True)

@@ -1,17 +1,41 @@
 """Weights that are zero, and stay so while the others are trained."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from lightning_modules.pruning.weights import RANKINGS, apply_masks, emptied, require_ratio, smallest, weights_of
+from lightning_modules.schedules import training_steps
 from user_error import UserError
 
 
-class KeepZeros(pl.Callback):
+class _Masked(pl.Callback):
+    """Holds weights at zero: what the optimiser does to them is undone within its step, before any callback sees them."""
+
+    def __init__(self) -> None:
+        self.masks: Mapping[str, Tensor] = {}
+        self.handles: list[RemovableHandle] = []
+
+    def hold(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on."""
+
+        def undo(*_: Any) -> None:
+            apply_masks(weights_of(pl_module.network), self.masks)  # type: ignore[arg-type]
+
+        self.handles = [optimizer.register_step_post_hook(undo) for optimizer in trainer.optimizers]
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let the optimisers go."""
+        for handle in self.handles:
+            handle.remove()
+
+
+class KeepZeros(_Masked):
     """Trains a sparse network on: weights that are zero when the training begins are zero after every step.
 
     With a checkpoint of `prune --method magnitude` or `two_of_four` as the start this is fine-tuning; with one that was
@@ -19,11 +43,8 @@ class KeepZeros(pl.Callback):
     al., ICML 2020).
     """
 
-    def __init__(self) -> None:
-        self.masks: dict[str, Tensor] = {}
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn what is zero.
+        """Learn what is zero, and hold it there.
 
         Raises:
             UserError: nothing is.
@@ -32,15 +53,10 @@ class KeepZeros(pl.Callback):
         self.masks = {name: weight != 0 for name, weight in weights.items() if not weight.all()}
         if not self.masks:
             raise UserError("no weight is zero, so there are no zeros to keep: pass --start a checkpoint of 'prune'")
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Undo what the optimiser did to the zeros."""
-        apply_masks(weights_of(pl_module.network), self.masks)  # type: ignore[arg-type]
+        self.hold(trainer, pl_module)
 
 
-class GradualSparsity(pl.Callback):
+class GradualSparsity(_Masked):
     """Sets more and more weights to zero during the training, quickly at first, and keeps those that are.
 
     Zhu & Gupta, "To prune, or not to prune", 2017: at the share x of the way from the first step of pruning to the last
@@ -74,7 +90,8 @@ class GradualSparsity(pl.Callback):
         self.end = end
         self.every = every
         self.pruned = False
-        self.masks: dict[str, Tensor] = {}
+        self.seen = 0
+        super().__init__()
 
     def state_dict(self) -> dict[str, Any]:
         """Whether any weights went: the masks themselves are in the weights."""
@@ -91,18 +108,31 @@ class GradualSparsity(pl.Callback):
         return self.ratio * (1 - (1 - way) ** 3)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Find the zeros again where a training is resumed."""
+        """Find the zeros again where a training is resumed, and hold them.
+
+        Raises:
+            UserError: the weights are averaged over a time in which further ones become zero.
+        """
+        for other in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(other, WeightAveraging) and not getattr(other, "start", 0) >= self.end:
+                raise UserError(
+                    f"{type(other).__name__} averages weights while GradualSparsity still sets more of them to zero, so that "
+                    "few are zero in the average: take StochasticWeights with a start at or after the end of the sparsity"
+                )
         if self.pruned:
             weights = weights_of(pl_module.network)  # type: ignore[arg-type]
             self.masks = {name: weight != 0 for name, weight in weights.items()}
+        self.hold(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Let more weights go where it is time, and undo what the optimiser did to those that went."""
+        """Let more weights go where it is time."""
+        step, steps = trainer.global_step, training_steps(trainer)
+        if step == self.seen:  # gradients are gathered over several batches
+            return
+        self.seen = step
         weights = weights_of(pl_module.network)  # type: ignore[arg-type]
-        step, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
-        apply_masks(weights, self.masks)
         wanted, before = (self.sparsity_at(one, steps) for one in (step, step - self.every))
         if wanted > before and (step % self.every == 0 or wanted == self.ratio):
             self.masks = smallest(weights, wanted, self.ranking)

@@ -5,6 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 
+from lightning_modules.schedules import training_steps
 from user_error import UserError
 
 
@@ -40,7 +41,7 @@ class StochasticWeights(WeightAveraging):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how long the training is."""
-        self.first = int(self.start * trainer.estimated_stepping_batches)
+        self.first = int(self.start * training_steps(trainer))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether the weights after a step enter the average."""
@@ -55,6 +56,11 @@ class StochasticWeights(WeightAveraging):
         """Go on with the training's own weights."""
         if self.begun:
             super().on_validation_epoch_end(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the module with the average, where there is one: an early end may come before it begins."""
+        if self.begun:
+            super().on_train_end(trainer, pl_module)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -28,13 +28,15 @@ class Surf(KeypointFeature):
     threshold: float = 400.0
 
     def __post_init__(self) -> None:
-        if not hasattr(getattr(cv2, "xfeatures2d", None), "SURF_create"):
+        if self.threshold <= 0:
+            raise UserError(f"threshold of Surf is {self.threshold}: give more than 0")
+        try:
+            self.detector(np.empty(0))
+        except (AttributeError, cv2.error) as error:  # wheels of OpenCV's contrib have the name, and refuse the call
             raise UserError(
                 "this OpenCV has no SURF: it belongs to the non-free modules, which no wheel contains; build OpenCV's "
                 "contrib with OPENCV_ENABLE_NONFREE=ON, or take the feature 'sift' or 'orb'"
-            )
-        if self.threshold <= 0:
-            raise UserError(f"threshold of Surf is {self.threshold}: give more than 0")
+            ) from error
 
     @property
     def channels(self) -> int:

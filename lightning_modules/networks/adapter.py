@@ -66,6 +66,8 @@ def choose_output(found: Any, key: str | int | None) -> Tensor:
     elif isinstance(found, list | tuple):
         entries = dict(enumerate(found)) | dict(enumerate(found, -len(found)))  # counted from the end as well
     chosen = next(iter(entries), None) if key is None else key
+    if isinstance(chosen, str) and chosen not in entries and chosen.removeprefix("-").isdigit():
+        chosen = int(chosen)  # the command line makes words of all that a setting may be
     if not isinstance(entries.get(chosen), Tensor):
         tensors = ", ".join(repr(name) for name, value in entries.items() if isinstance(value, Tensor))
         raise UserError(

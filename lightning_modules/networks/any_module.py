@@ -9,7 +9,7 @@ from torch import nn
 
 from lightning_modules.networks.adapter import Adapter
 from lightning_modules.networks.pretrained import load_local
-from user_error import UserError
+from user_error import UserError, brief
 
 
 class AnyModule(Adapter):
@@ -70,10 +70,12 @@ def _make(target: str, settings: dict[str, Any]) -> nn.Module:
         raise UserError(f"{target!r} is no nn.Module: give the import path of a network's class")
     try:
         model = maker(**settings)
-    except (TypeError, ValueError, KeyError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # code from elsewhere may raise anything
         raise UserError(
-            f"{target!r} cannot be made with the arguments {', '.join(settings)} ({error}): change arguments, "
-            "num_classes_argument or in_channels_argument"
+            f"{target!r} cannot be made with the arguments {', '.join(settings)} ({type(error).__name__}: {brief(error)}): "
+            "change arguments, num_classes_argument or in_channels_argument"
         ) from error
     if not isinstance(model, nn.Module):
         raise UserError(f"{target!r} made a {type(model).__name__}, no nn.Module: give another import path")
@@ -84,9 +86,10 @@ def _find(target: str) -> Callable[..., Any]:
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no module before the name
+    except Exception as error:  # code from elsewhere may raise anything
         raise UserError(
-            f"nothing to import as {target!r} ({error}): install its package, or run where its file lies"
+            f"nothing to import as {target!r} ({type(error).__name__}: {brief(error)}): install its package, or run where its "
+            "file lies"
         ) from error
     if not callable(found):
         raise UserError(f"{target!r} is no class: give the import path of a network's class")

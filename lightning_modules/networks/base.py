@@ -50,11 +50,8 @@ class SegmentationNetwork(nn.Module):
         colour = in_channels == 3
         mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
-        for name, values in (("mean", mean), ("std", std)):
-            if len(values) != in_channels:
-                raise UserError(
-                    f"{name} has {len(values)} numbers for {in_channels} channels: give one for each, or null"
-                )
+        require_for_each("mean", mean, in_channels)
+        require_for_each("std", std, in_channels)
         if not all(value > 0 for value in std):
             raise UserError(f"std is {list(std)}: give numbers above 0, in shares of the range of the image")
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
@@ -104,6 +101,16 @@ class SegmentationNetwork(nn.Module):
         if below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
         return x.contiguous(memory_format=self.memory_format)
+
+
+def require_for_each(name: str, values: Sequence[float] | None, channels: int) -> None:
+    """Refuse settings of an image's channels that are not one for each; null stands for the usual ones.
+
+    Raises:
+        UserError: there are more or fewer.
+    """
+    if values and len(values) != channels:
+        raise UserError(f"{name} has {len(values)} numbers for {channels} channels: give one for each, or null")
 
 
 def require_probability(name: str, value: float) -> None:

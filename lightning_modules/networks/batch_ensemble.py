@@ -28,8 +28,9 @@ class BatchEnsemble(Combination, SmpNetwork):
 
     Wen et al., "BatchEnsemble", ICLR 2020: the weight of member m is the shared one times the outer product of a factor
     for each output and for each input channel, which begin at 1 or -1 at random (here at 1 with some noise: random signs
-    would undo pretrained weights). In training the images of a batch are dealt out to the members; in evaluation each
-    member sees them all, with its factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
+    would undo pretrained weights) and do not decay. In training the images of a batch are dealt out to the members, beginning
+    with one that is drawn, so that small batches reach all of them; in evaluation each member sees all images, with its
+    factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
     network. A checkpoint holds one network, evaluation the kernels of M.
 
     Args:
@@ -70,7 +71,8 @@ class BatchEnsemble(Combination, SmpNetwork):
         """The logits (B, K, H, W) of each member; in training those of one member for each image."""
         self.turn.network = self.model
         if self.training:
-            self.turn.members = torch.arange(len(image), device=image.device) % self.size
+            first = torch.randint(self.size, (1,), device=image.device)
+            self.turn.members = (first + torch.arange(len(image), device=image.device)) % self.size
             yield SmpNetwork.forward(self, image)
             return
         members = self.members()
@@ -108,6 +110,7 @@ def _give_factors(layer: Any, size: int, spread: float, turn: Turn) -> None:
     layer.turn = turn
     for name, channels in (("inputs", layer.in_channels), ("outputs", layer.out_channels)):
         layer.register_parameter(f"factors_of_{name}", nn.Parameter(1 + spread * torch.randn(size, channels, 1, 1)))
+    layer.undecayed = ("factors_of_inputs", "factors_of_outputs")  # towards 0, where they should be about 1
     layer.register_forward_pre_hook(_before)
     layer.register_forward_hook(_after)
 
@@ -129,4 +132,4 @@ def _multiply_out(layer: Any, member: int) -> None:
         layer.bias.mul_(outputs.flatten())
     layer._forward_pre_hooks.clear()
     layer._forward_hooks.clear()
-    del layer.factors_of_inputs, layer.factors_of_outputs, layer.turn
+    del layer.factors_of_inputs, layer.factors_of_outputs, layer.undecayed, layer.turn

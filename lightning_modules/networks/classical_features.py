@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.features.base import make_feature
-from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD
+from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD, require_for_each
 from lightning_modules.networks.encoders import pretrained_encoder
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
@@ -59,6 +59,8 @@ class ClassicalFeatureNetwork(SmpNetwork):
         colour = in_channels == 3
         means, stds = [FEATURE_MEAN] * extra, [FEATURE_STD] * extra
         if image:
+            require_for_each("mean", mean, in_channels)
+            require_for_each("std", std, in_channels)
             means = [*(mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)), *means]
             stds = [*(std or (IMAGENET_STD if colour else (0.25,) * in_channels)), *stds]
         super().__init__(num_classes, len(means), mean=means, std=stds, **settings)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_modules.metrics.uncertainty import Uncertainty, uncertainty
 from lightning_modules.networks.pruned import PrunedNetwork
+from lightning_modules.networks.temperature import TemperatureScaled
 from user_error import UserError
 
 Average = Literal["probabilities", "logits"]
@@ -40,7 +41,7 @@ def mean_logits(opinions: Iterable[Tensor], average: Average) -> Tensor:
 class Combination(nn.Module):
     """Base of the networks that give several opinions of an image; a network overrides `opinions`.
 
-    In training each opinion has a loss of its own, see `SegmentationModule.compute_loss`: members that were trained
+    In training each opinion has a loss of its own, see `SegmentationModule.mean_loss`: members that were trained
     through their mean would make up for each other instead of each solving the task.
     """
 
@@ -73,3 +74,15 @@ def combination_in(network: nn.Module) -> Combination | None:
     """The combination that a network is, also where its channels were pruned; `None` where it has one opinion."""
     found = network.network if isinstance(network, PrunedNetwork) else network
     return found if isinstance(found, Combination) else None
+
+
+def opinions_of(network: nn.Module, image: Tensor) -> Iterator[Tensor]:
+    """What a network's training holds against the mask: logits (B, K, H, W), or those of each opinion of a combination."""
+    if isinstance(network, TemperatureScaled):
+        yield from (logits / network.temperature for logits in opinions_of(network.network, image))
+        return
+    several = combination_in(network)
+    if several is None:
+        yield network(image)
+    else:
+        yield from several.opinions(image)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.combination import Combination, opinions_of
 from user_error import UserError
 
 KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -87,7 +87,10 @@ class MonteCarloDropout(Combination):
 
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each sample."""
-        for sample in range(1 if self.training else self.samples):
+        if self.training:
+            yield from opinions_of(self.network, image)
+            return
+        for sample in range(self.samples):
             for layer in self.network.modules():
                 if isinstance(layer, SampledDropout):
                     layer.sample = sample

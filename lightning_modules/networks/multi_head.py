@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from segmentation_models_pytorch.base import SegmentationHead
 from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 from torch import Tensor, nn
 
@@ -52,5 +53,7 @@ def _another(model: Any) -> nn.ModuleDict:
     """A decoder and a head like those of `model`, with other random weights."""
     parts = {name: copy.deepcopy(getattr(model, name)) for name in ("decoder", "segmentation_head")}
     initialize_decoder(parts["decoder"])
-    initialize_head(parts["segmentation_head"])
+    for part in parts["segmentation_head"].modules():
+        if isinstance(part, SegmentationHead):  # what stands before it may begin with weights of its own, such as zero
+            initialize_head(part)
     return nn.ModuleDict(parts)

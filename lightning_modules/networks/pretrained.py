@@ -23,9 +23,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing or is not a file of weights.
     """
     if not path.is_file():
-        raise UserError(
-            f"encoder weights: no file {str(path)!r}; pass an existing file, 'imagenet' for the hub, or null"
-        )
+        raise UserError(f"encoder weights: no file {str(path)!r}; pass an existing file, or null for none")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lightning_modules.networks.decoder_inputs import decoder_inputs
 from lightning_modules.networks.part import Part
 from lightning_modules.networks.refined_encoder import StageModules
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import SmpNetwork, only_head
 from user_error import UserError
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -140,9 +140,9 @@ class ConvGru(Part):
         self.steps = steps
 
     def build_into(self, network: SmpNetwork) -> None:
-        """Stand before the head."""
+        """Stand before the head, and before what stands there already."""
         head = network.model.segmentation_head
-        channels = next(module for module in head.modules() if isinstance(module, nn.Conv2d)).in_channels
+        channels = only_head(network.model, type(network.model).__name__)[0].in_channels
         refinement = ConvGruRefinement(channels, self.hidden, self.steps)
         network.model.segmentation_head = nn.Sequential(refinement, head)
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import segmentation_models_pytorch as smp
@@ -166,16 +167,20 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
     """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth.
 
-    Some of its encoders come with a rate of their own, which none but the setting may decide.
+    Some of its encoders come with a rate of their own, which none but the setting may decide; timm's ResNets have none at
+    all where they come without a rate.
     """
     places = [
         (block, attribute)
         for block in encoder.modules()
         for attribute in ("drop_path", "drop_path1", "drop_path2")
-        if isinstance(getattr(block, attribute, None), nn.Identity | DropPath)
+        if isinstance(getattr(block, attribute, ...), nn.Identity | DropPath | NoneType)
     ]
     if rate and not places:
-        raise UserError(f"encoder {name!r} has no stochastic depth: set drop_path to 0 or take e.g. 'mit_b0'")
+        raise UserError(
+            f"encoder {name!r} has no stochastic depth: set drop_path to 0, or take one such as 'mit_b0', or timm's form of a "
+            "network, such as 'tu-resnet18'"
+        )
     for step, (block, attribute) in enumerate(places):
         setattr(block, attribute, DropPath(rate * step / max(1, len(places) - 1)))
 

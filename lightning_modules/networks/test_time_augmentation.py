@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.combination import Combination, opinions_of
 from user_error import UserError
 
 FLIPS: dict[str, list[tuple[int, ...]]] = {
@@ -58,7 +58,7 @@ class TestTimeAugmentation(Combination):
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each view."""
         if self.training:
-            yield self.network(image)
+            yield from opinions_of(self.network, image)
             return
         for scale in self.scales:
             seen = resized(image, scale)

@@ -54,7 +54,7 @@ class Traced(nn.Module):
         ends: list[Tensor] = []
 
         def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
-            if layer.weight.shape[1] > 2:
+            if _channels(layer)[1] > 2:
                 ends.append(output)
             return output.detach()
 
@@ -63,7 +63,7 @@ class Traced(nn.Module):
 
         with ExitStack() as stack:
             for layer in self.network.modules():
-                if isinstance(layer, LAYERS) and len(layer.weight) == 1:
+                if isinstance(layer, LAYERS) and _channels(layer)[0] == 1:
                     stack.callback(layer.register_forward_hook(hide).remove)
             for part, layer in zip(self.parts, self.behind, strict=True):
 
@@ -73,6 +73,12 @@ class Traced(nn.Module):
                 stack.callback(part.register_forward_pre_hook(enter).remove)
                 stack.callback(part.register_forward_hook(leave).remove)
             return [self.network(self.image(image)), *ends]
+
+
+def _channels(layer: Any) -> tuple[int, int]:
+    """Of what a layer gives and of what it takes, where its channels have no groups."""
+    first, second = layer.weight.shape[:2]
+    return (second, first) if isinstance(layer, nn.ConvTranspose2d) else (first, second)
 
 
 def _identity(like: Tensor) -> nn.Conv2d:

@@ -84,8 +84,17 @@ def two_of_four(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. Layers whose number of inputs is no multiple of four
     stay dense, and have no mask.
+
+    Args:
+        weights: of layers whose inputs lie along the second axis; see `inputs_second`.
     """
     return {name: _two_of_four(weight) for name, weight in weights.items() if weight.shape[1] % 4 == 0}
+
+
+def inputs_second(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Those of `weights_of` whose inputs lie along the second axis: transposed convolutions have their outputs there."""
+    transposed = {f"{name}.weight" for name, layer in network.named_modules() if isinstance(layer, nn.ConvTranspose2d)}
+    return {name: weight for name, weight in weights_of(network).items() if name not in transposed}
 
 
 def _two_of_four(weight: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ class GradNorm(Weighting):
     them share, approach a common norm, larger for tasks that have learned less: the mean norm times the task's loss
     relative to its first one, itself relative to the tasks' mean, to the power of `alpha`. The step follows the sign of each
     difference, as the paper's L1 loss does, by plain gradient descent, and the weights are brought back to a sum of T.
-    They and the first losses are buffers: a training that is resumed goes on with them.
+    They and the first losses are buffers: a training that is resumed goes on with them. A task whose loss was 0 so far, such
+    as depth in batches where none is known, has no first loss yet and counts as one that learned nothing.
 
     Args:
         alpha: how strongly tasks that lag behind are pulled; 0 makes all norms equal.
@@ -67,8 +68,9 @@ class GradNorm(Weighting):
             for values in (norms, current):
                 torch.distributed.all_reduce(values)
                 values /= torch.distributed.get_world_size()
-        self.first_losses.copy_(torch.where(self.first_losses.isnan(), current, self.first_losses))
-        rates = current / self.first_losses.clamp(min=1e-12)
+        first = self.first_losses.isnan() & (current > 0)
+        self.first_losses.copy_(torch.where(first, current, self.first_losses))
+        rates = torch.where(self.first_losses.isnan(), 1, current / self.first_losses)
         scaled = self.task_weights * norms
         wanted = scaled.mean() * (rates / rates.mean().clamp(min=1e-12)) ** self.alpha
         moved = (self.task_weights - self.lr * torch.sign(scaled - wanted) * norms).clamp(min=LEAST)

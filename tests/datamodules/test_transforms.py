@@ -59,6 +59,18 @@ def test_padding_is_ignored():
     assert all((mask == IGNORED).mean() > 0.5 for mask in masks)
 
 
+def test_no_depth_is_known_where_the_image_was_padded():
+    """And everywhere else it is: the constant that fills masks would be a depth like any other."""
+    for seed in range(5):
+        sample = FlipScaleCrop(scale=(0.5, 0.6)).bind((64, 64))(tied(), seed)
+        assert sample["depth"].dtype == np.float32
+        assert np.array_equal(np.isnan(sample["depth"]), sample["mask"] == IGNORED)
+        assert set(sample) == {"image", "mask", "depth", "label"}
+    ignored = tied()
+    ignored["mask"][:10] = IGNORED  # by the data set: its depth is known all the same
+    assert not np.isnan(Resize((30, 40))(ignored)["depth"]).any()
+
+
 @pytest.mark.parametrize("channels", [1, 2, 4, 5, 13])
 def test_brightness_works_on_any_number_of_channels(channels: int):
     plain = FlipScaleCrop(flip=0.0, scale=(1.0, 1.0), brightness=0.0).bind((60, 80))(tied(channels=channels), 0)

@@ -92,5 +92,7 @@ def test_further_options_go_to_every_trial(tmp_path: Path, capsys: pytest.Captur
         assert "--data.init_args.train=8" in line
         assert "--trainer.max_epochs=1" not in line
     assert "is what x varies" in refusal("ablate", file, f"--{next(iter(RATES))}=0.1")
+    twice = [f"--trainer.callbacks+={name}" for name in ("A", "B")]
+    assert "--trainer.callbacks+ is given twice" in refusal("ablate", file, *twice)
     assert "unknown argument 'oops'" in refusal("ablate", file, "oops")
     assert "unknown argument '--flag'" in refusal("ablate", file, "--flag")

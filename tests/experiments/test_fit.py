@@ -119,6 +119,28 @@ def test_other_settings_do_not_mix(tiny_run: Path) -> None:
     assert "model.init_args.optimizer.init_args.lr" in refusal(*words, "--model.init_args.optimizer.init_args.lr=0.1")
 
 
+def test_other_data_do_not_mix(tmp_path: Path) -> None:
+    """They are known by the name of their folder, wherever it lies."""
+    run = tmp_path / "run"
+    run.mkdir()
+    described = {"data": {"class_path": "FolderDataModule", "init_args": {"root": "somewhere/mine"}}}
+    (run / "config.yaml").write_text(yaml.safe_dump(described))
+    (run / "last.ckpt").touch()
+    words = ["fit", *TINY, f"--run={run}", "--data=experiments/configs/data/kvasir_seg.yaml"]
+    assert "another" in refusal(*words, "--data.init_args.root=elsewhere/yours")
+
+
+def test_a_training_that_begins_anew_leaves_no_record(tmp_path: Path) -> None:
+    """It would be one of a network that is no more."""
+    run = tmp_path / "run"
+    (run / "record-core.unfinished").mkdir(parents=True)
+    for name in ("record-core.json", "record-core.npz", "record-core.worst-1.png", "notes.txt"):
+        (run / name).touch()
+    experiments("fit", *TINY, f"--run={run}", "--restart", "--trainer.max_epochs=1")
+    assert not list(run.glob("record-*"))
+    assert (run / "notes.txt").exists()
+
+
 def test_finished_training_is_left_as_it_is(tiny_run: Path) -> None:
     best, last = (tiny_run / "best.ckpt").read_bytes(), weights(tiny_run / "last.ckpt")
     experiments("fit", *TINY, f"--run={tiny_run}")

@@ -23,6 +23,9 @@ def test_words_come_in_the_order_that_the_parser_needs() -> None:
     network = "--model.init_args.network"
     words = [f"{network}.init_args.encoder=resnet18", "--seed_everything=1", f"{network}=unet.yaml", "--config=a.yaml"]
     assert in_order(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
+    parts = "--model.init_args.network.init_args.parts"
+    listed = [f"{parts}+=Attention", f"{parts}.kind=cbam", f"{parts}+=Gates", f"{network}.init_args.dropout=0.1"]
+    assert in_order([*listed, f"{network}=unet.yaml"]) == [f"{network}=unet.yaml", *listed]
     apart = ["--trainer.max_epochs", "2", "--config=a.yaml"]
     assert in_order(apart) == apart
 

@@ -4,11 +4,14 @@ import pytest
 import torch
 from resumed import assert_resumes
 from torch import Tensor, nn
+from torch.distributions import Beta
 from torch.nn import functional as F
 
 from experiments.checkpoints.checkpoint import load_module
 from lightning_modules.labels import IGNORED
 from lightning_modules.mixup import MixupModule
+from lightning_modules.networks.multi_head import MultiHead
+from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 K = 3
@@ -48,6 +51,18 @@ def draws(alpha: float, number: int) -> tuple[float, Tensor]:
     partner = torch.randperm(number)
     torch.set_rng_state(state)
     return share, partner
+
+
+def test_each_opinion_has_a_loss_of_its_own() -> None:
+    """Where nothing is blended, the loss of several heads is that of a training without mixup."""
+    torch.manual_seed(0)
+    heads = MultiHead(K, 3, heads=2, encoder="tu-mobilenetv3_small_050").eval()
+    mixed = MixupModule(network=lambda *_: heads, num_classes=K)
+    mixed.share = Beta(1e6, 1e-6)  # type: ignore[assignment]
+    given = {**batch(), "image": torch.rand(4, 3, 32, 32), "mask": torch.randint(0, K, (4, 32, 32))}
+    plain = SegmentationModule(lambda *_: heads, K)
+    torch.testing.assert_close(mixed.compute_loss(given), plain.compute_loss(given))
+    assert not torch.allclose(plain.compute_loss(given), plain.loss(heads(given["image"]), given["mask"]))
 
 
 @pytest.mark.parametrize("seed", range(4))

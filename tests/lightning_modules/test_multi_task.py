@@ -13,6 +13,7 @@ from datamodules.synthetic import SyntheticDataModule
 from lightning_modules.multi_task import MultiTaskModule
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.weightings.fixed import FixedWeights
 from lightning_modules.weightings.gradnorm import GradNorm
 from lightning_modules.weightings.uncertainty import UncertaintyWeights
@@ -72,3 +73,10 @@ def test_a_resumed_training_goes_on_with_its_weights(tmp_path: Path, monkeypatch
 def test_a_network_without_tasks_is_refused() -> None:
     with pytest.raises(UserError, match="unet_multi_task"):
         MultiTaskModule(network=SmpNetwork, num_classes=5)
+
+
+def test_a_training_that_would_leave_the_tasks_out_is_refused() -> None:
+    """Its heads would learn nothing, and nobody would notice."""
+    network = partial(MultiTaskNetwork, tasks={"boundary": {}}, encoder="tu-mobilenetv3_small_050")
+    with pytest.raises(UserError, match=r"--model lightning_modules\.multi_task\.MultiTaskModule"):
+        SegmentationModule(network, 5).setup("fit")

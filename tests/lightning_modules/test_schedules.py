@@ -1,9 +1,11 @@
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from lightning_modules.schedules import CosineRestarts, CosineWithWarmup, Polynomial, Schedule
+from lightning_modules.schedules import CosineRestarts, CosineWithWarmup, Polynomial, Schedule, training_steps
 from user_error import UserError
 
 
@@ -49,3 +51,9 @@ def test_cosines_begin_anew(cycles: int, steps: int) -> None:
 def test_there_is_a_cycle() -> None:
     with pytest.raises(UserError, match="1 or more"):
         CosineRestarts(0)
+
+
+def test_an_endless_training_has_no_schedule() -> None:
+    trainer: Any = SimpleNamespace(estimated_stepping_batches=math.inf)
+    with pytest.raises(UserError, match=r"no end.*--trainer\.max_epochs"):
+        training_steps(trainer)

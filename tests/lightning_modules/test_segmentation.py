@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import nn
 
 from lightning_modules.metrics.fixed_point import UNIT
 from lightning_modules.mixup import MixupModule
+from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -132,3 +134,11 @@ def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(vari
         assert module(image).dtype == torch.bfloat16
         module.compute_loss({"image": image, "mask": torch.zeros(2, 4, 4, dtype=torch.long), "id": ["a", "b"]})
     assert set(seen) == {torch.float32}
+
+
+@pytest.mark.parametrize("architecture", ["DeepLabV3Plus", "PAN"])
+def test_a_single_image_is_too_little_for_batch_normalisation(architecture: str) -> None:
+    module = SegmentationModule(partial(SmpNetwork, architecture=architecture), 3).train()
+    batch = {"image": torch.zeros(1, 3, 64, 64), "mask": torch.zeros(1, 64, 64, dtype=torch.long), "id": ["a"]}
+    with pytest.raises(UserError, match=r"--data\.init_args\.batch_size 2"):
+        module.training_step(batch, 0)

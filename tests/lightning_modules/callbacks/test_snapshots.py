@@ -1,5 +1,7 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -7,6 +9,8 @@ from command_line import refusal
 from resumed import SHORT, assert_resumes, fit
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from lightning_modules.callbacks.snapshots import Snapshots
+from lightning_modules.schedules import CosineRestarts
 
 CYCLES = (
     "--model.init_args.schedule=experiments/configs/schedule/cosine_restarts.yaml",
@@ -28,6 +32,23 @@ def test_a_network_at_the_end_of_each_cycle(tmp_path: Path) -> None:
     assert len({math.fsum(state[name].flatten().tolist()) for state in states}) == 3
     for key, value in last.items():
         torch.testing.assert_close(states[-1][key], value, rtol=0, atol=0, msg=key)
+
+
+def test_gathered_gradients_write_a_snapshot_once(tmp_path: Path) -> None:
+    """The batches after a step, which make none, would write it again with their statistics."""
+    callback = Snapshots()
+    written: list[str] = []
+    trainer: Any = SimpleNamespace(
+        global_step=0,
+        estimated_stepping_batches=4,
+        default_root_dir=tmp_path,
+        save_checkpoint=lambda path, weights_only: written.append(path.name),
+    )
+    callback.on_train_start(trainer, SimpleNamespace(schedule=CosineRestarts(cycles=2)))  # type: ignore[arg-type]
+    for batch in range(12):
+        trainer.global_step = (batch + 1) // 3
+        callback.on_train_batch_end(trainer, None, None, None, batch)  # type: ignore[arg-type]
+    assert written == ["snapshot-1.ckpt", "snapshot-2.ckpt"]
 
 
 def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

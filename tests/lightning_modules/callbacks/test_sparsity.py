@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 from command_line import refusal
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from resumed import SHORT, assert_resumes, fit
 from torch import nn
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from lightning_modules.callbacks.sparsity import GradualSparsity, KeepZeros
+from lightning_modules.callbacks.stochastic_weights import StochasticWeights
 from lightning_modules.pruning.weights import RANKINGS, sparsity, weights_of
 from user_error import UserError
 
@@ -28,17 +30,29 @@ class Steps:
 
     def __init__(self, steps: int) -> None:
         torch.manual_seed(0)
-        self.trainer: Any = SimpleNamespace(global_step=0, estimated_stepping_batches=steps, checkpoint_callbacks=[])
         self.module: Any = SimpleNamespace(network=nn.Sequential(nn.Conv2d(3, 40, 3), nn.Conv2d(40, 40, 3)))
+        self.optimizer = torch.optim.SGD(self.module.network.parameters(), lr=1.0)
+        self.trainer: Any = SimpleNamespace(
+            global_step=0,
+            estimated_stepping_batches=steps,
+            checkpoint_callbacks=[],
+            callbacks=[],
+            optimizers=[self.optimizer],
+        )
+
+    def step(self) -> None:
+        """One step of the optimiser, to where chance leads."""
+        for parameter in self.module.network.parameters():
+            parameter.grad = 0.01 * torch.randn_like(parameter)
+        self.optimizer.step()
+        self.trainer.global_step += 1
 
     def run(self, callback: Any, steps: int) -> list[float]:
         """The sparsity after each of some steps."""
         callback.on_train_start(self.trainer, self.module)
         seen = []
         for _ in range(steps):
-            self.trainer.global_step += 1
-            for parameter in self.module.network.parameters():
-                parameter.data += 0.01 * torch.randn_like(parameter)
+            self.step()
             callback.on_train_batch_end(self.trainer, self.module, None, None, 0)
             seen.append(sparsity(weights_of(self.module.network).values()))
         return seen
@@ -81,6 +95,38 @@ def test_zeros_are_kept() -> None:
     training.run(KeepZeros(), 10)
     assert not first[:20].any()
     assert first[20:].all()
+
+
+def test_zeros_are_kept_within_the_step() -> None:
+    """An average of the weights, taken before or after this callback in the list, is of weights with their zeros."""
+    training, callback = Steps(10), KeepZeros()
+    first = training.module.network[0].weight
+    first.data[:20] = 0
+    callback.on_train_start(training.trainer, training.module)
+    training.step()
+    assert not first[:20].any()
+    callback.teardown(training.trainer, training.module, "fit")
+    training.step()
+    assert first[:20].all()
+
+
+def test_averages_of_growing_zeros_are_refused() -> None:
+    training = Steps(10)
+    for callback in (EMAWeightAveraging(), StochasticWeights(start=0.5)):
+        training.trainer.callbacks = [callback]
+        with pytest.raises(UserError, match=f"{type(callback).__name__} averages weights while"):
+            GradualSparsity(end=0.7).on_train_start(training.trainer, training.module)
+    training.trainer.callbacks = [StochasticWeights(start=0.7)]
+    GradualSparsity(end=0.7).on_train_start(training.trainer, training.module)
+
+
+def test_batches_without_a_step_change_nothing() -> None:
+    """Where gradients are gathered over several batches."""
+    training, callback = Steps(10), GradualSparsity(0.5, begin=0.0, end=1.0, every=1)
+    training.run(callback, 3)
+    masks = callback.masks
+    callback.on_train_batch_end(training.trainer, training.module, None, None, 0)
+    assert callback.masks is masks
 
 
 def test_the_best_network_is_a_sparse_one(tmp_path: Path) -> None:

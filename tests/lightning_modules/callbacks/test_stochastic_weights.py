@@ -44,6 +44,20 @@ def test_the_mean_of_the_weights_that_enter(start: float, every: int, entered: l
     torch.testing.assert_close(module.layer.weight.data, torch.stack([seen[step] for step in entered]).mean(0))
 
 
+def test_an_end_before_the_average_begins_leaves_the_weights() -> None:
+    """After early stopping, or when the time is up."""
+    callback, module = StochasticWeights(0.9), Module()
+    trainer: Any = SimpleNamespace(global_step=0, estimated_stepping_batches=10)
+    callback.setup(trainer, module, "fit")
+    callback.on_train_start(trainer, module)
+    module.layer.weight.data += 1
+    own = module.layer.weight.detach().clone()
+    trainer.global_step = 5
+    callback.on_train_batch_end(trainer, module, None, None, 4)
+    callback.on_train_end(trainer, module)
+    assert torch.equal(module.layer.weight, own)
+
+
 def test_what_is_saved_is_the_average(tmp_path: Path) -> None:
     """The training's own weights stand beside it, and are those of a training without it."""
     averaged = fit("synthetic_unet", tmp_path / "averaged", *WORDS, "--trainer.callbacks.start=0.5")

@@ -25,12 +25,17 @@ class Stub:
         return keypoints, np.eye(64, dtype=np.float32)[: len(keypoints)]
 
 
+def patented(hessianThreshold: float) -> None:
+    """What the wheels of OpenCV's contrib have in its place."""
+    raise cv2.error("This algorithm is patented and is excluded in this configuration; Set OPENCV_ENABLE_NONFREE")
+
+
 @pytest.fixture
 def non_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "xfeatures2d", SimpleNamespace(SURF_create=Stub), raising=False)
 
 
-@pytest.mark.parametrize("module", [None, SimpleNamespace()])
+@pytest.mark.parametrize("module", [None, SimpleNamespace(), SimpleNamespace(SURF_create=patented)])
 def test_a_wheel_has_no_surf(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "xfeatures2d", raising=False)
     if module is not None:

@@ -22,6 +22,9 @@ ONE, TWO = torch.zeros(1), torch.ones(1)
         ((TWO, ONE), None, TWO),
         ([ONE, TWO], 1, TWO),
         ((ONE, ONE, TWO), -1, TWO),
+        ([ONE, TWO], "1", TWO),
+        ((ONE, ONE, TWO), "-1", TWO),
+        ({"1": ONE, 1: TWO}, "1", ONE),
     ],
 )
 def test_the_logits_are_found(given: Any, key: str | int | None, found: torch.Tensor) -> None:

@@ -100,6 +100,11 @@ def test_a_class_of_a_library() -> None:
             "made a list",
         ),
         ({"num_classes_argument": "num_classes"}, "with the arguments num_classes .*num_classes_argument"),
+        (
+            {"target": "own_nets.make_halves", "num_classes_argument": "k", "in_channels_argument": None}
+            | {"arguments": {"c": 4}},
+            r"cannot be made with the arguments c, k \(AssertionError",
+        ),
         ({"arguments": {"depth": 3}}, "'depth'.*change arguments"),
         ({"output": "logits"}, "no logits as 'logits'"),
         ({"output": "features"}, r"logits \(B, 5, h, w\)"),

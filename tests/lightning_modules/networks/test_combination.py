@@ -3,10 +3,13 @@
 import pytest
 import torch
 
-from lightning_modules.networks.combination import Combination, combination_in, mean_logits
+from lightning_modules.networks.combination import Combination, combination_in, mean_logits, opinions_of
 from lightning_modules.networks.ensemble import Ensemble
+from lightning_modules.networks.monte_carlo_dropout import MonteCarloDropout
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.temperature import TemperatureScaled
+from lightning_modules.networks.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -62,3 +65,17 @@ def test_a_pruned_combination_is_one() -> None:
     torch.testing.assert_close(loss, own.mean())
     assert combination_in(module.network) is ensemble
     assert combination_in(ensemble.members[0]) is None
+
+
+@pytest.mark.parametrize("wrapper", [TestTimeAugmentation, MonteCarloDropout, TemperatureScaled])
+def test_members_within_another_network_are_trained_apart(wrapper: type) -> None:
+    """Their mean would let them make up for each other."""
+    settings = {"encoder": "tu-mobilenetv3_small_050", "dropout": 0.2}
+    members = [lambda classes, channels: SmpNetwork(classes, channels, **settings)]
+    network = wrapper(5, 3, lambda *_: Ensemble(5, 3, members, copies=3))
+    image = torch.rand(2, 3, 64, 64)
+    said = list(opinions_of(network.train(), image))
+    assert len(said) == 3
+    scaled = TemperatureScaled(5, 3, lambda *_: network.network.eval(), temperature=2.0)
+    for one, other in zip(opinions_of(scaled, image), network.network.opinions(image), strict=True):
+        torch.testing.assert_close(one, other / 2)

@@ -5,6 +5,7 @@ import torch
 from members import images
 
 from lightning_modules.networks.multi_head import MultiHead
+from lightning_modules.networks.recurrent import ConvGru, ConvGruRefinement
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -39,6 +40,13 @@ def test_the_encoder_runs_once() -> None:
     heads.model.encoder.register_forward_hook(lambda *_: calls.append(1))
     heads(images())
     assert len(calls) == 1
+
+
+def test_a_refinement_starts_at_zero_before_every_head() -> None:
+    heads = MultiHead(3, 3, heads=3, parts=[ConvGru(hidden=4)], **SETTINGS)
+    corrections = [one.correct for one in heads.modules() if isinstance(one, ConvGruRefinement)]
+    assert len(corrections) == 3
+    assert not any(one.weight.any() for one in corrections)
 
 
 def test_refusals() -> None:

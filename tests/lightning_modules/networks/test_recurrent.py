@@ -125,6 +125,13 @@ def test_conv_gru_starts_as_the_plain_network() -> None:
     assert not torch.allclose(network(images(1, 3, 33, 47)), expected)
 
 
+def test_two_conv_grus_stand_one_before_the_other() -> None:
+    network = SmpNetwork(2, parts=[ConvGru(hidden=4), ConvGru(hidden=6)], **TINY)
+    network(images(1, 3, 33, 47)).square().mean().backward()
+    states = [one.hidden for one in network.model.segmentation_head.modules() if isinstance(one, ConvGruRefinement)]
+    assert states == [6, 4]
+
+
 @torch.inference_mode()
 def test_the_states_take_the_place_of_the_bottleneck_alone() -> None:
     refine = SmpNetwork(2, architecture="FPN", encoder=SMALL, parts=[ReSeg()]).model.encoder.refine

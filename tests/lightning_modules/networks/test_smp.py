@@ -74,8 +74,9 @@ def test_images_of_other_channels_are_refused() -> None:
         SmpNetwork(2, encoder="tu-mobilenetv3_small_050")(torch.rand(1, 1, 64, 64))
 
 
-def test_drop_path_grows_with_depth() -> None:
-    network = SmpNetwork(2, architecture="Segformer", encoder="mit_b0", drop_path=0.3)
+@pytest.mark.parametrize("encoder", ["mit_b0", "tu-resnet18"])
+def test_drop_path_grows_with_depth(encoder: str) -> None:
+    network = SmpNetwork(2, architecture="Segformer", encoder=encoder, drop_path=0.3)
     rates = [module.drop_prob for module in network.model.encoder.modules() if isinstance(module, DropPath)]
     assert rates == sorted(rates)
     assert rates[0] == 0

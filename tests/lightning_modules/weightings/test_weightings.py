@@ -80,6 +80,17 @@ def test_gradnorm_pulls_what_lags_behind(shared: nn.Parameter) -> None:
     torch.testing.assert_close(weighting.weights, moved * 3 / moved.sum())
 
 
+def test_a_task_that_has_had_no_loss_yet_waits(shared: nn.Parameter) -> None:
+    """Such as depth, where the first batches know none: it counts as one that learned nothing, and takes nothing over."""
+    weighting = begun(GradNorm(alpha=1.5, lr=0.025))
+    for step in range(50):
+        losses = losses_of(shared)
+        weighting(torch.stack([losses[0], losses[1] * (step > 0), losses[2]]), shared)
+    assert weighting.weights.min() > 0.1
+    assert weighting.weights.sum().item() == pytest.approx(3)
+    assert weighting.first_losses.isfinite().all()
+
+
 def test_gradnorm_rests_outside_training_and_goes_on(shared: nn.Parameter) -> None:
     weighting = begun(GradNorm())
     weighting(losses_of(shared), shared)
