@@ -9,7 +9,7 @@ from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
 from experiments.files.whole import say
 from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
-from experiments.records.cost_file import Costs, read_costs
+from experiments.records.cost_file import Costs, read_all
 from experiments.records.published import Table, read_table, table_names
 from experiments.records.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.records.record import Record
@@ -41,14 +41,14 @@ ACROSS = "data"
 
 
 def markdown(
-    rows: Sequence[Row], tables: Sequence[Table] = (), costs: Costs | None = None, by: str = "corruption"
+    rows: Sequence[Row], tables: Sequence[Table] = (), costs: Sequence[Costs] = (), by: str = "corruption"
 ) -> str:
     """Tables for people: percent, with 95 % intervals; records first, each published table by itself.
 
     Args:
         rows: of records and published tables.
         tables: the published ones.
-        costs: what the networks of the records cost.
+        costs: files of what the networks of the records cost.
         by: what has a column of its own in the table of records, a key of `COLUMNS`.
     """
     records = [row for row in rows if row["source"] == "record"]
@@ -59,7 +59,7 @@ def markdown(
     return "\n".join(part for part in parts if part)
 
 
-def _across(records: Sequence[Record], costs: Costs | None, form: str) -> str:
+def _across(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
     from experiments.records import across_data  # its statistics load slowly
 
     rows = across_data.across_data(records, costs)
@@ -72,25 +72,25 @@ def _beginning(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
     return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
 
 
-def _record_table(rows: Sequence[Row], costs: Costs | None, prefix: str | None) -> str:
+def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     corruptions = _beginning(prefix, rows)
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
     titles += corruptions.values()
-    titles += COST_TITLES if costs is not None else []
+    titles += COST_TITLES if costs else []
     cells = [
         [
             str(row["rank"]),
             row["name"],
             *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
             *(percent(row.get(key)) for key in (*degradations, *corruptions)),
-            *(cost_cells(row) if costs is not None else []),
+            *(cost_cells(row) if costs else []),
         ]
         for row in rows
     ]
     kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
     note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
-    note += f" {cost_note(costs)}" if costs is not None else ""
+    note += f" {cost_note(costs)}" if costs else ""
     return f"{markdown_table(titles, cells)}\n{note}\n"
 
 
@@ -128,7 +128,7 @@ def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> s
     return f"{markdown_table(titles, cells)}\n{note}\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Costs | None, str], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
     "markdown": markdown,
     "csv": lambda rows, *_: as_csv(rows),
     "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
@@ -151,22 +151,21 @@ def find_reference(name: str | None, records: Sequence[Record], tables: Sequence
     return found
 
 
-def find_costs(path: Path | None, records: Sequence[Record]) -> Costs | None:
-    """The costs at `path`, or `None` where none are asked for.
+def find_costs(paths: Sequence[Path], records: Sequence[Record]) -> list[Costs]:
+    """The costs at `paths`.
 
     Raises:
-        UserError: they cannot be read, or are those of other checkpoints.
+        UserError: they cannot be read or do not stand in one column, or a file has those of other checkpoints alone.
     """
-    if path is None:
-        return None
-    costs = read_costs(path)
-    if not any(costs.find(record.checkpoint.get("sha256")) for record in records):
-        measured = ", ".join(repr(cost.name) for cost in costs.costs)
-        raise UserError(
-            f"none of the records was swept with a checkpoint of {str(path)!r} ({measured}): run 'costs' on the "
-            "checkpoints of these records"
-        )
-    return costs
+    files = read_all(paths)
+    for path, costs in zip(paths, files, strict=True):
+        if not any(costs.find(record.checkpoint.get("sha256")) for record in records):
+            measured = ", ".join(repr(cost.name) for cost in costs.costs)
+            raise UserError(
+                f"none of the records was swept with a checkpoint of {str(path)!r} ({measured}): run 'costs' on the "
+                "checkpoints of these records"
+            )
+    return files
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -188,7 +187,14 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
     )
-    parser.add_argument("--costs", type=Path, help="file that 'costs' wrote: adds what the networks cost")
+    parser.add_argument(
+        "--costs",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column",
+    )
     parser.add_argument(
         "--by",
         choices=(*COLUMNS, ACROSS),

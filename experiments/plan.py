@@ -1,6 +1,7 @@
 """Say what a sweep will take before it begins."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,13 +97,15 @@ def _table(rows: Sequence[Row], passes: int) -> str:
 
 def _facts(found: Measured, sizes: dict[str, int], images: int, batch_size: int) -> list[str]:
     """What does not depend on the number of processes."""
+    batches = math.ceil(images / batch_size)
     return [
         f"- An image under one condition: {1000 * found.step:.3g} ms, of which the forward pass is {found.share:.0%}, with "
         f"{found.multiply_adds / 1e9:.3g} G multiply-adds.",
         f"- Read: {_size(images * found.file)} of PNG files, each once; decoding one takes {1000 * found.decode:.3g} ms.",
         f"- To the device: {_size(images * sizes['to_device'])}, each image and mask once for all conditions.",
-        f"- Between processes: {_size(sizes['sums'])} from each, once, at the end; nothing before.",
-        f"- To disk: {_size(images * sizes['image_counts'])} of counts while it runs, a file for each batch.",
+        "- Between processes: no counts; each writes a file for every batch, and one of them adds the files up.",
+        f"- To disk: {_size(images * sizes['image_counts'])} of counts of single images, and {_size(batches * sizes['sums'])} "
+        "of sums over each batch, before they are compressed.",
         f"- Memory of a process: {_size(found.memory * batch_size)} of tensors at the peak of a step, beside the weights.",
         f"- Start: {duration(found.start)} of imports on each process.",
     ]

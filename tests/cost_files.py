@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.records.cost_file import FORMAT
 
 
-def make_costs(path: Path, digests: list[str]) -> Path:
+def make_costs(path: Path, digests: list[str], device: str = "a processor") -> Path:
     """Costs of checkpoints, the first the reference; a number is told from its neighbours' by its place."""
     entries = [
         {
@@ -36,7 +36,7 @@ def make_costs(path: Path, digests: list[str]) -> Path:
         }
         for place, digest in enumerate(digests)
     ]
-    measured = {"reference": digests[0], "rounds": 3, "environment": {"device": "a processor", "threads": 2}}
+    measured = {"reference": digests[0], "rounds": 3, "environment": {"device": device, "threads": 2}}
     path.write_text(json.dumps({"format": FORMAT, "created": "", **measured, "costs": entries}))
     return path
 

@@ -18,7 +18,7 @@ SCORES = ("clean_miou", "mean_corrupted_miou")
 TITLES = {"clean_miou": "clean", "mean_corrupted_miou": "corrupted"}
 
 
-def across_data(records: Sequence[Record], costs: Costs | None = None) -> list[Row]:
+def across_data(records: Sequence[Record], costs: Sequence[Costs] = ()) -> list[Row]:
     """A row for each name, with its scores on every data set.
 
     The best on average over the data sets comes first, by the place among those that all of them have; a name that is
@@ -26,7 +26,7 @@ def across_data(records: Sequence[Record], costs: Costs | None = None) -> list[R
 
     Args:
         records: of several data sets; those of one data set must compare, and differ by name.
-        costs: of the checkpoints of any of them.
+        costs: files of the checkpoints of any of them.
 
     Raises:
         UserError: records of one data set do not compare, or two of them have one name.
@@ -42,7 +42,7 @@ def across_data(records: Sequence[Record], costs: Costs | None = None) -> list[R
             for key in (f"{score}{edge}" for score in SCORES for edge in EDGES):
                 row[f"{data}.{key}"] = table[name][key] if name in table else None
         found = [table[name] for table in tables.values() if name in table]
-        for key in COSTS if costs is not None else ():
+        for key in COSTS if costs else ():
             row[key] = next((one[key] for one in found if one[key] is not None), None)
         rows.append(row)
     return rows
@@ -55,7 +55,7 @@ def _grouped(records: Sequence[Record]) -> dict[str, list[Record]]:
     return groups
 
 
-def _by_name(data: str, records: Sequence[Record], costs: Costs | None) -> dict[str, Row]:
+def _by_name(data: str, records: Sequence[Record], costs: Sequence[Costs]) -> dict[str, Row]:
     rows = ranked(records, costs=costs)
     names = [row["name"] for row in rows]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -86,17 +86,17 @@ def data_of(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(key.rpartition(".")[0] for row in rows for key in row if key.endswith(f".{SCORES[0]}")))
 
 
-def markdown(rows: Sequence[Row], costs: Costs | None) -> str:
+def markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
     """For people, in percent."""
     data = data_of(rows)
     titles = ["#", "name", *(f"{one} {TITLES[score]}" for one in data for score in SCORES)]
-    titles += COST_TITLES if costs is not None else []
+    titles += COST_TITLES if costs else []
     shown = [
         [
             str(row["rank"]),
             row["name"],
             *_scores(row, data),
-            *(cost_cells(row) if costs is not None else []),
+            *(cost_cells(row) if costs else []),
         ]
         for row in rows
     ]
@@ -108,7 +108,7 @@ def markdown(rows: Sequence[Row], costs: Costs | None) -> str:
     ]
     if alike:
         note += f" Kendall's rank correlation, 1 where two data sets rank alike: {', '.join(alike)}."
-    note += f" {cost_note(costs)}" if costs is not None else ""
+    note += f" {cost_note(costs)}" if costs else ""
     return f"{markdown_table(titles, shown)}\n{note}\n"
 
 

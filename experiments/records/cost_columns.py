@@ -1,5 +1,7 @@
 """What a network costs, as columns of a leaderboard."""
 
+from collections.abc import Sequence
+
 from experiments.files.tables import scaled
 from experiments.records.cost_file import Costs
 from experiments.records.ranking import COSTS, Row
@@ -13,11 +15,14 @@ def cost_cells(row: Row) -> list[str]:
     return [scaled(parameters, 1e6), scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
 
 
-def cost_note(costs: Costs) -> str:
-    """On what they were measured."""
-    known, (height, width) = costs.environment, costs.reference_cost.size
+def cost_note(costs: Sequence[Costs]) -> str:
+    """On what they were measured; the files are alike, see `read_all`."""
+    reference = costs[0].reference_cost
+    height, width = reference.size
+    machines = [f"on {one.environment.get('device')}, {one.environment.get('threads')} threads" for one in costs]
+    rounds = [f"medians of {one.rounds} rounds" for one in costs]
+    measured = dict.fromkeys(f"{machine}, {number}" for machine, number in zip(machines, rounds, strict=True))
     return (
-        f"Multiply-adds are those of an image of {height} x {width}; latencies are ratios to "
-        f"{costs.reference_cost.name!r} at batch size {costs.reference_cost.batches[0].batch_size} on "
-        f"{known.get('device')}, {known.get('threads')} threads, medians of {costs.rounds} rounds."
+        f"Multiply-adds are those of an image of {height} x {width}; latencies are ratios to {reference.name!r} at batch "
+        f"size {reference.batches[0].batch_size} {', or '.join(measured)}."
     )

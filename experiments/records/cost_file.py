@@ -1,5 +1,6 @@
 """What networks cost, as a file: beside records it says at what price a network holds up."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,3 +110,31 @@ def read_costs(path: Path) -> Costs:
     if costs.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {costs.format!r}; this version reads {FORMAT!r}")
     return costs
+
+
+def read_all(paths: Sequence[Path]) -> list[Costs]:
+    """Read several files whose latencies are ratios to one network, at one size of images and of batches.
+
+    Raises:
+        UserError: see `read_costs`; or their ratios do not stand in one column.
+    """
+    found = [read_costs(path) for path in paths]
+    for path, costs in zip(paths[1:], found[1:], strict=True):
+        if _yardstick(costs) != _yardstick(found[0]):
+            raise UserError(
+                f"the latencies of {str(paths[0])!r} and {str(path)!r} are ratios to different networks, or at different "
+                "sizes: run 'costs' with the same --reference, --size and --batch-sizes, or pass one of them"
+            )
+    return found
+
+
+def _yardstick(costs: Costs) -> tuple:
+    """What a ratio of latencies is to: the reference by what it computes, since its weights make no difference."""
+    reference = costs.reference_cost
+    first = reference.batches[0].batch_size
+    return (reference.network, reference.parameters, reference.multiply_adds, reference.size, first)
+
+
+def find_cost(files: Sequence[Costs], digest: str | None) -> Cost | None:
+    """The entry of the checkpoint with this sha256 in the first file that has one."""
+    return next((cost for costs in files if (cost := costs.find(digest)) is not None), None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.records import robustness
 from experiments.records.comparable import difference
-from experiments.records.cost_file import Costs
+from experiments.records.cost_file import Costs, find_cost
 from experiments.records.published import Published, Table
 from experiments.records.recipe import recipe_key, recipe_seed
 from experiments.records.record import Record
@@ -39,7 +39,7 @@ def ranked(
     records: Sequence[Record],
     allow_mixed: bool = False,
     reference: Record | None = None,
-    costs: Costs | None = None,
+    costs: Sequence[Costs] = (),
 ) -> list[Row]:
     """Rows by falling mean corrupted mIoU; by clean mIoU where a suite has real shifts alone.
 
@@ -47,7 +47,7 @@ def ranked(
         records: in any order.
         allow_mixed: take records that were not made under the same conditions on the same images.
         reference: adds the degradation against this record to the rows of its suite and images.
-        costs: adds those of each record's checkpoint; null where it has none.
+        costs: files; adds those of each record's checkpoint; null where it has none.
 
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
@@ -101,11 +101,11 @@ def _degradation(record: Record, reference: Record | None) -> Row:
     return {**degradation, "mce": number(found["pixel_accuracy"]["mcd"])}
 
 
-def _costs(record: Record, costs: Costs | None) -> Row:
+def _costs(record: Record, costs: Sequence[Costs]) -> Row:
     """Of the record's checkpoint; the latency is that of the first batch size."""
-    if costs is None:
+    if not costs:
         return {}
-    cost = costs.find(record.checkpoint.get("sha256"))
+    cost = find_cost(costs, record.checkpoint.get("sha256"))
     if cost is None:
         return dict.fromkeys(COSTS)
     measured = (cost.parameters, cost.multiply_adds, cost.batches[0].latency_ratio)

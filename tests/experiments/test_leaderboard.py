@@ -210,6 +210,23 @@ def test_costs_of_other_checkpoints_are_refused(paths: list[Path], tmp_path: Pat
     assert "no costs" in refusal("leaderboard", *paths, f"--costs={tmp_path / 'none.json'}")
 
 
+def test_costs_of_two_machines_stand_in_one_column(paths: list[Path], tmp_path: Path) -> None:
+    """Ratios to one network, which each machine measured; a network's weights make no difference."""
+    with_checkpoint(paths[0], "a" * 64)
+    with_checkpoint(paths[2], "b" * 64)
+    one = make_costs(tmp_path / "one.json", ["c" * 64, "a" * 64])
+    other = make_costs(tmp_path / "other.json", ["d" * 64, "e" * 64, "b" * 64], device="another")
+    shown = experiments("leaderboard", *paths, f"--costs={one}", f"--costs={other}").stdout.splitlines()
+    added = {line.split(" | ")[1]: line.split(" | ")[-1] for line in shown[2:5]}
+    assert added == {"one": "2.50 |", "two\\|2": "- |", "three": "3.50 |"}
+    assert "on a processor, 2 threads, medians of 3 rounds, or on another, 2 threads, medians of 3 rounds." in shown[-1]
+
+    content = json.loads(other.read_text())
+    content["reference"] = "e" * 64
+    other.write_text(json.dumps(content))
+    assert "ratios to different networks" in refusal("leaderboard", *paths, f"--costs={one}", f"--costs={other}")
+
+
 def test_a_file_that_is_named_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Two patterns of a shell may meet the same file, which are no two seeds."""
     path = make_record(tmp_path / "a.json", recipe={"seed_everything": 0, "model": {"network": "one"}})
