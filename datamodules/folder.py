@@ -1,6 +1,7 @@
 """Any data set in a folder: images, masks and a description."""
 
 import csv
+import difflib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
@@ -13,6 +14,10 @@ from datamodules.image_files import ImageFiles, pair
 from user_error import UserError
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+KEYS = ("classes", "num_classes", "ignore_index", "channels", "palette", "window", "splits")
+"""Those of ``dataset.yaml`` that say something here."""
 
 
 class Description:
@@ -54,6 +59,10 @@ class Description:
             raise self._wrong("is not a mapping", "write one `key: value` on each line")
         if "classes" not in entries:
             raise self._wrong("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
+        for key in entries:  # others are the data set's own business: its name, its licence
+            meant = difflib.get_close_matches(str(key), KEYS, 1, 0.8)
+            if key not in KEYS and meant:
+                raise self._wrong(f"has the unknown key {key!r}", f"did you mean {meant[0]!r}?")
         return entries
 
     def _classes(self) -> dict[int, str]:

@@ -10,6 +10,7 @@ import yaml
 
 from datamodules.corruptions.base import SEVERITIES
 from experiments.__main__ import VERBS
+from lightning_modules.networks.smp import SmpNetwork
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,6 +50,18 @@ def test_a_corruption_is_added_as_shown() -> None:
     met = [corruption(images, severity, torch.arange(2)) for severity in SEVERITIES]
     assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.bits]
     assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])
+def test_a_part_is_added_as_shown(architecture: str) -> None:
+    (code,) = [text for text in blocks(ROOT / "docs" / "networks.md", "python") if "(Part):" in text]
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "part", "exec"), namespace)
+    network = SmpNetwork(4, 5, architecture=architecture, parts=[namespace["ChannelScale"]()])
+    network(torch.randint(0, 256, (2, 5, 64, 64), dtype=torch.uint8)).square().sum().backward()
+    scales = [module for module in network.modules() if isinstance(module, namespace["Scale"])]
+    assert scales
+    assert all(one.factor.grad is not None for one in scales)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -7,6 +7,8 @@ UNKNOWN_OPTION = re.compile(r"class_path '([^']+)':\s*(?:\n\s*)?Option '([^']+)'
 UNKNOWN_CLASS = re.compile(r"class_path '([^']+)':\s*(No module named '[^']+'|module '[^']+' has no attribute '[^']+')")
 UNKNOWN_KEY = re.compile(r"(?:Key|Group key|Option) '([^']+)' is not (?:expected|accepted)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
+NO_SUBCLASS = re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)")
+IMPORT_PATH = re.compile(r"(?!.*\.yaml$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
 MISSING_COMPONENT = re.compile(r"Expected a path but (\S+) either not accessible")
 WRONG_VALUE = re.compile(r"Given value: (.+?)\s*$")
@@ -28,7 +30,10 @@ def describe_parser_error(error: Exception) -> str:
         )
     if found := UNRECOGNISED.search(text) or UNKNOWN_KEY.search(text):
         return f"there is no setting {found.group(1)!r}: check its spelling (--help lists them)"
-    if found := MISSING_FILE.search(text) or MISSING_COMPONENT.search(text):
+    met = MISSING_COMPONENT.search(text)
+    if met and IMPORT_PATH.fullmatch(met[1]) and (found := NO_SUBCLASS.search(text)):
+        return f"{where}{met[1]} is no {found[1]}: derive it from the project's class {found[1]}"
+    if found := MISSING_FILE.search(text) or met:
         return f"{where}there is no file {found.group(1)!r}: check the path"
     if found := WRONG_VALUE.search(text):
         kinds = [kind[1] or kind[0] for kind in EXPECTED.findall(text)]

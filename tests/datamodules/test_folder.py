@@ -135,6 +135,7 @@ def test_mixed_sizes_need_a_size(folder):
         ({"num_classes": 3}, "names 2 classes but says num_classes 3"),
         ({"ignore_index": "void"}, "ignore_index 'void'"),
         ({"ignore_index": 1}, "1 is the class 'thing' and also ignored"),
+        ({"ignored_index": 3}, "unknown key 'ignored_index': did you mean 'ignore_index'"),
         ({"channels": "rgb"}, "channels 'rgb'"),
         ({"palette": [[0, 0, 0]]}, "palette that does not fit: write 2 colours"),
         ({"palette": [[0, 0, 0], [0, 0, 256]]}, "palette that does not fit"),

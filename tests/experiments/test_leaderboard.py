@@ -214,8 +214,8 @@ def test_costs_of_two_machines_stand_in_one_column(paths: list[Path], tmp_path: 
     """Ratios to one network, which each machine measured; a network's weights make no difference."""
     with_checkpoint(paths[0], "a" * 64)
     with_checkpoint(paths[2], "b" * 64)
-    one = make_costs(tmp_path / "one.json", ["c" * 64, "a" * 64])
-    other = make_costs(tmp_path / "other.json", ["d" * 64, "e" * 64, "b" * 64], device="another")
+    one = make_costs(tmp_path / "costs.json", ["c" * 64, "a" * 64])
+    other = make_costs(tmp_path / "further.json", ["d" * 64, "e" * 64, "b" * 64], device="another")
     shown = experiments("leaderboard", *paths, f"--costs={one}", f"--costs={other}").stdout.splitlines()
     added = {line.split(" | ")[1]: line.split(" | ")[-1] for line in shown[2:5]}
     assert added == {"one": "2.50 |", "two\\|2": "- |", "three": "3.50 |"}

@@ -32,6 +32,7 @@ SYNTHETIC = "--data=datamodules.synthetic.SyntheticDataModule"
         (["--epoch=2"], "no setting '--epoch=2'"),
         (["--mode=medium"], "medium"),
         ([SYNTHETIC, "--data.init_args.augmentation=no/such.yaml"], "no file 'no/such.yaml'"),
+        (["--data=pathlib.Path"], "pathlib.Path is no SegmentationDataModule: derive it from"),
         (["--config=nowhere.yaml"], "nowhere.yaml"),
         (["--surprise=1"], "--surprise=1"),
     ],
