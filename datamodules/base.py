@@ -176,5 +176,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the data: how to read the network's classes and channels."""
-        return {"classes": list(self.classes), "channels": list(self.channels), "palette": self.palette}
+        """What a checkpoint keeps of the data: how to read the network's classes and channels, and at what size it learned."""
+        return {
+            "classes": list(self.classes),
+            "channels": list(self.channels),
+            "palette": self.palette,
+            "size": None if self.size is None else list(self.size),
+        }

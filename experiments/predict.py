@@ -1,4 +1,4 @@
-"""Segment image files: a mask and an overlay for each, at the image's own size, and how unsure the network is."""
+"""Segment image files: a mask and an overlay for each, of the image's own size, and how unsure the network is."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.image_files import EXTENSIONS, read_image
+from datamodules.transforms import Resize
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save
 from lightning_modules.metrics.uncertainty import uncertainty
+from lightning_modules.networks.adapter import at_size_of
 from lightning_modules.networks.combination import combination_in
 from lightning_modules.networks.temperature import TemperatureScaled
 from lightning_modules.segmentation import SegmentationModule
@@ -26,6 +28,7 @@ EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
 --checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted
 --checkpoint runs/ensemble/best.ckpt photos/ --output predicted --uncertainty
+--checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted --native-size
 """
 
 
@@ -55,8 +58,8 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     return [(file, place) for place, file in found.items()]
 
 
-def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, np.ndarray]:
-    """How unsure a network is of one image, from 0 to 1, (H, W) each by name.
+def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
+    """How unsure a network is of one image (1, C, H, W), from 0 to 1, (1, H, W) each by name.
 
     Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
     several opinions, it has an entropy only. A temperature is left out: it belongs to the mean of the opinions.
@@ -70,14 +73,20 @@ def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, np.
     guess = math.log(module.num_classes)
     scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}
     names = ["entropy"] if several is None else scale
-    return {name: (maps[name][0] / scale[name]).clamp(0, 1).cpu().numpy() for name in names}
+    return {name: (maps[name] / scale[name]).clamp(0, 1) for name in names}
+
+
+def as_batch(image: np.ndarray, device: torch.device) -> Tensor:
+    """An image (H, W, C) as a batch (1, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
     parser = light_parser(
         "predict",
-        "Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them.\n"
+        "Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. An image is seen\n"
+        "at the size of the training's, as in a sweep, and the answer is brought back to its own.\n"
         "With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an\n"
         "ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the\n"
         "share of members that vote for another class than most.",
@@ -88,17 +97,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder for the results")
     add_device_argument(parser)
     parser.add_argument("--uncertainty", action="store_true", help="write maps of it, too")
+    parser.add_argument("--native-size", action="store_true", help="see images at their own size")
     args = parser.parse_args(argv)
     module = on_device(load_module(args.checkpoint), args.device)
     images = find_images(args.inputs)
     described = describe_data(args.checkpoint)
     palette = find_palette(described.get("palette"), module.num_classes)
     window = described.get("window")
+    learned = None if args.native_size else described.get("size")
+    resize = Resize(None if learned is None else (learned[0], learned[1]))
     for file, place in tqdm(images, desc="predict", unit="img"):
         image = read_image(file, module.hparams["in_channels"], window)
-        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(args.device)
+        seen = resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
+        own, batch = as_batch(image, args.device), as_batch(seen, args.device)
         with torch.inference_mode():
-            mask = module.predict_logits(batch).argmax(1)[0].to(torch.uint8).cpu().numpy()
+            mask = at_size_of(own, module.predict_logits(batch)).argmax(1)[0].to(torch.uint8).cpu().numpy()
         ids = Image.fromarray(mask, mode="L").convert("P")
         ids.putpalette(palette.ravel().tolist())
         save(ids, args.output / f"{place}_mask.png")
@@ -107,5 +120,6 @@ def main(argv: list[str]) -> None:
             with torch.inference_mode():
                 maps = uncertainty_maps(module, batch)
             for name, values in maps.items():
-                save(Image.fromarray(np.rint(255 * values).astype(np.uint8)), args.output / f"{place}_{name}.png")
+                levels = (255 * at_size_of(own, values[None])[0, 0]).round().to(torch.uint8).cpu().numpy()
+                save(Image.fromarray(levels), args.output / f"{place}_{name}.png")
     print(f"{len(images)} masks and overlays: {args.output}")

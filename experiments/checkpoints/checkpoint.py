@@ -149,12 +149,12 @@ def _module_class(settings: dict[str, Any]) -> type[SegmentationModule]:
 
 
 def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint keeps of its data: classes, channels, palette, window; by the name of the data module."""
+    """What a checkpoint keeps of its data: classes, channels, palette, size, window; by the name of the data module."""
     return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
 
 
 def describe_data(path: Path) -> dict[str, Any]:
-    """Classes, channels, palette and window that a checkpoint keeps of its data; empty where it keeps none."""
+    """Classes, channels, palette, size and window that a checkpoint keeps of its data; empty where it keeps none."""
     return next(iter(data_state(read_checkpoint(path)).values()), {})
 
 

@@ -7,8 +7,9 @@ from command_line import experiments, refusal
 from PIL import Image
 from scipy.stats import entropy
 
+from datamodules.transforms import Resize
 from experiments.__main__ import main
-from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.predict import find_images, overlay
 
 
@@ -25,7 +26,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_masks_have_the_size_of_their_image(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
     checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
-    experiments("predict", f"--checkpoint={checkpoint}", photos, f"--output={output}")
+    experiments("predict", f"--checkpoint={checkpoint}", photos, f"--output={output}", "--native-size")
     assert {str(path.relative_to(output)) for path in output.rglob("*.png")} == {
         "a_mask.png",
         "a_overlay.png",
@@ -41,9 +42,29 @@ def test_masks_have_the_size_of_their_image(tiny_run: Path, photos: Path, tmp_pa
     assert Image.open(output / "more" / "b_overlay.png").size == (33, 65)
 
 
+def test_images_are_seen_at_the_size_of_the_training(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
+    """As in its sweep; masks and maps come back to the image's own size."""
+    checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
+    size = describe_data(checkpoint)["size"]
+    assert size not in (None, [40, 56])
+    main(["predict", f"--checkpoint={checkpoint}", str(photos), f"--output={output}", "--device=cpu", "--uncertainty"])
+    image = np.array(Image.open(photos / "a.png"))
+    seen = Resize(tuple(size))({"image": image, "mask": np.zeros((40, 56), np.uint8)})["image"]
+    with torch.inference_mode():
+        logits = load_module(checkpoint)(torch.from_numpy(seen.transpose(2, 0, 1).copy())[None])
+    wanted = torch.nn.functional.interpolate(logits, (40, 56), mode="bilinear").argmax(1)[0]
+    np.testing.assert_array_equal(np.array(Image.open(output / "a_mask.png")), wanted)
+    assert Image.open(output / "a_entropy.png").size == (56, 40)
+
+
 def test_a_single_network_is_unsure_by_its_entropy(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
     checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
-    main(["predict", f"--checkpoint={checkpoint}", str(photos), f"--output={output}", "--device=cpu", "--uncertainty"])
+    main(
+        [
+            *("predict", f"--checkpoint={checkpoint}", str(photos), f"--output={output}"),
+            *("--device=cpu", "--uncertainty", "--native-size"),
+        ]
+    )
     assert len(list(output.rglob("*.png"))) == 6
     image = np.array(Image.open(photos / "a.png"))
     with torch.inference_mode():
