@@ -80,8 +80,13 @@ class Kitchen:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
     def _images(self) -> Any:
+        """Whole batches alone, where there are any: all weigh the same, and others are filled up with copies."""
         loader = self.data.evaluation_dataloader("train")
-        return (batch["image"] for batch in tqdm(loader, desc="statistics", unit="batch"))
+        whole = len(self.data.dataset("train")) >= self.data.eval_batch_size
+        for batch in tqdm(loader, desc="statistics", unit="batch"):
+            real = [bool(name) for name in batch["id"]]
+            if all(real) or not whole:
+                yield batch["image"][real]
 
     @torch.inference_mode()
     def taste(self, state: Mapping[str, Tensor]) -> float:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta
 
+from lightning_modules.images import unit_range
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -36,7 +37,7 @@ class MixupModule(SegmentationModule):
         image, mask = batch["image"], batch["mask"]
         share = self.share.sample().item()
         partner = torch.randperm(len(image)).to(image.device)
-        x = image if image.is_floating_point() else image.float() / 255
+        x = unit_range(image)
 
         def blended(logits: Tensor) -> Tensor:
             return share * self.loss(logits, mask) + (1 - share) * self.loss(logits, mask[partner])

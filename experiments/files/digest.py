@@ -9,7 +9,8 @@ from user_error import UserError
 
 def sha256(path: Path) -> str:
     """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def different(paths: Sequence[Path]) -> list[str]:

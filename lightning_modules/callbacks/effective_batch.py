@@ -1,4 +1,4 @@
-"""The same number of images behind every step, whatever the number of processes."""
+"""The same number of images behind a step, whatever the number of processes."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ class EffectiveBatch(pl.Callback):
     """Accumulates gradients until `size` images are behind a step: batch size x processes x batches.
 
     So a training moves between machines without another learning rate. Batch normalisation still sees the batches of one
-    process (`--trainer.sync_batchnorm true`: those of all, once).
+    process (`--trainer.sync_batchnorm true`: those of all, once). Where the batches of an epoch do not divide evenly, its last
+    step has fewer of them, and a gradient that is smaller by their share.
 
     Args:
         size: images behind each step of the optimiser.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_modules.images import unit_range
 from lightning_modules.networks.combination import Combination, opinions_of
 from user_error import UserError
 
@@ -76,5 +77,4 @@ def resized(image: Tensor, scale: float) -> Tensor:
     if scale == 1:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape[-2:])
-    x = image if image.is_floating_point() else image.float() / 255
-    return F.interpolate(x, (height, width), mode="bilinear", antialias=True)
+    return F.interpolate(unit_range(image), (height, width), mode="bilinear", antialias=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from lightning_modules.images import unit_range
 from lightning_modules.pruning.tracing import Traced, last_layers, quiet, sealed_parts
 from lightning_modules.pruning.weights import LAYERS, require_ratio
 from user_error import UserError
@@ -65,7 +66,7 @@ def remove_channels(
         raise UserError(f"{type(network).__name__} cannot be pruned: {network.unprunable}")
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
-    image = image if image.is_floating_point() else image.float() / 255
+    image = unit_range(image)
     require_parts(network, keep)
     broken = [*keep]
     for _ in range(ATTEMPTS):

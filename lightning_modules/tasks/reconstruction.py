@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from lightning_modules.images import unit_range
 from lightning_modules.tasks.base import Task, mean_known
 
 
@@ -27,8 +28,7 @@ class Reconstruction(Task):
 
     def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """The image (B, C, H, W) in [0, 1]."""
-        image = batch["image"]
-        return image if image.is_floating_point() else image.float() / 255
+        return unit_range(batch["image"])
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean squared error of (B, C, H, W), a scalar."""

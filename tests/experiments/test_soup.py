@@ -8,6 +8,7 @@ import torch
 from command_line import TINY, experiments, refusal
 from torch.optim.swa_utils import AveragedModel
 
+from datamodules.synthetic import SyntheticDataModule
 from experiments import soup
 from experiments.benchmark import main as benchmark
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
@@ -52,6 +53,14 @@ def test_statistics_are_those_of_the_training_images(pair: list[Path], tmp_path:
             module(batch["image"])
     means = torch.stack([one.mean((0, 2, 3)) for one in seen]).mean(0)
     torch.testing.assert_close(first.running_mean.double(), means, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("images", "seen"), [(9, 8), (8, 8), (3, 3)])
+def test_copies_that_fill_a_batch_are_not_seen(images: int, seen: int) -> None:
+    """One image would otherwise weigh as much as a whole batch."""
+    data = SyntheticDataModule(train=images, val=4, size=(32, 32), batch_size=2, eval_batch_size=4, num_workers=0)
+    kitchen = soup.Kitchen(torch.nn.Identity(), data, torch.device("cpu"))
+    assert sum(len(batch) for batch in kitchen._images()) == seen
 
 
 def test_a_soup_of_one_network_is_that_network(pair: list[Path], tmp_path: Path) -> None:
