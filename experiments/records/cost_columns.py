@@ -19,9 +19,10 @@ def cost_note(costs: Sequence[Costs]) -> str:
     """On what they were measured; the files are alike, see `read_all`."""
     reference = costs[0].reference_cost
     height, width = reference.size
-    machines = [f"on {one.environment.get('device')}, {one.environment.get('threads')} threads" for one in costs]
-    rounds = [f"medians of {one.rounds} rounds" for one in costs]
-    measured = dict.fromkeys(f"{machine}, {number}" for machine, number in zip(machines, rounds, strict=True))
+    measured = dict.fromkeys(
+        f"on {one.environment.get('device')}, {one.environment.get('threads')} threads, medians of {one.rounds} rounds"
+        for one in costs
+    )
     return (
         f"Multiply-adds are those of an image of {height} x {width}; latencies are ratios to {reference.name!r} at batch "
         f"size {reference.batches[0].batch_size} {', or '.join(measured)}."

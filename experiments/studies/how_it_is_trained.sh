@@ -51,13 +51,6 @@ depth() {
     done
 }
 
-# Networks of other libraries, from random weights: rows of the table of networks.
-libraries() {
-    for name in torchvision_deeplabv3 optional/transformers_segformer; do
-        trial "${name#optional/}$of_seed" "--seed_everything=$seed" --model.init_args.encoder_weights=null "--model.init_args.network=$networks/$name.yaml"
-    done
-}
-
 # What the others are held against: the same training as in the table of networks, on the same machine as theirs.
 plain() { optimiser unet-adamw adamw; }
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
+from tiny_folder import tiny_folder
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
@@ -121,13 +122,14 @@ def test_other_settings_do_not_mix(tiny_run: Path) -> None:
 
 def test_other_data_do_not_mix(tmp_path: Path) -> None:
     """They are known by the name of their folder, wherever it lies."""
-    run = tmp_path / "run"
-    run.mkdir()
-    described = {"data": {"class_path": "FolderDataModule", "init_args": {"root": "somewhere/mine"}}}
-    (run / "config.yaml").write_text(yaml.safe_dump(described))
-    (run / "last.ckpt").touch()
-    words = ["fit", *TINY, f"--run={run}", "--data=experiments/configs/data/kvasir_seg.yaml"]
-    assert "another" in refusal(*words, "--data.init_args.root=elsewhere/yours")
+    for folder in ("here/mine", "elsewhere/mine", "elsewhere/yours"):
+        tiny_folder(tmp_path / folder, 2)
+    words = [word for word in TINY if ".train=" not in word and ".val=" not in word and ".test=" not in word]
+    words = ["fit", words[0], "--data=experiments/configs/data/kvasir_seg.yaml", *words[1:], "--trainer.max_epochs=1"]
+    words += ["--data.init_args.batch_size=2", f"--run={tmp_path / 'run'}"]
+    experiments(*words, f"--data.init_args.root={tmp_path / 'here/mine'}")
+    assert "resuming" in experiments(*words, f"--data.init_args.root={tmp_path / 'elsewhere/mine'}").stdout
+    assert "another data.init_args.root" in refusal(*words, f"--data.init_args.root={tmp_path / 'elsewhere/yours'}")
 
 
 def test_a_training_that_begins_anew_leaves_no_record(tmp_path: Path) -> None:
