@@ -6,11 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse
+from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
 from experiments.files.digest import sha256
@@ -39,7 +37,7 @@ EXAMPLES = """
 The same command goes on with a sweep that was interrupted."""
 
 
-def build_parser(checkpoint: Path) -> ArgumentParser:
+def build_parser(checkpoint: Path) -> DataParser:
     """The options of the verb; what stands in the run folder of `checkpoint` is their default."""
     parser = data_parser(
         "benchmark",

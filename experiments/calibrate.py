@@ -3,11 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.data_parser import (
+    DataParser,
+    add_data_argument,
+    data_parser,
+    named_file,
+    parse,
+    require_its_data,
+)
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.files.digest import sha256
@@ -23,7 +28,7 @@ No prediction changes, only how sure the network says it is. The result is an or
 and 'report' shows its reliability under every condition beside that of the network before."""
 
 
-def build_parser(checkpoint: Path) -> ArgumentParser:
+def build_parser(checkpoint: Path) -> DataParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
     parser = data_parser(
         "calibrate",

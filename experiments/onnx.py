@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
+from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, parse
 from experiments.checkpoints.settings import plain
 from experiments.files.digest import sha256
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
@@ -22,7 +21,7 @@ EXAMPLES = """
 The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes of the data, in their order."""
 
 
-def build_parser() -> ArgumentParser:
+def build_parser() -> DataParser:
     """The options of the verb."""
     parser = data_parser(
         "onnx",

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.data_parser import (
+    DataParser,
+    add_data_argument,
+    data_parser,
+    named_file,
+    parse,
+    require_its_data,
+)
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.files.digest import sha256
@@ -47,7 +53,7 @@ Only 'channels' makes a network faster. A pruned network is fine-tuned by the re
 after that, it is pruned step by step."""
 
 
-def build_parser(checkpoint: Path) -> ArgumentParser:
+def build_parser(checkpoint: Path) -> DataParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
     parser = data_parser(
         "prune",

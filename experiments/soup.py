@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
@@ -13,7 +12,14 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.data_parser import (
+    DataParser,
+    add_data_argument,
+    data_parser,
+    named_file,
+    parse,
+    require_its_data,
+)
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
@@ -29,7 +35,7 @@ A soup costs what one network costs. It needs trainings that lie in one basin: t
 moments of one training (snapshot-*.ckpt); networks trained apart from random weights do not mix."""
 
 
-def build_parser(checkpoint: Path) -> ArgumentParser:
+def build_parser(checkpoint: Path) -> DataParser:
     """The options of the verb; the data in the run folder of the first checkpoint are their default."""
     parser = data_parser(
         "soup",

@@ -6,14 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from jsonargparse import ArgumentParser
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse, require_its_data
+from experiments.checkpoints.data_parser import (
+    DataParser,
+    add_data_argument,
+    data_parser,
+    named_file,
+    parse,
+    require_its_data,
+)
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.files.digest import sha256
@@ -29,7 +35,7 @@ EXAMPLES = """
 The result is an ordinary checkpoint: 'benchmark' sweeps it and 'predict' uses it. It is not for 'fit' to resume."""
 
 
-def build_parser(checkpoint: Path) -> ArgumentParser:
+def build_parser(checkpoint: Path) -> DataParser:
     """The options of the verb; the data in the run folder of `checkpoint` are their default."""
     parser = data_parser(
         "svm",

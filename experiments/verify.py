@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from experiments.command_line.light_parser import light_parser, list_examples
 from experiments.files.digest import sha256
 from experiments.records.comparable import manifest_difference
 from experiments.records.record import Images, Manifest, Record, manifest_hash
@@ -18,10 +19,14 @@ from user_error import UserError
 if TYPE_CHECKING:
     from experiments.sweeping.journal import Swept
 
-EXAMPLES = """examples:
-  python -m experiments verify runs/camvid_fpn/record-core.json
-  python -m experiments verify runs/camvid_fpn/record-core.json --checkpoint runs/camvid_fpn/best.ckpt
-  python -m experiments verify x.json --checkpoint net.ckpt --conditions 10 --data experiments/configs/data/camvid.yaml"""
+DESCRIPTION = """Recompute every number of a record from its counts and from those of its images; with --checkpoint,
+also sweep some of its conditions again and compare the counts."""
+
+EXAMPLES = """
+runs/camvid_fpn/record-core.json
+runs/camvid_fpn/record-core.json --checkpoint runs/camvid_fpn/best.ckpt
+x.json --checkpoint net.ckpt --conditions 10 --data experiments/configs/data/camvid.yaml
+"""
 
 TIES = 1e-6
 """Share of the pixels that may change their class: other devices, thread counts and batch sizes round logits otherwise."""
@@ -46,22 +51,12 @@ class Deviation(NamedTuple):
 
 def build_parser(checkpoint: str | None) -> Any:
     """The options of the verb; those of the data only where a checkpoint is given, since they take torch."""
-    settings: dict[str, Any] = {
-        "prog": "python -m experiments verify",
-        "description": "Recompute every number of a record from its counts and from those of its images; with --checkpoint,\n"
-        "also sweep some of its conditions again and compare the counts.",
-        "epilog": EXAMPLES,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-        "allow_abbrev": False,
-    }
     if checkpoint is None:
-        parser: Any = argparse.ArgumentParser(**settings)
+        parser: Any = light_parser("verify", DESCRIPTION, EXAMPLES)
     else:
-        from jsonargparse import ArgumentParser
+        from experiments.checkpoints.data_parser import add_data_argument, data_parser
 
-        from experiments.checkpoints.data_parser import add_data_argument
-
-        parser = ArgumentParser(**settings, exit_on_error=False)
+        parser = data_parser("verify", DESCRIPTION, list_examples("verify", EXAMPLES))
         add_data_argument(parser, Path(checkpoint))
     parser.add_argument("record", metavar="RECORD", help="JSON file that 'benchmark' wrote")
     parser.add_argument("--checkpoint", help="the record's: sweeps a sample of its conditions again")

@@ -1,34 +1,18 @@
 """Checkpoints: read as data, rebuilt from what they say of themselves."""
 
-import importlib
-import inspect
-import os
-import re
-import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
 
-TRUSTED = ("lightning_modules.", "torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
-"""Packages whose classes a checkpoint may name; others would run code of the checkpoint's choice."""
-
-TRUSTED_DATA = ("datamodules.", "albumentations.")
-"""Packages whose classes the data of a run folder may name."""
-
-TRUST = "ROBUST_SEGMENTATION_TRUST"
-"""Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
-
-FREE_TEXT = ("root", "unit", "encoder", "encoder_weights", "start", "onnx_file", "_instantiator")
-"""Settings whose text may look like an import path and is none; Lightning checks its `_instantiator` itself."""
-
-IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
 
 
 def require_checkpoint(path: Path) -> None:
@@ -61,12 +45,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
     if not isinstance(settings, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
-    for name in import_paths(settings):
-        if not _is_trusted_class(name):
-            raise UserError(
-                f"the checkpoint {str(path)!r} asks for {name!r}, which is no class of this project: it was refused"
-                f"{_remedy(name)}"
-            )
+    module = module_of(settings)
+    require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     return content
 
 
@@ -79,73 +59,10 @@ def _refusal(path: Path, error: UnpicklingError) -> str:
     return f"{str(path)!r} is not a checkpoint: pass the file that 'fit' wrote"
 
 
-def import_paths(settings: Any, key: str = "") -> Iterator[str]:
-    """Everything in saved settings that a parser could take for something to import."""
-    if isinstance(settings, dict):
-        for name, value in settings.items():
-            yield from import_paths(value, str(name))
-    elif isinstance(settings, list | tuple):
-        for value in settings:
-            yield from import_paths(value, key)
-    elif key in ("class_path", "_class_path", "target"):
-        yield str(settings)
-    elif isinstance(settings, str) and key not in FREE_TEXT and IMPORT_PATH.fullmatch(settings):
-        yield settings
-
-
-def require_trusted_data(settings: Mapping[str, Any], path: Path) -> None:
-    """Refuse data, from the ``config.yaml`` of a run folder, that would import what is not of this project.
-
-    Args:
-        settings: class and settings of a data module; ``where`` holds values of a table, and is not looked at.
-        path: of the file, to be named.
-
-    Raises:
-        UserError: they would.
-    """
-    init = {key: value for key, value in (settings.get("init_args") or {}).items() if key != "where"}
-    for name in import_paths({**settings, "init_args": init}):
-        if not name.startswith((*TRUSTED_DATA, *trusted_by_user())):
-            raise UserError(
-                f"{str(path)!r} asks for {name!r}, which is no class of this project: it was refused{_remedy(name)}"
-            )
-
-
-def _remedy(name: str) -> str:
-    """How to trust a name. Not said of Python's own modules and of torch, of which a network's settings name none."""
-    package = name.split(".")[0]
-    if package in sys.stdlib_module_names or name.startswith((*TRUSTED, "torch.")):
-        return ""
-    return f"; if it is yours, trust its package by {TRUST}={package}."
-
-
-def trusted_by_user() -> tuple[str, ...]:
-    """The prefixes of ``ROBUST_SEGMENTATION_TRUST``, each ending with a dot: "my" does not let "mypackage" in."""
-    packages = (part.strip().rstrip(".") for part in os.environ.get(TRUST, "").split(","))
-    return tuple(f"{package}." for package in packages if package)
-
-
-def _is_trusted_class(name: str) -> bool:
-    """Whether a checkpoint may name it: a class of ours, or anything in a package that the user trusts."""
-    if name.startswith(trusted_by_user()):
-        return True
-    if not name.startswith(TRUSTED):
-        return False
-    module, _, attribute = name.rpartition(".")
-    try:
-        return inspect.isclass(getattr(importlib.import_module(module), attribute, None))
-    except ImportError:
-        return False
-
-
-def _module_class(settings: dict[str, Any]) -> type[SegmentationModule]:
-    """The variant that was trained: Lightning alone would rebuild the base, without the hooks that a variant overrides.
-
-    The name is among the trusted ones: `read_checkpoint` has seen to it.
-    """
-    module, _, name = str(settings.get("_class_path", "")).rpartition(".")
-    kind = getattr(importlib.import_module(module), name) if module else SegmentationModule
-    return kind if inspect.isclass(kind) and issubclass(kind, SegmentationModule) else SegmentationModule
+def module_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The module of a checkpoint as a component: its class, the variant that was trained, with its settings."""
+    given = {key: value for key, value in settings.items() if key not in ("_class_path", "_instantiator")}
+    return {"class_path": settings.get("_class_path", MODULE), "init_args": given}
 
 
 def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,10 +81,13 @@ def load_module(path: Path) -> SegmentationModule:
     Raises:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
-    settings = read_checkpoint(path)["hyper_parameters"]
+    content = read_checkpoint(path)
     warnings.filterwarnings("ignore", "Attribute '(loss|weighting)' is an instance")
     try:
-        module = _module_class(settings).load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        module = build(SegmentationModule, module_of(content["hyper_parameters"]), f"the checkpoint {str(path)!r}")
+        module.load_state_dict(content["state_dict"])
+    except UserError as error:
+        raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt: {error}") from error
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {brief(error)}") from error
     return module.eval()

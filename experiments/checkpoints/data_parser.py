@@ -7,13 +7,21 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import read_checkpoint, require_trusted_data
+from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.settings import read_settings
+from experiments.checkpoints.stranger_settings import require_plain_component
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from user_error import UserError, brief, find_user_error
 
 
-def data_parser(verb: str, description: str, examples: str) -> ArgumentParser:
+class DataParser(ArgumentParser):
+    """A parser whose default data are those of a run folder, where these can be used."""
+
+    unusable: UserError | None = None
+    """Why the data of the run folder cannot; said where no others are named."""
+
+
+def data_parser(verb: str, description: str, examples: str) -> DataParser:
     """The parser of a verb that reads data; `add_data_argument` belongs at the end of its options.
 
     Args:
@@ -21,7 +29,7 @@ def data_parser(verb: str, description: str, examples: str) -> ArgumentParser:
         description: what it does.
         examples: commands, and what else the help ends with.
     """
-    return ArgumentParser(
+    return DataParser(
         prog=f"python -m experiments {verb}",
         description=description,
         epilog=f"examples:\n{examples.strip(chr(10))}",
@@ -37,19 +45,20 @@ def named_file(argv: list[str], option: str = "--checkpoint") -> Path:
     return Path(finder.parse_known_args(argv)[0].found[0])
 
 
-def add_data_argument(parser: ArgumentParser, checkpoint: Path | None) -> None:
+def add_data_argument(parser: DataParser, checkpoint: Path | None) -> None:
     """Add ``--data``: the run folder's data by default, where there is one, each of its settings open to change."""
     settings = None if checkpoint is None else read_settings(checkpoint)
     parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module (default: that of the run folder)")
-    if settings and isinstance(settings.get("data"), dict):
-        path = checkpoint.parent / "config.yaml"  # type: ignore[union-attr]
-        require_trusted_data(settings["data"], path)
-        try:
-            parser.set_defaults({"data": settings["data"]})
-        except (ImportError, AttributeError, ArgumentError) as error:
-            raise UserError(
-                f"the data of {str(path)!r} do not fit this version ({brief(error)}): pass --data"
-            ) from error
+    if settings is None or checkpoint is None or settings.get("data") is None:
+        return
+    path = str(checkpoint.parent / "config.yaml")
+    try:
+        require_plain_component(SegmentationDataModule, settings["data"], repr(path), "the data")
+        parser.set_defaults({"data": settings["data"]})
+    except UserError as error:
+        parser.unusable = UserError(f"{error} (pass --data for others)")
+    except (ImportError, AttributeError, ArgumentError) as error:
+        parser.unusable = UserError(f"the data of {path!r} do not fit this version ({brief(error)}): pass --data")
 
 
 def require_its_data(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
@@ -70,11 +79,13 @@ def require_its_data(checkpoint: Path, classes: int, channels: int, data: Segmen
         )
 
 
-def parse(parser: ArgumentParser, argv: list[str]) -> Any:
+def parse(parser: DataParser, argv: list[str]) -> Any:
     """Parse and instantiate, with the parser's complaints as a `UserError`."""
     try:
         settings = parser.parse_args(argv)
         if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
+            if parser.unusable is not None:
+                raise parser.unusable
             checkpoint = settings.get("checkpoint")
             if checkpoint:
                 read_checkpoint(Path(checkpoint))
@@ -82,4 +93,6 @@ def parse(parser: ArgumentParser, argv: list[str]) -> Any:
             raise UserError(f"{why}: pass --data experiments/configs/data/NAME.yaml")
         return parser.instantiate_classes(settings), settings
     except ArgumentError as error:
+        if parser.unusable is not None and not any(word.partition("=")[0] == "--data" for word in argv):
+            raise parser.unusable from error
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error

@@ -9,16 +9,14 @@ import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
-from experiments.checkpoints.checkpoint import data_state, read_checkpoint, require_checkpoint
+from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.whole import require_writable, whole_file
-from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
 """What a checkpoint holds besides the state of a training in progress, which does not belong to other weights."""
 
-MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
 INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 NETWORK = "network."
 

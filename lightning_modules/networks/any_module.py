@@ -36,6 +36,9 @@ class AnyModule(Adapter):
         UserError: no such class, it does not take these arguments, or it makes no nn.Module.
     """
 
+    names_of_code = ("target",)
+    """Settings that are import paths: a checkpoint may give them trusted names alone."""
+
     def __init__(
         self,
         num_classes: int,

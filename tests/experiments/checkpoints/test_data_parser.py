@@ -6,8 +6,8 @@ import pytest
 import yaml
 from command_line import refusal
 
-from experiments.checkpoints.checkpoint import TRUST
 from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse
+from experiments.checkpoints.trusted_classes import TRUST
 from user_error import UserError
 
 SYNTHETIC = "datamodules.synthetic.SyntheticDataModule"
@@ -37,7 +37,12 @@ def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
         {"class_path": "stranger.Data"},
         {"class_path": "antigravity.fly", "init_args": {}},
         {"class_path": "datamodules_evil.Data"},
+        {"class_path": "datamodules.folder.Path", "init_args": {}},
         {"class_path": "datamodules.folder.FolderDataModule", "init_args": {"augmentation": "stranger.Noise"}},
+        {"class_path": SYNTHETIC, "init_args": {"augmentation": '{"class_path": "stranger.Noise"}'}},
+        {"class_path": SYNTHETIC, "init_args": {"augmentation": "stranger.yaml"}},
+        {"class_path": SYNTHETIC, "init_args": {"augmentation.class_path": "stranger.Noise"}},
+        {"class_path": SYNTHETIC, "dict_kwargs": {"augmentation": {"class_path": "stranger.Noise"}}},
         {
             "class_path": "datamodules.folder.FolderDataModule",
             "init_args": {"augmentation": {"class_path": "stranger.Noise", "init_args": {}}},
@@ -48,9 +53,11 @@ def test_a_strangers_run_folder_imports_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]
 ) -> None:
     (tmp_path / "stranger.py").write_text("raise SystemExit('ran')")
+    (tmp_path / "stranger.yaml").write_text("class_path: stranger.Noise")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     checkpoint = run_folder(tmp_path, data)
-    with pytest.raises(UserError, match=r"config\.yaml.*which is no class of this project"):
+    with pytest.raises(UserError, match=r"config\.yaml.*(it was refused|which it has not)"):
         data_of(checkpoint)
     assert "stranger" not in sys.modules
 

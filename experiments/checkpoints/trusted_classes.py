@@ -1,0 +1,89 @@
+"""Which classes the file of a stranger may name: those of this project, PyTorch's parts, and packages that the user trusts."""
+
+import importlib
+import inspect
+import os
+import sys
+from typing import Any
+
+from user_error import UserError, brief
+
+OWN = ("datamodules.", "lightning_modules.")
+"""Packages of this project, whose modules are imported where a file names one."""
+
+PARTS = ("torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
+"""Packages whose classes are parts of a training. Nothing is imported for them: what is used here is loaded already."""
+
+TRUST = "ROBUST_SEGMENTATION_TRUST"
+"""Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
+
+
+def packages_trusted_by_user() -> tuple[str, ...]:
+    """The prefixes of ``ROBUST_SEGMENTATION_TRUST``, each ending with a dot: "my" does not let "mypackage" in."""
+    packages = (part.strip().rstrip(".") for part in os.environ.get(TRUST, "").split(","))
+    return tuple(f"{package}." for package in packages if package)
+
+
+def find_trusted(name: Any, where: str) -> Any:
+    """The class that a file names, if it may; of a package that the user trusts also a function that makes something.
+
+    The name is judged before anything is imported, and what it leads to again: a trusted module holds what it has imported
+    from others, so that ``datamodules.folder.Path`` is a class of ours by its name alone.
+
+    Args:
+        name: as the file has it.
+        where: the file, to be named.
+
+    Raises:
+        UserError: it is none of the trusted ones, or there is no such class.
+    """
+    if not isinstance(name, str) or not _is_allowed(name):
+        raise _refuse(name, where)
+    found = _import(name, where)
+    defined = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
+    made = inspect.isclass(found) or (callable(found) and defined.startswith(packages_trusted_by_user()))
+    if not made or not _is_allowed(defined):
+        raise _refuse(name, where)
+    return found
+
+
+def require_trusted_class(kind: Any, where: str) -> None:
+    """Refuse a class that is about to be built and is none of the trusted ones.
+
+    Raises:
+        UserError: it is not.
+    """
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if not _is_allowed(name):
+        raise _refuse(name, where)
+
+
+def _is_allowed(name: str) -> bool:
+    return name.startswith((*OWN, *PARTS, *packages_trusted_by_user()))
+
+
+def _import(name: str, where: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        if name.startswith((*OWN, *packages_trusted_by_user())):
+            importlib.import_module(module)
+        return getattr(sys.modules[module], attribute)
+    except Exception as error:  # a package that the user trusts may raise anything when it is imported
+        raise UserError(
+            f"{where} asks for {name!r}, which is not to be had here ({brief(error)}): install its package, or take the "
+            "version of this project that wrote the file"
+        ) from error
+
+
+def _refuse(name: Any, where: str) -> UserError:
+    return UserError(f"{where} asks for {name!r}, which is no class of this project: it was refused{_remedy(name)}")
+
+
+def _remedy(name: Any) -> str:
+    """How to trust a name. Not said of Python's own modules and of PyTorch, of which a network's settings name none."""
+    package = str(name).split(".")[0]
+    if not package.isidentifier() or package in sys.stdlib_module_names or package in ("builtins", "posix", "torch"):
+        return ""
+    if f"{package}." in OWN:
+        return ""
+    return f"; if it is yours, trust its package by {TRUST}={package}."
