@@ -1,12 +1,15 @@
 """``python -m experiments VERB``: one verb per file, imported when it is asked for."""
 
+import contextlib
 import errno
 import importlib
 import os
 import select
 import signal
 import sys
+from typing import TextIO, cast
 
+from experiments.files.printable import PrintableStream, escape_controls
 from user_error import find_user_error, sentence
 
 VERBS = {
@@ -39,6 +42,9 @@ VERBS = {
     "parity": "hold the corruptions of ImageNet-C against the reference implementation",
     "speed": "measure corruptions, sweep and pipeline against the usual ones",
 }
+
+DRAWING = ("fit",)
+"""Verbs whose libraries draw progress bars with control characters on the standard output."""
 
 HELP = """usage: python -m experiments VERB [options]
 
@@ -91,6 +97,16 @@ def nobody_reads() -> bool:
     return True
 
 
+def run(verb: str, words: list[str]) -> None:
+    """Run a verb; names that it prints from files of others reach the terminal without control characters."""
+    module = importlib.import_module(f"experiments.{verb}")
+    if verb in DRAWING or sys.stdout is None:
+        module.main(words)
+        return
+    with contextlib.redirect_stdout(cast(TextIO, PrintableStream(sys.stdout))):
+        module.main(words)
+
+
 def main(argv: list[str]) -> int:
     """Run a verb.
 
@@ -103,7 +119,7 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         if verb in VERBS:
-            importlib.import_module(f"experiments.{verb}").main(rest)
+            run(verb, rest)
         else:
             print(help_text(), flush=True)
     except KeyboardInterrupt:
@@ -117,10 +133,10 @@ def main(argv: list[str]) -> int:
             return 128 + signal.SIGPIPE
         mistake = find_user_error(error)
         if mistake is not None:
-            print(f"error: {sentence(mistake)}", file=sys.stderr)
+            print(f"error: {escape_controls(sentence(mistake))}", file=sys.stderr)
             return 2
         if isinstance(error, OSError) and error.errno is not None:
-            print(f"error: {describe(error)}", file=sys.stderr)
+            print(f"error: {escape_controls(describe(error))}", file=sys.stderr)
             return 1
         raise
     return 0 if argv else 2

@@ -5,6 +5,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.files.printable import as_cell, escape_controls
+
 
 def percent(value: float | None) -> str:
     """A share in percent, or a dash."""
@@ -40,14 +42,18 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: S
     """A Markdown table; columns are numbers, aligned to the right, but for those in `left`."""
     lines = [titles, ["---" if place in left else "---:" for place in range(len(titles))]]
     ruler = "|" + "|".join(lines[1]) + "|"
-    body = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (titles, *rows)]
+    body = ["| " + " | ".join(_one_line(cell) for cell in row) + " |" for row in (titles, *rows)]
     return "\n".join([body[0], ruler, *body[1:]]) + "\n"
 
 
+def _one_line(cell: str) -> str:
+    return escape_controls(str(cell)).replace("\n", " ").replace("|", "\\|")
+
+
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Comma-separated values at full precision; a column for each key that any row has."""
+    """Comma-separated values at full precision; a column for each key that any row has. Texts are no formulas."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: as_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()

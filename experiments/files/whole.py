@@ -23,7 +23,7 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except OSError as error:
         error.filename = error.filename2 = None
@@ -31,6 +31,13 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         if os.path.exists(name):
             os.unlink(name)
+
+
+def _umask() -> int:
+    """What the user takes from the permissions of new files; `mkstemp` alone would take all but the owner's."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def require_writable(path: Path) -> None:
@@ -41,11 +48,10 @@ def require_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    probe = path.parent / f".{path.name}.probe"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=path.parent):  # of a name that nobody can lay a link under
+            pass
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import ROOT, experiments, refusal
@@ -46,3 +48,17 @@ def test_who_has_read_enough_hears_no_complaint(words: list[str]) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+def test_names_from_the_files_of_others_are_printed_without_control_characters(tmp_path: Path) -> None:
+    """In tables and in errors alike."""
+    committed = ROOT / "experiments/results/camvid/imagenet_c/fpn_mobilenet_v2.json"
+    record = json.loads(committed.read_text())
+    record["name"] = "net\x1b]0;pwned\x07\u202e"
+    (tmp_path / "x.json").write_text(json.dumps(record))
+    result = experiments("leaderboard", str(tmp_path / "x.json"))
+    assert r"net\x1b]0;pwned\x07\u202e" in result.stdout
+    assert "\x1b" not in result.stdout
+    refused = experiments("leaderboard", str(tmp_path / "a\x1b[2Jb.json"), check=False)
+    assert "\x1b" not in refused.stderr
+    assert refused.returncode == 2

@@ -35,3 +35,22 @@ def test_a_full_disk_is_said_in_one_sentence() -> None:
     with pytest.raises(OSError, match="No space") as caught, open("/dev/full", "w", buffering=1) as full:
         full.write("line\n")
     assert "the disk is full" in describe(caught.value)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_the_users_umask_decides_who_may_read(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        with whole_file(tmp_path / "patients.png") as file:
+            file.write("")
+    finally:
+        assert os.umask(before) == mask
+    assert (tmp_path / "patients.png").stat().st_mode & 0o777 == mode
+
+
+def test_trying_whether_a_folder_can_be_written_leaves_what_lies_there(tmp_path: Path) -> None:
+    """Its name cannot be guessed, so that no link of another user is followed or removed."""
+    (tmp_path / ".record.json.probe").symlink_to(tmp_path / "elsewhere")
+    require_writable(tmp_path / "record.json")
+    assert os.listdir(tmp_path) == [".record.json.probe"]
+    assert not (tmp_path / "elsewhere").exists()
