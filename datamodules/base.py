@@ -3,6 +3,7 @@
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -14,6 +15,7 @@ from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
 from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
+from datamodules.fingerprint import Fingerprint, take_fingerprint
 from datamodules.transforms import Augmentation, NoAugmentation, Resize
 from user_error import UserError
 
@@ -118,6 +120,23 @@ class SegmentationDataModule(pl.LightningDataModule):
                 f"{columns}): add it, or pass --data.init_args.unit null"
             )
         return [str(name) for name in found]
+
+    def fingerprint(self, split: Split, known: Fingerprint | None = None) -> Fingerprint:
+        """What the images and labels of a split are made of, before anything is drawn: files by content, and settings.
+
+        The place of the data is no part of it, nor is how they are loaded or augmented.
+
+        Args:
+            split: whose files are read.
+            known: an earlier one, whose files are not read again where they are as they were.
+
+        Raises:
+            UserError: see `dataset`.
+            OSError: a file cannot be read.
+        """
+        settings = {"classes": self.classes, "channels": self.channels, "size": self.size, "meta": self.meta(split)}
+        root = getattr(self, "root", None)
+        return take_fingerprint(settings, self.dataset(split), None if root is None else Path(root), known)
 
     def _checked(self, split: Split) -> SegmentationDataset:
         dataset = self.dataset(split)

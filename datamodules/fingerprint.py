@@ -1,0 +1,197 @@
+"""The content of data, by which resumed work knows whether they are still what it began with."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.dataset import SegmentationDataset
+
+READERS = 8
+"""Threads that read files: most of their time is spent waiting for the disk."""
+
+UNSETTLED = 2_000_000_000  # ns; the coarsest clock of a file system in use ticks every two seconds
+DEEPEST = 8
+"""Levels of objects within objects that are looked into; one may lead back to itself."""
+
+PLAIN = bool | int | float | str | None
+SPOKEN = {"meta": "the rows of meta.csv", "ids": "the list of images"}
+
+
+class FileMark(NamedTuple):
+    """A file's content, and by what one sees without reading it that it is still that.
+
+    The time of the last change of its entry (``ctime_ns``) cannot be set back, as that of its content can. Both times
+    are 0 for a file that was written so shortly before that a further change need not show in them.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a split is made of.
+
+    Args:
+        settings: every setting that changes a pixel or a label, or a digest of it where it is long.
+        files: every file that is read, by its path inside the data's root, wherever that lies.
+    """
+
+    settings: dict[str, Any]
+    files: dict[str, FileMark]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, from which `from_json` makes it again."""
+        return {"settings": self.settings, "files": {name: list(mark) for name, mark in self.files.items()}}
+
+    @classmethod
+    def from_json(cls, content: Any) -> "Fingerprint | None":
+        """That of `as_json`; `None` for whatever else a file may hold."""
+        try:
+            files = {str(name): FileMark(*mark) for name, mark in content["files"].items()}
+            settings = {str(name): value for name, value in content["settings"].items()}
+        except (TypeError, KeyError, AttributeError):
+            return None
+        whole = all(isinstance(mark.sha256, str) and all(type(n) is int for n in mark[:3]) for mark in files.values())
+        return cls(settings, files) if whole else None
+
+    @property
+    def sha256(self) -> str:
+        """One digest of all content: the same wherever the files lie and whenever they were written."""
+        content = {name: mark.sha256 for name, mark in self.files.items()}
+        return _digest([self.settings, content])
+
+    def difference_from(self, before: "Fingerprint") -> str | None:
+        """What is no longer as it was, in words: ``'test/masks/a.png' changed``; `None` where all is."""
+        gone, new = before.files.keys() - self.files.keys(), self.files.keys() - before.files.keys()
+        changed = {name for name in self.files.keys() - new if self.files[name].sha256 != before.files[name].sha256}
+        several = len(gone | new | changed) > 1
+        for names, happened in ((changed, "changed"), (gone, "is gone"), (new, "is new")):
+            if names:
+                first = f"{min(names)!r} {happened}"
+                return f"{len(gone | new | changed)} files differ, the first: {first}" if several else first
+        for key in sorted(before.settings.keys() | self.settings.keys()):
+            if before.settings.get(key) != self.settings.get(key):
+                return f"{SPOKEN.get(key, f'the setting {key!r}')} changed"
+        return None
+
+
+def take_fingerprint(
+    settings: Mapping[str, Any], dataset: SegmentationDataset, root: Path | None, known: Fingerprint | None = None
+) -> Fingerprint:
+    """The fingerprint of a data set: what it is made of are its public attributes.
+
+    Args:
+        settings: what else changes a pixel or a label.
+        dataset: each `Path` in it, and each text that is the path of a file, is content; all else is a setting.
+        root: by which files are named, so that it may move; their common folder if `None`.
+        known: an earlier one; a file of the same size and times as there is not read again.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    public = {name: value for name, value in _public(dataset).items() if name != "ids"}
+    paths = sorted(set(_paths(public)))
+    if root is None:
+        root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
+    described = {key: _described(value, root) for key, value in {**settings, "ids": list(dataset.ids)}.items()}
+    described |= {f"dataset.{name}" if name in described else name: _described(public[name], root) for name in public}
+    named = {_inside(path, root): path for path in paths}
+    return Fingerprint(
+        {key: _brief(described[key]) for key in sorted(described)}, _mark_all(named, known.files if known else {})
+    )
+
+
+def _public(value: Any) -> dict[str, Any]:
+    return {name: part for name, part in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
+
+
+def _is_file(value: Any) -> bool:
+    if isinstance(value, str):
+        return os.sep in value and os.path.isfile(value)
+    return isinstance(value, Path) and value.is_file()
+
+
+def _paths(value: Any, depth: int = DEEPEST) -> Iterable[Path]:
+    """All files that a value names, at any depth."""
+    if _is_file(value):
+        yield Path(value)
+        return
+    parts: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = value
+    elif not isinstance(value, PLAIN | Path) and not callable(value):
+        parts = _public(value).values()
+    for part in parts if depth else ():
+        yield from _paths(part, depth - 1)
+
+
+def _inside(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _described(value: Any, root: Path, depth: int = DEEPEST) -> Any:
+    """A value as JSON holds it: paths as they are inside `root`, arrays by their content, objects by their attributes."""
+    if isinstance(value, Path) or _is_file(value):
+        return _inside(Path(value), root)
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        array = np.ascontiguousarray(value)
+        return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+    if isinstance(value, Mapping):
+        return {str(key): _described(part, root, depth - 1) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_described(part, root, depth - 1) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_described(part, root, depth - 1) for part in value), key=repr)
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    if callable(value) or depth <= 0:
+        return name
+    return [name, _described(_public(value), root, depth - 1)]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _brief(value: Any) -> Any:
+    return value if len(json.dumps(value)) <= 200 else f"sha256:{_digest(value)}"
+
+
+def _mark_all(named: Mapping[str, Path], known: Mapping[str, FileMark]) -> dict[str, FileMark]:
+    """The marks of files by name, read by several threads; a bar shows where that takes long."""
+    with ThreadPoolExecutor(READERS) as pool:
+        marks = pool.map(lambda name: _mark(named[name], known.get(name)), named)
+        shown = tqdm(marks, total=len(named), unit="file", desc="reading the data", delay=3, leave=False)
+        return dict(zip(named, shown, strict=True))
+
+
+def _mark(path: Path, known: FileMark | None) -> FileMark:
+    """The mark of a file; its digest is taken anew unless size and times are as `known`."""
+    seen = _stat(os.stat(path))
+    if known is not None and known[:3] == seen:
+        return known
+    with path.open("rb") as file:
+        before, now = _stat(os.fstat(file.fileno())), time.time_ns()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        settled = before == _stat(os.fstat(file.fileno())) and max(before[1:]) < now - UNSETTLED
+    return FileMark(*before, digest) if settled else FileMark(before[0], 0, 0, digest)
+
+
+def _stat(entry: os.stat_result) -> tuple[int, int, int]:
+    return entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns
