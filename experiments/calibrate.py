@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -15,7 +16,6 @@ from experiments.checkpoints.data_parser import (
 )
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
-from experiments.files.digest import sha256
 from experiments.probing.temperature import temperature_of
 from lightning_modules.networks.temperature import TemperatureScaled
 from user_error import UserError
@@ -59,7 +59,8 @@ def main(argv: list[str]) -> None:
     """The verb."""
     checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
-    module, output = load_module(checkpoint), Path(options.output)
+    file = CheckpointFile(checkpoint)
+    module, output = load_module(file), Path(options.output)
     require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
     if options.pixels < 1 or options.seed < 0:
         raise UserError("--pixels must be 1 or more, and --seed 0 or more")
@@ -68,8 +69,8 @@ def main(argv: list[str]) -> None:
     run = read_settings(checkpoint) or {"model": {}}
     fitted = {"pixels": options.pixels, "seed": options.seed, "after": (run.get("model") or {}).get("calibrate")}
     model = {**(run.get("model") or {}), "calibrate": fitted}
-    content = scaled(read_checkpoint(checkpoint), temperature)
-    facts = {"temperature": temperature, "from": sha256(checkpoint)}
+    content = scaled(read_checkpoint(file), temperature)
+    facts = {"temperature": temperature, "from": file.sha256}
     run = {**run, "model": model, "data": plain(settings.data.as_dict())}
     derived_checkpoint.write(output, content, "calibrate", facts, run)
     print(f"checkpoint: {output}", flush=True)

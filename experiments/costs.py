@@ -15,9 +15,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint_file import CheckpointFile, different
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
-from experiments.files.digest import different
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
@@ -46,7 +46,7 @@ class Contender:
     """A checkpoint whose costs are asked for; its module is rebuilt, on the CPU."""
 
     name: str
-    path: Path
+    file: CheckpointFile
     digest: str
     module: SegmentationModule
 
@@ -68,9 +68,10 @@ def load_contenders(paths: Sequence[Path], names: Sequence[str] | None) -> list[
     """
     if names is not None and len(names) != len(paths):
         raise UserError(f"--names has {len(names)} names for {len(paths)} checkpoints: give one for each")
-    modules = [load_module(path) for path in paths]
+    files = [CheckpointFile(path) for path in paths]
+    modules = [load_module(file) for file in files]
     names = names or [path.resolve().parent.name for path in paths]
-    found = [Contender(*one) for one in zip(names, paths, different(paths), modules, strict=True)]
+    found = [Contender(*one) for one in zip(names, files, different(files), modules, strict=True)]
     name, times = Counter(one.name for one in found).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} checkpoints are called {name!r}: tell them apart with --names, one for each")
@@ -85,7 +86,7 @@ def find_reference(path: Path | None, contenders: Sequence[Contender]) -> Conten
     """
     if path is None:
         return contenders[0]
-    found = next((one for one in contenders if one.path.resolve() == path.resolve()), None)
+    found = next((one for one in contenders if one.file.path.resolve() == path.resolve()), None)
     if found is None:
         raise UserError(f"the reference {str(path)!r} is none of the checkpoints: name it among them as well")
     return found
@@ -113,7 +114,7 @@ def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
         "trainable_parameters": sum(one.numel() for one in parameters if one.requires_grad),
         "buffers": sum(one.numel() for one in buffers),
         "weight_bytes": weight_bytes(contender),
-        "file_bytes": contender.path.stat().st_size,
+        "file_bytes": contender.file.size,
         "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
         "zero_weights": sum(int((weight == 0).sum()) for weight in weights_of(network).values()),
     }

@@ -6,10 +6,10 @@ from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state
+from experiments.checkpoints.checkpoint_file import CheckpointFile, different
 from experiments.checkpoints.memory import require_memory
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
-from experiments.files.digest import different
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
@@ -39,14 +39,15 @@ def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> l
     return [run / "best.ckpt" for run in runs]
 
 
-def combine(paths: Sequence[Path], average: str, batched: bool) -> dict[str, Any]:
+def combine(files: Sequence[CheckpointFile], average: str, batched: bool) -> dict[str, Any]:
     """The checkpoint of an ensemble of the networks of several checkpoints.
 
     Raises:
         UserError: they do not belong together, cannot be batched, or need more memory than there is.
     """
+    paths = [file.path for file in files]
     require_memory(paths)
-    contents = derived_checkpoint.read_alike(paths)
+    contents = derived_checkpoint.read_alike(files)
     if batched:
         derived_checkpoint.require_one_architecture(
             paths, contents, "such members cannot run as one batch: leave '--batched' out"
@@ -89,8 +90,9 @@ def main(argv: list[str]) -> None:
     paths = args.checkpoints or train_members(rest, args.seeds, args.output.parent)
     if len(paths) < 2:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
-    digests = different(paths)
-    content = combine(paths, args.average, args.batched)
+    files = [CheckpointFile(path) for path in paths]
+    digests = different(files)
+    content = combine(files, args.average, args.batched)
     facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,

@@ -1,5 +1,6 @@
 """Make a checkpoint of an ONNX file, which 'benchmark' sweeps and 'predict' uses like any other."""
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -7,7 +8,6 @@ import torch
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, parse
 from experiments.checkpoints.settings import plain
-from experiments.files.digest import sha256
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
 
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
         data.in_channels,
         {type(data).__qualname__: data.state_dict()},
     )
-    facts = {"file": file.name, "from": sha256(file)}
+    facts = {"file": file.name, "from": hashlib.sha256(network.graph()).hexdigest()}
     run = {"model": {"onnx": facts}, "data": plain(settings.data.as_dict())}
     derived_checkpoint.write(output, content, "onnx", facts, run)
     print(f"checkpoint: {output}", flush=True)

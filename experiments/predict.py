@@ -14,6 +14,7 @@ from tqdm import tqdm
 from datamodules.image_files import EXTENSIONS, read_image
 from datamodules.transforms import Resize
 from experiments.checkpoints.checkpoint import describe_data, load_module
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save
@@ -99,15 +100,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--uncertainty", action="store_true", help="write maps of it, too")
     parser.add_argument("--native-size", action="store_true", help="see images at their own size")
     args = parser.parse_args(argv)
-    module = on_device(load_module(args.checkpoint), args.device)
+    file = CheckpointFile(args.checkpoint)
+    module = on_device(load_module(file), args.device)
     images = find_images(args.inputs)
-    described = describe_data(args.checkpoint)
+    described = describe_data(file)
     palette = find_palette(described.get("palette"), module.num_classes)
     window = described.get("window")
     learned = None if args.native_size else described.get("size")
     resize = Resize(None if learned is None else (learned[0], learned[1]))
-    for file, place in tqdm(images, desc="predict", unit="img"):
-        image = read_image(file, module.hparams["in_channels"], window)
+    for path, place in tqdm(images, desc="predict", unit="img"):
+        image = read_image(path, module.hparams["in_channels"], window)
         seen = resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
         own, batch = as_batch(image, args.device), as_batch(seen, args.device)
         with torch.inference_mode():

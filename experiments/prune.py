@@ -11,6 +11,7 @@ from torch import nn
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -21,7 +22,6 @@ from experiments.checkpoints.data_parser import (
 )
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
-from experiments.files.digest import sha256
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
@@ -162,7 +162,9 @@ def merge(before: Plan, after: Plan) -> Plan:
     return {name: before.get(name, {}) | inner.get(name, {}) for name in before | inner}
 
 
-def with_zeros(content: dict[str, Any], module: SegmentationModule, options: Any) -> tuple[dict[str, Any], list[str]]:
+def with_zeros(
+    content: dict[str, Any], module: SegmentationModule, options: Any, earlier: CheckpointFile | None
+) -> tuple[dict[str, Any], list[str]]:
     """The checkpoint of a sparse network, and the names of the layers that stayed dense.
 
     Raises:
@@ -175,14 +177,12 @@ def with_zeros(content: dict[str, Any], module: SegmentationModule, options: Any
         masks = two_of_four(inputs_second(module.network))
     else:
         masks = smallest(weights, options.ratio, options.method)
-    if options.rewind_to is not None:
-        earlier = Path(options.rewind_to)
+    if earlier is not None:
+        before = read_checkpoint(earlier)
         derived_checkpoint.require_one_architecture(
-            [Path(options.checkpoint), earlier],
-            [content, read_checkpoint(earlier)],
-            "rewind to an epoch of the same training",
+            [Path(options.checkpoint), earlier.path], [content, before], "rewind to an epoch of the same training"
         )
-        module.network.load_state_dict(derived_checkpoint.network_state(read_checkpoint(earlier)))
+        module.network.load_state_dict(derived_checkpoint.network_state(before))
     apply_masks(weights, masks)
     state = derived_checkpoint.named(module.network.state_dict())
     return {**content, "state_dict": {**content["state_dict"], **state}}, [
@@ -204,21 +204,25 @@ def main(argv: list[str]) -> None:
     checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
     check(options)
-    output, module = Path(options.output), on_device(load_module(checkpoint), options.device)
+    file, output = CheckpointFile(checkpoint), Path(options.output)
+    module = on_device(load_module(file), options.device)
     require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
     derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
     content, image = (
-        read_checkpoint(checkpoint),
+        read_checkpoint(file),
         next(iter(options.data.val_dataloader()))["image"][:1].to(options.device),
     )
     print(f"before: {describe(module, image)}", flush=True)
-    work = without_channels if options.method == "channels" else with_zeros
-    pruned, whole = work(content, module, options)
-    facts = {"from": sha256(checkpoint), "method": options.method, "ratio": options.ratio or 0.5, "whole": whole}
+    earlier = None if options.rewind_to is None else CheckpointFile(Path(options.rewind_to))
+    if options.method == "channels":
+        pruned, whole = without_channels(content, module, options)
+    else:
+        pruned, whole = with_zeros(content, module, options, earlier)
+    facts = {"from": file.sha256, "method": options.method, "ratio": options.ratio or 0.5, "whole": whole}
     if options.method == "channels":
         facts |= {"criterion": options.criterion, "multiple": options.multiple, "keep": options.keep}
-    if options.rewind_to is not None:
-        facts["rewound_to"] = sha256(Path(options.rewind_to))
+    if earlier is not None:
+        facts["rewound_to"] = earlier.sha256
     run = read_settings(checkpoint) or {}
     model = {**(run.get("model") or {}), "prune": facts}
     model["init_args"] = {**(model.get("init_args") or {}), "network": pruned["hyper_parameters"]["network"]}

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint_file import CheckpointFile, different
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -23,7 +24,6 @@ from experiments.checkpoints.data_parser import (
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
-from experiments.files.digest import different
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 
@@ -131,15 +131,16 @@ def main(argv: list[str]) -> None:
     if len(paths) < 2:
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
     derived_checkpoint.require_own_folder(output, paths, "soup")
-    digests = different(paths)
+    files = [CheckpointFile(path) for path in paths]
+    digests = different(files)
     require_memory(paths)
-    contents = derived_checkpoint.read_alike(paths)
+    contents = derived_checkpoint.read_alike(files)
     derived_checkpoint.require_one_architecture(
         paths, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
     )
     hyper = contents[0]["hyper_parameters"]
     require_its_data(paths[0], hyper["num_classes"], hyper["in_channels"], data)
-    module = on_device(load_module(paths[0]), options.device)
+    module = on_device(load_module(files[0]), options.device)
     kitchen = Kitchen(module.network, data, torch.device(options.device))
     states = [derived_checkpoint.network_state(content) for content in contents]
     kept = list(range(len(states)))

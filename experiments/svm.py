@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -22,7 +23,6 @@ from experiments.checkpoints.data_parser import (
 )
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
-from experiments.files.digest import sha256
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
 from experiments.probing.temperature import temperature_of
 from lightning_modules.segmentation import SegmentationModule
@@ -165,14 +165,15 @@ def main(argv: list[str]) -> None:
     checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the check of the features
-    module = load_module(checkpoint)
+    file = CheckpointFile(checkpoint)
+    module = load_module(file)
     output = Path(options.output)
     check(options, module, checkpoint, output)
     head = find_head(on_device(module, options.device).network)
     replace_head(head, options.data, options)
     temperature = calibrate(head, options.data, options)
     described = describe(checkpoint, module, plain(settings.data.as_dict()), options)
-    facts = {**described["model"]["svm"], "temperature": temperature, "from": sha256(checkpoint)}
-    content = {**read_checkpoint(checkpoint), "state_dict": module.cpu().state_dict()}
+    facts = {**described["model"]["svm"], "temperature": temperature, "from": file.sha256}
+    content = {**read_checkpoint(file), "state_dict": module.cpu().state_dict()}
     derived_checkpoint.write(output, content, "svm", facts, described)
     print(f"checkpoint: {output}", flush=True)

@@ -7,9 +7,9 @@ from torch import nn
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.light_parser import light_parser
-from experiments.files.digest import sha256
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.test_time_augmentation import FLIPS, TestTimeAugmentation
 from user_error import UserError
@@ -47,13 +47,14 @@ def main(argv: list[str]) -> None:
         raise UserError("--flips none at --scales 1 is the network as it is: ask for another view")
     TestTimeAugmentation(1, 1, lambda classes, channels: nn.Identity(), **settings)  # refuses what it cannot do
     derived_checkpoint.require_own_folder(args.output, [args.checkpoint], "tta")
-    content = derived_checkpoint.wrapped(read_checkpoint(args.checkpoint), TestTimeAugmentation, settings)
+    file = CheckpointFile(args.checkpoint)
+    content = derived_checkpoint.wrapped(read_checkpoint(file), TestTimeAugmentation, settings)
     run = read_settings(args.checkpoint) or {}
     derived_checkpoint.write(
         args.output,
         content,
         "tta",
-        {**settings, "from": sha256(args.checkpoint)},
+        {**settings, "from": file.sha256},
         {**run, "model": {**(run.get("model") or {}), "tta": settings}},
     )
     print(f"checkpoint: {args.output}", flush=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.command_line.light_parser import light_parser, list_examples
-from experiments.files.digest import sha256
 from experiments.records.comparable import manifest_difference
 from experiments.records.record import Images, Manifest, Record, manifest_hash
 from experiments.records.record_file import open_record
@@ -97,11 +96,13 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         UserError: checkpoint, suite or images are not those of the record.
     """
     from experiments.checkpoints.checkpoint import load_module
+    from experiments.checkpoints.checkpoint_file import CheckpointFile
     from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
     checkpoint = Path(options.checkpoint)
-    module = load_module(checkpoint)
-    if sha256(checkpoint) != record.checkpoint.get("sha256"):
+    file = CheckpointFile(checkpoint)
+    module = load_module(file)
+    if file.sha256 != record.checkpoint.get("sha256"):
         raise UserError(
             f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from experiments.checkpoints.checkpoint_file import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
@@ -15,27 +16,18 @@ from user_error import UserError, brief
 MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
 
 
-def require_checkpoint(path: Path) -> None:
-    """Refuse the path of no file.
-
-    Raises:
-        UserError: there is none.
-    """
-    if not path.is_file():
-        raise UserError(f"no checkpoint {str(path)!r}: pass the best.ckpt or last.ckpt of a run folder")
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     """The content of a checkpoint, as tensors and plain data.
 
     Raises:
         UserError: no such file, no checkpoint of this project, or one that holds a pickled payload.
     """
-    require_checkpoint(path)
+    file = open_checkpoint(source)
+    path = file.path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(file.stream(), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UserError(_refusal(path, error)) from error
     except Exception as error:  # a file that is cut short or no archive fails in many ways
@@ -70,18 +62,19 @@ def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
 
 
-def describe_data(path: Path) -> dict[str, Any]:
+def describe_data(source: Path | CheckpointFile) -> dict[str, Any]:
     """Classes, channels, palette, size and window that a checkpoint keeps of its data; empty where it keeps none."""
-    return next(iter(data_state(read_checkpoint(path)).values()), {})
+    return next(iter(data_state(read_checkpoint(source)).values()), {})
 
 
-def load_module(path: Path) -> SegmentationModule:
+def load_module(source: Path | CheckpointFile) -> SegmentationModule:
     """The module of a checkpoint, on the CPU and in evaluation mode; nothing but the file is needed.
 
     Raises:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
     """
-    content = read_checkpoint(path)
+    file = open_checkpoint(source)
+    path, content = file.path, read_checkpoint(file)
     warnings.filterwarnings("ignore", "Attribute '(loss|weighting)' is an instance")
     try:
         module = build(SegmentationModule, module_of(content["hyper_parameters"]), f"the checkpoint {str(path)!r}")

@@ -9,7 +9,8 @@ import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
-from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint, require_checkpoint
+from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint
+from experiments.checkpoints.checkpoint_file import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.whole import require_writable, whole_file
 from user_error import UserError
@@ -137,13 +138,14 @@ def shared_settings(sources: Sequence[Path]) -> dict[str, Any]:
     return {key: value for key, value in found[0].items() if all(one.get(key) == value for one in found[1:])}
 
 
-def read_alike(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def read_alike(files: Sequence[CheckpointFile]) -> list[dict[str, Any]]:
     """The contents of checkpoints whose networks tell the same classes apart in the same images.
 
     Raises:
         UserError: one is no checkpoint, or knows other classes, channels or windows than the first.
     """
-    contents = [read_checkpoint(path) for path in paths]
+    contents = [read_checkpoint(file) for file in files]
+    paths = [file.path for file in files]
     first = _facts(paths[0], contents[0])
     for path, content in zip(paths[1:], contents[1:], strict=True):
         for what, value in _facts(path, content).items():

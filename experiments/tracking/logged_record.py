@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.files.digest import sha256
 from experiments.files.tables import percent
 from experiments.records.record import Cell, Picture, Record, Score
 from experiments.records.record_file import beside
@@ -16,7 +17,7 @@ SCORES = tuple(name for name, field in Cell.model_fields.items() if field.annota
 
 
 def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> None:
-    """Log the record at `path`, and the checkpoint that it was made from.
+    """Log the record at `path`, and the checkpoint that it was made from while that is still there.
 
     The artifacts refer to the files where they lie, and nothing is copied: an offline run must be synchronised before
     they change.
@@ -34,7 +35,8 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
         session.log({"worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
     session.summary.update(summary(record))
     _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
-    _keep(session, "model", "model", [checkpoint])
+    if sha256(checkpoint) == record.checkpoint.get("sha256"):  # a training may have replaced it meanwhile
+        _keep(session, "model", "model", [checkpoint])
 
 
 def curve_points(record: Record) -> list[dict[str, float | None]]:
