@@ -68,24 +68,34 @@ class Fingerprint:
         return cls(settings, files) if whole else None
 
     @property
-    def sha256(self) -> str:
-        """One digest of all content: the same wherever the files lie and whenever they were written."""
-        content = {name: mark.sha256 for name, mark in self.files.items()}
-        return _digest([self.settings, content])
+    def content(self) -> dict[str, dict[str, Any]]:
+        """The same wherever the files lie and whenever they were written: settings, and the digest of each file."""
+        return {"settings": self.settings, "files": {name: mark.sha256 for name, mark in self.files.items()}}
 
     def difference_from(self, before: "Fingerprint") -> str | None:
-        """What is no longer as it was, in words: ``'test/masks/a.png' changed``; `None` where all is."""
-        gone, new = before.files.keys() - self.files.keys(), self.files.keys() - before.files.keys()
-        changed = {name for name in self.files.keys() - new if self.files[name].sha256 != before.files[name].sha256}
-        several = len(gone | new | changed) > 1
-        for names, happened in ((changed, "changed"), (gone, "is gone"), (new, "is new")):
-            if names:
-                first = f"{min(names)!r} {happened}"
-                return f"{len(gone | new | changed)} files differ, the first: {first}" if several else first
-        for key in sorted(before.settings.keys() | self.settings.keys()):
-            if before.settings.get(key) != self.settings.get(key):
-                return f"{SPOKEN.get(key, f'the setting {key!r}')} changed"
-        return None
+        """What is no longer as it was, in words; see `find_difference`."""
+        return find_difference(before.content, self.content)
+
+
+def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What is no longer as it was, in words: ``'test/masks/a.png' changed``; `None` where all is.
+
+    Args:
+        before: see `Fingerprint.content`.
+        now: likewise.
+    """
+    files, known = now["files"], before["files"]
+    gone, new = known.keys() - files.keys(), files.keys() - known.keys()
+    changed = {name for name in files.keys() - new if files[name] != known[name]}
+    several = len(gone | new | changed) > 1
+    for names, happened in ((changed, "changed"), (gone, "is gone"), (new, "is new")):
+        if names:
+            first = f"{min(names)!r} {happened}"
+            return f"{len(gone | new | changed)} files differ, the first: {first}" if several else first
+    for key in sorted(before["settings"].keys() | now["settings"].keys()):
+        if before["settings"].get(key) != now["settings"].get(key):
+            return f"{SPOKEN.get(key, f'the setting {key!r}')} changed"
+    return None
 
 
 def take_fingerprint(

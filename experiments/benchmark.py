@@ -1,32 +1,32 @@
 """Sweep a checkpoint over corruptions and write its record."""
 
-import hashlib
-import json
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
-from experiments.files.digest import sha256
+from experiments.files.lock import held
 from experiments.files.tables import percent
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
-from experiments.records.record import Images, Record, manifest_hash
+from experiments.records.record import Images, Record
 from experiments.records.record_file import write_record
+from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal, JournalCallback, Swept
+from experiments.sweeping.same_checkpoint import SameCheckpoint
 from experiments.sweeping.suites import suite_names
 from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
 from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
 from experiments.tracking.session import log_record, sync_hint
+from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
-
-LOADING = ("num_workers", "batch_size", "eval_batch_size", "augmentation", "unit")
-"""Settings of the data that leave a test image as it is."""
 
 EXAMPLES = """
   python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
@@ -64,54 +64,75 @@ def build_parser(checkpoint: Path) -> DataParser:
     return parser
 
 
-def identity(record_hash: str, checkpoint: Path, data: SegmentationDataModule, settings: dict, precision: str) -> dict:
-    """What the counts of a batch depend on; `settings` are those of the data."""
-    facts = {
-        "class": settings["class_path"],
-        "settings": {key: value for key, value in settings.get("init_args", {}).items() if key not in LOADING},
-        "described": data.state_dict(),
-        "ids": list(data.dataset(data.test_split).ids),
-    }
-    return {
-        "suite": record_hash,
-        "checkpoint": sha256(checkpoint),
-        "data": hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest(),
-        "split": data.test_split,
-        "batch_size": data.eval_batch_size,
-        "precision": precision,
-    }
-
-
 def main(argv: list[str]) -> None:
     """The verb."""
     checkpoint = named_file(argv)
     options, settings = parse(build_parser(checkpoint), argv)
-    started = time.perf_counter()
-    module = load_module(checkpoint)
+    file, described = CheckpointFile(checkpoint), plain(settings.data.as_dict())
+    module = load_module(file)
+    recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
     data: SegmentationDataModule = options.data
     prepare(data, module, checkpoint, suite=options.suite, split=options.split, seed=options.seed)
-    manifest = data.suite.manifest(data.size)
-    precision = options.trainer.precision
-    described = plain(settings.data.as_dict())
     output = find_output(options, data, checkpoint)
-    stamp = identity(manifest_hash(manifest), checkpoint, data, described, precision)
-    journal = Journal(output.with_suffix(".unfinished"), stamp)
-    trainer = make_trainer(options.trainer, [JournalCallback(journal)])
+    with alone_with(output):
+        record = sweep_into(output, module, file, data, described, recipe, options)
+        if record is not None:
+            report(record, output)
+            log_record(record, output, checkpoint)
+            if hint := sync_hint(checkpoint.parent):
+                print(hint, flush=True)
+
+
+def alone_with(output: Path) -> AbstractContextManager[Any]:
+    """Keep other sweeps away from a record, from the first look at its journal to the last picture beside it.
+
+    Raises:
+        UserError: one is on its way.
+    """
+    if not first_process():
+        return nullcontext()
+    require_writable(output)
+    return held(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", stays=False)
+
+
+def sweep_into(
+    output: Path,
+    module: SegmentationModule,
+    file: CheckpointFile,
+    data: SegmentationDataModule,
+    described: dict[str, Any],
+    recipe: dict[str, Any],
+    options: Any,
+) -> Record | None:
+    """The record of a sweep, once it is written with all that lies beside it; `None` on processes that do not write.
+
+    Args:
+        output: where it goes.
+        module: what is swept.
+        file: where that comes from.
+        data: with the suite and the split of the sweep.
+        described: class and settings of the data.
+        recipe: of the training.
+        options: of the verb.
+    """
+    started, precision = time.perf_counter(), options.trainer.precision
+    identity = describe_identity(data, described, file.sha256, precision) if first_process() else {}
+    journal = Journal(output.with_suffix(".unfinished"), identity)
+    trainer = make_trainer(options.trainer, [SameCheckpoint(file.sha256), JournalCallback(journal)])
     if first_process():
-        require_writable(output)
         journal.open(options.restart)
     sweep(module, data, journal, trainer)
     if not trainer.is_global_zero:
-        return
+        return None
     swept, images = collect(journal, data)
     record = make_record(
         swept,
         images,
         data,
-        checkpoint,
-        name=options.name or checkpoint.resolve().parent.name,
+        file,
+        name=options.name or file.path.resolve().parent.name,
         data_hash=data_hash(images.ids, swept.digests),
-        recipe=describe_recipe(checkpoint, module, described),
+        recipe=recipe,
         environment={
             **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),
             "seconds_of_last_call": round(time.perf_counter() - started, 1),
@@ -122,10 +143,7 @@ def main(argv: list[str]) -> None:
         record.pictures = draw_worst(module, data, images, output, options.pictures)
     write_record(record, output, images)
     journal.remove()
-    report(record, output)
-    log_record(record, output, checkpoint)
-    if hint := sync_hint(checkpoint.parent):
-        print(hint, flush=True)
+    return record
 
 
 def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 
 from experiments.files.whole import whole_file
 from experiments.records.scores import Counts
+from experiments.sweeping.identity import find_change
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
@@ -67,11 +68,11 @@ class Journal:
                 json.dump(self.identity, file, indent=2)
             return
         before = json.loads(stamp.read_text())
-        changed = [key for key in self.identity if before.get(key) != self.identity[key]]
-        if changed:
+        changed = find_change(before, self.identity)
+        if changed is not None:
             raise UserError(
-                f"{self.folder} holds an unfinished sweep with another {changed[0].replace('_', ' ')}: pass another "
-                "--output to keep it, or --restart to discard it"
+                f"{self.folder} holds an unfinished sweep {changed}: pass another --output to keep it, or --restart to "
+                "discard it"
             )
 
     def done(self) -> frozenset[int]:

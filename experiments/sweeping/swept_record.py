@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
+from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
-from experiments.files.digest import sha256
 from experiments.records.recipe import data_name
 from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
 from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
@@ -18,7 +18,7 @@ def make_record(
     swept: Swept,
     images: Images,
     data: SegmentationDataModule,
-    checkpoint: Path,
+    checkpoint: CheckpointFile,
     *,
     name: str,
     data_hash: str,
@@ -49,7 +49,7 @@ def make_record(
             unit=data.unit,
         ),
         recipe=recipe,
-        checkpoint={"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},
         environment=environment,
         cells=cells,
         summary=make_summary(conditions, totals, manifest, bounds, data.unit),

@@ -35,7 +35,7 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
         session.log({"worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
     session.summary.update(summary(record))
     _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
-    if sha256(checkpoint) == record.checkpoint.get("sha256"):  # a training may have replaced it meanwhile
+    if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint.get("sha256"):  # it may be another by now
         _keep(session, "model", "model", [checkpoint])
 
 

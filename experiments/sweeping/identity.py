@@ -1,0 +1,60 @@
+"""What the counts of a sweep depend on, by which an interrupted one knows whether it may go on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datamodules.base import SegmentationDataModule
+from datamodules.fingerprint import find_difference
+from experiments.records.record import manifest_hash
+
+FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit")
+"""Settings of the data that leave a test image as it is, or that are stated by themselves."""
+
+
+def describe_identity(
+    data: SegmentationDataModule, settings: Mapping[str, Any], checkpoint: str, precision: str
+) -> dict[str, Any]:
+    """The identity of a sweep in plain values; all files of the data are read for it.
+
+    Args:
+        data: with the suite and the split of the sweep.
+        settings: class and settings of the data.
+        checkpoint: SHA-256 of its file.
+        precision: of the forward passes.
+    """
+    given = settings.get("init_args") or {}
+    return {
+        "split": data.test_split,
+        "seed": data.suite.seed,
+        "suite": manifest_hash(data.suite.manifest(data.size)),
+        "checkpoint": checkpoint,
+        "batch_size": data.eval_batch_size,
+        "precision": precision,
+        "data": {
+            "class": settings["class_path"],
+            "given": {key: value for key, value in given.items() if key not in FREE},
+            **data.fingerprint(data.test_split).content,
+        },
+    }
+
+
+def find_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first entry in which two identities differ, as "with another split" goes on a sentence; `None` if none does.
+
+    Args:
+        before: as it was stored; one of an earlier version lacks entries.
+        now: see `describe_identity`.
+    """
+    changed = next((key for key in now if before.get(key) != now[key]), None)
+    if changed != "data":
+        return None if changed is None else f"with another {changed.replace('_', ' ')}"
+    known, found = before.get("data"), now["data"]
+    if not isinstance(known, dict) or known.keys() != found.keys():
+        return "with other data"
+    if said := find_difference(known, found):
+        return f"of other data ({said})"
+    if known["class"] != found["class"]:
+        return f"of other data ({found['class']} in place of {known['class']})"
+    keys = [*dict.fromkeys([*found["given"], *known["given"]])]
+    other = next(key for key in keys if known["given"].get(key) != found["given"].get(key))
+    return f"of other data (the setting {other!r} changed)"
