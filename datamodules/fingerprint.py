@@ -72,6 +72,11 @@ class Fingerprint:
         """The same wherever the files lie and whenever they were written: settings, and the digest of each file."""
         return {"settings": self.settings, "files": {name: mark.sha256 for name, mark in self.files.items()}}
 
+    @property
+    def sha256(self) -> str:
+        """One digest of all content."""
+        return _digest([self.settings, self.content["files"]])
+
     def difference_from(self, before: "Fingerprint") -> str | None:
         """What is no longer as it was, in words; see `find_difference`."""
         return find_difference(before.content, self.content)

@@ -7,8 +7,8 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
 from experiments.files.lock import held

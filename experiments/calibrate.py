@@ -5,7 +5,6 @@ from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -14,6 +13,7 @@ from experiments.checkpoints.data_parser import (
     parse,
     require_its_data,
 )
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.probing.temperature import temperature_of

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.checkpoint_file import CheckpointFile, different
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import require_writable

@@ -6,8 +6,8 @@ from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state
-from experiments.checkpoints.checkpoint_file import CheckpointFile, different
 from experiments.checkpoints.memory import require_memory
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
 from lightning_modules.networks.combination import AVERAGES

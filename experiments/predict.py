@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datamodules.image_files import EXTENSIONS, read_image
 from datamodules.transforms import Resize
 from experiments.checkpoints.checkpoint import describe_data, load_module
-from experiments.checkpoints.checkpoint_file import CheckpointFile
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save

@@ -11,7 +11,6 @@ from torch import nn
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
-from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -20,6 +19,7 @@ from experiments.checkpoints.data_parser import (
     parse,
     require_its_data,
 )
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from lightning_modules.multiply_adds import multiply_adds

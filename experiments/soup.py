@@ -12,7 +12,6 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.checkpoint_file import CheckpointFile, different
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -22,6 +21,7 @@ from experiments.checkpoints.data_parser import (
     require_its_data,
 )
 from experiments.checkpoints.memory import require_memory
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
 from lightning_modules.metrics.counts import image_confusion, mean_iou

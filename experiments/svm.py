@@ -12,7 +12,6 @@ from sklearn.svm import LinearSVC
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
-from experiments.checkpoints.checkpoint_file import CheckpointFile
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -21,6 +20,7 @@ from experiments.checkpoints.data_parser import (
     parse,
     require_its_data,
 )
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features

@@ -7,7 +7,7 @@ from torch import nn
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.checkpoint_file import CheckpointFile
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.light_parser import light_parser
 from lightning_modules.networks.combination import AVERAGES

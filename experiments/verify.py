@@ -96,7 +96,7 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         UserError: checkpoint, suite or images are not those of the record.
     """
     from experiments.checkpoints.checkpoint import load_module
-    from experiments.checkpoints.checkpoint_file import CheckpointFile
+    from experiments.checkpoints.opened_checkpoint import CheckpointFile
     from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
     checkpoint = Path(options.checkpoint)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from experiments.checkpoints.checkpoint_file import CheckpointFile, open_checkpoint
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief

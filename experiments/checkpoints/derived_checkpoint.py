@@ -10,7 +10,7 @@ from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
 from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint
-from experiments.checkpoints.checkpoint_file import CheckpointFile, require_checkpoint
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.whole import require_writable, whole_file
 from user_error import UserError

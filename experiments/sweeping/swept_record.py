@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint_file import CheckpointFile
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.records.recipe import data_name
 from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash

@@ -12,7 +12,7 @@ import torch
 from command_line import experiments
 
 from experiments import benchmark
-from experiments.checkpoints.checkpoint_file import CheckpointFile
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.files.digest import sha256
 from experiments.records.record_file import read_record
 from experiments.sweeping.same_checkpoint import SameCheckpoint
