@@ -1,16 +1,16 @@
 """Any data set in a folder: images, masks and a description."""
 
-import csv
 import difflib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
 
-import yaml
-
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles, pair
+from safe_files.csv_file import read_csv
+from safe_files.text import read_text
+from safe_files.yaml_file import MOST, read_yaml
 from user_error import UserError
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -51,10 +51,7 @@ class Description:
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
             raise UserError(f"{self.path} does not exist: a data folder needs this file, with at least `classes`")
-        try:
-            entries = yaml.safe_load(self.path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise self._wrong(f"is not valid YAML ({' '.join(str(error).split())})", "correct it") from error
+        entries = read_yaml(self.path, "correct it", most=MOST)
         if not isinstance(entries, dict):
             raise self._wrong("is not a mapping", "write one `key: value` on each line")
         if "classes" not in entries:
@@ -200,7 +197,7 @@ class FolderDataModule(SegmentationDataModule):
     def _rows(self, split: Split) -> dict[str, dict[str, str]]:
         """Columns other than split and stem, by stem."""
         return {
-            row["stem"] or "": {column: value for column, value in row.items() if column not in ("split", "stem")}
+            row["stem"]: {column: value for column, value in row.items() if column not in ("split", "stem")}
             for row in self._table()
             if row["split"] == split
         }
@@ -255,7 +252,7 @@ class FolderDataModule(SegmentationDataModule):
             return {name: self._stems(listed) for name, listed in files.items()}
         lists: dict[str, list[str]] = {}
         for row in self._table():
-            lists.setdefault(row["split"], []).append(self._inside(row["stem"] or ""))
+            lists.setdefault(row["split"], []).append(self._inside(row["stem"]))
         return lists
 
     def _stems(self, listed: list[Any] | str) -> list[str]:
@@ -265,7 +262,7 @@ class FolderDataModule(SegmentationDataModule):
         path = self.root / self._inside(listed)
         if not path.is_file():
             raise UserError(f"the list {path} does not exist: write it with a stem on each line")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, "write it with a stem on each line").split("\n")
         return [self._inside(line.strip()) for line in lines if line.strip()]
 
     def _table(self) -> list[dict[str, str]]:
@@ -273,18 +270,12 @@ class FolderDataModule(SegmentationDataModule):
         path = self.root / "meta.csv"
         if not path.is_file():
             return []
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"split", "stem"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
-            rows = list(reader)
+        columns, rows = read_csv(path, "write one with the columns split,stem")
+        if not {"split", "stem"} <= set(columns):
+            raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
         for row in rows:
             if row["split"] not in SPLITS:
-                raise UserError(f"{path} has the unknown split {row['split']!r}: they are {', '.join(SPLITS)}")
-            if None in row or None in row.values():
-                raise UserError(
-                    f"{path} has a row of another length ({row['stem']!r}): give it a value for each column"
-                )
+                raise UserError(f"{path} has the unknown split {row['split'][:80]!r}: they are {', '.join(SPLITS)}")
         return rows
 
     def _inside(self, name: str) -> str:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
+from safe_files.yaml_file import read_yaml
 from user_error import UserError
 
 METHODS = ("grid", "random")
@@ -108,10 +107,7 @@ def _factor(option: str, entry: Mapping[str, Any]) -> Factor:
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no sweep file {str(path)!r}: pass one of experiments/configs/sweep/")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, "pass one of experiments/configs/sweep/", text_keys=True)
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict) or not content["parameters"]:
         raise UserError(f"{path} has no parameters: a sweep file gives each a value or values")
     unknown = next((key for key in content if key not in KNOWN), None)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from safe_files.yaml_file import read_mapping
 from user_error import UserError
+
+REMEDY = "restore the file that 'fit' wrote, or pass --data"
 
 
 def read_settings(checkpoint: Path) -> dict[str, Any] | None:
@@ -13,11 +14,19 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         return None
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{str(path)!r} is not YAML: restore the file that 'fit' wrote, or pass --data") from error
-    return settings if isinstance(settings, dict) else None
+    return _with_sections(read_mapping(path, REMEDY), path) or None
+
+
+def _with_sections(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The settings, once what others look up in them is known to be there."""
+    for name in ("model", "data", "trainer"):
+        section = settings.get(name)
+        if section is not None and not isinstance(section, dict):
+            raise UserError(f"{path}: {name} is {str(section)[:80]!r}, no mapping: {REMEDY}")
+        for key, kind in (("class_path", str), ("init_args", dict)):
+            if name != "trainer" and not isinstance((section or {}).get(key), kind | None):
+                raise UserError(f"{path}: {name}.{key} is {str(section[key])[:80]!r}: {REMEDY}")
+    return settings
 
 
 def plain(settings: Any) -> Any:

@@ -1,0 +1,38 @@
+"""Tables of comma-separated values: a header, and rows of its length."""
+
+import csv
+import io
+from pathlib import Path
+
+from safe_files.text import LARGEST, read_text
+from user_error import UserError
+
+
+def read_csv(path: Path, remedy: str, limit: int = LARGEST) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns, and the rows by them.
+
+    Args:
+        path: of the file.
+        remedy: how the sentence on a wrong file ends.
+        limit: bytes.
+
+    Raises:
+        UserError: it is no such table, a column has no name of its own, or a row is of another length.
+        OSError: it cannot be read.
+    """
+    try:
+        lines = [row for row in csv.reader(io.StringIO(read_text(path, remedy, limit), newline="")) if row]
+    except csv.Error as error:  # a field beyond the reader's limit
+        raise UserError(f"{path} is not a table of comma-separated values ({error}): {remedy}") from error
+    if not lines:
+        raise UserError(f"{path} is empty: {remedy}")
+    header, *rows = lines
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise UserError(f"{path} has two columns {twice[:80]!r}: {remedy}")
+    for place, row in enumerate(rows):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path} has a row of another length ({','.join(row)[:80]!r}, row {place + 1}): give it a value for each column"
+            )
+    return header, [dict(zip(header, row, strict=True)) for row in rows]

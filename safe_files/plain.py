@@ -1,0 +1,83 @@
+"""What a file may hold once it is read: plain values, of which there are only so many, so deep."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+DEEPEST = 64
+"""Levels of nesting: settings of ours have about ten."""
+
+MOST = 1_000_000
+"""Values in all, each counted as often as it is met: what is shared by a thousand lists counts a thousand times."""
+
+
+def complain(value: Any, *, most: int = MOST, deepest: int = DEEPEST, finite: bool = False, text_keys: bool = True) -> str:
+    """Why a value is not fit to be gone through, or nothing: it is too deep, unfolds without bound, or is not plain.
+
+    Plain are texts, numbers, truth values, nothing, and lists and mappings of them. A number of more than 64 bits, or a
+    text that cannot be written in UTF-8, would fail where it is printed.
+
+    Args:
+        value: of a parser.
+        most: values in all.
+        deepest: levels of nesting.
+        finite: whether numbers must be so.
+        text_keys: whether keys must be texts.
+    """
+    count = 0
+    waiting: list[Iterator[Any]] = [iter((value,))]
+    while waiting:
+        one = next(waiting[-1], _END)
+        if one is _END:
+            waiting.pop()
+            continue
+        count += 1
+        if count > most:
+            return f"it unfolds to more than {most} values"
+        if problem := _complain_of_one(one, finite, text_keys):
+            return problem
+        if isinstance(one, dict):
+            if len(waiting) > deepest:
+                return f"it is nested deeper than {deepest} levels"
+            waiting.append(_parts(one))
+        elif isinstance(one, list | tuple):
+            if len(waiting) > deepest:
+                return f"it is nested deeper than {deepest} levels"
+            waiting.append(iter(one))
+    return ""
+
+
+_END = object()
+
+
+def _parts(mapping: dict[Any, Any]) -> Iterator[Any]:
+    for key, value in mapping.items():
+        yield key
+        yield value
+
+
+def _complain_of_one(one: Any, finite: bool, text_keys: bool) -> str:
+    if one is None or isinstance(one, bool | list | tuple):
+        return ""
+    if isinstance(one, dict):
+        wrong = next((key for key in one if not isinstance(key, str)), None) if text_keys else None
+        return "" if wrong is None else f"the key {_shown(wrong)} is no text"
+    if isinstance(one, int):
+        return "" if abs(one) < 2**64 else f"it holds a number of {one.bit_length()} bits"
+    if isinstance(one, float):
+        return f"it holds {one}, no finite number" if finite and not math.isfinite(one) else ""
+    if isinstance(one, str):
+        return "" if one.isascii() or _is_writable(one) else "it holds a text that is not Unicode"
+    return f"it holds a value of the type {type(one).__name__}"
+
+
+def _shown(key: Any) -> str:
+    return repr(key)[:40] if key is None or isinstance(key, bool | float) else type(key).__name__
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON lets through
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""YAML as data: plain values, and no more of them than stand in the file and its aliases unfold to within a bound."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from safe_files.plain import DEEPEST, complain
+from safe_files.text import MEBI, read_text
+from user_error import UserError
+
+LARGEST = 16 * MEBI
+MOST = 500_000
+"""Nodes of a file that lists images, its aliases unfolded."""
+
+MOST_SETTINGS = 20_000
+"""Nodes of a file of settings, its aliases unfolded: the parser takes milliseconds for each."""
+
+LONGEST_NUMBER = 256
+NUMBER = re.compile(r"[-+0-9.][0-9a-fA-FxXoO_:.+-]*")
+CORE = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map"))
+Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class FormError(yaml.YAMLError):
+    """YAML that is well formed and yet not to be read."""
+
+
+class _Loader(Base):
+    """Dates are texts."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in Base.yaml_implicit_resolvers.items()
+}
+
+
+def require_form(text: str, most: int) -> None:
+    """Go through a YAML without building anything of it.
+
+    Args:
+        text: YAML.
+        most: nodes, each alias counted as what it stands for.
+
+    Raises:
+        yaml.YAMLError: it is malformed, has too many nodes or levels, an odd tag, or a number of very many digits.
+    """
+    count = 0
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    for event in _events(text):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise FormError(f"the alias *{event.anchor} is not defined before it")
+            count += sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionStartEvent):
+            _require_plain_tag(event)
+            opened.append((event.anchor, count))
+            count += 1
+            if len(opened) > DEEPEST:
+                raise FormError(f"it is nested deeper than {DEEPEST} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before
+        elif isinstance(event, yaml.ScalarEvent):
+            _require_plain_tag(event)
+            _require_short_number(event)
+            count += 1
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        if count > most:
+            raise FormError(f"it unfolds to more than {most} entries")
+
+
+def _events(text: str) -> Iterator[Any]:
+    try:
+        yield from yaml.parse(text, Loader=Base)
+    except UnicodeError as error:
+        raise FormError("it holds a text that is not Unicode") from error
+
+
+def _require_plain_tag(event: Any) -> None:
+    if event.tag is not None and event.tag not in (*CORE, "!"):
+        raise FormError(f"the tag {event.tag[:80]!r} is not supported")
+
+
+def _require_short_number(event: Any) -> None:
+    """Those of base 60 take quadratic time, and Python refuses to print long ones."""
+    typed = event.implicit[0] or event.tag is not None
+    if len(event.value) > LONGEST_NUMBER and typed and NUMBER.fullmatch(event.value):
+        raise FormError(f"it holds a number of {len(event.value)} digits")
+
+
+def load_yaml(text: str, most: int = MOST, *, text_keys: bool = False) -> Any:
+    """The value of a YAML text.
+
+    Raises:
+        yaml.YAMLError: see `require_form`, or a value is not of the kind that its tag says.
+    """
+    require_form(text, most)
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise FormError(f"a value is not of its kind ({str(error)[:80]})") from error
+    if problem := complain(value, most=2 * most, text_keys=text_keys):
+        raise FormError(problem)
+    return value
+
+
+def read_yaml(path: Path, remedy: str, *, most: int = MOST_SETTINGS, text_keys: bool = False) -> Any:
+    """The value of a YAML file.
+
+    Args:
+        path: of the file.
+        remedy: how the sentence on a wrong file ends.
+        most: nodes, each alias counted as what it stands for.
+        text_keys: whether all keys must be texts.
+
+    Raises:
+        UserError: it is no YAML in UTF-8, or too large or too deep.
+        OSError: it cannot be read.
+    """
+    text = read_text(path, remedy, LARGEST)
+    try:
+        return load_yaml(text, most, text_keys=text_keys)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())[:300]}): {remedy}") from error
+
+
+def read_mapping(path: Path, remedy: str, *, most: int = MOST_SETTINGS) -> dict[str, Any]:
+    """The mapping of texts that a YAML file holds; an empty file holds none.
+
+    Raises:
+        UserError: see `read_yaml`, or it holds something else.
+        OSError: it cannot be read.
+    """
+    value = read_yaml(path, remedy, most=most, text_keys=True)
+    if value is not None and not isinstance(value, dict):
+        raise UserError(f"{path} is not a mapping: {remedy}")
+    return value or {}
