@@ -1,6 +1,8 @@
 """Any data set in a folder: images, masks and a description."""
 
 import difflib
+import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
@@ -9,6 +11,7 @@ from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles, pair
 from safe_files.csv_file import read_csv
+from safe_files.plain import show
 from safe_files.text import read_text
 from safe_files.yaml_file import MOST, read_yaml
 from user_error import UserError
@@ -18,6 +21,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 KEYS = ("classes", "num_classes", "ignore_index", "channels", "palette", "window", "splits")
 """Those of ``dataset.yaml`` that say something here."""
+
+MOST_KEYS, MOST_CHANNELS = 1000, 1024
 
 
 class Description:
@@ -56,10 +61,12 @@ class Description:
             raise self._wrong("is not a mapping", "write one `key: value` on each line")
         if "classes" not in entries:
             raise self._wrong("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
+        if len(entries) > MOST_KEYS:
+            raise self._wrong(f"has {len(entries)} keys", f"it knows {', '.join(KEYS)}")
         for key in entries:  # others are the data set's own business: its name, its licence
-            meant = difflib.get_close_matches(str(key), KEYS, 1, 0.8)
+            meant = difflib.get_close_matches(str(key)[:40], KEYS, 1, 0.8)
             if key not in KEYS and meant:
-                raise self._wrong(f"has the unknown key {key!r}", f"did you mean {meant[0]!r}?")
+                raise self._wrong(f"has the unknown key {show(key)}", f"did you mean {meant[0]!r}?")
         return entries
 
     def _classes(self) -> dict[int, str]:
@@ -67,23 +74,23 @@ class Description:
         given = self._entries["classes"]
         named = dict(enumerate(given)) if isinstance(given, list) else given
         if not isinstance(named, dict) or not named or not all(_is_mask_value(value) for value in named):
-            raise self._wrong(f"has classes {given!r}", "write a list of names, or `value in the mask: name` lines")
+            raise self._wrong(f"has classes {show(given)}", "write a list of names, or `value in the mask: name` lines")
         number = self._entries.get("num_classes", len(named))
         if number != len(named):
-            raise self._wrong(f"names {len(named)} classes but says num_classes {number!r}", "make them agree")
+            raise self._wrong(f"names {len(named)} classes but says num_classes {show(number)}", "make them agree")
         return {value: str(named[value]) for value in sorted(named)}
 
     def _ignored(self) -> list[int]:
         given = self._entries.get("ignore_index")
         values = [] if given is None else given if isinstance(given, list) else [given]
         if not all(_is_mask_value(value) for value in values):
-            raise self._wrong(f"has ignore_index {given!r}", "write a value of the masks, a list of values, or null")
+            raise self._wrong(f"has ignore_index {show(given)}", "write a value of the masks, a list of values, or null")
         return values
 
     def _channels(self) -> tuple[str, ...]:
         given = self._entries.get("channels", ["red", "green", "blue"])
-        if not isinstance(given, list) or not given:
-            raise self._wrong(f"has channels {given!r}", "write a list with a name for every channel")
+        if not isinstance(given, list) or not 0 < len(given) <= MOST_CHANNELS:
+            raise self._wrong(f"has channels {show(given)}", "write a list with a name for every channel")
         return tuple(str(name) for name in given)
 
     def _palette(self) -> list[list[int]] | None:
@@ -101,9 +108,8 @@ class Description:
         given = self._entries.get("window")
         if given is None:
             return None
-        numbers = isinstance(given, list) and len(given) == 2 and all(isinstance(level, int | float) for level in given)
-        if not numbers or not given[0] < given[1]:
-            raise self._wrong(f"has window {given!r}", "write [low, high], the levels that become 0 and 255")
+        if not is_window(given):
+            raise self._wrong(f"has window {show(given)}", "write [low, high], the levels that become 0 and 255")
         return float(given[0]), float(given[1])
 
     def _splits(self) -> dict[str, Any]:
@@ -112,8 +118,18 @@ class Description:
             raise self._wrong("has malformed splits", "write `train: [stems]` or `train: file.txt`, likewise val, test")
         for name in given:
             if name not in SPLITS:
-                raise self._wrong(f"lists the unknown split {name!r}", f"the splits are {', '.join(SPLITS)}")
+                raise self._wrong(f"lists the unknown split {show(name)}", f"the splits are {', '.join(SPLITS)}")
         return given
+
+
+def is_window(given: object) -> bool:
+    """Whether these are two finite levels, the low one first."""
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(level, int | float) and math.isfinite(level) for level in given)
+        and given[0] < given[1]
+    )
 
 
 def _is_mask_value(value: object) -> bool:
@@ -235,7 +251,7 @@ class FolderDataModule(SegmentationDataModule):
                 "or add it to the columns split,stem of meta.csv"
             )
         for name, stems in lists.items():
-            repeated = sorted({stem for stem in stems if stems.count(stem) > 1}) if len(set(stems)) < len(stems) else []
+            repeated = sorted(stem for stem, times in Counter(stems).items() if times > 1)
             if repeated:
                 raise UserError(f"{self.root} lists {repeated[0]!r} twice in the split {name!r}: remove one")
             shared = sorted(set(stems) & set(lists.get("train", ()))) if name != "train" else []

@@ -1,6 +1,7 @@
 """What a file may hold once it is read: plain values, of which there are only so many, so deep."""
 
 import math
+import reprlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,13 @@ def complain(value: Any, *, most: int = MOST, deepest: int = DEEPEST, finite: bo
     return ""
 
 
+def show(value: Any) -> str:
+    """A value as a sentence shows it: short, however long it is."""
+    return _REPR.repr(value)
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
 _END = object()
 
 

@@ -9,9 +9,14 @@ from typing import Any
 
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
+from safe_files.json_file import read_json_object
+from safe_files.text import read_text
+from user_error import UserError
 
-NAMED = re.compile(r"[^\s\"'\[\]{},:]+\.ya?ml")
-"""The path of a YAML within another one, relative to its folder."""
+WORD = re.compile(r"[^\s\"'\[\]{},:]+")
+"""Of a YAML; one that ends like a file's name is the path of another, relative to its folder."""
+
+REMEDY = "the stamp of the trial is damaged: remove it with its folder, or pass another --output"
 
 
 def write_stamp(path: Path, arguments: Mapping[str, Any]) -> None:
@@ -22,10 +27,12 @@ def write_stamp(path: Path, arguments: Mapping[str, Any]) -> None:
 
 def changes(path: Path, arguments: Mapping[str, Any]) -> list[str]:
     """The options and files that differ from those at `path`; all where there is no stamp."""
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = read_json_object(path, REMEDY) if path.exists() else {}
     found = []
     for part, now in _stamp(arguments).items():
         known = before.get(part, {})
+        if not isinstance(known, dict):
+            raise UserError(f"{path} says no {part}: {REMEDY}")
         found += [key for key in now.keys() | known.keys() if now.get(key) != known.get(key)]
     return sorted(found)
 
@@ -46,5 +53,6 @@ def _add_files(path: Path, files: dict[str, str]) -> None:
         return
     files[name] = sha256(path)
     if path.suffix in (".yaml", ".yml"):
-        for further in NAMED.findall(path.read_text()):
-            _add_files(path.parent / further, files)
+        for further in WORD.findall(read_text(path, "name a YAML of settings")):
+            if further.endswith((".yaml", ".yml")):
+                _add_files(path.parent / further, files)

@@ -8,11 +8,13 @@ import json
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple
 
+from safe_files.plain import show
 from safe_files.yaml_file import read_yaml
 from user_error import UserError
 
@@ -23,6 +25,9 @@ DISTRIBUTIONS: dict[str, Callable[[random.Random, float, float], float]] = {
     "int_uniform": lambda rng, low, high: rng.randint(int(low), int(high)),
     "log_uniform_values": lambda rng, low, high: math.exp(rng.uniform(math.log(low), math.log(high))),
 }
+
+MOST_TRIALS = 10_000
+"""Of one file: a grid grows with each parameter."""
 
 DRAWS_FOR_EACH = 100
 """So often a random sweep is drawn for a trial that is not there yet."""
@@ -85,14 +90,14 @@ def read_sweep(path: Path) -> Sweep:
     method = content.get("method")
     if method not in METHODS:
         raise UserError(
-            f"{path}: method is {method!r}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
+            f"{path}: method is {show(method)}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
         )
-    chosen = _grid(parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
+    chosen = _grid(path, parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
     factors = [_factor(key, entry) for key, entry in parameters.items() if "value" not in entry]
     varied = [factor.option for factor in factors]
     trials = [Trial(_name(arguments, varied), arguments) for arguments in chosen]
     names = [trial.name for trial in trials]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two trials are called {twice!r}: remove one, or name their files apart")
     return Sweep(str(content.get("name", path.stem)), trials, factors)
@@ -122,16 +127,16 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
     """Refuse what `ablate` cannot run."""
     where = f"{path}: parameter {key!r}"
     if not isinstance(entry, dict):
-        raise UserError(f"{where} is {entry!r}: write 'value: ...' or 'values: [...]' below it")
+        raise UserError(f"{where} is {show(entry)}: write 'value: ...' or 'values: [...]' below it")
     if "parameters" in entry:
         raise UserError(f"{where} is nested: write its parts as flat dotted keys, such as {key}.init_args.lr")
     if "value" in entry or "values" in entry:
         values = [entry["value"]] if "value" in entry else entry["values"]
         if not isinstance(values, list) or not values:
             raise UserError(f"{where} has no values: list at least one")
-        weights = entry.get("probabilities")
-        if weights is not None and len(weights) != len(values):
-            raise UserError(f"{where} has {len(weights)} probabilities for {len(values)} values: give one for each")
+        _check_probabilities(where, entry.get("probabilities"), len(values))
+        for value in values:
+            _check_classes(where, value)
         if None in values:  # an agent of W&B would write the word None
             raise UserError(f"{where} is null: write it as the text 'null', in quotes")
         return
@@ -139,12 +144,35 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
     if kind not in DISTRIBUTIONS or not {"min", "max"} <= set(entry):
         raise UserError(f"{where} needs a value, values, or min and max with one of {', '.join(DISTRIBUTIONS)}")
     for edge in ("min", "max"):
-        if isinstance(entry[edge], bool) or not isinstance(entry[edge], int | float):
+        if not _is_number(entry[edge]):
             raise UserError(
-                f"{where} has the {edge} {entry[edge]!r}, no number: YAML reads 1.0e-4 as one, and 1e-4 as a text"
+                f"{where} has the {edge} {show(entry[edge])}, no number: YAML reads 1.0e-4 as one, and 1e-4 as a text"
             )
     if not entry["min"] <= entry["max"] or (kind == "log_uniform_values" and entry["min"] <= 0):
         raise UserError(f"{where} is drawn between {entry['min']} and {entry['max']}: give a range that holds a number")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_probabilities(where: str, given: Any, values: int) -> None:
+    """Refuse what values cannot be drawn with."""
+    if given is None:
+        return
+    if not isinstance(given, list) or not all(_is_number(one) and one >= 0 for one in given) or not sum(given) > 0:
+        raise UserError(f"{where} has the probabilities {show(given)}: list a number from 0 to 1 for each value")
+    if len(given) != values:
+        raise UserError(f"{where} has {len(given)} probabilities for {values} values: give one for each")
+
+
+def _check_classes(where: str, value: Any) -> None:
+    """Refuse classes that are not written out as a parser takes them."""
+    for one in value if isinstance(value, list) else ():
+        if not isinstance(one, dict) or "class_path" not in one:
+            continue
+        if not isinstance(one["class_path"], str) or not isinstance(one.get("init_args"), dict | None):
+            raise UserError(f"{where} has the class {show(one)}: write its class_path, and its init_args as a mapping")
 
 
 def _distribution(entry: Mapping[str, Any]) -> str:
@@ -153,26 +181,30 @@ def _distribution(entry: Mapping[str, Any]) -> str:
     return str(entry.get("distribution", "int_uniform" if whole else "uniform"))
 
 
-def _grid(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _grid(path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     choices = []
     for key, entry in parameters.items():
         if "value" not in entry and "values" not in entry:
             raise UserError(f"a grid needs values of {key!r}, not a range: list them, or set method to random")
         choices.append([entry["value"]] if "value" in entry else entry["values"])
+    number = math.prod(map(len, choices))
+    if number > MOST_TRIALS:
+        raise UserError(f"{path} is a grid of {number} trials: give fewer values, or set method to random and a run_cap")
     return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*choices)]
 
 
 def _draws(path: Path, parameters: Mapping[str, Any], number: Any) -> list[dict[str, Any]]:
-    if not isinstance(number, int) or number < 1:
-        raise UserError(f"{path}: a random sweep has no end of its own: set run_cap to the number of trials")
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_TRIALS:
+        raise UserError(
+            f"{path}: a random sweep has no end of its own: set run_cap to the number of trials, at most {MOST_TRIALS}"
+        )
     rng = random.Random(0)
-    found: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
     for _ in range(DRAWS_FOR_EACH * number):
         drawn = {key: _draw(rng, entry) for key, entry in parameters.items()}
-        if drawn not in found:  # W&B would train it twice
-            found.append(drawn)
+        found.setdefault(json.dumps(drawn), drawn)  # W&B would train it twice
         if len(found) == number:
-            return found
+            return list(found.values())
     raise UserError(f"{path} has no {number} different trials, but {len(found)}: lower run_cap, or set method to grid")
 
 

@@ -113,7 +113,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no sweep file"):
         read_sweep(tmp_path / "missing.yaml")
     (tmp_path / "broken.yaml").write_text("a: [")
-    with pytest.raises(UserError, match="not YAML"):
+    with pytest.raises(UserError, match="not valid YAML"):
         read_sweep(tmp_path / "broken.yaml")
 
 
