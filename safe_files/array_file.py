@@ -33,7 +33,7 @@ class Header(NamedTuple):
 
 
 Check = Callable[[Mapping[str, Header]], None]
-"""Raises a ValueError where the headers are not those of the file that is wanted."""
+"""Raises a ValueError or a UserError where the headers are not those of the file that is wanted."""
 
 
 def read_arrays(path: Path, remedy: str, check: Check | None = None, limit: int = LARGEST) -> dict[str, np.ndarray]:
@@ -42,7 +42,7 @@ def read_arrays(path: Path, remedy: str, check: Check | None = None, limit: int 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
-        check: is shown what the arrays declare before any is read.
+        check: is shown what the arrays declare before any is read; a ValueError of it is put into the sentence.
         limit: bytes of all arrays.
 
     Raises:
@@ -57,7 +57,7 @@ def read_arrays(path: Path, remedy: str, check: Check | None = None, limit: int 
             if check is not None:
                 check(headers)
             return {key: _read_entry(archive, name) for key, name in entries.items()}
-    except OSError:
+    except (OSError, UserError):
         raise
     except Exception as error:  # archives, their compression and their headers fail in many ways
         raise UserError(f"{str(path)!r} is not a file of arrays ({brief(error)}): {remedy}") from error

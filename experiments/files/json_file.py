@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from safe_files.text import read_text
 from user_error import UserError
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -24,13 +25,13 @@ def read_json(path: Path, schema: type[Content], what: str, wrong: str, verb: st
         UserError: no such file, or it holds something else.
     """
     try:
-        return schema.model_validate_json(path.read_text(encoding="utf-8"))
+        return schema.model_validate_json(read_text(path, f"it {wrong}; pass what {verb!r} wrote"))
     except FileNotFoundError as error:
         raise UserError(f"no {what} {str(path)!r}: pass the JSON file that {verb!r} wrote") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
         raise UserError(f"{str(path)!r} {wrong}: pass the JSON file that {verb!r} wrote") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part)[:80] for part in first["loc"])
         problem = f"{where}: {first['msg']}" if where else first["msg"]
         raise UserError(f"{str(path)!r} {wrong} ({problem}): write it anew with {verb!r}") from error

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from experiments.files.json_file import read_json
 from experiments.files.whole import whole_file
-from experiments.records.record import Count, Strict
+from experiments.records.record import Count, Facts, Strict
 from user_error import UserError
 
 FORMAT = "robust-segmentation-costs/1"
@@ -66,7 +66,7 @@ class Costs(Strict):
     created: str
     reference: Digest
     rounds: int = Field(ge=1)
-    environment: dict[str, Any]
+    environment: Facts
     costs: list[Cost] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -1,16 +1,16 @@
 """Published tables: numbers of the literature, to check metric code against and to show beside our records."""
 
-import csv
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from experiments.records.robustness import CLEAN, Condition
+from safe_files.csv_file import read_csv
+from safe_files.yaml_file import read_mapping
 from user_error import UserError
 
 FOLDER = Path(__file__).parent.parent / "published"
@@ -74,17 +74,16 @@ def read_table(name: str) -> Table:
     if name not in table_names():
         raise UserError(f"no published table {name!r}: pass one of {', '.join(table_names())}")
     try:
-        described = Description(**yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")))
-        with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return Table(name, described, (_models if described.layout == "models" else _severities)(described, rows))
-    except (OSError, ValueError, KeyError, TypeError, ValidationError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
+        described = Description(**read_mapping(FOLDER / f"{name}.yaml", "restore it"))
+        columns, rows = read_csv(FOLDER / f"{name}.csv", "restore it")
+        return Table(name, described, (_models if described.layout == "models" else _severities)(described, columns, rows))
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        problem = " ".join(str(error).split())[:300]
         raise UserError(f"the published table {name!r} is malformed ({problem}): restore its CSV and YAML") from error
 
 
-def _models(described: Description, rows: list[dict[str, Any]]) -> list[Published]:
-    corruptions = [column for column in rows[0] if column not in ("model", CLEAN)]
+def _models(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
+    corruptions = [column for column in columns if column not in ("model", CLEAN)]
     conditions = [(CLEAN, 0), *((name, 1) for name in corruptions)]
     return [
         Published(row["model"], conditions, _shares([row[name] for name, _ in conditions], described.scale))
@@ -92,11 +91,11 @@ def _models(described: Description, rows: list[dict[str, Any]]) -> list[Publishe
     ]
 
 
-def _severities(described: Description, rows: list[dict[str, Any]]) -> list[Published]:
+def _severities(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
     cells = [
-        ((row["corruption"], int(column)), value)
+        ((row["corruption"], int(column)), row[column])
         for row in rows
-        for column, value in row.items()
+        for column in columns
         if column != "corruption"
     ]
     conditions = [(CLEAN, 0), *(condition for condition, _ in cells)]
@@ -105,4 +104,7 @@ def _severities(described: Description, rows: list[dict[str, Any]]) -> list[Publ
 
 
 def _shares(values: Sequence[Any], scale: float) -> np.ndarray:
-    return np.round(np.array([float(value) for value in values]) / scale, 12)  # 82.4 / 100 is not quite 0.824
+    numbers = np.array([float(value) for value in values])
+    if not scale > 0 or not np.isfinite(numbers).all():
+        raise ValueError("a score is no finite number, or the scale is not above zero")
+    return np.round(numbers / scale, 12)  # 82.4 / 100 is not quite 0.824

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from experiments.records.robustness import Condition
 from experiments.records.scores import (
@@ -20,11 +20,25 @@ from experiments.records.scores import (
 )
 from experiments.records.statistics import by_unit
 from lightning_modules.metrics.shares import Share
+from safe_files.plain import complain, show
 
 FORMAT = "robust-segmentation-record/2"
 
 
+MOST_FACTS = 100_000
+"""Values of what a record says in free form, such as its recipe."""
+
+
+def _bounded(facts: Any) -> Any:
+    if problem := complain(facts, most=MOST_FACTS):
+        raise ValueError(problem)
+    return facts
+
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Row = Annotated[list[Count], FailFast()]
+Rows = Annotated[list[Row], FailFast()]
+Facts = Annotated[dict[str, Any], AfterValidator(_bounded)]
 Score = float | None
 Edges = tuple[Score, Score]
 
@@ -45,7 +59,7 @@ class Bounds(Strict):
 class TaskCell(Strict):
     """Counts and scores of a further task under one condition; see `lightning_modules.tasks.scores`."""
 
-    counts: list[Count]
+    counts: Row
     scores: dict[str, Score]
 
 
@@ -59,11 +73,11 @@ class Cell(Strict):
 
     corruption: str
     severity: int = Field(ge=0, le=5)
-    confusion: list[list[Count]]
-    boundary: list[list[Count]]
-    losses: list[Count]
-    calibration: list[list[Count]]
-    odds: list[list[Count]]
+    confusion: Rows
+    boundary: Rows
+    losses: Row
+    calibration: Rows
+    odds: Rows
     miou: Score
     dice: Score
     pixel_accuracy: Score
@@ -139,6 +153,17 @@ class Manifest(BaseModel):
     version: int
     conditions: list[dict[str, Any]] = []
 
+    @model_validator(mode="after")
+    def _plain(self) -> "Manifest":
+        problem = complain([self.model_extra, self.conditions], most=MOST_FACTS, finite=True)
+        if problem:  # its hash is one of JSON
+            raise ValueError(problem)
+        for entry in self.conditions:
+            for key, kind in (("corruption", str), ("family", str), ("severity", int)):
+                if not isinstance(entry.get(key), kind | None):
+                    raise ValueError(f"a condition whose {key} is {show(entry[key])}")
+        return self
+
     def of_family(self, family: str | None = None) -> dict[str, str]:
         """Family of each corruption that has one; of those in `family` alone where it is given."""
         found = {
@@ -171,10 +196,10 @@ class Record(Strict):
     suite: Manifest
     suite_hash: str
     data: Data
-    recipe: dict[str, Any]
-    checkpoint: dict[str, Any]
-    environment: dict[str, Any]
-    cells: list[Cell] = Field(min_length=1)
+    recipe: Facts
+    checkpoint: Facts
+    environment: Facts
+    cells: Annotated[list[Cell], FailFast()] = Field(min_length=1)
     summary: Summary
     per_image: PerImage
     pictures: list[Picture] = []
