@@ -84,7 +84,9 @@ class Description:
         given = self._entries.get("ignore_index")
         values = [] if given is None else given if isinstance(given, list) else [given]
         if not all(_is_mask_value(value) for value in values):
-            raise self._wrong(f"has ignore_index {show(given)}", "write a value of the masks, a list of values, or null")
+            raise self._wrong(
+                f"has ignore_index {show(given)}", "write a value of the masks, a list of values, or null"
+            )
         return values
 
     def _channels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.dataset import IGNORED, Sample, SegmentationDataset
+from safe_files.array_file import read_array
 from user_error import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
@@ -86,10 +87,7 @@ def present(pairs: Sequence[Pair]) -> list[Pair]:
 
 def _read(path: Path) -> np.ndarray:
     """An ``.npy`` array as it is."""
-    array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("an archive of several arrays")
-    return array
+    return read_array(path)
 
 
 def _open(path: Path) -> Image.Image:

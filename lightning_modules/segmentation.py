@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
+import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts

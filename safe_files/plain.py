@@ -12,7 +12,9 @@ MOST = 1_000_000
 """Values in all, each counted as often as it is met: what is shared by a thousand lists counts a thousand times."""
 
 
-def complain(value: Any, *, most: int = MOST, deepest: int = DEEPEST, finite: bool = False, text_keys: bool = True) -> str:
+def complain(
+    value: Any, *, most: int = MOST, deepest: int = DEEPEST, finite: bool = False, text_keys: bool = True
+) -> str:
     """Why a value is not fit to be gone through, or nothing: it is too deep, unfolds without bound, or is not plain.
 
     Plain are texts, numbers, truth values, nothing, and lists and mappings of them. A number of more than 64 bits, or a

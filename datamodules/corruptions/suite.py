@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+import safe_files.parser_loader  # noqa: F401  (first: see there)
 from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
 from datamodules.corruptions.modality import MissingChannels

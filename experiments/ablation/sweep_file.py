@@ -189,7 +189,9 @@ def _grid(path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         choices.append([entry["value"]] if "value" in entry else entry["values"])
     number = math.prod(map(len, choices))
     if number > MOST_TRIALS:
-        raise UserError(f"{path} is a grid of {number} trials: give fewer values, or set method to random and a run_cap")
+        raise UserError(
+            f"{path} is a grid of {number} trials: give fewer values, or set method to random and a run_cap"
+        )
     return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*choices)]
 
 

@@ -20,6 +20,7 @@ from datamodules.dataset import Sample
 from datamodules.image_files import ImageFiles, Pair, read_image
 from datamodules.transforms import Resize
 from experiments.measuring.reference import psnr
+from safe_files.array_file import read_header
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _channels(path: Path) -> tuple[int, str | None]:
     """Number of channels of a file and the Pillow mode to read it in; what cannot be read is left to `read_image`."""
     try:
         if path.suffix.lower() == ".npy":
-            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            shape = read_header(path).shape
             return (shape[2] if len(shape) == 3 else 1), None
         with Image.open(path) as file:
             grey = file.mode in ("1", "L", "LA", "La", "F") or file.mode.startswith("I")

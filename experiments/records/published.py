@@ -76,7 +76,9 @@ def read_table(name: str) -> Table:
     try:
         described = Description(**read_mapping(FOLDER / f"{name}.yaml", "restore it"))
         columns, rows = read_csv(FOLDER / f"{name}.csv", "restore it")
-        return Table(name, described, (_models if described.layout == "models" else _severities)(described, columns, rows))
+        return Table(
+            name, described, (_models if described.layout == "models" else _severities)(described, columns, rows)
+        )
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"the published table {name!r} is malformed ({problem}): restore its CSV and YAML") from error
@@ -93,10 +95,7 @@ def _models(described: Description, columns: list[str], rows: list[dict[str, str
 
 def _severities(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
     cells = [
-        ((row["corruption"], int(column)), row[column])
-        for row in rows
-        for column in columns
-        if column != "corruption"
+        ((row["corruption"], int(column)), row[column]) for row in rows for column in columns if column != "corruption"
     ]
     conditions = [(CLEAN, 0), *(condition for condition, _ in cells)]
     scores = _shares([described.clean, *(value for _, value in cells)], described.scale)

@@ -19,7 +19,6 @@ from lightning_modules.tasks.scores import TASK
 from safe_files.array_file import Header, read_arrays
 from user_error import UserError
 
-
 LARGEST = 2 * 2**30
 """Bytes of the counts of images: 5,000 images of 150 classes under 76 conditions have 1.4 GiB."""
 

@@ -1,6 +1,7 @@
 """Weights & Biases: offline unless the user is logged in, one run for training and sweep, and never needed."""
 
 import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.command_line.processes import first_process
 from experiments.files.whole import whole_file
 from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
+from safe_files.text import read_text
+from user_error import UserError
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from experiments.records.record import Record
 
 PROJECT = "robust-segmentation"
+
+RUN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def wandb_mode() -> str:
@@ -36,7 +41,11 @@ def run_id(run: Path) -> str:
     if not file.exists():
         with whole_file(file) as text:
             text.write(secrets.token_hex(4))
-    return file.read_text().strip()
+    remedy = "remove it, and the next call makes another"
+    found = read_text(file, remedy, 1000).strip()
+    if not RUN_ID.fullmatch(found):
+        raise UserError(f"{file} holds no id of a W&B run: {remedy}")
+    return found
 
 
 def sync_hint(run: Path) -> str | None:
