@@ -1,7 +1,6 @@
 """Any data set in a folder: images, masks and a description."""
 
 import difflib
-import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -9,7 +8,7 @@ from typing import Any, get_args
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
-from datamodules.image_files import ImageFiles, pair
+from datamodules.image_files import ImageFiles, is_window, pair
 from safe_files.csv_file import read_csv
 from safe_files.plain import show
 from safe_files.text import read_text
@@ -122,16 +121,6 @@ class Description:
             if name not in SPLITS:
                 raise self._wrong(f"lists the unknown split {show(name)}", f"the splits are {', '.join(SPLITS)}")
         return given
-
-
-def is_window(given: object) -> bool:
-    """Whether these are two finite levels, the low one first."""
-    return (
-        isinstance(given, list | tuple)
-        and len(given) == 2
-        and all(isinstance(level, int | float) and math.isfinite(level) for level in given)
-        and given[0] < given[1]
-    )
 
 
 def _is_mask_value(value: object) -> bool:

@@ -1,5 +1,6 @@
 """A data set of image files and mask files: finding the pairs, decoding them, and saying what is wrong with one."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -131,6 +132,16 @@ def read_image(
             "convert it, or correct `channels` (arrays are height x width x channels)"
         )
     return _windowed(image, path, window)
+
+
+def is_window(given: object) -> bool:
+    """Whether these are two finite levels, the low one first."""
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(level, int | float) and math.isfinite(level) for level in given)
+        and given[0] < given[1]
+    )
 
 
 def _windowed(image: np.ndarray, path: Path, window: tuple[float, float] | None) -> np.ndarray:

@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import io
-import re
 import shlex
 from collections.abc import Sequence
 from glob import glob
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import whole_file
+from safe_files.plain import show
+from safe_files.text import MEBI, read_text
 from user_error import UserError
 
 EXAMPLES = """
@@ -18,36 +19,59 @@ README.md docs/networks.md
 --check README.md docs/*.md
 """
 
-VERBS = ("leaderboard", "compare", "recipes", "effects", "tradeoff")
-"""What a page may call: verbs that read records and print what they say."""
+OPTIONS = {
+    "leaderboard": ("--published", "--reference", "--costs", "--by", "--format", "--allow-mixed"),
+    "compare": ("--metric", "--permutations", "--seed", "--format"),
+    "recipes": ("--with", "--metric", "--seed", "--format"),
+    "effects": ("--format",),
+    "tradeoff": ("--costs", "--format", "--seeds-together"),
+}
+"""What a page may call: verbs that read records, with the options by which they print what these say."""
 
-OPENED, CLOSED = "<!-- fill: ", "<!-- /fill -->"
+VERBS = tuple(OPTIONS)
 
-BLOCK = re.compile(r"^(<!-- fill: (?P<words>[^\n]+) -->\n).*?^(<!-- /fill -->)$", re.MULTILINE | re.DOTALL)
+OPENED, OPENING, CLOSED = "<!-- fill: ", " -->", "<!-- /fill -->"
+
+MOST_PATTERNS = 3
+"""Folders of a path that are patterns: each more takes as many times as long to look through."""
+
+LARGEST = 4 * MEBI
+
+REMEDY = "pass a Markdown page"
 
 
 def run(words: Sequence[str]) -> str:
     """What a verb prints; patterns of files are those of the folder that one is in.
 
     Raises:
-        UserError: a verb that a page may not call, or a pattern without files.
+        UserError: a verb or an option that a page may not call, or a pattern without files.
     """
-    verb, *rest = words
-    if verb not in VERBS:
-        raise UserError(f"a page cannot call {verb!r}: its blocks may hold {', '.join(VERBS)}")
-    written = next((word for word in rest if word.startswith(("--output", "--figure"))), None)
-    if written is not None:
-        raise UserError(f"a page cannot write files: leave {written!r} out of its block")
-    arguments: list[str] = []
+    verb, *rest = words or [""]
+    if verb not in OPTIONS:
+        raise UserError(f"a page cannot call {show(verb)}: its blocks may hold {', '.join(VERBS)}")
     for word in rest:
-        found = sorted(glob(word)) if set("*[") & set(word) else [word]
-        if not found:
-            raise UserError(f"no file fits {word!r}, which a page calls {verb!r} with")
-        arguments += found
+        if word.startswith("-") and word.partition("=")[0] not in OPTIONS[verb]:
+            raise UserError(
+                f"a page cannot write files, or ask for more than {', '.join(OPTIONS[verb])}: leave {show(word)} out of its "
+                f"block of {verb!r}"
+            )
+    arguments = [file for word in rest for file in _files(word, verb)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         importlib.import_module(f"experiments.{verb}").main(arguments)
     return printed.getvalue()
+
+
+def _files(word: str, verb: str) -> list[str]:
+    """The files that a pattern stands for, or the word itself."""
+    if not set("*[") & set(word):
+        return [word]
+    if sum(bool(set("*[") & set(part)) for part in word.split("/")) > MOST_PATTERNS:
+        raise UserError(f"{show(word)} has more than {MOST_PATTERNS} folders of patterns: name the folders")
+    found = sorted(glob(word))
+    if not found:
+        raise UserError(f"no file fits {show(word)}, which a page calls {verb!r} with")
+    return found
 
 
 def filled(text: str) -> str:
@@ -56,18 +80,39 @@ def filled(text: str) -> str:
     Raises:
         UserError: a block that is not closed, or a command that cannot be run.
     """
+    lines: list[str] = []
+    command: str | None = None
+    for line in text.split("\n"):
+        opens, closes = line.startswith(OPENED) and line.endswith(OPENING), line == CLOSED
+        marked = OPENED in line or CLOSED in line
+        if marked != (opens or closes) or (marked and opens != (command is None)):
+            raise _not_closed()
+        if command is not None and closes:
+            lines += ["", *call(command).split("\n"), ""]
+            command = None
+        if command is None:
+            lines.append(line)
+        if opens:
+            command = line.removeprefix(OPENED).removesuffix(OPENING)
+    if command is not None:
+        raise _not_closed()
+    return "\n".join(lines)
 
-    def block(match: re.Match[str]) -> str:
-        words = shlex.split(match["words"])
-        printed = run(words).strip("\n")
-        if "sentences" in words:  # a quotation
-            printed = "\n".join(f"> {line}" for line in printed.splitlines())
-        return f"{match[1]}\n{printed}\n\n{match[3]}"
 
-    blocks = [match[0] for match in BLOCK.finditer(text)]
-    if not len(blocks) == text.count(OPENED) == text.count(CLOSED) or any(one.count(OPENED) > 1 for one in blocks):
-        raise UserError(f"a block of the page is not closed: each {OPENED!r} line needs a {CLOSED!r} line after it")
-    return BLOCK.sub(block, text)
+def _not_closed() -> UserError:
+    return UserError(f"a block of the page is not closed: each {OPENED!r} line needs a {CLOSED!r} line after it")
+
+
+def call(command: str) -> str:
+    """What a block's command prints, as it stands in the page."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"a block of the page calls {show(command)} ({error}): close what is quoted") from error
+    printed = run(words).strip("\n")
+    if "sentences" in words:  # a quotation
+        printed = "\n".join(f"> {line}" for line in printed.splitlines())
+    return printed
 
 
 def main(argv: list[str]) -> None:
@@ -84,8 +129,8 @@ def main(argv: list[str]) -> None:
     changed = []
     for page in args.pages:
         try:
-            before = page.read_text()
-        except (OSError, UnicodeDecodeError) as error:
+            before = read_text(page, REMEDY, LARGEST)
+        except OSError as error:
             raise UserError(f"cannot read the page {str(page)!r}: {error}") from error
         after = filled(before)
         if after == before:

@@ -1,4 +1,4 @@
 """The one door for files: form and size are checked before anything is built, and what is wrong is said in a sentence.
 
-Nothing here imports torch, and each kind of file imports its own library alone.
+Each kind of file imports its own library alone: light verbs read YAML, JSON and tables without torch.
 """

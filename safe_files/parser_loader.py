@@ -55,4 +55,4 @@ def read_settings_text(path: Any) -> str:
 
 
 set_loader("yaml", load_settings, (yaml.YAMLError,))
-jsonargparse.Path.read_text = read_settings_text  # type: ignore[method-assign]
+jsonargparse.Path.read_text = read_settings_text  # type: ignore[method-assign, assignment]

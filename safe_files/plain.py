@@ -3,6 +3,7 @@
 import math
 import reprlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 DEEPEST = 64
@@ -12,20 +13,15 @@ MOST = 1_000_000
 """Values in all, each counted as often as it is met: what is shared by a thousand lists counts a thousand times."""
 
 
-def complain(
-    value: Any, *, most: int = MOST, deepest: int = DEEPEST, finite: bool = False, text_keys: bool = True
-) -> str:
-    """Why a value is not fit to be gone through, or nothing: it is too deep, unfolds without bound, or is not plain.
+class UnboundedError(ValueError):
+    """What a file holds is too much, or too deep, to be gone through."""
 
-    Plain are texts, numbers, truth values, nothing, and lists and mappings of them. A number of more than 64 bits, or a
-    text that cannot be written in UTF-8, would fail where it is printed.
 
-    Args:
-        value: of a parser.
-        most: values in all.
-        deepest: levels of nesting.
-        finite: whether numbers must be so.
-        text_keys: whether keys must be texts.
+def walk(value: Any, most: int = MOST, deepest: int = DEEPEST) -> Iterator[Any]:
+    """A value and all that it holds, keys too; lists may hold one another, or themselves.
+
+    Raises:
+        UnboundedError: there are more than `most` values, each counted as often as it is met, or more than `deepest` levels.
     """
     count = 0
     waiting: list[Iterator[Any]] = [iter((value,))]
@@ -36,18 +32,30 @@ def complain(
             continue
         count += 1
         if count > most:
-            return f"it unfolds to more than {most} values"
-        if problem := _complain_of_one(one, finite, text_keys):
-            return problem
-        if isinstance(one, dict):
+            raise UnboundedError(f"it unfolds to more than {most} values")
+        yield one
+        if isinstance(one, dict | list | tuple | set | frozenset):
             if len(waiting) > deepest:
-                return f"it is nested deeper than {deepest} levels"
-            waiting.append(_parts(one))
-        elif isinstance(one, list | tuple):
-            if len(waiting) > deepest:
-                return f"it is nested deeper than {deepest} levels"
-            waiting.append(iter(one))
-    return ""
+                raise UnboundedError(f"it is nested deeper than {deepest} levels")
+            waiting.append(chain.from_iterable(one.items()) if isinstance(one, dict) else iter(one))
+
+
+def complain(value: Any, *, most: int = MOST, finite: bool = False, text_keys: bool = True) -> str:
+    """Why a value is not fit to be gone through, or nothing: it is too deep, unfolds without bound, or is not plain.
+
+    Plain are texts, numbers, truth values, nothing, and lists and mappings of them. A number of more than 64 bits, or a
+    text that cannot be written in UTF-8, would fail where it is printed.
+
+    Args:
+        value: of a parser.
+        most: values in all.
+        finite: whether numbers must be so.
+        text_keys: whether keys must be texts.
+    """
+    try:
+        return next((problem for one in walk(value, most) if (problem := _complain_of_one(one, finite, text_keys))), "")
+    except UnboundedError as error:
+        return str(error)
 
 
 def show(value: Any) -> str:
@@ -58,12 +66,6 @@ def show(value: Any) -> str:
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
 _END = object()
-
-
-def _parts(mapping: dict[Any, Any]) -> Iterator[Any]:
-    for key, value in mapping.items():
-        yield key
-        yield value
 
 
 def _complain_of_one(one: Any, finite: bool, text_keys: bool) -> str:

@@ -29,7 +29,7 @@ def read_bytes(path: Path, remedy: str, limit: int = LARGEST) -> bytes:
 
 
 def read_text(path: Path, remedy: str, limit: int = LARGEST) -> str:
-    """The content of a text file in UTF-8, with or without a mark of the byte order, its lines ended by "\\n".
+    """The content of a text file in UTF-8, with or without a mark of the byte order; its lines end as Python's do.
 
     Raises:
         UserError: it is no such text, or larger than `limit` bytes; it ends with `remedy`.

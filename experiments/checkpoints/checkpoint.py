@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
+from safe_files.tensor_file import require_unpacked
 from user_error import UserError, brief
 
 MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
@@ -27,6 +29,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            require_unpacked(file.stream())
             content = torch.load(file.stream(), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UserError(_refusal(path, error)) from error
@@ -37,8 +40,10 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
     if not isinstance(settings, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
+    require_bounded(content, path)
     module = module_of(settings)
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
+    require_form(content, path)
     return content
 
 

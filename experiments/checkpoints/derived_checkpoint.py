@@ -13,6 +13,7 @@ from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoi
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.whole import require_writable, whole_file
+from experiments.records.recipe import entry
 from user_error import UserError
 
 LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
@@ -174,12 +175,11 @@ def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[s
 def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     settings = content["hyper_parameters"]
     states = list(data_state(content).values())
-    run = read_settings(path) or {}
-    data = (run.get("data") or {}).get("init_args") or {}
+    data = (read_settings(path) or {}).get("data")
     return {
         "number of classes": settings["num_classes"],
         "number of channels": settings["in_channels"],
         "classes": states[0].get("classes") if states else None,
         "window": states[0].get("window") if states else None,
-        "input size": data.get("size"),
+        "input size": entry(data, "init_args", "size"),
     }

@@ -61,10 +61,10 @@ def recipe_group(recipe: dict[str, Any]) -> str | None:
     key = recipe_key(recipe)
     if key is None:
         return None
-    network = _entry(recipe, "model", "init_args", "network")
-    architecture = _entry(network, "init_args", "architecture") or _last(_entry(network, "class_path"))
+    network = entry(recipe, "model", "init_args", "network")
+    architecture = entry(network, "init_args", "architecture") or _last(entry(network, "class_path"))
     data = training_data(recipe)
-    words = [architecture, _entry(network, "init_args", "encoder"), data_name(data) if isinstance(data, dict) else None]
+    words = [architecture, entry(network, "init_args", "encoder"), data_name(data) if isinstance(data, dict) else None]
     named = "-".join(re.sub(r"[^\w.]+", "-", str(word).lower()) for word in words if word)
     return f"{named[:LONGEST_NAME]}-{key}"
 
@@ -76,7 +76,7 @@ def training_data(recipe: dict[str, Any]) -> Any:
 
 def data_folder(settings: Any) -> str | None:
     """Name of the folder that data lie in, by which they are known wherever that is; `None` where they have none."""
-    root = _entry(settings, "init_args", "root")
+    root = entry(settings, "init_args", "root")
     return PurePath(root).name if isinstance(root, str) else None
 
 
@@ -89,7 +89,8 @@ def _last(class_path: Any) -> str | None:
     return class_path.rsplit(".", 1)[-1] if isinstance(class_path, str) else None
 
 
-def _entry(settings: Any, *keys: str) -> Any:
+def entry(settings: Any, *keys: str) -> Any:
+    """What nested settings say under these keys; `None` where they are not that deep."""
     for key in keys:
         settings = settings.get(key) if isinstance(settings, dict) else None
     return settings

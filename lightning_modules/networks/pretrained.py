@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from safe_files.tensor_file import require_unpacked
 from user_error import UserError, brief
 
 HUB_TIMEOUT_S = 4.0
@@ -27,7 +28,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        require_unpacked(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+            raise ValueError("no mapping of names to tensors")
+        return weights
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({brief(error)})") from error
     except Exception as error:  # UnpicklingError of a payload that weights_only refuses
@@ -44,12 +49,12 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
         UserError: missing file, or weights of another encoder.
     """
     weights = read_weights(path)
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"encoder weights: {str(path)!r} is not a plain state dict: save `encoder.state_dict()` alone")
     state = {key: _widen(value) for key, value in weights.items()}
     try:
         encoder.load_state_dict(state)
-    except RuntimeError as error:
+    except Exception as error:  # sparse and quantised tensors fail in other ways than those of other shapes
         raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({brief(error)})") from error
 
 
@@ -63,10 +68,10 @@ def load_trained(network: nn.Module, path: Path) -> None:
     if not isinstance(state, dict):
         raise UserError(f"start: {str(path)!r} is no checkpoint: pass the best.ckpt of a run folder")
     prefix = "network."
-    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)}
     try:
         network.load_state_dict(own)
-    except RuntimeError as error:
+    except Exception as error:  # entries of other kinds than tensors fail in many ways
         raise UserError(f"start: {str(path)!r} holds another network ({brief(error)})") from error
 
 

@@ -9,12 +9,12 @@ import pytest
 from command_line import ROOT, experiments
 from PIL import Image
 
-from experiments.fill import BLOCK, filled
+from experiments.fill import OPENED, filled
 from experiments.records.record_file import open_record
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
-PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(path.read_text())]
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if OPENED in path.read_text()]
 
 FIGURES = [
     shlex.split(line.replace("$(RESULTS)", "experiments/results"))
