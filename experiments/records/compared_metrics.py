@@ -60,7 +60,7 @@ def _of_task(task: str, name: str) -> Metric:
         if task not in images.tasks:
             there = ", ".join(images.tasks) or "none"
             raise UserError(f"a record has no further task {task!r} (it has {there}): compare networks that learned it")
-        return one.share(images.tasks[task])
+        return one.share(images.tasks[task].astype(np.int64, copy=False))
 
     return Metric(f"{task}.{name}", share, one.unit, one.lower_is_better, one.scale, task)
 

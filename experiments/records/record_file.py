@@ -31,9 +31,10 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     """
     counts_path = path.with_suffix(".npz")
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
+    # Arrays that lie so already, on disk, are written piece by piece.
     arrays = images.counts._asdict() | {f"{TASK}{name}": part for name, part in images.tasks.items()}
     arrays = {name: np.asfortranarray(part) for name, part in arrays.items()}
-    arrays = {name: part.astype(_width(part)) for name, part in arrays.items()}
+    arrays = {name: part.astype(width(part), copy=False) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
     with whole_file(counts_path, "wb") as file:
@@ -43,8 +44,10 @@ def write_record(record: Record, path: Path, images: Images) -> None:
         file.write(dump(record) + "\n")
 
 
-def _width(part: np.ndarray) -> type[np.signedinteger]:
-    return np.int32 if np.abs(part).max(initial=0) < 2**31 else np.int64
+def width(part: np.ndarray) -> type[np.signedinteger]:
+    """The type that holds all integers of an array."""
+    largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
+    return np.int32 if largest < 2**31 else np.int64
 
 
 def once(paths: Iterable[Path]) -> list[Path]:
@@ -128,7 +131,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
     counts = Counts(*(_array(arrays, name, len(ids), record) for name in Counts._fields))
     units = [str(name) for name in arrays["units"]] if "units" in arrays else None
     names = [name for name in arrays if name.startswith(TASK)]
-    tasks = {name.removeprefix(TASK): arrays[name].astype(np.int64) for name in names}
+    tasks = {name.removeprefix(TASK): arrays[name] for name in names}
     wanted = record.totals.counts()
     images = {record.data.images, len(ids), len(ids if units is None else units)}
     wanted = wanted._replace(gaps=wanted.gaps[:, : counts.gaps.shape[-1]])
@@ -168,4 +171,4 @@ def _require_counts(record: Record, path: Path, file: Path, headers: Mapping[str
 def _array(arrays: Mapping[str, np.ndarray], name: str, images: int, record: Record) -> np.ndarray:
     if name == "gaps" and name not in arrays:  # sweeps have not always counted them image by image
         return np.zeros((images, len(record.cells), 0), np.int64)
-    return arrays[name].astype(np.int64)
+    return arrays[name]

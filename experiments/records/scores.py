@@ -34,7 +34,7 @@ def class_counts(confusion: np.ndarray) -> np.ndarray:
 
 
 def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    hit, predicted, true = np.moveaxis(counts, -1, 0)
+    hit, predicted, true = np.moveaxis(counts, -1, 0).astype(np.int64, copy=False)  # on disk they may be narrower
     return hit, predicted, true
 
 

@@ -1,6 +1,6 @@
 """The numbers of a record, from the counts of its sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from experiments.records.record import Bounds, Cell, Images, Manifest, Summary, 
 from experiments.records.robustness import Condition
 from experiments.records.scores import Counts, class_counts, condition_scores, mean_iou, number, task_scores
 from experiments.records.scores import iou as iou_share
-from experiments.records.statistics import LEVEL, RESAMPLES, Interval, intervals
+from experiments.records.statistics import LEVEL, RESAMPLES, Interval, blocks, intervals_of
+from lightning_modules.metrics.shares import Share
 
 METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
 
@@ -20,14 +21,18 @@ def find_intervals(
 ) -> tuple[dict[str, Bounds], list[Bounds]]:
     """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
     families = manifest.of_family()
-    share = images.share(iou_share(images.counts.classes))
+    classes = images.counts.classes
     cells = [f"{name}/{severity}" for name, severity in conditions]
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
         by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
         return robustness.numbers(scores, conditions, families) | by_cell
 
-    found = {name: make_bounds(interval) for name, interval in intervals(share, measure).items()}
+    def numbers(scores: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
+        parts = (images.share(iou_share(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
+        return measure(np.concatenate([scores(part) for part in parts], axis=-1))
+
+    found = {name: make_bounds(interval) for name, interval in intervals_of(numbers).items()}
     return found, [found.pop(name) for name in cells]
 
 

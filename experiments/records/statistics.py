@@ -5,6 +5,7 @@ first, and every function here then draws whole units.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ RESAMPLES = 1000
 PERMUTATIONS = 10_000
 LEVEL = 0.95
 CHUNK = 100  # draws at a time: bounds the memory of many classes
+BLOCK = 2**22  # numbers at a time, of units, conditions and classes: likewise
 NORMAL = NormalDist()
 ROUNDING = 1e-12  # what sums of the same numbers in another order may differ by
 
@@ -35,7 +37,7 @@ def by_unit(share: Share, units: Sequence[str]) -> Share:
     names, places = np.unique(np.asarray(units), return_inverse=True)
 
     def summed(part: np.ndarray) -> np.ndarray:
-        total = np.zeros((len(names), *part.shape[1:]), dtype=part.dtype)
+        total = np.zeros((len(names), *part.shape[1:]), dtype=np.int64)
         np.add.at(total, places, part)
         return total
 
@@ -46,10 +48,19 @@ def _flat(part: np.ndarray) -> np.ndarray:
     return part.reshape(len(part), -1).astype(np.float64)  # whole numbers below 2^53: their sums stay exact
 
 
+@lru_cache(maxsize=1)  # the same for every block of conditions, and for every record of the same images
 def _draws(number: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of `number` units is drawn in each resample, (R, number)."""
     random = np.random.Generator(np.random.PCG64(seed))
-    return random.multinomial(number, np.full(number, 1 / number), size=resamples).astype(np.float64)
+    shares, sizes = np.full(number, 1 / number), [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)]
+    return np.concatenate([random.multinomial(number, shares, size=size).astype(np.int32) for size in sizes])
+
+
+def blocks(shape: Sequence[int]) -> list[slice]:
+    """The conditions of counts (N, conditions, ...), a few at a time: all of them at once may not fit into memory."""
+    units, conditions, *rest = shape
+    step = max(1, BLOCK // max(1, units * int(np.prod(rest))))
+    return [slice(start, start + step) for start in range(0, conditions, step)]
 
 
 def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -63,13 +74,19 @@ def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
     Returns:
         (R, conditions).
     """
-    shape = share.numerator.shape[1:]
-    flat, draws = share.of(_flat), _draws(len(share.numerator), resamples, seed)
+    draws = _draws(len(share.numerator), resamples, seed)
 
-    def drawn(chosen: np.ndarray) -> np.ndarray:
-        return score(flat.of(lambda part: (chosen @ part).reshape(-1, *shape)))
+    def drawn(part: Share) -> np.ndarray:
+        shape, flat = part.numerator.shape[1:], part.of(_flat)
+        return np.concatenate(
+            [
+                score(flat.of(lambda one, chosen=chosen: (chosen @ one).reshape(-1, *shape)))
+                for chosen in (draws[at : at + CHUNK].astype(np.float64) for at in range(0, resamples, CHUNK))
+            ]
+        )
 
-    return np.concatenate([drawn(draws[start : start + CHUNK]) for start in range(0, resamples, CHUNK)])
+    pieces = (share.of(lambda one, at=at: one[:, at]) for at in blocks(share.numerator.shape))
+    return np.concatenate([drawn(piece) for piece in pieces], axis=-1)
 
 
 def whole(share: Share) -> np.ndarray:
@@ -79,7 +96,11 @@ def whole(share: Share) -> np.ndarray:
 
 def left_out(share: Share) -> np.ndarray:
     """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
-    return score(share.of(lambda part: part.sum(0) - part))
+    totals, shape = [part.sum(0) for part in share[:2]], share.numerator.shape
+    step = max(1, BLOCK // max(1, int(np.prod(shape[1:]))))
+    parts = (slice(start, start + step) for start in range(0, shape[0], step))
+    left = (Share(*(all_ - one[at] for all_, one in zip(totals, share[:2], strict=True)), share.gaps) for at in parts)
+    return np.concatenate([score(one) for one in left])
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -135,7 +156,7 @@ def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: 
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    return _intervals(lambda scores: measure(scores(share)), resamples, seed)
+    return intervals_of(lambda scores: measure(scores(share)), resamples, seed)
 
 
 def paired_intervals(
@@ -164,13 +185,21 @@ def joint_intervals(
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    return _intervals(lambda scores: measure([scores(share) for share in shares]), resamples, seed)
+    return intervals_of(lambda scores: measure([scores(share) for share in shares]), resamples, seed)
 
 
-def _intervals(
-    numbers: Callable[[Callable[[Share], np.ndarray]], Mapping[str, np.ndarray]], resamples: int, seed: int
+def intervals_of(
+    numbers: Callable[[Callable[[Share], np.ndarray]], Mapping[str, np.ndarray]],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Interval]:
-    """Intervals of numbers that follow from the scores of all units, of resamples and without each unit."""
+    """Intervals of numbers that follow from the scores of all units, of resamples and without each unit.
+
+    Args:
+        numbers: those (...) by name, given what makes scores (..., conditions) of shares (N, conditions, k).
+        resamples: bootstrap resamples.
+        seed: of the draw.
+    """
     estimates, values = numbers(whole), numbers(lambda share: resampled(share, resamples, seed))
     jackknife = numbers(left_out)
     return {

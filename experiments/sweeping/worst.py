@@ -23,6 +23,7 @@ from lightning_modules.segmentation import SegmentationModule
 PICTURES = 6
 MOST_PICTURES = 20
 GAP = 4  # px of white between tiles
+FEW = 64  # images whose counts are in memory at once
 
 
 class Fall(NamedTuple):
@@ -46,7 +47,8 @@ def hardest_falls(classes: np.ndarray, conditions: Sequence[Condition], number: 
         conditions: of the sweep; clean and real shifts, which have severity 0, are no falls.
         number: of pairs, at most.
     """
-    scores = np.array([mean_iou(image) for image in classes]).reshape(-1, len(conditions))  # bounds the memory
+    parts = (np.ascontiguousarray(classes[start : start + FEW]) for start in range(0, len(classes) or 1, FEW))
+    scores = np.concatenate([mean_iou(part) for part in parts])
     clean = clean_score(scores, conditions)
     falls = clean[:, None] - scores
     falls[:, [not severity for _, severity in conditions]] = np.nan
