@@ -12,16 +12,18 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
 from experiments.files.lock import held
+from experiments.files.secret import find_secret
 from experiments.files.tables import percent
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.records.record import Images, Record
 from experiments.records.record_file import write_record
 from experiments.sweeping.identity import describe_identity
-from experiments.sweeping.journal import Journal, JournalCallback, Swept
+from experiments.sweeping.journal import Journal, JournalCallback
 from experiments.sweeping.same_checkpoint import SameCheckpoint
 from experiments.sweeping.suites import suite_names
 from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
+from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
 from experiments.tracking.session import log_record, sync_hint
@@ -120,7 +122,7 @@ def sweep_into(
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options.trainer, [SameCheckpoint(file.sha256), JournalCallback(journal)])
     if first_process():
-        journal.open(options.restart)
+        journal.open(known_secret(), options.restart)
     sweep(module, data, journal, trainer)
     if not trainer.is_global_zero:
         return None
@@ -146,13 +148,25 @@ def sweep_into(
     return record
 
 
+def known_secret() -> bytes:
+    """The key of this user, or of this process alone, which is said."""
+    secret, why = find_secret()
+    if why is not None:
+        print(
+            f"once interrupted, this sweep cannot go on, since no key can be kept that knows it again ({why}): set "
+            "XDG_STATE_HOME to a folder of yours",
+            flush=True,
+        )
+    return secret
+
+
 def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
     """All that was counted, in the order of the data set.
 
     Raises:
         UserError: the journal is not that of a whole sweep.
     """
-    swept = journal.total().ordered()
+    swept = journal.total()
     ids = list(data.dataset(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")

@@ -16,7 +16,7 @@ from experiments.records.robustness import CLEAN
 from user_error import UserError
 
 if TYPE_CHECKING:
-    from experiments.sweeping.journal import Swept
+    from experiments.sweeping.swept import Swept
 
 DESCRIPTION = """Recompute every number of a record from its counts and from those of its images; with --checkpoint,
 also sweep some of its conditions again and compare the counts."""

@@ -1,119 +1,165 @@
-"""What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood."""
+"""What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood.
 
+Every file bears the seal of this user's key, so that nobody else's counts pass for those of a sweep.
+"""
+
+import io
 import json
 import os
+import re
 import shutil
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 
-from experiments.files.whole import whole_file
+from experiments.files.sealed import derive, holds, read_sealed, write_sealed
 from experiments.records.scores import Counts
 from experiments.sweeping.identity import find_change
+from experiments.sweeping.swept import IMAGE, SUM, Swept, assemble
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
-SUM = "sum_"
-"""How the arrays of sums over images are named."""
-
-
-@dataclass(frozen=True)
-class Swept:
-    """What a sweep has counted of some images, in the order of their index."""
-
-    index: np.ndarray  # (N,) int64
-    digests: list[str]  # of the pixels of each image and mask
-    sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
-    images: Counts  # (N, conditions, ...) int64
-    tasks: dict[str, np.ndarray] = field(default_factory=dict)  # of further tasks, (N, conditions, S) int64
-
-    def ordered(self) -> "Swept":
-        """The same, images in the order of the data set."""
-        order = np.argsort(self.index)
-        images = Counts(*(part[order] for part in self.images))
-        tasks = {name: part[order] for name, part in self.tasks.items()}
-        return Swept(self.index[order], [self.digests[at] for at in order], self.sums, images, tasks)
+BATCH = re.compile(r"batch-(\d{6,})\.npz")
 
 
 class Journal:
     """A folder with one array file per finished batch.
 
     Batches are the same for any number of processes, so a sweep may go on with another number of them. Each file
-    appears whole or not at all.
+    appears whole or not at all, and is sealed for this identity and this batch: what was altered, exchanged or put there
+    by others is not read.
 
     Args:
         folder: made where it is missing.
-        identity: what the counts depend on; a folder with another identity is refused.
+        identity: what the counts depend on, in plain values; a folder with another identity is refused.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self.folder = folder
         self.identity = identity
+        self.key = b""  # of this sweep; known once it is open
+        self.done: frozenset[int] = frozenset()  # numbers of the batches that were there when it was opened
 
-    def open(self, restart: bool = False) -> None:
-        """Begin or go on; called by one process.
+    def open(self, secret: bytes, restart: bool = False) -> None:
+        """Begin or go on; called by one process, which tells the others `key` and `done`.
+
+        Args:
+            secret: of this user, see `experiments.files.secret`.
+            restart: discard what is there, whatever it is.
 
         Raises:
-            UserError: the folder holds an unfinished sweep of something else.
+            UserError: there is something else than an unfinished sweep of this identity that this user began.
         """
+        self._clear_neighbours()
         if restart:
             self.remove()
-        stamp = self.folder / "identity.json"
-        if not stamp.exists():
-            self.remove()  # counts of nobody knows what
-            with whole_file(stamp) as file:
-                json.dump(self.identity, file, indent=2)
-            return
-        before = json.loads(stamp.read_text())
-        changed = find_change(before, self.identity)
+        if os.path.lexists(self.folder) and (self.folder.is_symlink() or not self.folder.is_dir()):
+            raise UserError(
+                f"{self.folder} is not the folder of an unfinished sweep: pass another --output, or --restart to remove it"
+            )
+        stamp, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
+        if os.path.lexists(stamp):
+            begun = self._require_same(read_sealed(stamp, key))
+        else:
+            begun = json.dumps(self.identity, indent=2).encode()
+            write_sealed(stamp, begun, key)
+        self.key = derive(secret, b"batches of " + begun)
+        self.done = self._sound()
+
+    def _require_same(self, content: bytes | None) -> bytes:
+        """The identity as it was written when the sweep began: of the same content, but perhaps of other times."""
+        if content is None:
+            raise UserError(
+                f"{self.folder} holds an unfinished sweep that is damaged, or was not begun by this user, on this machine and "
+                "in this version: pass another --output to keep it, or --restart to discard it"
+            )
+        changed = find_change(json.loads(content), self.identity)
         if changed is not None:
             raise UserError(
                 f"{self.folder} holds an unfinished sweep {changed}: pass another --output to keep it, or --restart to "
                 "discard it"
             )
+        return content
 
-    def done(self) -> frozenset[int]:
-        """Numbers of the finished batches."""
-        return frozenset(int(path.stem.removeprefix("batch-")) for path in self.folder.glob("batch-*.npz"))
+    def _sound(self) -> frozenset[int]:
+        """Numbers of the finished batches; what is damaged goes, and is swept again."""
+        found, damaged = set(), 0
+        for path in list(self.folder.iterdir()):
+            if path.name.startswith((".batch-", ".identity.json.")):  # a process was killed as it wrote
+                discard(path)
+            elif path.name.startswith("batch-"):
+                number = _number(path)
+                if number is not None and holds(path, self.key):
+                    found.add(number)
+                else:
+                    discard(path)
+                    damaged += 1
+        if damaged:
+            what = "1 damaged batch is" if damaged == 1 else f"{damaged} damaged batches are"
+            print(f"{self.folder}: {what} swept again", flush=True)
+        return frozenset(found)
 
     def write(self, number: int, swept: Swept) -> None:
         """Keep the counts of a batch."""
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
-        arrays |= {f"image_{name}": part for name, part in swept.images._asdict().items()}
+        arrays |= {f"{IMAGE}{name}": part for name, part in swept.images._asdict().items()}
         arrays |= {f"{TASK}{name}": part for name, part in swept.tasks.items()}
-        with whole_file(self.folder / f"batch-{number:06d}.npz", "wb") as file:
-            np.savez_compressed(file, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
+        content = io.BytesIO()
+        np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
+        write_sealed(self._path(number), content.getvalue(), self.key)
 
     def total(self) -> Swept:
-        """The sum over all finished batches."""
-        parts: list[dict[str, np.ndarray]] = []
-        sums: dict[str, np.ndarray] = {}
-        for path in sorted(self.folder.glob("batch-*.npz")):
-            with np.load(path, allow_pickle=False) as arrays:
-                found = {key: arrays[key] for key in arrays.files}
-            # added at once: those of all batches together, at 150 classes, are tens of gigabytes
-            for key in [key for key in found if key.startswith(SUM)]:
-                name, part = key.removeprefix(SUM), found.pop(key)
-                sums[name] = sums[name] + part if name in sums else part
-            parts.append(found)
-        tasks = [name.removeprefix(TASK) for name in parts[0] if name.startswith(TASK)]
-        return Swept(
-            index=np.concatenate([part["index"] for part in parts]),
-            digests=[str(digest) for part in parts for digest in part["digests"]],
-            sums=sums,
-            images=Counts(*(np.concatenate([part[f"image_{name}"] for part in parts]) for name in Counts._fields)),
-            tasks={name: np.concatenate([part[f"{TASK}{name}"] for part in parts]) for name in tasks},
-        )
+        """The sum over all finished batches, images in the order of the data set.
+
+        Raises:
+            UserError: a batch is damaged.
+            OSError: the disk has no room for all counts at once, which are put together there.
+        """
+        return assemble(self._batches, self.folder)
+
+    def _batches(self) -> Iterator[Any]:
+        """The arrays of the finished batches, one after the other."""
+        for number in sorted(number for path in self.folder.iterdir() if (number := _number(path)) is not None):
+            content = read_sealed(self._path(number), self.key)
+            if content is None:
+                raise UserError(f"{self._path(number)} was damaged: call again, and its batch is swept again")
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                yield arrays
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"batch-{number:06d}.npz"
 
     def remove(self) -> None:
-        """The record is written: the journal has served. It goes at once, never in parts."""
-        if self.folder.exists():
-            doomed = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
-            self.folder.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+        """The record is written: the journal has served. It goes at once, never in parts; a link goes, not its target."""
+        if os.path.lexists(self.folder):
+            doomed = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+            self.folder.rename(doomed / "journal")
+            discard(doomed)
+
+    def _clear_neighbours(self) -> None:
+        """Remove what calls left that were killed as they removed the journal."""
+        if self.folder.parent.is_dir():
+            for path in list(self.folder.parent.iterdir()):
+                if path.name.startswith(f".{self.folder.name}.") and path.is_dir() and not path.is_symlink():
+                    discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a file, a link (not what it leads to) or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _number(path: Path) -> int | None:
+    """The number of a batch by the name of its file."""
+    named = BATCH.fullmatch(path.name)
+    return int(named[1]) if named and f"{int(named[1]):06d}" == named[1] else None
 
 
 class JournalCallback(pl.Callback):
@@ -123,10 +169,10 @@ class JournalCallback(pl.Callback):
         self.journal = journal
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave out the batches that are done; every process reads them before any process writes."""
-        trainer.strategy.barrier("journal opened")
-        trainer.datamodule.done = self.journal.done()  # type: ignore[attr-defined]
-        trainer.strategy.barrier("journal read")
+        """Leave out the batches that are done, and seal as the first process does: machines need not share a home."""
+        known = trainer.strategy.broadcast((self.journal.key, self.journal.done))
+        self.journal.key, self.journal.done = known
+        trainer.datamodule.done = self.journal.done  # type: ignore[attr-defined]
 
     def on_test_batch_end(
         self,

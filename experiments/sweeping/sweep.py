@@ -4,6 +4,7 @@ import hashlib
 import logging
 import warnings
 from pathlib import Path
+from secrets import token_bytes
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,9 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.data_parser import require_its_data
 from experiments.command_line.processes import cluster_plugins, first_process
-from experiments.sweeping.journal import Journal, JournalCallback, Swept
+from experiments.sweeping.journal import Journal, JournalCallback
 from experiments.sweeping.suites import find_suite
+from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -75,7 +77,7 @@ def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
 def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Journal, trainer: pl.Trainer) -> None:
     """Count what the journal lacks; afterwards, on every process, it is complete."""
     conditions, images = len(data.suite.conditions), len(data.dataset(data.test_split))
-    finished = min(images, len(journal.done()) * data.eval_batch_size)
+    finished = min(images, len(journal.done) * data.eval_batch_size)
     if finished and first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
     module.count_conditions(conditions)
@@ -108,9 +110,9 @@ def sweep_once(
     options = SimpleNamespace(accelerator=accelerator, devices=devices, num_nodes=1, precision=precision)
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "sweep", {})
-        journal.open()
+        journal.open(token_bytes(32))  # it dies with this process
         sweep(module, data, journal, make_trainer(options, [JournalCallback(journal)]))
-        return journal.total().ordered()
+        return journal.total()
 
 
 def data_hash(ids: list[str], digests: list[str]) -> str:

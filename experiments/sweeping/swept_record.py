@@ -10,7 +10,7 @@ from experiments.checkpoints.settings import plain, read_settings
 from experiments.records.recipe import data_name
 from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
 from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
-from experiments.sweeping.journal import Swept
+from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
 
 

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -16,10 +15,14 @@ from tiny_folder import tiny_folder
 
 from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
+from experiments import benchmark
 from experiments.checkpoints.checkpoint import load_module
+from experiments.files.secret import find_secret
 from experiments.records.recipe import recipe_key
 from experiments.records.record_file import open_record, read_record
 from experiments.records.scoring import find_intervals, make_cells, make_summary
+from experiments.sweeping.journal import Journal
+from lightning_modules.segmentation import SegmentationModule
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 OTHER_IMAGES = ("--data.init_args.scene_seed=1", "--data.init_args.test=4")
@@ -140,8 +143,7 @@ def test_a_killed_sweep_goes_on(tiny_run: Path, tmp_path: Path, devices: int) ->
 
 def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path: Path) -> None:
     journal = tmp_path / "record.unfinished"
-    journal.mkdir()
-    (journal / "identity.json").write_text(json.dumps({"suite": "other"}))
+    Journal(journal, {"suite": "other"}).open(find_secret()[0])
     words = (
         "benchmark",
         f"--checkpoint={tiny_run / 'best.ckpt'}",
@@ -153,13 +155,67 @@ def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path:
     experiments(*words, "--restart")
 
 
+def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole journal in the very format, but of somebody else's key; and batches of theirs in a journal of ours."""
+    output, kept = tmp_path / "a.json", tmp_path / "kept"
+    words = [
+        f"--checkpoint={tiny_run / 'best.ckpt'}",
+        "--suite=smoke",
+        f"--output={output}",
+        "--trainer.accelerator=cpu",
+    ]
+    monkeypatch.setattr(Journal, "remove", lambda self: None)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "strangers"))
+    benchmark.main(words)
+    monkeypatch.undo()
+    journal = output.with_suffix(".unfinished")
+    before, forged = counts(output), list(journal.glob("batch-*.npz"))
+    assert "not begun by this user" in refusal("benchmark", *words)
+    shutil.copytree(journal, kept)
+    monkeypatch.setattr(Journal, "total", lambda self: pytest.fail("swept"))
+    with pytest.raises(pytest.fail.Exception):
+        benchmark.main([*words, "--restart"])
+    monkeypatch.undo()
+    for path in forged:
+        shutil.copy(kept / path.name, path)
+    passes = count_passes(monkeypatch)
+    benchmark.main(words)
+    assert len(passes) == len(forged)
+    for left, right in zip(before, counts(output), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def count_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batches that are swept from now on, as they come."""
+    passes, step = [], SegmentationModule.test_step
+
+    def counted(self: SegmentationModule, batch: dict, batch_idx: int) -> dict:
+        passes.append(batch_idx)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationModule, "test_step", counted)
+    return passes
+
+
+def test_a_sweep_without_a_place_for_its_key(tiny_run: Path, tmp_path: Path) -> None:
+    """It runs, and says that it could not go on."""
+    (tmp_path / "file").write_text("")
+    command = (
+        "benchmark",
+        f"--checkpoint={tiny_run / 'best.ckpt'}",
+        "--suite=smoke",
+        f"--output={tmp_path / 'a.json'}",
+    )
+    result = experiments(*command, "--trainer.devices=2", "--trainer.accelerator=cpu", XDG_STATE_HOME=tmp_path / "file")
+    assert result.stdout.count("this sweep cannot go on") == 1
+    assert read_record(tmp_path / "a.json").data.images == 13
+
+
 def test_all_batches_done_but_no_record(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the last batch and the record."""
     output = sweep(tiny_run, tmp_path / "a.json")
     before = counts(output)
     monkeypatch.setattr("experiments.sweeping.journal.Journal.remove", lambda self: None)
-    from experiments import benchmark
-
     benchmark.main([f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'b.json'}"])
     (tmp_path / "b.json").unlink()
     sweep(tiny_run, tmp_path / "b.json")

@@ -1,0 +1,104 @@
+"""The counts of a sweep, and how those of its batches come together without filling the memory."""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.records.record_file import width
+from experiments.records.scores import Counts
+from lightning_modules.tasks.scores import TASK
+
+SUM, IMAGE = "sum_", "image_"
+"""How the arrays of sums over images, and those of single images, are named."""
+
+BLOCK = 2**25
+"""Bytes of counts that are held before they are put in their places."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep has counted of some images, in the order of their index."""
+
+    index: np.ndarray  # (N,) int64
+    digests: list[str]  # of the pixels of each image and mask
+    sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
+    images: Counts  # (N, conditions, ...) of integers
+    tasks: dict[str, np.ndarray] = field(default_factory=dict)  # of further tasks, (N, conditions, S)
+
+
+def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: Path) -> Swept:
+    """The sum of batches, images in the order of their index.
+
+    Sums are added up one by one: those of all batches together, at 150 classes, are tens of gigabytes. The counts of
+    images lie in files without a name, which go with the process, however it ends.
+
+    Args:
+        batches: their arrays, each time it is called: once for what they hold, once to put it into place.
+        folder: where there is room for the counts of all images.
+
+    Raises:
+        OSError: there is no room.
+    """
+    sums: dict[str, np.ndarray] = {}
+    index, digests, shapes, types = [], [], {}, {}
+    for arrays in batches():
+        index.append(arrays["index"])
+        digests += [str(digest) for digest in arrays["digests"]]
+        for key in arrays:
+            if key.startswith(SUM):
+                name, part = key.removeprefix(SUM), arrays[key]
+                sums[name] = sums[name] + part if name in sums else part
+            elif key.startswith((IMAGE, TASK)):
+                part = arrays[key]
+                shapes[key] = part.shape[1:]
+                types[key] = np.promote_types(types.get(key, np.int32), width(part))
+    order = np.argsort(np.concatenate(index), kind="stable")
+    placed = {key: _on_disk((len(order), *shapes[key]), types[key], folder) for key in shapes}
+    _fill(placed, batches(), np.argsort(order))
+    return Swept(
+        index=np.concatenate(index)[order],
+        digests=[digests[at] for at in order],
+        sums=sums,
+        images=Counts(*(placed[f"{IMAGE}{name}"] for name in Counts._fields)),
+        tasks={key.removeprefix(TASK): part for key, part in placed.items() if key.startswith(TASK)},
+    )
+
+
+def _fill(placed: Mapping[str, np.ndarray], batches: Iterator[Mapping[str, np.ndarray]], places: np.ndarray) -> None:
+    """Put the counts of images in their places, many batches at a time: neighbours on disk are images of one condition."""
+    held: dict[str, list[np.ndarray]] = {key: [] for key in placed}
+    start = stop = size = 0
+    for arrays in batches:
+        for key, parts in held.items():
+            parts.append(arrays[key])
+            size += parts[-1].nbytes
+        stop += len(arrays["index"])
+        if size > BLOCK or stop == len(places):
+            for key, parts in held.items():
+                placed[key][places[start:stop]] = np.concatenate(parts)
+                release(placed[key])
+                parts.clear()
+            start, size = stop, 0
+
+
+def _on_disk(shape: tuple[int, ...], kind: Any, folder: Path) -> np.ndarray:
+    """Zeros in a file that has no name."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    if not size:
+        return np.zeros(shape, kind, order="F")
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, and a crash later
+        return np.memmap(file, kind, "r+", shape=shape, order="F")
+
+
+def release(part: np.ndarray) -> None:
+    """Let the system have the memory of an array that lies on disk; it is read again where it is needed."""
+    held = getattr(part, "_mmap", None)
+    if held is not None:
+        held.madvise(mmap.MADV_DONTNEED)
