@@ -146,7 +146,7 @@ def is_window(given: object) -> bool:
 
 def _windowed(image: np.ndarray, path: Path, window: tuple[float, float] | None) -> np.ndarray:
     if image.dtype == np.uint8 and window is None:
-        return np.array(image)
+        return image if image.flags.writeable and image.flags.owndata else np.array(image)
     if window is None or image.dtype.kind not in "uif":
         raise UserError(
             f"the image {path} has levels of type {image.dtype}, not 8 bit: give the data a `window`, "
@@ -154,8 +154,10 @@ def _windowed(image: np.ndarray, path: Path, window: tuple[float, float] | None)
         )
     if not np.isfinite(image).all():
         raise UserError(f"the image {path} holds levels that are not finite numbers: fill them in beforehand")
-    low, high = window
-    return np.clip(np.rint((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+    (low, high), found = window, np.empty(image.shape, np.uint8)
+    for row, levels in enumerate(image):  # in doubles, a large image would be eight times its size
+        found[row] = np.clip(np.rint((levels.astype(np.float64) - low) * (255 / (high - low))), 0, 255)
+    return found
 
 
 class ImageFiles(SegmentationDataset):

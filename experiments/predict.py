@@ -18,8 +18,8 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.device import add_device_argument, on_device
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.overlays import find_palette, overlay, save
+from experiments.pictures.own_size import levels_at
 from lightning_modules.metrics.uncertainty import uncertainty
-from lightning_modules.networks.adapter import at_size_of
 from lightning_modules.networks.combination import combination_in
 from lightning_modules.networks.temperature import TemperatureScaled
 from lightning_modules.segmentation import SegmentationModule
@@ -82,6 +82,30 @@ def as_batch(image: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
 
 
+def resized(image: np.ndarray, resize: Resize) -> np.ndarray:
+    """An image (H, W, C) at the size at which the network sees it."""
+    return resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
+
+
+def write_mask(module: SegmentationModule, batch: Tensor, image: np.ndarray, palette: np.ndarray, place: Path) -> None:
+    """Write ``PLACE_mask.png`` and ``PLACE_overlay.png`` of an image (H, W, C) that is seen as `batch`."""
+    with torch.inference_mode():
+        logits = module.predict_logits(batch)
+        mask = levels_at(image.shape[:2], logits, lambda part: part.argmax(1)[0])
+    ids = Image.fromarray(mask, mode="L").convert("P")
+    ids.putpalette(palette.ravel().tolist())
+    save(ids, place.with_name(f"{place.name}_mask.png"))
+    save(Image.fromarray(overlay(image, mask, palette)), place.with_name(f"{place.name}_overlay.png"))
+
+
+def write_uncertainty(module: SegmentationModule, batch: Tensor, size: tuple[int, int], place: Path) -> None:
+    """Write ``PLACE_entropy.png`` and the like of an image of some size (H, W) that is seen as `batch`."""
+    with torch.inference_mode():
+        for name, values in uncertainty_maps(module, batch).items():
+            levels = levels_at(size, values[None], lambda part: (255 * part[0, 0]).round())
+            save(Image.fromarray(levels), place.with_name(f"{place.name}_{name}.png"))
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
     parser = light_parser(
@@ -110,18 +134,8 @@ def main(argv: list[str]) -> None:
     resize = Resize(None if learned is None else (learned[0], learned[1]))
     for path, place in tqdm(images, desc="predict", unit="img"):
         image = read_image(path, module.hparams["in_channels"], window)
-        seen = resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
-        own, batch = as_batch(image, args.device), as_batch(seen, args.device)
-        with torch.inference_mode():
-            mask = at_size_of(own, module.predict_logits(batch)).argmax(1)[0].to(torch.uint8).cpu().numpy()
-        ids = Image.fromarray(mask, mode="L").convert("P")
-        ids.putpalette(palette.ravel().tolist())
-        save(ids, args.output / f"{place}_mask.png")
-        save(Image.fromarray(overlay(image, mask, palette)), args.output / f"{place}_overlay.png")
+        batch = as_batch(resized(image, resize), args.device)
+        write_mask(module, batch, image, palette, args.output / str(place))
         if args.uncertainty:
-            with torch.inference_mode():
-                maps = uncertainty_maps(module, batch)
-            for name, values in maps.items():
-                levels = (255 * at_size_of(own, values[None])[0, 0]).round().to(torch.uint8).cpu().numpy()
-                save(Image.fromarray(levels), args.output / f"{place}_{name}.png")
+            write_uncertainty(module, batch, image.shape[:2], args.output / str(place))
     print(f"{len(images)} masks and overlays: {args.output}")

@@ -10,6 +10,9 @@ from datamodules.dataset import IGNORED
 from datamodules.voc import voc_palette
 from experiments.files.whole import whole_file
 
+ROWS = 64
+"""Of a picture, mixed at once."""
+
 
 def find_palette(colours: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
     """A colour (K, 3) uint8 for each class: those of the data, or VOC's where they name none."""
@@ -25,7 +28,15 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
     """The colours of `mask` (H, W) over `image` (H, W, C), as (H, W, 3) uint8; ignored pixels stay uncoloured."""
-    base, counted = as_rgb(image), mask != IGNORED
+    mixed = np.empty((*mask.shape, 3), np.uint8)
+    for start in range(0, len(mask), ROWS):  # in doubles, eight times the picture
+        rows = slice(start, start + ROWS)
+        mixed[rows] = _mixed(as_rgb(image[rows]), mask[rows], palette, opacity)
+    return mixed
+
+
+def _mixed(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
+    counted = mask != IGNORED
     mixed = np.rint((1 - opacity) * base + opacity * palette[np.where(counted, mask, 0)]).astype(np.uint8)
     return np.where(counted[..., None], mixed, base)
 

@@ -45,7 +45,7 @@ def find_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
         before: as it was stored; one of an earlier version lacks entries.
         now: see `describe_identity`.
     """
-    changed = next((key for key in now if before.get(key) != now[key]), None)
+    changed = next((key for key in dict.fromkeys([*now, *before]) if before.get(key) != now.get(key)), None)
     if changed != "data":
         return None if changed is None else f"with another {changed.replace('_', ' ')}"
     known, found = before.get("data"), now["data"]

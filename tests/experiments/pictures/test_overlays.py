@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.voc import voc_palette
-from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
+from experiments.pictures.overlays import ROWS, as_rgb, find_palette, overlay, save
 
 PALETTE = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
 
@@ -37,3 +37,12 @@ def test_png_keeps_every_pixel(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
     save(Image.fromarray(image), tmp_path / "new" / "picture.png")
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "new" / "picture.png")), image)
+
+
+def test_rows_are_mixed_alike() -> None:
+    """A picture of several strips is each of its rows by itself."""
+    random = np.random.default_rng(0)
+    image, mask = random.integers(0, 256, (2 * ROWS + 3, 5, 2), np.uint8), random.integers(0, 2, (2 * ROWS + 3, 5))
+    whole = overlay(image, mask, PALETTE)
+    for row in range(len(image)):
+        np.testing.assert_array_equal(whole[[row]], overlay(image[[row]], mask[[row]], PALETTE))
