@@ -1,45 +1,210 @@
-"""A parser's report in one sentence: which key, what was met, what to do."""
+"""A parser's report in one sentence: which setting, what was met, what to do."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
-UNKNOWN_OPTION = re.compile(r"class_path '([^']+)':\s*(?:\n\s*)?Option '([^']+)' is not accepted")
-UNKNOWN_CLASS = re.compile(r"class_path '([^']+)':\s*(No module named '[^']+'|module '[^']+' has no attribute '[^']+')")
-UNKNOWN_KEY = re.compile(r"(?:Key|Group key|Option) '([^']+)' is not (?:expected|accepted)")
+PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
+KEY = re.compile(r'Parser key "([^"]+)"')
+INNER_CLASS = re.compile(r"Got value: Namespace\(class_path='([^']+)'")
+VALUE = re.compile(r"(?:Given|Got) value: (?:NestedArg\(key='[^']*', val=(.+?)\)|(.+?))(?=\. Got value|\s*$)", re.MULTILINE)
+REQUIRED = re.compile(r"following arguments are required: ([^\n.]+)")
+REFUSED_OPTION = re.compile(r"(?:Option|Key|Group key) '([^']+)' is not (?:accepted|expected)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
+NO_VALUE = re.compile(r"argument (?:.*/)?(--?[\w.+-]+): expected (?:one|at least one) argument")
+NO_NAME = re.compile(r"No module named '[^']+'|module '[^']+' has no attribute '[^']+'")
 NO_SUBCLASS = re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)")
+NO_SUBCLASS_OF = re.compile(r"Expected '([^']+)' to be a subclass of <class '(?:[\w.]*\.)?(\w+)'>")
 IMPORT_PATH = re.compile(r"(?!.*\.yaml$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
-MISSING_COMPONENT = re.compile(r"Expected a path but (\S+) either not accessible")
-WRONG_VALUE = re.compile(r"Given value: (.+?)\s*$")
-EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '(\w+)'>|\[.*?\]|[^\n]+)")
+NO_PATH = re.compile(r"Expected a path but (\S+) either not accessible")
+EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '([\w.]+)'>|\[.*?\]|[^\n]+?)(?=\. Got value|$)", re.MULTILINE)
+FAMILIES = Path(__file__).parent.parent / "configs"
+"""Each folder of it holds the YAMLs of one kind of component."""
+PLAIN = ("bool", "int", "float", "list", "tuple", "dict", "null")
+NAMES = {
+    "NoneType": "null",
+    "tuple": "a list in brackets",
+    "list": "a list in brackets",
+    "Iterable": "a list in brackets",
+    "dict": "a mapping",
+    "str": "text",
+}
+"""What the parser calls kinds of values, as a user knows them."""
+LONGEST = 160
+"""Characters of a value that a sentence repeats."""
+
+
+class Report(NamedTuple):
+    """What of a report concerns the setting at fault, told apart from the alternatives around it."""
+
+    setting: str
+    component: str | None
+    text: str
+    """Of the innermost alternative."""
+    whole: str
+
+    @property
+    def where(self) -> str:
+        """The beginning of a sentence."""
+        return f"{self.setting}: " if self.setting else ""
+
+
+def _innermost(text: str) -> tuple[str | None, str]:
+    """The class that a report is about, and the lines about it: the first alternative, and the first within that."""
+    lines, component, depth = text.splitlines(), None, -1
+    start, end = 0, len(lines)
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if component is not None and line.strip() and indent <= depth:
+            end = number
+            break
+        if (found := PROBLEM.match(line)) and len(found[1]) > depth:
+            component, depth, start = found[2], len(found[1]), number + 1
+    inner = "\n".join(lines[start:end])
+    if found := INNER_CLASS.search(inner):  # a component behind a `Callable` is named at the end of the line
+        component = found[1]
+    return component, inner
+
+
+def _setting(keys: list[str]) -> str:
+    """The setting as it is written on the command line: ``model``, ``loss`` is ``--model.init_args.loss``."""
+    keys = list(dict.fromkeys(keys))
+    if not keys:
+        return ""
+    joint = "." if keys[0].startswith("trainer.") else ".init_args."
+    return f"--{joint.join(keys)}"
+
+
+def _read(text: str) -> Report:
+    component, inner = _innermost(text)
+    return Report(_setting(KEY.findall(text[: text.find(inner) + len(inner)])), component, inner, text)
+
+
+def _value(text: str) -> str | None:
+    """The value that was met, as a sentence repeats it."""
+    found = VALUE.search(text)
+    if not found:
+        return None
+    value = (found[1] or found[2]).strip()
+    if value == "None":
+        return "null"
+    if value.startswith(("Namespace(", "[Namespace(")):
+        return None
+    value = value if value[:1] in "'\"" else repr(value)
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
+
+
+def _wanted(text: str) -> str:
+    kinds = [kind[1].rsplit(".", 1)[-1] or kind[0] for kind in EXPECTED.findall(text) if not kind[0].startswith("path")]
+    kinds = [kind for kind in kinds if kind != "Tensor" and "dot import path" not in kind and "dict" not in kind.split()]
+    kinds = [re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", NAMES.get(kind, kind)) for kind in kinds]
+    return " or ".join(dict.fromkeys(kinds))
+
+
+def _describe_required(report: Report) -> str | None:
+    found = REQUIRED.search(report.text)
+    if not found:
+        return None
+    names = found[1].split(", ")
+    if report.component is None:
+        return f"{report.where}{', '.join(f'--{name}' for name in names)} is missing: pass it"
+    joint = "." if report.setting.startswith("--trainer.") else ".init_args."
+    options = " and ".join(f"{report.setting}{joint}{name}" for name in names)
+    return f"{report.where}{report.component} needs {' and '.join(map(repr, names))}: pass {options}"
+
+
+def _describe_family(report: Report) -> str | None:
+    """A YAML of another family than the setting's."""
+    found = re.search(r"Given value: (?:NestedArg\(key='[^']*', val=')?([^'\n]+\.yaml)", report.whole)
+    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    if not found or not (FAMILIES / family).is_dir():
+        return None
+    other = Path(found[1]).resolve().parent
+    if other.parent != FAMILIES.resolve() or other.name == family:
+        return None
+    return f"{report.where}{found[1]!r} is of the family {other.name!r}: pass a YAML of experiments/configs/{family}/"
+
+
+def _describe_option(report: Report) -> str | None:
+    if found := REFUSED_OPTION.search(report.text):
+        if report.component is None:
+            return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
+        group = report.setting.removeprefix("--").split(".")[0]
+        return (
+            f"{report.where}{report.component} has no setting {found[1]!r}: check its spelling "
+            f"(--{group}.help {report.component} lists them)"
+        )
+    if found := UNRECOGNISED.search(report.text):
+        return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
+    if found := NO_VALUE.search(report.text):
+        return f"{found[1]} has no value: write it after the option, {found[1]} VALUE"
+    return None
+
+
+def _describe_class(report: Report) -> str | None:
+    met = NO_PATH.search(report.text)
+    name = met[1] if met else report.component
+    if found := NO_SUBCLASS_OF.search(report.text):
+        name, base = found.groups()
+        return f"{report.where}{name} is no {base}: pass one that is, or {_a_yaml(report)}"
+    if name and IMPORT_PATH.fullmatch(name):
+        if found := NO_SUBCLASS.search(report.text):
+            return (
+                f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
+            )
+        if found := NO_NAME.search(report.text):
+            return f"{report.where}there is no class {name!r} ({found[0]}): check its spelling, or {_a_yaml(report)}"
+    return None
+
+
+def _a_yaml(report: Report) -> str:
+    """What to name instead of a class."""
+    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    return f"name a YAML of experiments/configs{f'/{family}/' if (FAMILIES / family).is_dir() else ''}"
+
+
+def _describe_file(report: Report) -> str | None:
+    met = NO_PATH.search(report.text)
+    if met and any(kind in PLAIN for _, kind in EXPECTED.findall(report.text)):
+        return None  # a path is one way among others to say such a value
+    found = MISSING_FILE.search(report.whole) or met
+    if not found:
+        return None
+    if Path(found[1]).is_dir():
+        return f"{report.where}{found[1]!r} is a folder: name a file in it"
+    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    if (FAMILIES / family / f"{found[1]}.yaml").is_file():
+        return f"{report.where}there is no file {found[1]!r}: write experiments/configs/{family}/{found[1]}.yaml"
+    return f"{report.where}there is no file {found[1]!r}: check the path"
+
+
+def _describe_value(report: Report) -> str | None:
+    value = _value(report.text) or (None if EXPECTED.search(report.text) else _value(report.whole))
+    wanted = _wanted(report.text)
+    if value is None or not (wanted or report.setting):
+        return None
+    return f"{report.where}{value} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"
+
+
+RULES: tuple[Callable[[Report], str | None], ...] = (
+    _describe_required,
+    _describe_family,
+    _describe_option,
+    _describe_class,
+    _describe_file,
+    _describe_value,
+)
 
 
 def describe_parser_error(error: Exception) -> str:
     """The sentence for what `error`, of jsonargparse, reports over many lines."""
-    text = str(error)
-    key = ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
-    where = f"{key}: " if key else ""
-    if found := UNKNOWN_OPTION.search(text):
-        name, option = found.groups()
-        return f"{where}{name} has no setting {option!r}: check its spelling (--{key.split('.')[0]}.help {name} lists them)"
-    if found := UNKNOWN_CLASS.search(text):
-        name, reason = found.groups()
-        return (
-            f"{where}there is no class {name!r} ({reason}): check its spelling, or name a YAML of experiments/configs"
-        )
-    if found := UNRECOGNISED.search(text) or UNKNOWN_KEY.search(text):
-        return f"there is no setting {found.group(1)!r}: check its spelling (--help lists them)"
-    met = MISSING_COMPONENT.search(text)
-    if met and IMPORT_PATH.fullmatch(met[1]) and (found := NO_SUBCLASS.search(text)):
-        return f"{where}{met[1]} is no {found[1]}: derive it from the project's class {found[1]}"
-    if found := MISSING_FILE.search(text) or met:
-        return f"{where}there is no file {found.group(1)!r}: check the path"
-    if found := WRONG_VALUE.search(text):
-        kinds = [kind[1] or kind[0] for kind in EXPECTED.findall(text)]
-        wanted = " or ".join(dict.fromkeys("null" if kind == "NoneType" else kind for kind in kinds))
-        return f"{where}{found.group(1)!r} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"
-    return re.sub(r"\s+", " ", text).strip()
+    report = _read(str(error))
+    for rule in RULES:
+        if found := rule(report):
+            return found
+    return re.sub(r"\s+", " ", report.whole).strip()
 
 
 def make_parser_settings() -> dict[str, Any]:
