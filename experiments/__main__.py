@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TextIO, cast
 
+from experiments.command_line.refusals import find_refusal
+from experiments.command_line.unexpected import report_unexpected
 from experiments.files.printable import PrintableStream, escape_controls
 from user_error import find_user_error, sentence
 
@@ -110,8 +112,8 @@ def run(verb: str, words: list[str]) -> None:
 def main(argv: list[str]) -> int:
     """Run a verb.
 
-    The exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk, and more than 128
-    where a signal stopped it.
+    The exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk, 70 for an error that
+    nothing foresaw (with its traceback, and a line that asks for a report), and more than 128 where a signal stopped it.
     """
     verb, *rest = argv or [""]
     if verb not in (*VERBS, "", "-h", "--help"):
@@ -135,10 +137,14 @@ def main(argv: list[str]) -> int:
         if mistake is not None:
             print(f"error: {escape_controls(sentence(mistake))}", file=sys.stderr)
             return 2
+        refused = find_refusal(error)
+        if refused is not None:
+            print(f"error: {escape_controls(refused)}", file=sys.stderr)
+            return 2
         if isinstance(error, OSError) and error.errno is not None:
             print(f"error: {escape_controls(describe(error))}", file=sys.stderr)
             return 1
-        raise
+        return report_unexpected(argv, error)
     return 0 if argv else 2
 
 

@@ -40,6 +40,6 @@ class MixupModule(SegmentationModule):
         x = unit_range(image)
 
         def blended(logits: Tensor) -> Tensor:
-            return share * self.loss(logits, mask) + (1 - share) * self.loss(logits, mask[partner])
+            return share * self.mask_loss(logits, mask) + (1 - share) * self.mask_loss(logits, mask[partner])
 
         return self.mean_loss(torch.lerp(x[partner], x, share), blended)

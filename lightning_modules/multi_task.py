@@ -39,6 +39,11 @@ class MultiTaskModule(SegmentationModule):
         self.weighting = weighting or FixedWeights()
         self.weighting.begin(self.names, [False, *(task.regression for task in self.tasks.values())])
 
+    @property
+    def logged(self) -> list[str]:
+        """Names of what a training logs, which a callback may watch."""
+        return [*super().logged, *(f"{kind}/{name}" for kind in ("train", "weight") for name in self.names)]
+
     def predict(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, K, H, W), and what the network says of the further tasks, by name."""
         said = self.network.outputs(image)  # type: ignore[operator]
@@ -66,7 +71,7 @@ class MultiTaskModule(SegmentationModule):
         """The scalar that training minimises, for a batch of the contract and the named targets of the tasks."""
         network: Any = self.network
         outputs = {name: said.float() for name, said in network.outputs(batch["image"]).items()}
-        losses = [self.loss(outputs[SEGMENTATION], batch["mask"])]
+        losses = [self.mask_loss(outputs[SEGMENTATION], batch["mask"])]
         losses += [task.loss(outputs[name], task.target(batch, self.num_classes)) for name, task in self.tasks.items()]
         total = self.weighting(torch.stack(losses), network.shared)
         number = len(batch["mask"])

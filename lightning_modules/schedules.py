@@ -1,5 +1,6 @@
 """Learning-rate schedules over the whole training, stepped once per optimiser step."""
 
+import math
 from abc import ABC, abstractmethod
 
 import pytorch_lightning as pl
@@ -30,6 +31,16 @@ def training_steps(trainer: pl.Trainer) -> int:
     return int(steps)
 
 
+def require_floor(floor: float) -> None:
+    """Refuse a learning rate below 0.
+
+    Raises:
+        UserError: it is.
+    """
+    if not 0 <= floor < math.inf:
+        raise UserError(f"the floor of the learning rate is {floor}: give 0 or more")
+
+
 class Schedule(ABC):
     """Makes PyTorch's scheduler once the number of steps is known."""
 
@@ -39,9 +50,15 @@ class Schedule(ABC):
 
 
 class Polynomial(Schedule):
-    """(1 - step / total) ** power, the schedule of the DeepLab papers (Chen et al., 2016)."""
+    """(1 - step / total) ** power, the schedule of the DeepLab papers (Chen et al., 2016).
+
+    Raises:
+        UserError: the power is negative.
+    """
 
     def __init__(self, power: float = 0.9) -> None:
+        if not 0 <= power < math.inf:
+            raise UserError(f"the power of the polynomial schedule is {power}: give 0 or more, such as 0.9")
         self.power = power
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -55,9 +72,15 @@ class CosineWithWarmup(Schedule):
     Args:
         warmup: share of the steps that warm up.
         floor: learning rate at the end.
+
+    Raises:
+        UserError: the warm-up is no share, or the floor negative.
     """
 
     def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
+        if not 0 <= warmup < 1:
+            raise UserError(f"the warm-up is {warmup}: give a share of the steps, from 0 to below 1, such as 0.05")
+        require_floor(floor)
         self.warmup = warmup
         self.floor = floor
 
@@ -81,12 +104,13 @@ class CosineRestarts(Schedule):
         floor: learning rate at the end of each.
 
     Raises:
-        UserError: there is not one cycle.
+        UserError: there is not one cycle, or the floor is negative.
     """
 
     def __init__(self, cycles: int = 5, floor: float = 0.0) -> None:
         if cycles < 1:
             raise UserError(f"{cycles} cycles of the learning rate: give 1 or more")
+        require_floor(floor)
         self.cycles = cycles
         self.floor = floor
 

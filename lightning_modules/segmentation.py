@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.losses.cross_entropy import CrossEntropy
+from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
 from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.networks.combination import opinions_of
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.pretrained import load_trained
+from lightning_modules.refused import refused
 from lightning_modules.schedules import Schedule, training_steps
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
@@ -53,7 +55,8 @@ class SegmentationModule(pl.LightningModule):
         self.save_hyperparameters()
         self.network = network(num_classes, in_channels)
         self.num_classes = num_classes
-        self.loss = loss or CrossEntropy()
+        self.loss = hand_ignored(loss or CrossEntropy())
+        self.guard = LossGuard()
         self.optimizer = optimizer
         self.schedule = schedule
         self.encoder_weights = encoder_weights
@@ -65,6 +68,11 @@ class SegmentationModule(pl.LightningModule):
 
     trains_tasks = False
     """Whether the loss is of a `MultiTaskNetwork`'s further tasks too."""
+
+    @property
+    def logged(self) -> list[str]:
+        """Names of what a training logs, which a callback may watch."""
+        return ["train/loss", "val/miou"]
 
     def setup(self, stage: str) -> None:
         """Load pretrained weights when a training begins; one that is resumed has its own.
@@ -107,9 +115,13 @@ class SegmentationModule(pl.LightningModule):
         """
         return {}
 
+    def mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The loss of logits (B, K, H, W) against a mask (B, H, W); what a loss of another library refuses is put in words."""
+        return self.guard(self.loss, logits, mask)
+
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
         """The scalar that training minimises, for a batch of the contract."""
-        return self.mean_loss(batch["image"], lambda logits: self.loss(logits, batch["mask"]))
+        return self.mean_loss(batch["image"], lambda logits: self.mask_loss(logits, batch["mask"]))
 
     def mean_loss(self, image: Tensor, criterion: Callable[[Tensor], Tensor]) -> Tensor:
         """The loss of the network's answer to images (B, C, H, W); of several opinions, the mean of their losses.
@@ -187,11 +199,18 @@ class SegmentationModule(pl.LightningModule):
         return [{"params": groups[True]}, {"params": groups[False], "weight_decay": 0.0}]
 
     def configure_optimizers(self) -> Any:
-        """The optimiser and, stepped with it, the schedule."""
-        optimizer = self.optimizer(self.parameter_groups())
+        """The optimiser and, stepped with it, the schedule.
+
+        Raises:
+            UserError: one of them refuses its settings.
+        """
+        with refused("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
+            optimizer = self.optimizer(self.parameter_groups())
         for group in optimizer.param_groups:
             group["lr"] *= self.lr_scale
         if self.schedule is None:
             return optimizer
-        scheduler = self.schedule(optimizer, training_steps(self.trainer))
+        steps = training_steps(self.trainer)
+        with refused("--model.init_args.schedule", self.hparams.get("schedule"), "schedule"):
+            scheduler = self.schedule(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -8,11 +8,18 @@ from typing import Any, NamedTuple
 PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
 KEY = re.compile(r'Parser key "([^"]+)"')
 INNER_CLASS = re.compile(r"Got value: Namespace\(class_path='([^']+)'")
-VALUE = re.compile(r"(?:Given|Got) value: (?:NestedArg\(key='[^']*', val=(.+?)\)|(.+?))(?=\. Got value|\s*$)", re.MULTILINE)
+VALUE = re.compile(
+    r"(?:Given|Got) value: (?:NestedArg\(key='[^']*', val=(.+?)\)|(.+?))(?=\. Got value|\s*$)", re.MULTILINE
+)
 REQUIRED = re.compile(r"following arguments are required: ([^\n.]+)")
 REFUSED_OPTION = re.compile(r"(?:Option|Key|Group key) '([^']+)' is not (?:accepted|expected)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
 NO_VALUE = re.compile(r"argument (?:.*/)?(--?[\w.+-]+): expected (?:one|at least one) argument")
+OF_SUBCOMMAND = re.compile(r"Subcommand '\w+' does not accept option '([^']+)'")
+WRONG_CHOICE = re.compile(r"argument (--[\w.-]+): invalid choice: (\S+) \(choose from ([^\n]+)\)")
+NOT_A_FILE = re.compile(r"Path is not a file: '([^'\n]+)'")
+UNLOADABLE = re.compile(r"Unable to load config ['\"]([^'\"\n]+)['\"]")
+CONTENT = re.compile(r"Given value: \{'class_path': '([^']+)'")
 NO_NAME = re.compile(r"No module named '[^']+'|module '[^']+' has no attribute '[^']+'")
 NO_SUBCLASS = re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)")
 NO_SUBCLASS_OF = re.compile(r"Expected '([^']+)' to be a subclass of <class '(?:[\w.]*\.)?(\w+)'>")
@@ -98,7 +105,9 @@ def _value(text: str) -> str | None:
 
 def _wanted(text: str) -> str:
     kinds = [kind[1].rsplit(".", 1)[-1] or kind[0] for kind in EXPECTED.findall(text) if not kind[0].startswith("path")]
-    kinds = [kind for kind in kinds if kind != "Tensor" and "dot import path" not in kind and "dict" not in kind.split()]
+    kinds = [
+        kind for kind in kinds if kind != "Tensor" and "dot import path" not in kind and "dict" not in kind.split()
+    ]
     kinds = [re.sub(r"typing\.Literal\[(.*)\]", r"one of \1", NAMES.get(kind, kind)) for kind in kinds]
     return " or ".join(dict.fromkeys(kinds))
 
@@ -136,10 +145,14 @@ def _describe_option(report: Report) -> str | None:
             f"{report.where}{report.component} has no setting {found[1]!r}: check its spelling "
             f"(--{group}.help {report.component} lists them)"
         )
+    if found := OF_SUBCOMMAND.search(report.text):
+        return f"there is no setting {found[1]!r}: check its spelling, and that each --config is a recipe"
     if found := UNRECOGNISED.search(report.text):
         return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
     if found := NO_VALUE.search(report.text):
         return f"{found[1]} has no value: write it after the option, {found[1]} VALUE"
+    if found := WRONG_CHOICE.search(report.text):
+        return f"{found[1]}: {found[2]} is none of its values: choose from {found[3]}"
     return None
 
 
@@ -151,9 +164,7 @@ def _describe_class(report: Report) -> str | None:
         return f"{report.where}{name} is no {base}: pass one that is, or {_a_yaml(report)}"
     if name and IMPORT_PATH.fullmatch(name):
         if found := NO_SUBCLASS.search(report.text):
-            return (
-                f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
-            )
+            return f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
         if found := NO_NAME.search(report.text):
             return f"{report.where}there is no class {name!r} ({found[0]}): check its spelling, or {_a_yaml(report)}"
     return None
@@ -169,7 +180,7 @@ def _describe_file(report: Report) -> str | None:
     met = NO_PATH.search(report.text)
     if met and any(kind in PLAIN for _, kind in EXPECTED.findall(report.text)):
         return None  # a path is one way among others to say such a value
-    found = MISSING_FILE.search(report.whole) or met
+    found = NOT_A_FILE.search(report.text) or UNLOADABLE.search(report.text) or MISSING_FILE.search(report.whole) or met
     if not found:
         return None
     if Path(found[1]).is_dir():
@@ -181,6 +192,8 @@ def _describe_file(report: Report) -> str | None:
 
 
 def _describe_value(report: Report) -> str | None:
+    if found := CONTENT.search(report.whole):
+        return f"{report.where}{found[1]} does not fit: {_a_yaml(report)}"
     value = _value(report.text) or (None if EXPECTED.search(report.text) else _value(report.whole))
     wanted = _wanted(report.text)
     if value is None or not (wanted or report.setting):

@@ -13,7 +13,6 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import read_checkpoint
@@ -23,6 +22,7 @@ from experiments.command_line.processes import cluster_plugins, first_process
 from experiments.files.whole import require_writable, whole_file
 from experiments.records.recipe import FREE, data_folder
 from experiments.tracking.session import fit_logger, sync_hint
+from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.start import expand_start
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
@@ -113,6 +113,7 @@ class SegmentationCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer that writes into the run folder; our samplers deal out the images themselves."""
         settings = self.config[self.subcommand].trainer
+        require_trainer(settings)
         run = self.run_folder
         chosen = self.config_init[self.subcommand].trainer.logger
         logger: Any = chosen
@@ -125,6 +126,7 @@ class SegmentationCLI(LightningCLI):
         last = OwnCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         added = self.config_init[self.subcommand].trainer.callbacks or []
         callbacks = [*(added if isinstance(added, list) else [added]), StepSeed()]
+        require_callbacks(callbacks, self.model)
         if not settings.fast_dev_run:
             callbacks += [best, last]
         if self.config_init[self.subcommand].trainer.plugins is None:
@@ -206,8 +208,6 @@ def run_cli(argv: list[str]) -> None:
         if "required: fit." in str(error):
             raise UserError("no recipe: pass --config experiments/configs/recipe/NAME.yaml") from error
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
-    except MisconfigurationException as error:
-        raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise

@@ -1,0 +1,34 @@
+"""What is said of an error that nothing foresaw."""
+
+import platform
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+SOFTWARE = 70
+"""Exit status of an unexpected error: EX_SOFTWARE of sysexits.h."""
+PACKAGES = ("torch", "pytorch-lightning", "jsonargparse", "numpy")
+
+
+def report_unexpected(argv: Sequence[str], error: BaseException) -> int:
+    """Show the traceback and, in one line, what a report of it should hold; returns the exit status."""
+    traceback.print_exception(error)
+    print(
+        f"unexpected: this may be a fault of this project, not of yours: report it to its authors with the traceback above, "
+        f"the command ({shlex.join(['python', '-m', 'experiments', *argv])}), the config.yaml of the run folder where there "
+        f"is one, and the versions ({_versions()})",
+        file=sys.stderr,
+    )
+    return SOFTWARE
+
+
+def _versions() -> str:
+    found = [f"Python {platform.python_version()} on {platform.system()}"]
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    return ", ".join(found)

@@ -1,0 +1,98 @@
+"""Losses of other libraries: the id of ignored pixels is handed to them, and what they cannot take is said in words."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.labels import IGNORED
+from user_error import UserError, brief
+
+UNSET = (None, -100)
+"""What ``ignore_index`` is where nobody chose it: in smp, and in PyTorch."""
+OWN = "lightning_modules."
+REMEDY = "name a YAML of experiments/configs/loss/, or a module of yours that does"
+
+
+def hand_ignored(loss: nn.Module) -> nn.Module:
+    """The loss, with `IGNORED` as the ``ignore_index`` of each part that has one which nobody chose."""
+    for part in loss.modules():
+        if getattr(part, "ignore_index", IGNORED) in UNSET:
+            part.ignore_index = IGNORED  # type: ignore[assignment]
+    return loss
+
+
+class LossGuard:
+    """Calls a loss, and tries one of another library on the CPU before its first batch.
+
+    A loss must take logits (B, K, H, W) and class ids (B, H, W) to a scalar with a gradient, and leave out ignored pixels.
+    One that does not leave them out is right for masks without any, and refused where it meets the first. Where no pixel
+    counts, the loss of another library, often NaN there, is 0.
+    """
+
+    def __init__(self) -> None:
+        self.tried = False
+        self.unfit: str | None = None
+        """Why ignored pixels are refused."""
+
+    def __call__(self, loss: nn.Module, logits: Tensor, mask: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and mask (B, H, W) to a scalar.
+
+        Raises:
+            UserError: the loss cannot take them, or counts ignored pixels.
+        """
+        if all(type(part).__module__.startswith(OWN) for part in loss.modules()):
+            return loss(logits, mask)
+        if not self.tried:
+            self._try(copy.deepcopy(loss).cpu(), logits.detach()[:2].cpu(), mask[:2].cpu())
+            self.tried = True
+        if self.unfit is not None and (mask == IGNORED).any():
+            raise UserError(self.unfit)
+        value: Tensor = loss(logits, mask)
+        if not torch.isfinite(value) and not (mask != IGNORED).any():
+            return 0 * logits.sum()
+        return value
+
+    def _try(self, loss: nn.Module, logits: Tensor, mask: Tensor) -> None:
+        name = f"--model.init_args.loss: {_name(loss)}"
+        shapes = f"logits (B, {logits.shape[1]}, H, W) and class ids (B, H, W)"
+        counted = mask.masked_fill(mask == IGNORED, 0)
+        ignored = counted.clone()
+        ignored[:, : max(1, mask.shape[1] // 4)] = IGNORED
+        with torch.random.fork_rng([]), torch.enable_grad():
+            said, found = _gradient(loss, logits, counted)
+            if said is not None:
+                raise UserError(f"{name} cannot take {shapes} to a number ({said}): {_mode(loss) or REMEDY}")
+            said, found = _gradient(loss, logits, ignored)
+        if said is not None or found.movedim(1, -1)[ignored == IGNORED].any():
+            self.unfit = (
+                f"{name} does not leave out the pixels that count nowhere, {IGNORED} in every mask"
+                f"{f' ({said})' if said else ''}: {REMEDY}"
+            )
+
+
+def _gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Tensor) -> tuple[str | None, Tensor]:
+    """What the loss, or its result, is refused for, and its gradient (B, K, H, W)."""
+    logits = logits.clone().requires_grad_()
+    try:
+        value = loss(logits, mask)
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        return brief(error), logits
+    if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        return f"it gives {shape}, no scalar", logits
+    if not value.requires_grad:
+        return "it has no gradient", logits
+    return None, torch.autograd.grad(value, logits, materialize_grads=True)[0]
+
+
+def _name(loss: nn.Module) -> str:
+    """Names of a loss and of what it holds of other libraries."""
+    return " of ".join(dict.fromkeys(type(part).__name__ for part in loss.modules() if type(part) is not nn.ModuleList))
+
+
+def _mode(loss: nn.Module) -> str | None:
+    """The remedy where smp was asked for another kind of masks."""
+    wrong = any(getattr(part, "mode", None) in ("binary", "multilabel") for part in loss.modules())
+    return "its mode must be 'multiclass' (--model.init_args.loss.init_args.mode multiclass)" if wrong else None
