@@ -1,35 +1,35 @@
 """The command line of training: LightningCLI with its links, and a run folder that can be resumed."""
 
 import logging
-import shutil
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
 
-from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.settings import differences
+from datamodules.base import SegmentationDataModule, Split
+from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import cluster_plugins, first_process
 from experiments.files.whole import require_writable, whole_file
-from experiments.records.recipe import FREE, data_folder
 from experiments.tracking.session import fit_logger, sync_hint
+from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
+from experiments.training.content import named_files, read_splits, take_content
+from experiments.training.own_checkpoint import OwnCheckpoint
+from experiments.training.resumed import Resumed, count, describe_recipe
+from experiments.training.run_folder import RunFolder
 from experiments.training.start import expand_start
+from experiments.training.time_limit import TimeIsUp, limit_time
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
-
-RESUMABLE = ("model", "data", "seed_everything", "trainer")
-"""What must not change when a training is resumed."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -41,12 +41,20 @@ class SaveConfig(SaveConfigCallback):
             yaml.safe_dump(recipe(self.parser, self.config), file, sort_keys=False)
 
 
-class OwnCheckpoint(ModelCheckpoint):
-    """One of `fit` itself: its state is told by its name from that of any that a user adds."""
-
-
 class SegmentationCLI(LightningCLI):
-    """LightningCLI that knows how data and network fit together, and where a run lies."""
+    """LightningCLI that knows how data and network fit together, and where a run lies.
+
+    Args:
+        locks: what is held until the call ends.
+        **settings: of `LightningCLI`.
+    """
+
+    def __init__(self, *args: Any, locks: ExitStack, **settings: Any) -> None:
+        self.locks = locks
+        self.resumed: Resumed | None = None
+        self.over: str | None = None
+        self.facts: dict[str, Any] = {}
+        super().__init__(*args, **settings)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -62,109 +70,165 @@ class SegmentationCLI(LightningCLI):
         )
         parser.add_argument("--restart", action="store_true", help="begin anew where the folder holds a training")
 
+    def _parse_ckpt_path(self) -> None:
+        """Settings are those of the command line; Lightning would take those of the checkpoint instead, and say nothing."""
+
     @property
-    def run_folder(self) -> Path:
+    def folder(self) -> RunFolder:
         """Where checkpoints, settings and metrics go."""
         settings = self.config[self.subcommand]
         if settings.run:
-            return Path(settings.run)
+            return RunFolder(Path(settings.run))
         recipes = settings.config or []
         if not recipes:
             raise UserError("no recipe: pass --config experiments/configs/recipe/NAME.yaml (or a folder with --run)")
-        return Path("runs") / Path(str(recipes[0])).stem
+        return RunFolder(Path("runs") / Path(str(recipes[0])).stem)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The resolved settings."""
+        return recipe(self._parser(self.subcommand), self.config[self.subcommand])
 
     def before_instantiate_classes(self) -> None:
         """Decide between a new training and the rest of an interrupted one, before any data is touched."""
-        settings = self.config[self.subcommand]
-        settings.run = str(self.run_folder)
+        settings, folder = self.config[self.subcommand], self.folder
+        settings.run = str(folder.path)
         if settings.trainer.fast_dev_run:
             return
-        last = self.run_folder / "last.ckpt"
-        require_writable(self.run_folder / "config.yaml")
+        require_writable(folder.settings)
+        if first_process():
+            self.locks.enter_context(folder.lock())
+        described = self.described
         if settings.restart:
-            _remove_run(self.run_folder)
-        elif settings.ckpt_path is None and last.exists():
-            self._require_same_settings(self.run_folder / "config.yaml")
-            settings.ckpt_path = str(last)
+            named = named_files([described["model"], settings.ckpt_path], "")
+            folder.require_outside(named.values())
             if first_process():
-                print(f"resuming {last} (--restart begins anew)", flush=True)
-        if settings.ckpt_path is not None:
-            read_checkpoint(Path(settings.ckpt_path))
+                folder.clear()
+        self.resumed = folder.find_resumed(settings.ckpt_path, described)
+        if self.resumed is not None:
+            settings.ckpt_path = str(self.resumed.path)
+            self.over = self.resumed.why_over(described["trainer"])
+            if self.over is None:
+                self.resumed.require_whole_epoch()
+            elif not folder.holds(self.resumed.path):
+                raise UserError(
+                    f"{str(self.resumed.path)!r} is the end of its training ({self.over}): to train its network for longer, "
+                    f"begin from its weights (--start {self.resumed.path})"
+                )
 
-    def _require_same_settings(self, path: Path) -> None:
-        if not path.exists():
-            return
-        now = recipe(self._parser(self.subcommand), self.config[self.subcommand])
-        before = yaml.safe_load(path.read_text())
-        changed = [
-            key
-            for section in RESUMABLE
-            for key in differences(before.get(section), now.get(section), section)
-            if key not in FREE
-        ]
-        if data_folder(before.get("data")) != data_folder(now.get("data")):  # it may lie elsewhere, under the same name
-            changed.append("data.init_args.root")
-        if changed:
-            raise UserError(
-                f"{path.parent} holds a training with another {changed[0]}: pass another --run to keep both, or --restart "
-                "to begin anew"
+    def _compare_content(self) -> None:
+        """Refuse to go on with what is no longer the same, and write down what this training is made of."""
+        described, folder = self.described, self.folder
+        known = read_splits(folder.content)
+        splits: tuple[Split, ...] = (
+            ("train",) if described["trainer"].get("limit_val_batches") == 0 else ("train", "val")
+        )
+        content = take_content(self.datamodule, splits, described["model"], known)
+        seed = described["seed_everything"]
+        if self.resumed is not None:
+            self.resumed.require_same_model(self.model.hparams, seed)
+            change = content.find_change(self.resumed.training.get("content"), known)
+            if change is not None:
+                raise UserError(
+                    f"{change}: {self.resumed.path} is a training on what was there before; pass another --run to keep it, or "
+                    "--restart to begin anew"
+                )
+        content.save(folder.content)
+        self.facts = {
+            "content": content.digests(),
+            "seed": seed,
+            "settings": {key: plain(described[key]) for key in ("data", "trainer")},
+            "resumed_from": folder.origin_of(self.resumed),
+        }
+
+    def _say_what_is_resumed(self) -> None:
+        if self.resumed is not None and self.over is None:
+            described = self.described
+            own = self.folder.holds(self.resumed.path)
+            print(
+                f"resuming {self.resumed.describe(described['trainer'])}, with {describe_recipe(described)}"
+                f"{' (--restart begins anew)' if own else self.resumed.describe_changes(described)}",
+                flush=True,
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer that writes into the run folder; our samplers deal out the images themselves."""
         settings = self.config[self.subcommand].trainer
         require_trainer(settings)
-        run = self.run_folder
+        folder = self.folder
+        if first_process() and not settings.fast_dev_run:
+            self._compare_content()
+            self._say_what_is_resumed()
+        writes = not settings.fast_dev_run and self.over is None
         chosen = self.config_init[self.subcommand].trainer.logger
         logger: Any = chosen
         if chosen is None or chosen is True:
-            loggers: list[Logger] = [CSVLogger(run, name="metrics")]
-            described = recipe(self._parser(self.subcommand), self.config[self.subcommand])
-            logger = [] if settings.fast_dev_run else [*loggers, *fit_logger(run, described)]
-        best = OwnCheckpoint(run, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+            loggers: list[Logger] = [CSVLogger(folder.path, name="metrics")]
+            logger = [*loggers, *fit_logger(folder.path, self.described)] if writes else []
+        goes_on = self.resumed is not None and folder.holds(self.resumed.path)
+        self.best = OwnCheckpoint(goes_on, dirpath=folder.path, filename="best", monitor="val/miou", mode="max")
         # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
-        last = OwnCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        last = OwnCheckpoint(goes_on, dirpath=folder.path, filename="last", save_on_train_epoch_end=True)
         added = self.config_init[self.subcommand].trainer.callbacks or []
-        callbacks = [*(added if isinstance(added, list) else [added]), StepSeed()]
+        callbacks = limit_time(added if isinstance(added, list) else [added], settings.max_time)
+        callbacks += [StepSeed()]
         require_callbacks(callbacks, self.model)
-        if not settings.fast_dev_run:
-            callbacks += [best, last]
+        if writes:
+            callbacks += [Bookkeeping(self.facts), self.best, last]
         if self.config_init[self.subcommand].trainer.plugins is None:
             kwargs["plugins"] = cluster_plugins()
         return super().instantiate_trainer(
-            **kwargs, default_root_dir=str(run), logger=logger, callbacks=callbacks, use_distributed_sampler=False
+            **kwargs,
+            default_root_dir=str(folder.path),
+            logger=logger,
+            callbacks=callbacks,
+            max_time=None,
+            use_distributed_sampler=False,
         )
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Train, unless nothing is left to do."""
+        if self.over is not None:
+            if first_process():
+                print(f"trained before: {self.folder.best} ({self.over}; --restart begins anew)", flush=True)
+            return
+        try:
+            super()._run_subcommand(subcommand)
+        except TimeIsUp:
+            self._say_time_is_up()
+
+    def _say_time_is_up(self) -> None:
+        if not self.trainer.is_global_zero:
+            return
+        if not self.folder.last.exists():
+            raise UserError("the time was up before the first epoch ended, and nothing is kept: give it more time")
+        print(
+            f"the time is up: {self.folder.last} is kept after {count(self.trainer.current_epoch, 'epoch')}; the same command "
+            "goes on, with as much time again",
+            flush=True,
+        )
+        self._say_where_it_lies("trained so far")
+
     def after_fit(self) -> None:
         """Say where the result lies."""
         if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
-            best = self.trainer.checkpoint_callback
-            score = getattr(best, "best_model_score", None)
-            shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
-            print(f"trained: {self.run_folder / 'best.ckpt'}{shown}", flush=True)
-            if hint := sync_hint(self.run_folder):
-                print(hint, flush=True)
+            self._say_where_it_lies("trained")
+
+    def _say_where_it_lies(self, how: str) -> None:
+        score = self.best.best_model_score
+        shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
+        print(f"{how}: {self.folder.best}{shown}", flush=True)
+        if hint := sync_hint(self.folder.path):
+            print(hint, flush=True)
 
 
 def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
     """The resolved settings as plain data, less what belongs to one call alone."""
     content = yaml.safe_load(parser.dump(settings, skip_none=False))
     return {key: value for key, value in content.items() if key not in ("run", "restart", "ckpt_path")}
-
-
-OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt", "record-*")
-"""Of a training, and the records of what it trained, finished or not, with their pictures: of the next one they would lie."""
-
-
-def _remove_run(run: Path) -> None:
-    if not first_process():
-        return
-    for pattern in OWN_FILES:
-        for path in run.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _silence() -> None:
@@ -188,22 +252,24 @@ def run_cli(argv: list[str]) -> None:
     from_shell = sys.argv[1:] == ["fit", *argv]
     expanded = expand_start(argv)
     try:
-        SegmentationCLI(
-            SegmentationModule,
-            SegmentationDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            auto_configure_optimizers=False,
-            save_config_callback=SaveConfig,
-            save_config_kwargs={"save_to_log_dir": False},
-            seed_everything_default=0,
-            parser_kwargs={
-                "prog": "python -m experiments",
-                **make_parser_settings(),
-                "fit": make_parser_settings(),
-            },
-            args=None if from_shell and expanded == argv else ["fit", *expanded],
-        )
+        with ExitStack() as locks:
+            SegmentationCLI(
+                SegmentationModule,
+                SegmentationDataModule,
+                locks=locks,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                auto_configure_optimizers=False,
+                save_config_callback=SaveConfig,
+                save_config_kwargs={"save_to_log_dir": False},
+                seed_everything_default=0,
+                parser_kwargs={
+                    "prog": "python -m experiments",
+                    **make_parser_settings(),
+                    "fit": make_parser_settings(),
+                },
+                args=None if from_shell and expanded == argv else ["fit", *expanded],
+            )
     except ArgumentError as error:
         if "required: fit." in str(error):
             raise UserError("no recipe: pass --config experiments/configs/recipe/NAME.yaml") from error

@@ -1,0 +1,85 @@
+"""What a checkpoint keeps of its training beside Lightning's own: how it goes on, and whether it goes on at all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+
+from experiments.training.own_checkpoint import drop_foreign_paths
+from lightning_modules.callbacks.sparsity import GradualSparsity
+from lightning_modules.callbacks.stochastic_weights import StochasticWeights
+from user_error import UserError
+
+TRAINING = "training"
+"""Entry of a checkpoint that `Bookkeeping` writes."""
+
+
+class Bookkeeping(pl.Callback):
+    """Writes down what a training is made of, its length, and whether something ended it.
+
+    That a training is over stands in the same file as its weights, so that no interruption comes between the two.
+
+    Args:
+        facts: plain data on the training, kept as they are.
+    """
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = dict(facts)
+        self.steps: int | None = None
+        self.steps_before: int | None = None
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write it down."""
+        checkpoint[TRAINING] = {
+            **self.facts,
+            "steps": self.steps,
+            "should_stop": trainer.should_stop,
+            "ended": _why(trainer) if trainer.should_stop and trainer.fit_loop._can_stop_early else None,
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with it; what was to stop once it had trained for long enough still is."""
+        before = training_of(checkpoint)
+        trainer.should_stop = trainer.should_stop or before.get("should_stop") is True
+        steps = before.get("steps")
+        self.steps_before = steps if isinstance(steps, int) else None
+        drop_foreign_paths(checkpoint.get("callbacks"), trainer.callbacks)  # type: ignore[attr-defined]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn how long the training is.
+
+        Raises:
+            UserError: one that is resumed was to have another length, and something in it depends on that.
+        """
+        steps = trainer.estimated_stepping_batches
+        self.steps = None if steps == float("inf") else int(steps)
+        if self.steps_before is not None and self.steps != self.steps_before and _depends_on_length(trainer, pl_module):
+            raise UserError(
+                f"the training to resume was to make {self.steps_before} steps, and its schedule was made for them; now there "
+                f"would be {self.steps}: leave its length as it was, or begin a new training from its weights (--start "
+                f"{trainer.ckpt_path})"
+            )
+
+
+def training_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Bookkeeping` wrote into a checkpoint; nothing where it is older than that."""
+    found = checkpoint.get(TRAINING)
+    return found if isinstance(found, dict) else {}
+
+
+def _depends_on_length(trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    return getattr(pl_module, "schedule", None) is not None or any(
+        isinstance(one, GradualSparsity | StochasticWeights) for one in callbacks
+    )
+
+
+def _why(trainer: pl.Trainer) -> str:
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    stopped = [one.monitor for one in callbacks if isinstance(one, EarlyStopping) and one.stopping_reason.value]
+    return f"early stopping on {stopped[0]}" if stopped else "a callback"

@@ -1,0 +1,100 @@
+"""What a training is made of besides its settings: the content of its data, and of the files that its settings name."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from datamodules.base import SegmentationDataModule, Split
+from datamodules.fingerprint import Fingerprint
+from experiments.files.digest import sha256
+from experiments.files.whole import whole_file
+
+WATCHED = "meta"
+"""A setting of a fingerprint that no training sees: what else is known of the images."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of the splits that a training sees, and digests of the files that its model names, by setting."""
+
+    splits: dict[str, Fingerprint]
+    files: dict[str, str]
+
+    def digests(self) -> dict[str, dict[str, str]]:
+        """What a checkpoint keeps of it."""
+        return {"splits": {name: found.sha256 for name, found in self.splits.items()}, "files": self.files}
+
+    def save(self, path: Path) -> None:
+        """Write down the splits, so that the next call reads no file that is as it was, and can say what is not."""
+        with whole_file(path) as file:
+            json.dump({name: found.as_json() for name, found in self.splits.items()}, file)
+
+    def find_change(self, before: Any, known: Mapping[str, Fingerprint]) -> str | None:
+        """What changed since a checkpoint was written, in words; `None` where nothing did or it does not say.
+
+        Args:
+            before: `digests` as they were.
+            known: the splits as they were, as far as that is known.
+        """
+        if not isinstance(before, dict):
+            return None
+        splits, files = (found if isinstance(found := before.get(key), dict) else {} for key in ("splits", "files"))
+        for name, now in self.splits.items():
+            if name in splits and splits[name] != now.sha256:
+                was = known.get(name)
+                what = now.difference_from(was) if was is not None and was.sha256 == splits[name] else None
+                return f"the images or masks of the split {name!r} are no longer those that it began with" + (
+                    f" ({what})" if what else ""
+                )
+        changed = next((name for name, now in self.files.items() if files.get(name, now) != now), None)
+        return None if changed is None else f"the file of {changed} is no longer the one that it began with"
+
+
+def read_splits(path: Path) -> dict[str, Fingerprint]:
+    """What `Content.save` wrote; nothing where that cannot be read."""
+    try:
+        saved = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    found = {name: Fingerprint.from_json(one) for name, one in saved.items()} if isinstance(saved, dict) else {}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def take_content(
+    data: SegmentationDataModule, splits: Sequence[Split], model: Any, known: Mapping[str, Fingerprint]
+) -> Content:
+    """The content of a training as it is now.
+
+    Args:
+        data: of the training.
+        splits: that it sees.
+        model: settings of the module; each text in them that is the path of a file is one.
+        known: earlier content, so that files which did not change need not be read.
+    """
+    found: dict[str, Fingerprint] = {split: data.fingerprint(split, known.get(split)) for split in splits}
+    seen = {name: replace(one, settings=_less(one.settings, WATCHED)) for name, one in found.items()}
+    return Content(seen, {name: sha256(path) for name, path in named_files(model, "model").items()})
+
+
+def named_files(settings: Any, place: str) -> dict[str, Path]:
+    """The files that settings name, by the dotted names of the settings."""
+    if isinstance(settings, dict):
+        entries = [(f"{place}.{key}", value) for key, value in settings.items()]
+    elif isinstance(settings, list):
+        entries = [(f"{place}.{number}", value) for number, value in enumerate(settings)]
+    else:
+        return {place: Path(settings)} if isinstance(settings, str) and _is_file(settings) else {}
+    return {name: path for key, value in entries for name, path in named_files(value, key).items()}
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or no path at all
+        return False
+
+
+def _less(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != key}
