@@ -27,6 +27,7 @@ from experiments.training.resumed import Resumed, count, describe_recipe
 from experiments.training.run_folder import RunFolder
 from experiments.training.start import expand_start
 from experiments.training.time_limit import TimeIsUp, limit_time
+from lightning_modules.callbacks.averaging import mend_averages
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
@@ -170,7 +171,7 @@ class SegmentationCLI(LightningCLI):
         # A callback of its own: the option save_last follows the best, and a resumed training would repeat epochs.
         last = OwnCheckpoint(goes_on, dirpath=folder.path, filename="last", save_on_train_epoch_end=True)
         added = self.config_init[self.subcommand].trainer.callbacks or []
-        callbacks = limit_time(added if isinstance(added, list) else [added], settings.max_time)
+        callbacks = limit_time(mend_averages(added if isinstance(added, list) else [added]), settings.max_time)
         callbacks += [StepSeed()]
         require_callbacks(callbacks, self.model)
         if writes:

@@ -1,15 +1,13 @@
 """The mean of the weights that a training passes through."""
 
-from typing import Any
-
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import WeightAveraging
 
+from lightning_modules.callbacks.averaging import Averaging
 from lightning_modules.schedules import training_steps
 from user_error import UserError
 
 
-class StochasticWeights(WeightAveraging):
+class StochasticWeights(Averaging):
     """Averages the weights of the last part of a training; the average is what is validated and saved.
 
     Stochastic weight averaging (Izmailov et al., UAI 2018), at every step as in SWAD (Cha et al., NeurIPS 2021); the
@@ -34,11 +32,6 @@ class StochasticWeights(WeightAveraging):
         self.every = every
         self.first = 0
 
-    @property
-    def begun(self) -> bool:
-        """Whether any weights have entered the average."""
-        return self._average_model is not None and bool(self._average_model.n_averaged)
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how long the training is."""
         self.first = int(self.start * training_steps(trainer))
@@ -46,32 +39,3 @@ class StochasticWeights(WeightAveraging):
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether the weights after a step enter the average."""
         return step_idx is not None and step_idx >= self.first and (step_idx - self.first) % self.every == 0
-
-    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validate the average, where there is one."""
-        if self.begun:
-            super().on_validation_epoch_start(trainer, pl_module)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on with the training's own weights."""
-        if self.begun:
-            super().on_validation_epoch_end(trainer, pl_module)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the module with the average, where there is one: an early end may come before it begins."""
-        if self.begun:
-            super().on_train_end(trainer, pl_module)
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Save the average, where there is one, with the training's own weights beside it."""
-        if self.begun:
-            super().on_save_checkpoint(trainer, pl_module, checkpoint)
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Go on with both."""
-        if "averaging_state" in checkpoint:
-            super().on_load_checkpoint(trainer, pl_module, checkpoint)
