@@ -57,11 +57,11 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run(verb: str, net: Path, out: Path) -> str:
+def run(verb: str, words: list[str]) -> str:
     """What a verb says; it must end with a sentence, whatever it makes of the file."""
     printed = io.StringIO()
     with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
-        status = main([verb, *VERBS[verb](net, out)])
+        status = main([verb, *words])
     assert status in (0, 2), printed.getvalue()
     return printed.getvalue()
 
@@ -81,11 +81,11 @@ def test_no_checkpoint_runs_anything(stranger: Path, tmp_path: Path, verb: str) 
     assert len(forms) > 80
     for number, (form, settings) in enumerate(forms.items()):
         payloads.save_checkpoint(net, settings)
-        refused += "error: " in run(verb, net, tmp_path / f"out-{number}")
+        refused += "error: " in run(verb, VERBS[verb](net, tmp_path / f"out-{number}"))
         assert not marker.exists(), form
     for form, write in payloads.pickles(marker).items():
         write(net)
-        assert "error: " in run(verb, net, tmp_path / "out"), form
+        assert "error: " in run(verb, VERBS[verb](net, tmp_path / "out")), form
         assert not marker.exists(), form
     harmless = 5  # settings that a verb which builds nothing hands on: names of encoders, of tasks, of Transformers
     assert refused >= len(forms) - harmless
@@ -98,5 +98,25 @@ def test_no_run_folder_runs_anything(stranger: Path, tmp_path: Path, verb: str) 
     shutil.copy(stranger / "other.ckpt", net)
     for form, text in payloads.configs(stranger, marker).items():
         (stranger / "config.yaml").write_text(text)
-        assert "error: " in run(verb, net, tmp_path / "out"), form
+        assert "error: " in run(verb, VERBS[verb](net, tmp_path / "out")), form
+        assert not marker.exists(), form
+
+
+RESUMED = ("network: json", "network: component", "network: path of a yaml", "loss: text", "module", "module of os")
+"""Forms that are tried with the verb that takes seconds to parse its settings."""
+
+
+@pytest.mark.parametrize("words", ["--ckpt_path={0} --run={1}/run", "--run={2}"])
+def test_no_resumed_training_runs_anything(stranger: Path, tmp_path: Path, words: str) -> None:
+    """As a checkpoint that is named, and as the last one of a run folder that a training is to go on in."""
+    marker, net = tmp_path / "ran", stranger / "last.ckpt"
+    options = [*TINY, *(word.format(net, tmp_path, stranger) for word in words.split())]
+    forms = payloads.hyperparameters(stranger, marker)
+    for form in RESUMED:
+        payloads.save_checkpoint(net, forms[form])
+        assert "error: " in run("fit", options), form
+        assert not marker.exists(), form
+    for form, write in payloads.pickles(marker).items():
+        write(net)
+        assert "error: " in run("fit", options), form
         assert not marker.exists(), form
