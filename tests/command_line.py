@@ -49,3 +49,12 @@ def refusal(*words: str | Path) -> str:
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, text
     return errors[0].removeprefix("error: ")
+
+
+def answer(*words: str | Path) -> str:
+    """What a command prints that does what it is asked; in this process."""
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(printed):
+        status = main([str(word) for word in words])
+    assert status == 0, errors.getvalue()
+    return printed.getvalue()

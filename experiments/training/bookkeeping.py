@@ -1,6 +1,7 @@
 """What a checkpoint keeps of its training beside Lightning's own: how it goes on, and whether it goes on at all."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -50,26 +51,41 @@ class Bookkeeping(pl.Callback):
         self.steps_before = steps if isinstance(steps, int) else None
         drop_foreign_paths(checkpoint.get("callbacks"), trainer.callbacks)  # type: ignore[attr-defined]
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn how long the training is.
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hold the length of a training that is resumed against the one that it was to have, before its schedule is restored.
 
         Raises:
-            UserError: one that is resumed was to have another length, and something in it depends on that.
+            UserError: they differ, and something depends on it.
         """
-        steps = trainer.estimated_stepping_batches
-        self.steps = None if steps == float("inf") else int(steps)
-        if self.steps_before is not None and self.steps != self.steps_before and _depends_on_length(trainer, pl_module):
+        if not trainer.ckpt_path or not _depends_on_length(trainer, pl_module):
+            return
+        remedy = f"begin a new training from its weights (--start {trainer.ckpt_path})"
+        if self.steps_before is not None and self.steps_before != _length(trainer):
             raise UserError(
                 f"the training to resume was to make {self.steps_before} steps, and its schedule was made for them; now there "
-                f"would be {self.steps}: leave its length as it was, or begin a new training from its weights (--start "
-                f"{trainer.ckpt_path})"
+                f"would be {_length(trainer)}: leave its length as it was, or {remedy}"
             )
+        own = Path(trainer.default_root_dir).resolve() in Path(trainer.ckpt_path).resolve().parents
+        if self.steps_before is None and not own:
+            raise UserError(
+                f"{str(trainer.ckpt_path)!r} does not say for how many steps its schedule was made: go on in its run folder, "
+                f"or {remedy}"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn how long the training is."""
+        self.steps = _length(trainer)
 
 
 def training_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What `Bookkeeping` wrote into a checkpoint; nothing where it is older than that."""
     found = checkpoint.get(TRAINING)
     return found if isinstance(found, dict) else {}
+
+
+def _length(trainer: pl.Trainer) -> int | None:
+    steps = trainer.estimated_stepping_batches
+    return None if steps == float("inf") else int(steps)
 
 
 def _depends_on_length(trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:

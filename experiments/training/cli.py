@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError
+from lightning_utilities.core.enums import StrEnum
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
@@ -31,6 +32,9 @@ from lightning_modules.callbacks.averaging import mend_averages
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, find_user_error
+
+yaml.SafeDumper.add_multi_representer(StrEnum, lambda dumper, choice: dumper.represent_str(choice.value))
+"""Settings of Lightning's that are choices, such as a timer's interval, are written as what a user would write."""
 
 
 class SaveConfig(SaveConfigCallback):

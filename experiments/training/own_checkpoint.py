@@ -46,9 +46,10 @@ def drop_foreign_paths(states: Any, callbacks: list[Callback]) -> None:
     """
     for callback in callbacks:
         state = states.get(callback.state_key) if isinstance(states, Mapping) else None
-        if not isinstance(callback, ModelCheckpoint) or not isinstance(state, dict):
+        takes_paths = isinstance(callback, ModelCheckpoint) and not isinstance(callback, OwnCheckpoint)
+        if not takes_paths or not isinstance(state, dict):
             continue
-        folder = Path(callback.dirpath or "").resolve()
+        folder = Path(callback.dirpath or "").resolve()  # type: ignore[attr-defined]
         for key in ONE_PATH:
             if key in state and not _is_inside(state[key], folder):
                 state[key] = ""

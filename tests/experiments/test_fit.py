@@ -128,7 +128,7 @@ def test_other_data_do_not_mix(tmp_path: Path) -> None:
     words = ["fit", words[0], "--data=experiments/configs/data/kvasir_seg.yaml", *words[1:], "--trainer.max_epochs=1"]
     words += ["--data.init_args.batch_size=2", f"--run={tmp_path / 'run'}"]
     experiments(*words, f"--data.init_args.root={tmp_path / 'here/mine'}")
-    assert "resuming" in experiments(*words, f"--data.init_args.root={tmp_path / 'elsewhere/mine'}").stdout
+    assert "trained before" in experiments(*words, f"--data.init_args.root={tmp_path / 'elsewhere/mine'}").stdout
     assert "another data.init_args.root" in refusal(*words, f"--data.init_args.root={tmp_path / 'elsewhere/yours'}")
 
 
