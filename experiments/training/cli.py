@@ -24,7 +24,7 @@ from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import named_files, read_splits, take_content
 from experiments.training.own_checkpoint import OwnCheckpoint
-from experiments.training.resumed import Resumed, count, describe_recipe
+from experiments.training.resumed import Resumed, count, describe_recipe, read_resumed
 from experiments.training.run_folder import RunFolder
 from experiments.training.start import expand_start
 from experiments.training.time_limit import TimeIsUp, limit_time
@@ -105,11 +105,12 @@ class SegmentationCLI(LightningCLI):
             self.locks.enter_context(folder.lock())
         described = self.described
         if settings.restart:
-            named = named_files([described["model"], settings.ckpt_path], "")
-            folder.require_outside(named.values())
+            folder.require_outside(named_files([described["model"], settings.ckpt_path], "").values())
             if first_process():
                 folder.clear()
-        self.resumed = folder.find_resumed(settings.ckpt_path, described)
+            self.resumed = None if settings.ckpt_path is None else read_resumed(Path(settings.ckpt_path))
+        else:
+            self.resumed = folder.find_resumed(settings.ckpt_path, described)
         if self.resumed is not None:
             settings.ckpt_path = str(self.resumed.path)
             self.over = self.resumed.why_over(described["trainer"])

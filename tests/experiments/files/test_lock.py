@@ -1,0 +1,50 @@
+"""A lock is held by who took it and by whom it was handed to, and by no one else."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import ROOT
+
+from experiments.files.lock import held
+from user_error import UserError
+
+FORKS = """
+import os, signal, sys
+from pathlib import Path
+from experiments.files.lock import held
+with held(Path(sys.argv[1]), "a test is running"):
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    signal.pause()
+"""
+
+
+def test_a_killed_process_lets_go_although_its_workers_live(tmp_path: Path) -> None:
+    """The loader's processes are forked, and see only after some seconds that they are alone."""
+    lock = tmp_path / "fit.lock"
+    parent = subprocess.Popen([sys.executable, "-c", FORKS, str(lock)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        with pytest.raises(UserError, match="a test is running already"), held(lock, "a test is running"):
+            pass
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)  # it lives
+        with held(lock, "a test is running"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.stdout.close()
+
+
+def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), held(tmp_path / "lock", "it"):
+        raise KeyError
+    with held(tmp_path / "lock", "it"), pytest.raises(UserError), held(tmp_path / "lock", "it"):
+        pass
