@@ -40,7 +40,7 @@ class Resumed:
     def why_over(self, trainer: Mapping[str, Any]) -> str | None:
         """Why nothing is left to train under these settings of the trainer; `None` where something is."""
         if isinstance(ended := self.training.get("ended"), str):
-            return f"ended by {ended} after {count(self.epochs, 'epoch')}"
+            return f"ended by {ended if ended.isprintable() else 'something'} after {count(self.epochs, 'epoch')}"
         if not self.training and self.stopped and self.epochs >= (trainer.get("min_epochs") or 0):
             return f"ended by early stopping after {count(self.epochs, 'epoch')}"
         most, steps = _most_epochs(trainer), trainer.get("max_steps", -1)
@@ -139,9 +139,15 @@ def count(number: int, what: str) -> str:
 
 def _most_epochs(trainer: Mapping[str, Any]) -> int | None:
     most = trainer.get("max_epochs")
-    if most is None and trainer.get("max_steps", -1) == -1 and trainer.get("max_time") is None:
+    if most is None and trainer.get("max_steps", -1) == -1 and not _has_clock(trainer):
         return ENDLESS
     return None if most in (None, -1) else most
+
+
+def _has_clock(trainer: Mapping[str, Any]) -> bool:
+    callbacks = trainer.get("callbacks") or []
+    paths = [_entry(one, "class_path") for one in (callbacks if isinstance(callbacks, list) else [callbacks])]
+    return trainer.get("max_time") is not None or any(str(path).endswith(".Timer") for path in paths)
 
 
 def _entry(content: Any, *keys: str) -> Any:
