@@ -21,8 +21,10 @@ ANY_TIME = ("trainer.max_time",)
 
 LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 
-OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "training.json", "wandb_id.txt", "record-*")
-"""Of a training, and the records of what it trained, finished or not, with their pictures: of the next one they would lie."""
+OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt", "record-*")
+"""Of a training, and the records of what it trained, finished or not, with their pictures: of the next one they would lie.
+
+What ``training.json`` says of the files of the data stays true."""
 
 
 class RunFolder:

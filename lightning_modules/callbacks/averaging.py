@@ -75,6 +75,7 @@ def _mended(callback: WeightAveraging) -> WeightAveraging:
     kind = type(callback)
     if isinstance(callback, Averaging):
         return callback
-    mended: Any = object.__new__(type(kind.__name__, (Averaging, kind), {"__qualname__": kind.__qualname__}))
+    names = {"__qualname__": kind.__qualname__, "__module__": kind.__module__}
+    mended: Any = object.__new__(type(kind.__name__, (Averaging, kind), names))
     mended.__dict__.update(callback.__dict__)
     return mended
