@@ -25,6 +25,7 @@ from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import named_files, read_splits, take_content
 from experiments.training.own_checkpoint import OwnCheckpoint
 from experiments.training.resumed import Resumed, count, describe_recipe, read_resumed
+from experiments.training.resumed_state import resuming
 from experiments.training.run_folder import RunFolder
 from experiments.training.start import expand_start
 from experiments.training.time_limit import TimeIsUp, limit_time
@@ -202,7 +203,8 @@ class SegmentationCLI(LightningCLI):
                 print(f"trained before: {self.folder.best} ({self.over}; --restart begins anew)", flush=True)
             return
         try:
-            super()._run_subcommand(subcommand)
+            with resuming(self.config[subcommand].ckpt_path, self.trainer):
+                super()._run_subcommand(subcommand)
         except TimeIsUp:
             self._say_time_is_up()
 

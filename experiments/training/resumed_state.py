@@ -1,0 +1,152 @@
+"""The state of a training in a checkpoint: held against the training that is to go on from it, before it does.
+
+What only the libraries know of, such as the order of an optimiser's parameters, they refuse themselves; their words then
+become a sentence about the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from packaging.version import InvalidVersion, Version
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from experiments.checkpoints.checkpoint import read_checkpoint
+from safe_files.plain import show
+from user_error import UserError, brief, find_user_error
+
+REMEDY = "take another one, or begin anew with --restart"
+
+RESTORING = (
+    "pytorch_lightning.trainer.connectors.checkpoint_connector",
+    "torch.optim.",
+    "lightning_modules.optimizers.",
+)
+"""Modules that put a state to use: what they refuse is in the file."""
+
+LATEST = 2**53
+"""Of epochs, steps and batches."""
+
+
+@contextmanager
+def resuming(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
+    """Train on from a checkpoint, if one is given: what is wrong with its state is a user's error.
+
+    Args:
+        checkpoint: path of the file.
+        trainer: with its loops and callbacks as they begin.
+
+    Raises:
+        UserError: the state is damaged, or that of another training.
+    """
+    if checkpoint is None:
+        yield
+        return
+    require_training_state(read_checkpoint(Path(checkpoint)), checkpoint, trainer)
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        if out_of_memory or find_user_error(error) or "loading state_dict" in str(error) or not _in_restoring(error):
+            raise
+        raise _damaged(checkpoint, f"{type(error).__name__}: {brief(error)}") from error
+
+
+def require_training_state(content: Mapping[str, Any], checkpoint: str, trainer: Trainer) -> None:
+    """Hold the state of a training against the loops and callbacks that it is for.
+
+    Raises:
+        UserError: an entry is missing, or of another kind.
+    """
+    if problem := _complain(content, trainer):
+        raise _damaged(checkpoint, problem)
+
+
+def _complain(content: Mapping[str, Any], trainer: Trainer) -> str:
+    try:
+        Version(content["pytorch-lightning_version"])
+    except (InvalidVersion, TypeError, KeyError):
+        return f"its version is {show(content.get('pytorch-lightning_version'))}"
+    for name, kind in (("epoch", int), ("global_step", int), ("loops", dict), ("callbacks", dict)):
+        if not isinstance(content.get(name), kind) or isinstance(content[name], bool):
+            return f"its {name} is {show(content.get(name))}"
+    if not all(0 <= content[name] <= LATEST for name in ("epoch", "global_step")):
+        return f"its epoch is {content['epoch']}, its step {content['global_step']}"
+    for name in ("optimizer_states", "lr_schedulers"):
+        states = content.get(name)
+        if not isinstance(states, list) or not all(isinstance(one, dict) for one in states):
+            return f"its {name} are {show(states)}"
+    if problem := _differs(content["loops"].get("fit_loop"), trainer.fit_loop.state_dict(), "loops.fit_loop"):
+        return problem
+    return _complain_of_callbacks(content["callbacks"], trainer) or _complain_of_optimizers(content["optimizer_states"])
+
+
+def _complain_of_callbacks(states: Mapping[str, Any], trainer: Trainer) -> str:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        state = states.get(callback.state_key)
+        if state is None:
+            continue
+        name = type(callback).__name__
+        if problem := _differs(state, callback.state_dict(), name):
+            return problem
+        scores = state.get("best_k_models", {}) if isinstance(callback, ModelCheckpoint) else {}
+        if not all(isinstance(path, str) and _is_scalar(score) for path, score in scores.items()):
+            return f"{name}.best_k_models is {show(scores)}"
+    return ""
+
+
+def _complain_of_optimizers(optimizers: list[dict[str, Any]]) -> str:
+    """Their tensors have the shapes of parameters, which the optimiser finds out in its first step."""
+    for place, optimizer in enumerate(optimizers):
+        groups, state = optimizer.get("param_groups"), optimizer.get("state")
+        if not isinstance(state, dict) or not isinstance(groups, list):
+            return f"its optimizer {place} has no state and param_groups"
+        for group in groups:
+            rate = group.get("lr") if isinstance(group, dict) else None
+            if not isinstance(rate, int | float | Tensor):
+                return f"its optimizer {place} has the learning rate {show(rate)}"
+    return ""
+
+
+def _differs(found: Any, wanted: Any, where: str) -> str:
+    """Where a state is of another kind than the one that it replaces; what begins as nothing may have become anything."""
+    if isinstance(wanted, dict):
+        if not isinstance(found, dict):
+            return f"{where} is {show(found)}"
+        for key, value in wanted.items():
+            if key in found and (problem := _differs(found[key], value, f"{where}.{key}")):
+                return problem
+        return ""
+    if isinstance(wanted, bool | int | float):
+        fits = isinstance(found, bool | int | float) and not abs(found) > LATEST
+    elif isinstance(wanted, Tensor):
+        fits = isinstance(found, Tensor) and found.shape == wanted.shape
+    elif wanted is None:
+        fits = found is None or isinstance(found, str | int | float | Tensor)
+    else:
+        fits = isinstance(found, type(wanted)) or (isinstance(wanted, str) and found is None)
+    return "" if fits else f"{where} is {show(found)}"
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.numel() == 1
+
+
+def _in_restoring(error: BaseException) -> bool:
+    """Whether an error comes from putting the state to use."""
+    trace = error.__traceback__
+    while trace is not None:
+        if f"{trace.tb_frame.f_globals.get('__name__', '')}.".startswith(RESTORING):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _damaged(checkpoint: str, problem: str) -> UserError:
+    return UserError(
+        f"the training cannot go on from {checkpoint!r}, whose state is damaged or another's ({problem}): {REMEDY}"
+    )
