@@ -1,0 +1,237 @@
+"""Read files that hold something else than they should, thousands of them, and count how that ends.
+
+Each input is a valid file that was changed by chance; every reader of files meets as many. Allowed are a file that is read
+and a refusal in a sentence. A traceback, a reader that takes too long or too much memory, and a file that appears outside
+the output folder are failures: their inputs are kept, and the exit status is 1.
+
+    python tests/fuzz.py --inputs 10000 --seed 0
+    python tests/fuzz.py --only page "sweep file" --inputs 500 --keep /tmp/failed
+"""
+
+import argparse
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
+os.environ.update(WANDB_MODE="disabled", HF_HUB_OFFLINE="1", NO_ALBUMENTATIONS_UPDATE="1")
+
+import torch  # noqa: E402
+from fuzz_mutations import mutate  # noqa: E402
+from fuzz_readers import READERS, Reader, Refused, make_workplace  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from user_error import find_user_error  # noqa: E402
+
+GIBI = 2**30
+ENDS = ("read", "refused", "traceback", "too long", "died", "outside")
+FAILURES = ENDS[2:]
+
+
+class Outcome(NamedTuple):
+    """How an input ended, what it said, and the memory that the process had taken at most (bytes)."""
+
+    end: str
+    said: str
+    memory: int
+
+
+def read_one(reader: Reader, place: Path, number: str) -> Outcome:
+    """Change the reader's file, read it, and put all back."""
+    rng = random.Random(number)
+    file = place / reader.file
+    kept = {path: path.read_bytes() for path in (file, *place.glob("*.json"))}
+    file.write_bytes(mutate(reader.kind, kept[file], rng))
+    reader.repair(place, rng)
+    changed = {path: path.read_bytes() for path in kept}
+    shutil.rmtree(place / "out", ignore_errors=True)
+    (place / "out").mkdir()
+    before = _listing(place)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        end, said = _end_of(reader, place, rng)
+    appeared = sorted(_listing(place) ^ before)
+    if appeared:
+        end, said = "outside", f"{appeared}\n{said}"
+        for path in appeared:
+            Path(path).unlink(missing_ok=True) if not Path(path).is_dir() else shutil.rmtree(path)
+    for path, content in kept.items():
+        if path.suffix != ".md" and path.read_bytes() != changed[path]:
+            end, said = "outside", f"{path} was changed\n{said}"
+        path.write_bytes(content)
+    return Outcome(end, said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
+    try:
+        reader.read(place, rng)
+    except (Refused, SystemExit):
+        return "refused", ""
+    except BaseException as error:
+        mistake = find_user_error(error)
+        if mistake is not None:
+            return "refused", str(mistake)
+        if isinstance(error, OSError) and error.errno is not None:  # the command line says it in words
+            return "refused", str(error)
+        return "traceback", traceback.format_exc()
+    return "read", ""
+
+
+def _listing(place: Path) -> set[str]:
+    return {str(path) for path in place.rglob("*") if (place / "out") not in path.parents}
+
+
+def work(pipe: Connection, place: Path, names: Sequence[str], memory: int) -> None:
+    """A process that reads inputs until it is told nothing more."""
+    readers = {reader.name: reader for reader in READERS}
+    os.chdir(place)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(place / "out")
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (taken + memory, resource.RLIM_INFINITY))
+    while (asked := pipe.recv()) is not None:
+        name, number = asked
+        pipe.send(read_one(readers[name], place, number))
+
+
+class Worker:
+    """The process that reads, and another one after each that did not come back."""
+
+    def __init__(self, template: Path, folder: Path, seconds: float, memory: int) -> None:
+        self.template, self.place = template, folder / "place"
+        self.seconds, self.memory = seconds, memory
+        self.process: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.copytree(self.template, self.place)
+        context = multiprocessing.get_context("fork")  # all that readers import is there already
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, self.place, [], self.memory), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def read(self, reader: Reader, number: str) -> Outcome:
+        """One input; a process that hangs or dies is replaced."""
+        self.pipe.send((reader.name, number))
+        try:
+            if self.pipe.poll(self.seconds):
+                return self.pipe.recv()
+            end = "too long"
+        except EOFError:
+            end = "died"
+        self.process.kill()
+        self.process.join()
+        self._start()
+        return Outcome(end, "", 0)
+
+    def stop(self) -> None:
+        """End the process."""
+        self.pipe.send(None)
+        self.process.join()
+
+
+def fuzz(
+    readers: Sequence[Reader], inputs: int, seed: int, folder: Path, *, seconds: float, memory: float, keep: Path | None
+) -> dict[str, list[Outcome]]:
+    """The outcomes of `inputs` inputs, shared out over the readers, by reader.
+
+    Args:
+        readers: of `READERS`.
+        inputs: in all.
+        seed: of the changes; those of a reader do not depend on the others.
+        folder: for the valid files and for what readers write.
+        seconds: for each input.
+        memory: GiB of addresses that a process may take beside what it has taken at the start.
+        keep: folder for the inputs that fail, with what was said.
+    """
+    template = folder / "template"
+    template.mkdir(parents=True)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        make_workplace(template, any(reader.trained for reader in readers))
+    readers = [reader for reader in readers if (template / reader.file).is_file()]
+    worker = Worker(template, folder, seconds, int(memory * GIBI))
+    found: dict[str, list[Outcome]] = {reader.name: [] for reader in readers}
+    numbers = [(readers[place % len(readers)], f"{seed}/{place // len(readers)}") for place in range(inputs)]
+    for reader, number in tqdm(numbers, desc="fuzz", unit="file"):
+        outcome = worker.read(reader, f"{reader.name}/{number}")
+        found[reader.name].append(outcome)
+        if outcome.end in FAILURES and keep is not None:
+            _keep(keep, reader, number, template, outcome)
+    worker.stop()
+    return found
+
+
+def _keep(keep: Path, reader: Reader, number: str, template: Path, outcome: Outcome) -> None:
+    keep.mkdir(parents=True, exist_ok=True)
+    name = f"{reader.name} {number}".replace("/", "-").replace(" ", "_")
+    content = mutate(reader.kind, (template / reader.file).read_bytes(), random.Random(f"{reader.name}/{number}"))
+    (keep / f"{name}{Path(reader.file).suffix}").write_bytes(content)
+    (keep / f"{name}.txt").write_text(f"{outcome.end}\n{outcome.said}", errors="replace")
+
+
+def table(found: dict[str, list[Outcome]]) -> str:
+    """How the inputs ended, a line for each reader."""
+    lines = [f"{'reader':<24} {'inputs':>6} " + " ".join(f"{end:>9}" for end in ENDS) + "  memory"]
+    for name, outcomes in [*found.items(), ("all", [one for many in found.values() for one in many])]:
+        counts = Counter(outcome.end for outcome in outcomes)
+        most = max((outcome.memory for outcome in outcomes), default=0) / GIBI
+        lines.append(
+            f"{name:<24} {len(outcomes):>6} " + " ".join(f"{counts[end]:>9}" for end in ENDS) + f"  {most:.2f} GiB"
+        )
+    return "\n".join(lines)
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=10_000, help="changed files in all (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=[reader.name for reader in READERS], help="readers (default: all)")
+    parser.add_argument("--seconds", type=float, default=60, help="for each input (default: 60)")
+    parser.add_argument("--memory", type=float, default=4, help="GiB that an input may take (default: 4)")
+    parser.add_argument("--keep", type=Path, default=Path("runs/fuzz"), help="folder of inputs that fail")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The script; 1 where an input failed."""
+    args = parse_arguments(argv)
+    torch.set_num_threads(1)
+    readers = [reader for reader in READERS if args.only is None or reader.name in args.only]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = fuzz(
+            readers,
+            args.inputs,
+            args.seed,
+            Path(folder),
+            seconds=args.seconds,
+            memory=args.memory,
+            keep=args.keep.absolute(),
+        )
+    print(table(found))
+    failed = sum(outcome.end in FAILURES for outcomes in found.values() for outcome in outcomes)
+    print(f"{failed} failed, in {time.monotonic() - started:.0f} s" + (f"; see {args.keep}" if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,358 @@
+"""Each reader of files, with a valid file to begin with and what reads it.
+
+A reader is one entry of `READERS`: a name, the file that is changed, its kind, and a function of the workplace that reads it.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from command_line import ROOT, TINY
+from cost_files import make_costs
+from PIL import Image
+from records import make_record
+from tiny_folder import tiny_folder
+
+from datamodules.folder import FolderDataModule
+from experiments import benchmark
+from experiments.__main__ import main
+from experiments.ablation.stamp import write_stamp
+from experiments.ablation.sweep_file import read_sweep
+from experiments.checkpoints.data_parser import parse
+from experiments.checkpoints.settings import read_settings
+from experiments.records import published
+from experiments.records.recipe import recipe_group
+from experiments.records.record import Manifest, manifest_hash
+from experiments.sweeping.suites import find_suite
+from experiments.tracking.session import run_id
+from lightning_modules.networks.onnx_adapter import OnnxNetwork
+from lightning_modules.networks.pretrained import load_local, load_trained
+
+SMALL = [
+    *TINY,
+    "--data.init_args.size=[32,32]",
+    "--data.init_args.train=4",
+    "--data.init_args.val=2",
+    "--data.init_args.test=2",
+    "--data.init_args.batch_size=2",
+    "--data.init_args.eval_batch_size=2",
+    "--model.init_args.network.init_args.encoder_depth=3",
+    "--model.init_args.network.init_args.decoder={decoder_channels: [8, 8, 8]}",
+    "--trainer.max_epochs=1",
+    "--trainer.accelerator=cpu",
+]
+
+Read = Callable[[Path, random.Random], object]
+
+
+class Reader(NamedTuple):
+    """A reader of files.
+
+    ``repair`` follows a change, so that it is met behind the check of a digest; ``trained`` readers need a trained network.
+    """
+
+    name: str
+    file: str
+    kind: str
+    read: Read
+    repair: Callable[[Path, random.Random], None] = lambda place, rng: None
+    trained: bool = False
+
+
+class Refused(Exception):
+    """A verb ended with a sentence."""
+
+
+def verb(*words: object) -> None:
+    """Call a verb as the command line does."""
+    status = main([str(word) for word in words])
+    if status in (1, 2):
+        raise Refused
+    if status:
+        raise RuntimeError(f"exit status {status}")
+
+
+def make_workplace(place: Path, trained: bool) -> None:
+    """Valid files of every kind."""
+    _make_data(place / "data")
+    records = [make_record(place / f"{name}.json", name, seed, recipe=_recipe(seed)) for seed, name in enumerate("abc")]
+    digests = ["0" * 64, "1" * 64]
+    for path, digest in zip(records, digests, strict=False):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "checkpoint": {"file": "best.ckpt", "sha256": digest}}))
+    make_costs(place / "costs.json", digests)
+    for kind, name in (
+        ("recipe", "synthetic_unet"),
+        ("suite", "smoke"),
+        ("network", "unet_scse"),
+        ("sweep", "attention_synthetic"),
+    ):
+        source = (ROOT / f"experiments/configs/{kind}/{name}.yaml").read_text()
+        (place / f"{kind}.yaml").write_text(source.replace("../", f"{ROOT}/experiments/configs/"))
+    (place / "page.md").write_text(
+        "# A page\n\n<!-- fill: leaderboard a.json b.json --by family -->\n\nold\n\n<!-- /fill -->\n"
+    )
+    _make_published(place / "published")
+    _make_trials(place)
+    (place / "wandb_id.txt").write_text("0123abcd")
+    random_image = np.random.default_rng(0).integers(0, 255, (40, 48, 3), np.uint8)
+    Image.fromarray(random_image).save(place / "photo.png")
+    np.save(place / "array.npy", random_image)
+    encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    torch.save(encoder.state_dict(), place / "weights.pt")
+    _make_onnx(place)
+    if trained:
+        _train(place)
+
+
+def _make_data(root: Path) -> None:
+    tiny_folder(root, 3)
+    for split in ("train", "val", "test"):
+        for kind in ("images", "masks"):
+            (root / kind).mkdir(exist_ok=True)
+            for path in sorted((root / split / kind).glob("*.png")):
+                path.rename(root / kind / f"{split}{path.name}")
+            (root / split / kind).rmdir()
+        (root / split).rmdir()
+        (root / f"{split}.list").write_text("".join(f"{split}{number}\n" for number in range(3)))
+    rows = [f"{split},{split}{number},{number},day" for split in ("train", "val", "test") for number in range(3)]
+    (root / "meta.csv").write_text("\n".join(["split,stem,patient,time", *rows]) + "\n")
+    described = {
+        "classes": {0: "ground", 1: "thing", 2: "sky"},
+        "num_classes": 3,
+        "ignore_index": 255,
+        "channels": ["red", "green", "blue"],
+        "palette": [[0, 0, 0], [255, 0, 0], [0, 0, 255]],
+    }
+    (root / "dataset.yaml").write_text(yaml.safe_dump(described))
+    listed = {"splits": {split: f"{split}.list" for split in ("train", "val", "test")}}
+    (root / "listed.yaml").write_text(yaml.safe_dump({**described, **listed}))
+
+
+def _recipe(seed: int) -> dict:
+    return {
+        "seed_everything": seed,
+        "model": {"class_path": "M", "init_args": {"network": {"class_path": "N", "init_args": {"encoder": "e"}}}},
+        "trainer": {"max_epochs": 1},
+        "data": {"class_path": "D", "init_args": {"root": "/data/x", "size": [48, 64]}},
+    }
+
+
+def _make_published(folder: Path) -> None:
+    folder.mkdir()
+    for path in (ROOT / "experiments/published").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+
+
+def _make_trials(place: Path) -> None:
+    for trial in read_sweep(place / "sweep.yaml").trials[:2]:
+        folder = place / "trials" / trial.name
+        folder.mkdir(parents=True)
+        (folder / "record-core.json").write_text("{}")
+        write_stamp(folder / "trial.json", trial.arguments)
+
+
+def _make_onnx(place: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+
+        torch.onnx.export(
+            torch.nn.Conv2d(3, 3, 1), (torch.zeros(1, 3, 32, 32),), place / "net.onnx", dynamo=False, input_names=["x"]
+        )
+    except ImportError:  # its readers then have no file, and are left out
+        return
+
+
+def _train(place: Path) -> None:
+    verb("fit", *SMALL, f"--run={place / 'run'}")
+    (place / "resumed").mkdir()
+    for name in ("last.ckpt", "config.yaml"):
+        (place / "resumed" / name).write_bytes((place / "run" / name).read_bytes())
+    (place / "settings").mkdir()
+    for name in ("best.ckpt", "config.yaml"):
+        (place / "settings" / name).write_bytes((place / "run" / name).read_bytes())
+
+
+def _read_data(description: str) -> Read:
+    def read(place: Path, rng: random.Random) -> None:
+        root = place / "data"
+        used, kept = root / "dataset.yaml", (root / "dataset.yaml").read_bytes()
+        used.write_bytes((root / description).read_bytes())
+        try:
+            data = FolderDataModule(str(root), unit="patient" if description == "dataset.yaml" else None)
+            for split in ("train", "val"):
+                data.dataset(split)[0]
+                data.meta(split)
+            data.units("train")
+        finally:
+            used.write_bytes(kept)
+
+    return read
+
+
+def _read_record(place: Path, rng: random.Random) -> None:
+    a, b, c = (place / f"{name}.json" for name in "abc")
+    words: list[list[object]] = [
+        ["leaderboard", a, b, "--by", rng.choice(["family", "none", "data"]), "--allow-mixed"],
+        ["compare", a, b],
+        ["recipes", a, b, "--with", c],
+        ["report", a, b, "--output", place / "out/report.html"],
+        ["effects", place / "sweep.yaml", a, b],
+        ["collect", a, "--output", place / "out/collected"],
+        ["curves", a, "--output", place / "out/curves.svg"],
+    ]
+    verb(*rng.choice(words))
+
+
+def _repair_record(place: Path, rng: random.Random) -> None:
+    """Most changes would end at the digests of the manifest and of the counts."""
+    path = place / "a.json"
+    try:
+        content = json.loads(path.read_bytes())
+        content["per_image"]["sha256"] = hashlib.sha256((place / "a.npz").read_bytes()).hexdigest()
+        content["suite_hash"] = manifest_hash(Manifest(**content["suite"]).model_dump(exclude_unset=True))
+        path.write_text(json.dumps(content))
+    except Exception:  # no record any more
+        return
+
+
+def _read_published(place: Path, rng: random.Random) -> None:
+    published.FOLDER = place / "published"
+    published.read_table.cache_clear()
+    verb("leaderboard", *(word for name in published.table_names() for word in ("--published", name)), "--by", "none")
+
+
+def _read_settings(place: Path, rng: random.Random) -> None:
+    checkpoint = place / "settings/best.ckpt"
+    parse(benchmark.build_parser(checkpoint), [f"--checkpoint={checkpoint}"])
+    recipe_group(read_settings(checkpoint) or {})
+    verb("tta", "--checkpoint", checkpoint, "--output", place / "out/tta/best.ckpt")
+
+
+def _read_checkpoint(place: Path, rng: random.Random) -> None:
+    checkpoint, output = place / "run/best.ckpt", place / "out"
+    words: list[list[object]] = [
+        ["predict", place / "photo.png", "--checkpoint", checkpoint, "--output", output, "--device", "cpu"],
+        [
+            "predict",
+            place / "photo.png",
+            "--checkpoint",
+            checkpoint,
+            "--output",
+            output,
+            "--device",
+            "cpu",
+            "--uncertainty",
+        ],
+        ["tta", "--checkpoint", checkpoint, "--output", output / "tta/best.ckpt"],
+        ["ensemble", checkpoint, place / "settings/best.ckpt", "--output", output / "ensemble/best.ckpt"],
+        ["soup", checkpoint, place / "settings/best.ckpt", "--output", output / "soup/best.ckpt", "--device", "cpu"],
+    ]
+    verb(*rng.choice(words))
+
+
+def _read_encoder(name: str) -> Read:
+    def read(place: Path, rng: random.Random) -> None:
+        encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        load_local(encoder, place / name, "an encoder")
+        load_trained(encoder, place / name)
+
+    return read
+
+
+def _read_onnx(place: Path, rng: random.Random) -> None:
+    with torch.inference_mode():
+        OnnxNetwork(3, onnx_file=str(place / "net.onnx")).eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
+def _recipe_words(place: Path) -> list[object]:
+    return ["fit", f"--config={place / 'recipe.yaml'}", "--print_config"]
+
+
+def _gallery(place: Path) -> list[object]:
+    return ["--suite", place / "suite.yaml", "--output", place / "out/gallery.png"]
+
+
+def _start(place: Path) -> None:
+    words = [word for word in SMALL if "network.init_args" not in word]
+    verb("fit", *words, f"--start={place / 'run/best.ckpt'}", "--print_config")
+
+
+def _resume(place: Path, epochs: int) -> None:
+    copied = place / "out/resumed"
+    copied.mkdir(parents=True)
+    for name in ("last.ckpt", "config.yaml"):
+        (copied / name).write_bytes((place / "resumed" / name).read_bytes())
+    if epochs == 1:
+        verb("fit", *SMALL, f"--run={copied}")
+    else:
+        verb(
+            "fit",
+            *SMALL,
+            f"--trainer.max_epochs={epochs}",
+            f"--ckpt_path={copied / 'last.ckpt'}",
+            f"--run={place / 'out/on'}",
+        )
+
+
+READERS = [
+    Reader("description of a folder", "data/dataset.yaml", "yaml", _read_data("dataset.yaml")),
+    Reader("description with lists", "data/listed.yaml", "yaml", _read_data("listed.yaml")),
+    Reader("meta.csv", "data/meta.csv", "text", _read_data("dataset.yaml")),
+    Reader("list of stems", "data/train.list", "text", _read_data("listed.yaml")),
+    Reader("image", "data/images/train0.png", "bytes", _read_data("dataset.yaml")),
+    Reader("mask", "data/masks/train0.png", "bytes", _read_data("dataset.yaml")),
+    Reader(
+        "array",
+        "array.npy",
+        "npy",
+        lambda place, rng: verb("corruptions", "--image", place / "array.npy", *_gallery(place)),
+    ),
+    Reader("suite", "suite.yaml", "yaml", lambda place, rng: find_suite(str(place / "suite.yaml")).manifest(None)),
+    Reader("recipe", "recipe.yaml", "yaml", lambda place, rng: verb(*_recipe_words(place))),
+    Reader(
+        "network",
+        "network.yaml",
+        "yaml",
+        lambda place, rng: verb(*_recipe_words(place), f"--model.init_args.network={place / 'network.yaml'}"),
+    ),
+    Reader("sweep file", "sweep.yaml", "yaml", lambda place, rng: verb("ablate", place / "sweep.yaml", "--list")),
+    Reader(
+        "stamp of a trial",
+        "trials/unet/trial.json",
+        "json",
+        lambda place, rng: verb("ablate", place / "sweep.yaml", "--list", "--output", place / "trials"),
+    ),
+    Reader("record", "a.json", "json", _read_record, _repair_record),
+    Reader("counts of a record", "a.npz", "npz", _read_record, _repair_record),
+    Reader(
+        "costs",
+        "costs.json",
+        "json",
+        lambda place, rng: verb("tradeoff", place / "a.json", place / "b.json", "--costs", place / "costs.json"),
+    ),
+    Reader("page", "page.md", "text", lambda place, rng: verb("fill", place / "page.md")),
+    Reader("published table", "published/cityscapes_c_segformer_table5.csv", "text", _read_published),
+    Reader("description of a table", "published/cityscapes_c_segformer_table5.yaml", "yaml", _read_published),
+    Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: run_id(place)),
+    Reader("encoder weights", "weights.pt", "torch", _read_encoder("weights.pt")),
+    Reader("ONNX file", "net.onnx", "bytes", _read_onnx),
+    Reader("checkpoint", "run/best.ckpt", "torch", _read_checkpoint, trained=True),
+    Reader("start of a training", "run/best.ckpt", "torch", lambda place, rng: _start(place), trained=True),
+    Reader("settings of a run", "settings/config.yaml", "yaml", _read_settings, trained=True),
+    Reader(
+        "resumed checkpoint",
+        "resumed/last.ckpt",
+        "torch",
+        lambda place, rng: _resume(place, rng.choice([1, 2, 2])),
+        trained=True,
+    ),
+    Reader("resumed settings", "resumed/config.yaml", "yaml", lambda place, rng: _resume(place, 1), trained=True),
+]
+"""Each reader of files; another one is another entry."""
