@@ -41,6 +41,7 @@ from user_error import find_user_error  # noqa: E402
 GIBI = 2**30
 ENDS = ("read", "refused", "traceback", "too long", "died", "outside")
 FAILURES = ENDS[2:]
+VALID = ""
 
 
 class Outcome(NamedTuple):
@@ -52,12 +53,13 @@ class Outcome(NamedTuple):
 
 
 def read_one(reader: Reader, place: Path, number: str) -> Outcome:
-    """Change the reader's file, read it, and put all back."""
+    """Change the reader's file, read it, and put all back; the number `VALID` leaves it as it is."""
     rng = random.Random(number)
     file = place / reader.file
     kept = {path: path.read_bytes() for path in (file, *place.glob("*.json"))}
-    file.write_bytes(mutate(reader.kind, kept[file], rng))
-    reader.repair(place, rng)
+    if number != VALID:
+        file.write_bytes(mutate(reader.kind, kept[file], rng))
+        reader.repair(place, rng)
     changed = {path: path.read_bytes() for path in kept}
     shutil.rmtree(place / "out", ignore_errors=True)
     (place / "out").mkdir()
@@ -65,6 +67,7 @@ def read_one(reader: Reader, place: Path, number: str) -> Outcome:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         end, said = _end_of(reader, place, rng)
+    said += printed.getvalue()
     appeared = sorted(_listing(place) ^ before)
     if appeared:
         end, said = "outside", f"{appeared}\n{said}"
@@ -80,8 +83,10 @@ def read_one(reader: Reader, place: Path, number: str) -> Outcome:
 def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
     try:
         reader.read(place, rng)
-    except (Refused, SystemExit):
+    except Refused:
         return "refused", ""
+    except SystemExit as error:  # of a parser, which has said why
+        return ("refused", "") if error.code else ("read", "")
     except BaseException as error:
         mistake = find_user_error(error)
         if mistake is not None:
@@ -169,6 +174,10 @@ def fuzz(
     readers = [reader for reader in readers if (template / reader.file).is_file()]
     worker = Worker(template, folder, seconds, int(memory * GIBI))
     found: dict[str, list[Outcome]] = {reader.name: [] for reader in readers}
+    for reader in readers:
+        outcome = worker.read(reader, VALID)
+        if outcome.end != "read":
+            raise RuntimeError(f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.said}")
     numbers = [(readers[place % len(readers)], f"{seed}/{place // len(readers)}") for place in range(inputs)]
     for reader, number in tqdm(numbers, desc="fuzz", unit="file"):
         outcome = worker.read(reader, f"{reader.name}/{number}")

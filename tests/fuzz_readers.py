@@ -6,6 +6,7 @@ A reader is one entry of `READERS`: a name, the file that is changed, its kind, 
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from command_line import ROOT, TINY
 from cost_files import make_costs
 from PIL import Image
 from records import make_record
+from safetensors.torch import save_file
 from tiny_folder import tiny_folder
 
 from datamodules.folder import FolderDataModule
@@ -35,7 +37,8 @@ from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from lightning_modules.networks.pretrained import load_local, load_trained
 
 SMALL = [
-    *TINY,
+    f"--config={ROOT}/experiments/configs/recipe/synthetic_unet.yaml",
+    *TINY[1:],
     "--data.init_args.size=[32,32]",
     "--data.init_args.train=4",
     "--data.init_args.val=2",
@@ -94,7 +97,10 @@ def make_workplace(place: Path, trained: bool) -> None:
         ("sweep", "attention_synthetic"),
     ):
         source = (ROOT / f"experiments/configs/{kind}/{name}.yaml").read_text()
-        (place / f"{kind}.yaml").write_text(source.replace("../", f"{ROOT}/experiments/configs/"))
+        configs = f"{ROOT}/experiments/configs/"
+        (place / f"{kind}.yaml").write_text(
+            source.replace("../" if kind != "sweep" else "experiments/configs/", configs)
+        )
     (place / "page.md").write_text(
         "# A page\n\n<!-- fill: leaderboard a.json b.json --by family -->\n\nold\n\n<!-- /fill -->\n"
     )
@@ -104,8 +110,10 @@ def make_workplace(place: Path, trained: bool) -> None:
     random_image = np.random.default_rng(0).integers(0, 255, (40, 48, 3), np.uint8)
     Image.fromarray(random_image).save(place / "photo.png")
     np.save(place / "array.npy", random_image)
-    encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    torch.save(encoder.state_dict(), place / "weights.pt")
+    weights = _make_encoder().state_dict()
+    torch.save(weights, place / "weights.pt")
+    save_file(weights, place / "weights.safetensors")
+    torch.save({"state_dict": {f"network.{name}": value for name, value in weights.items()}}, place / "trained.ckpt")
     _make_onnx(place)
     if trained:
         _train(place)
@@ -171,12 +179,10 @@ def _make_onnx(place: Path) -> None:
 
 def _train(place: Path) -> None:
     verb("fit", *SMALL, f"--run={place / 'run'}")
-    (place / "resumed").mkdir()
-    for name in ("last.ckpt", "config.yaml"):
-        (place / "resumed" / name).write_bytes((place / "run" / name).read_bytes())
-    (place / "settings").mkdir()
-    for name in ("best.ckpt", "config.yaml"):
-        (place / "settings" / name).write_bytes((place / "run" / name).read_bytes())
+    for folder, name in (("resumed", "last.ckpt"), ("settings", "best.ckpt")):
+        (place / folder).mkdir()
+        shutil.copy(place / "run/last.ckpt", place / folder / name)
+        shutil.copy(place / "run/config.yaml", place / folder)
 
 
 def _read_data(description: str) -> Read:
@@ -187,7 +193,8 @@ def _read_data(description: str) -> Read:
         try:
             data = FolderDataModule(str(root), unit="patient" if description == "dataset.yaml" else None)
             for split in ("train", "val"):
-                data.dataset(split)[0]
+                for sample in range(min(1, len(data.dataset(split)))):
+                    data.dataset(split)[sample]
                 data.meta(split)
             data.units("train")
         finally:
@@ -203,7 +210,6 @@ def _read_record(place: Path, rng: random.Random) -> None:
         ["compare", a, b],
         ["recipes", a, b, "--with", c],
         ["report", a, b, "--output", place / "out/report.html"],
-        ["effects", place / "sweep.yaml", a, b],
         ["collect", a, "--output", place / "out/collected"],
         ["curves", a, "--output", place / "out/curves.svg"],
     ]
@@ -251,19 +257,30 @@ def _read_checkpoint(place: Path, rng: random.Random) -> None:
             "--uncertainty",
         ],
         ["tta", "--checkpoint", checkpoint, "--output", output / "tta/best.ckpt"],
-        ["ensemble", checkpoint, place / "settings/best.ckpt", "--output", output / "ensemble/best.ckpt"],
-        ["soup", checkpoint, place / "settings/best.ckpt", "--output", output / "soup/best.ckpt", "--device", "cpu"],
+        [
+            "ensemble",
+            "--checkpoints",
+            checkpoint,
+            place / "settings/best.ckpt",
+            "--output",
+            output / "ensemble/best.ckpt",
+        ],
+        [
+            "soup",
+            "--checkpoints",
+            checkpoint,
+            place / "settings/best.ckpt",
+            "--output",
+            output / "soup/best.ckpt",
+            "--device",
+            "cpu",
+        ],
     ]
     verb(*rng.choice(words))
 
 
-def _read_encoder(name: str) -> Read:
-    def read(place: Path, rng: random.Random) -> None:
-        encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-        load_local(encoder, place / name, "an encoder")
-        load_trained(encoder, place / name)
-
-    return read
+def _make_encoder() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
 
 
 def _read_onnx(place: Path, rng: random.Random) -> None:
@@ -341,7 +358,24 @@ READERS = [
     Reader("published table", "published/cityscapes_c_segformer_table5.csv", "text", _read_published),
     Reader("description of a table", "published/cityscapes_c_segformer_table5.yaml", "yaml", _read_published),
     Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: run_id(place)),
-    Reader("encoder weights", "weights.pt", "torch", _read_encoder("weights.pt")),
+    Reader(
+        "encoder weights",
+        "weights.pt",
+        "torch",
+        lambda place, rng: load_local(_make_encoder(), place / "weights.pt", "x"),
+    ),
+    Reader(
+        "safetensors",
+        "weights.safetensors",
+        "bytes",
+        lambda place, rng: load_local(_make_encoder(), place / "weights.safetensors", "x"),
+    ),
+    Reader(
+        "trained weights",
+        "trained.ckpt",
+        "torch",
+        lambda place, rng: load_trained(_make_encoder(), place / "trained.ckpt"),
+    ),
     Reader("ONNX file", "net.onnx", "bytes", _read_onnx),
     Reader("checkpoint", "run/best.ckpt", "torch", _read_checkpoint, trained=True),
     Reader("start of a training", "run/best.ckpt", "torch", lambda place, rng: _start(place), trained=True),
