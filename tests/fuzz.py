@@ -24,6 +24,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ def read_one(reader: Reader, place: Path, number: str) -> Outcome:
     shutil.rmtree(place / "out", ignore_errors=True)
     (place / "out").mkdir()
     before = _listing(place)
+    Path("/proc/self/clear_refs").write_text("5")  # counts the most memory from here on
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         end, said = _end_of(reader, place, rng)
@@ -77,7 +79,7 @@ def read_one(reader: Reader, place: Path, number: str) -> Outcome:
         if path.suffix != ".md" and path.read_bytes() != changed[path]:
             end, said = "outside", f"{path} was changed\n{said}"
         path.write_bytes(content)
-    return Outcome(end, said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    return Outcome(end, said, _most_memory())
 
 
 def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
@@ -97,11 +99,16 @@ def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
     return "read", ""
 
 
+def _most_memory() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def _listing(place: Path) -> set[str]:
     return {str(path) for path in place.rglob("*") if (place / "out") not in path.parents}
 
 
-def work(pipe: Connection, place: Path, names: Sequence[str], memory: int) -> None:
+def work(pipe: Connection, place: Path, memory: int) -> None:
     """A process that reads inputs until it is told nothing more."""
     readers = {reader.name: reader for reader in READERS}
     os.chdir(place)
@@ -129,7 +136,7 @@ class Worker:
         shutil.copytree(self.template, self.place)
         context = multiprocessing.get_context("fork")  # all that readers import is there already
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.place, [], self.memory), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, self.place, self.memory), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -178,8 +185,8 @@ def fuzz(
         outcome = worker.read(reader, VALID)
         if outcome.end != "read":
             raise RuntimeError(f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.said}")
-    numbers = [(readers[place % len(readers)], f"{seed}/{place // len(readers)}") for place in range(inputs)]
-    for reader, number in tqdm(numbers, desc="fuzz", unit="file"):
+    rounds = ((reader, f"{seed}/{turn}") for turn in count() for reader in readers if turn % reader.every == 0)
+    for reader, number in tqdm(islice(rounds, inputs), desc="fuzz", unit="file", total=inputs):
         outcome = worker.read(reader, f"{reader.name}/{number}")
         found[reader.name].append(outcome)
         if outcome.end in FAILURES and keep is not None:

@@ -96,3 +96,13 @@ def parse(parser: DataParser, argv: list[str]) -> Any:
         if parser.unusable is not None and not any(word.partition("=")[0] == "--data" for word in argv):
             raise parser.unusable from error
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
+    except (TypeError, ValueError) as error:  # of a class of data, from settings that no parser has checked
+        raise find_user_error(error) or UserError(
+            f"the data cannot be built from these settings ({brief(_root(error))}): correct them, or pass --data"
+        ) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -12,10 +12,10 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from experiments.checkpoints.trusted_classes import find_trusted, require_trusted_class
+from safe_files.yaml_file import load_yaml
 from user_error import UserError
 
 Built = TypeVar("Built")
@@ -133,7 +133,7 @@ def _require_text(text: str, hint: Any, where: str, place: str) -> None:
 
 def _opens(text: str) -> bool:
     try:
-        return not isinstance(yaml.safe_load(text), str | int | float | bool | types.NoneType)
+        return not isinstance(load_yaml(text), str | int | float | bool | types.NoneType)
     except Exception:  # whatever a text raises there, the parser leaves it as it is; refused all the same
         return True
 

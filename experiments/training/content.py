@@ -10,6 +10,8 @@ from datamodules.base import SegmentationDataModule, Split
 from datamodules.fingerprint import Fingerprint
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
+from safe_files.json_file import read_json
+from user_error import UserError
 
 WATCHED = "meta"
 """A setting of a fingerprint that no training sees: what else is known of the images."""
@@ -55,8 +57,8 @@ class Content:
 def read_splits(path: Path) -> dict[str, Fingerprint]:
     """What `Content.save` wrote; nothing where that cannot be read."""
     try:
-        saved = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        saved = read_json(path, "pass another --run, or --restart")
+    except (OSError, UserError):
         return {}
     found = {name: Fingerprint.from_json(one) for name, one in saved.items()} if isinstance(saved, dict) else {}
     return {name: one for name, one in found.items() if one is not None}
