@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
+from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.files.whole import require_writable, whole_file
 from experiments.records.recipe import entry
 from user_error import UserError
@@ -127,8 +127,7 @@ def write(
         settings: ``config.yaml``.
     """
     kept = {key: content[key] for key in LASTING if key in content} | data_state(content)
-    with whole_file(output, "wb") as file:
-        torch.save({**kept, kind: dict(facts)}, file)
+    write_checkpoint({**kept, kind: dict(facts)}, output)
     with whole_file(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 
