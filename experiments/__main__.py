@@ -9,6 +9,14 @@ import signal
 import sys
 from typing import TextIO, cast
 
+from experiments.command_line.interrupts import describe_interruption, end_when_stopped
+from experiments.command_line.parent import end_with_parent, take_caller, workers_end_with_parent
+from experiments.command_line.peers import (
+    describe_lost_peer,
+    end_with_first_process,
+    is_further_process,
+    wait_for_verdict,
+)
 from experiments.command_line.refusals import find_refusal
 from experiments.command_line.unexpected import report_unexpected
 from experiments.files.printable import PrintableStream, escape_controls
@@ -80,12 +88,6 @@ def describe(error: OSError) -> str:
     return f"{error.strerror or error}:{where or ' (no file named)'}; check the path"
 
 
-def interrupted(verb: str, by: signal.Signals) -> int:
-    """Say that a verb was stopped; the exit status of shells for that."""
-    print(f"\ninterrupted: the same command goes on where {verb!r} stood", file=sys.stderr)
-    return 128 + by
-
-
 def nobody_reads() -> bool:
     """Whether who read what is printed, such as ``head``, has seen enough; nothing is printed then any more."""
     if sys.stdout is None:  # closed from the start
@@ -124,12 +126,9 @@ def main(argv: list[str]) -> int:
             run(verb, rest)
         else:
             print(help_text(), flush=True)
-    except KeyboardInterrupt:
-        return interrupted(verb, signal.SIGINT)
-    except SystemExit as error:
-        if type(error).__name__ != "SIGTERMException":  # Lightning's, which would end with the status of success
-            raise
-        return interrupted(verb, signal.SIGTERM)
+    except KeyboardInterrupt:  # called from Python; see `prepare` for a process of its own
+        print(f"\n{describe_interruption(verb, rest)}", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception as error:
         if isinstance(error, BrokenPipeError) and nobody_reads():
             return 128 + signal.SIGPIPE
@@ -144,11 +143,27 @@ def main(argv: list[str]) -> int:
         if isinstance(error, OSError) and error.errno is not None:
             print(f"error: {escape_controls(describe(error))}", file=sys.stderr)
             return 1
+        lost = describe_lost_peer(error)
+        if lost is not None:
+            wait_for_verdict()
+            print(f"error: {lost}", file=sys.stderr)
+            return 1
         return report_unexpected(argv, error)
     return 0 if argv else 2
 
 
+def prepare(argv: list[str]) -> None:
+    """See to it that this process ends as it should: when it is stopped, and with the one that it is a part of."""
+    parent, further = take_caller(), is_further_process()
+    verb = argv[0] if argv and argv[0] in VERBS else ""
+    end_when_stopped(verb, argv[1:], silent=further or parent is not None)
+    workers_end_with_parent()
+    if parent is not None:
+        (end_with_first_process if further else end_with_parent)(parent)
+
+
 if __name__ == "__main__":
+    prepare(sys.argv[1:])
     try:
         sys.exit(main(sys.argv[1:]))
     finally:

@@ -1,7 +1,6 @@
 """Run the trials of a sweep file, one after the other, and rank what they leave."""
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from experiments import effects, leaderboard
 from experiments.ablation.factor_effects import Trained, find_effects
 from experiments.ablation.stamp import changes, write_stamp
 from experiments.ablation.sweep_file import SUITE, Factor, Sweep, Trial, read_sweep, record_path
+from experiments.command_line import run_verb
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import duration
 from experiments.files.whole import require_writable, say, whole_file
@@ -102,9 +102,8 @@ def run(folder: Path, trial: Trial) -> bool:
     """Train and sweep; what is printed goes to ``trial.log``."""
     place = folder / trial.name
     write_stamp(place / STAMP, trial.arguments)
-    command = [sys.executable, "-m", "experiments", "trial", *trial.words, f"--run={place}"]
     with (place / "trial.log").open("ab") as log:
-        return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT) == 0
+        return run_verb.run("trial", *trial.words, f"--run={place}", log=log) == 0
 
 
 def last_line(path: Path) -> str:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.data_parser import require_its_data
-from experiments.command_line.processes import cluster_plugins, first_process
+from experiments.command_line.processes import cluster_plugins, first_process, leave_signals
 from experiments.sweeping.journal import Journal, JournalCallback
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.swept import Swept
@@ -53,7 +53,7 @@ def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the ties that may differ between devices
     try:
-        return _trainer(options, callbacks)
+        return leave_signals(_trainer(options, callbacks))
     except (MisconfigurationException, ValueError) as error:
         raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
 
@@ -66,7 +66,7 @@ def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
         precision=options.precision,
         logger=False,
         callbacks=callbacks,
-        plugins=cluster_plugins(),
+        plugins=cluster_plugins(options.num_nodes),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

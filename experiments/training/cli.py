@@ -17,13 +17,14 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
-from experiments.command_line.processes import cluster_plugins, first_process
+from experiments.command_line.processes import first_process, leave_signals
 from experiments.files.whole import require_writable, whole_file
 from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import named_files, read_splits, take_content
 from experiments.training.own_checkpoint import OwnCheckpoint
+from experiments.training.plugins import training_plugins
 from experiments.training.resumed import Resumed, count, describe_recipe, read_resumed
 from experiments.training.resumed_state import resuming
 from experiments.training.run_folder import RunFolder
@@ -182,9 +183,8 @@ class SegmentationCLI(LightningCLI):
         require_callbacks(callbacks, self.model)
         if writes:
             callbacks += [Bookkeeping(self.facts), self.best, last]
-        if self.config_init[self.subcommand].trainer.plugins is None:
-            kwargs["plugins"] = cluster_plugins()
-        return super().instantiate_trainer(
+        kwargs["plugins"] = training_plugins(self.config_init[self.subcommand].trainer)
+        trainer = super().instantiate_trainer(
             **kwargs,
             default_root_dir=str(folder.path),
             logger=logger,
@@ -192,6 +192,7 @@ class SegmentationCLI(LightningCLI):
             max_time=None,
             use_distributed_sampler=False,
         )
+        return leave_signals(trainer)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
