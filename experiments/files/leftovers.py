@@ -32,6 +32,18 @@ def hold(descriptor: int) -> int:
     return os.dup(descriptor)
 
 
+def is_held(path: str | Path) -> bool:
+    """Whether a process has the file open, and shows it by `hold`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove from a folder, once in each process, what others began to write there and did not live to finish.
 
@@ -45,14 +57,5 @@ def remove_leftovers(folder: Path) -> None:
         for entry in entries:
             if HALF_WRITTEN.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):
-                    _remove(entry.path)
-
-
-def _remove(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if os.fstat(descriptor).st_mtime < _started:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
-    finally:
-        os.close(descriptor)
+                    if entry.stat().st_mtime < _started and not is_held(entry.path):
+                        os.unlink(entry.path)

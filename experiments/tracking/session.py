@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.command_line.processes import first_process
 from experiments.files.whole import whole_file
 from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
+from experiments.tracking.dead_runs import hold_run, remove_dead_runs
 from safe_files.text import read_text
 from user_error import UserError
 
@@ -85,8 +86,10 @@ def fit_logger(run: Path, recipe: dict[str, Any]) -> "list[Logger]":
     try:
         from pytorch_lightning.loggers import WandbLogger
 
+        remove_dead_runs(run)
         logger = WandbLogger(save_dir=run, offline=mode == "offline", **_describe(run, recipe))
         _tag(logger.experiment, recipe)
+        hold_run(Path(logger.experiment.dir))
     except Exception as error:  # training needs W&B for nothing
         warnings.warn(f"training goes on without W&B: {error}", stacklevel=2)
         return []
@@ -106,9 +109,11 @@ def log_record(record: "Record", path: Path, checkpoint: Path) -> None:
 
         from experiments.tracking.logged_record import log
 
+        remove_dead_runs(checkpoint.parent)
         described = _describe(checkpoint.parent, record.recipe)
         with wandb.init(dir=checkpoint.parent, mode=mode, **described) as session:  # type: ignore[arg-type]
             _tag(session, record.recipe)
+            hold_run(Path(session.dir))
             log(record, path, checkpoint, session)
     except Exception as error:  # whatever W&B stumbles over, the sweep is safe on disk
         warnings.warn(f"the sweep is complete, but W&B did not take it: {error}", stacklevel=2)

@@ -19,6 +19,7 @@ from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import first_process, leave_signals
 from experiments.files.whole import require_writable, whole_file
+from experiments.tracking.dead_runs import remove_empty_versions
 from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
@@ -171,6 +172,8 @@ class SegmentationCLI(LightningCLI):
         chosen = self.config_init[self.subcommand].trainer.logger
         logger: Any = chosen
         if chosen is None or chosen is True:
+            if writes and first_process():
+                remove_empty_versions(folder.path / "metrics")
             loggers: list[Logger] = [CSVLogger(folder.path, name="metrics")]
             logger = [*loggers, *fit_logger(folder.path, self.described)] if writes else []
         goes_on = self.resumed is not None and folder.holds(self.resumed.path)
