@@ -7,6 +7,7 @@ all files appear whole or not at all, nothing has to be wound up; what lies half
 This is imported before anything else, and so rests on the standard library alone.
 """
 
+import _thread
 import atexit
 import contextlib
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from subprocess import Popen
 from types import FrameType
 
@@ -71,7 +72,7 @@ def end_when_stopped(verb: str, words: Iterable[str], silent: bool) -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() == owner:
-            end_now(128 + number, "" if silent else text)
+            _end_from_thread(128 + number, "" if silent else text)
         elif number != signal.SIGINT:  # a worker of a loader; Ctrl-C reaches it, too, but its owner ends it
             os._exit(128 + number)
 
@@ -80,20 +81,36 @@ def end_when_stopped(verb: str, words: Iterable[str], silent: bool) -> None:
             signal.signal(one, end)
 
 
+def _end_from_thread(status: int, text: str) -> None:
+    """Never return, and let no other signal's answer break in: torch raises an error for each worker that has ended."""
+    while True:
+        with contextlib.suppress(BaseException):
+            if not _ending.locked():
+                _thread.start_new_thread(end_now, (status, text))
+            time.sleep(0.05)
+
+
 def end_now(status: int, text: str) -> None:
-    """End this process and all below it, with a last word. Returns never; from any thread."""
+    """End this process and all below it, with a last word; called by a thread other than the main one."""
     if not _ending.acquire(blocking=False):
-        time.sleep(2 * PATIENCE)  # another thread is at it
-    if threading.current_thread() is threading.main_thread():
-        for one in STOPPING:
-            signal.signal(one, signal.SIG_IGN)
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-    stop([(process.pid, patience) for process, patience in _below])
-    with contextlib.suppress(OSError):
+        return  # another thread is at it
+    try:
+        stop(list(_below))
+        _try(sys.stdout.flush, 1)  # the main thread may have been writing
         os.write(2, text.encode())
-    _wind_up()
-    os._exit(status)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        _try(atexit._run_exitfuncs, PATIENCE / 2)  # half-written files go, W&B puts its run down
+    finally:
+        os._exit(status)
+
+
+def _try(task: Callable[[], object], seconds: float) -> None:
+    """Do something, and wait no longer for it than that."""
+    thread = threading.Thread(target=task, daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
 def describe_signal(number: int) -> str:
@@ -103,9 +120,9 @@ def describe_signal(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-def stop(processes: Iterable[tuple[int, float]]) -> None:
-    """End processes below this one, each given by its id and the seconds it has for it, and wait until they are gone."""
-    started, left = time.monotonic(), dict(processes)
+def stop(processes: Iterable[tuple[Popen, float]]) -> None:
+    """End processes below this one, each given with the seconds it has for it, and wait until they are gone."""
+    started, left = time.monotonic(), {process.pid: patience for process, patience in processes}
     for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
@@ -125,13 +142,3 @@ def _is_over(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
-
-
-def _wind_up() -> None:
-    """What is done at the end of every process: half-written files go, W&B puts its run down. Not waited for long."""
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    thread = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
-    thread.start()
-    thread.join(PATIENCE / 2)

@@ -57,7 +57,7 @@ def start_peers(words: Sequence[str], environments: Sequence[Mapping[str, str]])
 def end_with_first_process(parent: int) -> None:
     """In a further process: end when the first one has; one of them says so."""
     _state.watched = True
-    text = f"error: the first of the processes has ended: {GOES_ON}\n" if os.environ.get(RANK) == "1" else ""
+    text = f"\nerror: the first of the processes has ended: {GOES_ON}\n" if os.environ.get(RANK) == "1" else ""
     watch_parent(parent, lambda: end_now(1, text))
 
 
@@ -75,16 +75,16 @@ def _watch(process: subprocess.Popen, name: str) -> None:
     if not status or _state.finished:
         return
     if by > 0:
-        end_now(1, f"error: {name} was ended by {describe_signal(by)}: {GOES_ON}\n")
+        end_now(1, f"\nerror: {name} was ended by {describe_signal(by)}: {GOES_ON}\n")
     time.sleep(PATIENCE)  # it has said why; the same has probably met this process, which ends by itself then
     if not _state.finished:
-        end_now(status, f"error: {name} has ended with status {status}: the others stop\n")
+        end_now(status, f"\nerror: {name} has ended with status {status}: the others stop\n")
 
 
 def _finish(processes: Sequence[subprocess.Popen]) -> None:
     """At the end of this process."""
     _state.finished = True
-    stop((process.pid, PATIENCE) for process in processes if process.poll() is None)
+    stop((process, PATIENCE) for process in processes if process.poll() is None)
 
 
 class _State:

@@ -1,0 +1,100 @@
+"""A verb that is stopped ends at once, with its status and one sentence that promises no more than is so."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from command_line import TINY
+from processes import session, start, wait_until
+
+from experiments.__main__ import VERBS
+from experiments.command_line.interrupts import describe_interruption
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+ENDLESS = [*TINY, "--trainer.max_epochs=1000", "--trainer.accelerator=cpu"]
+
+
+def sentences(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(("interrupted", "error"))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_says_what_is_so(verb: str) -> None:
+    """What goes on is what the overview of the verbs says to go on."""
+    text = describe_interruption(verb, ["--checkpoint=x"])
+    assert ("goes on where" in text) == (verb in ("fit", "benchmark", "trial", "ablate"))
+    assert repr(verb) in text
+    assert "the same command" in text
+
+
+def test_what_the_words_change() -> None:
+    assert "without --restart goes on" in describe_interruption("fit", ["--restart"])
+    assert "goes on where" in describe_interruption("ensemble", ["--seeds", "0", "1"])
+    assert "begins again" in describe_interruption("ensemble", ["--checkpoints", "a", "b"])
+    assert describe_interruption("", []) == "interrupted"
+
+
+@pytest.mark.parametrize("verb", ["compare", "predict"])
+@pytest.mark.parametrize("by", STATUS)
+def test_at_once(verb: str, by: signal.Signals) -> None:
+    """Within the imports, as soon as the process answers to signals at all."""
+    process = start(verb, "--help")
+    caught = Path(f"/proc/{process.pid}/status")
+
+    def answers() -> bool:
+        found = [line.split()[1] for line in caught.read_text().splitlines() if line.startswith("SigCgt")]
+        return bool(int(found[0], 16) >> (by - 1) & 1) and bool(int(found[0], 16) >> (signal.SIGHUP - 1) & 1)
+
+    assert wait_until(answers)
+    os.killpg(process.pid, by)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS[by], said
+    assert sentences(said) == [f"interrupted: {verb!r} keeps nothing of its work; the same command begins again"]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGHUP])
+def test_a_training_with_workers(tmp_path: Path, by: signal.Signals) -> None:
+    """By the terminal, which reaches all processes, and twice: a worker that ends is no error. None is left."""
+    process = start("fit", *ENDLESS, "--data.init_args.num_workers=1", f"--run={tmp_path}")
+    assert wait_until(lambda: (tmp_path / "last.ckpt").exists() or process.poll() is not None)
+    for _ in range(2):
+        os.killpg(process.pid, by)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS[by], said
+    assert sentences(said) == ["interrupted: the same command goes on where 'fit' stood"]
+    assert "Traceback" not in said
+    assert wait_until(lambda: not session(process.pid), 30)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_verb_started_ends_with_it(tmp_path: Path, by: signal.Signals) -> None:
+    """An ablation, the trial that it runs, and the training of that: told by the first alone, or by nobody."""
+    values = "\n".join(f"  {word.removeprefix('--').replace('=', ': {value: ', 1)}}}" for word in ENDLESS)
+    file = tmp_path / "sweep.yaml"
+    file.write_text(f"method: grid\nparameters:\n  seed_everything: {{values: [0, 1]}}\n{values}\n")
+    process = start("ablate", file, f"--output={tmp_path / 'out'}")
+    last = tmp_path / "out" / "seed_everything=0" / "last.ckpt"
+    assert wait_until(lambda: last.exists() or process.poll() is not None), session(process.pid)
+    assert sum("-m experiments" in command for command in session(process.pid).values()) == 3
+    os.kill(process.pid, by)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS.get(by, -by), said
+    assert wait_until(lambda: not session(process.pid), 30), session(process.pid)
+    if by != signal.SIGKILL:
+        assert sentences(said) == ["interrupted: the same command goes on where 'ablate' stood"]
+    assert not (tmp_path / "out" / "seed_everything=1").exists()
+
+
+def test_a_training_killed_below_a_trial(tmp_path: Path) -> None:
+    """As the system does where the memory is used up: the trial says so."""
+    process = start("trial", *ENDLESS, f"--run={tmp_path}")
+    assert wait_until(lambda: (tmp_path / "last.ckpt").exists() or process.poll() is not None)
+    (training,) = (pid for pid, command in session(process.pid).items() if "experiments fit" in command)
+    os.kill(training, signal.SIGKILL)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 137
+    assert len(sentences(said)) == 1
+    assert "'fit' was ended by SIGKILL" in sentences(said)[0]
