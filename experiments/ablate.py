@@ -3,14 +3,18 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 
 from experiments import effects, leaderboard
+from experiments.ablation.claims import claimed
 from experiments.ablation.factor_effects import Trained, find_effects
-from experiments.ablation.stamp import changes, write_stamp
-from experiments.ablation.sweep_file import SUITE, Factor, Sweep, Trial, read_sweep, record_path
+from experiments.ablation.same_data import require_same_data
+from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
+from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line import run_verb
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import duration
@@ -25,8 +29,6 @@ experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvid --trainer.devices 2
 """
-
-STAMP = "trial.json"
 
 
 def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -76,34 +78,41 @@ def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
     return [replace(trial, arguments={**trial.arguments, **options}) for trial in sweep.trials]
 
 
-def trial_record(folder: Path, trial: Trial) -> Path:
-    """Where the record of a trial lies."""
-    return record_path(folder / trial.name, str(trial.arguments.get("suite", SUITE)))
+def folder_of(output: Path, trial: Trial) -> TrialFolder:
+    """The run folder of a trial."""
+    return TrialFolder(output / trial.name, trial.words)
 
 
-def is_done(folder: Path, trial: Trial) -> bool:
-    """Whether the trial has its record.
+def find_done(output: Path, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that have their record.
 
     Raises:
-        UserError: the record is that of other settings, or of files that hold something else now.
+        UserError: a record is that of other settings, of files or of data that hold something else now.
     """
-    if not trial_record(folder, trial).exists():
-        return False
-    changed = changes(folder / trial.name / STAMP, trial.arguments)
-    if changed:
-        raise UserError(
-            f"{folder / trial.name} holds a trial with other settings than {trial.name!r} has now ({', '.join(changed)}): "
-            "pass another --output, or remove that folder"
-        )
-    return True
+    done = [trial for trial in trials if folder_of(output, trial).is_done()]
+    require_same_data([folder_of(output, trial).done for trial in done])
+    return done
 
 
-def run(folder: Path, trial: Trial) -> bool:
+class Outcome(Enum):
+    """What became of a trial."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LEFT = "left to another process"
+
+
+def run(output: Path, trial: Trial) -> Outcome:
     """Train and sweep; what is printed goes to ``trial.log``."""
-    place = folder / trial.name
-    write_stamp(place / STAMP, trial.arguments)
-    with (place / "trial.log").open("ab") as log:
-        return run_verb.run("trial", *trial.words, f"--run={place}", log=log) == 0
+    folder = folder_of(output, trial)
+    if folder.is_running():
+        return Outcome.LEFT
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.log.open("ab") as log:
+        status = run_verb.run("trial", *trial.words, f"--run={folder.path}", log=log)
+    if status == 0:
+        return Outcome.DONE
+    return Outcome.LEFT if folder.is_running() else Outcome.FAILED
 
 
 def last_line(path: Path) -> str:
@@ -113,28 +122,38 @@ def last_line(path: Path) -> str:
     return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
 
 
-def run_all(folder: Path, trials: Sequence[Trial]) -> list[str]:
+def run_all(output: Path, trials: Sequence[Trial]) -> list[str]:
     """Run what is not done; the names of those that failed."""
-    left = [trial for trial in trials if not is_done(folder, trial)]
-    done, failed, started = len(trials) - len(left), list[str](), time.monotonic()
+    done = find_done(output, trials)
+    left = [trial for trial in trials if trial not in done]
+    found, started = Counter({Outcome.DONE: len(done)}), time.monotonic()
+    failed: list[str] = []
     for place, trial in enumerate(left):
         remaining = (
             "" if not place else f", {duration((time.monotonic() - started) / place * (len(left) - place))} to go"
         )
-        print(f"[{done} done, {len(failed)} failed, {len(left) - place} left{remaining}] {trial.name}", flush=True)
-        if run(folder, trial):
-            done += 1
-        else:
+        print(f"[{_counted(found)}, {len(left) - place} left{remaining}] {trial.name}", flush=True)
+        outcome = run(output, trial)
+        found[outcome] += 1
+        log = folder_of(output, trial).log
+        if outcome is Outcome.LEFT:
+            print(f"{trial.name} is running in another process: it is left to that ({log})", flush=True)
+        if outcome is Outcome.FAILED:
             failed.append(trial.name)
-            log = folder / trial.name / "trial.log"
             print(f"{trial.name} failed: {last_line(log)} ({log})", file=sys.stderr, flush=True)
-    print(f"[{done} done, {len(failed)} failed, 0 left]", flush=True)
+    print(f"[{_counted(found)}, 0 left]", flush=True)
     return failed
+
+
+def _counted(found: Mapping[Outcome, int]) -> str:
+    """How many trials ended how; those that are left to others where there are any."""
+    shown = [outcome for outcome in Outcome if outcome is not Outcome.LEFT or found[outcome]]
+    return ", ".join(f"{found[outcome]} {outcome.value}" for outcome in shown)
 
 
 def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -> None:
     """Rank the trials that have a record, and say what each factor does: ``leaderboard.md``, ``effects.md`` and ``.csv``."""
-    paths = [trial_record(folder, trial) for trial in trials]
+    paths = [folder_of(folder, trial).record for trial in trials]
     if not paths:
         return
     trained = [Trained(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
@@ -155,12 +174,14 @@ def main(argv: list[str]) -> None:
     folder = args.output or Path("runs") / sweep.name
     share = trials[args.shard :: args.shards]
     if args.list:
+        done = find_done(folder, share)
         for trial in share:
-            print(f"{'done' if is_done(folder, trial) else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
+            print(f"{'done' if trial in done else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
         return
     require_writable(folder / "leaderboard.md")
-    failed = run_all(folder, share)
-    conclude(folder, [trial for trial in trials if trial_record(folder, trial).exists()], sweep.factors)
+    with claimed(folder, [folder_of(folder, trial) for trial in trials]):
+        failed = run_all(folder, share)
+        conclude(folder, [trial for trial in trials if folder_of(folder, trial).is_swept()], sweep.factors)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "

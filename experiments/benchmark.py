@@ -118,7 +118,8 @@ def sweep_into(
         options: of the verb.
     """
     started, precision = time.perf_counter(), options.trainer.precision
-    identity = describe_identity(data, described, file.sha256, precision) if first_process() else {}
+    content = data.fingerprint(data.test_split) if first_process() else None
+    identity = {} if content is None else describe_identity(data, content, described, file.sha256, precision)
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options.trainer, [SameCheckpoint(file.sha256), JournalCallback(journal)])
     if first_process():
@@ -134,6 +135,7 @@ def sweep_into(
         file,
         name=options.name or file.path.resolve().parent.name,
         data_hash=data_hash(images.ids, swept.digests),
+        content=None if content is None else content.sha256,
         recipe=recipe,
         environment={
             **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.ablation.sweep_file import SUITE, record_path
+from experiments.ablation.same_data import require_same_data
+from experiments.ablation.sweep_file import SUITE
+from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
-from experiments.files.lock import held
 from experiments.sweeping.suites import suite_path
 from user_error import UserError
 
@@ -120,18 +121,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
     args, rest = parser.parse_known_args(argv)
     run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
-    record = record_path(run, args.suite)
-    if record.exists() and "--restart" not in rest:
-        print(f"done before: {record}", flush=True)
-        return
     suite_path(args.suite)  # before hours of training
     words = in_order(with_budget(rest, args.budget))
-    with held(run / "trial.lock", f"a trial is running in {run}") as lock:
-        if args.prune is not None:
-            words = pruned_start(words, args.prune, args.criterion, args.keep, run)
-        call("fit", *words, f"--run={run}", holding=lock)
-        options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={record}"]
+    folder, restart = TrialFolder(run, argv, None if args.prune is not None else words), "--restart" in rest
+    with folder.locked() as lock:
+        if not restart and folder.is_done():
+            require_same_data([folder.done])
+            print(f"done before: {folder.record}", flush=True)
+            return
+        with folder.claimed(restart):
+            if args.prune is not None:
+                words = pruned_start(words, args.prune, args.criterion, args.keep, run)
+            call("fit", *words, f"--run={run}", holding=lock)
+        folder.note_sweep()
+        options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={folder.record}"]
         options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
         call("benchmark", *options, *shared_options(rest), holding=lock)
-    if not record.exists():
-        raise UserError(f"the sweep left no record {str(record)!r}: what it printed says why")
+    if not folder.record.exists():
+        raise UserError(f"the sweep left no record {str(folder.record)!r}: what it printed says why")

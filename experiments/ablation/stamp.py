@@ -1,14 +1,19 @@
 """What a trial was made of, so that one that is done is not taken for another."""
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
+from experiments.ablation.sweep_file import SUITE, as_text
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
+from experiments.records.recipe import FREE
+from experiments.sweeping.suites import suite_path
 from safe_files.json_file import read_json_object
 from safe_files.text import read_text
 from user_error import UserError
@@ -16,34 +21,113 @@ from user_error import UserError
 WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 """Of a YAML; one that ends like a file's name is the path of another, relative to its folder."""
 
-REMEDY = "the stamp of the trial is damaged: remove it with its folder, or pass another --output"
+REMEDY = "the stamp of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
+
+ASIDE = ("run", "restart", "suite", "name", "pictures", *FREE)
+"""Options on which no weight depends and no count. The suite of each sweep is noted by itself."""
+
+ROOT = "data.init_args.root"
 
 
-def write_stamp(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Write down the arguments of a trial, and the digests of all files that they lead to."""
-    with whole_file(path) as file:
-        json.dump(_stamp(arguments), file, indent=2)
+@dataclass(frozen=True)
+class Stamp:
+    """What decides a trial.
+
+    Args:
+        arguments: the options of the training, as texts.
+        files: digests of all files that they lead to.
+        suites: digests of the suites whose sweeps were begun, by the stem of their records; `None` where it is not known.
+        older: whether an earlier version wrote it, which noted fewer files.
+    """
+
+    arguments: dict[str, Any]
+    files: dict[str, str]
+    suites: dict[str, str | None]
+    older: bool = False
+
+    def write(self, path: Path) -> None:
+        """Write it down."""
+        content = {"arguments": self.arguments, "files": self.files, "suites": self.suites}
+        with whole_file(path) as file:
+            json.dump(content, file, indent=2)
 
 
-def changes(path: Path, arguments: Mapping[str, Any]) -> list[str]:
-    """The options and files that differ from those at `path`; all where there is no stamp."""
-    before = read_json_object(path, REMEDY) if path.exists() else {}
-    found = []
-    for part, now in _stamp(arguments).items():
-        known = before.get(part, {})
-        if not isinstance(known, dict):
-            raise UserError(f"{path} says no {part}: {REMEDY}")
-        found += [key for key in now.keys() | known.keys() if now.get(key) != known.get(key)]
-    return sorted(found)
-
-
-def _stamp(arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def make_stamp(words: Sequence[str]) -> Stamp:
+    """The stamp of a trial by the words of its command line."""
+    options = options_of(words)
     files: dict[str, str] = {}
-    for value in arguments.values():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str):
-                _add_files(Path(one), files)
-    return {"arguments": dict(arguments), "files": files}
+    for key, value in options.items():
+        if key not in ASIDE:
+            for one in [value] if isinstance(value, str) else value:
+                for text in (one, *WORD.findall(one)):
+                    _add_files(Path(text), files)
+    return Stamp(_decisive(options), files, _suite(options))
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """The stamp at `path`; `None` where there is none.
+
+    Those of earlier versions hold typed values, and the suite among them.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not path.exists():
+        return None
+    found = read_json_object(path, REMEDY)
+    try:
+        older = "suites" not in found
+        texts = {str(key): as_text(value) for key, value in found["arguments"].items()}
+        files = {str(name): str(digest) for name, digest in found["files"].items()}
+        if not older:
+            return Stamp(_decisive(texts), files, {str(stem): digest for stem, digest in found["suites"].items()})
+        suite = texts.get("suite", SUITE)
+        content = files.pop(os.path.normpath(suite), None)
+        suites = {PurePath(suite).stem: None if content is None else _digest([content])}
+        return Stamp(_decisive(texts), files, suites, older=True)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} says no arguments, files and suites: {REMEDY}") from error
+
+
+def changes(before: Stamp, now: Stamp) -> list[str]:
+    """The options, files and suites in which two stamps differ; of suites, those that both know."""
+    one, other = ({key: as_text(value) for key, value in stamp.arguments.items()} for stamp in (before, now))
+    found = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
+    known = before.files.keys() | (() if before.older else now.files.keys())
+    found += [name for name in known if before.files.get(name) != now.files.get(name)]
+    suites = [stem for stem, digest in now.suites.items() if before.suites.get(stem) not in (None, digest)]
+    return sorted(found) + [f"suite {stem}" for stem in suites]
+
+
+def options_of(words: Sequence[str]) -> dict[str, Any]:
+    """Options of a command line with their values as text; several of one are a list."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            key, joined, value = word.removeprefix("--").partition("=")
+            found.setdefault(key, []).append(value if joined else "")
+        elif found:
+            last = list(found.values())[-1]
+            last[-1] = f"{last[-1]} {word}".strip()
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def _decisive(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Less what is aside; data are known by the name of their folder, wherever that lies, as they are for `fit`."""
+    found = {key: value for key, value in options.items() if key not in ASIDE}
+    return found | ({ROOT: PurePath(str(options[ROOT])).name} if ROOT in options else {})
+
+
+def _suite(options: Mapping[str, Any]) -> dict[str, str | None]:
+    """The digest of the suite, by the stem of its record: of its file, and of those that this leads to."""
+    name = str(options.get("suite", SUITE))
+    files: dict[str, str] = {}
+    _add_files(suite_path(name), files)
+    return {PurePath(name).stem: _digest(files.values())}
+
+
+def _digest(digests: Iterable[str]) -> str:
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def _add_files(path: Path, files: dict[str, str]) -> None:

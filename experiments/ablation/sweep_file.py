@@ -52,7 +52,7 @@ class Trial:
     @property
     def words(self) -> list[str]:
         """The arguments as a command line has them."""
-        return [f"--{key}={_word(value)}" for key, value in self.arguments.items()]
+        return [f"--{key}={as_text(value)}" for key, value in self.arguments.items()]
 
 
 @dataclass(frozen=True)
@@ -240,16 +240,17 @@ def level(value: Any) -> str:
         return PurePath(value).stem
     if isinstance(value, list) and all(isinstance(one, dict) and "class_path" in one for one in value):
         return "+".join(_class(one) for one in value) or "none"
-    return _word(value)
+    return as_text(value)
 
 
 def _class(written: Mapping[str, Any]) -> str:
     """A class that a sweep writes out, by its name and the values of its settings."""
     settings = written.get("init_args") or {}
-    return " ".join([written["class_path"].rsplit(".", 1)[-1], *map(_word, settings.values())])
+    return " ".join([written["class_path"].rsplit(".", 1)[-1], *map(as_text, settings.values())])
 
 
-def _word(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as a command line has it."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

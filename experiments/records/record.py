@@ -175,6 +175,8 @@ class Manifest(BaseModel):
 class Data(Strict):
     """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
 
+    ``content`` is of their files and of the settings by which these are read; it is missing in earlier records.
+
     ``unit`` names what images belong together, such as a patient; where it is null each image stands for itself.
     """
 
@@ -184,6 +186,7 @@ class Data(Strict):
     batch_size: int
     hash: str
     unit: str | None = None
+    content: str | None = None
 
 
 class Record(Strict):
@@ -245,6 +248,8 @@ class Images(NamedTuple):
 def dump(record: Record) -> str:
     """JSON with a line for each entry and each cell."""
     fields = record.model_dump(mode="json")
+    if fields["data"]["content"] is None:
+        del fields["data"]["content"]
     for cell in fields["cells"]:
         if cell["tasks"] is None:  # as most networks do one thing
             del cell["tasks"]

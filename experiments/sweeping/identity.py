@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
-from datamodules.fingerprint import find_difference
+from datamodules.fingerprint import Fingerprint, find_difference
 from experiments.records.record import manifest_hash
 
 FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit")
@@ -12,12 +12,13 @@ FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", 
 
 
 def describe_identity(
-    data: SegmentationDataModule, settings: Mapping[str, Any], checkpoint: str, precision: str
+    data: SegmentationDataModule, content: Fingerprint, settings: Mapping[str, Any], checkpoint: str, precision: str
 ) -> dict[str, Any]:
-    """The identity of a sweep in plain values; all files of the data are read for it.
+    """The identity of a sweep in plain values.
 
     Args:
         data: with the suite and the split of the sweep.
+        content: of that split.
         settings: class and settings of the data.
         checkpoint: SHA-256 of its file.
         precision: of the forward passes.
@@ -33,7 +34,7 @@ def describe_identity(
         "data": {
             "class": settings["class_path"],
             "given": {key: value for key, value in given.items() if key not in FREE},
-            **data.fingerprint(data.test_split).content,
+            **content.content,
         },
     }
 

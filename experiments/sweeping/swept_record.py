@@ -22,6 +22,7 @@ def make_record(
     *,
     name: str,
     data_hash: str,
+    content: str | None = None,
     recipe: dict[str, Any],
     environment: dict[str, Any],
 ) -> Record:
@@ -47,6 +48,7 @@ def make_record(
             batch_size=data.eval_batch_size,
             hash=data_hash,
             unit=data.unit,
+            content=content,
         ),
         recipe=recipe,
         checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},

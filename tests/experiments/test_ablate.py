@@ -12,6 +12,7 @@ import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
 from experiments.__main__ import main
+from experiments.files.lock import is_held
 
 
 def sweep_file(path: Path, **values: list) -> Path:
@@ -63,6 +64,32 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(longer, sort_keys=False))
     assert "other settings" in (said := refusal("ablate", file, f"--output={whole}"))
     assert "(trainer.max_epochs)" in said
+
+
+def test_two_ablations_in_one_folder(tmp_path: Path) -> None:
+    """Of the same settings they share the trials; one of other settings is refused, and nothing of it is ranked."""
+    file = sweep_file(tmp_path / "rates.yaml", **RATES)
+    other = sweep_file(tmp_path / "other.yaml", **RATES)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "experiments", "ablate", str(file), f"--output={out}"]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    while not is_held(out / "lr=0.001" / "trial.lock") and first.poll() is None:
+        time.sleep(0.05)
+    content = yaml.safe_load(other.read_text())
+    content["parameters"]["trainer.max_epochs"] = {"value": 2}
+    other.write_text(yaml.safe_dump(content, sort_keys=False))
+    refused = experiments("ablate", other, f"--output={out}", check=False)
+    assert refused.returncode == 2
+    assert "holds a trial with other settings (trainer.max_epochs)" in refused.stderr
+    second = experiments("ablate", file, f"--output={out}").stdout
+    assert "lr=0.001 is running in another process: it is left to that" in second
+    said, _ = first.communicate()
+    assert first.returncode == 0, said
+    assert sorted(counts(out)) == ["lr=0.001", "lr=0.01"]
+    for trial in counts(out):
+        assert (out / trial / "trial.log").read_text().count("trained: ") == 1
+    experiments("ablate", file, f"--output={out}")
+    assert all(f"lr={rate}" in (out / "leaderboard.md").read_text() for rate in (0.001, 0.01))
 
 
 def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:

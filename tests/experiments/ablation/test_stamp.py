@@ -1,10 +1,13 @@
 """What a trial was made of: its options, and the content of all files that they lead to."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from experiments.ablation.stamp import changes, write_stamp
+from experiments.ablation.stamp import changes, make_stamp, options_of, read_stamp
+from experiments.ablation.sweep_file import Trial
+from user_error import UserError
 
 
 @pytest.fixture
@@ -16,29 +19,81 @@ def arguments(tmp_path: Path) -> dict:
     (tmp_path / "network" / "b.yaml").write_text("class_path: x  # of ../recipe/a.yaml\n")
     (tmp_path / "loss.yaml").write_text("class_path: y\n")
     (tmp_path / "start.ckpt").write_bytes(b"weights")
+    (tmp_path / "suite.yaml").write_text("name: own\n")
+    (tmp_path / "part.yaml").write_text("class_path: z\n")
     named = {"config": str(tmp_path / "recipe" / "a.yaml"), "start": str(tmp_path / "start.ckpt")}
-    return named | {"lr": 0.1, "size": [8, 8], "suite": "core", "none": None}
+    named |= {"suite": str(tmp_path / "suite.yaml"), "parts": [str(tmp_path / "part.yaml")]}
+    return named | {"lr": 0.1, "size": [8, 8], "none": None}
 
 
-def test_nothing_changed(arguments: dict, tmp_path: Path) -> None:
-    write_stamp(tmp_path / "trial.json", arguments)
-    assert changes(tmp_path / "trial.json", arguments) == []
+def differences(arguments: dict, path: Path) -> list[str]:
+    """What changed since the stamp at a path was written."""
+    before = read_stamp(path)
+    assert before is not None
+    return changes(before, make_stamp(Trial("", arguments).words))
 
 
-@pytest.mark.parametrize("name", ["recipe/a.yaml", "network/b.yaml", "loss.yaml", "start.ckpt"])
-def test_files_that_hold_something_else_are_named(arguments: dict, tmp_path: Path, name: str) -> None:
-    write_stamp(tmp_path / "trial.json", arguments)
-    with (tmp_path / name).open("a") as file:
+@pytest.fixture
+def stamp(arguments: dict, tmp_path: Path) -> Path:
+    make_stamp(Trial("", arguments).words).write(tmp_path / "trial.json")
+    return tmp_path / "trial.json"
+
+
+def test_nothing_changed(arguments: dict, stamp: Path) -> None:
+    assert differences(arguments, stamp) == []
+    assert read_stamp(stamp.with_name("none.json")) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["recipe/a.yaml", "network/b.yaml", "loss.yaml", "start.ckpt", "part.yaml", "suite.yaml"]
+)
+def test_files_that_hold_something_else_are_named(arguments: dict, stamp: Path, name: str) -> None:
+    with (stamp.parent / name).open("a") as file:
         file.write("# changed\n")
-    (found,) = changes(tmp_path / "trial.json", arguments)
-    assert Path(found).resolve() == tmp_path / name
+    (found,) = differences(arguments, stamp)
+    assert found == "suite suite" if name == "suite.yaml" else Path(found).resolve() == stamp.parent / name
 
 
-def test_options_that_changed_came_or_went_are_named(arguments: dict, tmp_path: Path) -> None:
-    write_stamp(tmp_path / "trial.json", arguments)
+def test_options_that_changed_came_or_went_are_named(arguments: dict, stamp: Path) -> None:
     now = {key: value for key, value in arguments.items() if key != "none"} | {"lr": 0.2, "new": 1}
-    assert changes(tmp_path / "trial.json", now) == ["lr", "new"]
+    assert differences(now, stamp) == ["lr", "new", "none"]
 
 
-def test_without_a_stamp_all_may_have_changed(arguments: dict, tmp_path: Path) -> None:
-    assert "lr" in changes(tmp_path / "trial.json", arguments)
+def test_what_decides_nothing_stays_free(arguments: dict, stamp: Path) -> None:
+    free = {"name": "other", "pictures": 0, "run": "x", "data.init_args.num_workers": 3, "trainer.accelerator": "cpu"}
+    assert differences({**arguments, **free}, stamp) == []
+    (stamp.parent / "elsewhere").mkdir()
+    same = (stamp.parent / "suite.yaml").rename(stamp.parent / "elsewhere" / "suite.yaml")
+    assert differences({**arguments, "suite": str(same)}, stamp) == []
+
+
+def test_another_suite_of_the_same_stem(arguments: dict, stamp: Path) -> None:
+    (stamp.parent / "other").mkdir()
+    (other := stamp.parent / "other" / "suite.yaml").write_text("name: another\n")
+    assert differences({**arguments, "suite": str(other)}, stamp) == ["suite suite"]
+    assert differences({**arguments, "suite": "core"}, stamp) == []  # its record lies beside
+
+
+def test_options_as_people_write_them() -> None:
+    words = ["--config", "a.yaml", "--keep=x", "--keep", "y", "--parts", "b.yaml", "c.yaml", "--restart", "--lr=1=2"]
+    found = {"config": "a.yaml", "keep": ["x", "y"], "parts": "b.yaml c.yaml", "restart": "", "lr": "1=2"}
+    assert options_of(words) == found
+
+
+def test_a_stamp_of_an_earlier_version(arguments: dict, stamp: Path) -> None:
+    """It holds typed values, the suite among them, and not the files that stand within lists of texts."""
+    written = json.loads(stamp.read_text())
+    files = {name: digest for name, digest in written["files"].items() if not name.endswith("part.yaml")}
+    suite = make_stamp([f"--start={arguments['suite']}"]).files
+    stamp.write_text(json.dumps({"arguments": {**arguments, "name": "x"}, "files": {**files, **suite}}))
+    assert differences(arguments, stamp) == []
+    assert differences({**arguments, "lr": 0.3}, stamp) == ["lr"]
+    (stamp.parent / "suite.yaml").write_text("name: another\n")
+    assert differences(arguments, stamp) == ["suite suite"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"arguments": 1}', '{"arguments": {}, "files": []}', "\u00ff"])
+def test_a_damaged_stamp(stamp: Path, content: str) -> None:
+    stamp.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match="stamp of the trial is damaged"):
+        read_stamp(stamp)

@@ -1,0 +1,50 @@
+"""Several calls of `ablate` may share a folder, if they mean the same trials."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from experiments.ablation.trial_folder import TrialFolder
+
+LOCK = "ablate.lock"
+
+
+@contextmanager
+def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
+    """Write down what the trials of a folder are made of, and keep calls with other settings away until the end.
+
+    Whoever is alone here may replace what an earlier call wrote down of trials that were never trained; where another call
+    is on its way, what it wrote holds.
+
+    Args:
+        folder: of the ablation.
+        trials: all of them, also those of other shares.
+
+    Raises:
+        UserError: one of them holds a trial of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        alone = _try_alone(descriptor)
+        if not alone:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for one that is writing, not for those that train
+        for trial in trials:
+            trial.require_same(claimed=not alone or trial.is_running())
+        for trial in trials:
+            if not (trial.has_work() or trial.is_running()):
+                trial.claim()
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

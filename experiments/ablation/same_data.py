@@ -1,0 +1,104 @@
+"""Whether the data of trials that are done are still those that they were trained and swept on."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from experiments.ablation.record_origin import read_origin
+from experiments.checkpoints.settings import read_settings
+from safe_files.json_file import read_json
+from user_error import UserError, find_user_error
+
+if TYPE_CHECKING:
+    from datamodules.fingerprint import Fingerprint
+
+TRAINED = "training.json"
+"""What `fit` writes down of the splits that it sees."""
+
+
+class Done(NamedTuple):
+    """A trial that is done.
+
+    Args:
+        run: its folder.
+        record: path of its record.
+        root: where the data lie now; where they lay then if `None`.
+    """
+
+    run: Path
+    record: Path
+    root: str | None
+
+
+def require_same_data(trials: Sequence[Done]) -> None:
+    """Refuse trials whose images or labels are no longer the same.
+
+    Data that are not here change nothing. The libraries of data take seconds to import and much memory: they stay in a
+    process that ends with this.
+
+    Raises:
+        UserError: those of one changed.
+    """
+    if not trials:
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        changed = pool.submit(find_changes, trials).result()
+    for trial, said in zip(trials, changed, strict=True):
+        if said is not None:
+            raise UserError(
+                f"{trial.run} holds a trial on other data ({said}): pass another folder to keep it, or --restart to train anew"
+            )
+
+
+def find_changes(trials: Sequence[Done]) -> list[str | None]:
+    """What changed in the data of each, in words."""
+    import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
+
+    return [find_change(trial) for trial in trials]
+
+
+def find_change(trial: Done) -> str | None:
+    """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
+    described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
+    root = trial.root or ((described or {}).get("init_args") or {}).get("root")
+    if described is None or (isinstance(root, str) and not Path(root).expanduser().exists()):
+        return None
+    try:
+        return _compare(trial)
+    except Exception as error:  # a parser wraps what a constructor raises
+        mistake = find_user_error(error)
+        if mistake is None:
+            raise
+        return str(mistake)
+
+
+def _compare(trial: Done) -> str | None:
+    from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
+
+    parser = data_parser("trial", "", "")
+    add_data_argument(parser, trial.run / "best.ckpt")
+    options, _ = parse(parser, [] if trial.root is None else [f"--data.init_args.root={trial.root}"])
+    for split, before in _trained_on(trial.run / TRAINED).items():
+        now = options.data.fingerprint(split, before)
+        seen = {key: now.settings.get(key) for key in before.settings}  # by a training
+        if said := replace(now, settings=seen).difference_from(before):
+            return said
+    swept = read_origin(trial.record).data
+    if swept.content is None or swept.content == options.data.fingerprint(swept.split).sha256:
+        return None
+    return f"the images or labels of the split {swept.split!r} changed since its sweep"
+
+
+def _trained_on(path: Path) -> dict[str, "Fingerprint"]:
+    """The splits of a training as it began; nothing where that is not known."""
+    from datamodules.fingerprint import Fingerprint
+
+    try:
+        saved = read_json(path, "fit wrote it")
+    except (OSError, UserError):
+        return {}
+    found = {split: Fingerprint.from_json(one) for split, one in saved.items()} if isinstance(saved, dict) else {}
+    return {split: one for split, one in found.items() if one is not None and split in ("train", "val", "test")}
