@@ -12,7 +12,7 @@ from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import markdown_table, p_value
 from experiments.files.whole import say
 from experiments.records.compared_metrics import COMPARED, Metric
-from experiments.records.comparison import holds
+from experiments.records.comparison import Measured, holds, measured
 from experiments.records.recipe_comparison import (
     Change,
     RecipeComparison,
@@ -219,9 +219,20 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
-    first = [read_swept(path) for path in args.a]
-    found = [
-        compare_recipes(first, [read_swept(path) for path in other], args.metric, args.seed)
-        for other in tqdm(args.others, desc="recipes", unit="recipe", disable=len(args.others) == 1)
-    ]
+    several = len(args.others) > 1 or len(args.a) + len(args.others[0]) > 20
+    with tqdm(
+        desc="recipes", unit="record", total=len(args.a) + sum(map(len, args.others)), disable=not several
+    ) as shown:
+
+        def read(paths: Sequence[Path]) -> list[Measured]:
+            """One record after the other: their counts together may not fit into memory."""
+            return [_noted(measured(*read_swept(path), COMPARED[args.metric], args.seed), shown) for path in paths]
+
+        first = read(args.a)
+        found = [compare_recipes(first, read(other), args.metric) for other in args.others]
     say(FORMATS[args.format](found), args.output)
+
+
+def _noted(one: Measured, shown: Any) -> Measured:
+    shown.update()
+    return one

@@ -12,7 +12,7 @@ from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import require_comparable
 from experiments.records.record import Images, Record
 from experiments.records.scores import number
-from experiments.records.statistics import LEVEL, Interval, joint_intervals, whole
+from experiments.records.statistics import LEVEL, Interval, joint_intervals, scores_of
 
 BLOCK = "seed_everything"
 """The factor that is no idea: its levels are told apart and not reported."""
@@ -93,11 +93,11 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: in
             found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
         return found
 
-    shares = [one.images.share(MIOU.share(one.images)) for one in trained]
-    bounds = joint_intervals(shares, of_scores, seed=seed)
+    models = [scores_of([one.images.share(MIOU.share(one.images))], seed=seed) for one in trained]
+    bounds = joint_intervals(models, of_scores)
     estimates = {
         name: (inverse @ values, _spread(values, design, inverse))
-        for name, values in _measured([whole(share) for share in shares], conditions).items()
+        for name, values in _measured([model.whole for model in models], conditions).items()
     }
 
     def change(name: str, place: int) -> Change:

@@ -8,19 +8,20 @@ import numpy as np
 from experiments.records import robustness
 from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED, Metric
-from experiments.records.record import Images, Record
+from experiments.records.record import Images, Record, without_counts
 from experiments.records.scores import number
 from experiments.records.scoring import resampled_units
 from experiments.records.statistics import (
     LEVEL,
     PERMUTATIONS,
     RESAMPLES,
+    Scores,
     holm,
     paired_intervals,
     permutation_test,
+    scores_of,
     whole,
 )
-from lightning_modules.metrics.shares import Share
 from user_error import UserError
 
 OVERALL = ("clean", "mean corrupted", "retention")
@@ -88,37 +89,61 @@ def measures(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray
     return measure
 
 
+def measures_of(record: Record, places: Sequence[int], metric: Metric) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Scores (..., conditions) of those at `places` to the numbers that are compared."""
+    of_scores = measures([record.conditions[at] for at in places])
+    return lambda scores: of_scores(metric.scale(scores))
+
+
 def cell_name(condition: robustness.Condition) -> str:
     """A condition in words."""
     corruption, severity = condition
     return f"{corruption.replace('_', ' ')} {severity}" if severity else f"all {corruption}"
 
 
-def aligned(
-    swept: Sequence[tuple[Record, Images]], metric: Metric
-) -> tuple[list[robustness.Condition], list[Share], Callable[[np.ndarray], dict[str, np.ndarray]]]:
-    """What a metric says of the same units under the same conditions in several records.
+class Measured(NamedTuple):
+    """What a metric says of a record, without the counts that it follows from: many records fit into memory."""
 
-    Returns:
-        The conditions in which all have a score, each record's share (N, conditions, k) in them, and the numbers that
-        follow from scores (..., conditions).
+    record: Record
+    ids: list[str]
+    units: list[str] | None
+    scores: Scores
+
+
+def measured(record: Record, images: Images, metric: Metric, seed: int = 0) -> Measured:
+    """A record as a metric sees it; `seed` is that of the resamples."""
+    scores = scores_of([images.share(metric.share(images))], RESAMPLES, seed)
+    return Measured(without_counts(record), images.ids, images.units, scores)
+
+
+def require_aligned(found: Sequence[tuple[Record, Sequence[str], Sequence[str] | None]]) -> None:
+    """Records, ids and units of the same images under the same conditions.
 
     Raises:
         UserError: the records do not compare.
     """
-    (one, images), *others = swept
-    for other, other_images in others:
-        require_comparable(one, other, images.ids, other_images.ids)
-        if images.units != other_images.units:
+    (one, ids, units), *others = found
+    for other, other_ids, other_units in others:
+        require_comparable(one, other, ids, other_ids)
+        if units != other_units:
             raise UserError(
                 f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
             )
-    shares = [found.share(metric.share(found)) for _, found in swept]
-    conditions = list(one.conditions)
-    if metric.task:
-        conditions, shares = _scored(conditions, shares, metric)
-    of_scores = measures(conditions)
-    return conditions, shares, lambda scores: of_scores(metric.scale(scores))
+
+
+def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) -> list[int]:
+    """Places of the conditions in which all have a score, and of clean.
+
+    A further task has none where a corruption moved its truth away.
+
+    Args:
+        record: of any of them.
+        scores: (conditions,) of each.
+        metric: of the scores.
+    """
+    known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
+    known = np.broadcast_to(known, len(record.conditions))
+    return [at for at, one in enumerate(record.conditions) if known[at] or one == (robustness.CLEAN, 0)]
 
 
 def compare(
@@ -142,7 +167,13 @@ def compare(
     """
     (one, _), (other, _) = a, b
     chosen = COMPARED[metric]
-    conditions, (first, second), measure = aligned([a, b], chosen)
+    require_aligned([(record, images.ids, images.units) for record, images in (a, b)])
+    shares = [images.share(chosen.share(images)) for _, images in (a, b)]
+    places = scored_places(one, [whole(share) for share in shares], chosen)
+    conditions, measure = [one.conditions[at] for at in places], measures_of(one, places, chosen)
+    first, second = shares
+    if len(places) < len(one.conditions):
+        first, second = (share.of(lambda part: part[:, places]) for share in shares)
     bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
     p_values = permutation_test(first, second, measure, permutations, seed)
     names = [cell_name(condition) for condition in conditions]
@@ -167,15 +198,6 @@ def compare(
         overall = [one for one in overall if one.name != "retention"]
     unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
     return Comparison(one, other, chosen, overall, [line(name) for name in names], unscored)
-
-
-def _scored(
-    conditions: Sequence[robustness.Condition], shares: Sequence[Share], metric: Metric
-) -> tuple[list[robustness.Condition], list[Share]]:
-    """The conditions in which all have a score, and clean: a task has none where a corruption moved its truth away."""
-    known = ~np.any([np.isnan(metric.scale(whole(share))) for share in shares], axis=0)
-    places = [at for at, condition in enumerate(conditions) if known[at] or condition == (robustness.CLEAN, 0)]
-    return [conditions[at] for at in places], [share.of(lambda part: part[:, places]) for share in shares]
 
 
 def better(line: Line, metric: Metric) -> str:

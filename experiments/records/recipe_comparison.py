@@ -9,14 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.records.compared_metrics import COMPARED, Metric
-from experiments.records.comparison import OVERALL, aligned, cell_name
+from experiments.records.comparison import (
+    OVERALL,
+    Measured,
+    cell_name,
+    measures_of,
+    require_aligned,
+    scored_places,
+)
 from experiments.records.recipe import recipe_key
-from experiments.records.record import Images, Record
+from experiments.records.record import Record
 from experiments.records.scores import number
-from experiments.records.statistics import LEVEL, RESAMPLES, joint_intervals, whole
+from experiments.records.statistics import LEVEL, Scores, joint_intervals
 from user_error import UserError
-
-Swept = tuple[Record, Images]
 
 SEED = re.compile(r"[-_ ,]+(seed(_everything)?[-_= ]*)?\d+$")
 """The end of a name that tells trainings of a recipe apart."""
@@ -74,7 +79,7 @@ def differ_by_seed_alone(records: Sequence[Record]) -> bool:
     return len(keys) == 1 and None not in keys
 
 
-def compare_recipes(a: Sequence[Swept], b: Sequence[Swept], metric: str = "miou", seed: int = 0) -> RecipeComparison:
+def compare_recipes(a: Sequence[Measured], b: Sequence[Measured], metric: str = "miou") -> RecipeComparison:
     """Differences of means over trainings, with two intervals, since two things are drawn.
 
     Over images, all trainings on the same resamples (BCa bootstrap): these very networks on other images. Over
@@ -84,16 +89,18 @@ def compare_recipes(a: Sequence[Swept], b: Sequence[Swept], metric: str = "miou"
     Args:
         a: trainings of a recipe, swept.
         b: of another, on the same images under the same conditions.
-        metric: one of `COMPARED`.
-        seed: of the resamples.
+        metric: one of `COMPARED`, by which they were measured, all on the same resamples.
 
     Raises:
         UserError: the records do not compare, or a training counts twice.
     """
-    records = [record for record, _ in chain(a, b)]
+    records = [one.record for one in chain(a, b)]
     _require_once(records)
     chosen = COMPARED[metric]
-    conditions, shares, measure = aligned([*a, *b], chosen)
+    require_aligned([(one.record, one.ids, one.units) for one in chain(a, b)])
+    places = scored_places(records[0], [one.scores.whole for one in chain(a, b)], chosen)
+    measure = measures_of(records[0], places, chosen)
+    models = [Scores(*(kind[..., places] for kind in one.scores)) for one in chain(a, b)]
 
     def of_recipes(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         measured = [measure(score) for score in scores]
@@ -103,8 +110,8 @@ def compare_recipes(a: Sequence[Swept], b: Sequence[Swept], metric: str = "miou"
             for name in measured[0]
         }
 
-    bounds = joint_intervals(shares, of_recipes, RESAMPLES, seed)
-    values = [measure(whole(share)) for share in shares]
+    bounds = joint_intervals(models, of_recipes)
+    values = [measure(model.whole) for model in models]
 
     def change(name: str) -> Change:
         first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
@@ -122,7 +129,7 @@ def compare_recipes(a: Sequence[Swept], b: Sequence[Swept], metric: str = "miou"
         records[len(a) :],
         chosen,
         overall,
-        [change(cell_name(condition)) for condition in conditions],
+        [change(cell_name(records[0].conditions[at])) for at in places],
     )
 
 

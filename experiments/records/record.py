@@ -245,6 +245,12 @@ class Images(NamedTuple):
         return of if self.units is None else by_unit(of, self.units)
 
 
+def without_counts(record: Record) -> Record:
+    """A record that was read, as tables take it: its cells' scores without their counts, which are most of it."""
+    light: dict[str, list] = {name: [] for name in Totals._fields}
+    return record.model_copy(update={"cells": [cell.model_copy(update=light) for cell in record.cells]})
+
+
 def dump(record: Record) -> str:
     """JSON with a line for each entry and each cell."""
     fields = record.model_dump(mode="json")

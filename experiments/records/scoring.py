@@ -1,6 +1,6 @@
 """The numbers of a record, from the counts of its sweep."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,7 @@ from experiments.records.record import Bounds, Cell, Images, Manifest, Summary, 
 from experiments.records.robustness import Condition
 from experiments.records.scores import Counts, class_counts, condition_scores, mean_iou, number, task_scores
 from experiments.records.scores import iou as iou_share
-from experiments.records.statistics import LEVEL, RESAMPLES, Interval, blocks, intervals_of
-from lightning_modules.metrics.shares import Share
+from experiments.records.statistics import LEVEL, RESAMPLES, Interval, blocks, joint_intervals, scores_of
 
 METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
 
@@ -28,11 +27,9 @@ def find_intervals(
         by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
         return robustness.numbers(scores, conditions, families) | by_cell
 
-    def numbers(scores: Callable[[Share], np.ndarray]) -> dict[str, np.ndarray]:
-        parts = (images.share(iou_share(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
-        return measure(np.concatenate([scores(part) for part in parts], axis=-1))
-
-    found = {name: make_bounds(interval) for name, interval in intervals_of(numbers).items()}
+    parts = (images.share(iou_share(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
+    bounds = joint_intervals([scores_of(parts)], lambda scores: measure(scores[0]))
+    found = {name: make_bounds(interval) for name, interval in bounds.items()}
     return found, [found.pop(name) for name in cells]
 
 

@@ -4,8 +4,8 @@ Images that belong together (slices of a patient, frames of a drive) are no inde
 first, and every function here then draws whole units.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -30,6 +30,14 @@ class Interval(NamedTuple):
 
     percentile: tuple[float, float]
     bca: tuple[float, float]
+
+
+class Scores(NamedTuple):
+    """All that intervals take of a model: far less than the counts that it follows from."""
+
+    whole: np.ndarray  # (conditions,) of all units
+    resampled: np.ndarray  # (R, conditions)
+    left_out: np.ndarray  # (N, conditions) without each unit in turn
 
 
 def by_unit(share: Share, units: Sequence[str]) -> Share:
@@ -75,18 +83,23 @@ def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
         (R, conditions).
     """
     draws = _draws(len(share.numerator), resamples, seed)
+    pieces = (share.of(partial(_conditions, at=at)) for at in blocks(share.numerator.shape))
+    return np.concatenate([_drawn(piece, draws) for piece in pieces], axis=-1)
 
-    def drawn(part: Share) -> np.ndarray:
-        shape, flat = part.numerator.shape[1:], part.of(_flat)
-        return np.concatenate(
-            [
-                score(flat.of(lambda one, chosen=chosen: (chosen @ one).reshape(-1, *shape)))
-                for chosen in (draws[at : at + CHUNK].astype(np.float64) for at in range(0, resamples, CHUNK))
-            ]
-        )
 
-    pieces = (share.of(lambda one, at=at: one[:, at]) for at in blocks(share.numerator.shape))
-    return np.concatenate([drawn(piece) for piece in pieces], axis=-1)
+def _conditions(part: np.ndarray, at: slice) -> np.ndarray:
+    return part[:, at]
+
+
+def _drawn(share: Share, draws: np.ndarray) -> np.ndarray:
+    """Scores (R, conditions) of units (N, conditions, k) in each draw (R, N)."""
+    shape, flat = share.numerator.shape[1:], share.of(_flat)
+    found = []
+    for start in range(0, len(draws), CHUNK):
+        chosen = draws[start : start + CHUNK].astype(np.float64)
+        drawn = Share(chosen @ flat.numerator, chosen @ flat.denominator, share.gaps)
+        found.append(score(drawn.of(lambda part: part.reshape(-1, *shape))))
+    return np.concatenate(found)
 
 
 def whole(share: Share) -> np.ndarray:
@@ -96,11 +109,20 @@ def whole(share: Share) -> np.ndarray:
 
 def left_out(share: Share) -> np.ndarray:
     """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
-    totals, shape = [part.sum(0) for part in share[:2]], share.numerator.shape
-    step = max(1, BLOCK // max(1, int(np.prod(shape[1:]))))
-    parts = (slice(start, start + step) for start in range(0, shape[0], step))
-    left = (Share(*(all_ - one[at] for all_, one in zip(totals, share[:2], strict=True)), share.gaps) for at in parts)
-    return np.concatenate([score(one) for one in left])
+    number, *shape = share.numerator.shape
+    step, (numerator, denominator) = max(1, BLOCK // max(1, int(np.prod(shape)))), (part.sum(0) for part in share[:2])
+    return np.concatenate(
+        [
+            score(
+                Share(
+                    numerator - share.numerator[start : start + step],
+                    denominator - share.denominator[start : start + step],
+                    share.gaps,
+                )
+            )
+            for start in range(0, number, step)
+        ]
+    )
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -147,6 +169,18 @@ def _quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, floa
     return float(first), float(last)
 
 
+def scores_of(parts: Iterable[Share], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+    """Scores of a model.
+
+    Args:
+        parts: its share (N, conditions, k) of each unit, perhaps a few conditions at a time.
+        resamples: R, bootstrap resamples.
+        seed: of the draw.
+    """
+    found = [(whole(part), resampled(part, resamples, seed), left_out(part)) for part in parts]
+    return Scores(*(np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True)))
+
+
 def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
     """Intervals of every number that `measure` makes of scores.
 
@@ -156,7 +190,7 @@ def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: 
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    return intervals_of(lambda scores: measure(scores(share)), resamples, seed)
+    return joint_intervals([scores_of([share], resamples, seed)], lambda scores: measure(scores[0]))
 
 
 def paired_intervals(
@@ -168,40 +202,19 @@ def paired_intervals(
         left, right = map(measure, scores)
         return {name: right[name] - left[name] for name in left}
 
-    return joint_intervals((one, other), difference, resamples, seed)
+    return joint_intervals([scores_of([share], resamples, seed) for share in (one, other)], difference)
 
 
 def joint_intervals(
-    shares: Sequence[Share],
-    measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]],
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    models: Sequence[Scores], measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]]
 ) -> dict[str, Interval]:
     """Intervals of numbers that follow from several models, all on the same resamples of the same units.
 
     Args:
-        shares: (N, conditions, k) of each unit, for each model.
+        models: scores of each.
         measure: scores (..., conditions) of each model to numbers (...).
-        resamples: bootstrap resamples.
-        seed: of the draw.
     """
-    return intervals_of(lambda scores: measure([scores(share) for share in shares]), resamples, seed)
-
-
-def intervals_of(
-    numbers: Callable[[Callable[[Share], np.ndarray]], Mapping[str, np.ndarray]],
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> dict[str, Interval]:
-    """Intervals of numbers that follow from the scores of all units, of resamples and without each unit.
-
-    Args:
-        numbers: those (...) by name, given what makes scores (..., conditions) of shares (N, conditions, k).
-        resamples: bootstrap resamples.
-        seed: of the draw.
-    """
-    estimates, values = numbers(whole), numbers(lambda share: resampled(share, resamples, seed))
-    jackknife = numbers(left_out)
+    estimates, values, jackknife = (measure(kind) for kind in zip(*models, strict=True))
     return {
         name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
         for name, estimate in estimates.items()

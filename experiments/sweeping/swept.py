@@ -46,7 +46,10 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
         OSError: there is no room.
     """
     sums: dict[str, np.ndarray] = {}
-    index, digests, shapes, types = [], [], {}, {}
+    index: list[np.ndarray] = []
+    digests: list[str] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    types: dict[str, np.dtype] = {}
     for arrays in batches():
         index.append(arrays["index"])
         digests += [str(digest) for digest in arrays["digests"]]

@@ -9,7 +9,8 @@ from records import make_record
 from scipy import stats
 
 from experiments import recipes
-from experiments.records.comparison import compare
+from experiments.records.compared_metrics import COMPARED
+from experiments.records.comparison import compare, measured
 from experiments.records.recipe_comparison import compare_recipes, recipe_name
 from experiments.records.record_file import open_record, read_swept
 from user_error import UserError
@@ -90,7 +91,8 @@ def test_numbers_are_welchs(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
 
 def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> None:
     one, other = (read_swept(trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6)))
-    of_recipes, of_networks = compare_recipes([one], [other]), compare(one, other, permutations=200)
+    of_networks = compare(one, other, permutations=200)
+    of_recipes = compare_recipes([measured(*one, COMPARED["miou"])], [measured(*other, COMPARED["miou"])])
     for change, line in zip(
         of_recipes.overall + of_recipes.conditions, of_networks.overall + of_networks.conditions, strict=True
     ):
@@ -141,7 +143,8 @@ def test_recipes_that_differ_are_named(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_training_counts_once(tmp_path: Path) -> None:
     path = trainings(tmp_path, "one", 1, 0.9)[0]
     record, images = read_swept(path)
-    known = (record.model_copy(update={"checkpoint": {"sha256": "a" * 64}}), images)
+    record = record.model_copy(update={"checkpoint": {"sha256": "a" * 64}})
+    known = measured(record, images, COMPARED["miou"])
     with pytest.raises(UserError, match="would count twice"):
         compare_recipes([known], [known])
 
