@@ -10,13 +10,16 @@ import numpy as np
 
 from experiments.command_line.light_parser import light_parser, list_examples
 from experiments.records.comparable import manifest_difference
+from experiments.records.recomputed import ALTERED
 from experiments.records.record import Images, Manifest, Record, manifest_hash
 from experiments.records.record_file import open_record
 from experiments.records.robustness import CLEAN
 from user_error import UserError
 
 if TYPE_CHECKING:
+    from datamodules.base import SegmentationDataModule
     from experiments.sweeping.swept import Swept
+    from lightning_modules.segmentation import SegmentationModule
 
 DESCRIPTION = """Recompute every number of a record from its counts and from those of its images; with --checkpoint,
 also sweep some of its conditions again and compare the counts."""
@@ -107,9 +110,11 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
             f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
         )
     suite = _suite(record, options.suite)
-    extra = record.suite.model_extra or {}
+    seed, precision = _settings(record)
     data = options.data
-    prepare(data, module, checkpoint, suite=suite, split=record.data.split, seed=extra.get("seed", 0))
+    prepare(data, module, checkpoint, suite=suite, split=record.data.split, seed=seed)
+    if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
+        require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
     manifest = Manifest(**data.suite.manifest(data.size))
     if manifest_hash(manifest.model_dump()) != record.suite_hash:
@@ -118,10 +123,47 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
     data.suite.conditions = tuple(data.suite.conditions[place] for place in places)
-    swept = sweep_once(module, data, options.accelerator, record.environment.get("precision", "32-true"))
+    swept = sweep_once(module, data, options.accelerator, precision)
     if data_hash(list(data.dataset(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
+
+
+def _settings(record: Record) -> tuple[int, str]:
+    """Seed and precision of a sweep, which a record holds among things of any form.
+
+    Raises:
+        UserError: they have another form.
+    """
+    seed = (record.suite.model_extra or {}).get("seed", 0)
+    precision = record.environment.get("precision", "32-true")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not isinstance(precision, str):
+        raise UserError(f"{record.name!r} was swept with the seed {seed!r} and the precision {precision!r}: {ALTERED}")
+    return seed, precision
+
+
+def require_room(record: Record, module: "SegmentationModule", data: "SegmentationDataModule") -> None:
+    """Refuse a record whose batches would not fit into memory: it may be a stranger's, and say any number.
+
+    Raises:
+        UserError: they would not.
+    """
+    import torch
+
+    from datamodules.dataset import EvaluationView
+    from datamodules.transforms import Resize
+    from experiments.checkpoints.memory import available_bytes
+    from experiments.measuring.peak_memory import peak_bytes
+
+    image = EvaluationView(data.dataset(data.test_split), Resize(data.size))[0]["image"][None]
+    with torch.inference_mode():
+        needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
+    free = available_bytes()
+    if free is not None and needed > free:
+        raise UserError(
+            f"{record.name!r} says that it was swept in batches of {record.data.batch_size} images, which take about "
+            f"{needed / 2**30:.3g} GiB where {free / 2**30:.3g} are free: verify it on a larger machine"
+        )
 
 
 def _suite(record: Record, given: str | None) -> str:

@@ -182,8 +182,8 @@ class Data(Strict):
 
     name: str
     split: Literal["train", "val", "test"]
-    images: int
-    batch_size: int
+    images: Count
+    batch_size: int = Field(ge=1, le=2**31)
     hash: str
     unit: str | None = None
     content: str | None = None

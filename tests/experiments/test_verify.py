@@ -7,7 +7,7 @@ import pytest
 from command_line import experiments, refusal
 from records import make_record
 
-from experiments.records.record import Manifest, Record, Totals
+from experiments.records.record import Manifest, Record, Totals, manifest_hash
 from experiments.records.record_file import open_record, write_record
 from experiments.records.scores import calibration_gaps
 from experiments.records.scoring import find_intervals, make_cells, make_summary
@@ -118,3 +118,26 @@ def test_refusals(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     record.checkpoint = open_record(tiny_record)[0].checkpoint
     write_record(record, stranger, images)
     assert "pass its YAML as --suite" in refusal("verify", stranger, checkpoint)
+
+
+def test_a_record_may_not_ask_for_any_memory(
+    tiny_run: Path, tiny_record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of 20,000 images would be filled up with copies of the first; what fits is swept."""
+    monkeypatch.setattr("experiments.checkpoints.memory.available_bytes", lambda: 2**31)
+    (tmp_path / "tiny.npz").write_bytes(tiny_record.with_suffix(".npz").read_bytes())
+
+    def refused(**settings: object) -> str:
+        content = json.loads(tiny_record.read_text())
+        for key, value in settings.items():
+            content[key] |= value
+        content["suite_hash"] = manifest_hash(content["suite"])
+        (tmp_path / "tiny.json").write_text(json.dumps(content))
+        return refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
+
+    assert "in batches of 20000 images" in refused(data={"batch_size": 20_000})
+    for number in (0, -4, 10**30):
+        assert "data.batch_size" in refused(data={"batch_size": number})
+    assert "the seed 'zero'" in refused(suite={"seed": "zero"})
+    assert "the precision [32]" in refused(environment={"precision": [32]})
+    assert "--trainer: " in refused(environment={"precision": "any"})
