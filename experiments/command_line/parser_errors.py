@@ -14,9 +14,10 @@ VALUE = re.compile(
 REQUIRED = re.compile(r"following arguments are required: ([^\n.]+)")
 REFUSED_OPTION = re.compile(r"(?:Option|Key|Group key) '([^']+)' is not (?:accepted|expected)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
-NO_VALUE = re.compile(r"argument (?:.*/)?(--?[\w.+-]+): expected (?:one|at least one) argument")
+NO_VALUE = re.compile(r"argument (?:.*/)?(\S+): expected (?:one|at least one|\d+) arguments?")
 OF_SUBCOMMAND = re.compile(r"Subcommand '\w+' does not accept option '([^']+)'")
-WRONG_CHOICE = re.compile(r"argument (--[\w.-]+): invalid choice: (\S+) \(choose from ([^\n]+)\)")
+WRONG_NUMBER = re.compile(r"argument (?:.*/)?(\S+): invalid (\w+) value: (.+)")
+WRONG_CHOICE = re.compile(r"argument (?:.*/)?(\S+): invalid choice: (\S+) \(choose from ([^\n]+)\)")
 NOT_A_FILE = re.compile(r"Path is not a file: '([^'\n]+)'")
 UNLOADABLE = re.compile(r"Unable to load config ['\"]([^'\"\n]+)['\"]")
 CONTENT = re.compile(r"Given value: \{'class_path': '([^']+)'")
@@ -32,6 +33,7 @@ FAMILIES = Path(__file__).parent.parent / "configs"
 PLAIN = ("bool", "int", "float", "list", "tuple", "dict", "null")
 NAMES = {
     "NoneType": "null",
+    "tuple with 2 elements": "a list of 2 values",
     "tuple": "a list in brackets",
     "list": "a list in brackets",
     "Iterable": "a list in brackets",
@@ -118,7 +120,8 @@ def _describe_required(report: Report) -> str | None:
         return None
     names = found[1].split(", ")
     if report.component is None:
-        return f"{report.where}{', '.join(f'--{name}' for name in names)} is missing: pass it"
+        are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+        return f"{report.where}{' and '.join(names)} {are} missing: pass {them} (--help shows examples)"
     joint = "." if report.setting.startswith("--trainer.") else ".init_args."
     options = " and ".join(f"{report.setting}{joint}{name}" for name in names)
     return f"{report.where}{report.component} needs {' and '.join(map(repr, names))}: pass {options}"
@@ -151,6 +154,8 @@ def _describe_option(report: Report) -> str | None:
         return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
     if found := NO_VALUE.search(report.text):
         return f"{found[1]} has no value: write it after the option, {found[1]} VALUE"
+    if found := WRONG_NUMBER.search(report.text):
+        return f"{found[1]}: {found[3]} does not fit (wanted: {found[2]}): correct the value"
     if found := WRONG_CHOICE.search(report.text):
         return f"{found[1]}: {found[2]} is none of its values: choose from {found[3]}"
     return None
@@ -180,6 +185,8 @@ def _describe_file(report: Report) -> str | None:
     met = NO_PATH.search(report.text)
     if met and any(kind in PLAIN for _, kind in EXPECTED.findall(report.text)):
         return None  # a path is one way among others to say such a value
+    if met and IMPORT_PATH.fullmatch(met[1]):
+        return f"{report.where}{met[1]} cannot be built here: {_a_yaml(report)}"
     found = NOT_A_FILE.search(report.text) or UNLOADABLE.search(report.text) or MISSING_FILE.search(report.whole) or met
     if not found:
         return None

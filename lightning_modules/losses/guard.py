@@ -14,6 +14,8 @@ UNSET = (None, -100)
 OWN = "lightning_modules."
 REMEDY = "name a YAML of experiments/configs/loss/, or a module of yours that does"
 
+LOGITS = "take experiments/configs/loss/cross_entropy.yaml, or from_logits true where the loss has that setting"
+
 
 def hand_ignored(loss: nn.Module) -> nn.Module:
     """The loss, with `IGNORED` as the ``ignore_index`` of each part that has one which nobody chose."""
@@ -50,12 +52,14 @@ class LossGuard:
         if self.unfit is not None and (mask == IGNORED).any():
             raise UserError(self.unfit)
         value: Tensor = loss(logits, mask)
-        if not torch.isfinite(value) and not (mask != IGNORED).any():
+        if (value.numel() != 1 or not torch.isfinite(value)) and not (mask != IGNORED).any():
             return 0 * logits.sum()
         return value
 
     def _try(self, loss: nn.Module, logits: Tensor, mask: Tensor) -> None:
         name = f"--model.init_args.loss: {_name(loss)}"
+        if any(isinstance(part, nn.NLLLoss) or getattr(part, "from_logits", True) is False for part in loss.modules()):
+            raise UserError(f"{name} takes probabilities or their logarithms, and networks give logits: {LOGITS}")
         shapes = f"logits (B, {logits.shape[1]}, H, W) and class ids (B, H, W)"
         counted = mask.masked_fill(mask == IGNORED, 0)
         ignored = counted.clone()
