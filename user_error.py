@@ -16,7 +16,7 @@ def find_user_error(error: BaseException | None) -> UserError | None:
     return None
 
 
-def brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """What a library says, short enough to stand within a sentence: its first two lines, or its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:200] or type(error).__name__
