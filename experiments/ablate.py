@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments import effects, leaderboard
 from experiments.ablation.claims import claimed
-from experiments.ablation.factor_effects import Trained, find_effects
+from experiments.ablation.factor_effects import find_effects, measure_trial
 from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
 from experiments.ablation.trial_folder import TrialFolder
@@ -156,7 +156,7 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
     paths = [folder_of(folder, trial).record for trial in trials]
     if not paths:
         return
-    trained = [Trained(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
+    trained = [measure_trial(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
     say(leaderboard.markdown(ranked([one.record for one in trained])), folder / "leaderboard.md")
     if len(trained) > 1:
         found = find_effects(trained, factors)

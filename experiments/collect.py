@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.command_line.light_parser import light_parser
 from experiments.records.record import Record
-from experiments.records.record_file import open_record, read_images, write_record
+from experiments.records.record_file import read_record, read_swept, write_record
 from user_error import UserError
 
 EXAMPLES = """
@@ -35,13 +35,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
     parser.add_argument("--output", type=Path, required=True, help="the folder above all")
     args = parser.parse_args(argv)
-    found = [(path, open_record(path)[0]) for path in args.records]
-    places = [place_of(record, args.output) for _, record in found]
+    places = [place_of(read_record(path), args.output) for path in args.records]
     place, times = Counter(places).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} records would become {str(place)!r}: tell them apart by 'benchmark --name'")
-    for (path, record), place in zip(found, places, strict=True):
-        images = read_images(record, path)
+    for path, place in zip(args.records, places, strict=True):
+        record, images = read_swept(path)  # again: all of them may not fit into memory
         record.pictures = []
         write_record(record, place, images)
         print(place, flush=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.figures import require_format, save_figure, style
-from experiments.records.record import Record
+from experiments.records.record import Record, without_counts
 from experiments.records.record_file import read_record
 from experiments.records.robustness_curves import curves, with_mean
 from user_error import UserError
@@ -86,5 +86,5 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="picture to write: .png, .svg or .pdf")
     args = parser.parse_args(argv)
     require_format(args.output)
-    save_figure(draw([read_record(path) for path in args.records]), args.output)
+    save_figure(draw([without_counts(read_record(path)) for path in args.records]), args.output)
     print(f"curves: {args.output}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.ablation.factor_effects import MIOU, SCORES, Change, Effect, Trained, find_effects
+from experiments.ablation.factor_effects import MIOU, SCORES, Change, Effect, Trained, find_effects, measure_trial
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import as_csv, markdown_table
@@ -80,7 +80,7 @@ def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
             raise UserError(f"{str(path)!r} holds the record of {record.name!r}, which is no trial of {sweep.name}")
         if record.name in found:
             raise UserError(f"there are two records of {record.name!r}: leave one out")
-        found[record.name] = Trained(trials[record.name].arguments, record, images)
+        found[record.name] = measure_trial(trials[record.name].arguments, record, images)
     return [found[name] for name in trials if name in found]
 
 

@@ -12,7 +12,7 @@ from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
 from experiments.records.cost_file import Costs, read_all
 from experiments.records.published import Table, read_table, table_names
 from experiments.records.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
-from experiments.records.record import Record
+from experiments.records.record import Record, without_counts
 from experiments.records.record_file import once, read_record
 from user_error import UserError
 
@@ -218,7 +218,7 @@ def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
     tables = [read_table(name) for name in dict.fromkeys(args.published)]
-    records = [read_record(path) for path in once(args.records)]
+    records = [without_counts(read_record(path)) for path in once(args.records)]
     reference = find_reference(args.reference, records, tables)
     costs = find_costs(args.costs, records)
     if args.by == ACROSS:

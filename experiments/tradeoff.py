@@ -4,7 +4,6 @@ import argparse
 import json
 import textwrap
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +19,7 @@ from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
 from experiments.records.cost_file import Cost, Costs, read_costs
 from experiments.records.recipe_comparison import bare_name
-from experiments.records.record import Images, Record
+from experiments.records.record import Images, Record, without_counts
 from experiments.records.record_file import read_swept
 from experiments.records.scores import number
 from experiments.records.statistics import intervals, whole
@@ -70,22 +69,21 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
         UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
             different suites or data.
     """
-    swept = [read_swept(path) for path in paths]
-    for (one, _), (other, _) in pairwise(swept):
-        if (why := difference(one, other)) is not None:
+    found: list[Network] = []
+    for path in paths:  # one after the other: their counts together may not fit into memory
+        record, images = read_swept(path)
+        if found and (why := difference(found[-1].record, record)) is not None:
             raise UserError(
-                f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not stand side by side: sweep all with "
-                "the same suite and data"
+                f"{found[-1].record.name!r} and {record.name!r} were swept {why}, so their scores do not stand side by side: "
+                "sweep all with the same suite and data"
             )
-    found = []
-    for record, images in swept:
         cost = costs.find(record.checkpoint.get("sha256"))
         if cost is None:
             raise UserError(
                 f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
                 "of all these records"
             )
-        found.append(Network(record, cost, score_row(record, images)))
+        found.append(Network(without_counts(record), cost, score_row(record, images)))
     return sorted(found, key=lambda network: (-network.cost.multiply_adds, _zeros(network.cost)))
 
 

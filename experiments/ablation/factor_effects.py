@@ -9,10 +9,10 @@ from scipy.special import stdtrit
 from experiments.ablation.sweep_file import Factor, level
 from experiments.records import robustness
 from experiments.records.compared_metrics import COMPARED
-from experiments.records.comparison import require_comparable
+from experiments.records.comparison import Measured, measured, require_comparable
 from experiments.records.record import Images, Record
 from experiments.records.scores import number
-from experiments.records.statistics import LEVEL, Interval, joint_intervals, scores_of
+from experiments.records.statistics import LEVEL, Interval, joint_intervals
 
 BLOCK = "seed_everything"
 """The factor that is no idea: its levels are told apart and not reported."""
@@ -28,8 +28,12 @@ class Trained(NamedTuple):
     """A trial with its record: ``arguments`` are its options, as the sweep file gives them."""
 
     arguments: Mapping[str, Any]
-    record: Record
-    images: Images
+    measured: Measured  # by its mIoU, as `measure_trial` does
+
+    @property
+    def record(self) -> Record:
+        """What the trial left, without its counts."""
+        return self.measured.record
 
 
 class Change(NamedTuple):
@@ -60,7 +64,12 @@ class _Column(NamedTuple):
     values: np.ndarray
 
 
-def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: int = 0) -> list[Effect]:
+def measure_trial(arguments: Mapping[str, Any], record: Record, images: Images, seed: int = 0) -> Trained:
+    """A trial and what its effects follow from; `seed` is that of the resamples."""
+    return Trained(arguments, measured(record, images, MIOU, seed))
+
+
+def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[Effect]:
     """Effects of every level under the additive model, by least squares over the trials.
 
     In a grid that is the mean difference between trials that are equal in all else. Intervals come in two kinds: over
@@ -70,14 +79,13 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: in
     Args:
         trained: trials of one suite and data set.
         factors: of the sweep file.
-        seed: of the resamples.
 
     Raises:
         UserError: the records do not compare.
     """
     first = trained[0]
     for other in trained[1:]:
-        require_comparable(first.record, other.record, first.images.ids, other.images.ids)
+        require_comparable(first.record, other.record, first.measured.ids, other.measured.ids)
     columns = [column for factor in factors for column in _columns(factor, [one.arguments for one in trained])]
     design = np.stack([np.ones(len(trained)), *(column.values for column in columns)], axis=1)
     inverse = np.linalg.pinv(design)
@@ -87,13 +95,13 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor], seed: in
     def of_scores(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Effects (...) from the scores (..., conditions) of each trial, by score and column."""
         found: dict[str, np.ndarray] = {}
-        for name, measured in _measured(scores, conditions).items():
+        for name, values in _measured(scores, conditions).items():
             solved = np.moveaxis(inverse, 0, -1)  # (T, columns)
-            effects = np.tensordot(measured, solved, axes=([0], [0]))
+            effects = np.tensordot(values, solved, axes=([0], [0]))
             found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
         return found
 
-    models = [scores_of([one.images.share(MIOU.share(one.images))], seed=seed) for one in trained]
+    models = [one.measured.scores for one in trained]
     bounds = joint_intervals(models, of_scores)
     estimates = {
         name: (inverse @ values, _spread(values, design, inverse))

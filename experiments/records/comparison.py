@@ -197,7 +197,9 @@ def compare(
     if chosen.unit != "percent":  # a share of an error says little
         overall = [one for one in overall if one.name != "retention"]
     unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
-    return Comparison(one, other, chosen, overall, [line(name) for name in names], unscored)
+    return Comparison(
+        without_counts(one), without_counts(other), chosen, overall, [line(name) for name in names], unscored
+    )
 
 
 def better(line: Line, metric: Metric) -> str:

@@ -10,7 +10,7 @@ from records import make_record
 from scipy import stats
 
 from experiments import effects
-from experiments.ablation.factor_effects import SCORES, Trained, find_effects
+from experiments.ablation.factor_effects import SCORES, Trained, find_effects, measure_trial
 from experiments.ablation.sweep_file import Factor, read_sweep
 from experiments.effects import csv, markdown
 from experiments.records.comparison import compare
@@ -24,7 +24,9 @@ RATE = Factor("lr", "log")
 
 
 def trial(path: Path, place: int, noise: float, **arguments: object) -> Trained:
-    return Trained(arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise)))
+    return measure_trial(
+        arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise))
+    )
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_one_factor_of_two_levels_is_a_comparison(tmp_path: Path) -> None:
     """The interval over images is that of `compare`; no trial is left over to tell of others."""
     pair = [trial(tmp_path, 0, 0.9, loss="a"), trial(tmp_path, 1, 0.6, loss="b")]
     (found,) = find_effects(pair, [Factor("loss", "levels", ("a", "b"))])
-    line = compare((pair[0].record, pair[0].images), (pair[1].record, pair[1].images)).headline
+    line = compare(*(read_swept(tmp_path / f"{place}.json") for place in (0, 1))).headline
     change = found.changes["mean_corrupted_miou"]
     assert change.value == pytest.approx(line.difference)
     assert change.images is not None
@@ -123,7 +125,7 @@ def test_a_level_that_no_trial_has_is_left_out(grid: list[Trained]) -> None:
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
     one = trial(tmp_path, 0, 0.5, lr=1e-3)
-    other = Trained({"lr": 1e-2}, *read_swept(make_record(tmp_path / "x.json", "x", 1, 7)))
+    other = measure_trial({"lr": 1e-2}, *read_swept(make_record(tmp_path / "x.json", "x", 1, 7)))
     with pytest.raises(UserError, match="cannot be compared"):
         find_effects([one, other], [RATE])
 
@@ -156,7 +158,7 @@ def test_the_verb_finds_the_trials_by_their_names(
     sweep = read_sweep(file)
     effects.main([str(file), *map(str, reversed(records))])
     text = capsys.readouterr().out
-    trained = [Trained(one.arguments, *read_swept(path)) for one, path in zip(sweep.trials, records, strict=True)]
+    trained = [measure_trial(one.arguments, *read_swept(path)) for one, path in zip(sweep.trials, records, strict=True)]
     assert text == markdown(find_effects(trained, sweep.factors), trained)
     effects.main([str(file), *map(str, records), "--format=csv", f"--output={tmp_path / 'effects.csv'}"])
     assert (tmp_path / "effects.csv").read_text() == csv(find_effects(trained, sweep.factors))
