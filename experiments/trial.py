@@ -1,6 +1,5 @@
 """One trial of an ablation: train, then sweep."""
 
-import argparse
 import hashlib
 import json
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import SUITE
 from experiments.ablation.trial_folder import TrialFolder
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.light_parser import SentenceParser, light_parser
 from experiments.command_line.run_verb import call
 from experiments.sweeping.suites import suite_path
 from user_error import UserError
@@ -81,7 +80,7 @@ def pruned_start(
     Raises:
         UserError: no ``--start``.
     """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder = SentenceParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--start")
     found, rest = finder.parse_known_args(list(words))
     if found.start is None:

@@ -1,6 +1,5 @@
 """Recompute a record, and sweep a sample of its conditions again."""
 
-import argparse
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from experiments.command_line.light_parser import light_parser, list_examples
+from experiments.command_line.light_parser import SentenceParser, light_parser, list_examples
 from experiments.records.comparable import manifest_difference
 from experiments.records.recomputed import ALTERED
 from experiments.records.record import Images, Manifest, Record, manifest_hash
@@ -181,7 +180,7 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: the record does not agree with itself, or with a second sweep.
     """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder = SentenceParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--checkpoint")
     checkpoint = finder.parse_known_args(argv)[0].checkpoint
     parser = build_parser(checkpoint)

@@ -10,6 +10,7 @@ from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.settings import read_settings
 from experiments.checkpoints.stranger_settings import require_plain_component
+from experiments.command_line.light_parser import SentenceParser
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from user_error import UserError, brief, find_user_error
 
@@ -40,7 +41,7 @@ def data_parser(verb: str, description: str, examples: str) -> DataParser:
 
 def named_file(argv: list[str], option: str = "--checkpoint") -> Path:
     """The first file of an option, read ahead of the other options: its run folder gives them their defaults."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder = SentenceParser(add_help=False, allow_abbrev=False)
     finder.add_argument(option, dest="found", nargs="+", default=["missing"])
     return Path(finder.parse_known_args(argv)[0].found[0])
 

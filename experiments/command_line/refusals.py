@@ -83,7 +83,7 @@ TABLE = (
     ),
     Refusal(
         ("ValueError",),
-        "SyncBatchNorm expected input tensor to be on",
+        "SyncBatchNorm (?:expected input tensor to be on|layers only work with) ",
         "--trainer.sync_batchnorm: normalisation is synchronised on GPUs alone: pass --trainer.sync_batchnorm false",
     ),
     Refusal(

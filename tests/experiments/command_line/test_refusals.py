@@ -45,6 +45,7 @@ EXAMPLES: list[tuple[BaseException, str]] = [
         "ddp_find_unused_parameters_true",
     ),
     (RuntimeError("Expected to have finished reduction in the prior iteration before starting"), "ddp_find_unused"),
+    (ValueError("SyncBatchNorm layers only work with GPU modules"), "--trainer.sync_batchnorm false"),
     (ValueError("SyncBatchNorm expected input tensor to be on cuda or xpu"), "--trainer.sync_batchnorm false"),
     (AttributeError("Can't pickle local object 'SegmentationDataModule.__init__.<locals>.<lambda>'"), "--trainer.strategy ddp"),
     (
