@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from experiments.ablation.record_origin import read_origin
@@ -101,7 +101,9 @@ class TrialFolder:
         elif not self.now.suites.keys() <= before.suites.keys():  # it is of what was trained here before
             return False
         best = self.path / "best.ckpt"
-        if best.exists() and sha256(best) != read_origin(self.record).checkpoint.get("sha256"):
+        if best.exists() and _digest(best, best.stat().st_mtime_ns) != read_origin(self.record).checkpoint.get(
+            "sha256"
+        ):
             raise UserError(
                 f"{self.record} is the record of another checkpoint than {best}: remove it to sweep that one, or {REMEDY}"
             )
@@ -147,3 +149,9 @@ class TrialFolder:
         """Write down the suite as well, before the sweep."""
         before = read_stamp(self._stamp)
         replace(self.now, suites={**(before.suites if before else {}), **self.now.suites}).write(self._stamp)
+
+
+@cache
+def _digest(path: Path, mtime_ns: int) -> str:
+    """The digest of a file as it is at a time: an ablation asks twice for that of every trial."""
+    return sha256(path)

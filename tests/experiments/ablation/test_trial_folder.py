@@ -1,6 +1,7 @@
 """Which trial a folder holds, and what another one is told of it."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_a_further_suite_of_the_same_training(tmp_path: Path) -> None:
 def test_the_record_of_another_checkpoint(tmp_path: Path) -> None:
     folder = make_done(tmp_path / "run", WORDS)
     (tmp_path / "run" / "best.ckpt").write_bytes(b"others")
+    os.utime(tmp_path / "run" / "best.ckpt", (9, 9))
     with pytest.raises(UserError, match="is the record of another checkpoint than"):
         folder.is_done()
     (tmp_path / "run" / "best.ckpt").unlink()  # to save space
