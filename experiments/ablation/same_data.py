@@ -5,18 +5,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from experiments.ablation.record_origin import read_origin
 from experiments.checkpoints.settings import read_settings
-from safe_files.json_file import read_json
 from user_error import UserError, find_user_error
-
-if TYPE_CHECKING:
-    from datamodules.fingerprint import Fingerprint
-
-TRAINED = "training.json"
-"""What `fit` writes down of the splits that it sees."""
 
 
 class Done(NamedTuple):
@@ -77,11 +70,13 @@ def find_change(trial: Done) -> str | None:
 
 def _compare(trial: Done) -> str | None:
     from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
+    from experiments.training.content import read_splits
+    from experiments.training.run_folder import RunFolder
 
     parser = data_parser("trial", "", "")
     add_data_argument(parser, trial.run / "best.ckpt")
     options, _ = parse(parser, [] if trial.root is None else [f"--data.init_args.root={trial.root}"])
-    for split, before in _trained_on(trial.run / TRAINED).items():
+    for split, before in read_splits(RunFolder(trial.run).content).items():
         now = options.data.fingerprint(split, before)
         seen = {key: now.settings.get(key) for key in before.settings}  # by a training
         if said := replace(now, settings=seen).difference_from(before):
@@ -90,15 +85,3 @@ def _compare(trial: Done) -> str | None:
     if swept.content is None or swept.content == options.data.fingerprint(swept.split).sha256:
         return None
     return f"the images or labels of the split {swept.split!r} changed since its sweep"
-
-
-def _trained_on(path: Path) -> dict[str, "Fingerprint"]:
-    """The splits of a training as it began; nothing where that is not known."""
-    from datamodules.fingerprint import Fingerprint
-
-    try:
-        saved = read_json(path, "fit wrote it")
-    except (OSError, UserError):
-        return {}
-    found = {split: Fingerprint.from_json(one) for split, one in saved.items()} if isinstance(saved, dict) else {}
-    return {split: one for split, one in found.items() if one is not None and split in ("train", "val", "test")}
