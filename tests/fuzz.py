@@ -30,8 +30,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-os.environ.update(WANDB_MODE="disabled", HF_HUB_OFFLINE="1", NO_ALBUMENTATIONS_UPDATE="1")
+os.environ.update(OMP_NUM_THREADS="1", WANDB_MODE="disabled", HF_HUB_OFFLINE="1", NO_ALBUMENTATIONS_UPDATE="1")
 
+import cv2  # noqa: E402
 import torch  # noqa: E402
 from fuzz_mutations import mutate  # noqa: E402
 from fuzz_readers import READERS, Reader, Refused, make_workplace  # noqa: E402
@@ -221,6 +222,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=10_000, help="changed files in all (default: 10000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=[reader.name for reader in READERS], help="readers (default: all)")
+    parser.add_argument("--untrained", action="store_true", help="leave out the readers that need a trained network")
     parser.add_argument("--seconds", type=float, default=60, help="for each input (default: 60)")
     parser.add_argument("--memory", type=float, default=4, help="GiB that an input may take (default: 4)")
     parser.add_argument("--keep", type=Path, default=Path("runs/fuzz"), help="folder of inputs that fail")
@@ -230,8 +232,10 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """The script; 1 where an input failed."""
     args = parse_arguments(argv)
-    torch.set_num_threads(1)
-    readers = [reader for reader in READERS if args.only is None or reader.name in args.only]
+    torch.set_num_threads(1)  # a process that is forked has none of its parent's threads
+    cv2.setNumThreads(0)
+    chosen = [reader for reader in READERS if args.only is None or reader.name in args.only]
+    readers = [reader for reader in chosen if not (args.untrained and reader.trained)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = fuzz(
