@@ -62,6 +62,13 @@ def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixtu
         ("leaderboard nothing-*.json", "no file fits 'nothing-*.json'"),
         ("leaderboard nothing.json", "nothing.json"),
         ("leaderboard 0.json --output=x.md", "cannot write files"),
+        ("leaderboard 0.json --output x.md", "cannot write files"),
+        ("tradeoff 0.json --costs c.json --figure=x.png", "cannot write files"),
+        ("leaderboard --help", "leave '--help' out"),
+        ("fill page.md", "cannot call 'fill'"),
+        ("leaderboard '0.json", "close what is quoted"),
+        ("", "cannot call ''"),
+        ("leaderboard /*/*/*/*/*/*", "folders of patterns"),
     ],
 )
 def test_wrong_blocks_are_refused(records: Path, words: str, named: str) -> None:
@@ -69,3 +76,14 @@ def test_wrong_blocks_are_refused(records: Path, words: str, named: str) -> None
     page.write_text(PAGE.format(words))
     assert named in refusal("fill", page)
     assert "no-page.md" in refusal("fill", "no-page.md")
+
+
+def test_a_long_page_without_ends_is_refused_at_once(records: Path) -> None:
+    (records / "page.md").write_text("<!-- fill: leaderboard 0.json -->\n" * 50_000)
+    assert "not closed" in refusal("fill", records / "page.md")
+
+
+def test_other_content_is_no_page(records: Path) -> None:
+    for content in (b"\xff\xfe", b"a\0b"):
+        (records / "page.md").write_bytes(content)
+        assert "pass a Markdown page" in refusal("fill", records / "page.md")

@@ -102,6 +102,23 @@ GOOD = {"lr": {"value": 1}}
         ({"method": "grid", "parameters": GOOD, "early_terminate": {}}, "early_terminate"),
         ({"method": "grid", "parameters": GOOD, "name": "../away"}, "becomes a folder"),
         ({"method": "grid", "parameters": {"net": {"values": ["a/unet.yaml", "b/unet.yaml"]}}}, "'unet'"),
+        (
+            {"method": "grid", "parameters": {str(k): {"values": list(range(10))} for k in range(9)}},
+            "1000000000 trials",
+        ),
+        ({"method": "random", "parameters": GOOD, "run_cap": True}, "set run_cap"),
+        ({"method": "random", "parameters": GOOD, "run_cap": 10**9}, "at most 10000"),
+        ({"method": ["grid"], "parameters": GOOD}, "method is"),
+        (
+            {"method": "random", "parameters": {"x": {"values": [1, 2], "probabilities": 3}}, "run_cap": 1},
+            "probabilities 3",
+        ),
+        (
+            {"method": "random", "parameters": {"x": {"values": [1], "probabilities": [0]}}, "run_cap": 1},
+            "probabilities",
+        ),
+        ({"method": "random", "parameters": {"x": {"min": 0, "max": float("inf")}}, "run_cap": 1}, "no number"),
+        ({"method": "grid", "parameters": {"x": {"values": [[{"class_path": 3}]]}}}, "has the class"),
     ],
 )
 def test_what_cannot_be_run_is_refused(tmp_path: Path, content: dict, said: str) -> None:
