@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY, experiments
+from hypothesis import settings
 
+settings.register_profile("suite", deadline=None)  # how fast a property is tried says how busy the machine is
+settings.load_profile("suite")
 os.environ["WANDB_MODE"] = "disabled"  # tests of W&B set it themselves
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
