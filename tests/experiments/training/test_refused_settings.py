@@ -60,7 +60,6 @@ CALLBACKS = [
     ([f"{ADDED}.BackboneFinetuning"], f"{CALLBACK}: BackboneFinetuning does not fit"),
     ([f"{ADDED}.LearningRateFinder"], f"set {SETTING}.lr"),
     ([f"{ADDED}.BatchSizeFinder"], "set --data.init_args.batch_size"),
-    ([f"{ADDED}.Timer"], "--trainer.max_time does the same"),
     ([f"{ADDED}.LearningRateMonitor", f"{LOGGER}=false"], f"{CALLBACK}: LearningRateMonitor writes into a logger"),
     (
         [f"{LOGGER}=MLFlowLogger"],
