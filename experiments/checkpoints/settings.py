@@ -10,19 +10,19 @@ from user_error import UserError
 REMEDY = "restore the file that 'fit' wrote, or remove it and pass --data"
 
 
-def read_settings(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``config.yaml`` beside a checkpoint, or `None`."""
+def read_settings(checkpoint: Path, remedy: str = REMEDY) -> dict[str, Any] | None:
+    """The ``config.yaml`` beside a checkpoint, or `None`; what to do about one that is none is said by `remedy`."""
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         return None
-    return _with_sections(read_mapping(path, REMEDY), path) or None
+    return _with_sections(read_mapping(path, remedy), path, remedy) or None
 
 
-def _with_sections(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+def _with_sections(settings: dict[str, Any], path: Path, remedy: str) -> dict[str, Any]:
     """The settings, once what others look up in them is known to be there; the data are checked where they are built."""
     for name in ("model", "trainer"):
         if not isinstance(settings.get(name), dict | None):
-            raise UserError(f"{path}: {name} is {show(settings[name])}, no mapping: {REMEDY}")
+            raise UserError(f"{path}: {name} is {show(settings[name])}, no mapping: {remedy}")
     return settings
 
 

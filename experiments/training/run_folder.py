@@ -19,6 +19,8 @@ RESUMABLE = ("model", "data", "seed_everything", "trainer")
 ANY_TIME = ("trainer.max_time",)
 """What may change beside `FREE`: how long one call may take."""
 
+RESTORE = "restore the file that 'fit' wrote, pass another --run, or --restart to begin anew"
+
 LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 
 OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt", "record-*")
@@ -84,11 +86,11 @@ class RunFolder:
         return self.path.resolve() in path.resolve().parents
 
     def _require_same_settings(self, now: Mapping[str, Any]) -> None:
-        before = read_settings(self.last)
+        before = read_settings(self.last, RESTORE)
         if before is None:
             raise UserError(
                 f"{self.path} holds a checkpoint without the config.yaml of its training, so that its seed and settings are "
-                "unknown: restore the file, pass another --run, or --restart to begin anew"
+                f"unknown: {RESTORE}"
             )
         changed = find_changes(before, now)
         if changed and set(changed) <= set(LENGTH):

@@ -152,8 +152,11 @@ def test_a_folder_without_its_settings(finished: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((finished / name).read_bytes())
     assert "without the config.yaml" in refusal(*FIT, "--seed_everything=7", f"--run={tmp_path}")
     (tmp_path / "config.yaml").write_text("- a\n- list\n")
-    assert "without the config.yaml" in refusal(*FIT, f"--run={tmp_path}")
-    (tmp_path / "last.ckpt").unlink()
+    assert "is not a mapping: restore the file that 'fit' wrote, pass another --run" in refusal(
+        *FIT, f"--run={tmp_path}"
+    )
+    for name in ("config.yaml", "last.ckpt"):
+        (tmp_path / name).unlink()
     assert "without the config.yaml" in refusal(*FIT, f"--run={tmp_path}")
 
 
