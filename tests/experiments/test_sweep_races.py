@@ -101,7 +101,7 @@ def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> No
     sentence = f"a sweep for {run / 'record-smoke.json'} is running already: wait for it, or stop it, and call again"
     assert said == [f"error: {sentence}"] * 2
     assert read_record(run / "record-smoke.json").data.images == 4
-    assert not [path.name for path in run.iterdir() if "lock" in path.name or "unfinished" in path.name]
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".") or "unfinished" in path.name]
 
 
 def test_a_checkpoint_that_is_written_into_is_refused(tmp_path: Path) -> None:
