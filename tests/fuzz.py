@@ -110,7 +110,7 @@ def _listing(place: Path) -> set[str]:
 
 
 def work(pipe: Connection, place: Path, memory: int) -> None:
-    """A process that reads inputs until it is told nothing more."""
+    """A process that reads inputs until it is ended."""
     readers = {reader.name: reader for reader in READERS}
     os.chdir(place)
     os.environ["TMPDIR"] = tempfile.tempdir = str(place / "out")
@@ -118,8 +118,8 @@ def work(pipe: Connection, place: Path, memory: int) -> None:
     logging.disable(logging.CRITICAL)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory, resource.RLIM_INFINITY))
-    while (asked := pipe.recv()) is not None:
-        name, number = asked
+    while True:
+        name, number = pipe.recv()
         pipe.send(read_one(readers[name], place, number))
 
 
@@ -137,7 +137,7 @@ class Worker:
         shutil.copytree(self.template, self.place)
         context = multiprocessing.get_context("fork")  # all that readers import is there already
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.place, self.memory), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, self.place, self.memory))
         self.process.start()
         theirs.close()
 
@@ -157,7 +157,7 @@ class Worker:
 
     def stop(self) -> None:
         """End the process."""
-        self.pipe.send(None)
+        self.process.kill()
         self.process.join()
 
 
@@ -181,6 +181,15 @@ def fuzz(
         make_workplace(template, any(reader.trained for reader in readers))
     readers = [reader for reader in readers if (template / reader.file).is_file()]
     worker = Worker(template, folder, seconds, int(memory * GIBI))
+    try:
+        return _share_out(worker, readers, inputs, seed, keep, template)
+    finally:
+        worker.stop()
+
+
+def _share_out(
+    worker: Worker, readers: Sequence[Reader], inputs: int, seed: int, keep: Path | None, template: Path
+) -> dict[str, list[Outcome]]:
     found: dict[str, list[Outcome]] = {reader.name: [] for reader in readers}
     for reader in readers:
         outcome = worker.read(reader, VALID)
@@ -192,7 +201,6 @@ def fuzz(
         found[reader.name].append(outcome)
         if outcome.end in FAILURES and keep is not None:
             _keep(keep, reader, number, template, outcome)
-    worker.stop()
     return found
 
 

@@ -24,7 +24,7 @@ from tiny_folder import tiny_folder
 from datamodules.folder import FolderDataModule
 from experiments import benchmark
 from experiments.__main__ import main
-from experiments.ablation.stamp import write_stamp
+from experiments.ablation.stamp import make_stamp
 from experiments.ablation.sweep_file import read_sweep
 from experiments.checkpoints.data_parser import parse
 from experiments.checkpoints.settings import read_settings
@@ -173,7 +173,7 @@ def _make_trials(place: Path) -> None:
         folder = place / "trials" / trial.name
         folder.mkdir(parents=True)
         (folder / "record-core.json").write_text("{}")
-        write_stamp(folder / "trial.json", trial.arguments)
+        make_stamp(trial.words).write(folder / "trial.json")
 
 
 def _make_onnx(place: Path) -> None:
