@@ -1,5 +1,7 @@
 """The one error that a user is meant to read: ``python -m experiments`` prints it as a sentence, without a traceback."""
 
+import re
+
 
 class UserError(Exception):
     """Input, a file or a setting that cannot be used: the message names what was met, where, and the remedy."""
@@ -20,6 +22,15 @@ def brief(error: BaseException) -> str:
     """What a library says, short enough to stand within a sentence: its first two lines, or its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:200] or type(error).__name__
+
+
+LONGEST_WORD, LONGEST_REPORT = 300, 10_000
+
+
+def report_of(error: BaseException) -> str:
+    """What a library says, however much of a user's file it quotes: long words and the middle of long reports are left out."""
+    text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda found: f"{found[0][:100]}...{found[0][-100:]}", str(error))
+    return text if len(text) <= LONGEST_REPORT else f"{text[: LONGEST_REPORT // 2]} ... {text[-LONGEST_REPORT // 2 :]}"
 
 
 def sentence(error: UserError) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from user_error import report_of
+
 PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
 KEY = re.compile(r'Parser key "([^"]+)"')
 INNER_CLASS = re.compile(r"Got value: Namespace\(class_path='([^']+)'")
@@ -220,7 +222,7 @@ RULES: tuple[Callable[[Report], str | None], ...] = (
 
 def describe_parser_error(error: Exception) -> str:
     """The sentence for what `error`, of jsonargparse, reports over many lines."""
-    report = _read(str(error))
+    report = _read(report_of(error))
     for rule in RULES:
         if found := rule(report):
             return found
