@@ -11,7 +11,7 @@ from experiments import fill
 from experiments.__main__ import VERBS
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("datamodules", "experiments", "lightning_modules")
+PACKAGES = ("safe_files", "datamodules", "experiments", "lightning_modules")
 FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning")
 ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup", "lightning_modules.multi_task")
 RECORDS = sorted(path for path in (ROOT / "experiments/records").glob("*.py") if path.stem != "__init__")
@@ -46,6 +46,7 @@ def reaches(names: set[str], target: str) -> bool:
     [
         ("datamodules", ("lightning_modules", "experiments", "segmentation_models_pytorch", "timm")),
         ("lightning_modules", ("datamodules", "experiments")),
+        ("safe_files", ("datamodules", "lightning_modules", "experiments")),
     ],
 )
 def test_packages_do_not_import_each_other(package: str, forbidden: tuple[str, ...]) -> None:
