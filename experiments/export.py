@@ -1,6 +1,7 @@
 """Write a checkpoint as an ONNX file, and hold what that says against the network."""
 
 import argparse
+import io
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from experiments.checkpoints.checkpoint import load_module
 from experiments.command_line.light_parser import light_parser
-from experiments.files.whole import require_writable
+from experiments.files.whole import require_writable, whole_file
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
 
@@ -44,19 +45,20 @@ def random_images(number: int, channels: int, size: tuple[int, int], seed: int) 
     return torch.rand(number, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
-def write_graph(network: nn.Module, image: Tensor, path: Path) -> None:
-    """Write the graph that `image` takes through the network; of images of its size, in batches of any.
+def trace_graph(network: nn.Module, image: Tensor) -> bytes:
+    """The graph that `image` takes through the network, as a file holds it; of images of its size, in batches of any.
 
     Raises:
         UserError: the network holds what ONNX cannot say.
     """
+    graph = io.BytesIO()
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network,
                 (image,),
-                path,
+                graph,  # type: ignore[arg-type]  # this exporter takes a stream, too
                 dynamo=False,  # the other exporter needs a package more, and follows fewer of the networks
                 opset_version=OPSET,
                 input_names=["image"],
@@ -65,10 +67,11 @@ def write_graph(network: nn.Module, image: Tensor, path: Path) -> None:
             )
     except (RuntimeError, TypeError, ValueError, ImportError) as error:
         raise UserError(f"the network cannot be written as ONNX ({brief(error)}): {INSTEAD}") from error
+    return graph.getvalue()
 
 
-def farthest(path: Path, network: nn.Module, images: Tensor) -> float:
-    """The largest difference of a logit between a file and the network that it was made of.
+def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
+    """The largest difference of a logit between a graph and the network that it was made of.
 
     Raises:
         UserError: ONNX Runtime is missing, or does not take the file.
@@ -78,7 +81,7 @@ def farthest(path: Path, network: nn.Module, images: Tensor) -> float:
     except ImportError as error:
         raise UserError("the file cannot be checked without ONNX Runtime: run pip install onnxruntime") from error
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         found = session.run(["logits"], {"image": images.numpy()})[0]
     except Exception as error:  # its exceptions share no base of their own
         raise UserError(f"ONNX Runtime does not take the network ({brief(error)}): {INSTEAD}") from error
@@ -112,16 +115,13 @@ def main(argv: list[str]) -> None:
     module = load_module(args.checkpoint)
     require_writable(args.output)
     network, size, channels = Logits(module).eval(), (args.size[0], args.size[1]), int(module.hparams["in_channels"])
-    draft = args.output.with_name(f".{args.output.name}.draft")
-    try:
-        write_graph(network, random_images(1, channels, size, seed=0), draft)
-        apart = farthest(draft, network, random_images(2, channels, size, seed=1))
-        if not apart <= TOLERANCE:
-            raise UserError(
-                f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a "
-                f"trace cannot follow: {INSTEAD}"
-            )
-        draft.replace(args.output)
-    finally:
-        draft.unlink(missing_ok=True)
+    graph = trace_graph(network, random_images(1, channels, size, seed=0))
+    apart = farthest(graph, network, random_images(2, channels, size, seed=1))
+    if not apart <= TOLERANCE:
+        raise UserError(
+            f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a trace "
+            f"cannot follow: {INSTEAD}"
+        )
+    with whole_file(args.output, "wb") as file:
+        file.write(graph)
     print(f"exported: {args.output} (logits differ by at most {apart:.1g})")
