@@ -150,7 +150,7 @@ def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path:
         "--suite=smoke",
         f"--output={tmp_path / 'record.json'}",
     )
-    assert "another suite" in refusal(*words)
+    assert "holds an unfinished sweep with another" in refusal(*words)
     assert journal.exists()
     experiments(*words, "--restart")
 

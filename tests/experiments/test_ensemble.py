@@ -132,7 +132,11 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
     def member(name: str, classes: int, size: list[int]) -> Path:
         path = tmp_path / name / "best.ckpt"
         path.parent.mkdir()
-        torch.save({**content, "hyper_parameters": {**content["hyper_parameters"], "num_classes": classes}}, path)
+        data = content["SyntheticDataModule"]
+        if classes != right:
+            data = {**data, "classes": [f"class {one}" for one in range(classes)], "palette": None}
+        hyper = {**content["hyper_parameters"], "num_classes": classes}
+        torch.save({**content, "hyper_parameters": hyper, "SyntheticDataModule": data}, path)
         settings["data"]["init_args"]["size"] = size
         (path.parent / "config.yaml").write_text(yaml.safe_dump(settings))
         return path

@@ -119,7 +119,7 @@ def one_below_zero(counts: np.ndarray) -> np.ndarray:
         (lambda counts: np.full(counts.shape, "many"), "no per-image counts"),
         (one_below_zero, "not the sum of its images"),
         (lambda counts: counts + 1, "not the sum of its images"),
-        (lambda counts: counts[:, :1], "other tasks"),
+        (lambda counts: counts[:, :1], "counts of another shape"),
     ],
     ids=["words", "negative", "more", "one_condition"],
 )

@@ -75,7 +75,7 @@ def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
     """The name of a folder, and values of a table."""
     data = {
         "class_path": "datamodules.folder.FolderDataModule",
-        "init_args": {"root": "my.data", "where": {"drive": "a.b"}},
+        "init_args": {"root": "my.data", "where": {"test": {"drive": ["a.b"]}}},
     }
     with pytest.raises(UserError, match=r"my\.data"):  # there is no such folder
         data_of(run_folder(tmp_path, data)).setup("test")

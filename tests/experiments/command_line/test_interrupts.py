@@ -85,7 +85,7 @@ def test_what_a_verb_started_ends_with_it(tmp_path: Path, by: signal.Signals) ->
     assert wait_until(lambda: not session(process.pid), 30), session(process.pid)
     if by != signal.SIGKILL:
         assert sentences(said) == ["interrupted: the same command goes on where 'ablate' stood"]
-    assert not (tmp_path / "out" / "seed_everything=1").exists()
+    assert not (tmp_path / "out" / "seed_everything=1" / "trial.log").exists()
 
 
 def test_a_training_killed_below_a_trial(tmp_path: Path) -> None:
