@@ -1,3 +1,4 @@
+import contextlib
 import json
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, experiments, refusal
 
-from experiments.__main__ import VERBS
+from experiments.__main__ import VERBS, main
 
 
 def test_overview_names_every_verb() -> None:
@@ -16,8 +17,10 @@ def test_overview_names_every_verb() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_shows_examples(verb: str) -> None:
-    text = experiments(verb, "--help").stdout
+def test_help_shows_examples(verb: str, capsys: pytest.CaptureFixture) -> None:
+    with contextlib.suppress(SystemExit):
+        assert main([verb, "--help"]) == 0
+    text = capsys.readouterr().out
     assert f"python -m experiments {verb}" in text
     assert "examples:" in text
 

@@ -34,8 +34,7 @@ def test_only_where_nothing_else_says_where_to_meet(monkeypatch: pytest.MonkeyPa
             assert cluster_plugins(1) == []
 
 
-@pytest.mark.parametrize("verb", ["fit", "benchmark"])
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(("verb", "place"), [("fit", 0), ("benchmark", 1)])
 def test_one_of_two_is_killed(tiny_run: Path, tmp_path: Path, verb: str, place: int) -> None:
     """All that listened until then did so on the loopback address; afterwards nothing is left, and one sentence was said."""
     words = [*FIT, f"--run={tmp_path}"] if verb == "fit" else sweep(tiny_run, tmp_path / "record.json")
