@@ -179,12 +179,20 @@ def change(value: Any, rng: random.Random, draw: Callable[[], Any]) -> Any:
         del parent[key]
     elif how < 0.85:
         other = rng.choice(places(value))
-        parent[key] = json.loads(json.dumps(_at(value, other), default=str)) if other else 3
+        parent[key] = _copy(_at(value, other)) if other else 3
     elif isinstance(parent, dict):
         parent[rng.choice(["x", "", "class_path", "a" * 5000])] = parent.pop(key)
     else:
         parent += parent * rng.choice([1, 100])
     return value
+
+
+def _copy(value: Any) -> Any:
+    """Plain data of their own; a number for what holds itself, as `draw` may have made it."""
+    try:
+        return json.loads(json.dumps(value, default=str))
+    except (ValueError, RecursionError):
+        return 3
 
 
 def _text(language: str) -> Callable[[bytes, random.Random], bytes]:
