@@ -1,5 +1,6 @@
 """Ways in which a file comes to hold something else: its bytes, its words, or the values in it."""
 
+import copy
 import io
 import json
 import random
@@ -188,10 +189,10 @@ def change(value: Any, rng: random.Random, draw: Callable[[], Any]) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    """Plain data of their own; a number for what holds itself, as `draw` may have made it."""
+    """The value once more, of its own, what is shared or holds itself included; a number for what is too deep."""
     try:
-        return json.loads(json.dumps(value, default=str))
-    except (ValueError, RecursionError):
+        return copy.deepcopy(value)
+    except RecursionError:
         return 3
 
 
@@ -203,7 +204,7 @@ def _text(language: str) -> Callable[[bytes, random.Random], bytes]:
 
         def draw() -> Any:
             if rng.random() < 0.5:
-                return rng.choice(VALUES)
+                return _copy(rng.choice(VALUES))  # a change would change it for all inputs to come
             raw.append(rng.choice(RAW[language]))
             return f"@@{len(raw) - 1}@@"
 
@@ -329,9 +330,9 @@ def _torch(content: bytes, rng: random.Random) -> bytes:
     value = torch.load(io.BytesIO(content), weights_only=True)
 
     def draw() -> Any:
-        return (
-            rng.choice(TENSORS)() if rng.random() < 0.3 else rng.choice([*VALUES, float("nan"), "9" * 5000, 1 << 5000])
-        )
+        if rng.random() < 0.3:
+            return rng.choice(TENSORS)()
+        return _copy(rng.choice([*VALUES, float("nan"), "9" * 5000, 1 << 5000]))
 
     for _ in range(rng.choice([1, 1, 2, 3])):
         weights = value.pop("state_dict", None) if isinstance(value, dict) and rng.random() < 0.8 else None
