@@ -1,6 +1,8 @@
 """Real processes of verbs: started, looked at from outside, and ended. For Linux, as everything that reads /proc."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +15,18 @@ PROC = Path("/proc")
 LISTENS = "0A"
 
 
+_started: list[subprocess.Popen] = []
+
+
+def _heed_the_terminal() -> None:
+    """Where a shell started the tests in the background, they and all below them would ignore Ctrl-C."""
+    for one in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(one, signal.SIG_DFL)
+
+
 def start(*words: str | Path, **environment: str) -> subprocess.Popen:
     """A verb in a session of its own, as a terminal would start it; what it says can be read from it."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "experiments", *map(str, words)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
@@ -23,7 +34,19 @@ def start(*words: str | Path, **environment: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_the_terminal,
     )
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Kill what is left of the sessions that were started: a test that failed leaves none behind."""
+    while _started:
+        leader = _started.pop().pid
+        for pid in session(leader):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> bool:
