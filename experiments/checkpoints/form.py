@@ -81,7 +81,9 @@ def _complain_of_data(state: Mapping[str, Any], classes: int) -> str:
     if channels is not None and not _are_texts(channels):
         return f"its channels are {show(channels)}"
     palette = state["palette"]
-    if palette is not None and not (_is_list(palette) and len(palette) >= classes and all(map(_is_colour, palette))):
+    if palette is not None and not (
+        _is_list(palette) and classes <= len(palette) <= 256 and all(map(_is_colour, palette))
+    ):
         return f"its palette is {show(palette)}, no {classes} colours"
     size = state.get("size")
     if size is not None and not (
