@@ -46,6 +46,7 @@ def test_a_checkpoint_of_ours_has_the_form(tmp_path: Path) -> None:
         ("palette", "red"),
         ("palette", [[0, 0, 0], [0, 0, 256]]),
         ("palette", [[0, 0, 0], [0, 0]]),
+        ("palette", [[0, 0, 0]] * 257),
         ("size", [4]),
         ("size", [0, 4]),
         ("size", [4, 10**9]),
