@@ -16,6 +16,7 @@ from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.fingerprint import Fingerprint, take_fingerprint
+from datamodules.reading.image_reading import ImageReading
 from datamodules.transforms import Augmentation, NoAugmentation, Resize
 from user_error import UserError
 
@@ -91,6 +92,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Number of image channels; the command line hands it to the network."""
         return len(self.channels)
 
+    @property
+    def reading(self) -> ImageReading:
+        """How image files are read, for new ones to be read alike."""
+        return ImageReading(self.channels)
+
     @abstractmethod
     def dataset(self, split: Split) -> SegmentationDataset:
         """The data set of a split.
@@ -142,6 +148,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         dataset = self.dataset(split)
         if not len(dataset):
             raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
+        dataset.settle()
         return dataset
 
     def _loader(self, view: Any, batches: Any) -> DataLoader:
@@ -201,4 +208,6 @@ class SegmentationDataModule(pl.LightningDataModule):
             "channels": list(self.channels),
             "palette": self.palette,
             "size": None if self.size is None else list(self.size),
+            "window": None if self.reading.window is None else list(self.reading.window),
+            "reading": self.reading.as_state(),
         }

@@ -7,7 +7,9 @@ from torchvision.datasets import Cityscapes
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
-from datamodules.image_files import ImageFiles, Pair, present
+from datamodules.image_files import ImageFiles
+from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.pairs import Pair, present
 from user_error import UserError
 
 EVALUATED = sorted((entry for entry in Cityscapes.classes if not entry.ignore_in_eval), key=lambda one: one.train_id)
@@ -55,4 +57,4 @@ class CityscapesDataModule(SegmentationDataModule):
             if image.name.endswith(f"{_IMAGE_ENDING}.png")
         ]
         values = dict.fromkeys(range(256), IGNORED) | {entry.id: entry.train_id for entry in EVALUATED}
-        return ImageFiles(present(pairs), values)
+        return ImageFiles(present(pairs), MaskReading(values, levels="stored"))

@@ -33,6 +33,9 @@ class SegmentationDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def settle(self) -> None:
+        """Find out what all samples need, before loaders copy the data set; nothing unless a data set says so."""
+
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
         """Decoded sample `index`; pure: the same index gives the same arrays in every process."""

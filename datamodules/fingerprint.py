@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +117,7 @@ def take_fingerprint(
     Raises:
         OSError: a file cannot be read.
     """
-    public = {name: value for name, value in _public(dataset).items() if name != "ids"}
+    public = {name: value for name, value in _unfolded(_public(dataset)).items() if name != "ids"}
     paths = sorted(set(_paths(public)))
     if root is None:
         root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
@@ -127,6 +127,17 @@ def take_fingerprint(
     return Fingerprint(
         {key: _brief(described[key]) for key in sorted(described)}, _mark_all(named, known.files if known else {})
     )
+
+
+def _unfolded(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes, each field of one that is a data class by itself, to be named where it changes."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        parts = (
+            {f"{name}.{part}": one for part, one in _public(value).items()} if is_dataclass(value) else {name: value}
+        )
+        found |= parts
+    return found
 
 
 def _public(value: Any) -> dict[str, Any]:

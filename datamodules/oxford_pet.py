@@ -8,7 +8,10 @@ from torchvision.datasets import OxfordIIITPet
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
-from datamodules.image_files import ImageFiles, Pair, present
+from datamodules.image_files import ImageFiles
+from datamodules.reading.image_reading import ImageReading
+from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.pairs import Pair, present
 from user_error import UserError
 
 TRIMAP = {1: 1, 2: 0, 3: IGNORED}
@@ -38,6 +41,11 @@ class OxfordPetDataModule(SegmentationDataModule):
         super().__init__(classes=("background", "pet"), palette=((0, 0, 0), (230, 130, 40)), **kwargs)
         self.root = Path(root).expanduser()
 
+    @property
+    def reading(self) -> ImageReading:
+        """As RGB: a few of the photographs are grey, or have a palette."""
+        return ImageReading(mode="RGB")
+
     def dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
@@ -57,4 +65,4 @@ class OxfordPetDataModule(SegmentationDataModule):
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]
         if split != "test":
             pairs = [one for one in pairs if is_validation(one.id) == (split == "val")]
-        return ImageFiles(present(pairs), TRIMAP, mode="RGB")  # a few of the photos are grey or have a palette
+        return ImageFiles(present(pairs), MaskReading(TRIMAP, levels="stored"), self.reading)

@@ -7,7 +7,10 @@ from torchvision.datasets import VOCSegmentation
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
-from datamodules.image_files import ImageFiles, Pair, present
+from datamodules.image_files import ImageFiles
+from datamodules.reading.image_reading import ImageReading
+from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.pairs import Pair, present
 from user_error import UserError
 
 CLASSES = (
@@ -45,6 +48,11 @@ class VOCDataModule(SegmentationDataModule):
         self.root = Path(root).expanduser()
         self.year = str(year)
 
+    @property
+    def reading(self) -> ImageReading:
+        """As RGB: a few of the photographs are grey, or have a palette."""
+        return ImageReading(mode="RGB")
+
     def dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
@@ -64,4 +72,4 @@ class VOCDataModule(SegmentationDataModule):
         found = zip(files.images, files.masks, strict=True)
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]
         values = {value: value for value in range(len(CLASSES))} | {VOID: IGNORED}
-        return ImageFiles(present(pairs), values, mode="RGB")
+        return ImageFiles(present(pairs), MaskReading(values, levels="stored"), self.reading)

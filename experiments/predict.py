@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.image_files import EXTENSIONS, read_image
+from datamodules.reading.found_files import SUFFIXES
+from datamodules.reading.image_reading import ImageReading, name_channels
 from datamodules.transforms import Resize
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
@@ -42,9 +43,9 @@ def find_images(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     found: dict[Path, Path] = {}
     for path in inputs:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not files:
-                raise UserError(f"the folder {str(path)!r} holds no image ({', '.join(EXTENSIONS)})")
+                raise UserError(f"the folder {str(path)!r} holds no image ({', '.join(SUFFIXES)})")
             places = [(file.relative_to(path).with_suffix(""), file) for file in files]
         elif path.is_file():
             places = [(Path(path.stem), path)]
@@ -129,11 +130,13 @@ def main(argv: list[str]) -> None:
     images = find_images(args.inputs)
     described = describe_data(file)
     palette = find_palette(described.get("palette"), module.num_classes)
-    window = described.get("window")
+    known = described.get("reading") or {"window": described.get("window"), "channels": described.get("channels")}
+    names = known.get("channels") or name_channels(module.hparams["in_channels"])
+    reading = ImageReading.from_state({**known, "channels": names})
     learned = None if args.native_size else described.get("size")
     resize = Resize(None if learned is None else (learned[0], learned[1]))
     for path, place in tqdm(images, desc="predict", unit="img"):
-        image = read_image(path, module.hparams["in_channels"], window)
+        image = reading.read(path)
         batch = as_batch(resized(image, resize), args.device)
         write_mask(module, batch, image, palette, args.output / str(place))
         if args.uncertainty:

@@ -7,21 +7,31 @@ from pathlib import Path
 from safe_files.text import LARGEST, read_text
 from user_error import UserError
 
+SEPARATORS = (",", ";", "\t")
+"""Of the fields; the header tells, and spreadsheets of several countries write the second."""
 
-def read_csv(path: Path, remedy: str, limit: int = LARGEST) -> tuple[list[str], list[dict[str, str]]]:
+
+def read_csv(
+    path: Path, remedy: str, limit: int = LARGEST, *, latin: bool = False
+) -> tuple[list[str], list[dict[str, str]]]:
     """The names of the columns, and the rows by them.
 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
         limit: bytes.
+        latin: see `read_text`.
 
     Raises:
         UserError: it is no such table, a column has no name of its own, or a row is of another length.
         OSError: it cannot be read.
     """
     try:
-        lines = [row for row in csv.reader(io.StringIO(read_text(path, remedy, limit), newline="")) if row]
+        text = read_text(path, remedy, limit, latin=latin)
+        first = text.lstrip().partition("\n")[0]
+        separator = max(SEPARATORS, key=first.count)
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        lines = [fields for row in table if any(fields := [field.strip() for field in row])]
     except csv.Error as error:  # a field beyond the reader's limit
         raise UserError(f"{path} is not a table of comma-separated values ({error}): {remedy}") from error
     if not lines:

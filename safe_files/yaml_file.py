@@ -29,7 +29,21 @@ class FormError(yaml.YAMLError):
 
 
 class _Loader(Base):
-    """Dates are texts."""
+    """Dates are texts, and a key that stands twice is a mistake, not a correction."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node.
+
+        Raises:
+            FormError: a key stands twice.
+        """
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise FormError(f"the key {key.value[:80]!r} stands twice, again in line {key.start_mark.line + 1}")
+            seen.add((key.tag, str(key.value)))
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 _Loader.yaml_implicit_resolvers = {

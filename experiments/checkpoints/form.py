@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from datamodules.dataset import IGNORED
-from datamodules.image_files import is_window
+from datamodules.reading.image_reading import complain_of_reading, is_window
 from safe_files.plain import complain, show
 from safe_files.tensor_file import complain_of_tensors
 from user_error import UserError
@@ -66,13 +66,13 @@ def _complain(content: Mapping[str, Any]) -> str:
         if (
             isinstance(state, dict)
             and "palette" in state
-            and (problem := _complain_of_data(state, settings["num_classes"]))
+            and (problem := _complain_of_data(state, settings["num_classes"], settings["in_channels"]))
         ):
             return f"its {key[:80]}: {problem}"
     return ""
 
 
-def _complain_of_data(state: Mapping[str, Any], classes: int) -> str:
+def _complain_of_data(state: Mapping[str, Any], classes: int, number: int) -> str:
     """What is wrong with the state of a data module; see `SegmentationDataModule.state_dict`."""
     named = state.get("classes")
     if named is not None and not (_are_texts(named) and len(named) == classes):
@@ -91,7 +91,9 @@ def _complain_of_data(state: Mapping[str, Any], classes: int) -> str:
     ):
         return f"its size is {show(size)}"
     window = state.get("window")
-    return "" if window is None or is_window(window) else f"its window is {show(window)}"
+    if window is not None and not is_window(window):
+        return f"its window is {show(window)}"
+    return complain_of_reading(state.get("reading"), number)
 
 
 def _is_list(value: Any) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.corruptions.suite import Suite
-from datamodules.image_files import read_image
+from datamodules.reading.image_reading import ImageReading
 from experiments.files.tables import duration
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.photographs import photographs
@@ -110,7 +110,7 @@ def _decoding(size: tuple[int, int]) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image.png"
         cv2.imwrite(str(path), _photograph(size, 3).transpose(1, 2, 0))
-        decode = min(timed(lambda: read_image(path, 3), torch.device("cpu")) for _ in range(3))
+        decode = min(timed(lambda: ImageReading().read(path), torch.device("cpu")) for _ in range(3))
         return decode, path.stat().st_size
 
 

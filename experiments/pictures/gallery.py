@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from datamodules.corruptions.base import SMALLEST_SIDE
@@ -17,7 +16,11 @@ from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.modality import Missing
 from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample
-from datamodules.image_files import ImageFiles, Pair, read_image
+from datamodules.image_files import ImageFiles
+from datamodules.reading.decoding import open_header
+from datamodules.reading.image_reading import ImageReading, name_channels
+from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.pairs import Pair
 from datamodules.transforms import Resize
 from experiments.measuring.reference import psnr
 from safe_files.array_file import read_header
@@ -57,19 +60,20 @@ def read_sample(image: Path, mask: Path | None = None, window: tuple[float, floa
         if path is not None and not path.is_file():
             raise UserError(f"there is no file {str(path)!r}: check the path")
     channels, mode = _channels(image)
+    reading = ImageReading(name_channels(channels), window, mode)
     if mask is None:
-        return Sample(image=read_image(image, channels, window, mode))
+        return Sample(image=reading.read(image))
     values = {value: value for value in range(256)}
-    return ImageFiles([Pair(image.stem, image, mask)], values, channels, window, mode)[0]
+    return ImageFiles([Pair(image.stem, image, mask)], MaskReading(values, levels="stored"), reading)[0]
 
 
 def _channels(path: Path) -> tuple[int, str | None]:
-    """Number of channels of a file and the Pillow mode to read it in; what cannot be read is left to `read_image`."""
+    """Number of channels of a file and the Pillow mode to read it in; what cannot be read is left to `ImageReading`."""
     try:
         if path.suffix.lower() == ".npy":
             shape = read_header(path).shape
             return (shape[2] if len(shape) == 3 else 1), None
-        with Image.open(path) as file:
+        with open_header(path) as file:
             grey = file.mode in ("1", "L", "LA", "La", "F") or file.mode.startswith("I")
             return (1, "L" if file.mode in ("LA", "La") else None) if grey else (3, "RGB")
     except Exception:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.suite import Suite
-from datamodules.image_files import EXTENSIONS
+from datamodules.reading.found_files import SUFFIXES, find_files
 from experiments.checkpoints.checkpoint import load_module
 from experiments.measuring.photographs import photographs
 from experiments.pictures.gallery import read_sample, resized
@@ -225,7 +225,7 @@ def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> d
     """Images uint8 (H, W, C) by id: the first of a folder by name, or scikit-image's photographs if null.
 
     Args:
-        folder: image files, not nested.
+        folder: image files, in folders of it too.
         number: how many.
         size: (height, width) in pixels; photographs are square, with sides of the height.
 
@@ -234,9 +234,9 @@ def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> d
     """
     if folder is None:
         return {f"photograph{place}": image for place, image in enumerate(photographs(number, size[0]))}
-    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in EXTENSIONS)[:number]
+    paths = list(find_files(Path(folder)).by_id.values())[:number]
     if not paths:
-        raise UserError(f"there are no images in {str(folder)!r}: pass a folder of files {', '.join(EXTENSIONS)}")
+        raise UserError(f"there are no images in {str(folder)!r}: pass a folder of files {', '.join(SUFFIXES)}")
     return {path.stem: resized(read_sample(path), size)["image"] for path in paths}
 
 

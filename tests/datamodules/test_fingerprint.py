@@ -59,9 +59,12 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "2 files differ, the first: 'test/images/test_1.png' is gone",
     ),
     "classes": (lambda root: describe(root, classes={1: "background", 0: "thing"}), "the setting 'classes' changed"),
-    "values": (lambda root: describe(root, classes={0: "background", 2: "thing"}), "the setting 'mask_values' changed"),
-    "ignored": (lambda root: describe(root, ignore_index=254), "the setting 'mask_values' changed"),
-    "window": (lambda root: describe(root, window=[0, 200]), "the setting 'window' changed"),
+    "values": (
+        lambda root: describe(root, classes={0: "background", 2: "thing"}),
+        "the setting 'masks.values' changed",
+    ),
+    "ignored": (lambda root: describe(root, ignore_index=254), "the setting 'masks.values' changed"),
+    "window": (lambda root: describe(root, window=[0, 200]), "the setting 'images.window' changed"),
     "meta": (
         lambda root: (root / "meta.csv").write_text(META.replace("test,test_0,dusk", "test,test_0,day")),
         "the rows of meta.csv changed",

@@ -49,8 +49,8 @@ def test_lists_in_a_table(folder):
     (root / "meta.csv").write_text("split,name\ntrain,train_0\n")
     with pytest.raises(UserError, match=r"meta\.csv lacks the columns split,stem"):
         opened(root).dataset("test")
-    (root / "meta.csv").write_text("split,stem\ntraining,train_0\n")
-    with pytest.raises(UserError, match="unknown split 'training'"):
+    (root / "meta.csv").write_text("split,stem\nheld_out,train_0\n")
+    with pytest.raises(UserError, match="unknown split 'held_out'"):
         opened(root).dataset("test")
 
 
@@ -115,7 +115,7 @@ def test_one_channel(folder):
 
 def test_window_is_recorded(folder):
     data = opened(folder(window=[50, 100]))
-    assert data.dataset("train").window == data.description.window == (50, 100)
+    assert data.dataset("train").images.window == data.description.window == (50, 100)
 
 
 def test_mixed_sizes_need_a_size(folder):
@@ -140,7 +140,7 @@ def test_mixed_sizes_need_a_size(folder):
         ({"palette": [[0, 0, 0]]}, "palette that does not fit: write 2 colours"),
         ({"palette": [[0, 0, 0], [0, 0, 256]]}, "palette that does not fit"),
         ({"window": [5, 5]}, r"window \[5, 5\]"),
-        ({"splits": {"validation": []}}, "unknown split 'validation'"),
+        ({"splits": {"held_out": []}}, "unknown split 'held_out'"),
         ({"splits": ["train"]}, "malformed splits"),
     ],
 )

@@ -1,0 +1,1 @@
+"""How files of images and masks are found, decoded and understood."""

@@ -1,0 +1,117 @@
+"""Files of images as they were written: opened by few decoders, whole, one page, and turned as their tag says."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from safe_files.array_file import read_array
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+"""Others would be found out by their first bytes too, and some of them run programs."""
+
+Orientation = Literal["tag", "stored"]
+"""Whether pixels are turned as the orientation tag says, as viewers and labelling tools do, or left as they are stored."""
+
+ORIENTATION_TAG, NO_DATA_TAG, PHOTOMETRIC_TAG = 0x0112, 42113, 262
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned upright, by its tag; see Exif 2.3, 4.6.4."""
+
+
+class Picture(NamedTuple):
+    """A decoded picture, and what its file said of it."""
+
+    image: Image.Image
+    format: str
+    rawmodes: str
+
+
+def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
+    """A decoded picture, upright; unlike OpenCV, Pillow refuses files that are cut off.
+
+    Args:
+        path: of the file.
+        orientation: whether its orientation tag is obeyed.
+
+    Raises:
+        ValueError: it is no picture of one page whose levels can be read as they were written.
+        OSError: it cannot be read.
+    """
+    image = open_header(path)
+    turn, kind, rawmodes = orientation_of(image), str(image.format), rawmodes_of(image)
+    if kind == "TIFF" and orientation == "stored":
+        image.getexif().pop(ORIENTATION_TAG, None)  # the decoder of this format obeys it by itself
+    image.load()
+    if orientation == "tag" and turn in TURNS and kind != "TIFF":
+        image = image.transpose(TURNS[turn])
+    return Picture(image, kind, rawmodes)
+
+
+def open_header(path: Path) -> Image.Image:
+    """A picture of which only the header is read; see `open_picture`."""
+    _refuse_placeholder(path)
+    try:
+        picture = Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"it says that it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; cut it into tiles"
+        ) from error
+    pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # the others of a phone's are previews
+    if pages > 1:
+        raise ValueError(f"{pages} pages where one is expected; store the one that is meant")
+    rawmodes = rawmodes_of(picture)
+    if ";16" in rawmodes and not picture.mode.startswith("I"):
+        raise ValueError("16-bit colour, which would be cut to 8 bits: store it as .npy")
+    if picture.mode.startswith("I") and _tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
+        raise ValueError("levels of more than 8 bits that are stored inverted: store them upright")
+    return picture
+
+
+def rawmodes_of(picture: Image.Image) -> str:
+    """How the levels lie in a file whose header is read, such as ``L;2`` for grey of two bits."""
+    return str([tile[3] for tile in getattr(picture, "tile", ())])
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """The orientation tag of a picture, 1 where it has none that can be read."""
+    try:
+        found = picture.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # a damaged block of tags fails in many ways, and viewers pass over it
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def no_data_of(picture: Image.Image) -> float | None:
+    """The level by which a GeoTIFF says that nothing was measured."""
+    try:
+        return float(_tiff_tag(picture, NO_DATA_TAG))
+    except (TypeError, ValueError):
+        return None
+
+
+def _tiff_tag(picture: Image.Image, tag: int) -> Any:
+    return getattr(picture, "tag_v2", {}).get(tag)
+
+
+def read_levels(path: Path) -> np.ndarray:
+    """An ``.npy`` array as it is."""
+    return read_array(path)
+
+
+def _refuse_placeholder(path: Path) -> None:
+    with path.open("rb") as file:
+        beginning = file.read(48)
+    if beginning.startswith(b"version https://git-lfs"):
+        raise ValueError("a placeholder of Git LFS: run `git lfs pull` where it comes from")
+    if not beginning:
+        raise ValueError(f"an empty file{' behind a link' if os.path.islink(path) else ''}")

@@ -1,0 +1,97 @@
+"""The files of images below a folder, one for each name, and what else lies there."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from user_error import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
+"""Of the files that are read."""
+
+LITTER = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "thumbs.db", "desktop.ini")
+"""What systems leave in folders, beside everything whose name begins with a dot."""
+
+
+@dataclass
+class FoundFiles:
+    """What lies below a folder.
+
+    Args:
+        folder: that was searched.
+        by_id: files that are read, by the path inside the folder without its suffix; see `as_id`.
+        left_out: files that are not, by their id.
+        litter: number of files that systems left there.
+    """
+
+    folder: Path
+    by_id: dict[str, Path] = field(default_factory=dict)
+    left_out: dict[str, Path] = field(default_factory=dict)
+    litter: int = 0
+
+    @property
+    def kinds_left_out(self) -> Counter[str]:
+        """How many files of which suffix are not read."""
+        return Counter(suffix_of(path) or "no suffix" for path in self.left_out.values())
+
+
+def as_id(name: str) -> str:
+    """The name of an image in one spelling: characters composed, as most systems write them, and slashes.
+
+    A name that is not UTF-8 is taken for Latin-1, in which every byte is a character.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(name).decode("latin-1")
+    return unicodedata.normalize("NFC", name)
+
+
+def suffix_of(path: Path) -> str:
+    """How the name of a file ends, in lower case; both parts of ``.nii.gz``."""
+    last = path.suffix.lower()
+    return "".join(path.suffixes[-2:]).lower() if last in (".gz", ".bz2", ".xz") else last
+
+
+def find_files(folder: Path) -> FoundFiles:
+    """The image files below a folder, links to folders followed, in the order of their names.
+
+    Raises:
+        UserError: the folder does not exist or cannot be searched, a link leads nowhere, or two files have the same name.
+    """
+    if not folder.is_dir():
+        raise UserError(f"the folder {folder} does not exist: create it, or correct the root of the data")
+    found = FoundFiles(folder)
+    for path in sorted(_walk(folder, found, frozenset())):
+        suffix = suffix_of(path)
+        name = as_id(path.relative_to(folder).as_posix()[: -len(suffix)] if suffix else path.name)
+        if suffix not in SUFFIXES:
+            found.left_out[name + suffix] = path
+            continue
+        if not path.is_file():
+            raise UserError(f"{path} is a link to {os.readlink(path)!r}, which does not exist: mend or remove the link")
+        if name in found.by_id:
+            raise UserError(f"{found.by_id[name]} and {path} have the same name: remove or rename one of them")
+        found.by_id[name] = path
+    return found
+
+
+def _walk(folder: Path, found: FoundFiles, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """All files below `folder` but litter, which is counted; a folder that holds itself is not entered again."""
+    try:
+        here, entries = os.stat(folder), sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be searched ({error.strerror}): make it readable") from error
+    within = above | {(here.st_dev, here.st_ino)}
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in LITTER:
+            found.litter += 1
+        elif entry.is_dir():
+            inside = os.stat(entry.path)
+            if (inside.st_dev, inside.st_ino) not in within:
+                yield from _walk(Path(entry.path), found, within)
+        elif entry.is_file() or entry.is_symlink():
+            yield Path(entry.path)

@@ -1,0 +1,212 @@
+"""How the image files of a data set become arrays of 8 bits; a checkpoint keeps it, to read new images alike."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from PIL import Image
+
+from datamodules.reading.decoding import Orientation, no_data_of, open_picture, read_levels
+from user_error import UserError
+
+COLOURS = ("red", "green", "blue")
+MODES = ("RGB", "L")
+"""To which Pillow converts pictures of other colours."""
+
+FARTHEST = 1e30
+"""Levels beyond are what programs write where nothing was measured."""
+
+
+def name_channels(number: int) -> tuple[str, ...]:
+    """Names of so many channels of which nothing more is known."""
+    return COLOURS if number == len(COLOURS) else tuple(f"channel {place}" for place in range(number))
+
+
+class _NotAsDescribedError(ValueError):
+    """A picture that is whole, and not what the data set says of its images; its text has the remedy."""
+
+
+@dataclass(frozen=True)
+class ImageReading:
+    """What reading an image takes to know.
+
+    Args:
+        channels: their names; pictures of grey stand for all of red, green and blue, and those of one level in all three
+            colours for one channel.
+        window: the levels (low, high) that become 0 and 255, linearly; needed for data of more than 8 bits.
+        mode: Pillow mode, "RGB" or "L", that pictures are converted to, for data sets that mix several.
+        orientation: whether the orientation tag of a picture is obeyed, or its pixels are left as they are stored.
+    """
+
+    channels: tuple[str, ...] = COLOURS
+    window: tuple[float, float] | None = None
+    mode: str | None = None
+    orientation: Orientation = "tag"
+
+    def as_state(self) -> dict[str, Any]:
+        """Plain data, from which `from_state` makes it again."""
+        return {**asdict(self), "channels": list(self.channels), "window": self.window and list(self.window)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "ImageReading":
+        """That of `as_state`; what it does not know is the default."""
+        window = state.get("window")
+        return cls(
+            tuple(state.get("channels") or COLOURS),
+            None if window is None else (float(window[0]), float(window[1])),
+            state.get("mode"),
+            state.get("orientation", "tag"),
+        )
+
+    def read(self, path: Path) -> np.ndarray:
+        """A decoded image file, uint8 (H, W, C).
+
+        Raises:
+            UserError: the file cannot be read, or is not what was described.
+        """
+        try:
+            levels = self._channels_of(read_levels(path) if path.suffix.lower() == ".npy" else self._colours(path))
+            return self._window(levels)
+        except _NotAsDescribedError as error:
+            raise UserError(f"the image {path} {error}") from error
+        except Exception as error:  # decoders raise many kinds, and all mean the same
+            raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
+
+    def _colours(self, path: Path) -> np.ndarray:
+        """The levels of a picture in `mode`, or in its own colours, of which palettes and print or video colours are RGB."""
+        picture, _, rawmodes = open_picture(path, self.orientation)
+        mode = self.mode
+        multiplied = "RGBa" in rawmodes  # the decoder has divided colours by alpha
+        if len(picture.getbands()) != len(self.channels) or mode is not None or multiplied:
+            flat = _without_alpha(picture)
+            picture = picture if multiplied and len(self.channels) == 4 and mode is None else flat
+        if mode is None and picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+            mode = "RGB"
+        if mode is None and picture.mode == "1":
+            mode = "L"
+        levels = np.asarray(picture if mode is None else picture.convert(mode))
+        marker = no_data_of(picture)
+        if marker is not None and (levels == marker).any():
+            raise _NotAsDescribedError(f"holds the level {marker:g}, which it calls no data: fill it in beforehand")
+        return levels
+
+    def _channels_of(self, levels: np.ndarray) -> np.ndarray:
+        """Levels (H, W, C) of the described channels; grey and colour stand for each other where both say the same."""
+        levels = levels[..., None] if levels.ndim == 2 else levels
+        channels = len(self.channels)
+        if levels.ndim != 3:
+            raise _NotAsDescribedError(
+                f"has the shape {levels.shape}: arrays are height x width x channels; store it like that"
+            )
+        found = levels.shape[2]
+        if found == channels:
+            return levels
+        if found == 1 and tuple(name.lower() for name in self.channels) == COLOURS:
+            return np.repeat(levels, channels, 2)
+        if found == 3 and channels == 1 and (levels[..., :1] == levels).all():
+            return levels[..., :1]
+        raise _NotAsDescribedError(
+            f"has {found} channels, but the data are described with {channels}: {self._remedy(levels)}"
+        )
+
+    def _remedy(self, levels: np.ndarray) -> str:
+        found, channels = levels.shape[2], len(self.channels)
+        if levels.shape[0] == channels:
+            return f"its shape is {levels.shape}, and arrays are height x width x channels; transpose it"
+        if (found, channels) == (3, 1):
+            return "convert it, add `mode: L` to dataset.yaml to read colours as grey, or name 3 `channels`"
+        if (found, channels) == (1, 3):
+            return "convert it, add `mode: RGB` to dataset.yaml to read grey as three equal channels, or name 1 channel"
+        return f"convert it, or name {found} `channels` (arrays are height x width x channels)"
+
+    def _window(self, levels: np.ndarray) -> np.ndarray:
+        """Levels of 8 bits."""
+        if levels.dtype == np.bool_:
+            levels = levels.astype(np.uint8) * (1 if self.window else 255)
+        elif levels.dtype == np.uint8 and self.window is not None and self.window[1] > 255:
+            raise _NotAsDescribedError(
+                f"has levels of 8 bits, but the `window` reaches up to {self.window[1]:g}, by which it would be dark: "
+                "store it like the others"
+            )
+        if levels.dtype == np.uint8 and self.window is None:
+            return levels if levels.flags.writeable and levels.flags.owndata else np.array(levels)
+        if self.window is None or levels.dtype.kind not in "uif":
+            raise _NotAsDescribedError(
+                f"has levels of type {levels.dtype}, not 8 bit: give the data a `window`, the two levels that become 0 "
+                "and 255 (in a folder's dataset.yaml: window: [low, high])"
+            )
+        if levels.dtype.kind == "f":
+            _refuse_no_numbers(levels)
+        return apply_window(levels, self.window)
+
+
+def _refuse_no_numbers(levels: np.ndarray) -> None:
+    if not np.isfinite(levels).all():
+        raise _NotAsDescribedError("holds levels that are not finite numbers: fill them in beforehand")
+    if abs(levels).max(initial=0) > FARTHEST:
+        farthest = levels.flat[abs(levels).argmax()]
+        raise _NotAsDescribedError(
+            f"holds the level {farthest:g}, by which programs say that nothing was measured: fill it in beforehand"
+        )
+
+
+def apply_window(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Levels (H, W, C) of any type as uint8, those of the window linearly from 0 to 255."""
+    (low, high), found = window, np.empty(levels.shape, np.uint8)
+    for row, line in enumerate(levels):  # in doubles, a large image would be eight times its size
+        found[row] = np.clip(np.rint((line.astype(np.float64) - low) * (255 / (high - low))), 0, 255)
+    return found
+
+
+def _without_alpha(picture: Image.Image) -> Image.Image:
+    """A picture without its alpha channel, which must be opaque."""
+    if "transparency" not in picture.info and not picture.mode.upper().endswith("A"):
+        return picture
+    opaque = picture.convert("RGBA")
+    lowest = int(np.asarray(opaque.getchannel("A")).min(initial=255))
+    if lowest < 255:
+        raise _NotAsDescribedError(
+            f"has an alpha channel that is not opaque (down to {lowest} of 255), and what shows through is not said: "
+            "flatten it onto a background, or remove the alpha channel"
+        )
+    plain = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB"}.get(picture.mode)
+    flat = picture.copy() if plain is None else picture.convert(plain)
+    flat.info.pop("transparency", None)
+    return flat
+
+
+def complain_of_reading(state: Any, number: int) -> str:
+    """What is wrong with a state of `ImageReading.as_state` that a stranger may have written.
+
+    Args:
+        state: may be `None`, as that of older checkpoints.
+        number: of channels that the network takes.
+    """
+    if state is None:
+        return ""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        return "its reading is no mapping"
+    channels, window = state.get("channels"), state.get("window")
+    if not isinstance(channels, list | tuple) or not all(isinstance(name, str) for name in channels):
+        return "its reading has no names of channels"
+    if len(channels) != number:
+        return f"its reading has {len(channels)} channels, where the network takes {number}"
+    if window is not None and not is_window(window):
+        return "its reading has no window of two levels"
+    if state.get("mode") not in (None, *MODES) or state.get("orientation", "tag") not in get_args(Orientation):
+        return "its reading has an unknown mode or orientation"
+    return ""
+
+
+def is_window(given: object) -> bool:
+    """Whether these are two finite levels, the low one first."""
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(level, int | float) and math.isfinite(level) for level in given)
+        and given[0] < given[1]
+        and math.isfinite(255 / (given[1] - given[0]))
+    )

@@ -1,0 +1,148 @@
+"""Which images belong to which split, by the lists of a data set, and what its table knows of them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from datamodules.reading.found_files import SUFFIXES, as_id
+from safe_files.csv_file import read_csv
+from safe_files.text import read_text
+from user_error import UserError
+
+SPLIT_NAMES = {
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
+    **{"test": "test", "testing": "test"},
+}
+"""What the splits are called by those who make data sets."""
+
+
+def as_listed(name: str) -> str:
+    """The name of an image as all ways to list it agree on: by slashes, and without the suffix of an image."""
+    spelt = as_id(name.strip()).replace("\\", "/").removeprefix("./")
+    suffix = PurePosixPath(spelt).suffix.lower()
+    return spelt[: -len(suffix)] if suffix in SUFFIXES else spelt
+
+
+class Lists:
+    """The lists of a data folder: `splits` of its description, ``SPLIT.txt``, or the table ``meta.csv``.
+
+    Args:
+        root: the data folder.
+        splits: stems by split, or the text file that holds them; those of ``dataset.yaml``.
+    """
+
+    def __init__(self, root: Path, splits: Mapping[str, Any]) -> None:
+        self.root = root
+        self._splits = splits
+
+    def named(self) -> dict[str, list[str]]:
+        """Names of images by split, from whatever says them.
+
+        Raises:
+            UserError: a list is malformed, two of them differ, or an image stands twice.
+        """
+        ways = {
+            "`splits` of dataset.yaml": self._described(),
+            "the text files": self._files(),
+            "meta.csv": self._tabled(),
+        }
+        found: dict[str, tuple[str, list[str]]] = {}
+        for way, lists in ways.items():
+            for split, names in lists.items():
+                before, other = found.setdefault(split, (way, names))
+                if set(map(as_listed, names)) != set(map(as_listed, other)):
+                    raise UserError(
+                        f"{self.root} lists the split {split!r} in two ways that differ, in {before} and in {way}: remove one"
+                    )
+        lists = {split: names for split, (_, names) in found.items()}
+        self._refuse_twice(lists)
+        return lists
+
+    def chosen(self) -> dict[str, list[str]]:
+        """Names of images by split that are listed on purpose, beside folders of the splits; see `named`."""
+        return {**self._files(), **self._described()}
+
+    def rows(self, split: str) -> dict[str, dict[str, str]]:
+        """Columns of the table other than split and stem, by `as_listed` stem; nothing where there is none.
+
+        Raises:
+            UserError: the table is malformed, or an image stands in it twice.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for row in self._table():
+            if row["split"] != split:
+                continue
+            name = as_listed(row["stem"])
+            if name in found:
+                raise UserError(f"{self.root / 'meta.csv'} has two rows of {name!r} in the split {split!r}: remove one")
+            found[name] = {column: value for column, value in row.items() if column not in ("split", "stem")}
+        return found
+
+    def _refuse_twice(self, lists: Mapping[str, list[str]]) -> None:
+        for split, names in lists.items():
+            repeated = sorted(name for name, times in Counter(map(as_listed, names)).items() if times > 1)
+            if repeated:
+                raise UserError(f"{self.root} lists {repeated[0]!r} twice in the split {split!r}: remove one")
+
+    def _described(self) -> dict[str, list[str]]:
+        return {split: self._stems(listed) for split, listed in self._splits.items()}
+
+    def _files(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, split in SPLIT_NAMES.items():
+            if (self.root / f"{name}.txt").is_file():
+                if split in found:
+                    raise UserError(
+                        f"{self.root} holds two lists of the split {split!r}, {name}.txt among them: remove one"
+                    )
+                found[split] = self._stems(f"{name}.txt")
+        return found
+
+    def _tabled(self) -> dict[str, list[str]]:
+        lists: dict[str, list[str]] = {}
+        for row in self._table():
+            lists.setdefault(row["split"], []).append(self._inside(row["stem"]))
+        return lists
+
+    def _stems(self, listed: list[Any] | str) -> list[str]:
+        """The stems of a list, or of the text file that it names."""
+        if isinstance(listed, list):
+            return [self._inside(self._as_text(stem)) for stem in listed]
+        path = self.root / self._inside(listed)
+        if not path.is_file():
+            raise UserError(f"the list {path} does not exist: write it with a stem on each line")
+        lines = read_text(path, "write it with a stem on each line", latin=True).split("\n")
+        return [self._inside(line.strip()) for line in lines if line.strip()]
+
+    def _as_text(self, stem: Any) -> str:
+        if isinstance(stem, bool) or not isinstance(stem, str | int):
+            raise UserError(
+                f"{self.root / 'dataset.yaml'} lists {stem!r}, as YAML reads it: write names between quotes"
+            )
+        return str(stem)
+
+    def _table(self) -> list[dict[str, str]]:
+        """The rows of ``meta.csv``; none where there is no such file."""
+        path = self.root / "meta.csv"
+        if not path.is_file():
+            return []
+        columns, rows = read_csv(path, "write one with the columns split,stem", latin=True)
+        spelt = {column: column.lower() if column.lower() in ("split", "stem") else column for column in columns}
+        if not {"split", "stem"} <= set(spelt.values()):
+            raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
+        return [self._row({spelt[column]: value for column, value in row.items()}, path) for row in rows]
+
+    def _row(self, row: dict[str, str], path: Path) -> dict[str, str]:
+        split = SPLIT_NAMES.get(row["split"].lower())
+        if split is None:
+            raise UserError(f"{path} has the unknown split {row['split'][:80]!r}: they are train, val, test")
+        return {**row, "split": split}
+
+    def _inside(self, name: str) -> str:
+        """`name`, unless it could lead out of the data folder."""
+        posix, windows = PurePosixPath(name), PureWindowsPath(name)
+        if not name or posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+            raise UserError(f"{self.root} lists {name!r}, which leads out of the folder: list stems inside it")
+        return name

@@ -1,0 +1,276 @@
+"""What the values of a mask file mean: levels, indices and colours as they were written, and no guess between them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from datamodules.dataset import IGNORED
+from datamodules.reading.decoding import Orientation, open_picture, read_levels
+from user_error import UserError
+
+LOWEST, HIGHEST = -32768, 65535
+"""Of the values in masks."""
+
+UNKNOWN = -1
+Colour = tuple[int, int, int]
+NEAREST_CLASSES = 16
+"""Levels between classes that JPEG does not bridge at any quality in use."""
+
+MaskLevels = Literal["auto", "stored", "shown"]
+"""Whether the values of a mask of few bits, or with a palette, are the numbers in the file or the grey levels that a
+viewer shows; "auto" takes what the classes tell, and refuses a mask of which both could be meant."""
+
+
+class _AmbiguousError(ValueError):
+    """A mask that is whole, and whose values are none or could be several things; its text has the remedy."""
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """The meaning of mask files.
+
+    Args:
+        values: of each value in a file: a class id, or `IGNORED`.
+        colours: of each RGB colour likewise, for masks that are coloured.
+        levels: see `MaskLevels`.
+        lossy: whether a mask of a format that changes levels, such as JPEG, is read by the nearest value.
+        orientation: see `ImageReading`.
+    """
+
+    values: Mapping[int, int]
+    colours: Mapping[Colour, int] = field(default_factory=dict)
+    levels: MaskLevels = "auto"
+    lossy: bool = False
+    orientation: Orientation = "tag"
+
+    def read(self, path: Path) -> np.ndarray:
+        """A mask as uint8 (H, W), in class ids and `IGNORED`.
+
+        Raises:
+            UserError: it cannot be read, or holds something else.
+        """
+        return self.read_with_palette(path)[0]
+
+    def read_with_palette(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+        """A mask, and the colours of the indices by which it was read: none where they had no part in it.
+
+        Raises:
+            UserError: see `read`.
+        """
+        try:
+            if path.suffix.lower() == ".npy":
+                return self._of_array(read_levels(path)), {}
+            return self._of_picture(path)
+        except _AmbiguousError as error:
+            raise UserError(f"the mask {path} {error}") from error
+        except Exception as error:  # decoders raise many kinds, and all mean the same
+            raise UserError(f"the mask {path} cannot be read ({error}): replace or remove it") from error
+
+    def _of_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+        picture, kind, rawmodes = open_picture(path, self.orientation)
+        if is_lossy(kind, path):
+            return self._of_lossy(_flat(picture)), {}
+        if picture.mode == "P":
+            return self._of_palette(picture)
+        if picture.mode == "1":
+            return self._of_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
+        if bits := re.search(r"'L;([24])", rawmodes):
+            depth = int(bits[1])
+            return self._of_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
+        mask = _flat(picture)
+        if mask.ndim == 3 and self.colours and UNKNOWN not in self._by_colour(list(_colours_in(mask))):
+            return self._of_colours(mask), {}
+        return self._of_array(mask), {}
+
+    def _of_array(self, mask: np.ndarray) -> np.ndarray:
+        """Masks of one channel, or of colours."""
+        mask = mask[..., 0] if mask.ndim == 3 and mask.shape[2] == 1 else mask
+        if mask.ndim == 3 and mask.shape[2] == 3 and mask.dtype == np.uint8:
+            if (mask[..., :1] != mask).any():
+                return self._of_colours(mask)
+            mask = mask[..., 0]
+        if mask.ndim != 2 or mask.dtype.kind not in "buif":
+            raise _AmbiguousError(
+                f"has the shape {mask.shape} and the type {mask.dtype}: a mask has one channel, and its values are the ids "
+                "of classes"
+            )
+        if mask.dtype.kind == "f":
+            mask = _whole_numbers(mask)
+        used = _values_in(mask)
+        meanings = self._by_value(used)
+        if UNKNOWN in meanings:
+            raise self._unknown(f"the value {used[meanings.index(UNKNOWN)]}")
+        return _look_up(mask, used, meanings)
+
+    def _of_lossy(self, mask: np.ndarray) -> np.ndarray:
+        """Levels that a lossy format has changed."""
+        mask = mask[..., 0] if mask.ndim == 3 and (mask[..., :1] == mask).all() else mask
+        known = np.array(sorted(self.values))
+        apart = len(known) < 2 or np.diff(known).min() >= NEAREST_CLASSES
+        if mask.ndim == 2 and apart and self.lossy:
+            between = (known[1:] + known[:-1] + 1) // 2
+            return np.array([self.values[int(value)] for value in known], np.uint8)[np.digitize(mask, between)]
+        if mask.ndim == 2 and apart and np.isin(mask, known).all():
+            return self._of_array(mask)
+        if not apart:
+            raise _AmbiguousError(
+                "is of a format that changes levels, such as JPEG, by more than its classes are apart: store masks as PNG"
+            )
+        raise _AmbiguousError(
+            "is of a format that changes levels, such as JPEG, and holds others than those of the classes: store masks as "
+            "PNG, or add `lossy_masks: nearest` to dataset.yaml to take the nearest class"
+        )
+
+    def _of_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:
+        """Grey of 1, 2 or 4 bits: the numbers that are stored, or the levels that they show."""
+        used = _values_in(stored)
+        shown = [int(value) * (255 // (2**bits - 1)) for value in used]
+        meanings = self._choose(used, [(level, level, level) for level in shown], f"has {bits} bits a pixel", False)
+        return _look_up(stored, used, meanings)
+
+    def _of_palette(self, picture: Image.Image) -> tuple[np.ndarray, dict[int, Colour]]:
+        """Indices, the grey levels that they show, or their colours."""
+        stored = np.asarray(picture)
+        used = _values_in(stored)
+        palette = np.zeros((256, 3), int)
+        given = np.array(picture.getpalette("RGB") or [], int).reshape(-1, 3)
+        palette[: len(given)] = given
+        colours = [_as_colour(palette[index]) for index in used]
+        meanings = self._choose(used, colours, "has a palette", True)
+        told = self.levels != "auto" or meanings in (self._by_shown(colours), self._by_colour(colours))
+        return _look_up(stored, used, meanings), {} if told else dict(zip(used.tolist(), colours, strict=True))
+
+    def _choose(self, stored: np.ndarray, colours: Sequence[Colour], what: str, palette: bool) -> list[int]:
+        """The meanings of the values in use: by their colours, their grey levels, or as they are stored.
+
+        Raises:
+            _AmbiguousError: they have none, or stored and shown values mean different things.
+        """
+        by_stored, by_shown = self._by_value(stored), self._by_shown(colours)
+        by_colour = self._by_colour(colours) if palette else [UNKNOWN]
+        if self.levels != "auto":
+            meanings = by_stored if self.levels == "stored" else by_shown
+        elif UNKNOWN not in by_colour:
+            meanings = by_colour
+        elif UNKNOWN in by_shown:
+            meanings = by_stored
+        elif UNKNOWN in by_stored or by_stored == by_shown or (palette and set(by_shown) - {0, IGNORED}):
+            meanings = by_shown
+        else:
+            place = next(place for place, meaning in enumerate(by_stored) if meaning != by_shown[place])
+            raise _AmbiguousError(
+                f"{what}, and its number {stored[place]}, shown as the level {colours[place][0]}, means one class as it is "
+                "stored and another as it is shown: add `mask_levels: stored` or `mask_levels: shown` to dataset.yaml"
+            )
+        if UNKNOWN in meanings:
+            place = meanings.index(UNKNOWN)
+            raise self._unknown(f"the value {stored[place]} (colour {list(colours[place])})")
+        return meanings
+
+    def _by_value(self, values: np.ndarray) -> list[int]:
+        return [self.values.get(int(value), UNKNOWN) for value in values]
+
+    def _by_shown(self, colours: Sequence[Colour]) -> list[int]:
+        """By the grey level of each colour; colours have none."""
+        return [self.values.get(c[0], UNKNOWN) if c[0] == c[1] == c[2] else UNKNOWN for c in colours]
+
+    def _by_colour(self, colours: Sequence[Colour]) -> list[int]:
+        return [self.colours.get(colour, UNKNOWN) for colour in colours]
+
+    def _of_colours(self, mask: np.ndarray) -> np.ndarray:
+        meant = _colours_in(mask)
+        colours = list(meant)
+        meanings = self._by_colour(colours)
+        if UNKNOWN in meanings:
+            listed = ", ".join(str(list(one)) for one in colours[:12])
+            if self.colours:
+                known = ", ".join(str(list(one)) for one in list(self.colours)[:12])
+                raise _AmbiguousError(
+                    f"holds the colour {list(colours[meanings.index(UNKNOWN)])}, which is none of the `palette` ({known}): "
+                    "correct the mask, or add the colour to `ignored_colours` in dataset.yaml"
+                )
+            raise _AmbiguousError(
+                f"is coloured ({len(colours)} colours: {listed}), and no `palette` says which class has which colour: add "
+                "`palette: [[red, green, blue], ...]` to dataset.yaml, a colour for each class in the order of their ids"
+            )
+        packed = np.array(list(meant.values()))
+        return np.array(meanings, np.uint8)[np.searchsorted(packed, _packed(mask))]
+
+    def _unknown(self, what: str) -> _AmbiguousError:
+        classes = sorted(value for value, meaning in self.values.items() if meaning != IGNORED)
+        ignored = sorted(value for value, meaning in self.values.items() if meaning == IGNORED)
+        hint = " (masks of 0 and 255 are described by `classes: {0: ..., 255: ...}`)" if "value 255" in what else ""
+        return _AmbiguousError(
+            f"holds {what}, which is no class: allowed are the classes {classes} and, as ignored, {ignored or 'nothing'}; "
+            f"correct the mask, or describe the value as a class or as ignored{hint}"
+        )
+
+
+def is_lossy(kind: str, path: Path) -> bool:
+    """Whether a format, as Pillow names it, has changed levels."""
+    if kind != "WEBP":
+        return kind in ("JPEG", "MPO")
+    with path.open("rb") as file:
+        return b"VP8 " in file.read(4096)
+
+
+def _flat(picture: Image.Image) -> np.ndarray:
+    """The levels of a picture without an alpha channel, which must be opaque."""
+    if picture.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
+        if np.asarray(picture.getchannel("A")).min(initial=255) < 255:
+            raise _AmbiguousError(
+                "has an alpha channel that is not opaque, and what it hides may be meant or not: remove the alpha channel"
+            )
+        picture = picture.convert("L" if picture.mode in ("LA", "La") else "RGB")
+    return np.asarray(picture if picture.mode not in ("CMYK", "YCbCr", "LAB", "HSV") else picture.convert("RGB"))
+
+
+def _whole_numbers(mask: np.ndarray) -> np.ndarray:
+    inside = np.isfinite(mask) & (mask == np.rint(mask)) & (mask >= LOWEST) & (mask <= HIGHEST)
+    if not inside.all():
+        raise _AmbiguousError(
+            f"holds {mask[~inside][0]:g} and is of the type {mask.dtype}: the values of a mask are the ids of classes, "
+            "whole numbers"
+        )
+    return mask.astype(np.int32)
+
+
+def _values_in(mask: np.ndarray) -> np.ndarray:
+    """The values that occur in a mask (H, W), ascending."""
+    if mask.dtype in (np.uint8, np.uint16):  # counted in a tenth of the time that sorting takes
+        return np.flatnonzero(np.bincount(mask.ravel()))
+    return np.unique(mask)
+
+
+def _packed(mask: np.ndarray) -> np.ndarray:
+    """The colours of a mask (H, W, 3) as one number each."""
+    wide = mask.astype(np.int32)
+    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+
+
+def _colours_in(mask: np.ndarray) -> dict[Colour, int]:
+    """The colours that occur in a mask (H, W, 3), with the numbers that `_packed` gives them, ascending."""
+    numbers = np.unique(_packed(mask)).tolist()
+    return {(number >> 16, number >> 8 & 255, number & 255): number for number in numbers}
+
+
+def _as_colour(levels: np.ndarray) -> Colour:
+    red, green, blue = (int(level) for level in levels)
+    return red, green, blue
+
+
+def _look_up(mask: np.ndarray, used: np.ndarray, meanings: Sequence[int]) -> np.ndarray:
+    """The class ids of a mask (H, W) whose values in use, ascending, have these meanings."""
+    if not len(used):
+        return np.zeros(mask.shape, np.uint8)
+    table = np.zeros(int(used[-1]) - min(int(used[0]), 0) + 1, np.uint8)
+    lowest = min(int(used[0]), 0)
+    table[used.astype(np.int64) - lowest] = meanings
+    if lowest or mask.dtype == np.bool_:
+        return table[mask.astype(np.int64) - lowest]
+    return table[mask]
