@@ -1,6 +1,8 @@
 """Any data set in a folder: images, masks and a description."""
 
 import glob
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -76,7 +78,15 @@ class FolderDataModule(SegmentationDataModule):
         if self.where.get(split):
             kept = self._selected(split)
             pairs = [one for one in pairs if as_listed(one.id) in kept]
-        return ImageFiles(pairs, self.description.masks, self.reading)
+        return ImageFiles(pairs, self.description.masks, self.reading, partial(self._kin, split))
+
+    def _kin(self, split: Split) -> list[Pair]:
+        """The pairs of the other splits, as far as these are complete."""
+        found: list[Pair] = []
+        for other in SPLITS:
+            with suppress(UserError):
+                found += self._pairs(other) if other != split else []
+        return found
 
     def folder(self, split: Split) -> Path | None:
         """The folder of a split that holds images and masks; `None` where lists say which belong to it.

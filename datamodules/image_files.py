@@ -1,12 +1,13 @@
 """A data set of image files and mask files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.reading.decoding import ORIENTATION_TAG, open_header, orientation_of
+from datamodules.reading.depths import require_one_depth
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.pairs import Pair
@@ -21,13 +22,21 @@ class ImageFiles(SegmentationDataset):
         pairs: the files.
         masks: what the masks mean.
         images: how the images are read.
+        kin: gives the files of the other splits, with which these must agree in palettes and depths.
     """
 
-    def __init__(self, pairs: Sequence[Pair], masks: MaskReading, images: ImageReading | None = None) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        masks: MaskReading,
+        images: ImageReading | None = None,
+        kin: Callable[[], Sequence[Pair]] = list,
+    ) -> None:
         self.pairs = list(pairs)
         self.ids = [one.id for one in self.pairs]
         self.masks = masks
         self.images = images or ImageReading()
+        self._kin = kin
         self._agree = False  # the palettes of the masks
 
     def __getitem__(self, index: int) -> Sample:
@@ -46,14 +55,20 @@ class ImageFiles(SegmentationDataset):
         return Sample(image=image, mask=mask)
 
     def settle(self) -> None:
-        """Compare the palettes of all masks, where the first has one; workers that copy the data set need not."""
+        """Compare what all files must agree in, so that workers that copy the data set need not.
+
+        Raises:
+            UserError: they do not.
+        """
         if self.pairs and not self._agree:
             self._mask(self.pairs[0].mask)
+        if self.images.window is not None:
+            require_one_depth(one.image for one in [*self.pairs, *self._kin()])
 
     def _mask(self, path: Path) -> np.ndarray:
         mask, by_index = self.masks.read_with_palette(path)
         if by_index and not self._agree:
-            require_one_palette([one.mask for one in self.pairs], self.masks)
+            require_one_palette([one.mask for one in [*self.pairs, *self._kin()]], self.masks)
             self._agree = True
         return mask
 

@@ -27,6 +27,9 @@ TURNS = {
 }
 """How a picture is turned upright, by its tag; see Exif 2.3, 4.6.4."""
 
+BACK = {6: 8, 8: 6}
+"""The tags whose turn undoes that of another; those of all others undo themselves."""
+
 
 class Picture(NamedTuple):
     """A decoded picture, and what its file said of it."""
@@ -48,12 +51,12 @@ def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
         OSError: it cannot be read.
     """
     image = open_header(path)
-    turn, kind, rawmodes = orientation_of(image), str(image.format), rawmodes_of(image)
-    if kind == "TIFF" and orientation == "stored":
-        image.getexif().pop(ORIENTATION_TAG, None)  # the decoder of this format obeys it by itself
+    kind, rawmodes = str(image.format), rawmodes_of(image)
+    turn = orientation_of(image)  # decodes a PNG, which has its tags behind the pixels
     image.load()
-    if orientation == "tag" and turn in TURNS and kind != "TIFF":
-        image = image.transpose(TURNS[turn])
+    obeyed = kind == "TIFF"  # by the decoder itself
+    if turn in TURNS and obeyed != (orientation == "tag"):
+        image = image.transpose(TURNS[BACK.get(turn, turn) if obeyed else turn])
     return Picture(image, kind, rawmodes)
 
 

@@ -80,7 +80,8 @@ class ImageReading:
         picture, _, rawmodes = open_picture(path, self.orientation)
         mode = self.mode
         multiplied = "RGBa" in rawmodes  # the decoder has divided colours by alpha
-        if len(picture.getbands()) != len(self.channels) or mode is not None or multiplied:
+        keyed = "transparency" in picture.info
+        if len(picture.getbands()) != len(self.channels) or mode is not None or multiplied or keyed:
             flat = _without_alpha(picture)
             picture = picture if multiplied and len(self.channels) == 4 and mode is None else flat
         if mode is None and picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
