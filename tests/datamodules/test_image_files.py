@@ -8,7 +8,7 @@ from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading, name_channels
 from datamodules.reading.mask_reading import MaskReading
-from datamodules.reading.pairs import Pair, pair, present
+from datamodules.reading.pairs import Pair
 from user_error import UserError
 
 SIZE = (20, 24)
@@ -172,33 +172,3 @@ def test_samples_are_the_readers_own(one):
     dataset = one()
     dataset[0]["image"][:] = 0
     assert dataset[0]["image"].any()
-
-
-def test_pairs_are_listed_by_name(tmp_path: Path, write):
-    for name in ("b", "a", "sub/c", ".hidden", ".cache/d"):
-        write(tmp_path / "images" / f"{name}.jpg", noise())
-        write(tmp_path / "masks" / f"{name}.png", noise(None))
-    (tmp_path / "images" / "notes.txt").write_text("not an image")
-    assert [one.id for one in pair(tmp_path)] == ["a", "b", "sub/c"]
-    assert [one.id for one in pair(tmp_path, ["b"])] == ["b"]
-    with pytest.raises(UserError, match=r"1 listed images are missing .* 'z'"):
-        pair(tmp_path, ["b", "z"])
-    with pytest.raises(UserError, match="does not exist"):
-        pair(tmp_path / "elsewhere")
-    write(tmp_path / "images" / "a.png", noise())
-    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png have the same name"):
-        pair(tmp_path)
-
-
-def test_pairs_that_are_not_complete(tmp_path: Path, write):
-    for name in ("a", "b", "c"):
-        write(tmp_path / "images" / f"{name}.jpg", noise())
-    write(tmp_path / "masks" / "a.png", noise(None))
-    with pytest.raises(UserError, match=r"2 images have no mask in .*masks, the first is 'b'"):
-        pair(tmp_path)
-    for name in ("b", "c", "d"):
-        write(tmp_path / "masks" / f"{name}.png", noise(None))
-    with pytest.raises(UserError, match=r"1 masks have no image in .*images, the first is 'd'"):
-        pair(tmp_path)
-    with pytest.raises(UserError, match=r"1 listed files are missing, the first is .*gone\.png"):
-        present([Pair("a", tmp_path / "images" / "a.jpg", tmp_path / "gone.png")])
