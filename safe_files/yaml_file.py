@@ -24,26 +24,47 @@ CORE = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "fl
 Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class _Keys:
+    """The keys of the mappings that are open, to find one that stands twice: YAML would take the last without a word."""
+
+    def __init__(self) -> None:
+        self._open: list[
+            tuple[set[tuple[bool, str]] | None, bool]
+        ] = []  # keys of a mapping, and whether one comes next
+
+    def meet(self, event: Any) -> None:
+        """Take note of an event.
+
+        Raises:
+            FormError: it is a key that stands twice.
+        """
+        if isinstance(event, yaml.CollectionEndEvent):
+            self._open.pop()
+            self._advance()
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open.append((set() if isinstance(event, yaml.MappingStartEvent) else None, True))
+        elif isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
+            seen, comes = self._open[-1] if self._open else (None, False)
+            if seen is not None and comes and isinstance(event, yaml.ScalarEvent):
+                key = (event.implicit[0], event.value)
+                if key in seen and event.value != "<<":
+                    line = getattr(event.start_mark, "line", 0) + 1
+                    raise FormError(f"the key {event.value[:80]!r} stands twice, again in line {line}")
+                seen.add(key)
+            self._advance()
+
+    def _advance(self) -> None:
+        if self._open:
+            seen, comes = self._open[-1]
+            self._open[-1] = (seen, not comes)
+
+
 class FormError(yaml.YAMLError):
     """YAML that is well formed and yet not to be read."""
 
 
 class _Loader(Base):
-    """Dates are texts, and a key that stands twice is a mistake, not a correction."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node.
-
-        Raises:
-            FormError: a key stands twice.
-        """
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise FormError(f"the key {key.value[:80]!r} stands twice, again in line {key.start_mark.line + 1}")
-            seen.add((key.tag, str(key.value)))
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+    """Dates are texts."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -60,12 +81,15 @@ def require_form(text: str, most: int) -> None:
         most: nodes, each alias counted as what it stands for.
 
     Raises:
-        yaml.YAMLError: it is malformed, has too many nodes or levels, an odd tag, or a number of very many digits.
+        yaml.YAMLError: it is malformed, has too many nodes or levels, an odd tag, a key that stands twice, or a number of very
+            many digits.
     """
     count = 0
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
+    keys = _Keys()
     for event in _events(text):
+        keys.meet(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
                 raise FormError(f"the alias *{event.anchor} is not defined before it")

@@ -112,7 +112,7 @@ class Description:
             raise self._wrong(f"has classes {show(given)}", "write a list of names, or `value in the mask: name` lines")
         if len(set(ids.values())) < len(ids):
             raise self._wrong(f"has the classes {show(given)}, two of the same number", "give each its own")
-        names = {ids[key]: self._name_of(name) for key, name in named.items()}
+        names = {ids[key]: self._name_of(name, "a class") for key, name in named.items()}
         for name in names.values():
             if list(names.values()).count(name) > 1:
                 raise self._wrong(f"names two classes {name!r}", "give each its own name")
@@ -125,14 +125,14 @@ class Description:
             )
         return {value: names[value] for value in sorted(names)}
 
-    def _name_of(self, name: Any) -> str:
+    def _name_of(self, name: Any, what: str) -> str:
         if isinstance(name, bool):
             raise self._wrong(
-                f"names a class {name}, as which YAML reads the bare words yes, no, on, off, true and false",
+                f"names {what} {name}, as which YAML reads the bare words yes, no, on, off, true and false",
                 'write the name between quotes: "yes", "no"',
             )
         if name is None or isinstance(name, list | dict) or not str(name).strip():
-            raise self._wrong(f"names a class {show(name)}", "write its name, between quotes if it is a word of YAML")
+            raise self._wrong(f"names {what} {show(name)}", "write its name, between quotes if it is a word of YAML")
         return str(name)
 
     def _ignored(self) -> list[int]:
@@ -148,7 +148,7 @@ class Description:
         given = self._entries.get("channels", ["red", "green", "blue"])
         if not isinstance(given, list) or not 0 < len(given) <= MOST_CHANNELS:
             raise self._wrong(f"has channels {show(given)}", "write a list with a name for every channel")
-        names = tuple(str(name) for name in given)
+        names = tuple(self._name_of(name, "a channel") for name in given)
         if len(set(names)) < len(names):
             raise self._wrong(f"names two channels alike ({', '.join(names)[:80]})", "give each its own name")
         return names

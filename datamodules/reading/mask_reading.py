@@ -79,7 +79,7 @@ class MaskReading:
             return self._of_palette(picture)
         if picture.mode == "1":
             return self._of_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
-        if bits := re.search(r"'L;([24])", rawmodes):
+        if bits := re.search(r"'L;([24])[IR]*'", rawmodes):
             depth = int(bits[1])
             return self._of_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
         mask = _flat(picture)

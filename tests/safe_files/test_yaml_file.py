@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonargparse import ArgumentParser
 
 from datamodules.corruptions.suite import Suite
-from safe_files.yaml_file import read_mapping, read_yaml
+from safe_files.yaml_file import load_yaml, read_mapping, read_yaml
 from user_error import UserError
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
@@ -63,3 +64,16 @@ def test_options_that_unfold_stay_texts() -> None:
     parser.add_argument("--x", type=str)
     bomb = "[" + BOMB.replace("\n", ", ").rstrip(", ") + "]"
     assert parser.parse_args([f"--x={bomb}"]).x == bomb
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\na: 2", "a: {b: [1, {c: 1}], b: 2}", "- {1: x, 1: y}", "? [1]\n: 2\na: 1\na: 2"], ids=range(4)
+)
+def test_a_key_that_stands_twice(text: str):
+    with pytest.raises(yaml.YAMLError, match="stands twice, again in line"):
+        load_yaml(text)
+
+
+def test_keys_that_are_not_the_same():
+    text = "a: &x {k: k, v: a}\nb: [a, a, {a: 1}, {a: 1}]\n'1': a\n1: a\nc:\n  <<: *x\n  <<: *x\n  k: 3"
+    assert load_yaml(text)["c"] == {"k": 3, "v": "a"}
