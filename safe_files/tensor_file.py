@@ -16,11 +16,18 @@ MOST = 2_000_000
 LARGEST_REPEATED = 2**20
 
 
+class DamagedError(ValueError):
+    """A file whose content does not have the check sum that it was written with."""
+
+
 def require_unpacked(file: Path | BinaryIO) -> None:
-    """Refuse an archive whose entries are larger than the file: torch packs none, and would unpack them all.
+    """Refuse an archive whose entries are larger than the file, or not what was written.
+
+    Torch packs none, and would unpack them all; it writes check sums, and does not look at them.
 
     Raises:
-        ValueError: it is one.
+        DamagedError: a check sum is wrong.
+        ValueError: it is such an archive.
         zipfile.BadZipFile: it is damaged.
     """
     if not zipfile.is_zipfile(file):  # weights of early versions of torch are no archive
@@ -28,10 +35,25 @@ def require_unpacked(file: Path | BinaryIO) -> None:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
+        _require_as_declared(entries, size)
+        _require_whole(archive)
+
+
+def _require_as_declared(entries: list[zipfile.ZipInfo], size: int) -> None:
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 for entry in entries):
         raise ValueError("its tensors are packed")
     if sum(entry.file_size for entry in entries) > size:
         raise ValueError("its entries overlap")
+
+
+def _require_whole(archive: zipfile.ZipFile) -> None:
+    """Read all entries once: a gigabyte takes about a second."""
+    try:
+        damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise DamagedError(str(error)) from error
+    if damaged is not None:
+        raise DamagedError(f"the check sum of {damaged!r} is wrong")
 
 
 def complain_of_tensors(content: Any) -> str:

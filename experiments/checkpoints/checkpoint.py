@@ -12,7 +12,7 @@ from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
-from safe_files.tensor_file import require_unpacked
+from safe_files.tensor_file import DamagedError, require_unpacked
 from user_error import UserError, brief
 
 MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
@@ -33,6 +33,10 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
             content = torch.load(file.stream(), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UserError(_refusal(path, error)) from error
+    except DamagedError as error:
+        raise UserError(
+            f"the checkpoint {str(path)!r} is damaged ({brief(error)}), by a disk or a copy: take another copy of it"
+        ) from error
     except Exception as error:  # a file that is cut short or no archive fails in many ways
         raise UserError(
             f"{str(path)!r} is not a checkpoint, or was cut short: pass the file that 'fit' wrote"

@@ -168,3 +168,12 @@ def test_a_function_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     settings = {"_class_path": "json.dumps", "obj": 3}
     with pytest.raises(UserError, match="is no SegmentationModule"):
         load_module(save(tmp_path / "odd.ckpt", hyper_parameters=settings))
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_bit_that_a_disk_has_turned_is_found(tiny_run: Path, tmp_path: Path, place: float):
+    content = bytearray((tiny_run / "best.ckpt").read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / "best.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match=r"is damaged \("):
+        read_checkpoint(tmp_path / "best.ckpt")
