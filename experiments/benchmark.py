@@ -128,6 +128,11 @@ def sweep_into(
     if not trainer.is_global_zero:
         return None
     swept, images = collect(journal, data)
+    if not swept.sums["confusion"][0].any():
+        raise UserError(
+            f"every pixel of the split {data.test_split!r} is ignored, so that there is nothing to score: correct the masks, "
+            "or describe `ignore_index` otherwise"
+        )
     record = make_record(
         swept,
         images,

@@ -10,6 +10,8 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
+from lightning_modules.finite import find_finite, require_finite
+from lightning_modules.labels import IGNORED
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
@@ -63,6 +65,8 @@ class SegmentationModule(pl.LightningModule):
         self.start = start
         self.lr_scale = 1.0
         """Of the optimiser's learning rates; for a callback to set before the training begins."""
+        self.labelled: Tensor | None = None
+        """Whether a pixel of the epoch so far had a label."""
         self.validation_counts = SegmentationCounts(num_classes)
         self.sweep_counts = SweepCounts(num_classes)
 
@@ -154,17 +158,44 @@ class SegmentationModule(pl.LightningModule):
                 "the learning rate, clip gradients (--trainer.gradient_clip_val 1) or train at --trainer.precision 32"
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["id"]))
+        labelled = (batch["mask"] != IGNORED).any()
+        self.labelled = labelled if self.labelled is None else self.labelled | labelled
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Look whether there was anything to learn from.
+
+        Raises:
+            UserError: no pixel of the epoch had a label.
+        """
+        if self.labelled is not None and not bool(self.labelled):
+            raise UserError(
+                "every pixel of the training images is ignored, so that nothing can be learnt: correct the masks, or describe "
+                "`ignore_index` otherwise"
+            )
+        self.labelled = None
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Count one clean batch."""
-        predicted = self.predict_logits(batch["image"]).argmax(1)
+        logits = self.predict_logits(batch["image"])
+        require_finite(find_finite(logits)[None], batch["id"])
+        predicted = logits.argmax(1)
         self.validation_counts.update(image_confusion(predicted, batch["mask"], self.num_classes))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the data set's mIoU."""
-        miou = mean_iou(self.validation_counts.compute())[0]
+        """Log the data set's mIoU.
+
+        Raises:
+            UserError: no pixel that was seen has a label.
+        """
+        confusion = self.validation_counts.compute()
         self.validation_counts.reset()
+        if not self.trainer.sanity_checking and not bool(confusion.any()):
+            raise UserError(
+                "every pixel of the validation images is ignored, so that nothing can be chosen by them: correct the masks, "
+                "or describe `ignore_index` otherwise"
+            )
+        miou = mean_iou(confusion)[0]
         self.log("val/miou", miou.float(), prog_bar=True)
 
     def count_conditions(self, number: int) -> None:
@@ -176,16 +207,22 @@ class SegmentationModule(pl.LightningModule):
 
         Returns:
             The fields of `ImageCounts` by name, and ``task_NAME`` of further tasks, each (conditions, B, ...) int64.
+
+        Raises:
+            UserError: logits are no numbers; image and condition are named.
         """
         counted: list[ImageCounts] = []
         tasks: list[dict[str, Tensor]] = []
+        finite: list[Tensor] = []
         seen = logits = None
         for condition, image, mask in batch["conditions"]:
             if image is not seen or logits is None:  # a condition may change the masks alone
                 seen, (logits, said) = image, self.predict(image)
-                predicted = logits.argmax(1)
+                predicted, whole = logits.argmax(1), find_finite(logits)
+            finite.append(whole)
             counted.append(self.sweep_counts.count(logits, predicted, mask, condition))
             tasks.append(self.count_tasks(said, batch, mask))
+        require_finite(torch.stack(finite), batch.get("id", ()), getattr(batch["conditions"], "names", ()))
         found = {name: torch.stack([getattr(one, name) for one in counted]) for name in ImageCounts._fields}
         return found | {f"{TASK}{name}": torch.stack([one[name] for one in tasks]) for name in tasks[0]}
 

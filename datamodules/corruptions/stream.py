@@ -37,6 +37,11 @@ class ConditionStream:
     def __len__(self) -> int:
         return len(self.suite.conditions)
 
+    @property
+    def names(self) -> list[str]:
+        """What the conditions are called, in their order."""
+        return [str(condition) for condition in self.suite.conditions]
+
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         counted = sum(image_id != "" for image_id in self.ids)
         for index, condition in enumerate(self.suite.conditions if counted else self.suite.conditions[:1]):

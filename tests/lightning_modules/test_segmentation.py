@@ -119,6 +119,29 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         module.training_step(batch, 0)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_are_refused_by_condition_and_image(value: float) -> None:
+    class Overflowing(Perfect):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(image)
+            return torch.where(image.float() == 2, value, logits)
+
+    class Conditions(list):
+        names = ("clean", "fog at severity 3")
+
+    module = SegmentationModule(lambda *_: Overflowing(), 3)
+    module.count_conditions(2)
+    mask = torch.tensor([[[0, 1, 1, 255]], [[0, 1, 1, 0]]])
+    image = mask.clamp(max=1)[:, None].to(torch.uint8)
+    broken = image.clone()
+    broken[1, :, 0, 3] = 2
+    met = Conditions([(0, image, mask), (1, broken, mask)])
+    with pytest.raises(UserError, match="image b under 'fog at severity 3' are not all finite"):
+        module.test_step({"conditions": met, "id": ["a", "b"]}, 0)
+    with pytest.raises(UserError, match="image b are not all finite"):
+        module.validation_step({"image": broken, "mask": mask, "id": ["a", "b"]}, 0)
+
+
 @pytest.mark.parametrize("variant", [SegmentationModule, MixupModule])
 def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(variant: type[SegmentationModule]) -> None:
     seen = []
