@@ -24,6 +24,7 @@ from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import named_files, read_splits, take_content
+from experiments.training.ended import describe_end
 from experiments.training.own_checkpoint import OwnCheckpoint
 from experiments.training.plugins import training_plugins
 from experiments.training.resumed import Resumed, count, describe_recipe, read_resumed
@@ -204,7 +205,8 @@ class SegmentationCLI(LightningCLI):
         """Train, unless nothing is left to do."""
         if self.over is not None:
             if first_process():
-                print(f"trained before: {self.folder.best} ({self.over}; --restart begins anew)", flush=True)
+                left = self.folder.best if self.folder.best.exists() else self.folder.last
+                print(f"trained before: {left} ({self.over}; --restart begins anew)", flush=True)
             return
         try:
             with resuming(self.config[subcommand].ckpt_path, self.trainer):
@@ -230,9 +232,7 @@ class SegmentationCLI(LightningCLI):
             self._say_where_it_lies("trained")
 
     def _say_where_it_lies(self, how: str) -> None:
-        score = self.best.best_model_score
-        shown = "" if score is None else f" (validation mIoU {float(score):.4f})"
-        print(f"{how}: {self.folder.best}{shown}", flush=True)
+        print(f"{how}: {describe_end(self.folder, self.best, self.trainer)}", flush=True)
         if hint := sync_hint(self.folder.path):
             print(hint, flush=True)
 

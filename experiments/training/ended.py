@@ -1,0 +1,38 @@
+"""What a training has left when it ends, and what it has not: a file is named where it is."""
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from experiments.training.resumed import count
+from experiments.training.run_folder import RunFolder
+from user_error import UserError
+
+
+def describe_end(folder: RunFolder, best: ModelCheckpoint, trainer: Trainer) -> str:
+    """Which file a training ends with, and its score.
+
+    Args:
+        folder: of the run.
+        best: what keeps the checkpoint of the best epoch.
+        trainer: of the training.
+
+    Raises:
+        UserError: nothing was trained, or nothing of it is kept.
+    """
+    if not trainer.global_step:
+        raise UserError(
+            "nothing was trained, since no step was to be taken: raise --trainer.max_epochs, --trainer.max_steps or "
+            "--trainer.limit_train_batches"
+        )
+    if folder.best.exists():
+        score = best.best_model_score
+        return f"{folder.best}" if score is None else f"{folder.best} (validation mIoU {float(score):.4f})"
+    if folder.last.exists():
+        return (
+            f"{folder.last} (no epoch was validated, so that none is the best: there is no {folder.best.name}; "
+            "--trainer.limit_val_batches and --trainer.check_val_every_n_epoch say when it is done)"
+        )
+    raise UserError(
+        f"{count(trainer.global_step, 'step')} were trained and nothing is kept, since no epoch has ended: train for at least "
+        f"{trainer.num_training_batches} steps"
+    )

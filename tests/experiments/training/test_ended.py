@@ -1,0 +1,60 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from command_line import TINY, answer, refusal
+from PIL import Image
+from tiny_folder import tiny_folder
+
+from experiments.training.ended import describe_end
+from experiments.training.run_folder import RunFolder
+from user_error import UserError
+
+SHORT = [
+    *TINY,
+    "--trainer.max_epochs=1",
+    "--data.init_args.train=4",
+    "--data.init_args.val=4",
+    "--data.init_args.size=[32,32]",
+]
+
+
+def test_what_is_left_is_named(tmp_path: Path):
+    folder, best = RunFolder(tmp_path), SimpleNamespace(best_model_score=0.5)
+    with pytest.raises(UserError, match="nothing was trained"):
+        describe_end(folder, best, SimpleNamespace(global_step=0))
+    with pytest.raises(UserError, match=r"3 steps were trained and nothing is kept.*at least 8 steps"):
+        describe_end(folder, best, SimpleNamespace(global_step=3, num_training_batches=8))
+    folder.last.touch()
+    assert "last.ckpt (no epoch was validated" in describe_end(folder, best, SimpleNamespace(global_step=3))
+    folder.best.touch()
+    assert describe_end(folder, best, SimpleNamespace(global_step=3)).endswith("best.ckpt (validation mIoU 0.5000)")
+
+
+@pytest.mark.parametrize("option", ["--trainer.limit_val_batches=0", "--trainer.max_epochs=0"])
+def test_a_training_without_validation_does_not_name_a_best(tmp_path: Path, option: str):
+    words = ["fit", *SHORT, f"--run={tmp_path / 'run'}", option]
+    if "max_epochs" in option:
+        assert "nothing was trained" in refusal(*words)
+    else:
+        assert f"trained: {tmp_path / 'run' / 'last.ckpt'} (no epoch was validated" in answer(*words)
+        assert "trained before: " + str(tmp_path / "run" / "last.ckpt") in answer(*words)
+
+
+@pytest.mark.parametrize(
+    ("split", "said"), [("train", "training images is ignored"), ("val", "validation images is ignored")]
+)
+def test_masks_that_are_ignored_everywhere(tmp_path: Path, split: str, said: str):
+    root = tiny_folder(tmp_path / "data", 2)
+    with (root / "dataset.yaml").open("a") as file:
+        file.write("ignore_index: 255\n")
+    for path in (root / split / "masks").iterdir():
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 255)).save(path)
+    words = [word for word in SHORT if not word.startswith("--data")]
+    data = [
+        "--data=datamodules.folder.FolderDataModule",
+        f"--data.init_args.root={root}",
+        "--data.init_args.batch_size=2",
+    ]
+    assert said in refusal("fit", *words, *data, "--data.init_args.num_workers=0", f"--run={tmp_path / 'run'}")
