@@ -8,6 +8,7 @@ from typing import Any
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
+from experiments.checkpoints.matching import Mapped
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
@@ -57,6 +58,13 @@ def build_parser(checkpoint: Path) -> DataParser:
         "--pictures", type=int, default=PICTURES, help=f"of the hardest falls, 0 to {MOST_PICTURES}, beside the record"
     )
     add_data_argument(parser, checkpoint)
+    parser.add_argument(
+        "--map.classes", type=dict[str, str], help="names of the data by the checkpoint's: '{polyp: lesion}'"
+    )
+    parser.add_argument("--map.channels", type=dict[str, str], help="likewise")
+    parser.add_argument(
+        "--map.window", type=bool, default=False, help="whether another window than the training's is meant"
+    )
     parser.add_argument("--trainer.accelerator", default="auto", help="cpu, gpu, ...")
     parser.add_argument("--trainer.devices", default="auto", type=int | str, help="number of processes")
     parser.add_argument("--trainer.num_nodes", default=1, type=int, help="machines, where a cluster starts them")
@@ -74,7 +82,9 @@ def main(argv: list[str]) -> None:
     module = load_module(file)
     recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
     data: SegmentationDataModule = options.data
-    prepare(data, module, checkpoint, suite=options.suite, split=options.split, seed=options.seed)
+    mapped = Mapped(options.map.classes or {}, options.map.channels or {}, options.map.window)
+    recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
+    prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
     output = find_output(options, data, checkpoint)
     with alone_with(output):
         record = sweep_into(output, module, file, data, described, recipe, options)
@@ -120,6 +130,7 @@ def sweep_into(
     started, precision = time.perf_counter(), options.trainer.precision
     content = data.fingerprint(data.test_split) if first_process() else None
     identity = {} if content is None else describe_identity(data, content, described, file.sha256, precision)
+    identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options.trainer, [SameCheckpoint(file.sha256), JournalCallback(journal)])
     if first_process():

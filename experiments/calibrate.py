@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
     options, settings = parse(build_parser(checkpoint), argv)
     file = CheckpointFile(checkpoint)
     module, output = load_module(file), Path(options.output)
-    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
+    require_its_data(file, module.num_classes, module.hparams["in_channels"], options.data)
     if options.pixels < 1 or options.seed < 0:
         raise UserError("--pixels must be 1 or more, and --seed 0 or more")
     derived_checkpoint.require_own_folder(output, [checkpoint], "calibrate")

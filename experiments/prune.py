@@ -206,7 +206,7 @@ def main(argv: list[str]) -> None:
     check(options)
     file, output = CheckpointFile(checkpoint), Path(options.output)
     module = on_device(load_module(file), options.device)
-    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], options.data)
+    require_its_data(file, module.num_classes, module.hparams["in_channels"], options.data)
     derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
     content, image = (
         read_checkpoint(file),

@@ -139,7 +139,7 @@ def main(argv: list[str]) -> None:
         paths, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
     )
     hyper = contents[0]["hyper_parameters"]
-    require_its_data(paths[0], hyper["num_classes"], hyper["in_channels"], data)
+    require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data)
     module = on_device(load_module(files[0]), options.device)
     kitchen = Kitchen(module.network, data, torch.device(options.device))
     states = [derived_checkpoint.network_state(content) for content in contents]

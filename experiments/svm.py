@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.data_parser import (
     DataParser,
     add_data_argument,
@@ -132,14 +132,7 @@ def check(options: Any, module: SegmentationModule, checkpoint: Path, output: Pa
         UserError: other data than the network's, options out of range, or an output that would pass for another.
     """
     data = options.data
-    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], data)
-    known = describe_data(checkpoint).get("classes") or data.classes
-    differing = [pair for pair in zip(known, data.classes, strict=False) if pair[0] != pair[1]]
-    if differing:
-        raise UserError(
-            f"{str(checkpoint)!r} knows a class {differing[0][0]!r} where the data have {differing[0][1]!r}: pass the "
-            "--data it was trained for"
-        )
+    require_its_data(CheckpointFile(checkpoint), module.num_classes, module.hparams["in_channels"], data)
     if options.pixels < data.num_classes:
         raise UserError(f"--pixels {options.pixels} for {data.num_classes} classes: give at least one for each")
     if not options.C > 0:

@@ -98,6 +98,7 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         UserError: checkpoint, suite or images are not those of the record.
     """
     from experiments.checkpoints.checkpoint import load_module
+    from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
     from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
@@ -111,7 +112,8 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
     suite = _suite(record, options.suite)
     seed, precision = _settings(record)
     data = options.data
-    prepare(data, module, checkpoint, suite=suite, split=record.data.split, seed=seed)
+    mapped = Mapped.from_json(record.recipe.get("mapped"))
+    prepare(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
     if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size

@@ -7,7 +7,9 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import read_checkpoint
+from experiments.checkpoints.checkpoint import describe_data, read_checkpoint
+from experiments.checkpoints.matching import require_same_names
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.checkpoints.stranger_settings import require_plain_component
 from experiments.command_line.light_parser import SentenceParser
@@ -62,11 +64,21 @@ def add_data_argument(parser: DataParser, checkpoint: Path | None) -> None:
         parser.unusable = UserError(f"the data of {path!r} do not fit this version ({brief(error)}): pass --data")
 
 
-def require_its_data(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
-    """Refuse data of other classes or channels than those that the network of `checkpoint` was made for.
+def require_its_data(file: CheckpointFile, classes: int, channels: int, data: SegmentationDataModule) -> None:
+    """Refuse data of other classes, channels or levels than those that the network of a checkpoint was made for.
 
     Raises:
         UserError: they differ.
+    """
+    require_its_numbers(file.path, classes, channels, data)
+    require_same_names(file.path, describe_data(file), data)
+
+
+def require_its_numbers(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
+    """Refuse data of more or fewer classes or channels than those that the network of `checkpoint` was made for.
+
+    Raises:
+        UserError: they are.
     """
     if classes != data.num_classes:
         raise UserError(

@@ -15,32 +15,50 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule, Split
-from experiments.checkpoints.data_parser import require_its_data
+from experiments.checkpoints.checkpoint import describe_data
+from experiments.checkpoints.data_parser import require_its_numbers
+from experiments.checkpoints.matching import Mapped, match_data, require_same_names
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.processes import cluster_plugins, first_process, leave_signals
 from experiments.sweeping.journal import Journal, JournalCallback
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.swept import Swept
+from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 
 def prepare(
-    data: SegmentationDataModule, module: SegmentationModule, checkpoint: Path, *, suite: str, split: Split, seed: int
+    data: SegmentationDataModule,
+    module: SegmentationModule,
+    file: CheckpointFile,
+    *,
+    suite: str,
+    split: Split,
+    seed: int,
+    mapped: Mapped | None = None,
 ) -> None:
     """Let the data meet a suite.
 
     Args:
         data: what is swept over.
-        module: of the network.
-        checkpoint: where it comes from.
+        module: of the network; where its classes or channels stand in another order than the data's, it is reordered.
+        file: where it comes from.
         suite: its name, or the path of its YAML.
         split: "train", "val" or "test".
         seed: of the corruptions.
+        mapped: what of the data has another name than in the training.
 
     Raises:
-        UserError: the network was trained for other classes, or there is no such suite.
+        UserError: the network was trained for other classes, channels or levels, or there is no such suite.
     """
-    require_its_data(checkpoint, module.num_classes, module.hparams["in_channels"], data)
+    require_its_numbers(file.path, module.num_classes, module.hparams["in_channels"], data)
+    match = match_data(file.path, describe_data(file), data, mapped)
+    if not match.in_order:
+        if isinstance(module.network, MultiTaskNetwork):
+            require_same_names(file.path, describe_data(file), data)
+        module.network = Reordered(module.network, match.classes, match.channels)
     data.test_split = split
     data.units(split)  # fails before the sweep rather than after
     found = find_suite(suite)

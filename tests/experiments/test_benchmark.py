@@ -230,7 +230,7 @@ def test_batch_size_and_workers_draw_the_same_pixels(tiny_run: Path, tiny_record
 
 def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> None:
     """Images selected by meta.csv are scored as if they were swept by themselves."""
-    root = tiny_folder(tmp_path / "data", 5)
+    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     (root / "meta.csv").write_text("split,stem,light\ntest,0,day\ntest,1,dusk\ntest,2,day\n")
     suite = tmp_path / "shift.yaml"
     suite.write_text("name: shift\nversion: 1\nshifts: {light: [day, dusk]}\nmissing: {fills: [zero]}\n")
@@ -316,7 +316,7 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
         "benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml"
     )
     assert "classes" in refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
-    root = tiny_folder(tmp_path / "data", 5)
+    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     (root / "dataset.yaml").write_text((root / "dataset.yaml").read_text() + "channels: [T1, FLAIR]\n")
     folder = ("--data=experiments/configs/data/lgg_mri.yaml", f"--data.init_args.root={root}")
     assert "images of 3 channels" in refusal("benchmark", checkpoint, *folder)
