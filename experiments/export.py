@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint import describe_data, load_module
+from experiments.checkpoints.graph_facts import add_facts
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import require_writable, whole_file
 from lightning_modules.segmentation import SegmentationModule
@@ -95,7 +97,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "export",
         "Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble. It takes float images\n"
         "(batch, channels, height, width) in [0, 1], of one size, and gives logits of that size; normalisation is inside.\n"
-        "What the file says of other images than those it was traced with is held against the network.",
+        "What the file says of other images than those it was traced with is held against the network. Its metadata say how it\n"
+        "is fed, and which classes it tells, for 'onnx' to read.",
         EXAMPLES,
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="file of a network")
@@ -112,7 +115,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """The verb."""
     args = parse_arguments(argv)
-    module = load_module(args.checkpoint)
+    checkpoint = CheckpointFile(args.checkpoint)
+    module = load_module(checkpoint)
     require_writable(args.output)
     network, size, channels = Logits(module).eval(), (args.size[0], args.size[1]), int(module.hparams["in_channels"])
     graph = trace_graph(network, random_images(1, channels, size, seed=0))
@@ -123,5 +127,5 @@ def main(argv: list[str]) -> None:
             f"cannot follow: {INSTEAD}"
         )
     with whole_file(args.output, "wb") as file:
-        file.write(graph)
+        file.write(add_facts(graph, describe_data(checkpoint), channels))
     print(f"exported: {args.output} (logits differ by at most {apart:.1g})")

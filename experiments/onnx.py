@@ -1,12 +1,16 @@
 """Make a checkpoint of an ONNX file, which 'benchmark' sweeps and 'predict' uses like any other."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, parse
+from experiments.checkpoints.graph_facts import read_facts
+from experiments.checkpoints.matching import require_same_names
 from experiments.checkpoints.settings import plain
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
@@ -31,9 +35,9 @@ def build_parser() -> DataParser:
     parser.add_argument("--file", required=True, help="the ONNX file")
     parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
     parser.add_argument(
-        "--mean", type=str, help="of the graph's input by channel, as 0.5,0.5,0.5 (default: ImageNet's)"
+        "--mean", type=str, help="of the graph's input by channel, as 0.5,0.5,0.5, where the file does not say it"
     )
-    parser.add_argument("--std", type=str, help="likewise")
+    parser.add_argument("--std", type=str, help="likewise; 0,0,0 and 1,1,1 are those of images in [0, 1]")
     parser.add_argument("--stride", type=int, default=32, help="images are padded to a multiple of it (default: 32)")
     parser.add_argument("--input-name", help="of the graph's input for images (default: its first)")
     parser.add_argument("--output-name", help="of the graph's output with the logits (default: its first)")
@@ -58,6 +62,35 @@ def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
     return found
 
 
+def find_normalisation(
+    file: Path, facts: Mapping[str, Any], given: Mapping[str, list[float] | None]
+) -> dict[str, list[float]]:
+    """Mean and standard deviation of the images that a file takes: as it says itself, or as the user does.
+
+    Args:
+        file: to be named.
+        facts: see `read_facts`.
+        given: mean and standard deviation of the command line.
+
+    Raises:
+        UserError: neither says it, or both do, and differently.
+    """
+    found: dict[str, list[float]] = {}
+    for key, levels in given.items():
+        said = facts.get(key)
+        if levels is None and said is None:
+            raise UserError(
+                f"{str(file)!r} does not say how the images that it takes are normalised: pass --mean and --std (0,0,0 and "
+                "1,1,1 for images in [0, 1], 0.485,0.456,0.406 and 0.229,0.224,0.225 for those of ImageNet)"
+            )
+        if levels is not None and said is not None and levels != said:
+            raise UserError(
+                f"{str(file)!r} says that its {key} is {said}, and --{key} says {levels}: leave the option out"
+            )
+        found[key] = levels or list(said or ())
+    return found
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
     parser = build_parser()
@@ -66,12 +99,17 @@ def main(argv: list[str]) -> None:
     if not file.is_file():
         raise UserError(f"no ONNX file {str(file)!r}: pass the path of one")
     derived_checkpoint.require_own_folder(output, [], "onnx")
+    given = {
+        "mean": numbers(options.mean, data.in_channels, "--mean"),
+        "std": numbers(options.std, data.in_channels, "--std"),
+    }
+    said = read_facts(file.read_bytes(), data.in_channels)
+    require_same_names(file, said, data)
     init = {
         "input_name": options.input_name,
         "output_name": options.output_name,
         "stride": options.stride,
-        "mean": numbers(options.mean, data.in_channels, "--mean"),
-        "std": numbers(options.std, data.in_channels, "--std"),
+        **find_normalisation(file, said, given),
     }
     network = OnnxNetwork(data.num_classes, data.in_channels, str(file), **init)
     data.test_split = "test"

@@ -51,6 +51,10 @@ def test_refusals(onnx_file: Path, tmp_path: Path) -> None:
     assert "no ONNX file" in refusal("onnx", "--file=missing.onnx", output, *DATA)
     assert "3 channels" in refusal("onnx", f"--file={onnx_file}", output, "--mean=0,0", *DATA)
     assert "no numbers" in refusal("onnx", f"--file={onnx_file}", output, "--std=a,b,c", *DATA)
-    assert "(B, 7, h, w)" in refusal("onnx", f"--file={onnx_file}", output, *DATA, "--data.init_args.num_classes=7")
+    assert "does not say how the images" in refusal("onnx", f"--file={onnx_file}", output, *DATA)
+    fed = ("--mean=0,0,0", "--std=1,1,1")
+    assert "(B, 7, h, w)" in refusal(
+        "onnx", f"--file={onnx_file}", output, *fed, *DATA, "--data.init_args.num_classes=7"
+    )
     assert "named *.ckpt" in refusal("onnx", f"--file={onnx_file}", f"--output={tmp_path / 'x.onnx'}", *DATA)
     assert not (tmp_path / "run" / "best.ckpt").exists()

@@ -1,0 +1,90 @@
+"""What an ONNX file says of the images that it takes and the classes that it tells, beside its graph."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from datamodules.reading.image_reading import complain_of_reading
+from safe_files.plain import complain
+from user_error import UserError
+
+KEY = "robust_segmentation"
+"""The entry of the file's metadata, which ONNX keeps for whoever writes it: ``metadata_props`` of its ModelProto."""
+
+LONGEST = 2**20
+KEPT = ("classes", "channels", "palette", "size", "window", "reading")
+
+
+def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> bytes:
+    """A file with the same graph that says how it is fed: images in [0, 1], and what the checkpoint knows of its data.
+
+    Args:
+        graph: content of the file.
+        described: see `describe_data`.
+        channels: number of the images' channels.
+
+    Raises:
+        UserError: the package onnx is missing.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
+    facts = {"mean": [0.0] * channels, "std": [1.0] * channels}
+    model = onnx.load_model_from_string(graph)
+    known = {key: described[key] for key in KEPT if described.get(key) is not None}
+    onnx.helper.set_model_props(model, {KEY: json.dumps({**facts, **known})})
+    return model.SerializeToString()
+
+
+def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
+    """What `add_facts` has written, whoever may have written it since; nothing of a file that has no such entry.
+
+    Args:
+        graph: content of the file.
+        channels: of the data that it is for.
+
+    Raises:
+        UserError: the entry is not sound, or ONNX Runtime is missing or does not take the file.
+    """
+    text = _metadata(graph).get(KEY)
+    if text is None:
+        return {}
+    problem = "it is too long" if len(text) > LONGEST else ""
+    try:
+        facts = None if problem else json.loads(text)
+    except (ValueError, RecursionError):
+        problem = "it is no JSON"
+    else:
+        problem = problem or complain(facts) or _complain_of_facts(facts, channels)
+    if problem:
+        raise UserError(f"what the ONNX file says of its images cannot be used ({problem}): export it again")
+    return dict(facts or {})
+
+
+def _complain_of_facts(facts: Any, channels: int) -> str:
+    if not isinstance(facts, dict):
+        return "it is no mapping"
+    for key in ("mean", "std"):
+        levels = facts.get(key)
+        if not isinstance(levels, list) or not all(type(level) in (int, float) for level in levels):
+            return f"its {key} is no list of numbers"
+        if len(levels) != channels:
+            return f"it is for {len(levels)} channels, and the data have {channels}"
+    for key in ("classes", "channels"):
+        names = facts.get(key)
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            return f"its {key} are no names"
+    return complain_of_reading(facts.get("reading"), channels)
+
+
+def _metadata(graph: bytes) -> dict[str, str]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError("an ONNX file is read by ONNX Runtime: run pip install onnxruntime") from error
+    try:
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except Exception as error:  # its exceptions share no base of their own
+        raise UserError(f"ONNX Runtime cannot open the graph ({error}): export it as one file") from error
