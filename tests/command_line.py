@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forks import Forks
 
 from experiments.__main__ import main
 
@@ -28,13 +29,28 @@ TINY = [
     "--trainer.enable_model_summary=false",
 ]
 
+_forks = Forks()
 
-def experiments(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    """Run ``python -m experiments`` as a user would, in a process of its own."""
-    command = [sys.executable, "-m", "experiments", *map(str, words)]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+
+def experiments(
+    *words: str | Path, check: bool = True, fresh: bool = False, **environment: str | Path
+) -> subprocess.CompletedProcess:
+    """Run ``python -m experiments`` as a user would, in a process of its own.
+
+    Args:
+        *words: the verb and its options.
+        check: whether it has to do what it is asked.
+        fresh: whether it imports everything by itself, and is not forked from a process that has.
+        **environment: variables that it has besides those of the tests.
+    """
+    said, known = [*map(str, words)], {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    if fresh:
+        command = [sys.executable, "-m", "experiments", *said]
+        result = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True)
+    else:
+        result = _forks.run(said, known)
     if check and result.returncode:
-        pytest.fail(f"{' '.join(command)}\n{result.stdout}\n{result.stderr}")
+        pytest.fail(f"{' '.join(said)}\n{result.stdout}\n{result.stderr}")
     return result
 
 

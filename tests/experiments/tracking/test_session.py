@@ -75,13 +75,15 @@ class Tracked(NamedTuple):
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
-    """Training and sweep, offline and by two processes each."""
+    """Training and sweep, offline and by two processes each; W&B lays a folder for media when it is imported."""
     folder = tmp_path_factory.mktemp("tracked")
     run, own = folder / "run", folder / "wandb"
     mode = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "WANDB_DATA_DIR": str(own), "WANDB_CACHE_DIR": str(own)}
     words = ("--trainer.accelerator=cpu", "--trainer.devices=2")
-    fit = experiments("fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, **mode)
-    swept = experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, **mode)
+    fit = experiments(
+        "fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, fresh=True, **mode
+    )
+    swept = experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
     return Tracked(run, own, [fit.stdout, swept.stdout], offline_history(run))
 
 
