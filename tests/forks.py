@@ -1,10 +1,12 @@
 """Processes of verbs that begin with their imports done, which take longer than most of what is tried.
 
 One process for each worker imports what verbs import, and then only forks: what runs in a fork is a process of its own, with
-its own environment, streams and end. Where it matters that nothing is imported before, a test starts a process by itself.
+its own environment, streams and end, and so are the verbs that it runs in its turn. Where it matters that nothing is
+imported before, a test starts a process by itself.
 """
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -60,41 +62,34 @@ class Forks:
             return subprocess.CompletedProcess(["experiments", *words], int(answer), out.read(), error.read())
 
 
-def serve(connection: socket.socket) -> dict | None:
-    """Fork for every request until nobody asks any more; in each fork, its request is returned."""
-    while True:
-        request, streams, *_ = socket.recv_fds(connection, LONGEST, 2)
-        if not request:
-            return None
-        pid = os.fork()
-        if pid == 0:
-            connection.close()
-            for target, stream in enumerate(streams, 1):
-                os.dup2(stream, target)
-                os.close(stream)
-            return json.loads(request)
-        for stream in streams:
-            os.close(stream)
-        connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+def fork(
+    command: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int] = (), **streams: Any
+) -> subprocess.Popen:
+    """As `subprocess.Popen` of ``python -m experiments``, without another interpreter in the fork."""
+    kept = [os.dup(number) for number in pass_fds]  # the fork of a process that holds a lock lets go of its own
+
+    def become() -> None:
+        for number in map(int, os.listdir("/proc/self/fd")):
+            if number > 2 and number not in kept:
+                with contextlib.suppress(OSError):  # the listing itself
+                    os.close(number)
+        run_verb(command[3:], env)
+
+    process = subprocess.Popen(command, preexec_fn=become, pass_fds=kept, **streams)
+    for number in kept:
+        os.close(number)
+    return process
 
 
-def main() -> None:
-    """Import, serve, and in a fork become the verb."""
-    sys.path[0] = str(ROOT)
+def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Make this fork the process of a verb, and end it."""
     import numpy as np
 
-    import experiments.benchmark
-    import experiments.training.cli  # noqa: F401
-
-    gc.freeze()
-    request = serve(socket.socket(fileno=int(sys.argv[1])))
-    if request is None:
-        return
     np.random.seed()  # noqa: NPY002  (as in a process that has only just begun)
     random.seed()
     os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.argv[1:] = request["words"]
+    os.environ.update(environment)
+    sys.argv[1:] = words
     status: Any = 1
     try:
         runpy.run_module("experiments", run_name="__main__", alter_sys=True)
@@ -109,6 +104,28 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def main() -> None:
+    """Import what verbs import, and fork for every request until nobody asks any more."""
+    sys.path[0] = str(ROOT)
+    from experiments import benchmark  # noqa: F401
+    from experiments.command_line import run_verb as verbs_below
+    from experiments.training import cli  # noqa: F401
+
+    verbs_below.Popen = fork  # type: ignore[assignment, misc]
+    gc.freeze()
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        request, streams, *_ = socket.recv_fds(connection, LONGEST, 2)
+        if not request:
+            return
+        asked, (out, error) = json.loads(request), streams
+        command = [sys.executable, "-m", "experiments", *asked["words"]]
+        status = fork(command, asked["environment"], stdout=out, stderr=error).wait()
+        for stream in streams:
+            os.close(stream)
+        connection.send(str(status).encode())
 
 
 if __name__ == "__main__":
