@@ -9,14 +9,17 @@ from networks import PATHS, make
 BREAKS = {"fpn_reseg", "unet_hog", "unet_sift", "unet_orb", "unet_edges", "unet_lbp"}
 """What torch cannot capture whole; it runs all the same, in several graphs."""
 
+ALIKE = {"ensemble_unet_fpn", "unet_multi_task_depth"}
+"""Where nothing is captured that is not in another: what they add is another member or another target."""
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.stem not in ALIKE], ids=lambda path: path.stem)
 def test_compiled_networks_give_the_same_logits(path: Path) -> None:
     """With the capture of torch.compile and without its code generation, which needs a compiler on the machine."""
     network = make(path, 3, 3).eval()
     torch._dynamo.reset()
     compiled = torch.compile(network, backend="eager", fullgraph=path.stem not in BREAKS)
-    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(compiled(image), network(image), rtol=1e-4, atol=1e-4)
 
