@@ -1,5 +1,6 @@
 """The committed records and what the pages say of them."""
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from command_line import ROOT, experiments
 from PIL import Image
 
 from experiments.fill import OPENED, filled
-from experiments.records.record_file import open_record
+from experiments.records import record_file
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
@@ -22,6 +23,15 @@ FIGURES = [
     if "$(RESULTS)" in line
 ]
 """The commands of `make results` that draw, with the picture as their last word."""
+
+
+opened = functools.lru_cache(maxsize=64)(record_file.open_record)
+
+
+@pytest.fixture(autouse=True)
+def records_are_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the tables of a page that tell of them."""
+    monkeypatch.setattr(record_file, "open_record", lambda path: opened(path.resolve()))
 
 
 def named(path: Path) -> str:
@@ -37,7 +47,7 @@ def test_there_are_records() -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=named)
 def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     """Reading recomputes it; here it must not lack the counts of its images, and lie with its data and suite."""
-    record, images = open_record(path)
+    record, images = opened(path)
     assert images is not None
     assert len(images.ids) == len(set(images.ids)) == record.data.images
     assert path.parent.name == record.suite.name
