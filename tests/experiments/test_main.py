@@ -38,12 +38,6 @@ def test_every_verb_has_a_file_and_the_reverse() -> None:
     assert found - {"__main__"} == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", ["leaderboard", "curves", "compare", "report", "verify"])
-def test_verbs_that_read_records_start_without_torch(verb: str) -> None:
-    code = f"import sys, experiments.{verb}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-
 @pytest.mark.parametrize("words", [["--help"], ["compare", "--help"], ["corruptions", "--list"]])
 def test_who_has_read_enough_hears_no_complaint(words: list[str]) -> None:
     """As in ``python -m experiments --help | head -1``, at its worst: nobody reads at all."""
