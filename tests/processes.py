@@ -19,8 +19,8 @@ _started: list[subprocess.Popen] = []
 
 
 def _heed_the_terminal() -> None:
-    """Where a shell started the tests in the background, they and all below them would ignore Ctrl-C."""
-    for one in (signal.SIGINT, signal.SIGQUIT):
+    """Where the tests were started in the background or by nohup, all below them would ignore these signals."""
+    for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(one, signal.SIG_DFL)
 
 
@@ -53,7 +53,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> bool:
     """Whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.005)
+        time.sleep(0.02)
     return met
 
 
