@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from datamodules.corruptions.suite import Suite
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.synthetic import SyntheticDataModule, SyntheticScenes
 
 SUITES = Path(__file__).parent.parent / "experiments" / "configs" / "suite"
 IMAGES = 9
@@ -39,5 +39,13 @@ def pixel_digests(
     return digests
 
 
+def scene_digest() -> str:
+    """A digest of a scene as it is drawn, its depth included."""
+    scene = SyntheticScenes("val", 3, (64, 80), 5, 0.5, 7)[2]
+    return blake2b(b"".join(scene[part].tobytes() for part in ("image", "mask", "depth"))).hexdigest()
+
+
 if __name__ == "__main__":
-    print(json.dumps(pixel_digests(sys.argv[1], rank=int(sys.argv[2]), processes=2, batch_size=2)))
+    place, *names = sys.argv[1:]
+    swept = {name: pixel_digests(name, rank=int(place), processes=2, batch_size=2) for name in names}
+    print(json.dumps({"scene": scene_digest(), "swept": swept}))

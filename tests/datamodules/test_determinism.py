@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 from command_line import ROOT
-from pixel_digests import IMAGES, pixel_digests
+from pixel_digests import IMAGES, pixel_digests, scene_digest
 from scenes import SUITES
 from threads import threads
 
@@ -45,16 +45,19 @@ def test_a_resumed_sweep(suite: str) -> None:
     assert rest == {name: expected(suite)[name] for name in sorted(expected(suite))[3:6]}
 
 
-@pytest.mark.parametrize("suite", ["imagenet_c", "imagenet_c_extra"])
-def test_two_processes(suite: str) -> None:
-    found: dict[str, dict[str, str]] = {}
-    commands = [[sys.executable, str(ROOT / "tests" / "pixel_digests.py"), suite, str(rank)] for rank in (0, 1)]
+def test_two_processes() -> None:
+    """They draw the same scenes as this one, and share the images of a sweep among them."""
+    suites = ["imagenet_c", "imagenet_c_extra"]
+    found: dict[str, dict[str, dict[str, str]]] = {suite: {} for suite in suites}
+    commands = [[sys.executable, str(ROOT / "tests" / "pixel_digests.py"), rank, *suites] for rank in "01"]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for command in commands]
     for process in running:
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        share = json.loads(printed)
-        assert not found.keys() & share.keys()
-        found |= share
-    assert found == expected(suite)
+        said = json.loads(printed)
+        assert said["scene"] == scene_digest()
+        for suite, share in said["swept"].items():
+            assert not found[suite].keys() & share.keys()
+            found[suite] |= share
+    assert found == {suite: expected(suite) for suite in suites}
