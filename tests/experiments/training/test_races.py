@@ -1,5 +1,6 @@
 """Several calls of `fit` in one folder, in processes of their own: one trains, the others are refused."""
 
+import os
 import subprocess
 import sys
 import time
@@ -16,15 +17,17 @@ from experiments.files.lock import held
 FIT = ["fit", TINY[0], *SHORT]
 
 TOGETHER = """
-import sys
+import os, sys
 from pathlib import Path
-from experiments.__main__ import main
 import experiments.training.cli
-barrier, name, *words = sys.argv[1:]
-(Path(barrier) / name).touch()
-while not (Path(barrier) / "go").exists():
-    pass
-sys.exit(main(words))
+from forks import fork
+folder, *words = sys.argv[1:]
+calls = []
+for seed in range(3):
+    with open(f"{folder}/{seed}.log", "w") as log:
+        command = [sys.executable, "-m", "experiments", *words, f"--seed_everything={seed}"]
+        calls.append(fork(command, os.environ, stderr=log))
+print(*[call.wait() for call in calls])
 """
 
 
@@ -55,20 +58,17 @@ def test_nobody_else_trains_from_the_first_look_to_the_end(tmp_path: Path, monke
 
 def test_of_several_that_start_together_one_trains(tmp_path: Path) -> None:
     """Settings and weights are those of one and the same."""
-    run, calls = tmp_path / "run", {}
-    for seed in range(3):
-        command = [sys.executable, "-c", TOGETHER, str(tmp_path), str(seed), *FIT, f"--seed_everything={seed}"]
-        calls[seed] = subprocess.Popen([*command, f"--run={run}"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    for seed, call in calls.items():
-        wait_for(tmp_path / str(seed), call)
-    (tmp_path / "go").touch()
-    said = {seed: call.communicate()[1] for seed, call in calls.items()}
-    trained = [seed for seed, call in calls.items() if call.returncode == 0]
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", TOGETHER, str(tmp_path), *FIT, f"--run={run}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    statuses = [int(word) for word in done.stdout.splitlines()[-1].split()]
+    said = [(tmp_path / f"{seed}.log").read_text() for seed in range(3)]
+    trained = [seed for seed in range(3) if statuses[seed] == 0]
     assert len(trained) == 1, said
-    for seed, call in calls.items():
-        if seed not in trained:
-            assert call.returncode == 2
-            assert "a training is running in" in said[seed] or "another seed_everything" in said[seed]
+    for seed in set(range(3)) - set(trained):
+        assert statuses[seed] == 2
+        assert "a training is running in" in said[seed] or "another seed_everything" in said[seed]
     assert yaml.safe_load((run / "config.yaml").read_text())["seed_everything"] == trained[0]
     for name in ("best.ckpt", "last.ckpt"):
         assert read_checkpoint(run / name)["training"]["seed"] == trained[0]
