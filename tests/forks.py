@@ -23,6 +23,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 2**20  # bytes of a request
+PARENT = [sys.executable, "-c", "import os, sys, forks; forks.prepare(); forks.run_verb(sys.argv[1:], os.environ)"]
+"""A process of its own that becomes the verb which follows, and forks those that it runs; for ROOT/tests on the path."""
+
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # a pool of threads does not survive a fork
 
 
@@ -106,15 +109,20 @@ def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
         os._exit(status)
 
 
-def main() -> None:
-    """Import what verbs import, and fork for every request until nobody asks any more."""
-    sys.path[0] = str(ROOT)
+def prepare() -> None:
+    """Import what verbs import, and have verbs fork those that they run."""
     from experiments import benchmark  # noqa: F401
     from experiments.command_line import run_verb as verbs_below
     from experiments.training import cli  # noqa: F401
 
     verbs_below.Popen = fork  # type: ignore[assignment, misc]
     gc.freeze()
+
+
+def main() -> None:
+    """Fork for every request until nobody asks any more."""
+    sys.path[0] = str(ROOT)
+    prepare()
     connection = socket.socket(fileno=int(sys.argv[1]))
     while True:
         request, streams, *_ = socket.recv_fds(connection, LONGEST, 2)

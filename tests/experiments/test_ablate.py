@@ -1,15 +1,17 @@
 """Ablations: trials of a sweep file, killed and gone on with, in shares, and with a failure among them."""
 
 import json
+import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
+from forks import PARENT
 
 from experiments.__main__ import main
 from experiments.files.lock import is_held
@@ -28,6 +30,12 @@ def sweep_file(path: Path, **values: list) -> Path:
 RATES = {"model.init_args.optimizer.init_args.lr": [0.001, 0.01]}
 
 
+def begin(*words: str, **settings: Any) -> subprocess.Popen:
+    """An ablation that runs on while the test does."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.Popen([*PARENT, "ablate", *words], cwd=ROOT, env=environment, **settings)
+
+
 def counts(folder: Path) -> dict[str, list]:
     """The confusions of every trial."""
     return {
@@ -40,8 +48,7 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     """Killed within its second trial and resumed, or run in two shares: the same records and the same leaderboard."""
     file = sweep_file(tmp_path / "rates.yaml", **RATES)
     whole, shared = tmp_path / "whole", tmp_path / "shared"
-    command = [sys.executable, "-m", "experiments", "ablate", str(file), f"--output={whole}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = begin(str(file), f"--output={whole}", stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 240
     while not (whole / "lr=0.01" / "last.ckpt").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
@@ -71,8 +78,7 @@ def test_two_ablations_in_one_folder(tmp_path: Path) -> None:
     file = sweep_file(tmp_path / "rates.yaml", **RATES)
     other = sweep_file(tmp_path / "other.yaml", **RATES)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "experiments", "ablate", str(file), f"--output={out}"]
-    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    first = begin(str(file), f"--output={out}", stdout=subprocess.PIPE, text=True)
     while not is_held(out / "lr=0.001" / "trial.lock") and first.poll() is None:
         time.sleep(0.05)
     content = yaml.safe_load(other.read_text())
