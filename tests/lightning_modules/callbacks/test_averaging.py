@@ -33,14 +33,12 @@ def test_averages_keep_their_name_and_settings() -> None:
     assert mended.update_starting_at_step == 3
 
 
-def test_an_average_that_begins_later_leaves_the_training_alone_until_then(tmp_path: Path) -> None:
+def test_an_average_that_begins_later_leaves_the_training_alone_until_then(alone: Path, tmp_path: Path) -> None:
     """Its own weights are scored and saved: all is as without the average, to the last step but one."""
-    alone = fit("synthetic_unet", tmp_path / "alone")
-    fit("synthetic_unet", tmp_path / "late", *EMA, "--trainer.callbacks.update_starting_at_step=6")
-    late = read_checkpoint(tmp_path / "late" / "last.ckpt")
-    assert "averaging_state" not in late
-    assert_same(late["state_dict"], alone)
-    best, wanted = (read_checkpoint(tmp_path / run / "best.ckpt") for run in ("late", "alone"))
+    late = fit("synthetic_unet", tmp_path, *EMA, "--trainer.callbacks.update_starting_at_step=6")
+    assert "averaging_state" not in read_checkpoint(tmp_path / "last.ckpt")
+    assert_same(late, read_checkpoint(alone / "last.ckpt")["state_dict"])
+    best, wanted = (read_checkpoint(run / "best.ckpt") for run in (tmp_path, alone))
     assert best["epoch"] == wanted["epoch"]
     assert_same(best["state_dict"], wanted["state_dict"])
 

@@ -19,21 +19,18 @@ def rate(run: Path) -> float:
     return float(read_checkpoint(run / "last.ckpt")["optimizer_states"][0]["param_groups"][0]["initial_lr"])
 
 
-def test_smaller_batches_take_as_many_steps(tmp_path: Path) -> None:
+def test_smaller_batches_take_as_many_steps(alone: Path, tmp_path: Path) -> None:
     """`fit` counts the steps; the schedule is as long, and the rate as high."""
-    fit("synthetic_unet", tmp_path / "whole")
-    fit("synthetic_unet", tmp_path / "halves", *WORDS, "--trainer.callbacks.size=4", HALF)
-    whole, halves = (read_checkpoint(tmp_path / name / "last.ckpt") for name in ("whole", "halves"))
+    fit("synthetic_unet", tmp_path, *WORDS, "--trainer.callbacks.size=4", HALF)
+    whole, halves = (read_checkpoint(run / "last.ckpt") for run in (alone, tmp_path))
     assert whole["lr_schedulers"][0]["last_epoch"] == halves["lr_schedulers"][0]["last_epoch"]
     assert whole["lr_schedulers"][0]["_last_lr"] == pytest.approx(halves["lr_schedulers"][0]["_last_lr"])
-    assert rate(tmp_path / "whole") == rate(tmp_path / "halves")
+    assert rate(alone) == rate(tmp_path)
 
 
-def test_the_rate_is_scaled(tmp_path: Path) -> None:
-    fit("synthetic_unet", tmp_path / "plain")
-    words = (*WORDS, "--trainer.callbacks.size=4", "--trainer.callbacks.chosen_for=16")
-    fit("synthetic_unet", tmp_path / "scaled", *words)
-    assert rate(tmp_path / "scaled") == pytest.approx(rate(tmp_path / "plain") / 4)
+def test_the_rate_is_scaled(alone: Path, tmp_path: Path) -> None:
+    fit("synthetic_unet", tmp_path, *WORDS, "--trainer.callbacks.size=4", "--trainer.callbacks.chosen_for=16")
+    assert rate(tmp_path) == pytest.approx(rate(alone) / 4)
 
 
 def test_sizes_that_no_number_of_batches_gives(tmp_path: Path) -> None:
