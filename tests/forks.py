@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,14 @@ def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def prepare() -> None:
-    """Import what verbs import, and have verbs fork those that they run."""
+    """Import what verbs import, and have verbs fork those that they run, and the process that looks at their data."""
     from experiments import benchmark  # noqa: F401
+    from experiments.ablation import same_data
     from experiments.command_line import run_verb as verbs_below
     from experiments.training import cli  # noqa: F401
 
     verbs_below.Popen = fork  # type: ignore[assignment, misc]
+    same_data.get_context = lambda method: get_context("fork")  # type: ignore[assignment, misc]
     gc.freeze()
 
 

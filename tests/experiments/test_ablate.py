@@ -65,7 +65,7 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     for name in ("leaderboard.md", "effects.md", "effects.csv"):
         assert (whole / name).read_text() == (shared / name).read_text()
     assert "| model.init_args.optimizer.init_args.lr | 0.01 | 0.001 | 1 |" in (whole / "effects.md").read_text()
-    assert "done" in experiments("ablate", file, f"--output={whole}", "--list").stdout
+    assert "done" in experiments("ablate", file, f"--output={whole}", "--list", fresh=True).stdout
     longer = yaml.safe_load(file.read_text())
     longer["parameters"]["trainer.max_epochs"] = {"value": 2}
     file.write_text(yaml.safe_dump(longer, sort_keys=False))

@@ -4,16 +4,18 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
-from command_line import TINY, refusal
+from command_line import TINY, experiments, refusal
 from tiny_folder import tiny_folder
 
 import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
 from datamodules.folder import FolderDataModule
 from experiments import trial
 from experiments.__main__ import main
+from experiments.ablation import resolved
 from experiments.ablation.claims import claimed
 from experiments.ablation.same_data import find_change
 from experiments.ablation.trial_folder import TrialFolder
@@ -142,8 +144,10 @@ def test_what_never_trained_keeps_nothing_away(tmp_path: Path) -> None:
         before.require_same(claimed=True)
 
 
-def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path) -> None:
+def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no stamp: the settings of its record are held against the resolved ones of the command."""
+    forked = SimpleNamespace(run=lambda command, **_: experiments(*command[3:], check=False))
+    monkeypatch.setattr(resolved, "subprocess", forked)  # the command, with its imports done
     recipe = yaml.safe_load((tiny_run / "config.yaml").read_text())
     make_done(tmp_path / "run", WORDS, recipe=recipe)
     (tmp_path / "run" / "trial.json").unlink()
