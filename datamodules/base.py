@@ -4,7 +4,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
 import pytorch_lightning as pl
@@ -46,7 +46,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: what training draws; nothing if `None`.
         unit: column of `meta` that names what images belong together, such as a patient; intervals then come from
             drawing whole units. Each image stands for itself if `None`.
+        leaks: whether splits that share an image or a unit are refused before training, or only said.
     """
+
+    test_is_val: ClassVar[bool] = False
+    """Whether the test split is that of validation by design, since the labels of the official one are withheld."""
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         num_workers: int = 2,
         augmentation: Augmentation | None = None,
         unit: str | None = None,
+        leaks: Literal["refuse", "say"] = "refuse",
     ) -> None:
         super().__init__()
         sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
@@ -77,6 +82,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.augmentation = augmentation or NoAugmentation()
         self.unit = unit
+        self.leaks = leaks
         self.suite = Suite("clean", 1, [])
         self.test_split: Split = "test"
         self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass

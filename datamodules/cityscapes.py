@@ -30,6 +30,8 @@ class CityscapesDataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    test_is_val = True
+
     def __init__(self, root: str = "data/cityscapes", **kwargs: Any) -> None:
         super().__init__(
             classes=[entry.name for entry in EVALUATED], palette=[entry.color for entry in EVALUATED], **kwargs

@@ -43,6 +43,8 @@ class VOCDataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    test_is_val = True
+
     def __init__(self, root: str = "data/voc", year: str = "2012", **kwargs: Any) -> None:
         super().__init__(classes=CLASSES, palette=voc_palette(), **kwargs)
         self.root = Path(root).expanduser()

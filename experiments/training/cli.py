@@ -24,6 +24,7 @@ from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import named_files, read_splits, take_content
+from experiments.training.data_checks import check_data
 from experiments.training.ended import describe_end
 from experiments.training.own_checkpoint import OwnCheckpoint
 from experiments.training.plugins import training_plugins
@@ -168,6 +169,8 @@ class SegmentationCLI(LightningCLI):
         folder = self.folder
         if first_process() and not settings.fast_dev_run:
             self._compare_content()
+            if self.over is None:
+                print("".join(f"{said}\n" for said in check_data(self.datamodule)), end="", flush=True)
             self._say_what_is_resumed()
         writes = not settings.fast_dev_run and self.over is None
         chosen = self.config_init[self.subcommand].trainer.logger
