@@ -1,0 +1,245 @@
+"""Folders that are laid out as other programs write them: what they are, and which key, class or command reads them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from datamodules.reading.found_files import SUFFIXES, suffix_of
+from datamodules.reading.lists import SPLIT_NAMES
+
+MOST_ENTRIES = 2000
+"""Of a folder that are looked at."""
+
+VOLUMES = {
+    ".nii": "NIfTI",
+    ".nii.gz": "NIfTI",
+    ".nrrd": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".dcm": "DICOM",
+}
+SIDES = (
+    ("images", "image", "imgs", "img", "inputs", "photos"),
+    ("masks", "mask", "labels", "label", "annotations", "gt"),
+)
+"""Folders of images and of masks, as people call them."""
+
+OURS = "train/images, train/masks, likewise val and test"
+
+
+def explain_layout(root: Path) -> str | None:
+    """What a folder looks like and how it is read; `None` of one that looks like nothing known.
+
+    Args:
+        root: that is no data folder of ours, or not a complete one.
+    """
+    for recognise in (
+        *(_oxford_pet, _voc, _cityscapes, _nnunet, _coco, _labelme, _yolo, _volumes),
+        *(_side_by_side, _other_names, _swapped),
+    ):
+        said = recognise(root)
+        if said is not None:
+            return said
+    return None
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice((one for one in folder.iterdir() if not one.name.startswith(".")), MOST_ENTRIES))
+    except OSError:
+        return []
+
+
+def _deep(root: Path, levels: int = 3) -> Iterator[Path]:
+    """Files of a folder and of those in it."""
+    for entry in _entries(root):
+        if entry.is_file():
+            yield entry
+        elif levels and entry.is_dir():
+            yield from _deep(entry, levels - 1)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [one for one in _entries(folder) if suffix_of(one) in SUFFIXES]
+
+
+def _root_of(root: Path, *parts: str) -> Path | None:
+    """`root`, or the folder above it, or the one in it, that holds all of these."""
+    for folder in (root, root.parent, *(one for one in _entries(root) if one.is_dir())):
+        if all((folder / part).is_dir() for part in parts):
+            return folder
+    return None
+
+
+def _oxford_pet(root: Path) -> str | None:
+    found = _root_of(root, "annotations/trimaps", "images")
+    if found is None:
+        return None
+    return (
+        f"{found} holds Oxford-IIIT Pet: pass --data experiments/configs/data/oxford_pet.yaml --data.init_args.root "
+        f"{found.parent} (the folder must be named oxford-iiit-pet)"
+    )
+
+
+def _voc(root: Path) -> str | None:
+    found = _root_of(root, "JPEGImages", "SegmentationClass")
+    if found is None:
+        return None
+    kept = "" if found.parent.name == "VOCdevkit" else " (which lies in VOCdevkit/VOC2012)"
+    lists = "ImageSets/Segmentation"
+    return (
+        f"{found} is laid out as Pascal VOC: its own 21 classes are read by --data experiments/configs/data/voc.yaml with "
+        f"--data.init_args.root at the folder that holds VOCdevkit{kept}; for classes of yours add the lines `image_folder: "
+        "JPEGImages`, `mask_folder: SegmentationClass` and `splits: {"
+        + ", ".join(f"{name}: {lists}/{name}.txt" for name in ("train", "val", "test"))
+        + "}` to dataset.yaml"
+    )
+
+
+def _cityscapes(root: Path) -> str | None:
+    found = _root_of(root, "leftImg8bit", "gtFine")
+    if found is None:
+        return None
+    return (
+        f"{found} is laid out as Cityscapes: pass --data experiments/configs/data/cityscapes.yaml --data.init_args.root "
+        f"{found}"
+    )
+
+
+def _nnunet(root: Path) -> str | None:
+    found = _root_of(root, "imagesTr", "labelsTr")
+    if found is None:
+        return None
+    kinds = {suffix_of(one) for one in _entries(found / "imagesTr")} & VOLUMES.keys()
+    channels = sorted({mark[1] for one in _entries(found / "imagesTr") if (mark := re.search(r"_(\d{4})\.", one.name))})
+    if kinds:
+        return (
+            f"{found} is laid out as nnU-Net's raw format, of volumes ({', '.join(sorted(kinds))}): write the slices as .npy "
+            f"arrays, height x width x {len(channels) or 1} channels, and those of the labels under the same names, into {OURS}, "
+            "with a column `patient` in meta.csv that keeps the slices of a case together"
+        )
+    lines = "`image_folder: imagesTr`, `mask_folder: labelsTr`"
+    if len(channels) == 1:
+        return (
+            f"{found} is laid out as nnU-Net's raw format: add the lines {lines}, `image_suffix: _{channels[0]}` and `splits: "
+            "{train: [...], val: [...], test: [...]}` to dataset.yaml, with the names of the cases"
+        )
+    return (
+        f"{found} is laid out as nnU-Net's raw format with {len(channels)} files for each image: write them as one .npy array, "
+        f"height x width x {len(channels)} channels, into {OURS}"
+    )
+
+
+def _coco(root: Path) -> str | None:
+    for path in islice((one for one in _deep(root, 2) if one.suffix.lower() == ".json"), 50):
+        try:
+            with path.open("rb") as file:
+                head = file.read(65536)
+        except OSError:
+            continue
+        if (
+            path.name.endswith("coco.json")
+            or sum(word in head for word in (b'"images"', b'"annotations"', b'"categories"')) > 1
+        ):
+            return (
+                f"{path} looks like annotations of COCO, which are polygons: draw them as masks, the category of each pixel as "
+                f"its value, such as with pycocotools (`coco.annToMask(annotation) * annotation['category_id']`), into {OURS}"
+            )
+    return None
+
+
+def _labelme(root: Path) -> str | None:
+    files = list(islice(_deep(root), MOST_ENTRIES))
+    stems = {one.with_suffix("") for one in files if suffix_of(one) in SUFFIXES}
+    beside = [one for one in files if one.suffix.lower() == ".json" and one.with_suffix("") in stems]
+    if not beside:
+        return None
+    return (
+        f"{beside[0].parent} holds a JSON file beside each image, as LabelMe writes polygons: draw them as masks with "
+        f"`labelme_export_json` or labelme's examples/semantic_segmentation/labelme2voc.py, into {OURS}"
+    )
+
+
+def _yolo(root: Path) -> str | None:
+    for folder in (root / "labels", root / "train" / "labels"):
+        found = [one for one in _entries(folder) if one.suffix.lower() == ".txt"]
+        if found and not _pictures(folder):
+            return (
+                f"{folder} holds text files, as YOLO lists polygons or boxes: draw the polygons as masks (cv2.fillPoly, with the "
+                f"class as the value), into {OURS}"
+            )
+    return None
+
+
+def _volumes(root: Path) -> str | None:
+    kinds = Counter(suffix_of(one) for one in islice(_deep(root), MOST_ENTRIES))
+    found = [kind for kind in VOLUMES if kinds[kind]]
+    if not found or sum(kinds[kind] for kind in SUFFIXES) > sum(kinds[kind] for kind in found):
+        return None
+    reader = "pydicom" if found[0] == ".dcm" else "nibabel" if found[0].startswith(".nii") else "SimpleITK"
+    return (
+        f"{root} holds {VOLUMES[found[0]]} files ({found[0]}), which are not read: write their slices as .npy arrays with "
+        f"{reader}, images and masks under the same names, into {OURS}, with `window: [low, high]` in dataset.yaml and a column "
+        "`patient` in meta.csv"
+    )
+
+
+def _places(root: Path) -> list[tuple[str, Path]]:
+    """The folders of splits, or `root` itself where there are none."""
+    found = [(name, root / name) for name in SPLIT_NAMES if (root / name).is_dir()]
+    return found or [("", root)]
+
+
+def _side_by_side(root: Path) -> str | None:
+    for name, place in _places(root):
+        folders = [place, *(one for one in _entries(place) if one.is_dir() and one.name.lower() in SIDES[0])]
+        for folder in folders:
+            ending = find_ending(folder)
+            if ending is not None:
+                inside = folder.relative_to(place).as_posix()
+                lines = f"`image_folder: {inside}`, `mask_folder: {inside}`, `mask_suffix: {ending}`"
+                lists = "" if name else " and `splits: {train: [...], val: [...], test: [...]}`"
+                return f"{folder} holds images and masks side by side: add the lines {lines}{lists} to dataset.yaml"
+    return None
+
+
+def find_ending(folder: Path) -> str | None:
+    """What ends the names of masks that lie beside their images, such as ``_mask``."""
+    stems = {one.name.removesuffix("".join(one.suffixes[-1:])) for one in _pictures(folder)}
+    endings = Counter(
+        stem[end:] for stem in stems for end in range(1, len(stem)) if stem[:end] in stems and not stem[end].isalnum()
+    )
+    for ending, times in endings.most_common(1):
+        if 3 * times >= len(stems) and not re.search(r"\d", ending) and 2 * times >= len(stems) - times:
+            return ending
+    return None
+
+
+def _other_names(root: Path) -> str | None:
+    for name, place in _places(root):
+        inside = {one.name.lower(): one.name for one in _entries(place) if one.is_dir()}
+        sides = [next((inside[word] for word in words if word in inside), None) for words in SIDES]
+        if not all(sides) or sides == ["images", "masks"] or not any(_pictures(place / str(side)) for side in sides):
+            continue
+        lists = "" if name else " and `splits: {train: [...], val: [...], test: [...]}`"
+        return (
+            f"{place} holds images in {sides[0]} and masks in {sides[1]}: add the lines `image_folder: {sides[0]}`, "
+            f"`mask_folder: {sides[1]}`{lists} to dataset.yaml"
+        )
+    return None
+
+
+def _swapped(root: Path) -> str | None:
+    """``images/train`` and ``masks/train`` in place of ``train/images``: found by the names of the folders."""
+    for images in (one for one in _entries(root) if one.is_dir() and one.name.lower() in SIDES[0]):
+        for masks in (one for one in _entries(root) if one.is_dir() and one.name.lower() in SIDES[1]):
+            splits = [one.name for one in _entries(images) if one.name in SPLIT_NAMES and (masks / one.name).is_dir()]
+            if splits:
+                moves = " && ".join(
+                    f"mkdir -p {split} && mv {images.name}/{split} {split}/images && mv {masks.name}/{split} {split}/masks"
+                    for split in splits
+                )
+                return f"{root} holds {images.name}/{splits[0]} where {splits[0]}/images is read: run `cd {root} && {moves}`"
+    return None
