@@ -23,6 +23,7 @@ from experiments.files.printable import PrintableStream, escape_controls
 from user_error import find_user_error, sentence
 
 VERBS = {
+    "check": "read a data set once before training, and say what is wrong with it",
     "fit": "train a network from a recipe, or resume its training",
     "plan": "say what a sweep will take on so many processes",
     "benchmark": "sweep a checkpoint over corruptions and write its record",

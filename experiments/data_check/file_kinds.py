@@ -1,0 +1,145 @@
+"""What the files are: unreadable ones, kinds that differ, orientation tags, sizes, and files that are not read at all."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from datamodules.base import SegmentationDataModule
+from datamodules.folder import FolderDataModule
+from datamodules.reading.found_files import find_files
+from experiments.data_check.findings import Finding, name_some
+from experiments.data_check.scan import ScannedSplit
+from user_error import UserError
+
+MOST_NAMED = 20
+"""Files that a line names."""
+
+ASPECT = 1.02
+"""Ratio of aspects from which a picture that is brought to another is said to be squashed."""
+
+
+def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    """What is wrong with the files, split by split, and over all of them."""
+    yield from _unreadable(splits)
+    for name, split in splits.items():
+        yield from _refused(name, split)
+    yield from _left_out(data, splits)
+    yield from _kinds(splits)
+    yield from _turned(splits)
+    yield from _sizes(data, splits)
+    blank = [f"{name}/{one.id}" for name, split in splits.items() for one in split.read if one.blank]
+    if blank and len(blank) < sum(len(split.read) for split in splits.values()):
+        says = f"{len(blank)} images have one level in each channel and show nothing: {name_some(blank)}"
+        yield Finding("look", "blank", says, "remove them, or write them anew", blank)
+
+
+def _unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    """One finding for each reason, which names all images that it holds for."""
+    reasons: dict[str, list[tuple[str, str]]] = {}
+    for name, split in splits.items():
+        for one in split.images:
+            if one.error:
+                reason = re.sub(r"\S*[/\\]\S*", "", one.error).replace(one.id, "")
+                reasons.setdefault(re.sub(r"\d+", "0", reason), []).append((f"{name}/{one.id}", one.error))
+    for met in reasons.values():
+        others = [name for name, _ in met[1:]]
+        more = f"the same of {len(others)} more: {name_some(others, MOST_NAMED)}" if others else ""
+        yield Finding("wrong", "unreadable", met[0][1], more, [name for name, _ in met])
+
+
+def _refused(name: str, split: ScannedSplit) -> Iterator[Finding]:
+    bad = [one for one in split.images if one.error]
+    if split.refused and split.refused not in [one.error for one in bad]:
+        yield Finding("wrong", "refused", split.refused, where=[name])
+    elif not split.refused and not split.images:
+        says = f"the split {name!r} holds no image"
+        yield Finding("wrong", "empty", says, "add images, or correct its list", [name])
+
+
+def _left_out(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    """Files in the folders of a data folder that are of no kind that is read."""
+    if not isinstance(data, FolderDataModule):
+        return
+    naming = data.description.naming
+    places = {data.folder(name) or data.root for name in splits if splits[name].dataset is not None}  # type: ignore[arg-type]
+    kinds: Counter[str] = Counter()
+    litter = 0
+    for folder in {place / part for place in places for part in (naming.image_folder, naming.mask_folder)}:
+        try:
+            found = find_files(folder)
+        except UserError:
+            continue
+        kinds += found.kinds_left_out
+        litter += found.litter
+    if kinds:
+        told = ", ".join(f"{times} of {kind}" for kind, times in kinds.most_common())
+        says = f"{sum(kinds.values())} files beside the images and masks are not read ({told})"
+        yield Finding("look", "left_out", says, "convert them if they are images, or move them out of the folders")
+    if litter:
+        yield Finding(
+            "note", "litter", f"{litter} files that systems leave in folders, such as .DS_Store, are passed over"
+        )
+
+
+def _kinds(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    for what, of_masks in (("images", False), ("masks", True)):
+        kinds: Counter[str] = sum((split.kinds(of_masks) for split in splits.values()), Counter())
+        if len(kinds) < 2:
+            continue
+        told = ", ".join(f"{times} {kind}" for kind, times in kinds.most_common())
+        odd = kinds.most_common()[-1][0]
+        where = [
+            f"{name}/{one.id}"
+            for name, split in splits.items()
+            for one in split.images
+            if (one.mask if of_masks else one.image).kind == odd
+        ]
+        says = f"the {what} are of several kinds ({told}); of the rarest: {name_some(where)}"
+        yield Finding("note", f"kinds_of_{what}", says, where=where)
+
+
+def _turned(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    for what, of_masks in (("images", False), ("masks", True)):
+        turned = [
+            f"{name}/{one.id}"
+            for name, split in splits.items()
+            for one in split.images
+            if (one.mask if of_masks else one.image).orientation != 1
+        ]
+        if turned:
+            says = f"{len(turned)} {what} have an orientation tag, which is obeyed, as viewers do: {name_some(turned)}"
+            mend = "orientation: stored   # in dataset.yaml, only if the contact sheet shows masks that lie beside their objects"
+            yield Finding("look", f"orientation_of_{what}", says, mend, turned)
+
+
+def _sizes(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    sizes = Counter(one.size for split in splits.values() for one in split.read)
+    if not sizes:
+        return
+    aspects = [width / height for height, width in sizes]
+    smallest, largest = min(sizes, key=_area), max(sizes, key=_area)
+    if len(sizes) > 1 and data.size is None:
+        says = f"the images have {len(sizes)} sizes, from {_as_text(smallest)} to {_as_text(largest)}, and batches need one"
+        common = max(sizes, key=lambda size: sizes[size])
+        yield Finding("look", "sizes", says, f"--data.init_args.size [{common[0]},{common[1]}]   # height, width")
+    elif data.size is not None:
+        wanted = data.size[1] / data.size[0]
+        bent = sum(sizes[size] for size, aspect in zip(sizes, aspects, strict=True) if _apart(aspect, wanted) > ASPECT)
+        if bent:
+            most = max(_apart(aspect, wanted) for aspect in aspects)
+            says = f"{bent} images have another aspect than `size` {_as_text(data.size)}: squashed by up to {most:.2f} times"
+            yield Finding(
+                "look", "aspect", says, "choose a `size` of the aspect of the images, or keep it by padding or cropping"
+            )
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _apart(one: float, other: float) -> float:
+    return max(one / other, other / one)
+
+
+def _as_text(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
