@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
-from experiments.data_check.scan import ScannedSplit, Seen
+from experiments.data_check.scan import ScannedSplit, Seen, read_sample
 from experiments.pictures.overlays import find_palette, overlay, save
 
 WIDTH, HEIGHT = 220, 200
@@ -77,7 +77,7 @@ def _panels(split: ScannedSplit, places: Sequence[int], palette: np.ndarray) -> 
     assert split.dataset is not None
     found = []
     for place in places:
-        sample, seen = split.dataset[place], split.images[place]
+        sample, seen = read_sample(split.dataset, place), split.images[place]
         image, mask = sample["image"], sample["mask"]
         mixed = overlay(_shown(image), mask, palette, OPACITY)
         mixed[mask == IGNORED] = _hatch(mask.shape, mixed)[mask == IGNORED]

@@ -22,6 +22,9 @@ MOST_CHANNELS = 4
 LEAST_RISES = 100
 """Bits that must be set: pictures that are flat but for one object are near to each other whatever it is."""
 
+WAYS = 8
+"""Positions of a picture: turned by quarters, and mirrored."""
+
 ROWS = 256
 """Pictures whose distances are taken at once."""
 
@@ -58,21 +61,30 @@ def find_near(
     places, others = ([place for place, one in enumerate(seen) if _is_told(one)] for seen in (first, second))
     if not places or not others:
         return
-    hashes = np.stack([take_hash(first[place]) for place in places])
-    ways = np.stack([[take_hash(way) for way in turn_all_ways(second[place])] for place in others])
-    for start in range(0, len(places), ROWS):
-        distances = np.stack([_count_bits(hashes[start : start + ROWS], ways[:, way]) for way in range(ways.shape[1])])
-        nearest = distances.min(0)
-        for row, column in enumerate(nearest.argmin(1)):
-            if nearest[row, column] <= most:
-                yield places[start + row], others[column], int(nearest[row, column])
+    left = np.stack([_bits(take_hash(first[place])) for place in places])
+    turned = [turn_all_ways(second[place]) for place in others]
+    distance, nearest = np.full(len(places), np.iinfo(np.int32).max), np.zeros(len(places), np.int64)
+    for way in range(WAYS):
+        right = np.stack([_bits(take_hash(one[way])) for one in turned])
+        for start in range(0, len(places), ROWS):
+            rows = slice(start, start + ROWS)
+            found = _count_different(left[rows], right)
+            closest = found.argmin(1)
+            bits = found[np.arange(len(found)), closest]
+            nearest[rows] = np.where(bits < distance[rows], closest, nearest[rows])
+            distance[rows] = np.minimum(bits, distance[rows])
+    for row in np.flatnonzero(distance <= most):
+        yield places[row], others[nearest[row]], int(distance[row])
 
 
 def _is_told(thumbnail: np.ndarray) -> bool:
-    return int(np.bitwise_count(take_hash(thumbnail)).sum()) >= LEAST_RISES
+    return bool(_bits(take_hash(thumbnail)).sum() >= LEAST_RISES)
 
 
-def _count_bits(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The bits (N, M) by which hashes (N, 68) and (M, 68) differ: by a product, as those that are in one alone."""
-    left, right = (np.unpackbits(one, axis=1).astype(np.float32) for one in (first, second))
-    return np.rint(left.sum(1)[:, None] + right.sum(1)[None] - 2 * left @ right.T).astype(np.int32)
+def _bits(packed: np.ndarray) -> np.ndarray:
+    return np.unpackbits(packed).astype(np.float32)
+
+
+def _count_different(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The bits (N, M) by which rows of (N, B) and (M, B) differ: by a product, as those that are in one alone."""
+    return np.rint(first.sum(1)[:, None] + second.sum(1)[None] - 2 * first @ second.T).astype(np.int32)

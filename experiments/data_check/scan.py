@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
-from datamodules.dataset import IGNORED, SegmentationDataset
+from datamodules.dataset import IGNORED, Sample, SegmentationDataset
 from datamodules.image_files import ImageFiles
 from datamodules.leaks import is_blank
 from datamodules.reading.decoding import open_header, orientation_of, rawmodes_of
@@ -113,10 +113,7 @@ def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDat
         if isinstance(dataset, ImageFiles):
             pair = dataset.pairs[number]
             image, mask = read_facts(pair.image), read_facts(pair.mask)
-            # by itself, since what all files must agree in is looked at once
-            sample = ImageFiles([pair], dataset.masks, dataset.images)[0]
-        else:
-            sample = dataset[number]
+        sample = read_sample(dataset, number)
     except UserError as error:
         return Seen(name, image, mask, error=str(error))
     levels, classes = sample["image"], sample["mask"]
@@ -131,6 +128,17 @@ def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDat
         thumbnail=shrink(levels),
         blank=is_blank(levels),
     )
+
+
+def read_sample(dataset: SegmentationDataset, number: int) -> Sample:
+    """A sample by itself: what all files must agree in is looked at once, and no reason to show none of them.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if isinstance(dataset, ImageFiles):
+        return ImageFiles([dataset.pairs[number]], dataset.masks, dataset.images)[0]
+    return dataset[number]
 
 
 def read_facts(path: Path) -> FileFacts:
