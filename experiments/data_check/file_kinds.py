@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from datamodules.base import SegmentationDataModule
 from datamodules.folder import FolderDataModule
@@ -23,7 +23,7 @@ def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedS
     yield from _unreadable(splits)
     for name, split in splits.items():
         yield from _refused(name, split)
-    yield from _left_out(data, splits)
+    yield from find_left_out(data, [name for name, split in splits.items() if split.dataset is not None])
     yield from _kinds(splits)
     yield from _turned(splits)
     yield from _sizes(data, splits)
@@ -56,12 +56,12 @@ def _refused(name: str, split: ScannedSplit) -> Iterator[Finding]:
         yield Finding("wrong", "empty", says, "add images, or correct its list", [name])
 
 
-def _left_out(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
-    """Files in the folders of a data folder that are of no kind that is read."""
+def find_left_out(data: SegmentationDataModule, splits: Sequence[str]) -> Iterator[Finding]:
+    """Files in the folders of a data folder that are of no kind that is read; nothing is opened."""
     if not isinstance(data, FolderDataModule):
         return
     naming = data.description.naming
-    places = {data.folder(name) or data.root for name in splits if splits[name].dataset is not None}  # type: ignore[arg-type]
+    places = {data.folder(name) or data.root for name in splits}  # type: ignore[arg-type]
     kinds: Counter[str] = Counter()
     litter = 0
     for folder in {place / part for place in places for part in (naming.image_folder, naming.mask_folder)}:

@@ -2,10 +2,13 @@
 
 from datamodules.base import SegmentationDataModule
 from datamodules.leaks import find_leaks, require_apart
+from experiments.data_check.file_kinds import find_left_out
 
 
 def check_data(data: SegmentationDataModule) -> list[str]:
-    """What is to be said of the splits before training: what two of them share, where that is not refused.
+    """What is to be said of the data before training: files that are not read, and what two splits share if that is meant.
+
+    It takes names, sizes and ``meta.csv``, and opens only files that may be equal.
 
     Raises:
         UserError: two splits share an image or a unit, and the data do not say that this is meant.
@@ -16,4 +19,5 @@ def check_data(data: SegmentationDataModule) -> list[str]:
     said = [leak.said for leak in leaks]
     if data.test_is_val:
         said.append("the splits 'val' and 'test' are one by design: choose settings on a part of the training split")
+    said += [found.says for found in find_left_out(data, ("train", "val")) if found.level == "look"]
     return [f"note: {sentence}" for sentence in said]

@@ -10,8 +10,6 @@ from tiny_folder import tiny_folder
 
 from datamodules.folder import FolderDataModule
 from datamodules.leaks import find_equal_files, find_leaks, require_apart
-from datamodules.voc import VOCDataModule
-from experiments.training.data_checks import check_data
 from user_error import UserError
 
 
@@ -26,7 +24,6 @@ def test_splits_that_are_apart_share_nothing_by_their_names(tmp_path: Path):
         Image.fromarray(np.full((48, 64, 3), 7, np.uint8)).save(root / split / "images" / "1.png")
     shutil.rmtree(root / "val")
     assert said(root) == []
-    assert check_data(FolderDataModule(str(root))) == []
 
 
 def test_the_same_picture_under_another_name(tmp_path: Path):
@@ -36,10 +33,7 @@ def test_the_same_picture_under_another_name(tmp_path: Path):
     data = FolderDataModule(str(root))
     assert said(root) == [("picture", ("train", "test"), ["0 = other"])]
     with pytest.raises(UserError, match=r"an image in the splits 'train' and 'test'.*'0 = other'.*leaks say"):
-        check_data(data)
-    data.leaks = "say"
-    (note,) = check_data(data)
-    assert "0 = other" in note
+        require_apart(find_leaks(data))
 
 
 def test_units(tmp_path: Path):
@@ -61,8 +55,3 @@ def test_files_are_compared_to_their_end(tmp_path: Path):
     (tmp_path / "d").unlink()
     second = {name: paths[name] for name in ("b", "c", "d")}
     assert find_equal_files({"a": paths["a"], "d": paths["d"]}, second) == [("a", "b")]
-
-
-def test_what_is_one_by_design_is_said(tmp_path: Path):
-    (note,) = check_data(VOCDataModule(str(tmp_path)))
-    assert "one by design" in note

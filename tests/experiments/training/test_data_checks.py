@@ -1,0 +1,37 @@
+"""What a training says of its data before it begins."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_folder import tiny_folder
+
+from datamodules.folder import FolderDataModule
+from datamodules.voc import VOCDataModule
+from experiments.training.data_checks import check_data
+from user_error import UserError
+
+
+def test_nothing_of_good_data(tmp_path: Path):
+    assert check_data(FolderDataModule(str(tiny_folder(tmp_path / "data", 2)))) == []
+
+
+def test_what_splits_share_is_refused_unless_it_is_meant(tmp_path: Path):
+    root = tiny_folder(tmp_path / "data", 2)
+    shutil.copy(root / "train/images/0.png", root / "test/images/1.png")
+    with pytest.raises(UserError, match="leaks say"):
+        check_data(FolderDataModule(str(root)))
+    (note,) = check_data(FolderDataModule(str(root), leaks="say"))
+    assert "'0 = 1'" in note
+
+
+def test_files_that_are_not_read(tmp_path: Path):
+    root = tiny_folder(tmp_path / "data", 2)
+    (root / "train/images/4.heic").touch()
+    (note,) = check_data(FolderDataModule(str(root)))
+    assert "1 of .heic" in note
+
+
+def test_what_is_one_by_design(tmp_path: Path):
+    (note,) = check_data(VOCDataModule(str(tmp_path)))
+    assert "one by design" in note
