@@ -124,7 +124,7 @@ def _nnunet(root: Path) -> str | None:
     if len(channels) == 1:
         return (
             f"{found} is laid out as nnU-Net's raw format: add the lines {lines}, `image_suffix: _{channels[0]}` and `splits: "
-            "{train: [...], val: [...], test: [...]}` to dataset.yaml, with the names of the cases"
+            "{train: [...], val: [...], test: [...]}` to dataset.yaml, with the name of a case on each line of the lists"
         )
     return (
         f"{found} is laid out as nnU-Net's raw format with {len(channels)} files for each image: write them as one .npy array, "
@@ -200,7 +200,7 @@ def _side_by_side(root: Path) -> str | None:
             if ending is not None:
                 inside = folder.relative_to(place).as_posix()
                 lines = f"`image_folder: {inside}`, `mask_folder: {inside}`, `mask_suffix: {ending}`"
-                lists = "" if name else " and `splits: {train: [...], val: [...], test: [...]}`"
+                lists = "" if name else " and `splits: {train: train.txt, val: val.txt, test: test.txt}`"
                 return f"{folder} holds images and masks side by side: add the lines {lines}{lists} to dataset.yaml"
     return None
 
@@ -223,7 +223,7 @@ def _other_names(root: Path) -> str | None:
         sides = [next((inside[word] for word in words if word in inside), None) for words in SIDES]
         if not all(sides) or sides == ["images", "masks"] or not any(_pictures(place / str(side)) for side in sides):
             continue
-        lists = "" if name else " and `splits: {train: [...], val: [...], test: [...]}`"
+        lists = "" if name else " and `splits: {train: train.txt, val: val.txt, test: test.txt}`"
         return (
             f"{place} holds images in {sides[0]} and masks in {sides[1]}: add the lines `image_folder: {sides[0]}`, "
             f"`mask_folder: {sides[1]}`{lists} to dataset.yaml"

@@ -22,7 +22,10 @@ def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedS
     """What is wrong with the files, split by split, and over all of them."""
     yield from _unreadable(splits)
     for name, split in splits.items():
-        yield from _refused(name, split)
+        if not split.refused and not split.images:
+            yield Finding(
+                "wrong", "empty", f"the split {name!r} holds no image", "add images, or correct its list", [name]
+            )
     yield from find_left_out(data, [name for name, split in splits.items() if split.dataset is not None])
     yield from _kinds(splits)
     yield from _turned(splits)
@@ -34,26 +37,26 @@ def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedS
 
 
 def _unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
-    """One finding for each reason, which names all images that it holds for."""
-    reasons: dict[str, list[tuple[str, str]]] = {}
-    for name, split in splits.items():
-        for one in split.images:
-            if one.error:
-                reason = re.sub(r"\S*[/\\]\S*", "", one.error).replace(one.id, "")
-                reasons.setdefault(re.sub(r"\d+", "0", reason), []).append((f"{name}/{one.id}", one.error))
-    for met in reasons.values():
-        others = [name for name, _ in met[1:]]
-        more = f"the same of {len(others)} more: {name_some(others, MOST_NAMED)}" if others else ""
-        yield Finding("wrong", "unreadable", met[0][1], more, [name for name, _ in met])
+    """One finding for each reason, which names all images, or splits, that it holds for."""
+    images = [(f"{name}/{one.id}", one.error) for name, split in splits.items() for one in split.images if one.error]
+    said = {error for _, error in images}
+    whole = [(name, split.refused) for name, split in splits.items() if split.refused and split.refused not in said]
+    for kind, met in (("unreadable", images), ("refused", whole)):
+        reasons: dict[str, list[tuple[str, str]]] = {}
+        for name, error in met:
+            reasons.setdefault(_less_names(error, name.partition("/")), []).append((name, error))
+        for alike in reasons.values():
+            others = [name for name, _ in alike[1:]]
+            more = f"the same of {len(others)} more: {name_some(others, MOST_NAMED)}" if others else ""
+            yield Finding("wrong", kind, alike[0][1], more, [name for name, _ in alike])
 
 
-def _refused(name: str, split: ScannedSplit) -> Iterator[Finding]:
-    bad = [one for one in split.images if one.error]
-    if split.refused and split.refused not in [one.error for one in bad]:
-        yield Finding("wrong", "refused", split.refused, where=[name])
-    elif not split.refused and not split.images:
-        says = f"the split {name!r} holds no image"
-        yield Finding("wrong", "empty", says, "add images, or correct its list", [name])
+def _less_names(error: str, names: Sequence[str]) -> str:
+    """A sentence without the paths, names and numbers that differ between files."""
+    kept = re.sub(r"\S*[/\\]\S*", "", error)
+    for name in names:
+        kept = kept.replace(repr(name), "") if len(name) < 3 else kept.replace(name, "")
+    return re.sub(r"\d+", "0", kept)
 
 
 def find_left_out(data: SegmentationDataModule, splits: Sequence[str]) -> Iterator[Finding]:

@@ -17,6 +17,9 @@ SAMPLE = 200
 
 MOST_CLASSES = 255
 
+FOLDERS = (("images", "masks"), ("imagesTr", "labelsTr"), ("images", "labels"), ("images", "images"), (".", "."))
+"""Of images and of masks, inside the folder of a split."""
+
 
 def propose_description(root: Path) -> str | None:
     """The text of a ``dataset.yaml``: the classes that occur in a sample of the masks, and the channels of an image.
@@ -25,12 +28,7 @@ def propose_description(root: Path) -> str | None:
         `None` where no images and masks are found, or the values of the masks are no ids of classes.
     """
     places = [root / name for name in SPLIT_NAMES if (root / name).is_dir()] or [root]
-    for image_folder, mask_folder in (
-        ("images", "masks"),
-        ("imagesTr", "labelsTr"),
-        ("images", "labels"),
-        ("images", "images"),
-    ):
+    for image_folder, mask_folder in FOLDERS:
         found = [place for place in places if (place / image_folder).is_dir() and (place / mask_folder).is_dir()]
         ending = find_ending(found[0] / image_folder) if found and image_folder == mask_folder else ""
         if not found or ending is None:
@@ -53,10 +51,10 @@ def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: P
     step = max(1, len(masks) // SAMPLE)
     values = _values(masks[::step])
     channels = _channels(image)
-    if channels is None or not values or not 2 <= len(values - {255}) <= MOST_CLASSES:
-        return None
     binary = values == {0, 255}
     ids = sorted(values if binary else values - {255})
+    if channels is None or not 2 <= len(ids) <= MOST_CLASSES:
+        return None
     lines = ["classes:   # names are yours to write", *(f"  {one}: {_name(one, ids)}" for one in ids)]
     lines.append(f"ignore_index: {255 if 255 in values and not binary else 'null'}")
     lines.append(f"channels: [{', '.join(channels)}]")
@@ -66,9 +64,7 @@ def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: P
     )
     lines += [f"mask_suffix: {ending}"] if ending else []
     if not any((root / name).is_dir() for name in SPLIT_NAMES):
-        lines.append(
-            "splits: {train: [...], val: [...], test: [...]}   # names of images, or of a text file that lists them"
-        )
+        lines.append("splits: {train: train.txt, val: val.txt, test: test.txt}   # a name on each line")
     return "\n".join(lines) + "\n"
 
 

@@ -171,3 +171,16 @@ def test_data_without_files(tmp_path: Path):
 def test_refusals(tmp_path: Path):
     assert "there is no folder" in refusal("check", tmp_path / "nowhere")
     assert "give 1 or more" in refusal("check", tiny_folder(tmp_path / "data", 2), "--images=0")
+
+
+def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
+    root = tmp_path / "data"
+    root.mkdir()
+    for number, split in enumerate(("train", "val", "test")):
+        write(root / f"{number}x.png", noise(number, 48, 64, 3))
+        write(root / f"{number}x_mask.png", noise(number, 48, 64) // 128 * 255)
+        (root / f"{split}.txt").write_text(f"{number}x\n")
+    text = check(root)[1]
+    (root / "dataset.yaml").write_text(text[text.index("classes:") :])
+    assert "255: object" in text
+    assert check(root)[:1] == (0,)
