@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
@@ -113,10 +114,25 @@ def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> 
     model.train()
 
 
+class Unused(nn.Identity):
+    """Stands where a part stood that no answer depends on: passes on what it is given first, whatever comes with it.
+
+    Some encoders go on calling their parts. Weights of the part, in a checkpoint that still has them, are passed over.
+    """
+
+    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        """`x` itself."""
+        return x
+
+    def _load_from_state_dict(self, *_: Any) -> None:
+        pass
+
+
 def _remove_without_gradient(module: nn.Module) -> None:
     for name, child in module.named_children():
         parameters = list(child.parameters())
-        if parameters and all(parameter.grad is None for parameter in parameters):
-            setattr(module, name, nn.Identity())
+        indexed = isinstance(child, nn.ModuleList | nn.ModuleDict)
+        if parameters and not indexed and all(parameter.grad is None for parameter in parameters):
+            setattr(module, name, Unused())
         else:
             _remove_without_gradient(child)

@@ -64,8 +64,6 @@ class FcnNetwork(SegmentationNetwork):
         require_probability("dropout", dropout)
         built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
         require_any_size(built, encoder, in_channels, f"an FCN on {encoder!r}")
-        if keeps_its_classifier(encoder):
-            remove_unused_parts(built, built, torch.zeros(1, in_channels, 64, 64))
         super().__init__(num_classes, in_channels, built.output_stride, mean, std)
         self.encoder = built
         self.encoder_name = encoder
@@ -80,6 +78,10 @@ class FcnNetwork(SegmentationNetwork):
         self.skip_scores = nn.ModuleList([nn.Conv2d(channels, num_classes, 1) for channels in finer[::-1][:skips]])
         for parameter in self.skip_scores.parameters():
             nn.init.zeros_(parameter)
+        if keeps_its_classifier(encoder) or encoder.startswith(
+            "tu-"
+        ):  # those of timm may refine maps that no skip reads
+            remove_unused_parts(built, self, torch.zeros(1, in_channels, 64, 64))
 
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""

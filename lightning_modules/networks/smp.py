@@ -20,6 +20,7 @@ from lightning_modules.networks.encoders import (
     remove_unused_parts,
     require_any_size,
 )
+from lightning_modules.networks.mended import cannot_build, find_sides, mend, require_safe
 from lightning_modules.networks.part import Part
 from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
 from user_error import UserError
@@ -82,8 +83,10 @@ class SmpNetwork(SegmentationNetwork):
         require_probability("drop_path", drop_path)
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
         stride = max(model.encoder.output_stride, 2**model.encoder._depth)
+        least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
+        stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
         super().__init__(num_classes, in_channels, stride, mean, std)
-        self.least_side = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
+        self.least_side = least
         self.model: Any = model
         self.encoder_name = encoder
         if dropout:
@@ -121,6 +124,7 @@ def _check_names(architecture: str, encoder: str) -> None:
     if architecture not in ARCHITECTURES:
         raise UserError(f"unknown architecture {architecture!r}: smp has {', '.join(ARCHITECTURES)}")
     check_encoder(encoder)
+    require_safe(architecture, encoder)
 
 
 @torch.inference_mode(False)
@@ -136,11 +140,12 @@ def _build(
     chosen = decoder if depth is None else {**decoder, "encoder_depth": depth}
     try:
         model = smp.create_model(architecture, encoder, None, in_channels, classes, **chosen)
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"smp cannot build {architecture} on {encoder!r} with {decoder}: {error}") from error
+    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
+        raise cannot_build(architecture, encoder, decoder, error) from error
     if getattr(model.encoder, "is_fixed_input_size", False) or not hasattr(model.encoder, "_depth"):
         raise UserError(ONE_SIZE.format(what=f"{architecture} on {encoder!r}"))
     require_any_size(model.encoder, encoder, in_channels, f"{architecture} on {encoder!r}")
+    mend(model)
     _remove_unused_attention(model.decoder)
     if model.encoder._depth < 5 or keeps_its_classifier(encoder):
         side = 4 * 2**model.encoder._depth

@@ -1,0 +1,91 @@
+"""What smp builds, made right where a decoder and an encoder do not quite fit; or refused in a sentence."""
+
+from typing import Any
+
+import torch
+from segmentation_models_pytorch.decoders.pspnet.decoder import PSPDecoder
+from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPlusDecoder
+from torch import nn
+
+from lightning_modules.networks.encoders import Unused
+from user_error import UserError, brief
+
+DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
+"""Decoders that ask for maps no coarser than an eighth or a sixteenth of the image."""
+DOUBLINGS = 3
+
+
+def require_safe(architecture: str, encoder: str) -> None:
+    """Refuse a pair whose training ends the process.
+
+    Raises:
+        UserError: its gradients write past their memory on a CPU (PyTorch 2.13 with oneDNN).
+    """
+    if architecture == "DeepLabV3" and encoder.startswith("mobileone"):
+        raise UserError(
+            f"{architecture} on {encoder!r} ends the process in training, within PyTorch's convolutions on a CPU: choose another "
+            "encoder, such as 'mobilenet_v2'"
+        )
+
+
+def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
+    """The sentence for what smp or timm raises when they put a network together."""
+    undilated = isinstance(error, AssertionError) or any(word in str(error) for word in ("dilated", "output_stride"))
+    if architecture in DILATING and undilated:
+        return UserError(
+            f"{architecture} asks for an encoder whose convolutions can be dilated, and those of {encoder!r} cannot: choose one "
+            f"such as 'resnet18' or 'mobilenet_v2', or an architecture other than {', '.join(DILATING)}"
+        )
+    return UserError(f"smp cannot build {architecture} on {encoder!r} with {decoder}: {brief(error)}")
+
+
+def mend(model: Any) -> None:
+    """Bring a model that smp just built to what its forward pass does."""
+    if isinstance(model.decoder, UnetPlusPlusDecoder):
+        model.decoder.center = (
+            Unused()
+        )  # on VGG it holds a block that is never called, whose gradients DDP would wait for
+    if isinstance(model.decoder, PSPDecoder):
+        _fit_pyramid(model.decoder)
+
+
+def _fit_pyramid(decoder: Any) -> None:
+    """PSPNet pools a quarter of the channels four times, and smp takes that for all of them, also where 4 is no divisor."""
+    layer = decoder.conv[0]
+    pooled = [block.pool[1][0] for block in decoder.psp.blocks]
+    channels = pooled[0].in_channels + sum(one.out_channels for one in pooled)
+    if channels != layer.in_channels:
+        bias = layer.bias is not None
+        decoder.conv[0] = nn.Conv2d(channels, layer.out_channels, layer.kernel_size, bias=bias)
+        nn.init.kaiming_uniform_(decoder.conv[0].weight, mode="fan_in", nonlinearity="relu")  # as smp does
+
+
+@torch.inference_mode()
+def find_sides(model: nn.Module, in_channels: int, stride: int, least: int, what: str) -> tuple[int, int]:
+    """The multiple that images are padded to, and the least side: those given, doubled until the model takes them.
+
+    A shallow encoder may have windows, or coarser maps within, that ask for more than its stride tells.
+
+    Args:
+        model: images (B, C, H, W) to one tensor; it is left in training mode.
+        in_channels: C.
+        stride: to begin with.
+        least: side to begin with, a multiple of it.
+        what: is refused.
+
+    Raises:
+        UserError: the model takes no images.
+    """
+    model.eval()
+    candidates = [(stride, least << step) for step in range(DOUBLINGS)]
+    candidates += [(stride << step, max(least, stride << step)) for step in range(1, DOUBLINGS)]
+    try:
+        for sides in candidates:
+            try:
+                model(torch.zeros(1, in_channels, sides[1], sum(sides)))
+                return sides
+            except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+                said = error
+    finally:
+        model.train()
+    raise UserError(f"{what} do not fit ({brief(said)}): choose another encoder, architecture or depth") from said
