@@ -1,0 +1,293 @@
+"""Every decoder on an encoder of every family: trained for a step, asked at odd sizes, pruned, exported.
+
+``python tests/scan_networks.py`` tries all pairs and writes docs/decoders_and_encoders.md.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)] * (str(ROOT) not in sys.path)
+
+import torchvision_operators  # noqa: E402, F401  # isort: skip  # before smp
+import segmentation_models_pytorch as smp  # noqa: E402
+import timm  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from experiments.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
+from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
+from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
+from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork  # noqa: E402
+from lightning_modules.pruning.channels import remove_channels  # noqa: E402
+from user_error import UserError, brief  # noqa: E402
+
+TABLE = ROOT / "docs/decoders_and_encoders.md"
+DECODERS = (*ARCHITECTURES, "FCN")
+OF_SMP = (
+    *("resnet18", "resnext50_32x4d", "dpn68", "vgg11", "vgg11_bn", "se_resnet50", "densenet121", "inceptionresnetv2"),
+    *(
+        "inceptionv4",
+        "efficientnet-b0",
+        "mobilenet_v2",
+        "xception",
+        "timm-efficientnet-b0",
+        "timm-tf_efficientnet_lite0",
+    ),
+    *("timm-skresnet18", "mit_b0", "mobileone_s0"),
+)
+"""The smallest encoder of each family of smp."""
+OF_TIMM = (
+    *(
+        "resnet18",
+        "regnetx_002",
+        "convnext_atto",
+        "rexnet_100",
+        "mobilenetv3_small_050",
+        "efficientnet_b0",
+        "hrnet_w18_small",
+    ),
+    *(
+        "mobilenetv4_conv_small",
+        "lcnet_050",
+        "ghostnet_100",
+        "edgenext_xx_small",
+        "mobilevitv2_050",
+        "pvt_v2_b0",
+        "vgg11",
+    ),
+    *("densenet121", "dla34", "fastvit_t8", "repvit_m0_9", "poolformer_s12", "swin_tiny_patch4_window7_224"),
+    *("vit_tiny_patch16_224", "maxvit_nano_rw_256"),
+)
+"""A sample of the families of timm: of convolutions, of windows, of positions."""
+ENCODERS = (*OF_SMP, *(f"tu-{name}" for name in OF_TIMM))
+ODD = ((1, 1), (33, 47), (65, 70))
+CLASSES = 3
+SEED = 0
+FACTS = {"T": "trains", "O": "odd sizes", "P": "prune", "E": "export"}
+CHEAP, DEAR = "TO", "PE"
+REFUSED = "refused"
+HEAD = """# Decoders and encoders
+
+Every decoder on the smallest encoder of each family of smp, and on a sample of timm's, as `python tests/scan_networks.py` finds
+them ({conditions}).
+
+- **T**: it trains: a step on two images of 65 x 70, a gradient for every parameter.
+- **O**: odd sizes: images of 1 x 1, 33 x 47 and 65 x 70 give finite logits of their size.
+- **P**: `prune`: a quarter of the multiply-adds goes, and what is left answers at odd sizes.
+- **E**: `export`: ONNX Runtime gives the logits of the network.
+- a small letter: it does not hold, and why stands below; a dot: not tried on this pair; refused: in a sentence, when it is made.
+"""
+
+
+def build(decoder: str, encoder: str, **settings: Any) -> nn.Module:
+    """The network of a pair, its weights drawn anew."""
+    torch.manual_seed(SEED)
+    if decoder == "FCN":
+        return FcnNetwork(CLASSES, encoder=encoder, **settings)
+    return SmpNetwork(CLASSES, architecture=decoder, encoder=encoder, **settings)
+
+
+def try_step(network: nn.Module) -> None:
+    """One step of training: a finite loss, a gradient for every parameter, and weights that are still finite.
+
+    Raises:
+        ValueError: a parameter is without a gradient (DDP would wait for it), or something is not finite.
+    """
+    torch.manual_seed(SEED)
+    image, mask = random_images(2, 3, (65, 70), SEED), torch.randint(CLASSES, (2, 65, 70))
+    optimiser = torch.optim.SGD(network.train().parameters(), lr=1e-3)
+    loss = F.cross_entropy(network(image), mask)
+    loss.backward()
+    left = [name for name, one in network.named_parameters() if one.grad is None]
+    if left:
+        raise ValueError(f"no gradient for {len(left)} parameters, {left[0]} the first")
+    optimiser.step()
+    if not (loss.isfinite() and all(one.isfinite().all() for one in network.parameters())):
+        raise ValueError("what a step leaves is not finite")
+
+
+@torch.inference_mode()
+def try_odd_sizes(network: nn.Module) -> None:
+    """Logits of the size of the image, whatever that is.
+
+    Raises:
+        ValueError: they are of another size, or not finite.
+    """
+    network.eval()
+    for height, width in ODD:
+        logits = network(random_images(1, 3, (height, width), SEED))
+        if logits.shape != (1, CLASSES, height, width) or not logits.isfinite().all():
+            raise ValueError(f"an image of {height} x {width} gives logits of {tuple(logits.shape)}, or not finite")
+
+
+def try_prune(network: nn.Module) -> None:
+    """A quarter of the multiply-adds goes, and the rest still answers."""
+    image = random_images(1, 3, (64, 64), SEED)
+    smaller = remove_channels(network.eval(), image, 0.25, lambda one: multiply_adds(partial(one, image))).network
+    try_odd_sizes(smaller)
+
+
+def try_export(network: nn.Module) -> None:
+    """The file says what the network says.
+
+    Raises:
+        ValueError: it does not.
+    """
+    network.eval()
+    graph = trace_graph(network, random_images(1, 3, (64, 64), SEED))
+    apart = farthest(graph, network, random_images(2, 3, (64, 64), SEED + 1))
+    if not apart <= TOLERANCE:
+        raise ValueError(f"the file differs by {apart:.2g}")
+
+
+TRIALS: dict[str, Callable[[nn.Module], None]] = {
+    "T": try_step,
+    "O": try_odd_sizes,
+    "P": try_prune,
+    "E": try_export,
+}
+
+
+SHARES = {"none": lambda *_: False, "some": lambda *pair: covers(*pair), "all": lambda *_: True}
+
+
+def covers(decoder: str, encoder: str) -> bool:
+    """Whether a pair is in a design that has every encoder once, and every decoder on several."""
+    return (DECODERS.index(decoder) - ENCODERS.index(encoder)) % len(DECODERS) == 0
+
+
+def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
+    """Build a pair and try each of `facts` on a network of its own: fact to what is wrong with it, "" where nothing is."""
+    found = {}
+    for fact in facts:
+        try:
+            network = build(decoder, encoder)
+        except UserError as error:
+            return {REFUSED: str(error)}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                TRIALS[fact](network)
+            found[fact] = ""
+        except UserError as error:
+            found[fact] = str(error)
+        except Exception as error:
+            found[fact] = f"{type(error).__name__}: {brief(error)}"
+    return found
+
+
+def try_apart(decoder: str, encoder: str, facts: str, limit: float) -> dict[str, str]:
+    """`try_pair` in a process of its own, which may die, or take longer than `limit` seconds."""
+    context = get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: theirs.send(try_pair(decoder, encoder, facts)))
+    process.start()
+    theirs.close()
+    wait([ours, process.sentinel], limit)
+    try:
+        if ours.poll():
+            return ours.recv()
+        ended = not process.is_alive()
+    except EOFError:
+        ended = True
+    finally:
+        process.kill()
+        process.join()
+    why = f"the process ends with {process.exitcode}" if ended else f"takes more than {limit:.0f} s"
+    return dict.fromkeys(facts, why)
+
+
+def scan_encoder(encoder: str, dear: str, limit: float) -> dict[str, dict[str, str]]:
+    """What was found of each decoder on an encoder."""
+    found = {}
+    for decoder in DECODERS:
+        found[decoder] = try_apart(decoder, encoder, CHEAP, limit)
+        if REFUSED not in found[decoder] and SHARES[dear](decoder, encoder):
+            for fact in DEAR:
+                found[decoder] |= try_apart(decoder, encoder, fact, limit)
+    print(encoder, {name: summarise(one) for name, one in found.items()}, flush=True)
+    return found
+
+
+def summarise(found: dict[str, str]) -> str:
+    """The cell of a pair: a letter for each fact, small where it does not hold and a dot where it was not tried."""
+    if REFUSED in found:
+        return REFUSED
+    return "".join("." if fact not in found else fact.lower() if found[fact] else fact for fact in FACTS)
+
+
+def describe(scan: dict[str, dict[str, dict[str, str]]], conditions: str) -> str:
+    """The page: a row for each encoder, a column for each decoder, and below it the sentences."""
+    lines = [
+        HEAD.format(conditions=conditions),
+        f"| encoder | {' | '.join(DECODERS)} |",
+        "|---" * (len(DECODERS) + 1) + "|",
+    ]
+    sentences: dict[str, list[str]] = defaultdict(list)
+    for encoder, row in scan.items():
+        lines.append(f"| `{encoder}` | {' | '.join(summarise(row[decoder]) for decoder in DECODERS)} |")
+        for decoder, found in row.items():
+            for fact, sentence in found.items():
+                if sentence:
+                    kind = FACTS.get(fact, fact)
+                    sentences[f"{kind}: {sentence.replace(repr(encoder), 'the encoder')}"].append(
+                        f"{decoder} on `{encoder}`"
+                    )
+    lines += ["", "## Why", ""]
+    lines += [f"- {sentence}. ({'; '.join(pairs)})" for sentence, pairs in sorted(sentences.items())]
+    return "\n".join(lines) + "\n"
+
+
+def read_table(text: str) -> dict[tuple[str, str], str]:
+    """The cells of a page: (decoder, encoder) to what `summarise` made of it."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    (_, *decoders), *rows = rows
+    return {(decoder, row[0].strip("`")): cell for row in rows for decoder, cell in zip(decoders, row[1:], strict=True)}
+
+
+def main() -> None:
+    """Scan, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--dear", choices=SHARES, default="all", help="pairs that are pruned and exported (default: all)"
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds for a trial")
+    parser.add_argument("--output", type=Path, default=TABLE, help="page to write")
+    args = parser.parse_args()
+    began = time.perf_counter()
+    torch.set_num_threads(1)
+    scan: dict[str, Any] = {encoder: {decoder: {} for decoder in DECODERS} for encoder in ENCODERS}
+    with ThreadPoolExecutor(args.processes) as pool:
+        tasks = {pool.submit(scan_encoder, encoder, args.dear, args.limit): encoder for encoder in ENCODERS}
+        for task in as_completed(tasks):
+            scan[tasks[task]] = task.result()
+            args.output.write_text(describe(scan, _conditions(args, time.perf_counter() - began)), encoding="utf-8")
+    print(f"written: {args.output}")
+
+
+def _conditions(args: argparse.Namespace, seconds: float) -> str:
+    return (
+        f"seed {SEED}, {platform.machine()} CPU, {args.processes} processes of one thread, {seconds / 60:.0f} minutes, at most "
+        f"{args.limit:.0f} s for a trial; PyTorch {torch.__version__}, smp {smp.__version__}, timm {timm.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
