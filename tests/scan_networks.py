@@ -93,7 +93,7 @@ them ({conditions}).
 """
 
 
-def build(decoder: str, encoder: str, **settings: Any) -> nn.Module:
+def build(decoder: str, encoder: str, /, **settings: Any) -> nn.Module:
     """The network of a pair, its weights drawn anew."""
     torch.manual_seed(SEED)
     if decoder == "FCN":
