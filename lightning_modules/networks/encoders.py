@@ -120,9 +120,9 @@ class Unused(nn.Identity):
     Some encoders go on calling their parts. Weights of the part, in a checkpoint that still has them, are passed over.
     """
 
-    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
-        """`x` itself."""
-        return x
+    def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:
+        """The first of what it is given."""
+        return input
 
     def _load_from_state_dict(self, *_: Any) -> None:
         pass
