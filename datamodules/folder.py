@@ -10,6 +10,7 @@ from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
 from datamodules.reading.description import Description
 from datamodules.reading.image_reading import ImageReading
+from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES, Lists, as_listed
 from datamodules.reading.pairs import Pair, pair
 from user_error import UserError
@@ -100,6 +101,9 @@ class FolderDataModule(SegmentationDataModule):
         found = [self.root / name for name in called if any((self.root / name / part).is_dir() for part in parts)]
         if len(found) > 1:
             raise UserError(f"{found[0]} and {found[1]} are both folders of the split {split!r}: remove or rename one")
+        whole = found[0] if found else self.root
+        if not all((whole / part).is_dir() for part in parts) and (looks := explain_layout(self.root)) is not None:
+            raise UserError(f"the split {split!r} is not found: {looks}")
         if not found and not (self.root / naming.image_folder).is_dir():
             raise UserError(
                 f"{self.root} has neither {split}/{naming.image_folder} nor {naming.image_folder}: add the folder of the "

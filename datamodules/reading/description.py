@@ -8,6 +8,7 @@ from typing import Any, get_args
 from datamodules.dataset import IGNORED
 from datamodules.reading.decoding import Orientation
 from datamodules.reading.image_reading import MODES, ImageReading, is_window
+from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES
 from datamodules.reading.mask_reading import HIGHEST, LOWEST, MaskLevels, MaskReading
 from datamodules.reading.pairs import Naming
@@ -88,7 +89,9 @@ class Description:
 
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
-            raise UserError(f"{self.path} does not exist: a data folder needs this file, with at least `classes`")
+            looks = explain_layout(self.path.parent)
+            wanted = f"{self.path} does not exist: a data folder needs this file, with at least `classes`"
+            raise UserError(wanted if looks is None else f"{wanted} ({looks})")
         entries = read_yaml(self.path, "correct it; indent by spaces, not by tabs", most=MOST)
         if not isinstance(entries, dict):
             raise self._wrong("is not a mapping", "write one `key: value` on each line")

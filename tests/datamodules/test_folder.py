@@ -175,7 +175,7 @@ def test_missing_parts(folder, tmp_path: Path):
     root = folder()
     with pytest.raises(UserError, match="no split 'dev'"):
         opened(root).dataset("dev")
-    (root / "val" / "masks").rename(root / "val" / "labels")
+    (root / "val" / "masks").rename(root / "val" / "elsewhere")
     with pytest.raises(UserError, match=r"val.masks does not exist"):
         opened(root).dataset("val")
     (root / "test").rename(root / "held_out")
