@@ -10,7 +10,6 @@ from scipy.stats import entropy
 from datamodules.transforms import Resize
 from experiments.__main__ import main
 from experiments.checkpoints.checkpoint import describe_data, load_module
-from experiments.predict import find_images, overlay
 
 
 @pytest.fixture
@@ -75,24 +74,11 @@ def test_a_single_network_is_unsure_by_its_entropy(tiny_run: Path, photos: Path,
     np.testing.assert_allclose(np.array(shown, float), wanted, atol=0.51)
 
 
-def test_overlay_mixes_image_and_colour() -> None:
-    image = np.full((1, 2, 1), 100, np.uint8)
-    palette = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
-    mixed = overlay(image, np.array([[0, 1]]), palette)
-    np.testing.assert_array_equal(mixed, [[[50, 50, 50], [150, 100, 50]]])
-
-
-def test_inputs(photos: Path) -> None:
-    found = find_images([photos])
-    assert [str(place) for _, place in found] == ["a", "more/b"]
-
-
 def test_refusals(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out'}"
     assert "nowhere.png" in refusal("predict", checkpoint, "nowhere.png", output)
     (tmp_path / "empty").mkdir()
     assert "holds no image" in refusal("predict", checkpoint, tmp_path / "empty", output)
-    assert "both be written" in refusal("predict", checkpoint, photos, photos / "a.png", output)
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
     assert "broken.png" in refusal("predict", checkpoint, photos / "broken.png", output)
     (tmp_path / "file").write_text("")

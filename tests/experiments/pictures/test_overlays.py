@@ -9,6 +9,13 @@ from experiments.pictures.overlays import ROWS, as_rgb, find_palette, overlay, s
 PALETTE = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
 
 
+def test_overlay_mixes_image_and_colour() -> None:
+    image = np.full((1, 2, 1), 100, np.uint8)
+    palette = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
+    mixed = overlay(image, np.array([[0, 1]]), palette)
+    np.testing.assert_array_equal(mixed, [[[50, 50, 50], [150, 100, 50]]])
+
+
 def test_ignored_pixels_stay_uncoloured() -> None:
     image = np.array([[[10, 20, 30], [10, 20, 30], [10, 20, 30]]], np.uint8)
     mixed = overlay(image, np.array([[0, 1, 255]]), PALETTE)

@@ -1,0 +1,1 @@
+"""What segmenting image files takes: which files are meant, what is written of each, and what is never overwritten."""

@@ -1,0 +1,78 @@
+"""Pictures that `predict` writes say so in their file, by which it knows them: nothing else is ever overwritten."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from experiments.files.whole import whole_file
+from user_error import UserError
+
+KEY = "robust-segmentation predict"
+"""Of the text chunk, which holds a digest of the pixels: one that was corrected by hand is no longer what was written."""
+
+
+def write_result(picture: Image.Image, path: Path) -> None:
+    """Write a PNG that says that `predict` wrote it, whole or not at all."""
+    mark = PngInfo()
+    mark.add_text(KEY, _digest(picture))
+    with whole_file(path, "wb") as file:
+        picture.save(file, format="PNG", pnginfo=mark)
+
+
+def is_marked(path: Path) -> bool:
+    """Whether a file says that `predict` wrote it."""
+    return _mark_of(path) is not None
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a file is what `predict` wrote, pixel by pixel."""
+    mark = _mark_of(path)
+    if mark is None or path.is_symlink():
+        return False
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return _digest(picture) == mark
+    except Exception:  # a damaged file raises many kinds
+        return False
+
+
+def require_free(paths: Iterable[Path], overwrite: bool) -> None:
+    """Refuse to overwrite what `predict` did not write, and without `overwrite` what it did.
+
+    Raises:
+        UserError: one of `paths` is there and must stay.
+    """
+    there = [path for path in paths if path.exists() or path.is_symlink()]
+    others = [path for path in there if not is_as_written(path)]
+    if others:
+        raise UserError(
+            f"{str(others[0])!r} is there{_and_more(others)}, and is not what predict wrote: choose another --output, since "
+            "that is never overwritten; nothing was written"
+        )
+    if there and not overwrite:
+        raise UserError(
+            f"{str(there[0])!r} is there{_and_more(there)}, from an earlier predict: pass --overwrite to replace what predict "
+            "wrote, or choose another --output; nothing was written"
+        )
+
+
+def _and_more(paths: list[Path]) -> str:
+    return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+
+
+def _mark_of(path: Path) -> str | None:
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            mark = picture.info.get(KEY)
+    except Exception:  # whatever it is, it is none of ours
+        return None
+    return mark if isinstance(mark, str) else None
+
+
+def _digest(picture: Image.Image) -> str:
+    return hashlib.sha256(f"{picture.mode} {picture.size}".encode() + picture.tobytes()).hexdigest()

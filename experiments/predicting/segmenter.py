@@ -1,0 +1,112 @@
+"""What a checkpoint makes of image files: read, seen and written as its training saw them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from datamodules.reading.found_files import suffix_of
+from datamodules.reading.image_reading import ImageReading, name_channels
+from datamodules.transforms import Resize
+from experiments.pictures.overlays import overlay
+from experiments.pictures.own_size import levels_at
+from experiments.predicting.inputs import CONVERT, SUFFIXES
+from experiments.predicting.marked_results import write_result
+from experiments.predicting.uncertainty_maps import name_maps, uncertainty_maps
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+
+def reading_of(described: Mapping[str, Any], in_channels: int) -> ImageReading:
+    """How images of a checkpoint's data are read; see `describe_data`.
+
+    Args:
+        described: older checkpoints have no "reading", and the oldest ones neither window nor channels.
+        in_channels: that the network takes.
+    """
+    known = described.get("reading") or {"window": described.get("window"), "channels": described.get("channels")}
+    return ImageReading.from_state({**known, "channels": known.get("channels") or name_channels(in_channels)})
+
+
+class Segmenter(NamedTuple):
+    """Writes what a network says of image files.
+
+    Attributes:
+        module: on its device.
+        reading: of the files.
+        resize: to what the network sees.
+        palette: a colour (K, 3) for each class.
+        uncertainty: whether maps of it are written, too.
+    """
+
+    module: SegmentationModule
+    reading: ImageReading
+    resize: Resize
+    palette: np.ndarray
+    uncertainty: bool
+
+    def name_results(self, place: Path) -> list[Path]:
+        """The files that `write` writes."""
+        kinds = ("mask", "overlay", *(name_maps(self.module) if self.uncertainty else ()))
+        return [_at(place, kind) for kind in kinds]
+
+    def write(self, file: Path, place: Path) -> None:
+        """Segment an image file into ``PLACE_mask.png`` and the like.
+
+        Raises:
+            UserError: the file is not read, or takes more memory than there is.
+            OSError: a result cannot be written.
+        """
+        image = self._read(file)
+        try:
+            self._write(image, place)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise UserError(
+                f"the image {str(file)!r} ({image.shape[0]} x {image.shape[1]}) is too large for the memory: leave out "
+                "--native-size, or cut it into tiles"
+            ) from error
+
+    def _read(self, file: Path) -> np.ndarray:
+        try:
+            return self.reading.read(file)
+        except UserError as error:
+            suffix = suffix_of(file)
+            if suffix and suffix not in SUFFIXES:
+                raise UserError(f"{str(file)!r} is of a kind that is not read ({suffix}): {CONVERT}") from error
+            raise UserError(f"{error} ({self._describe_reading()})") from error
+
+    def _describe_reading(self) -> str:
+        window = self.reading.window
+        levels = "of 8 bits" if window is None else f"by the window [{window[0]:g}, {window[1]:g}]"
+        mode = "" if self.reading.mode is None else f", in the mode {self.reading.mode}"
+        return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} like its training: bring images to that"
+
+    def _write(self, image: np.ndarray, place: Path) -> None:
+        size, batch = (image.shape[0], image.shape[1]), self._as_seen(image)
+        with torch.inference_mode():
+            mask = levels_at(size, self.module.predict_logits(batch), lambda part: part.argmax(1)[0])
+        ids = Image.fromarray(mask, mode="L").convert("P")
+        ids.putpalette(self.palette.ravel().tolist())
+        write_result(ids, _at(place, "mask"))
+        write_result(Image.fromarray(overlay(image, mask, self.palette)), _at(place, "overlay"))
+        if self.uncertainty:
+            self._write_maps(batch, size, place)
+
+    def _write_maps(self, batch: Tensor, size: tuple[int, int], place: Path) -> None:
+        with torch.inference_mode():
+            for name, values in uncertainty_maps(self.module, batch).items():
+                levels = levels_at(size, values[None], lambda part: (255 * part[0, 0]).round())
+                write_result(Image.fromarray(levels), _at(place, name))
+
+    def _as_seen(self, image: np.ndarray) -> Tensor:
+        """An image (H, W, C) as a batch (1, C, h, w) of the size at which the network sees it."""
+        seen = self.resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
+        return torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None].to(self.module.device)
+
+
+def _at(place: Path, kind: str) -> Path:
+    return place.with_name(f"{place.name}_{kind}.png")

@@ -1,0 +1,40 @@
+"""Where a network is unsure of an image, as maps from 0 to 1."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from lightning_modules.metrics.uncertainty import uncertainty
+from lightning_modules.networks.combination import Combination, combination_in
+from lightning_modules.networks.temperature import TemperatureScaled
+from lightning_modules.segmentation import SegmentationModule
+
+SINGLE, SEVERAL = ("entropy",), ("entropy", "mutual_information", "disagreement")
+
+
+def _opinions_of(module: SegmentationModule) -> Combination | None:
+    """What in a module gives several opinions; a temperature is passed over, since it belongs to their mean."""
+    network: Any = module.network
+    while isinstance(network, TemperatureScaled):
+        network = network.network
+    return combination_in(network)
+
+
+def name_maps(module: SegmentationModule) -> tuple[str, ...]:
+    """The names of the maps that `uncertainty_maps` gives."""
+    return SINGLE if _opinions_of(module) is None else SEVERAL
+
+
+def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
+    """How unsure a network is of one image (1, C, H, W), from 0 to 1, (1, H, W) each by name.
+
+    Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
+    several opinions, it has an entropy only.
+    """
+    several = _opinions_of(module)
+    found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
+    maps = found._asdict()
+    guess = math.log(module.num_classes)
+    scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}
+    return {name: (maps[name] / scale[name]).clamp(0, 1) for name in name_maps(module)}

@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.reading.image_reading import COLOURS
+from datamodules.transforms import Resize
+from experiments.predicting.segmenter import Segmenter, reading_of
+from user_error import UserError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        Image.fromarray(np.full((5, 7, 3), ord(name), np.uint8)).save(tmp_path / f"photos/{name}.png")
+    return tmp_path / "photos"
+
+
+def test_a_second_call_segments_the_same_images(photos: Path, predict: Callable) -> None:
+    """Its own results lie among them, and are replaced when asked to."""
+    assert predict([photos], photos, "--uncertainty").status == 0
+    written = {path: path.stat().st_mtime_ns for path in photos.iterdir()}
+    assert len(written) == 8
+    refused = predict([photos], photos)
+    assert refused.status == 2
+    assert "a_mask.png' is there (and 3 more), from an earlier predict: pass --overwrite" in refused.err
+    assert {path: path.stat().st_mtime_ns for path in photos.iterdir()} == written
+    again = predict([photos], photos, "--overwrite")
+    assert again.status == 0
+    assert "left out: 6 files from an earlier predict" in again.out
+    changed = {path.name for path in photos.iterdir() if path.stat().st_mtime_ns != written.get(path)}
+    assert changed == {"a_mask.png", "a_overlay.png", "b_mask.png", "b_overlay.png"}
+
+
+@pytest.mark.parametrize(
+    ("described", "wanted"),
+    [
+        ({}, (COLOURS, None, None)),
+        ({"window": [0, 9], "channels": ["r", "g", "b"]}, (("r", "g", "b"), (0.0, 9.0), None)),
+        ({"window": [5, 6], "reading": {"channels": ["x"] * 3, "mode": "RGB"}}, (("x",) * 3, None, "RGB")),
+    ],
+)
+def test_checkpoints_of_all_ages_are_read(described: dict, wanted: tuple) -> None:
+    found = reading_of(described, 3)
+    assert (found.channels, found.window, found.mode) == wanted
+
+
+class TooLarge(torch.nn.Module):
+    device = torch.device("cpu")
+
+    def predict_logits(self, image: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+
+def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
+    segmenter = Segmenter(TooLarge(), reading_of({}, 3), Resize(None), np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"a.png' \(5 x 7\) is too large for the memory: leave out --native-size"):
+        segmenter.write(photos / "a.png", photos / "a")
