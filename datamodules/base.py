@@ -180,7 +180,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         rank, world_size = self._place
         batches = ShuffledBatches(len(dataset), self.batch_size, seed, rank, world_size)
-        return self._loader(TrainingView(dataset, self.augmentation.bind(self.size), seed), batches)
+        return self._loader(TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets), seed), batches)
+
+    def evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
+        """A data set as it is evaluated, at the size of all images."""
+        return EvaluationView(dataset, Resize(self.size, dataset.targets))
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
@@ -190,13 +194,13 @@ class SegmentationDataModule(pl.LightningDataModule):
         """A split in order, each image once, over all processes; nothing is drawn."""
         dataset = self._checked(split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, even=True)
-        return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
+        return self._loader(self.evaluation_view(dataset), batches)
 
     def test_dataloader(self) -> DataLoader:
         """The split `test_split` in order, each image once, less the batches in `done`."""
         dataset = self._checked(self.test_split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, skip=self.done, even=True)
-        return self._loader(EvaluationView(dataset, Resize(self.size)), batches)
+        return self._loader(self.evaluation_view(dataset), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Widen the mask and, in a test, attach the conditions."""

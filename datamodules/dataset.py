@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from datamodules.targets import KNOWN, Targets, require_typed
+
 IGNORED = 255
 """The value of an ignored pixel in every mask, whatever the data set uses on disk."""
 
 
 class Sample(TypedDict, total=False):
-    """One image as a data set hands it over, at its own size; further keys are named targets (depth, label, ...)."""
+    """One image as a data set hands it over, at its own size; further keys are named targets, see `datamodules.targets`."""
 
     image: np.ndarray  # (H, W, C) uint8
     mask: np.ndarray  # (H, W) uint8, class ids and IGNORED
@@ -26,9 +28,14 @@ class SegmentationDataset(Dataset[Sample]):
     """A map-style data set of `Sample`, with the ids of its images at hand without decoding any.
 
     An id is unique within a split and stays the same wherever the data lie: what a corruption draws depends on it.
+
+    A data set that hands over further targets declares what they are, so that those of pixels move with their image::
+
+        targets = {**KNOWN, "vessels": "classes", "height": "continuous", "age": "whole"}
     """
 
     ids: Sequence[str]
+    targets: Targets = KNOWN
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,6 +64,13 @@ def to_tensors(sample: Sample) -> dict[str, Any]:
     return tensors
 
 
+def _typed(dataset: SegmentationDataset, index: int) -> Sample:
+    """A sample whose targets are what the data set declares."""
+    sample = dataset[index]
+    require_typed(sample, dataset.targets, dataset.ids[index])
+    return sample
+
+
 class TrainingView(Dataset[dict[str, Any]]):
     """Augmented samples of a training split.
 
@@ -73,7 +87,7 @@ class TrainingView(Dataset[dict[str, Any]]):
         epoch, index = request
         name = self.dataset.ids[index]
         draw = blake2b(f"{self.seed}/{epoch}/{name}".encode(), digest_size=4).digest()
-        sample = self.transform(self.dataset[index], int.from_bytes(draw, "little"))
+        sample = self.transform(_typed(self.dataset, index), int.from_bytes(draw, "little"))
         return {**to_tensors(sample), "id": name}
 
 
@@ -90,7 +104,7 @@ class EvaluationView(Dataset[dict[str, Any]]):
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
-        sample = self.transform(self.dataset[index], 0)
+        sample = self.transform(_typed(self.dataset, index), 0)
         if request < 0:
             sample = {**sample, "mask": np.full_like(sample["mask"], IGNORED)}  # the sample may be a cached one
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()

@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
 
@@ -13,28 +13,44 @@ import numpy as np
 
 from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.dataset import IGNORED, Sample, Transform
+from datamodules.targets import KNOWN, Targets, dense_in
 from user_error import UserError
 
+PREFIX = "target_"
+"""Of the targets within a pipeline, where some names mean something else."""
 
-def apply(pipeline: A.Compose, sample: Sample) -> Sample:
-    """Run `pipeline` on the image and, with the same geometry, on the mask and the depth of `sample`.
 
-    Depth is NaN where the image was padded: what the pipeline fills masks with there is a depth like any other.
+def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Sample:
+    """Run `pipeline` on the image and, with the same geometry, on the mask and the dense targets of `sample`.
+
+    Numbers are NaN where the image was padded: what the pipeline fills masks with there is a number like any other.
     """
-    if "depth" not in sample:
-        result = pipeline(**sample)
-    else:
-        result = pipeline(**sample, outside=np.zeros_like(sample["mask"]))
-        outside = result.pop("outside") == IGNORED
-        result["depth"] = np.where(outside, np.float32(np.nan), result["depth"])
-    if result["image"].ndim == 2:  # some transforms drop a single channel
-        result["image"] = result["image"][..., None]
-    return Sample(**result)
+    dense = dense_in(sample, targets)
+    given: dict[str, Any] = dict(sample)
+    moving = {PREFIX + name: given[name] for name in dense}
+    if "continuous" in dense.values():
+        moving["outside"] = np.zeros_like(sample["mask"])
+    result = pipeline(image=sample["image"], mask=sample["mask"], **moving)
+    outside = result["outside"] == IGNORED if "outside" in result else None
+    for name, kind in dense.items():
+        moved = result[PREFIX + name]
+        given[name] = _without_filling(moved, outside) if kind == "continuous" and outside is not None else moved
+    image = result["image"]
+    given["image"] = image[..., None] if image.ndim == 2 else image  # some transforms drop a single channel
+    given["mask"] = result["mask"]
+    return cast(Sample, given)
 
 
-def compose(steps: Sequence[A.BasicTransform]) -> A.Compose:
-    """An albumentations pipeline that knows this project's targets."""
-    return A.Compose(list(steps), additional_targets={"depth": "mask", "outside": "mask"})
+def _without_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Numbers (H, W) or (H, W, N), NaN where `outside` (H, W)."""
+    where = outside if numbers.ndim == 2 else outside[..., None]
+    return np.where(where, numbers.dtype.type(np.nan), numbers)
+
+
+def compose(steps: Sequence[A.BasicTransform], targets: Targets = KNOWN) -> A.Compose:
+    """An albumentations pipeline that knows these targets."""
+    further = {PREFIX + name: "mask" for name, kind in targets.items() if kind != "whole"}
+    return A.Compose(list(steps), additional_targets={**further, "outside": "mask"})
 
 
 def _sampling(interpolation: int) -> dict[str, Any]:
@@ -53,21 +69,22 @@ class Resize:
     """Every image to one size (height, width); `None` leaves each at its own.
 
     The image is averaged over areas when it shrinks and interpolated linearly when it grows; the mask takes the
-    nearest class.
+    nearest class, and other targets the nearest number.
     """
 
-    def __init__(self, size: tuple[int, int] | None) -> None:
+    def __init__(self, size: tuple[int, int] | None, targets: Targets = KNOWN) -> None:
         self.size = size
+        self.targets = targets
         if size is not None:
-            self._shrink = compose([_resize(size, cv2.INTER_AREA)])
-            self._grow = compose([_resize(size, cv2.INTER_LINEAR)])
+            self._shrink = compose([_resize(size, cv2.INTER_AREA)], targets)
+            self._grow = compose([_resize(size, cv2.INTER_LINEAR)], targets)
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
         """The sample at the size; nothing is drawn."""
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         shrinks = self.size[0] * self.size[1] < sample["mask"].size
-        return apply(self._shrink if shrinks else self._grow, sample)
+        return apply(self._shrink if shrinks else self._grow, sample, self.targets)
 
 
 class _Seeded:
@@ -81,7 +98,7 @@ class _Seeded:
         # not set_random_seed: it gives every step the same stream, so that both flips come together or not at all
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
-            changed = apply(self.pipeline, sample)
+            changed = apply(self.pipeline, sample, self.resize.targets)
         except Exception as error:  # transforms raise many kinds for images that they are not made for
             channels, reason = sample["image"].shape[-1], " ".join(str(error).split())
             raise UserError(f"the augmentation cannot take images of {channels} channels ({reason})") from error
@@ -95,9 +112,9 @@ class Augmentation:
         """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
         raise NotImplementedError
 
-    def bind(self, size: tuple[int, int] | None) -> Transform:
-        """The transform for images of `size`."""
-        return _Seeded(compose(self.steps(size)), Resize(size))
+    def bind(self, size: tuple[int, int] | None, targets: Targets = KNOWN) -> Transform:
+        """The transform to images of `size`, with these targets beside them."""
+        return _Seeded(compose(self.steps(size), targets), Resize(size, targets))
 
 
 class NoAugmentation(Augmentation):

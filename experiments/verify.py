@@ -151,12 +151,10 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
     """
     import torch
 
-    from datamodules.dataset import EvaluationView
-    from datamodules.transforms import Resize
     from experiments.checkpoints.memory import available_bytes
     from experiments.measuring.peak_memory import peak_bytes
 
-    image = EvaluationView(data.dataset(data.test_split), Resize(data.size))[0]["image"][None]
+    image = data.evaluation_view(data.dataset(data.test_split))[0]["image"][None]
     with torch.inference_mode():
         needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
     free = available_bytes()

@@ -11,8 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.base import SegmentationDataModule
-from datamodules.dataset import EvaluationView
-from datamodules.transforms import Resize
 from experiments.files.digest import sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.records.record import Images, Picture
@@ -117,7 +115,7 @@ def draw(module: SegmentationModule, data: SegmentationDataModule, image: int, c
     on which the last digits of logits depend. Truth and prediction lie over the corrupted image.
     """
     dataset = data.dataset(data.test_split)
-    sample = EvaluationView(dataset, Resize(data.size))[image]
+    sample = data.evaluation_view(dataset)[image]
     clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
     with torch.inference_mode():
         met, moved = data.suite.conditions[condition](clean, mask, [dataset.ids[image]], data.suite.seed)
