@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from datamodules.aspect import ASPECTS, Aspect
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
 from datamodules.corruptions.stream import ConditionStream
 from datamodules.corruptions.suite import Suite
@@ -44,6 +45,9 @@ class SegmentationDataModule(pl.LightningDataModule):
         eval_batch_size: images in an evaluation batch; `batch_size` if `None`.
         num_workers: loader processes.
         augmentation: what training draws; nothing if `None`.
+        aspect: how images of another shape than `size` are brought to it: "squash" fits both of their sides, "pad" fits
+            them in whole and ignores what is left over, "crop" fills it and cuts off what reaches beyond; "squash" if
+            `None`.
         unit: column of `meta` that names what images belong together, such as a patient; intervals then come from
             drawing whole units. Each image stands for itself if `None`.
         leaks: whether splits that share an image or a unit are refused before training, or only said.
@@ -64,6 +68,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: Augmentation | None = None,
         unit: str | None = None,
         leaks: Literal["refuse", "say"] = "refuse",
+        aspect: Aspect | None = None,  # not "squash": recipes of before know no such key, and null counts as left out
     ) -> None:
         super().__init__()
         sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
@@ -73,6 +78,12 @@ class SegmentationDataModule(pl.LightningDataModule):
             raise UserError(f"there cannot be {num_workers} loader processes: give 0 to load in the main process")
         if not 2 <= len(classes) <= IGNORED:
             raise UserError(f"{len(classes)} classes cannot be told apart in an 8-bit mask: give 2 to {IGNORED}")
+        if aspect not in (None, *ASPECTS):
+            raise UserError(f"aspect is {aspect!r}: give one of {', '.join(ASPECTS)}")
+        if aspect in ("pad", "crop") and size is None:
+            raise UserError(
+                f"aspect is {aspect!r}, but images keep their own size: give a `size` that they are brought to"
+            )
         self.classes = tuple(classes)
         self.channels = tuple(channels)
         self.palette = None if palette is None else [[int(level) for level in colour] for colour in palette]
@@ -83,6 +94,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.augmentation = augmentation or NoAugmentation()
         self.unit = unit
         self.leaks = leaks
+        self.aspect: Aspect = aspect or "squash"
         self.suite = Suite("clean", 1, [])
         self.test_split: Split = "test"
         self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass
@@ -146,7 +158,8 @@ class SegmentationDataModule(pl.LightningDataModule):
             UserError: see `dataset`.
             OSError: a file cannot be read.
         """
-        settings = {"classes": self.classes, "channels": self.channels, "size": self.size, "meta": self.meta(split)}
+        settings: dict[str, Any] = {"classes": self.classes, "channels": self.channels, "size": self.size}
+        settings |= {"meta": self.meta(split), **self._aspect_kept}
         root = getattr(self, "root", None)
         return take_fingerprint(settings, self.dataset(split), None if root is None else Path(root), known)
 
@@ -180,11 +193,13 @@ class SegmentationDataModule(pl.LightningDataModule):
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         rank, world_size = self._place
         batches = ShuffledBatches(len(dataset), self.batch_size, seed, rank, world_size)
-        return self._loader(TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets), seed), batches)
+        return self._loader(
+            TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets, self.aspect), seed), batches
+        )
 
     def evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
         """A data set as it is evaluated, at the size of all images."""
-        return EvaluationView(dataset, Resize(self.size, dataset.targets))
+        return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect))
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
@@ -220,4 +235,10 @@ class SegmentationDataModule(pl.LightningDataModule):
             "size": None if self.size is None else list(self.size),
             "window": None if self.reading.window is None else list(self.reading.window),
             "reading": self.reading.as_state(),
+            **self._aspect_kept,
         }
+
+    @property
+    def _aspect_kept(self) -> dict[str, str]:
+        """What is written down of the aspect: nothing of the one that all data had before there was a choice."""
+        return {} if self.aspect == "squash" else {"aspect": self.aspect}

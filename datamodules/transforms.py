@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from datamodules.albumentations_step import find_transform, make_transform
+from datamodules.aspect import Aspect, place
 from datamodules.dataset import IGNORED, Sample, Transform
 from datamodules.targets import KNOWN, Targets, dense_in
 from user_error import UserError
@@ -69,22 +70,51 @@ class Resize:
     """Every image to one size (height, width); `None` leaves each at its own.
 
     The image is averaged over areas when it shrinks and interpolated linearly when it grows; the mask takes the
-    nearest class, and other targets the nearest number.
+    nearest class, and other targets the nearest number. Where an image of another shape is not squashed but padded, its
+    mean colour fills what is left over, which every target ignores.
+
+    Args:
+        size: (height, width).
+        targets: that move along.
+        aspect: how images of another shape are brought to it.
+        drawn: whether the seed says which part of an image is cut out; its centre otherwise.
     """
 
-    def __init__(self, size: tuple[int, int] | None, targets: Targets = KNOWN) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int] | None,
+        targets: Targets = KNOWN,
+        aspect: Aspect = "squash",
+        drawn: bool = False,
+    ) -> None:
         self.size = size
         self.targets = targets
+        self.aspect: Aspect = aspect
+        self.drawn = drawn
         if size is not None:
             self._shrink = compose([_resize(size, cv2.INTER_AREA)], targets)
             self._grow = compose([_resize(size, cv2.INTER_LINEAR)], targets)
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
-        """The sample at the size; nothing is drawn."""
+        """The sample at the size."""
         if self.size is None or sample["mask"].shape == self.size:
             return sample
+        if self.aspect != "squash":
+            return self._framed(sample, self.size, seed)
         shrinks = self.size[0] * self.size[1] < sample["mask"].size
         return apply(self._shrink if shrinks else self._grow, sample, self.targets)
+
+    def _framed(self, sample: Sample, size: tuple[int, int], seed: int) -> Sample:
+        height, width = sample["mask"].shape
+        first, second = np.random.default_rng([seed, 1]).random(2) if self.drawn else (0.5, 0.5)
+        placement = place((height, width), size, self.aspect, (first, second))
+        scaled: dict[str, Any] = dict(Resize(placement.scaled, self.targets)(sample))
+        fillings = {"classes": IGNORED, "continuous": np.nan}
+        for name, kind in dense_in(sample, self.targets).items():
+            scaled[name] = placement.put(scaled[name], fillings[kind])
+        scaled["mask"] = placement.put(scaled["mask"], IGNORED)
+        scaled["image"] = placement.put(scaled["image"], np.rint(scaled["image"].mean((0, 1))))
+        return cast(Sample, scaled)
 
 
 class _Seeded:
@@ -95,6 +125,8 @@ class _Seeded:
         self.resize = resize
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
+        if self.resize.aspect != "squash":
+            sample = self.resize(sample, seed)  # the steps themselves fit both sides
         # not set_random_seed: it gives every step the same stream, so that both flips come together or not at all
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
@@ -112,9 +144,9 @@ class Augmentation:
         """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
         raise NotImplementedError
 
-    def bind(self, size: tuple[int, int] | None, targets: Targets = KNOWN) -> Transform:
-        """The transform to images of `size`, with these targets beside them."""
-        return _Seeded(compose(self.steps(size), targets), Resize(size, targets))
+    def bind(self, size: tuple[int, int] | None, targets: Targets = KNOWN, aspect: Aspect = "squash") -> Transform:
+        """The transform to images of `size`, with these targets beside them; see `Resize`."""
+        return _Seeded(compose(self.steps(size), targets), Resize(size, targets, aspect, drawn=True))
 
 
 class NoAugmentation(Augmentation):

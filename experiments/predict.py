@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from datamodules.transforms import Resize
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.device import add_device_argument, on_device
@@ -20,7 +19,8 @@ from user_error import UserError
 
 DESCRIPTION = """\
 Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. An image is seen
-at the size of the training's, as in a sweep, and the answer is brought back to its own.
+at the size of the training's, as in a sweep (where that cut images, whole and at the same scale), and the answer is
+brought back to its own.
 With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an
 ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the
 share of members that vote for another class than most.
@@ -79,7 +79,8 @@ def main(argv: list[str]) -> None:
     segmenter = Segmenter(
         module,
         reading_of(described, module.hparams["in_channels"]),
-        Resize(None if learned is None else (learned[0], learned[1])),
+        None if learned is None else (learned[0], learned[1]),
+        described.get("aspect", "squash"),
         find_palette(described.get("palette"), module.num_classes),
         args.uncertainty,
     )

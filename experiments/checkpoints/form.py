@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from datamodules.aspect import ASPECTS
 from datamodules.dataset import IGNORED
 from datamodules.reading.image_reading import complain_of_reading, is_window
 from safe_files.plain import complain, show
@@ -90,6 +91,8 @@ def _complain_of_data(state: Mapping[str, Any], classes: int, number: int) -> st
         _is_list(size) and len(size) == 2 and all(_is_count(side, LARGEST_SIDE) for side in size)
     ):
         return f"its size is {show(size)}"
+    if state.get("aspect", "squash") not in ASPECTS:
+        return f"its aspect is {show(state['aspect'])}"
     window = state.get("window")
     if window is not None and not is_window(window):
         return f"its window is {show(window)}"

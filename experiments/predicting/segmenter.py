@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
+from datamodules.aspect import Aspect
 from datamodules.reading.found_files import suffix_of
 from datamodules.reading.image_reading import ImageReading, name_channels
-from datamodules.transforms import Resize
 from experiments.pictures.overlays import overlay
 from experiments.pictures.own_size import levels_at
 from experiments.predicting.inputs import CONVERT, SUFFIXES
 from experiments.predicting.marked_results import write_result
+from experiments.predicting.seen_image import see
 from experiments.predicting.uncertainty_maps import name_maps, uncertainty_maps
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -38,14 +38,16 @@ class Segmenter(NamedTuple):
     Attributes:
         module: on its device.
         reading: of the files.
-        resize: to what the network sees.
+        size: (height, width) that images are brought to for the network; their own if `None`.
+        aspect: how images of another shape are.
         palette: a colour (K, 3) for each class.
         uncertainty: whether maps of it are written, too.
     """
 
     module: SegmentationModule
     reading: ImageReading
-    resize: Resize
+    size: tuple[int, int] | None
+    aspect: Aspect
     palette: np.ndarray
     uncertainty: bool
 
@@ -86,26 +88,20 @@ class Segmenter(NamedTuple):
         return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} like its training: bring images to that"
 
     def _write(self, image: np.ndarray, place: Path) -> None:
-        size, batch = (image.shape[0], image.shape[1]), self._as_seen(image)
+        seen, size = see(image, self.size, self.aspect), (image.shape[0], image.shape[1])
+        batch = torch.from_numpy(np.ascontiguousarray(seen.image.transpose(2, 0, 1)))[None].to(self.module.device)
         with torch.inference_mode():
-            mask = levels_at(size, self.module.predict_logits(batch), lambda part: part.argmax(1)[0])
+            logits = seen.cut(self.module.predict_logits(batch))
+            mask = levels_at(size, logits, lambda part: part.argmax(1)[0])
         ids = Image.fromarray(mask, mode="L").convert("P")
         ids.putpalette(self.palette.ravel().tolist())
         write_result(ids, _at(place, "mask"))
         write_result(Image.fromarray(overlay(image, mask, self.palette)), _at(place, "overlay"))
         if self.uncertainty:
-            self._write_maps(batch, size, place)
-
-    def _write_maps(self, batch: Tensor, size: tuple[int, int], place: Path) -> None:
-        with torch.inference_mode():
-            for name, values in uncertainty_maps(self.module, batch).items():
-                levels = levels_at(size, values[None], lambda part: (255 * part[0, 0]).round())
-                write_result(Image.fromarray(levels), _at(place, name))
-
-    def _as_seen(self, image: np.ndarray) -> Tensor:
-        """An image (H, W, C) as a batch (1, C, h, w) of the size at which the network sees it."""
-        seen = self.resize({"image": image, "mask": np.zeros(image.shape[:2], np.uint8)})["image"]
-        return torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None].to(self.module.device)
+            with torch.inference_mode():
+                for name, values in uncertainty_maps(self.module, batch).items():
+                    levels = levels_at(size, seen.cut(values[None]), lambda part: (255 * part[0, 0]).round())
+                    write_result(Image.fromarray(levels), _at(place, name))
 
 
 def _at(place: Path, kind: str) -> Path:

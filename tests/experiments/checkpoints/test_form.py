@@ -54,6 +54,7 @@ def test_a_checkpoint_of_ours_has_the_form(tmp_path: Path) -> None:
         ("window", [1, 1]),
         ("window", [0, float("nan")]),
         ("window", "ab"),
+        ("aspect", "stretch"),
     ],
 )
 def test_what_it_keeps_of_its_data_is_of_its_kind(tmp_path: Path, name: str, value: Any) -> None:

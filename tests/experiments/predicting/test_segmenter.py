@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from datamodules.aspect import Aspect
 from datamodules.reading.image_reading import COLOURS
-from datamodules.transforms import Resize
 from experiments.predicting.segmenter import Segmenter, reading_of
 from user_error import UserError
 
@@ -57,6 +57,52 @@ class TooLarge(torch.nn.Module):
 
 
 def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
-    segmenter = Segmenter(TooLarge(), reading_of({}, 3), Resize(None), np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
+    segmenter = Segmenter(TooLarge(), reading_of({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"a.png' \(5 x 7\) is too large for the memory: leave out --native-size"):
         segmenter.write(photos / "a.png", photos / "a")
+
+
+class Bright(torch.nn.Module):
+    """Says that the upper half of all levels is class 1, and keeps the sizes that it was shown."""
+
+    device, num_classes = torch.device("cpu"), 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = torch.nn.Identity()
+        self.sizes: list[tuple[int, ...]] = []
+
+    def predict_logits(self, image: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(tuple(image.shape[2:]))
+        level = image[:, :1].float() / 255 - 0.5
+        return torch.cat([-level, level], 1)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size", "seen"),
+    [
+        ("pad", (30, 20), (16, 16)),
+        ("pad", (9, 37), (16, 16)),
+        ("crop", (30, 20), (24, 16)),
+        ("crop", (10, 40), (16, 64)),
+    ],
+)
+def test_what_was_padded_or_cut_is_undone(
+    tmp_path: Path, aspect: Aspect, size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    """Of the image's own size, every pixel where it was."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    truth = (rows > size[0] / 3) & (columns < size[1] / 2)
+    Image.fromarray(np.repeat(255 * truth[..., None], 3, 2).astype(np.uint8)).save(tmp_path / "a.png")
+    network = Bright()
+    segmenter = Segmenter(network, reading_of({}, 3), (16, 16), aspect, np.zeros((2, 3), np.uint8), True)  # type: ignore[arg-type]
+    segmenter.write(tmp_path / "a.png", tmp_path / "a")
+    assert set(network.sizes) == {seen}
+    mask = np.array(Image.open(tmp_path / "a_mask.png"))
+    assert mask.shape == size
+    near = np.zeros(size, bool)  # an edge falls between pixels of the smaller image
+    for axis in (0, 1):
+        for step in (-2, -1, 1, 2):
+            near |= np.roll(truth, step, axis) != truth
+    np.testing.assert_array_equal(mask[~near], truth[~near])
+    assert np.array(Image.open(tmp_path / "a_entropy.png")).shape == size

@@ -1,0 +1,38 @@
+"""An image as the network sees it, and where in what it sees the image lies."""
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from datamodules.aspect import Aspect, place
+from datamodules.transforms import Resize
+
+
+class Seen(NamedTuple):
+    """An image (h, w, C) uint8, and the rows and columns of it that show the file's image, all of which they show."""
+
+    image: np.ndarray
+    inside: tuple[slice, slice]
+
+    def cut(self, said: Tensor) -> Tensor:
+        """What a network says (..., h, w) of the file's image alone."""
+        return said[..., self.inside[0], self.inside[1]]
+
+
+def see(image: np.ndarray, size: tuple[int, int] | None, aspect: Aspect) -> Seen:
+    """An image (H, W, C) as a training saw its images.
+
+    Where these were cut, the image is seen whole, at the scale at which its part would have been seen: every pixel is
+    answered.
+
+    Args:
+        image: of a file.
+        size: (height, width) of the training's; the image's own if `None`.
+        aspect: how images of another shape were brought to it.
+    """
+    own = (image.shape[0], image.shape[1])
+    if size is not None and aspect == "crop":
+        size, aspect = place(own, size, "crop").scaled, "squash"
+    seen = Resize(size, aspect=aspect)({"image": image, "mask": np.zeros(own, np.uint8)})["image"]
+    return Seen(seen, place(own, size or own, aspect).inside)
