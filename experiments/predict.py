@@ -54,9 +54,10 @@ def segment(segmenter: Segmenter, places: Mapping[Path, Path]) -> None:
             failures.append(file)
             tqdm.write(f"not segmented: {escape_controls(str(error))}", file=sys.stderr)
     if failures:
+        written = len(places) - len(failures)
         raise UserError(
             f"{len(failures)} of {len(places)} images could not be segmented, the first is {str(failures[0])!r}: mend or remove "
-            f"what is named above (the {len(places) - len(failures)} others are written)"
+            f"what is named above ({f'the results of the other {written} are' if written else 'nothing was'} written)"
         )
 
 

@@ -94,13 +94,20 @@ def _places(path: Path, unread: Counter[str]) -> dict[str, Path]:
         unread.update(files.kinds_left_out)
         if not files.by_id and not files.left_out:
             raise UserError(f"the folder {str(path)!r} holds no image ({KINDS}): check the path")
-        return files.by_id
+        return _own_first(path, files.by_id)
     if path.is_file():
         suffix = suffix_of(path)
         return {as_id(path.name[: -len(suffix)] if suffix else path.name): path}
     if path.is_symlink():
         raise UserError(f"{str(path)!r} is a link to {str(path.readlink())!r}, which does not exist: mend the link")
     raise UserError(f"no image and no folder {str(path)!r}: check the path")
+
+
+def _own_first(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
+    """Files before links to them, so that a picture is known by its own name."""
+    base = folder.resolve()
+    linked = {place: file.resolve() != base / file.relative_to(folder) for place, file in files.items()}
+    return {place: files[place] for place in sorted(files, key=lambda place: linked[place])}
 
 
 def _leave_masks_out(found: Inputs) -> None:

@@ -1,5 +1,6 @@
 """What a checkpoint makes of image files: read, seen and written as its training saw them."""
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from experiments.predicting.inputs import CONVERT, SUFFIXES
 from experiments.predicting.marked_results import write_result
 from experiments.predicting.seen_image import see
 from experiments.predicting.uncertainty_maps import name_maps, uncertainty_maps
+from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -60,16 +62,23 @@ class Segmenter(NamedTuple):
         """Segment an image file into ``PLACE_mask.png`` and the like.
 
         Raises:
-            UserError: the file is not read, or takes more memory than there is.
+            UserError: the file is not read, takes more memory than there is, or gives no numbers or too long a name.
             OSError: a result cannot be written.
         """
         image = self._read(file)
         try:
-            self._write(image, place)
+            self._write(image, file, place)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UserError(
                 f"the image {str(file)!r} ({image.shape[0]} x {image.shape[1]}) is too large for the memory: leave out "
                 "--native-size, or cut it into tiles"
+            ) from error
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise UserError(
+                f"the results of {str(file)!r} would have names that are too long for the folder {str(place.parent)!r}: "
+                "rename it"
             ) from error
 
     def _read(self, file: Path) -> np.ndarray:
@@ -87,11 +96,12 @@ class Segmenter(NamedTuple):
         mode = "" if self.reading.mode is None else f", in the mode {self.reading.mode}"
         return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} like its training: bring images to that"
 
-    def _write(self, image: np.ndarray, place: Path) -> None:
+    def _write(self, image: np.ndarray, file: Path, place: Path) -> None:
         seen, size = see(image, self.size, self.aspect), (image.shape[0], image.shape[1])
         batch = torch.from_numpy(np.ascontiguousarray(seen.image.transpose(2, 0, 1)))[None].to(self.module.device)
         with torch.inference_mode():
             logits = seen.cut(self.module.predict_logits(batch))
+            require_finite(find_finite(logits)[None], [str(file)])
             mask = levels_at(size, logits, lambda part: part.argmax(1)[0])
         ids = Image.fromarray(mask, mode="L").convert("P")
         ids.putpalette(self.palette.ravel().tolist())

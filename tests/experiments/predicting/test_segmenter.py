@@ -62,6 +62,23 @@ def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
         segmenter.write(photos / "a.png", photos / "a")
 
 
+def test_a_name_that_is_too_long_stops_no_other(photos: Path, predict: Callable, tmp_path: Path) -> None:
+    (photos / "a.png").rename(photos / f"{'a' * 245}.png")
+    found = predict([photos], tmp_path / "out")
+    assert found.status == 2
+    assert "too long for the folder" in found.err
+    assert "1 of 2 images could not be segmented" in found.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b_mask.png", "b_overlay.png"}
+
+
+def test_what_is_no_number_is_no_class(photos: Path) -> None:
+    network = Bright()
+    network.predict_logits = lambda image: torch.full((1, 2, *image.shape[2:]), torch.nan)  # type: ignore[method-assign]
+    segmenter = Segmenter(network, reading_of({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"logits of the image .*a.png are not all finite numbers"):
+        segmenter.write(photos / "a.png", photos / "a")
+
+
 class Bright(torch.nn.Module):
     """Says that the upper half of all levels is class 1, and keeps the sizes that it was shown."""
 

@@ -74,7 +74,9 @@ def test_a_broken_file_of_many_is_told_and_the_others_are_written(
     found = predict([cases / "broken"], tmp_path / "out")
     assert found.status == 2
     assert "not segmented: the image" in found.err
-    assert re.search(r"^error: 1 of 5 images .* '.*2\.png'.*the 4 others are written", found.err, re.MULTILINE)
+    assert re.search(
+        r"^error: 1 of 5 images .* '.*2\.png'.*the results of the other 4 are written", found.err, re.MULTILINE
+    )
     assert len(list((tmp_path / "out").rglob("*_mask.png"))) == 4
 
 
