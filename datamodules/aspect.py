@@ -1,5 +1,6 @@
 """Where an image comes to lie in a frame of another shape, and how it fills it."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -9,6 +10,9 @@ Aspect = Literal["squash", "pad", "crop"]
 what is left over is ignored; or it fills the frame, and what reaches beyond is cut off."""
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
+
+ALIKE = 1.02
+"""The largest ratio of two aspects that are called the same: sizes are whole pixels."""
 
 
 class Placement(NamedTuple):
@@ -64,3 +68,28 @@ def place(
     height, width = (max(1, bound(round(here * ratio), there)) for here, there in zip(size, frame, strict=True))
     top, left = (round((there - side) * share) for there, side, share in zip(frame, (height, width), at, strict=True))
     return Placement((height, width), top, left, frame)
+
+
+def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | None, aspect: Aspect) -> str:
+    """A sentence that says what becomes of images of another aspect than the frame's; empty where there is none.
+
+    Args:
+        sizes: (height, width) of each image, such as its file says in its first bytes.
+        frame: (height, width); each image's own if `None`.
+        aspect: how they are brought into it.
+    """
+    if frame is None:
+        return ""
+    ratios = [(frame[0] * width) / (frame[1] * height) for height, width in sizes]
+    apart = [ratio for ratio in (max(one, 1 / one) for one in ratios) if ratio > ALIKE]
+    if not apart:
+        return ""
+    which = f"{len(apart)} of {len(sizes)} images have another aspect than {frame[0]} x {frame[1]}"
+    share = 1 - 1 / max(apart)
+    if aspect == "pad":
+        return f"{which} and are padded: up to {share:.0%} of what is seen is ignored"
+    if aspect == "crop":
+        return f"{which} and are cropped: up to {share:.0%} of an image is neither seen nor scored"
+    return (
+        f"{which} and are squashed by up to {max(apart):.2f} times: --data.init_args.aspect pad, or crop, keeps theirs"
+    )

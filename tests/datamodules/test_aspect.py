@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.aspect import Aspect, place
+from datamodules.aspect import Aspect, describe_framing, place
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED, Sample, SegmentationDataset
 from datamodules.transforms import FlipScaleCrop, Resize
@@ -93,3 +93,16 @@ def test_it_is_kept_where_it_is_not_the_default() -> None:
 def test_refusals(aspect: Aspect, size: tuple[int, int] | None, says: str) -> None:
     with pytest.raises(UserError, match=says):
         data(aspect, size)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "says"),
+    [
+        ("squash", "2 of 3 images have another aspect than 30 x 30 and are squashed by up to 3.00 times"),
+        ("pad", "padded: up to 67% of what is seen is ignored"),
+        ("crop", "cropped: up to 67% of an image is neither seen nor scored"),
+    ],
+)
+def test_what_becomes_of_another_aspect_is_said(aspect: Aspect, says: str) -> None:
+    assert says in describe_framing([(20, 60), (60, 50), (300, 301)], (30, 30), aspect)
+    assert describe_framing([(300, 301)], (30, 30), aspect) == describe_framing([(1, 9)], None, aspect) == ""
