@@ -181,4 +181,5 @@ def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         "classes": states[0].get("classes") if states else None,
         "window": states[0].get("window") if states else None,
         "input size": entry(data, "init_args", "size"),
+        "aspect": states[0].get("aspect", "squash") if states else "squash",
     }

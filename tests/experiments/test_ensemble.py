@@ -129,10 +129,10 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
     content, settings = read_checkpoint(tiny_run / "best.ckpt"), yaml.safe_load((tiny_run / "config.yaml").read_text())
     output = f"--output={tmp_path / 'out' / 'best.ckpt'}"
 
-    def member(name: str, classes: int, size: list[int]) -> Path:
+    def member(name: str, classes: int, size: list[int], **kept: str) -> Path:
         path = tmp_path / name / "best.ckpt"
         path.parent.mkdir()
-        data = content["SyntheticDataModule"]
+        data = {**content["SyntheticDataModule"], **kept}
         if classes != right:
             data = {**data, "classes": [f"class {one}" for one in range(classes)], "palette": None}
         hyper = {**content["hyper_parameters"], "num_classes": classes}
@@ -147,3 +147,5 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
         "ensemble", "--checkpoints", tiny_run / "best.ckpt", other, output
     )
     assert "input size [96, 96]" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", large, output)
+    padded = member("aspects", right, [64, 64], aspect="pad")
+    assert "aspect pad" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", padded, output)
