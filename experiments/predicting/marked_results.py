@@ -1,6 +1,7 @@
 """Pictures that `predict` writes say so in their file, by which it knows them: nothing else is ever overwritten."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def require_free(paths: Iterable[Path], overwrite: bool) -> None:
     Raises:
         UserError: one of `paths` is there and must stay.
     """
-    there = [path for path in paths if path.exists() or path.is_symlink()]
+    there = [path for path in paths if os.path.lexists(path)]  # unlike `exists`, of names too long as well
     others = [path for path in there if not is_as_written(path)]
     if others:
         raise UserError(

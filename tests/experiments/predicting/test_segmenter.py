@@ -64,6 +64,7 @@ def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
 
 def test_a_name_that_is_too_long_stops_no_other(photos: Path, predict: Callable, tmp_path: Path) -> None:
     (photos / "a.png").rename(photos / f"{'a' * 245}.png")
+    (tmp_path / "out").mkdir()
     found = predict([photos], tmp_path / "out")
     assert found.status == 2
     assert "too long for the folder" in found.err
