@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from datamodules.aspect import describe_framing
 from datamodules.base import SegmentationDataModule
 from datamodules.folder import FolderDataModule
 from datamodules.reading.found_files import find_files
@@ -13,9 +14,6 @@ from user_error import UserError
 
 MOST_NAMED = 20
 """Files that a line names."""
-
-ASPECT = 1.02
-"""Ratio of aspects from which a picture that is brought to another is said to be squashed."""
 
 
 def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
@@ -119,29 +117,19 @@ def _sizes(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> 
     sizes = Counter(one.size for split in splits.values() for one in split.read)
     if not sizes:
         return
-    aspects = [width / height for height, width in sizes]
     smallest, largest = min(sizes, key=_area), max(sizes, key=_area)
     if len(sizes) > 1 and data.size is None:
         says = f"the images have {len(sizes)} sizes, from {_as_text(smallest)} to {_as_text(largest)}, and batches need one"
         common = max(sizes, key=lambda size: sizes[size])
         yield Finding("look", "sizes", says, f"--data.init_args.size [{common[0]},{common[1]}]   # height, width")
     elif data.size is not None:
-        wanted = data.size[1] / data.size[0]
-        bent = sum(sizes[size] for size, aspect in zip(sizes, aspects, strict=True) if _apart(aspect, wanted) > ASPECT)
-        if bent:
-            most = max(_apart(aspect, wanted) for aspect in aspects)
-            says = f"{bent} images have another aspect than `size` {_as_text(data.size)}: squashed by up to {most:.2f} times"
-            yield Finding(
-                "look", "aspect", says, "choose a `size` of the aspect of the images, or keep it by padding or cropping"
-            )
+        says = describe_framing([size for size, times in sizes.items() for _ in range(times)], data.size, data.aspect)
+        if says:
+            yield Finding("look", "aspect", says, "choose a `size` of the aspect of the images, or keep theirs")
 
 
 def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
-
-
-def _apart(one: float, other: float) -> float:
-    return max(one / other, other / one)
 
 
 def _as_text(size: tuple[int, int]) -> str:

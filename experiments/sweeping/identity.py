@@ -7,7 +7,7 @@ from datamodules.base import SegmentationDataModule
 from datamodules.fingerprint import Fingerprint, find_difference
 from experiments.records.record import manifest_hash
 
-FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit", "aspect")
+FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit", "aspect", "leaks")
 """Settings of the data that leave a test image as it is, or that are stated by themselves."""
 
 

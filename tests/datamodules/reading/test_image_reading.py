@@ -7,6 +7,7 @@ from PIL import Image
 from datamodules.reading.decoding import ORIENTATION_TAG, TURNS
 from datamodules.reading.depths import require_one_depth
 from datamodules.reading.image_reading import ImageReading, complain_of_reading
+from datamodules.reading.sizes import read_size
 from user_error import UserError
 
 UPRIGHT = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
@@ -120,3 +121,15 @@ def test_what_a_checkpoint_keeps_reads_alike():
     ]
     for key, value in wrong:
         assert complain_of_reading({**reading.as_state(), key: value}, 1), key
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_the_size_of_a_picture_is_that_which_is_read(tmp_path: Path, suffix: str):
+    for tag in (1, 3, 6):
+        exif = Image.Exif()
+        exif[ORIENTATION_TAG] = tag
+        Image.fromarray(UPRIGHT).save(tmp_path / f"a.{suffix}", exif=exif)
+        assert read_size(tmp_path / f"a.{suffix}") == ImageReading().read(tmp_path / f"a.{suffix}").shape[:2]
+    np.save(tmp_path / "a.npy", UPRIGHT)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    assert (read_size(tmp_path / "a.npy"), read_size(tmp_path / "b.png")) == ((5, 7), None)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import refusal
 from PIL import Image
 from tiny_folder import tiny_folder
 
+from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
 from experiments.__main__ import main
 from experiments.sweeping.identity import find_change
@@ -23,7 +25,7 @@ class Interrupted:
     def __init__(self, folder: Path, checkpoint: Path) -> None:
         self.folder = folder
         self.checkpoint = Path(shutil.copy(checkpoint, folder / "net.ckpt"))
-        self.root = tiny_folder(folder / "data", 5)
+        self.root = tiny_folder(folder / "data", 5, SyntheticDataModule().classes)
 
     def words(self, *further: str) -> list[str]:
         return [
@@ -70,13 +72,17 @@ def add(root: Path) -> None:
         shutil.copy(root / "test" / kind / "0.png", root / "test" / kind / "new.png")
 
 
+def reorder(path: Path) -> None:
+    """The same names in another order, which is no other data for the network."""
+    description = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**description, "classes": description["classes"][::-1]}))
+
+
 CONTENTS: dict[str, Callable[[Interrupted], object]] = {
     "of other data ('test/masks/2.png' changed)": lambda it: redraw(it.root / "test/masks/2.png"),
     "of other data ('test/images/0.png' changed)": lambda it: redraw(it.root / "test/images/0.png"),
     "of other data (2 files differ, the first: 'test/images/new.png' is new)": lambda it: add(it.root),
-    "of other data (the setting 'classes' changed)": lambda it: (it.root / "dataset.yaml").write_text(
-        (it.root / "dataset.yaml").read_text().replace("class 4", "class four")
-    ),
+    "of other data (the setting 'classes' changed)": lambda it: reorder(it.root / "dataset.yaml"),
     "with another checkpoint": lambda it: reweigh(it.checkpoint),
 }
 
