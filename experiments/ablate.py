@@ -126,15 +126,17 @@ def run_all(output: Path, trials: Sequence[Trial]) -> list[str]:
     """Run what is not done; the names of those that failed."""
     done = find_done(output, trials)
     left = [trial for trial in trials if trial not in done]
-    found, started = Counter({Outcome.DONE: len(done)}), time.monotonic()
+    found, spent = Counter({Outcome.DONE: len(done)}), 0.0
     failed: list[str] = []
     for place, trial in enumerate(left):
-        remaining = (
-            "" if not place else f", {duration((time.monotonic() - started) / place * (len(left) - place))} to go"
-        )
+        ran = found[Outcome.DONE] - len(done)
+        remaining = "" if not ran else f", {duration(spent / ran * (len(left) - place))} to go"
         print(f"[{_counted(found)}, {len(left) - place} left{remaining}] {trial.name}", flush=True)
+        began = time.monotonic()
         outcome = run(output, trial)
         found[outcome] += 1
+        if outcome is Outcome.DONE:  # one that fails early says nothing of how long the others take
+            spent += time.monotonic() - began
         log = folder_of(output, trial).log
         if outcome is Outcome.LEFT:
             print(f"{trial.name} is running in another process: it is left to that ({log})", flush=True)

@@ -208,6 +208,8 @@ def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) ->
 def report(record: Record, path: Path) -> None:
     """Say what came out."""
     summary = record.summary
+    if record.left_out:
+        print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
     low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
     print(
         f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "

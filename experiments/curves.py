@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.command_line.light_parser import light_parser
 from experiments.pictures.figures import require_format, save_figure, style
+from experiments.records.comparable import difference
 from experiments.records.record import Record, without_counts
 from experiments.records.record_file import read_record
 from experiments.records.robustness_curves import curves, with_mean
@@ -31,6 +33,7 @@ def draw(records: Sequence[Record]) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    _require_alike(records)
     drawn = [with_mean(curves(record)) for record in records]
     names = list(dict.fromkeys(name for panels in drawn for name in panels))
     shifts = list(dict.fromkeys(name for record in records for name in record.summary.shifts))
@@ -60,6 +63,20 @@ def draw(records: Sequence[Record]) -> "Figure":
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), frameon=False, fontsize=9)
     return figure
+
+
+def _require_alike(records: Sequence[Record]) -> None:
+    """One picture is of one suite on the same images.
+
+    Raises:
+        UserError: it would be of several.
+    """
+    for one, other in pairwise(records):
+        if why := difference(one, other):
+            raise UserError(
+                f"{one.name!r} and {other.name!r} were swept {why}, so their means are of different "
+                "things: draw a picture of each"
+            )
 
 
 def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) -> None:

@@ -33,7 +33,8 @@ def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
         f"{len(trained)} trials under the additive model. 95 % intervals: over {resampled_units(data.unit)} (BCa bootstrap, "
         "these very trainings on other images) and over trainings (Student's t from what the model leaves unexplained; a "
-        "dash where no trial is left over for that, or where the trials cannot tell a level from another factor's)."
+        "dash where no trial is left over for that, seeds being replicates, or where "
+        "the trials cannot tell a level from another factor's)."
     )
     return f"{markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
 

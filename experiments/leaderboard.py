@@ -78,10 +78,13 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
     titles += corruptions.values()
     titles += COST_TITLES if costs else []
+    mixed = len({(row["data"], row["suite_hash"]) for row in rows}) > 1
+    titles[2:2] = ["data", "suite"] if mixed else []
     cells = [
         [
             str(row["rank"]),
             row["name"],
+            *([row["data"], row["suite"]] if mixed else []),
             *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
             *(percent(row.get(key)) for key in (*degradations, *corruptions)),
             *(cost_cells(row) if costs else []),

@@ -52,7 +52,8 @@ def score_row(record: Record, images: Images) -> dict[str, Any]:
     """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
     row: dict[str, Any] = {}
     for name in SCORES:
-        share, measure = images.share(COMPARED[name].share(images)), measures(record.conditions)
+        share = images.share(COMPARED[name].share(images)).of(lambda part: part[:, record.counted])
+        measure = measures([record.conditions[place] for place in record.counted])
         values, bounds = measure(whole(share)), intervals(share, measure)
         for part in PARTS:
             if part in values:

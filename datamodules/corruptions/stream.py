@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from datamodules.corruptions.suite import Suite
@@ -33,6 +34,7 @@ class ConditionStream:
         self.masks = masks
         self.ids = ids
         self.on_condition = on_condition
+        self.changed: dict[int, Tensor] = {}  # (B,) of each condition that was met: what it left bit-equal is false
 
     def __len__(self) -> int:
         return len(self.suite.conditions)
@@ -45,5 +47,14 @@ class ConditionStream:
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         counted = sum(image_id != "" for image_id in self.ids)
         for index, condition in enumerate(self.suite.conditions if counted else self.suite.conditions[:1]):
-            yield index, *condition(self.images, self.masks, self.ids, self.suite.seed)
+            images, masks = condition(self.images, self.masks, self.ids, self.suite.seed)
+            self.changed[index] = _differ(images, self.images) | _differ(masks, self.masks)
+            yield index, images, masks
             self.on_condition(counted)
+
+
+def _differ(one: Tensor, other: Tensor) -> Tensor:
+    """Which entries (B,) of two tensors (B, ...) are not bit-equal."""
+    if one is other:
+        return torch.zeros(len(one), dtype=torch.bool, device=one.device)
+    return (one != other).flatten(1).any(1)

@@ -14,8 +14,8 @@ from experiments.records.record import Images, Record
 from experiments.records.scores import number
 from experiments.records.statistics import LEVEL, Interval, joint_intervals
 
-BLOCK = "seed_everything"
-"""The factor that is no idea: its levels are told apart and not reported."""
+REPLICATE = "seed_everything"
+"""The factor that is no idea: its levels are trainings of the same, and tell how far these differ."""
 
 SCORES = ("clean_miou", "mean_corrupted_miou")
 
@@ -86,16 +86,22 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[
     first = trained[0]
     for other in trained[1:]:
         require_comparable(first.record, other.record, first.measured.ids, other.measured.ids)
-    columns = [column for factor in factors for column in _columns(factor, [one.arguments for one in trained])]
+    columns = [
+        column
+        for factor in factors
+        if factor.option != REPLICATE
+        for column in _columns(factor, [one.arguments for one in trained])
+    ]
     design = np.stack([np.ones(len(trained)), *(column.values for column in columns)], axis=1)
     inverse = np.linalg.pinv(design)
     known = np.abs(inverse @ design - np.eye(design.shape[1])).max(1) < SOLVED
-    conditions = list(first.record.conditions)
+    counted = first.record.counted
+    conditions = [first.record.conditions[place] for place in counted]
 
     def of_scores(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Effects (...) from the scores (..., conditions) of each trial, by score and column."""
         found: dict[str, np.ndarray] = {}
-        for name, values in _measured(scores, conditions).items():
+        for name, values in _measured([one[..., counted] for one in scores], conditions).items():
             solved = np.moveaxis(inverse, 0, -1)  # (T, columns)
             effects = np.tensordot(values, solved, axes=([0], [0]))
             found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
@@ -105,7 +111,7 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[
     bounds = joint_intervals(models, of_scores)
     estimates = {
         name: (inverse @ values, _spread(values, design, inverse))
-        for name, values in _measured([model.whole for model in models], conditions).items()
+        for name, values in _measured([model.whole[counted] for model in models], conditions).items()
     }
 
     def change(name: str, place: int) -> Change:
@@ -118,7 +124,6 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[
     return [
         Effect(column.factor.option, column.level, column.against, column.trials, {n: change(n, place) for n in SCORES})
         for place, column in enumerate(columns, 1)
-        if column.factor.option != BLOCK
     ]
 
 

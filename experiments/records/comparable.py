@@ -15,6 +15,9 @@ def difference(one: Record, other: Record) -> str | None:
         return "for different classes"
     if one.data.hash != other.data.hash:
         return f"on different images ({one.data.name} {one.data.split}, {other.data.name} {other.data.split})"
+    if one.left_out != other.left_out:
+        said = ", ".join(sorted({*one.left_out} ^ {*other.left_out}))
+        return f"with other means (one of them leaves out {said}, which did nothing to its images)"
     return None
 
 

@@ -143,7 +143,11 @@ def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) 
     """
     known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
     known = np.broadcast_to(known, len(record.conditions))
-    return [at for at, one in enumerate(record.conditions) if known[at] or one == (robustness.CLEAN, 0)]
+    return [
+        at
+        for at, one in enumerate(record.conditions)
+        if (known[at] and one[0] not in record.left_out) or one == (robustness.CLEAN, 0)
+    ]
 
 
 def compare(

@@ -91,9 +91,9 @@ def _degradation(record: Record, reference: Record | None) -> Row:
         return {}
     found = {
         metric: against(
-            record.conditions,
-            np.array([getattr(cell, metric) for cell in record.cells], dtype=float),
-            np.array([getattr(cell, metric) for cell in reference.cells], dtype=float),
+            [record.conditions[place] for place in record.counted],
+            np.array([getattr(record.cells[place], metric) for place in record.counted], dtype=float),
+            np.array([getattr(reference.cells[place], metric) for place in record.counted], dtype=float),
         )
         for metric in ("miou", "pixel_accuracy")
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.records.record import Bounds, Images, Record, Totals
-from experiments.records.robustness import CLEAN
+from experiments.records.robustness import CLEAN, by_corruption
 from experiments.records.scores import Counts, condition_scores, task_scores
 from experiments.records.scoring import METHOD, find_intervals, resampled_units, summary_numbers
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
@@ -27,6 +27,7 @@ def require_agreement(record: Record, path: Path) -> None:
         UserError: a shape, a score or a number of the summary is another; it is named.
     """
     _check_shapes(record, path)
+    _check_left_out(record, path)
     _check_cells(record, path)
     _check_tasks(record, path)
     _check_summary(record, path)
@@ -54,6 +55,16 @@ def _check_shapes(record: Record, path: Path) -> None:
             if found != shape:
                 said = " x ".join(map(str, shape))
                 raise UserError(f"{cell_name(record, place)} of {str(path)!r} has no {name} of {said} counts")
+
+
+def _check_left_out(record: Record, path: Path) -> None:
+    """What did nothing to the images has the counts of the clean ones."""
+    clean = record.conditions.index((CLEAN, 0))
+    totals, places = record.totals, by_corruption(record.conditions)
+    for name in record.left_out:
+        alike = all((part[places.get(name, [])] == part[clean]).all() for part in totals)
+        if name not in places or not alike:
+            raise UserError(f"{str(path)!r} leaves {name!r} out, which its counts do not bear out: {ALTERED}")
 
 
 def _check_cells(record: Record, path: Path) -> None:
@@ -92,7 +103,7 @@ def _check_tasks(record: Record, path: Path) -> None:
 
 
 def _check_summary(record: Record, path: Path) -> None:
-    wanted = summary_numbers(record.conditions, record.totals, record.suite)
+    wanted = summary_numbers(record.conditions, record.totals, record.suite, record.left_out)
     given = record.summary.model_dump()
     for name, value in wanted.items():
         for key, one, other in _differing(given[name], value, name):
@@ -126,7 +137,7 @@ def require_intervals(record: Record, images: Images, path: Path) -> None:
     Raises:
         UserError: one is another; it is named.
     """
-    summary, cells = find_intervals(record.conditions, images, record.suite)
+    summary, cells = find_intervals(record.conditions, images, record.suite, record.left_out)
     given = record.summary.intervals
     if list(given) != list(summary):
         raise UserError(f"the summary of {str(path)!r} does not have the intervals of its numbers: {ALTERED}")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, model_validator
 
+from experiments.records import robustness
 from experiments.records.robustness import Condition
 from experiments.records.scores import (
     Counts,
@@ -206,11 +207,18 @@ class Record(Strict):
     summary: Summary
     per_image: PerImage
     pictures: list[Picture] = []
+    left_out: list[str] = []
+    """Corruptions that left every image as it is, at every severity: they are in no mean."""
 
     @property
     def conditions(self) -> list[Condition]:
         """(corruption, severity) of each cell."""
         return [(cell.corruption, cell.severity) for cell in self.cells]
+
+    @property
+    def counted(self) -> list[int]:
+        """Places of the conditions that enter means."""
+        return robustness.counted(self.conditions, self.left_out)
 
     @property
     def totals(self) -> "Totals":
@@ -254,6 +262,8 @@ def without_counts(record: Record) -> Record:
 def dump(record: Record) -> str:
     """JSON with a line for each entry and each cell."""
     fields = record.model_dump(mode="json")
+    if not fields["left_out"]:
+        del fields["left_out"]
     if fields["data"]["content"] is None:
         del fields["data"]["content"]
     for cell in fields["cells"]:

@@ -23,6 +23,16 @@ def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
     return groups
 
 
+def counted(conditions: Sequence[Condition], left_out: Sequence[str]) -> list[int]:
+    """Places of the conditions that enter means: all but those of the corruptions `left_out`."""
+    return [place for place, (name, _) in enumerate(conditions) if name not in left_out]
+
+
+def find_idle(conditions: Sequence[Condition], changed: Sequence[int]) -> list[str]:
+    """Corruptions that did nothing: `changed` is the number of images that each condition did not leave as they are."""
+    return [name for name, places in by_corruption(conditions).items() if not any(changed[at] for at in places)]
+
+
 def clean_score(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """Score (...) of the clean images."""
     return scores[..., list(conditions).index((CLEAN, 0))]

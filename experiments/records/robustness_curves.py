@@ -11,7 +11,7 @@ def curves(record: Record) -> dict[str, dict[int, float]]:
     families = {entry.get("corruption"): entry for entry in record.suite.conditions}
     scores: dict[str, dict[int, list[float]]] = {}
     for cell in record.cells:
-        if cell.severity and cell.miou is not None:
+        if cell.severity and cell.miou is not None and cell.corruption not in record.left_out:
             entry, title = families.get(cell.corruption, {}), cell.corruption.replace("_", " ")
             if entry.get("family") == "modality":
                 title = f"missing channels ({entry['parameters']['fill']})"

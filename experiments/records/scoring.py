@@ -16,16 +16,17 @@ METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL
 
 
 def find_intervals(
-    conditions: Sequence[Condition], images: Images, manifest: Manifest
+    conditions: Sequence[Condition], images: Images, manifest: Manifest, left_out: Sequence[str] = ()
 ) -> tuple[dict[str, Bounds], list[Bounds]]:
     """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
-    families = manifest.of_family()
+    families, counted = manifest.of_family(), robustness.counted(conditions, left_out)
+    kept = [conditions[place] for place in counted]
     classes = images.counts.classes
     cells = [f"{name}/{severity}" for name, severity in conditions]
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
         by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
-        return robustness.numbers(scores, conditions, families) | by_cell
+        return robustness.numbers(scores[..., counted], kept, families) | by_cell
 
     parts = (images.share(iou_share(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
     bounds = joint_intervals([scores_of(parts)], lambda scores: measure(scores[0]))
@@ -59,9 +60,13 @@ def make_bounds(interval: Interval) -> Bounds:
     return Bounds(percentile=percentile, bca=bca)
 
 
-def summary_numbers(conditions: Sequence[Condition], totals: Totals, manifest: Manifest) -> dict[str, Any]:
+def summary_numbers(
+    conditions: Sequence[Condition], totals: Totals, manifest: Manifest, left_out: Sequence[str] = ()
+) -> dict[str, Any]:
     """The fields of `Summary` that follow from the cells."""
-    miou = mean_iou(class_counts(totals.confusion))
+    counted = robustness.counted(conditions, left_out)
+    miou = mean_iou(class_counts(totals.confusion))[counted]
+    conditions = [conditions[place] for place in counted]
     worst = robustness.worst(miou, conditions)
 
     def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
@@ -81,11 +86,16 @@ def summary_numbers(conditions: Sequence[Condition], totals: Totals, manifest: M
 
 
 def make_summary(
-    conditions: Sequence[Condition], totals: Totals, manifest: Manifest, bounds: dict[str, Bounds], unit: str | None
+    conditions: Sequence[Condition],
+    totals: Totals,
+    manifest: Manifest,
+    bounds: dict[str, Bounds],
+    unit: str | None,
+    left_out: Sequence[str] = (),
 ) -> Summary:
     """Summary of a sweep's sums; `unit` names what images belong together."""
     return Summary(
-        **summary_numbers(conditions, totals, manifest),
+        **summary_numbers(conditions, totals, manifest, left_out),
         intervals=bounds,
         interval_method=METHOD.format(units=resampled_units(unit)),
     )

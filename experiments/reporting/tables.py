@@ -57,7 +57,8 @@ def clean_of(record: Record, name: str) -> float | None:
 
 def mean_of(record: Record, name: str) -> float | None:
     """Mean over corruptions of the mean over their severities of a score."""
-    return number(mean_corrupted(cell_scores(record, name), record.conditions))
+    conditions = [record.conditions[place] for place in record.counted]
+    return number(mean_corrupted(cell_scores(record, name)[record.counted], conditions))
 
 
 Value = Callable[[Record], float | None]
@@ -241,7 +242,8 @@ def class_scores(record: Record, place: int) -> list[ClassScore]:
     """IoU of each class, clean and as a mean over corruptions of those conditions in which the class occurs."""
     scores = np.array([cell.class_iou for cell in record.cells], dtype=np.float64).T  # (K, conditions)
     clean = scores[:, record.conditions.index((CLEAN, 0))]
-    corrupted = [mean_of_known(one, record.conditions) for one in scores]
+    conditions = [record.conditions[place] for place in record.counted]
+    corrupted = [mean_of_known(one[record.counted], conditions) for one in scores]
     return [ClassScore(place, number(one), number(other)) for one, other in zip(clean, corrupted, strict=True)]
 
 

@@ -82,5 +82,6 @@ def _both(record: Record, metric: Metric) -> tuple[str, str]:
     """Clean, and the mean over corruptions of those conditions that are scored."""
     scores = np.array([_value(cell, metric) for cell in record.cells], dtype=np.float64)
     clean = scores[record.conditions.index((CLEAN, 0))]
-    means = (number(clean), number(mean_of_known(scores, record.conditions)))
+    conditions = [record.conditions[place] for place in record.counted]
+    means = (number(clean), number(mean_of_known(scores[record.counted], conditions)))
     return metric.shown(means[0]), metric.shown(means[1])

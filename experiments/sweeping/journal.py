@@ -19,7 +19,7 @@ import pytorch_lightning as pl
 from experiments.files.sealed import derive, holds, read_sealed, write_sealed
 from experiments.records.scores import Counts
 from experiments.sweeping.identity import find_change
-from experiments.sweeping.swept import IMAGE, SUM, Swept, assemble
+from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble
 from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
@@ -108,6 +108,7 @@ class Journal:
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
         arrays |= {f"{IMAGE}{name}": part for name, part in swept.images._asdict().items()}
         arrays |= {f"{TASK}{name}": part for name, part in swept.tasks.items()}
+        arrays[CHANGED] = swept.changed
         content = io.BytesIO()
         np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
         write_sealed(self._path(number), content.getvalue(), self.key)
@@ -188,12 +189,14 @@ class JournalCallback(pl.Callback):
         if not real:
             return
         metric: Any = pl_module.sweep_counts
+        changed = batch["conditions"].changed
         index = batch["index"].cpu().numpy()[real]
         images = Counts(*(outputs[name].cpu().numpy()[:, real].swapaxes(0, 1) for name in Counts._fields))
         swept = Swept(
             index=index,
             digests=[batch["digest"][position] for position in real],
             sums={name: getattr(metric, name).cpu().numpy() for name in metric.sums},
+            changed=np.array([int(changed[at][real].sum()) for at in range(len(changed))]),
             images=images,
             tasks={
                 name.removeprefix(TASK): part.cpu().numpy()[:, real].swapaxes(0, 1)

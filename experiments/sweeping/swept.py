@@ -15,6 +15,7 @@ from experiments.records.scores import Counts
 from lightning_modules.tasks.scores import TASK
 
 SUM, IMAGE = "sum_", "image_"
+CHANGED = "changed"
 """How the arrays of sums over images, and those of single images, are named."""
 
 BLOCK = 2**25
@@ -29,6 +30,7 @@ class Swept:
     digests: list[str]  # of the pixels of each image and mask
     sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
     images: Counts  # (N, conditions, ...) of integers
+    changed: np.ndarray  # (conditions,) number of images that are not as they are clean
     tasks: dict[str, np.ndarray] = field(default_factory=dict)  # of further tasks, (N, conditions, S)
 
 
@@ -54,13 +56,14 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
         index.append(arrays["index"])
         digests += [str(digest) for digest in arrays["digests"]]
         for key in arrays:
-            if key.startswith(SUM):
+            if key == CHANGED or key.startswith(SUM):
                 name, part = key.removeprefix(SUM), arrays[key]
                 sums[name] = sums[name] + part if name in sums else part
             elif key.startswith((IMAGE, TASK)):
                 part = arrays[key]
                 shapes[key] = part.shape[1:]
                 types[key] = np.promote_types(types.get(key, np.int32), width(part))
+    changed = sums.pop(CHANGED)
     order = np.argsort(np.concatenate(index), kind="stable")
     placed = {key: _on_disk((len(order), *shapes[key]), types[key], folder) for key in shapes}
     _fill(placed, batches(), np.argsort(order))
@@ -68,6 +71,7 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
         index=np.concatenate(index)[order],
         digests=[digests[at] for at in order],
         sums=sums,
+        changed=changed,
         images=Counts(*(placed[f"{IMAGE}{name}"] for name in Counts._fields)),
         tasks={key.removeprefix(TASK): part for key, part in placed.items() if key.startswith(TASK)},
     )

@@ -9,6 +9,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.records.recipe import data_name
 from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
+from experiments.records.robustness import find_idle
 from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
 from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
@@ -31,7 +32,8 @@ def make_record(
     conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
     summed = images.counts.total()
     totals = Totals(**swept.sums, boundary=summed.boundary, losses=summed.losses)
-    bounds, cell_bounds = find_intervals(conditions, images, manifest)
+    left_out = find_idle(conditions, swept.changed.tolist())
+    bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
     cells = make_cells(conditions, totals, cell_bounds)
     add_tasks(cells, images.tasks)
     return Record(
@@ -54,7 +56,8 @@ def make_record(
         checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},
         environment=environment,
         cells=cells,
-        summary=make_summary(conditions, totals, manifest, bounds, data.unit),
+        summary=make_summary(conditions, totals, manifest, bounds, data.unit, left_out),
+        left_out=left_out,
         per_image=PerImage(file="", sha256=""),
     )
 

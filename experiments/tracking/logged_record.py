@@ -24,15 +24,16 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
     """
     import wandb
 
-    session.define_metric("severity")
-    session.define_metric("robustness/*", step_metric="severity")
+    suite = record.suite.name
+    session.define_metric(f"{suite}/severity")
+    session.define_metric(f"{suite}/robustness/*", step_metric=f"{suite}/severity")
     for point in curve_points(record):
         session.log(point)
     columns, rows = cell_table(record)
-    session.log({"cells": wandb.Table(columns=columns, data=rows)})
+    session.log({f"{suite}/cells": wandb.Table(columns=columns, data=rows)})
     drawn = [(picture, beside(path, picture.file)) for picture in record.pictures]
     if drawn:
-        session.log({"worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
+        session.log({f"{suite}/worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
     session.summary.update(summary(record))
     _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
     if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint.get("sha256"):  # it may be another by now
@@ -44,13 +45,14 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
     clean = record.summary.clean_miou
     points: dict[int, dict[str, float | None]] = {0: {name: clean for name in record.summary.corruptions}}
     for cell in record.cells:
-        if cell.severity:
+        if cell.severity and cell.corruption not in record.left_out:
             points.setdefault(cell.severity, {})[cell.corruption] = cell.miou
     mean = with_mean(curves(record)).get("mean of all", {})
     for severity, miou in mean.items():
         points[severity]["mean"] = miou / 100
+    suite = record.suite.name
     return [
-        {"severity": severity, **{f"robustness/{name}": miou for name, miou in found.items()}}
+        {f"{suite}/severity": severity, **{f"{suite}/robustness/{name}": miou for name, miou in found.items()}}
         for severity, found in sorted(points.items())
     ]
 
@@ -71,10 +73,11 @@ def caption(picture: Picture) -> str:
 
 
 def summary(record: Record) -> dict[str, Any]:
-    """The numbers that W&B shows in its table of runs."""
+    """The numbers that W&B shows in its table of runs: a run has those of every suite that it was swept over."""
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
-    return {**found, **shifts, "suite_hash": record.suite_hash}
+    numbers = {**found, **shifts, "suite_hash": record.suite_hash}
+    return {f"{record.suite.name}/{key}": value for key, value in numbers.items()}
 
 
 def _keep(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:

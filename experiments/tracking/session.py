@@ -61,11 +61,12 @@ def _describe(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     import wandb
 
     return {
-        "name": run.name,
-        "project": PROJECT,
+        "name": os.environ.get("WANDB_NAME") or run.name,
+        "project": os.environ.get("WANDB_PROJECT") or PROJECT,
+        "entity": os.environ.get("WANDB_ENTITY") or None,
         "id": run_id(run),
         "resume": "allow",
-        "group": recipe_group(recipe),
+        "group": os.environ.get("WANDB_RUN_GROUP") or recipe_group(recipe),
         "config": {"recipe": recipe_key(recipe), "seed": recipe_seed(recipe)},
         "settings": wandb.Settings(silent=True),
     }

@@ -13,7 +13,9 @@ from experiments.records.robustness import (
     by_corruption,
     clean_score,
     corruption_means,
+    counted,
     family_means,
+    find_idle,
     generalisation,
     mean_corrupted,
     mean_performance,
@@ -314,3 +316,9 @@ def test_a_reference_that_does_not_fall_gives_no_ratio() -> None:
     assert math.isnan(found["mrcd"])
     assert found["rcd_of_sums"] == pytest.approx((0.3 + 0.4) / (0 + 0.4))
     assert found["cd"] == pytest.approx({"noise": 0.5 / 0.3, "blur": 0.6 / 0.7})
+
+
+def test_corruptions_that_did_nothing_enter_no_mean() -> None:
+    conditions = [("clean", 0), ("idle", 1), ("idle", 2), ("weak", 1), ("weak", 2)]
+    assert find_idle(conditions, [0, 0, 0, 0, 3]) == ["idle"]
+    assert counted(conditions, ["idle"]) == [0, 3, 4]

@@ -24,7 +24,7 @@ def batch(number: int, loss: int = 5) -> Swept:
     counts = Counts(classes, boundary, losses, random.integers(-9, 9, (len(index), CONDITIONS, 15)))
     sums = {"confusion": random.integers(0, 9, (CONDITIONS, CLASSES, CLASSES))}
     tasks = {"boundary": random.integers(0, 9, (len(index), CONDITIONS, 3))}
-    return Swept(index, [f"pixels of {at}" for at in index], sums, counts, tasks)
+    return Swept(index, [f"pixels of {at}" for at in index], sums, counts, np.array([0, len(index)]), tasks)
 
 
 def begun(folder: Path, *numbers: int, identity: dict = IDENTITY, secret: bytes = SECRET) -> Journal:
