@@ -108,10 +108,10 @@ def test_curves(tracked: Tracked) -> None:
     """Every corruption and their mean over the severity, from clean on."""
     record = read_record(tracked.run / "record-smoke.json")
     points = {
-        (key.removeprefix("robustness/"), row["severity"]): value
+        (key.removeprefix("smoke/robustness/"), row["smoke/severity"]): value
         for row in tracked.offline.rows
         for key, value in row.items()
-        if key.startswith("robustness/")
+        if key.startswith("smoke/robustness/")
     }
     scores = {(cell.corruption, cell.severity): cell.miou for cell in record.cells if cell.severity}
     for severity in (1, 5):
@@ -140,8 +140,8 @@ def test_table_holds_every_score_of_every_cell(tracked: Tracked) -> None:
 
 def test_worst_images_are_media(tracked: Tracked) -> None:
     record = read_record(tracked.run / "record-smoke.json")
-    (images,) = (row for row in tracked.offline.rows if any(key.startswith("worst") for key in row))
-    images = {key.removeprefix("worst/"): value for key, value in images.items()}
+    (images,) = (row for row in tracked.offline.rows if any(key.startswith("smoke/worst") for key in row))
+    images = {key.removeprefix("smoke/worst/"): value for key, value in images.items()}
     assert len(images["filenames"]) == len(record.pictures) > 0
     (media,) = tracked.run.rglob("media")
     for name, caption, picture in zip(images["filenames"], images["captions"], record.pictures, strict=True):
