@@ -7,6 +7,7 @@ from typing import Any
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state
 from experiments.checkpoints.memory import require_memory
+from experiments.checkpoints.one_training import require_different_weights, require_several_trainings
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
@@ -19,6 +20,8 @@ EXAMPLES = """
 --checkpoints runs/cycles/snapshot-*.ckpt --output runs/snapshots/best.ckpt
 --seeds 0 1 2 --config experiments/configs/recipe/synthetic_unet.yaml --output runs/unet_x3/best.ckpt
 """
+
+ONE_TRAINING = "--one-training"
 
 
 def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Path]:
@@ -39,8 +42,8 @@ def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> l
     return [run / "best.ckpt" for run in runs]
 
 
-def combine(files: Sequence[CheckpointFile], average: str, batched: bool) -> dict[str, Any]:
-    """The checkpoint of an ensemble of the networks of several checkpoints.
+def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_training: bool = False) -> dict[str, Any]:
+    """The checkpoint of an ensemble of the networks of several checkpoints; of `one_training` only if that is meant.
 
     Raises:
         UserError: they do not belong together, cannot be batched, or need more memory than there is.
@@ -48,6 +51,9 @@ def combine(files: Sequence[CheckpointFile], average: str, batched: bool) -> dic
     paths = [file.path for file in files]
     require_memory(paths)
     contents = derived_checkpoint.read_alike(files)
+    require_different_weights(paths, contents)
+    if not one_training:
+        require_several_trainings(paths, contents, ONE_TRAINING)
     if batched:
         derived_checkpoint.require_one_architecture(
             paths, contents, "such members cannot run as one batch: leave '--batched' out"
@@ -83,6 +89,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--batched", action="store_true", help="run members of one architecture at once, for more memory"
     )
+    parser.add_argument(
+        ONE_TRAINING,
+        action="store_true",
+        help="take checkpoints of one training; its snapshot-*.ckpt need no such word",
+    )
     args, rest = parser.parse_known_args(argv)
     if args.checkpoints and rest:
         raise UserError(f"unknown option {rest[0]!r}: options of a training go with --seeds")
@@ -92,7 +103,7 @@ def main(argv: list[str]) -> None:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
     files = [CheckpointFile(path) for path in paths]
     digests = different(files)
-    content = combine(files, args.average, args.batched)
+    content = combine(files, args.average, args.batched, args.one_training)
     facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,

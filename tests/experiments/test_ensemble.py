@@ -124,6 +124,36 @@ def test_refusals(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path: Path, mo
     assert "do not fit into" in refusal("ensemble", "--checkpoints", one, twin, output)
 
 
+def test_members_of_one_training(tiny_run: Path, tmp_path: Path) -> None:
+    """They are known wherever they were copied to; snapshots are meant to be of one."""
+    content, output = read_checkpoint(tiny_run / "best.ckpt"), f"--output={tmp_path / 'out' / 'best.ckpt'}"
+    later = {**content, "state_dict": {name: value + 1 for name, value in content["state_dict"].items()}}
+    plain = {key: later[key] for key in later if key not in ("training", "callbacks")}
+    files = {}
+    for name, one in {
+        "a/best": content,
+        "b/last": later,
+        "b/other": {**later, "training": {**later["training"], "seed": 9}},
+        "c/same": {**content, "epoch": -1},
+        "d/snapshot-1": content,
+        "d/snapshot-2": plain,
+        "d/best": plain,
+    }.items():
+        files[name] = tmp_path / f"{name}.ckpt"
+        files[name].parent.mkdir(exist_ok=True)
+        torch.save(one, files[name])
+    (tmp_path / "d" / "config.yaml").write_text((tiny_run / "config.yaml").read_text())
+
+    def refused(*names: str) -> str:
+        return refusal("ensemble", "--checkpoints", *(files[name] for name in names), output)
+
+    assert "are of one training" in refused("a/best", "b/last")
+    assert "are of one training" in refused("d/snapshot-1", "d/best")
+    assert "hold the same weights" in refused("a/best", "c/same")
+    for words in (["a/best", "b/other"], ["d/snapshot-1", "d/snapshot-2"], ["a/best", "b/last", "--one-training"]):
+        ensemble.main(["--checkpoints", *(str(files.get(word, word)) for word in words), output])
+
+
 def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
     """Other sizes, classes or channels are named."""
     content, settings = read_checkpoint(tiny_run / "best.ckpt"), yaml.safe_load((tiny_run / "config.yaml").read_text())
