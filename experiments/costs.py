@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.derived_checkpoint import lasting
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.written_checkpoint import count_bytes
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
 from experiments.files.whole import require_writable
@@ -115,6 +117,7 @@ def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
         "buffers": sum(one.numel() for one in buffers),
         "weight_bytes": weight_bytes(contender),
         "file_bytes": contender.file.size,
+        "training_bytes": training_bytes(contender),
         "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
         "zero_weights": sum(int((weight == 0).sum()) for weight in weights_of(network).values()),
     }
@@ -124,6 +127,12 @@ def weight_bytes(contender: Contender) -> int:
     """Bytes of the network's parameters and buffers."""
     network = contender.module.network
     return sum(one.nbytes for one in [*network.parameters(), *network.buffers()])
+
+
+def training_bytes(contender: Contender) -> int:
+    """Bytes of the file that belong to a training in progress."""
+    content = read_checkpoint(contender.file)
+    return count_bytes(content) - count_bytes(lasting(content)) if "optimizer_states" in content else 0
 
 
 def prepare(contender: Contender, device: torch.device) -> None:

@@ -17,7 +17,7 @@ from experiments.records import cost_table, robustness
 from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
-from experiments.records.cost_file import Cost, Costs, read_costs
+from experiments.records.cost_file import Cost, Costs, note_files, read_costs
 from experiments.records.recipe_comparison import bare_name
 from experiments.records.record import Images, Record, without_counts
 from experiments.records.record_file import read_swept
@@ -97,7 +97,10 @@ def flat(network: Network) -> dict[str, Any]:
     """One row of the table, at full precision."""
     cost = network.cost
     row: dict[str, Any] = {"name": network.record.name, "seed": network.record.recipe.get("seed_everything")}
-    row |= {key: getattr(cost, key) for key in ("parameters", "zero_weights", "multiply_adds", "file_bytes")}
+    row |= {
+        key: getattr(cost, key)
+        for key in ("parameters", "zero_weights", "multiply_adds", "file_bytes", "training_bytes")
+    }
     for batch in cost.batches:
         measured = batch.model_dump(exclude={"batch_size"})
         row |= {f"{key}_batch_{batch.batch_size}": value for key, value in measured.items()}
@@ -114,7 +117,7 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     for network in networks:
         cost = network.cost
         row = [network.record.name, scaled(cost.parameters, 1e6), str(_zeros(cost))]
-        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.file_bytes, 1e6)]
+        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.network_file_bytes, 1e6)]
         for batch in cost.batches:
             row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
             row.append(scaled(batch.peak_memory_bytes, 1e6))
@@ -125,7 +128,7 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     note = (
         f"Scores in percent, with 95 % bootstrap intervals (BCa) over images or their units. Images of {height} x {width} on "
         f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
-        f"latency are to {costs.reference_cost.name!r}."
+        f"latency are to {costs.reference_cost.name!r}.{note_files(costs)}"
     )
     return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
 

@@ -89,6 +89,11 @@ def wrapped(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any])
     )
 
 
+def lasting(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a checkpoint without those of a training in progress, such as the state of its optimiser."""
+    return {key: content[key] for key in LASTING if key in content} | data_state(content)
+
+
 def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None:
     """Refuse an output that would pass for another training, before any work is done.
 
@@ -126,8 +131,7 @@ def write(
         facts: on that, for whoever opens the file.
         settings: ``config.yaml``.
     """
-    kept = {key: content[key] for key in LASTING if key in content} | data_state(content)
-    write_checkpoint({**kept, kind: dict(facts)}, output)
+    write_checkpoint({**lasting(content), kind: dict(facts)}, output)
     with whole_file(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 

@@ -38,8 +38,9 @@ class Batch(Strict):
 class Cost(Strict):
     """What one checkpoint costs.
 
-    ``parameters`` and ``buffers`` are numbers of elements, ``weight_bytes`` the bytes of both; the file holds more, such
-    as the state of the optimiser. ``multiply_adds`` are those of one image, see `lightning_modules.multiply_adds`.
+    ``parameters`` and ``buffers`` are numbers of elements, ``weight_bytes`` the bytes of both. ``training_bytes``
+    are those of ``file_bytes`` that go to a training in progress, above all the state of its optimiser: they are no cost
+    of the network. ``multiply_adds`` are those of one image, see `lightning_modules.multiply_adds`.
     ``zero_weights`` is the number of elements of kernels and matrices that are zero. ``size`` is (height, width).
     """
 
@@ -55,8 +56,14 @@ class Cost(Strict):
     weight_bytes: Count
     file_bytes: Count
     multiply_adds: Count
+    training_bytes: Count | None = None  # files of before have none, and ``file_bytes`` tell networks apart no better
     zero_weights: Count = 0  # files of before pruning have no such field
     batches: list[Batch] = Field(min_length=1)
+
+    @property
+    def network_file_bytes(self) -> int:
+        """Bytes of the file as far as they are known to be the network's."""
+        return self.file_bytes - (self.training_bytes or 0)
 
 
 class Costs(Strict):
@@ -88,6 +95,12 @@ class Costs(Strict):
     def reference_cost(self) -> Cost:
         """The entry of the reference."""
         return next(cost for cost in self.costs if cost.sha256 == self.reference)
+
+
+def note_files(costs: Costs) -> str:
+    """What the sizes of files count; nothing for those that were measured before it was known."""
+    known = all(cost.training_bytes is not None for cost in costs.costs)
+    return " Files are without the state of a training in progress, such as its optimiser's." if known else ""
 
 
 def write_costs(costs: Costs, path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from experiments.files.tables import as_csv, markdown_table, scaled
-from experiments.records.cost_file import Costs
+from experiments.records.cost_file import Costs, note_files
 
 
 def markdown(costs: Costs) -> str:
@@ -14,7 +14,7 @@ def markdown(costs: Costs) -> str:
     cells = []
     for cost in costs.costs:
         cells.append([cost.name, scaled(cost.parameters, 1e6), scaled(cost.multiply_adds, 1e9)])
-        cells[-1] += [scaled(cost.weight_bytes, 1e6), scaled(cost.file_bytes, 1e6)]
+        cells[-1] += [scaled(cost.weight_bytes, 1e6), scaled(cost.network_file_bytes, 1e6)]
         for batch in cost.batches:
             least, most = batch.latency_ratio_least, batch.latency_ratio_most
             ratio = f"{batch.latency_ratio:.2f} [{least:.2f}, {most:.2f}]"
@@ -23,7 +23,7 @@ def markdown(costs: Costs) -> str:
     note = (
         f"Images of {height} x {width} on {environment['device']}, {environment['threads']} threads; medians of "
         f"{costs.rounds} rounds, in brackets the least and the most. Ratios are to {costs.reference_cost.name!r}, in "
-        "turns; its own, in turns with itself, shows the noise."
+        f"turns; its own, in turns with itself, shows the noise.{note_files(costs)}"
     )
     return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
 

@@ -23,6 +23,7 @@ from user_error import UserError
 
 CPU = torch.device("cpu")
 CHANNELS = {"unet": 3, "fpn": 2}
+OPTIMISER = 100_000
 
 
 def make_checkpoint(path: Path, architecture: str, in_channels: int) -> Path:
@@ -36,8 +37,14 @@ def make_checkpoint(path: Path, architecture: str, in_channels: int) -> Path:
         "num_classes": 4,
         "in_channels": in_channels,
     }
-    content = {"state_dict": module.state_dict(), "hyper_parameters": hyper_parameters, "hparams_name": "kwargs"}
+    content: dict[str, Any] = {
+        "state_dict": module.state_dict(),
+        "hyper_parameters": hyper_parameters,
+        "hparams_name": "kwargs",
+    }
     path.parent.mkdir()
+    if architecture == "FPN":  # as a training leaves it
+        content |= {"optimizer_states": [{"state": {0: torch.ones(OPTIMISER)}}], "callbacks": {}}
     torch.save({**content, "pytorch-lightning_version": "2.6.6"}, path)
     return path
 
@@ -83,6 +90,13 @@ def test_elements_and_bytes_are_those_of_the_state(measured: Costs, paths: dict[
         assert cost.parameters + cost.buffers == sum(value.numel() for value in own.values())
         assert cost.weight_bytes == sum(value.numel() * value.element_size() for value in own.values())
         assert cost.trainable_parameters == cost.parameters
+
+
+def test_what_belongs_to_a_training_is_no_cost_of_a_network(measured: Costs) -> None:
+    assert [4 * OPTIMISER < cost.training_bytes < 4 * OPTIMISER + 5000 for cost in measured.costs] == [False, True]
+    for cost in measured.costs:
+        assert cost.weight_bytes < cost.network_file_bytes < cost.weight_bytes + 250_000
+    assert "without the state of a training" in markdown(measured)
 
 
 def test_latencies_and_memory_are_sound(measured: Costs) -> None:
