@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.ablation.factor_effects import MIOU, SCORES, Change, Effect, Trained, find_effects, measure_trial
+from experiments.ablation.factor_effects import (
+    MIOU,
+    REPLICATE,
+    SCORES,
+    Change,
+    Effect,
+    Trained,
+    find_effects,
+    measure_trial,
+)
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.light_parser import light_parser
 from experiments.files.tables import as_csv, markdown_table
@@ -33,9 +42,10 @@ def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
         f"{len(trained)} trials under the additive model. 95 % intervals: over {resampled_units(data.unit)} (BCa bootstrap, "
         "these very trainings on other images) and over trainings (Student's t from what the model leaves unexplained; a "
-        "dash where no trial is left over for that, seeds being replicates, or where "
-        "the trials cannot tell a level from another factor's)."
+        "dash where no trial is left over for that, or where the trials cannot tell a level from another factor's)."
     )
+    seeds = {str(one.arguments[REPLICATE]) for one in trained if REPLICATE in one.arguments}
+    note += f" The {len(seeds)} seeds are replicates, no factor." if len(seeds) > 1 else ""
     return f"{markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
 
 

@@ -93,6 +93,8 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     ]
     kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
     note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
+    idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
+    note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {cost_note(costs)}" if costs else ""
     return f"{markdown_table(titles, cells)}\n{note}\n"
 

@@ -56,6 +56,7 @@ def ranked(
         {
             "rank": rank,
             **record_row(records[place]),
+            **_left_out(records[place]),
             **_degradation(records[place], reference),
             **_costs(records[place], costs),
         }
@@ -83,6 +84,10 @@ def in_order(records: Sequence[Record], allow_mixed: bool = False) -> list[int]:
 def _merit(record: Record) -> float:
     scores = (record.summary.mean_corrupted_miou, record.summary.clean_miou)
     return next((score for score in scores if score is not None), -1.0)
+
+
+def _left_out(record: Record) -> Row:
+    return {"left_out": ", ".join(record.left_out)} if record.left_out else {}
 
 
 def _degradation(record: Record, reference: Record | None) -> Row:

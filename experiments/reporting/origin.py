@@ -162,6 +162,7 @@ def origin(rank: int, record: Record, path: Path) -> Origin:
         ("data hash", record.data.hash),
         ("suite hash", record.suite_hash),
         ("intervals", record.summary.interval_method),
+        *([("left out of means", f"{', '.join(record.left_out)} (no image changed)")] if record.left_out else []),
     ]
     return Origin(
         rank, record.name, facts, _yaml(record.recipe), _yaml(record.environment), commands(record, path, commit)

@@ -51,6 +51,7 @@ def scores(trained: list[Trained], name: str) -> np.ndarray:
 def test_a_grid_gives_mean_differences(grid: list[Trained]) -> None:
     """Between trials that are equal in all else; the seed is no idea, and not reported."""
     found = find_effects(grid, [NETWORK, LOSS, SEED])
+    assert "The 2 seeds are replicates" in markdown(found, grid)
     assert [(one.factor, one.level, one.against, one.trials) for one in found] == [
         (NETWORK.option, "fpn", "unet", 6),
         (LOSS.option, "b", "a", 4),
