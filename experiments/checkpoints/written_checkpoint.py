@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -41,7 +41,7 @@ class _Counter(io.RawIOBase):
 def count_bytes(content: Mapping[str, Any]) -> int:
     """Bytes that a checkpoint takes as a file, without writing one."""
     counter = _Counter()
-    torch.save(dict(content), counter)
+    torch.save(dict(content), cast("IO[bytes]", counter))
     return counter.length
 
 
