@@ -146,7 +146,7 @@ def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) 
     return [
         at
         for at, one in enumerate(record.conditions)
-        if (known[at] and one[0] not in record.left_out) or one == (robustness.CLEAN, 0)
+        if (known[at] and not robustness.is_left_out(one, record.left_out)) or one == (robustness.CLEAN, 0)
     ]
 
 

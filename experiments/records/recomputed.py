@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.records.record import Bounds, Images, Record, Totals
-from experiments.records.robustness import CLEAN, by_corruption
+from experiments.records.robustness import CLEAN, is_left_out
 from experiments.records.scores import Counts, condition_scores, task_scores
 from experiments.records.scoring import METHOD, find_intervals, resampled_units, summary_numbers
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS
@@ -60,10 +60,10 @@ def _check_shapes(record: Record, path: Path) -> None:
 def _check_left_out(record: Record, path: Path) -> None:
     """What did nothing to the images has the counts of the clean ones."""
     clean = record.conditions.index((CLEAN, 0))
-    totals, places = record.totals, by_corruption(record.conditions)
+    totals = record.totals
     for name in record.left_out:
-        alike = all((part[places.get(name, [])] == part[clean]).all() for part in totals)
-        if name not in places or not alike:
+        places = [place for place, condition in enumerate(record.conditions) if is_left_out(condition, [name])]
+        if not places or not all((part[places] == part[clean]).all() for part in totals):
             raise UserError(f"{str(path)!r} leaves {name!r} out, which its counts do not bear out: {ALTERED}")
 
 

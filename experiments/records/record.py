@@ -208,7 +208,7 @@ class Record(Strict):
     per_image: PerImage
     pictures: list[Picture] = []
     left_out: list[str] = []
-    """Corruptions that left every image as it is, at every severity: they are in no mean."""
+    """Corruptions, and single severities of others, that left every image as it is: they are in no mean."""
 
     @property
     def conditions(self) -> list[Condition]:

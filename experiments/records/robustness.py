@@ -24,13 +24,33 @@ def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
 
 
 def counted(conditions: Sequence[Condition], left_out: Sequence[str]) -> list[int]:
-    """Places of the conditions that enter means: all but those of the corruptions `left_out`."""
-    return [place for place, (name, _) in enumerate(conditions) if name not in left_out]
+    """Places of the conditions that enter means: all but those `left_out`; see `find_idle`."""
+    return [place for place, condition in enumerate(conditions) if not is_left_out(condition, left_out)]
+
+
+def is_left_out(condition: Condition, left_out: Sequence[str]) -> bool:
+    """Whether a condition is in no mean; see `find_idle`."""
+    name, severity = condition
+    return bool(severity) and (name in left_out or at_severity(name, severity) in left_out)
+
+
+def at_severity(name: str, severity: int) -> str:
+    """What one severity of a corruption is called."""
+    return f"{name} at severity {severity}"
 
 
 def find_idle(conditions: Sequence[Condition], changed: Sequence[int]) -> list[str]:
-    """Corruptions that did nothing: `changed` is the number of images that each condition did not leave as they are."""
-    return [name for name, places in by_corruption(conditions).items() if not any(changed[at] for at in places)]
+    """What did nothing: corruptions by name, and the severities of those that do something at others alone.
+
+    Args:
+        conditions: of a sweep.
+        changed: number of images that each of them did not leave as they are.
+    """
+    idle: list[str] = []
+    for name, places in by_corruption(conditions).items():
+        still = [at_severity(name, conditions[at][1]) for at in places if not changed[at]]
+        idle += [name] if len(still) == len(places) else still
+    return idle
 
 
 def clean_score(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:

@@ -8,6 +8,7 @@ from experiments.files.digest import sha256
 from experiments.files.tables import percent
 from experiments.records.record import Cell, Picture, Record, Score
 from experiments.records.record_file import beside
+from experiments.records.robustness import is_left_out
 from experiments.records.robustness_curves import curves, with_mean
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
     clean = record.summary.clean_miou
     points: dict[int, dict[str, float | None]] = {0: {name: clean for name in record.summary.corruptions}}
     for cell in record.cells:
-        if cell.severity and cell.corruption not in record.left_out:
+        if cell.severity and not is_left_out((cell.corruption, cell.severity), record.left_out):
             points.setdefault(cell.severity, {})[cell.corruption] = cell.miou
     mean = with_mean(curves(record)).get("mean of all", {})
     for severity, miou in mean.items():
