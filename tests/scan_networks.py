@@ -5,7 +5,9 @@
 
 import argparse
 import os
-import platform
+import resource
+import shlex
+import signal
 import sys
 import time
 import warnings
@@ -14,7 +16,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)] * (str(ROOT) not in sys.path)
 
 import torchvision_operators  # noqa: E402, F401  # isort: skip  # before smp
-import segmentation_models_pytorch as smp  # noqa: E402
-import timm  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from experiments.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
+from experiments.measuring.environment import describe_environment  # noqa: E402
 from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork  # noqa: E402
@@ -38,55 +38,67 @@ from user_error import UserError, brief  # noqa: E402
 TABLE = ROOT / "docs/decoders_and_encoders.md"
 DECODERS = (*ARCHITECTURES, "FCN")
 OF_SMP = (
-    *("resnet18", "resnext50_32x4d", "dpn68", "vgg11", "vgg11_bn", "se_resnet50", "densenet121", "inceptionresnetv2"),
-    *(
-        "inceptionv4",
-        "efficientnet-b0",
-        "mobilenet_v2",
-        "xception",
-        "timm-efficientnet-b0",
-        "timm-tf_efficientnet_lite0",
-    ),
-    *("timm-skresnet18", "mit_b0", "mobileone_s0"),
+    "resnet18",
+    "resnext50_32x4d",
+    "dpn68",
+    "vgg11",
+    "vgg11_bn",
+    "se_resnet50",
+    "densenet121",
+    "inceptionresnetv2",
+    "inceptionv4",
+    "efficientnet-b0",
+    "mobilenet_v2",
+    "xception",
+    "timm-efficientnet-b0",
+    "timm-tf_efficientnet_lite0",
+    "timm-skresnet18",
+    "mit_b0",
+    "mobileone_s0",
 )
 """The smallest encoder of each family of smp."""
 OF_TIMM = (
-    *(
-        "resnet18",
-        "regnetx_002",
-        "convnext_atto",
-        "rexnet_100",
-        "mobilenetv3_small_050",
-        "efficientnet_b0",
-        "hrnet_w18_small",
-    ),
-    *(
-        "mobilenetv4_conv_small",
-        "lcnet_050",
-        "ghostnet_100",
-        "edgenext_xx_small",
-        "mobilevitv2_050",
-        "pvt_v2_b0",
-        "vgg11",
-    ),
-    *("densenet121", "dla34", "fastvit_t8", "repvit_m0_9", "poolformer_s12", "swin_tiny_patch4_window7_224"),
-    *("vit_tiny_patch16_224", "maxvit_nano_rw_256"),
+    "resnet18",
+    "regnetx_002",
+    "convnext_atto",
+    "rexnet_100",
+    "mobilenetv3_small_050",
+    "efficientnet_b0",
+    "hrnet_w18_small",
+    "mobilenetv4_conv_small",
+    "lcnet_050",
+    "ghostnet_100",
+    "edgenext_xx_small",
+    "mobilevitv2_050",
+    "pvt_v2_b0",
+    "vgg11",
+    "densenet121",
+    "dla34",
+    "fastvit_t8",
+    "repvit_m0_9",
+    "poolformer_s12",
+    "swin_tiny_patch4_window7_224",
+    "vit_tiny_patch16_224",
+    "maxvit_nano_rw_256",
 )
 """A sample of the families of timm: of convolutions, of windows, of positions."""
 ENCODERS = (*OF_SMP, *(f"tu-{name}" for name in OF_TIMM))
 ODD = ((1, 1), (33, 47), (65, 70))
 CLASSES = 3
 SEED = 0
-FACTS = {"T": "trains", "O": "odd sizes", "P": "prune", "E": "export"}
-CHEAP, DEAR = "TO", "PE"
+FACTS = {"O": "odd sizes", "T": "trains", "P": "prune", "E": "export"}
+CHEAP, DEAR = "OT", "PE"
 REFUSED = "refused"
+SHARES = {"none": 0, "some": 1, "all": None}
+"""How many decoders of an encoder are pruned and exported."""
+LIBRARIES = ("torch", "segmentation-models-pytorch", "timm")
 HEAD = """# Decoders and encoders
 
-Every decoder on the smallest encoder of each family of smp, and on a sample of timm's, as `python tests/scan_networks.py` finds
-them ({conditions}).
+Every decoder on the smallest encoder of each family of smp, and on a sample of timm's, as
+`{command}` finds them: {conditions}.
 
-- **T**: it trains: a step on two images of 65 x 70, a gradient for every parameter.
 - **O**: odd sizes: images of 1 x 1, 33 x 47 and 65 x 70 give finite logits of their size.
+- **T**: it trains: a step on two images of 65 x 70, a gradient for every parameter that learns.
 - **P**: `prune`: a quarter of the multiply-adds goes, and what is left answers at odd sizes.
 - **E**: `export`: ONNX Runtime gives the logits of the network.
 - a small letter: it does not hold, and why stands below; a dot: not tried on this pair; refused: in a sentence, when it is made.
@@ -112,7 +124,7 @@ def try_step(network: nn.Module) -> None:
     optimiser = torch.optim.SGD(network.train().parameters(), lr=1e-3)
     loss = F.cross_entropy(network(image), mask)
     loss.backward()
-    left = [name for name, one in network.named_parameters() if one.grad is None]
+    left = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
     if left:
         raise ValueError(f"no gradient for {len(left)} parameters, {left[0]} the first")
     optimiser.step()
@@ -155,29 +167,34 @@ def try_export(network: nn.Module) -> None:
 
 
 TRIALS: dict[str, Callable[[nn.Module], None]] = {
-    "T": try_step,
     "O": try_odd_sizes,
+    "T": try_step,
     "P": try_prune,
     "E": try_export,
 }
 
 
-SHARES = {"none": lambda *_: False, "some": lambda *pair: covers(*pair), "all": lambda *_: True}
+def choose_dear(found: dict[str, dict[str, str]], share: str, encoder: str) -> list[str]:
+    """The decoders of an encoder that are pruned and exported.
 
-
-def covers(decoder: str, encoder: str) -> bool:
-    """Whether a pair is in a design that has every encoder once, and every decoder on several."""
-    return (DECODERS.index(decoder) - ENCODERS.index(encoder)) % len(DECODERS) == 0
+    Args:
+        found: what was found of each decoder.
+        share: "none", "all", or "some": one for each encoder, another for the next, so that each decoder has its turn.
+        encoder: the encoder.
+    """
+    first = ENCODERS.index(encoder) % len(DECODERS)
+    taken = [one for one in (*DECODERS[first:], *DECODERS[:first]) if REFUSED not in found[one]]
+    return taken[: SHARES[share]]
 
 
 def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
-    """Build a pair and try each of `facts` on a network of its own: fact to what is wrong with it, "" where nothing is."""
+    """Build a pair and try `facts` on it one after the other: fact to what is wrong with it, "" where nothing is."""
+    try:
+        network = build(decoder, encoder)
+    except UserError as error:
+        return {REFUSED: str(error)}
     found = {}
     for fact in facts:
-        try:
-            network = build(decoder, encoder)
-        except UserError as error:
-            return {REFUSED: str(error)}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -190,35 +207,35 @@ def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
     return found
 
 
-def try_apart(decoder: str, encoder: str, facts: str, limit: float) -> dict[str, str]:
-    """`try_pair` in a process of its own, which may die, or take longer than `limit` seconds."""
+def try_apart(decoder: str, encoder: str, facts: str, limit: int) -> dict[str, str]:
+    """`try_pair` in a process of its own, which may die, or ask for more than `limit` seconds of its processor."""
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: theirs.send(try_pair(decoder, encoder, facts)))
+
+    def try_within() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        theirs.send(try_pair(decoder, encoder, facts))
+
+    process = context.Process(target=try_within)
     process.start()
     theirs.close()
-    wait([ours, process.sentinel], limit)
     try:
-        if ours.poll():
-            return ours.recv()
-        ended = not process.is_alive()
+        return ours.recv()
     except EOFError:
-        ended = True
+        process.join()
     finally:
         process.kill()
         process.join()
-    why = f"the process ends with {process.exitcode}" if ended else f"takes more than {limit:.0f} s"
-    return dict.fromkeys(facts, why)
+    late = process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
+    return dict.fromkeys(facts, f"takes more than {limit} s" if late else f"the process ends with {process.exitcode}")
 
 
-def scan_encoder(encoder: str, dear: str, limit: float) -> dict[str, dict[str, str]]:
+def scan_encoder(encoder: str, dear: str, limit: int) -> dict[str, dict[str, str]]:
     """What was found of each decoder on an encoder."""
-    found = {}
-    for decoder in DECODERS:
-        found[decoder] = try_apart(decoder, encoder, CHEAP, limit)
-        if REFUSED not in found[decoder] and SHARES[dear](decoder, encoder):
-            for fact in DEAR:
-                found[decoder] |= try_apart(decoder, encoder, fact, limit)
+    found = {decoder: try_apart(decoder, encoder, CHEAP, limit) for decoder in DECODERS}
+    for decoder in choose_dear(found, dear, encoder):
+        for fact in DEAR:
+            found[decoder] |= try_apart(decoder, encoder, fact, limit)
     print(encoder, {name: summarise(one) for name, one in found.items()}, flush=True)
     return found
 
@@ -230,10 +247,10 @@ def summarise(found: dict[str, str]) -> str:
     return "".join("." if fact not in found else fact.lower() if found[fact] else fact for fact in FACTS)
 
 
-def describe(scan: dict[str, dict[str, dict[str, str]]], conditions: str) -> str:
+def describe(scan: dict[str, dict[str, dict[str, str]]], command: str, conditions: str) -> str:
     """The page: a row for each encoder, a column for each decoder, and below it the sentences."""
     lines = [
-        HEAD.format(conditions=conditions),
+        HEAD.format(command=command, conditions=conditions),
         f"| encoder | {' | '.join(DECODERS)} |",
         "|---" * (len(DECODERS) + 1) + "|",
     ]
@@ -265,27 +282,31 @@ def main() -> None:
     """Scan, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--dear", choices=SHARES, default="all", help="pairs that are pruned and exported (default: all)"
+        "--dear", choices=SHARES, default="all", help="pairs of an encoder that are pruned and exported"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds for a trial")
+    parser.add_argument("--limit", type=int, default=60, help="seconds of a processor for a trial")
     parser.add_argument("--output", type=Path, default=TABLE, help="page to write")
     args = parser.parse_args()
     began = time.perf_counter()
     torch.set_num_threads(1)
+    command = shlex.join(["python", "tests/scan_networks.py", *sys.argv[1:]])
     scan: dict[str, Any] = {encoder: {decoder: {} for decoder in DECODERS} for encoder in ENCODERS}
     with ThreadPoolExecutor(args.processes) as pool:
         tasks = {pool.submit(scan_encoder, encoder, args.dear, args.limit): encoder for encoder in ENCODERS}
         for task in as_completed(tasks):
             scan[tasks[task]] = task.result()
-            args.output.write_text(describe(scan, _conditions(args, time.perf_counter() - began)), encoding="utf-8")
+            page = describe(scan, command, _describe_conditions(args, time.perf_counter() - began))
+            args.output.write_text(page, encoding="utf-8")
     print(f"written: {args.output}")
 
 
-def _conditions(args: argparse.Namespace, seconds: float) -> str:
+def _describe_conditions(args: argparse.Namespace, seconds: float) -> str:
+    where = describe_environment(torch.device("cpu"), args.processes, "32-true")
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in LIBRARIES)
     return (
-        f"seed {SEED}, {platform.machine()} CPU, {args.processes} processes of one thread, {seconds / 60:.0f} minutes, at most "
-        f"{args.limit:.0f} s for a trial; PyTorch {torch.__version__}, smp {smp.__version__}, timm {timm.__version__}"
+        f"seed {SEED}; {where['device']}, {where['processes']} of {where['cores']} cores, a thread each; "
+        f"{seconds / 60:.0f} minutes, at most {args.limit} s of a processor for a trial; {versions}"
     )
 
 

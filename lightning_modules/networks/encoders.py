@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_modules.networks.pretrained import hub_encoder, load_local
 from user_error import UserError
 
-ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder"
+ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder, such as Segformer on 'mit_b0'"
 
 
 def check_encoder(name: str) -> None:
@@ -99,7 +99,8 @@ def keeps_its_classifier(name: str) -> bool:
 def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> None:
     """Remove what `model` does not use of its encoder: costs without a use, and DDP would wait for its gradients.
 
-    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier.
+    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier. What goes on
+    being called for its shape, as between the branches of an HRNet, stays and learns nothing.
 
     Args:
         encoder: a part of the model.
@@ -107,11 +108,26 @@ def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> 
         image: (B, C, H, W) of a size that it takes.
     """
     model.eval()
-    said = model(image)
-    torch.stack([one.sum() for one in (said if isinstance(said, list | tuple) else [said])]).sum().backward()
-    _remove_without_gradient(encoder)
+    said = _answer(model, image)
+    said.sum().backward()
+    removed = _remove_without_gradient(encoder)
+    if not _says(model, image, said):
+        _keep_needed(removed, model, image, said)
     model.zero_grad()
     model.train()
+
+
+def _answer(model: nn.Module, image: Tensor) -> Tensor:
+    said = model(image)
+    return torch.cat([one.flatten() for one in (said if isinstance(said, list | tuple) else [said])])
+
+
+def _says(model: nn.Module, image: Tensor, said: Tensor) -> bool:
+    try:
+        with torch.no_grad():
+            return torch.equal(_answer(model, image), said)
+    except RuntimeError:
+        return False
 
 
 class Unused(nn.Identity):
@@ -128,11 +144,26 @@ class Unused(nn.Identity):
         pass
 
 
-def _remove_without_gradient(module: nn.Module) -> None:
-    for name, child in module.named_children():
+def _remove_without_gradient(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Put `Unused` where no parameter has a gradient: the parents, the names there, and what was taken out."""
+    removed = []
+    for name, child in list(module.named_children()):
         parameters = list(child.parameters())
         indexed = isinstance(child, nn.ModuleList | nn.ModuleDict)
         if parameters and not indexed and all(parameter.grad is None for parameter in parameters):
             setattr(module, name, Unused())
+            removed.append((module, name, child))
         else:
-            _remove_without_gradient(child)
+            removed += _remove_without_gradient(child)
+    return removed
+
+
+def _keep_needed(
+    removed: list[tuple[nn.Module, str, nn.Module]], model: nn.Module, image: Tensor, said: Tensor
+) -> None:
+    for parent, name, child in removed:
+        setattr(parent, name, child)
+    for parent, name, child in removed:
+        setattr(parent, name, Unused())
+        if not _says(model, image, said):
+            setattr(parent, name, child.requires_grad_(False))

@@ -15,6 +15,7 @@ from user_error import UserError
         ("PSPNet", "efficientnet-b0"),  # calls what it does not use with two arguments
         ("PSPNet", "mit_b0"),  # asks for larger images than its stride
         ("PSPNet", "tu-rexnet_100"),  # has channels that no four parts make up
+        ("FCN", "tu-hrnet_w18_small"),  # adds up branches of which not all are used
     ],
 )
 def test_a_pair_is_made_to_fit(decoder: str, encoder: str) -> None:
@@ -38,6 +39,19 @@ def test_weights_of_what_is_gone_are_passed_over() -> None:
     part = nn.Sequential(nn.Linear(1, 1), Unused())
     part.load_state_dict(whole.state_dict())
     assert torch.equal(part[0].weight, whole[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "encoder", "remedy"),
+    [
+        ("DPT", "resnet18", "such as Unet or UPerNet"),
+        ("Unet", "tu-vit_tiny_patch16_224", "choose another encoder, such as 'resnet18'"),
+        ("DeepLabV3Plus", "tu-mobileone_s0", "such as 'mobilenet_v2'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_remedy(decoder: str, encoder: str, remedy: str) -> None:
+    with pytest.raises(UserError, match=remedy):
+        build(decoder, encoder)
 
 
 @pytest.mark.parametrize(
