@@ -14,17 +14,17 @@ from experiments.checkpoints.checkpoint import read_checkpoint
 SHORT = [*TINY[1:], "--data.init_args.train=12", "--data.init_args.val=4", "--trainer.accelerator=cpu"]
 
 
-def fit(recipe: str, run: Path, *words: str) -> dict[str, torch.Tensor]:
-    """Three steps of four images in each of two epochs; the weights at the end."""
+def fit(recipe: str, run: Path, *words: str, steps: int = 6) -> dict[str, torch.Tensor]:
+    """Three batches of four images in each of two epochs, a step for each unless `words` differ; the weights at the end."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as printed:
         status = main(["fit", f"--config=experiments/configs/recipe/{recipe}.yaml", *SHORT, f"--run={run}", *words])
     assert not status, printed.getvalue()
     content = read_checkpoint(run / "last.ckpt")
-    assert content["global_step"] == 6
+    assert content["global_step"] == steps
     return content["state_dict"]
 
 
-def assert_resumes(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+def assert_resumes(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str, steps: int = 6) -> None:
     """The second epoch from a checkpoint of the first ends with the weights of a training that ran through."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # the training sets it, and it is to be what it was after this test
     keep = (
@@ -35,8 +35,8 @@ def assert_resumes(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *
         "--trainer.callbacks.monitor=train/loss",
         "--trainer.callbacks.save_on_train_epoch_end=true",
     )
-    whole = fit(recipe, folder / "whole", *words, *keep)
-    resumed = fit(recipe, folder / "resumed", *words, f"--ckpt_path={folder / 'kept' / 'epoch=0.ckpt'}")
+    whole = fit(recipe, folder / "whole", *words, *keep, steps=steps)
+    resumed = fit(recipe, folder / "resumed", *words, f"--ckpt_path={folder / 'kept' / 'epoch=0.ckpt'}", steps=steps)
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         torch.testing.assert_close(value, resumed[name], rtol=0, atol=0, msg=name)

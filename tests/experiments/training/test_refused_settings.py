@@ -60,6 +60,10 @@ CALLBACKS = [
     ([f"{ADDED}.BackboneFinetuning"], f"{CALLBACK}: BackboneFinetuning does not fit"),
     ([f"{ADDED}.LearningRateFinder"], f"set {SETTING}.lr"),
     ([f"{ADDED}.BatchSizeFinder"], "set --data.init_args.batch_size"),
+    (
+        [f"{ADDED}.StochasticWeightAveraging", f"{CALLBACK}.swa_lrs=0.1"],
+        "take lightning_modules.callbacks.stochastic_weights",
+    ),
     ([f"{ADDED}.LearningRateMonitor", f"{LOGGER}=false"], f"{CALLBACK}: LearningRateMonitor writes into a logger"),
     (
         [f"{LOGGER}=MLFlowLogger"],
