@@ -29,8 +29,8 @@ UNFIT = {
     "--model.init_args.optimizer.init_args.lr",
     "BatchSizeFinder": "it changes the batch size behind the recipe, which would tell another than was trained with: set "
     "--data.init_args.batch_size",
-    "StochasticWeightAveraging": "it copies the module as a whole, with all that it refers to, and a training that is resumed "
-    "begins its average anew: take lightning_modules.callbacks.stochastic_weights.StochasticWeights",
+    "StochasticWeightAveraging": "it copies the module as a whole, with all that it refers to: take "
+    "lightning_modules.callbacks.stochastic_weights.StochasticWeights",
     "ModelPruning": "it cannot take apart weights that lie channels-last: take the verb 'prune', or "
     "lightning_modules.callbacks.sparsity.GradualSparsity",
     "BaseFinetuning": "it is the base of callbacks that say which part is trained when: name one of those",
