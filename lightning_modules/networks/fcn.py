@@ -47,6 +47,7 @@ class FcnNetwork(SegmentationNetwork):
         UserError: unknown encoder, no hidden channels, or more skips than the encoder has finer maps.
     """
 
+    @torch.inference_mode(False)  # what is unused is found by gradients
     def __init__(
         self,
         num_classes: int,
@@ -78,9 +79,7 @@ class FcnNetwork(SegmentationNetwork):
         self.skip_scores = nn.ModuleList([nn.Conv2d(channels, num_classes, 1) for channels in finer[::-1][:skips]])
         for parameter in self.skip_scores.parameters():
             nn.init.zeros_(parameter)
-        if keeps_its_classifier(encoder) or encoder.startswith(
-            "tu-"
-        ):  # those of timm may refine maps that no skip reads
+        if keeps_its_classifier(encoder) or encoder.startswith("tu-"):  # timm's may refine maps that no skip reads
             remove_unused_parts(built, self, torch.zeros(1, in_channels, 64, 64))
 
     def logits(self, x: Tensor) -> Tensor:

@@ -231,7 +231,7 @@ def test_other_classes_of_the_same_number(tiny_run: Path, tmp_path: Path) -> Non
     source.parent.mkdir()
     torch.save(content, source)
     shutil.copy(tiny_run / "config.yaml", source.parent)
-    with pytest.raises(UserError, match="knows a class 'walrus'"):
+    with pytest.raises(UserError, match="knows the class 'walrus'"):
         run(source, tmp_path / "out" / "best.ckpt")
 
 

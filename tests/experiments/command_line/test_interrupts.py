@@ -12,7 +12,7 @@ from experiments.__main__ import VERBS
 from experiments.command_line.interrupts import describe_interruption
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-ENDLESS = [*TINY, "--trainer.max_epochs=1000", "--trainer.accelerator=cpu"]
+ENDLESS = [word.replace("max_epochs=2", "max_epochs=1000") for word in TINY] + ["--trainer.accelerator=cpu"]
 
 
 def sentences(text: str) -> list[str]:
