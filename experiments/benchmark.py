@@ -28,6 +28,7 @@ from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
 from experiments.tracking.session import log_record, sync_hint
+from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -139,11 +140,7 @@ def sweep_into(
     if not trainer.is_global_zero:
         return None
     swept, images = collect(journal, data)
-    if not swept.sums["confusion"][0].any():
-        raise UserError(
-            f"every pixel of the split {data.test_split!r} is ignored, so that there is nothing to score: correct the masks, "
-            "or describe `ignore_index` otherwise"
-        )
+    require_labelled(bool(swept.sums["confusion"][0].any()), f"images of the split {data.test_split!r}")
     record = make_record(
         swept,
         images,

@@ -24,6 +24,8 @@ from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
+from lightning_modules.finite import find_finite, require_finite
+from lightning_modules.labels import require_labelled
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 
@@ -96,14 +98,20 @@ class Kitchen:
 
     @torch.inference_mode()
     def taste(self, state: Mapping[str, Tensor]) -> float:
-        """The mIoU of a state on the validation split."""
+        """The mIoU of a state on the validation split.
+
+        Raises:
+            UserError: its logits are no numbers, or no pixel has a label.
+        """
         self.network.load_state_dict(state)
         self.network.eval()
         classes = self.data.num_classes
         confusion = torch.zeros(1, classes, classes, dtype=torch.long, device=self.device)
         for batch in tqdm(self.data.val_dataloader(), desc="validation", unit="batch"):
-            predicted = self.network(batch["image"].to(self.device)).argmax(1)
-            confusion += image_confusion(predicted, batch["mask"].long().to(self.device), classes).sum(0)
+            logits = self.network(batch["image"].to(self.device))
+            require_finite(find_finite(logits)[None], batch["id"])
+            confusion += image_confusion(logits.argmax(1), batch["mask"].long().to(self.device), classes).sum(0)
+        require_labelled(bool(confusion.any()), "validation images")
         return float(mean_iou(confusion)[0])
 
 

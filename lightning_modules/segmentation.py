@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.labels import IGNORED
+from lightning_modules.labels import IGNORED, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
@@ -166,13 +166,11 @@ class SegmentationModule(pl.LightningModule):
         """Look whether there was anything to learn from.
 
         Raises:
-            UserError: no pixel of the epoch had a label.
+            UserError: no pixel of the epoch had a label, on any process.
         """
-        if self.labelled is not None and not bool(self.labelled):
-            raise UserError(
-                "every pixel of the training images is ignored, so that nothing can be learnt: correct the masks, or describe "
-                "`ignore_index` otherwise"
-            )
+        if self.labelled is not None:
+            found = self.trainer.strategy.reduce(self.labelled.float(), reduce_op="sum")  # one process may see none
+            require_labelled(bool(found), "training images")
         self.labelled = None
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -190,11 +188,7 @@ class SegmentationModule(pl.LightningModule):
         """
         confusion = self.validation_counts.compute()
         self.validation_counts.reset()
-        if not self.trainer.sanity_checking and not bool(confusion.any()):
-            raise UserError(
-                "every pixel of the validation images is ignored, so that nothing can be chosen by them: correct the masks, "
-                "or describe `ignore_index` otherwise"
-            )
+        require_labelled(self.trainer.sanity_checking or bool(confusion.any()), "validation images")
         miou = mean_iou(confusion)[0]
         self.log("val/miou", miou.float(), prog_bar=True)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.networks.max_margin import MarginConv2d, MaxMarginNetwork
 from user_error import UserError
 
@@ -211,13 +212,19 @@ def sample_logits(
 
     Returns:
         (N, K) float32 and class ids (N,) int64; both empty where no pixel counts.
+
+    Raises:
+        UserError: logits are no numbers.
     """
     kept = Reservoir(pixels)
     device = next(network.parameters()).device
     with torch.inference_mode():
         for batch in tqdm(loader, desc="temperature", unit="batch"):
-            logits = network(batch["image"].to(device)).float().cpu().numpy()
-            for scores, mask, index in zip(logits, batch["mask"].numpy(), batch["index"].tolist(), strict=True):
+            logits = network(batch["image"].to(device)).float()
+            require_finite(find_finite(logits)[None], batch.get("id", ()))
+            for scores, mask, index in zip(
+                logits.cpu().numpy(), batch["mask"].numpy(), batch["index"].tolist(), strict=True
+            ):
                 rows, columns = np.nonzero(mask < classes)
                 keys = np.random.default_rng([seed, index]).random(mask.shape)[rows, columns]
                 chosen = kept.candidates(keys)

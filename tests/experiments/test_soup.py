@@ -13,6 +13,7 @@ from experiments import soup
 from experiments.benchmark import main as benchmark
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.records.record_file import read_record
+from user_error import UserError
 
 
 def run(paths: list[Path], output: Path, *words: str) -> Path:
@@ -61,6 +62,21 @@ def test_copies_that_fill_a_batch_are_not_seen(images: int, seen: int) -> None:
     data = SyntheticDataModule(train=images, val=4, size=(32, 32), batch_size=2, eval_batch_size=4, num_workers=0)
     kitchen = soup.Kitchen(torch.nn.Identity(), data, torch.device("cpu"))
     assert sum(len(batch) for batch in kitchen._images()) == seen
+
+
+@pytest.mark.parametrize(
+    ("weight", "ignored", "said"), [(float("nan"), False, "not all finite"), (1.0, True, "is ignored")]
+)
+def test_scores_of_nothing_choose_no_ingredient(weight: float, ignored: bool, said: str) -> None:
+    data = SyntheticDataModule(train=2, val=2, size=(32, 32), eval_batch_size=2, num_workers=0)
+    network = torch.nn.Conv2d(3, data.num_classes, 1)
+    torch.nn.init.constant_(network.weight, weight)
+    batch = next(iter(data.val_dataloader()))
+    mask = torch.full_like(batch["mask"], 255) if ignored else batch["mask"]
+    kitchen = soup.Kitchen(network, data, torch.device("cpu"))
+    data.val_dataloader = lambda: [{**batch, "image": batch["image"].float(), "mask": mask}]  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=said):
+        kitchen.taste(network.state_dict())
 
 
 def test_a_soup_of_one_network_is_that_network(pair: list[Path], tmp_path: Path) -> None:

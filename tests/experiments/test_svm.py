@@ -161,6 +161,9 @@ def test_samples_are_balanced_and_do_not_depend_on_batches() -> None:
     masks = np.concatenate([batch["mask"].numpy().ravel() for batch in batches([3], 3)])
     np.testing.assert_array_equal(np.bincount(labels), np.bincount(masks[masks != 255]))
     assert logits.shape == (len(labels), 3)
+    torch.nn.init.constant_(next(network.parameters()), float("nan"))
+    with pytest.raises(UserError, match="not all finite"):
+        sample_logits(network, batches([3], 3), 3, 10, seed=1)
 
 
 @torch.inference_mode()

@@ -1,5 +1,7 @@
 import math
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -117,6 +119,16 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     batch = {"image": torch.zeros(1, 3, 4, 4), "mask": torch.zeros(1, 4, 4, dtype=torch.long), "id": ["a"]}
     with pytest.raises(UserError, match=r"became nan.*learning rate"):
         module.training_step(batch, 0)
+
+
+@pytest.mark.parametrize("elsewhere", [0, 1])
+def test_a_process_may_see_ignored_pixels_alone(elsewhere: int) -> None:
+    module = SegmentationModule(lambda *_: Perfect(), 3)
+    reduce = SimpleNamespace(reduce=lambda found, reduce_op: found + elsewhere)
+    module._trainer = SimpleNamespace(strategy=reduce)  # type: ignore[assignment]
+    module.labelled = torch.tensor(False)
+    with nullcontext() if elsewhere else pytest.raises(UserError, match="training images is ignored"):
+        module.on_train_epoch_end()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
