@@ -127,5 +127,5 @@ def main(argv: list[str]) -> None:
             f"cannot follow: {INSTEAD}"
         )
     with whole_file(args.output, "wb") as file:
-        file.write(add_facts(graph, describe_data(checkpoint), channels))
+        file.write(add_facts(graph, {**describe_data(checkpoint), "size": list(size)}, channels))
     print(f"exported: {args.output} (logits differ by at most {apart:.1g})")

@@ -183,6 +183,7 @@ def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         "number of classes": settings["num_classes"],
         "number of channels": settings["in_channels"],
         "classes": states[0].get("classes") if states else None,
+        "channels": states[0].get("channels") if states else None,
         "window": states[0].get("window") if states else None,
         "input size": entry(data, "init_args", "size"),
         "aspect": states[0].get("aspect", "squash") if states else "squash",

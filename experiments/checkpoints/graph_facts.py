@@ -32,7 +32,7 @@ def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> byte
         raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
     facts = {"mean": [0.0] * channels, "std": [1.0] * channels}
     model = onnx.load_model_from_string(graph)
-    known = {key: described[key] for key in KEPT if described.get(key) is not None}
+    known = {key: described[key] for key in KEPT if key in described}  # that there is no window is known, too
     onnx.helper.set_model_props(model, {KEY: json.dumps({**facts, **known})})
     return model.SerializeToString()
 

@@ -66,20 +66,20 @@ def match_data(
         checkpoint: to be named.
         known: see `describe_data`.
         data: whose names are looked for.
-        mapped: names that differ.
+        mapped: names that differ; `None` where a verb does not take any.
 
     Raises:
         UserError: names or the window differ from those of the training.
     """
-    mapped = mapped or Mapped()
-    theirs = known.get("classes") or data.classes
-    classes = _order(checkpoint, "class", theirs, data.classes, mapped.classes)
-    channels = _order(checkpoint, "channel", known.get("channels") or data.channels, data.channels, mapped.channels)
+    names, further = (mapped.classes, mapped.channels) if mapped else (None, None)
+    classes = _order(checkpoint, "class", known.get("classes") or data.classes, data.classes, names)
+    channels = _order(checkpoint, "channel", known.get("channels") or data.channels, data.channels, further)
     window, now = known.get("window"), data.reading.window
-    if "window" in known and _levels(window) != _levels(now) and not mapped.window:
+    if "window" in known and _levels(window) != _levels(now) and not (mapped and mapped.window):
+        otherwise = "" if mapped is None else ", or pass --map.window true if it is meant so"
         raise UserError(
             f"{str(checkpoint)!r} was trained on images seen through the window {_levels(window)}, and these data have "
-            f"{_levels(now)}: describe the data alike, or pass --map.window true if it is meant so"
+            f"{_levels(now)}: describe the data alike{otherwise}"
         )
     return Match(classes, [channels.index(place) for place in range(len(channels))])
 
@@ -98,24 +98,24 @@ def require_same_names(checkpoint: Path, known: Mapping[str, Any], data: Segment
 
 
 def _order(
-    checkpoint: Path, kind: str, theirs: Sequence[str], ours: Sequence[str], mapped: Mapping[str, str]
+    checkpoint: Path, kind: str, theirs: Sequence[str], ours: Sequence[str], mapped: Mapping[str, str] | None
 ) -> list[int]:
     """Which of `theirs` each of `ours` is."""
     option = f"--map.{'classes' if kind == 'class' else 'channels'}"
-    for name, meant in mapped.items():
+    for name, meant in (mapped or {}).items():
         if name not in theirs or meant not in ours:
             raise UserError(
                 f"{option} has {name!r}: {meant!r}, but the checkpoint knows {_listed(theirs)} and the data {_listed(ours)}: "
                 "give names of the checkpoint, each with one of the data"
             )
-    called = [mapped.get(name, name) for name in theirs]
+    called = [(mapped or {}).get(name, name) for name in theirs]
     if sorted(called) != sorted(ours):
         lacking = next((name for name in ours if name not in called), ours[0])
         unknown = next((name for name in called if name not in ours), called[0])
+        otherwise = "" if mapped is None else f", or say which is which, as {option} '{{{unknown}: {lacking}}}'"
         raise UserError(
             f"{str(checkpoint)!r} knows the {kind} {unknown!r}, and the data have {lacking!r} in its place (it knows "
-            f"{_listed(theirs)}, they have {_listed(ours)}): pass the --data it was trained for, or say which is which, "
-            f"as {option} '{{{unknown}: {lacking}}}'"
+            f"{_listed(theirs)}, they have {_listed(ours)}): pass the --data it was trained for{otherwise}"
         )
     return [called.index(name) for name in ours]
 

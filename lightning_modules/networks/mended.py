@@ -57,9 +57,8 @@ def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error
 def mend(model: Any) -> None:
     """Bring a model that smp just built to what its forward pass does."""
     if isinstance(model.decoder, UnetPlusPlusDecoder):
-        model.decoder.center = (
-            Unused()
-        )  # on VGG it holds a block that is never called, whose gradients DDP would wait for
+        # on VGG it holds a block that is never called, whose gradients DDP would wait for
+        model.decoder.center = Unused()
     if isinstance(model.decoder, PSPDecoder):
         _fit_pyramid(model.decoder)
 

@@ -159,7 +159,7 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
     content, settings = read_checkpoint(tiny_run / "best.ckpt"), yaml.safe_load((tiny_run / "config.yaml").read_text())
     output = f"--output={tmp_path / 'out' / 'best.ckpt'}"
 
-    def member(name: str, classes: int, size: list[int], **kept: str) -> Path:
+    def member(name: str, classes: int, size: list[int], **kept: str | list[str]) -> Path:
         path = tmp_path / name / "best.ckpt"
         path.parent.mkdir()
         data = {**content["SyntheticDataModule"], **kept}
@@ -177,5 +177,9 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
         "ensemble", "--checkpoints", tiny_run / "best.ckpt", other, output
     )
     assert "input size [96, 96]" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", large, output)
+    named = member("channels", right, [64, 64], channels=["t1", "t2", "flair"])
+    assert "the channels ['t1', 't2', 'flair']" in refusal(
+        "ensemble", "--checkpoints", tiny_run / "best.ckpt", named, output
+    )
     padded = member("aspects", right, [64, 64], aspect="pad")
     assert "aspect pad" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", padded, output)

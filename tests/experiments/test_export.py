@@ -49,7 +49,7 @@ def test_a_file_says_how_it_is_fed(channels: int, tmp_path: Path) -> None:
     described = {
         "classes": ["a", "b", "c"],
         "channels": [f"band {k}" for k in range(channels)],
-        "window": [0.0, 4095.0],
+        "window": None,
     }
     (tmp_path / "net.onnx").write_bytes(add_facts(graph, described, channels))
     facts = read_facts((tmp_path / "net.onnx").read_bytes(), channels)

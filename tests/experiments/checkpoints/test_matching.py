@@ -47,6 +47,8 @@ def test_other_names_are_refused_or_mapped():
     with pytest.raises(
         UserError, match=r"class 'polyp', and the data have 'lesion' .*--map\.classes '\{polyp: lesion\}'"
     ):
+        match_data(FILE, KNOWN, data, Mapped())
+    with pytest.raises(UserError, match=r"pass the --data it was trained for$"):  # a verb that maps nothing
         match_data(FILE, KNOWN, data)
     mapped = Mapped({"polyp": "lesion"})
     assert match_data(FILE, KNOWN, data, mapped).classes == [0, 1, 2]
