@@ -101,10 +101,15 @@ class Net(nn.Sequential):
 
 
 @pytest.fixture
-def own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of a network of the user's own package, trained for one epoch."""
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of the user's own, `my_nets`."""
     (tmp_path / "my_nets.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.fixture
+def own_run(own_package: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a network of that package, trained for one epoch."""
     monkeypatch.delenv(TRUST, raising=False)
     (tmp_path / "net.yaml").write_text(
         "class_path: lightning_modules.networks.any_module.AnyModule\n"
@@ -142,6 +147,7 @@ def test_a_trusted_package_that_is_not_here(own_run: Path, monkeypatch: pytest.M
         load_module(own_run / "last.ckpt")
 
 
+@pytest.mark.usefixtures("own_package")
 @pytest.mark.parametrize("name", STRANGERS)
 def test_trust_in_one_package_is_none_in_others(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TRUST, "my_nets.,lightning")
