@@ -19,6 +19,7 @@ from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
 from lightning_modules.networks.combination import opinions_of
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.pretrained import load_trained
+from lightning_modules.networks.strided import subsample_first
 from lightning_modules.refused import refused
 from lightning_modules.schedules import Schedule, training_steps
 from lightning_modules.tasks.scores import TASK
@@ -90,6 +91,7 @@ class SegmentationModule(pl.LightningModule):
                 "lightning_modules.multi_task.MultiTaskModule, or a network without them"
             )
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        subsample_first(self.network)
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
         if self.encoder_weights is not None:

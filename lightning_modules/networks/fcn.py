@@ -16,6 +16,7 @@ from lightning_modules.networks.encoders import (
     remove_unused_parts,
     require_any_size,
 )
+from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
 
@@ -65,6 +66,7 @@ class FcnNetwork(SegmentationNetwork):
         require_probability("dropout", dropout)
         built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
         require_any_size(built, encoder, in_channels, f"an FCN on {encoder!r}")
+        subsample_first(built)
         super().__init__(num_classes, in_channels, built.output_stride, mean, std)
         self.encoder = built
         self.encoder_name = encoder

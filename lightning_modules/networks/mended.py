@@ -15,24 +15,6 @@ DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
 DOUBLINGS = 3
 
 
-def require_safe(architecture: str, encoder: str) -> None:
-    """Refuse a pair whose training ends the process.
-
-    Seen of `mobileone_s0`, `mobileone_s1` and timm's `mobileone_s0` with PyTorch 2.13 on a CPU: backward passes corrupt the
-    memory and the process is aborted, with AVX2 as with AVX-512, and, of `mobileone_s0`, not without oneDNN nor, in three
-    passes of DeepLabV3, on images of 64 x 64. The cause is not known: single convolutions of the same shapes pass, and to
-    take the dilation of those of 1 x 1 away does not help.
-
-    Raises:
-        UserError: it is a decoder that dilates, on a MobileOne.
-    """
-    if architecture in DILATING and encoder.removeprefix("tu-").startswith("mobileone"):
-        raise UserError(
-            f"{architecture} on {encoder!r} is not offered, since training it has ended the process on a CPU: choose another "
-            f"encoder, such as 'mobilenet_v2', or an architecture other than {', '.join(DILATING)}"
-        )
-
-
 def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
     """The sentence for what smp or timm raises when they put a network together."""
     undilated = isinstance(error, AssertionError) or any(word in str(error) for word in ("dilated", "output_stride"))

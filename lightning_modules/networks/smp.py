@@ -20,9 +20,10 @@ from lightning_modules.networks.encoders import (
     remove_unused_parts,
     require_any_size,
 )
-from lightning_modules.networks.mended import cannot_build, find_sides, mend, require_safe
+from lightning_modules.networks.mended import cannot_build, find_sides, mend
 from lightning_modules.networks.part import Part
 from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
+from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
 ARCHITECTURES = tuple(sorted(model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()))
@@ -124,7 +125,6 @@ def _check_names(architecture: str, encoder: str) -> None:
     if architecture not in ARCHITECTURES:
         raise UserError(f"unknown architecture {architecture!r}: smp has {', '.join(ARCHITECTURES)}")
     check_encoder(encoder)
-    require_safe(architecture, encoder)
 
 
 @torch.inference_mode(False)
@@ -146,6 +146,7 @@ def _build(
         raise UserError(ONE_SIZE.format(what=f"{architecture} on {encoder!r}"))
     require_any_size(model.encoder, encoder, in_channels, f"{architecture} on {encoder!r}")
     mend(model)
+    subsample_first(model)
     _remove_unused_attention(model.decoder)
     if model.encoder._depth < 5 or keeps_its_classifier(encoder):
         side = 4 * 2**model.encoder._depth
