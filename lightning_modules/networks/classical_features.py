@@ -104,7 +104,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
             channels, blind = self.feature_channels, 0
         else:
             channels, blind = self.in_channels, self.feature_channels
-        source = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, channels).state_dict()
+        source = pretrained_encoder(self.encoder, self.encoder_name, weights, channels).state_dict()
         own = self.encoder.state_dict()
         state = {key: _widened(value, own[key], blind) for key, value in source.items() if key in own}
         if any(value.shape != own[key].shape for key, value in state.items()):

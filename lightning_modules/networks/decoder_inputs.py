@@ -2,7 +2,7 @@
 
 import torch
 
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import SmpNetwork, require_maps
 
 
 @torch.no_grad()
@@ -17,7 +17,11 @@ def decoder_inputs(network: SmpNetwork) -> dict[int, int]:
 
     Returns:
         Index in the encoder's list, finest first, to the number of channels; the image and empty maps are left out.
+
+    Raises:
+        UserError: the decoder looks at more than maps.
     """
+    require_maps(network)
     side = 4 * network.stride  # PAN pools the bottleneck three times
     network.eval()
     features = network.model.encoder(torch.zeros(1, network.in_channels, side, side, device=network.mean.device))

@@ -1,6 +1,7 @@
 """Encoders by name, those of smp and those of timm alike: which there are, what they hold, and weights for any channels."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.pretrained import hub_encoder, load_local
+from lightning_modules.networks.pretrained import another_encoder, hub_encoder, load_local
 from user_error import UserError
 
-ONE_SIZE = "{what} takes images of one size only: choose another architecture or encoder, such as Segformer on 'mit_b0'"
+ONE_SIZE = "{what} takes images of one size only: choose another encoder, such as 'mit_b0' or 'tu-swin_tiny_patch4_window7_224'"
 
 
 def check_encoder(name: str) -> None:
@@ -29,20 +30,26 @@ def check_encoder(name: str) -> None:
         raise UserError(f"unknown encoder {name!r}: {hint} (an encoder of timm is written 'tu-NAME')")
 
 
-def pretrained_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:
+def pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
     """An encoder for `in_channels` with `weights`, a name on the hub or the path of a local file.
 
     Weights of three channels are spread over any other number, as smp and timm do it.
+
+    Args:
+        like: the encoder that the weights are for.
+        name: of it.
+        weights: see above.
+        in_channels: C.
 
     Raises:
         UserError: the weights cannot be had, or belong to another encoder.
     """
     if not _is_path(weights):
-        return hub_encoder(name, weights, depth, in_channels)
-    encoder = smp.encoders.get_encoder(name, in_channels=3, depth=depth, weights=None)
+        return hub_encoder(like, name, weights, in_channels)
+    encoder: Any = another_encoder(like, name, in_channels=3)
     load_local(encoder, Path(weights), name)
     if not hasattr(encoder, "set_in_channels"):  # an encoder of timm knows its channels from birth
-        return _with_channels(encoder, name, depth, in_channels)
+        return _with_channels(encoder, name, in_channels)
     encoder.set_in_channels(in_channels, pretrained=True)
     return encoder
 
@@ -51,9 +58,9 @@ def _is_path(weights: str) -> bool:
     return "/" in weights or Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 
 
-def _with_channels(encoder: nn.Module, name: str, depth: int, in_channels: int) -> nn.Module:
+def _with_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module:
     """An encoder of timm for `in_channels`, with the weights of one for three: those of its first convolution spread."""
-    adapted = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=None)
+    adapted = another_encoder(encoder, name, in_channels)
     shapes = {key: value.shape for key, value in adapted.state_dict().items()}
     state = {
         key: value if value.shape == shapes[key] else timm.models.adapt_input_conv(in_channels, value)
@@ -63,30 +70,48 @@ def _with_channels(encoder: nn.Module, name: str, depth: int, in_channels: int) 
     return adapted
 
 
-@torch.inference_mode()
-def require_any_size(encoder: nn.Module, name: str, in_channels: int, what: str) -> None:
-    """Refuse an encoder of timm whose windows or positions fit one size of images alone; those of smp fit any.
+def make_for_any_size(
+    make: Callable[..., nn.Module], encoder_of: Callable[[Any], nn.Module], name: str, in_channels: int, what: str
+) -> nn.Module:
+    """What `make` makes, with an encoder that takes images of any size.
+
+    Positions and masks of timm's ViTs and Swins are made for one size, unless they are told to make them anew for every image.
 
     Args:
-        encoder: tried on two sizes.
-        name: of it.
+        make: a network around an encoder; further arguments go to the encoder.
+        encoder_of: the encoder of such a network.
+        name: of the encoder; those of smp fit any size as they are.
         in_channels: C of its images.
         what: is said to take one size only.
 
     Raises:
-        UserError: it does.
+        UserError: it does, whatever it is told.
     """
-    if not name.startswith("tu-"):
-        return
+    made = make()
+    if not name.startswith("tu-") or _takes_any_size(encoder_of(made), in_channels):
+        return made
+    try:
+        made = make(dynamic_img_size=True)
+    except TypeError as error:  # it knows no such argument
+        raise UserError(ONE_SIZE.format(what=what)) from error
+    if not _takes_any_size(encoder_of(made), in_channels):
+        raise UserError(ONE_SIZE.format(what=what))
+    return made
+
+
+@torch.inference_mode()
+def _takes_any_size(encoder: Any, in_channels: int) -> bool:
     training = encoder.training
     encoder.eval()
+    low, high = (-(-side // encoder.output_stride) * encoder.output_stride for side in (64, 544))
     try:
-        for height, width in ((64, 64), (64, 96)):
-            encoder(torch.zeros(1, in_channels, height, width))
-    except (AssertionError, RuntimeError) as error:
-        raise UserError(ONE_SIZE.format(what=what)) from error
+        for width in (low, high):
+            encoder(torch.zeros(1, in_channels, low, width))
+    except (AssertionError, RuntimeError, IndexError):
+        return False
     finally:
         encoder.train(training)
+    return True
 
 
 def keeps_its_classifier(name: str) -> bool:

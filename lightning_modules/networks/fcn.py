@@ -1,6 +1,7 @@
 """The fully convolutional network, its parts in plain sight: convolution, pooling, fully connected layers, skips."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import segmentation_models_pytorch as smp
@@ -12,10 +13,11 @@ from lightning_modules.networks.base import SegmentationNetwork, require_probabi
 from lightning_modules.networks.encoders import (
     check_encoder,
     keeps_its_classifier,
+    make_for_any_size,
     pretrained_encoder,
     remove_unused_parts,
-    require_any_size,
 )
+from lightning_modules.networks.mended import CANNOT, cannot_build
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -64,8 +66,7 @@ class FcnNetwork(SegmentationNetwork):
         if hidden < 1:
             raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
         require_probability("dropout", dropout)
-        built: Any = smp.encoders.get_encoder(encoder, in_channels=in_channels, depth=5, weights=None)
-        require_any_size(built, encoder, in_channels, f"an FCN on {encoder!r}")
+        built = _make_encoder(encoder, in_channels)
         subsample_first(built)
         super().__init__(num_classes, in_channels, built.output_stride, mean, std)
         self.encoder = built
@@ -106,6 +107,14 @@ class FcnNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
+        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
         kept = self.encoder.state_dict()
         self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})
+
+
+def _make_encoder(name: str, in_channels: int) -> Any:
+    make = partial(smp.encoders.get_encoder, name, in_channels=in_channels, depth=5, weights=None)
+    try:
+        return make_for_any_size(make, lambda one: one, name, in_channels, f"an FCN on {name!r}")
+    except CANNOT as error:
+        raise cannot_build("FCN", name, {}, error) from error

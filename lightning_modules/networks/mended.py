@@ -13,6 +13,8 @@ from user_error import UserError, brief
 DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
 """Decoders that ask for maps no coarser than an eighth or a sixteenth of the image."""
 DOUBLINGS = 3
+CANNOT = (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, NotImplementedError)
+"""What smp and timm raise where parts do not go together."""
 
 
 def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
@@ -25,14 +27,15 @@ def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error
         )
     if architecture == "DPT" and not encoder.startswith("tu-"):
         return UserError(
-            f"DPT asks for a vision transformer of timm ('tu-NAME'), and {encoder!r} is none: choose another architecture, "
-            "such as Unet or UPerNet"
+            f"DPT asks for an encoder of timm, such as 'tu-vit_tiny_patch16_224', and {encoder!r} is none: choose one, or "
+            "another architecture, such as Unet or UPerNet"
         )
     given = f" with {decoder}" if decoder else ""
     remedy = "change 'decoder', or choose" if decoder else "choose"
+    fits = "tu-vit_tiny_patch16_224" if architecture == "DPT" else "resnet18"
     return UserError(
         f"smp cannot build {architecture} on {encoder!r}{given} ({brief(error).rstrip('.')}): {remedy} another encoder, such as "
-        "'resnet18', or another architecture"
+        f"{fits!r}, or another architecture"
     )
 
 

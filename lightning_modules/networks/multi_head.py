@@ -9,7 +9,7 @@ from segmentation_models_pytorch.base.initialization import initialize_decoder, 
 from torch import Tensor, nn
 
 from lightning_modules.networks.combination import Combination
-from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.networks.smp import SmpNetwork, require_maps
 from user_error import UserError
 
 
@@ -36,6 +36,7 @@ class MultiHead(Combination, SmpNetwork):
         if heads < 1:
             raise UserError(f"heads is {heads}: give at least 1")
         super().__init__(num_classes, in_channels, **settings)
+        require_maps(self)
         self.require_average(average)
         self.further = nn.ModuleList(_another(self.model) for _ in range(heads - 1))
 

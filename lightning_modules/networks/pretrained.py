@@ -1,6 +1,7 @@
 """Encoder weights from a local file or from the hub, and a clear sentence where neither is at hand."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import segmentation_models_pytorch as smp
@@ -9,6 +10,7 @@ import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
 
 from safe_files.tensor_file import require_unpacked
@@ -75,8 +77,16 @@ def load_trained(network: nn.Module, path: Path) -> None:
         raise UserError(f"start: {str(path)!r} holds another network ({brief(error)})") from error
 
 
-def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Module:
-    """The encoder `name` with the hub's `weights`, adapted to `in_channels`.
+def another_encoder(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
+    """An encoder of the kind and depth of `like`, for `in_channels`, with the hub's `weights` if any are named."""
+    if isinstance(like, TimmViTEncoder):
+        depth = len(like.out_channels)
+        return TimmViTEncoder(name.removeprefix("tu-"), weights is not None, in_channels, depth)
+    return smp.encoders.get_encoder(name, in_channels=in_channels, depth=like._depth, weights=weights)
+
+
+def hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
+    """The encoder `name`, of the kind of `like`, with the hub's `weights`, adapted to `in_channels`.
 
     Raises:
         UserError: no such weights, or they are neither cached nor within reach.
@@ -84,7 +94,7 @@ def hub_encoder(name: str, weights: str, depth: int, in_channels: int) -> nn.Mod
     repository, file = _hub_address(name, weights)
     if repository and not isinstance(try_to_load_from_cache(repository, file), str):
         require_reachable(f"encoder weights {weights!r} of {name!r}", constants.ENDPOINT)
-    return smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
+    return another_encoder(like, name, in_channels, weights)
 
 
 def _widen(value: Tensor) -> Tensor:

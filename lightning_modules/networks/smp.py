@@ -2,25 +2,26 @@
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from types import NoneType
 from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
 from segmentation_models_pytorch.base import SegmentationHead
+from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.layers import DropPath
 from torch import Tensor, nn
 
 from lightning_modules.networks.base import SegmentationNetwork, require_probability
 from lightning_modules.networks.encoders import (
-    ONE_SIZE,
     check_encoder,
     keeps_its_classifier,
+    make_for_any_size,
     pretrained_encoder,
     remove_unused_parts,
-    require_any_size,
 )
-from lightning_modules.networks.mended import cannot_build, find_sides, mend
+from lightning_modules.networks.mended import CANNOT, cannot_build, find_sides, mend
 from lightning_modules.networks.part import Part
 from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
 from lightning_modules.networks.strided import subsample_first
@@ -83,7 +84,7 @@ class SmpNetwork(SegmentationNetwork):
         require_probability("dropout", dropout)
         require_probability("drop_path", drop_path)
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
-        stride = max(model.encoder.output_stride, 2**model.encoder._depth)
+        stride = _stride(model.encoder)
         least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
         stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
         super().__init__(num_classes, in_channels, stride, mean, std)
@@ -102,7 +103,12 @@ class SmpNetwork(SegmentationNetwork):
         return holder_of_encoder(self.model).encoder
 
     def refine_features(self, refine: nn.Module) -> None:
-        """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`."""
+        """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`.
+
+        Raises:
+            UserError: the encoder has more than maps.
+        """
+        require_maps(self)
         self.model.encoder = RefinedEncoder(self.model.encoder, refine)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -115,7 +121,7 @@ class SmpNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder_name, weights, self.encoder._depth, self.in_channels)
+        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
         kept = self.encoder.state_dict()
         found = {key: value for key, value in encoder.state_dict().items() if key in kept}
         self.encoder.load_state_dict(kept | found)  # a subclass may have given its layers more than weights
@@ -138,20 +144,42 @@ def _build(
         options = ", ".join(name for name in accepted if name.startswith("decoder"))
         raise UserError(f"{architecture} of smp has no argument {unknown[0]!r}: its decoder takes {options}")
     chosen = decoder if depth is None else {**decoder, "encoder_depth": depth}
+    make = partial(smp.create_model, architecture, encoder, None, in_channels, classes, **chosen)
+    what = f"{architecture} on {encoder!r}"
     try:
-        model = smp.create_model(architecture, encoder, None, in_channels, classes, **chosen)
-    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
+        model: Any = make_for_any_size(make, lambda one: one.encoder, encoder, in_channels, what)
+        mend(model)
+        subsample_first(model)
+        _remove_unused_attention(model.decoder)
+        if _depth(model.encoder) < 5 or keeps_its_classifier(encoder):
+            side = 4 * _stride(model.encoder)
+            remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
+    except CANNOT as error:
         raise cannot_build(architecture, encoder, decoder, error) from error
-    if getattr(model.encoder, "is_fixed_input_size", False) or not hasattr(model.encoder, "_depth"):
-        raise UserError(ONE_SIZE.format(what=f"{architecture} on {encoder!r}"))
-    require_any_size(model.encoder, encoder, in_channels, f"{architecture} on {encoder!r}")
-    mend(model)
-    subsample_first(model)
-    _remove_unused_attention(model.decoder)
-    if model.encoder._depth < 5 or keeps_its_classifier(encoder):
-        side = 4 * 2**model.encoder._depth
-        remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
     return model
+
+
+def _depth(encoder: Any) -> int:
+    return len(encoder.out_channels) if isinstance(encoder, TimmViTEncoder) else encoder._depth
+
+
+def _stride(encoder: Any) -> int:
+    return (
+        encoder.output_stride if isinstance(encoder, TimmViTEncoder) else max(encoder.output_stride, 2**encoder._depth)
+    )
+
+
+def require_maps(network: SmpNetwork) -> None:
+    """Refuse an encoder that hands over tokens beside its maps, where maps alone are looked at.
+
+    Raises:
+        UserError: it is the vision transformer of a DPT.
+    """
+    if isinstance(network.encoder, TimmViTEncoder):
+        raise UserError(
+            "DPT reads tokens beside feature maps, which parts, fusion and further heads do not know: choose another "
+            "architecture, such as UPerNet on 'tu-swin_tiny_patch4_window7_224'"
+        )
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:

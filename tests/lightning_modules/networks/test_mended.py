@@ -16,6 +16,8 @@ from user_error import UserError
         ("PSPNet", "mit_b0"),  # asks for larger images than its stride
         ("PSPNet", "tu-rexnet_100"),  # has channels that no four parts make up
         ("FCN", "tu-hrnet_w18_small"),  # adds up branches of which not all are used
+        ("UPerNet", "tu-swin_tiny_patch4_window7_224"),  # is made for one size unless told otherwise
+        ("DPT", "tu-vit_tiny_patch16_224"),
         ("DeepLabV3Plus", "mobileone_s0"),  # ends the process; see strided.py
     ],
 )
@@ -47,6 +49,10 @@ def test_weights_of_what_is_gone_are_passed_over() -> None:
     [
         ("DPT", "resnet18", "such as Unet or UPerNet"),
         ("Unet", "tu-vit_tiny_patch16_224", "choose another encoder, such as 'resnet18'"),
+        ("FCN", "tu-vit_tiny_patch16_224", "choose another encoder, such as 'resnet18'"),
+        ("DPT", "tu-vit_small_patch14_dinov2", "such as 'tu-vit_tiny_patch16_224'"),
+        ("Unet", "tu-maxvit_nano_rw_256", "images of one size"),
+        ("Unet", "tu-mvitv2_tiny", "images of one size"),  # up to a certain width
     ],
 )
 def test_what_cannot_be_is_refused_with_a_remedy(decoder: str, encoder: str, remedy: str) -> None:

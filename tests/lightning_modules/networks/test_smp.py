@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -6,10 +7,16 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
+from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.layers import DropPath
 from torch import nn
 
+from lightning_modules.networks.dropblock import DropBlock
 from lightning_modules.networks.fcn import FcnNetwork
+from lightning_modules.networks.fusion import LateFusionNetwork, MiddleFusionNetwork
+from lightning_modules.networks.multi_head import MultiHead
+from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.recurrent import ReSeg
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 from user_error import UserError
 
@@ -29,8 +36,7 @@ from user_error import UserError
         ({"std": [0.2, 0.0, 0.2]}, "numbers above 0"),
         ({"decoder": {"aux_params": {"classes": 3}}}, "no argument 'aux_params'"),
         ({"decoder": {"activation": "softmax"}}, "no argument 'activation'"),
-        ({"encoder": "tu-swin_tiny_patch4_window7_224"}, "images of one size"),
-        ({"architecture": "DPT", "encoder": "tu-vit_tiny_patch16_224"}, "images of one size"),
+        ({"encoder": "tu-maxvit_nano_rw_256"}, "images of one size"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, named: str) -> None:
@@ -67,6 +73,34 @@ def test_gradients_reach_every_parameter_of_any_encoder(
     made.load_pretrained(str(tmp_path / "x.safetensors"))
     first = next(iter(made.encoder.state_dict()))
     assert torch.equal(made.encoder.state_dict()[first], whole.state_dict()[first])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_vision_transformer_takes_weights_of_its_own(channels: int, tmp_path: Path) -> None:
+    made: Any = SmpNetwork(2, channels, architecture="DPT", encoder="tu-vit_tiny_patch16_224")
+    whole = TimmViTEncoder("vit_tiny_patch16_224", pretrained=False)
+    save_file(whole.state_dict(), tmp_path / "x.safetensors")
+    made.load_pretrained(str(tmp_path / "x.safetensors"))
+    assert torch.equal(made.encoder.model.pos_embed, whole.model.pos_embed)
+    learned = whole.model.patch_embed.proj.weight
+    assert torch.allclose(made.encoder.model.patch_embed.proj.weight.mean(1), learned.mean(1)) == (channels == 3)
+    assert made.encoder.model.patch_embed.proj.weight.shape[1] == channels
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(SmpNetwork, 2, parts=[ReSeg()]),
+        partial(SmpNetwork, 2, parts=[DropBlock()]),
+        partial(MultiHead, 2),
+        partial(MultiTaskNetwork, 2),
+        partial(MiddleFusionNetwork, 2, groups=[1, 2]),
+        partial(LateFusionNetwork, 2, groups=[1, 2]),
+    ],
+)
+def test_what_looks_at_maps_refuses_tokens(make: Callable[..., nn.Module]) -> None:
+    with pytest.raises(UserError, match="choose another architecture"):
+        make(architecture="DPT", encoder="tu-vit_tiny_patch16_224")
 
 
 def test_images_of_other_channels_are_refused() -> None:
