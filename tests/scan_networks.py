@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import re
 import resource
 import shlex
 import signal
@@ -260,10 +261,12 @@ def describe(scan: dict[str, dict[str, dict[str, str]]], command: str, condition
         for decoder, found in row.items():
             for fact, sentence in found.items():
                 if sentence:
-                    kind = FACTS.get(fact, fact)
-                    sentences[f"{kind}: {sentence.replace(repr(encoder), 'the encoder')}"].append(
-                        f"{decoder} on `{encoder}`"
+                    told = re.sub(
+                        rf"\b(an )?{decoder}(?= (on|asks|cannot))",
+                        "the decoder",
+                        sentence.replace(repr(encoder), "the encoder"),
                     )
+                    sentences[f"{FACTS.get(fact, fact)}: {told}"].append(f"{decoder} on `{encoder}`")
     lines += ["", "## Why", ""]
     lines += [f"- {sentence}. ({'; '.join(pairs)})" for sentence, pairs in sorted(sentences.items())]
     return "\n".join(lines) + "\n"

@@ -74,11 +74,14 @@ def remove_channels(
         try:
             lost = _shrink(smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken)
         except _PartBroke as part:
-            if not part.name or part.name in broken:
+            name = part.name
+            while name in broken:  # it was kept whole, and lost channels by what holds it
+                name = name.rpartition(".")[0]
+            if not name:
                 raise UserError(
                     f"{type(network).__name__} cannot be pruned: in {part.name or 'its forward pass'!r} {part}"
                 ) from part
-            broken.append(part.name)
+            broken.append(name)
             continue
         for now, before in zip(smaller.parameters(), network.parameters(), strict=True):
             now.requires_grad_(before.requires_grad)
