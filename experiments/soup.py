@@ -21,6 +21,7 @@ from experiments.checkpoints.data_parser import (
     require_its_data,
 )
 from experiments.checkpoints.memory import require_memory
+from experiments.checkpoints.one_training import require_different_weights
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.settings import plain
 from experiments.command_line.device import add_device_argument, on_device
@@ -146,6 +147,7 @@ def main(argv: list[str]) -> None:
     derived_checkpoint.require_one_architecture(
         paths, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
     )
+    require_different_weights(paths, contents)
     hyper = contents[0]["hyper_parameters"]
     require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data)
     module = on_device(load_module(files[0]), options.device)

@@ -12,6 +12,7 @@ from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
+from safe_files.plain import show
 from safe_files.tensor_file import DamagedError, require_unpacked
 from user_error import UserError, brief
 
@@ -48,7 +49,22 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     module = module_of(settings)
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     require_form(content, path)
+    _require_numbers(content["state_dict"], path)
     return content
+
+
+def _require_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that a training lost; whatever is made of them is nothing. Masks may hold -inf."""
+    for name, value in state.items():
+        if (
+            isinstance(value, torch.Tensor)
+            and value.is_floating_point()
+            and bool((value.isnan() | value.isposinf()).any())
+        ):
+            raise UserError(
+                f"the checkpoint {str(path)!r} holds weights that are no finite numbers, {show(name)} the first: its training "
+                "or a conversion overflowed; take another checkpoint"
+            )
 
 
 def _refusal(path: Path, error: UnpicklingError) -> str:

@@ -31,7 +31,7 @@ from experiments.training.plugins import training_plugins
 from experiments.training.resumed import Resumed, count, describe_recipe, read_resumed
 from experiments.training.resumed_state import resuming
 from experiments.training.run_folder import RunFolder
-from experiments.training.start import expand_start
+from experiments.training.start import describe_start, expand_start
 from experiments.training.time_limit import TimeIsUp, limit_time
 from lightning_modules.callbacks.averaging import mend_averages
 from lightning_modules.callbacks.step_seed import StepSeed
@@ -170,7 +170,10 @@ class SegmentationCLI(LightningCLI):
         if first_process() and not settings.fast_dev_run:
             self._compare_content()
             if self.over is None:
-                print("".join(f"{said}\n" for said in check_data(self.datamodule)), end="", flush=True)
+                notes = check_data(self.datamodule)
+                if self.model.start is not None:
+                    notes += describe_start(self.model.start, self.datamodule)
+                print("".join(f"{said}\n" for said in notes), end="", flush=True)
             self._say_what_is_resumed()
         writes = not settings.fast_dev_run and self.over is None
         chosen = self.config_init[self.subcommand].trainer.logger

@@ -79,6 +79,19 @@ def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:
         load_module(tmp_path / "odd.ckpt")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tiny_run: Path, tmp_path: Path, value: float) -> None:
+    content = torch.load(tiny_run / "best.ckpt", weights_only=True)
+    name = [name for name, weight in content["state_dict"].items() if weight.is_floating_point()][-1]
+    content["state_dict"][name].view(-1)[-1] = value
+    torch.save(content, tmp_path / "lost.ckpt")
+    with pytest.raises(UserError, match=f"no finite numbers, '{name}' the first"):
+        read_checkpoint(tmp_path / "lost.ckpt")
+    content["state_dict"][name].view(-1)[-1] = -float("inf")  # as in a mask of attention
+    torch.save(content, tmp_path / "masked.ckpt")
+    read_checkpoint(tmp_path / "masked.ckpt")
+
+
 def test_a_variant_is_rebuilt_as_itself(tiny_run: Path, tmp_path: Path) -> None:
     """Its class stands among the settings; one that is no module of ours is refused."""
     content = torch.load(tiny_run / "best.ckpt", weights_only=True)
