@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
-from experiments.checkpoints.matching import Mapped
+from experiments.checkpoints.matching import Mapped, describe_framing_change
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
@@ -86,6 +86,8 @@ def main(argv: list[str]) -> None:
     mapped = Mapped(options.map.classes or {}, options.map.channels or {}, options.map.window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
     prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
+    if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
+        print(said, flush=True)
     output = find_output(options, data, checkpoint)
     with alone_with(output):
         record = sweep_into(output, module, file, data, described, recipe, options)

@@ -116,6 +116,13 @@ def main(argv: list[str]) -> None:
     first = next(iter(data.test_dataloader()))["image"][:1]
     with torch.inference_mode():
         network.eval()(first)  # refuses a graph of other classes or sizes now
+    fixed, given_size = network.fixed_size(first), tuple(first.shape[2:])
+    if fixed not in (None, given_size):
+        print(
+            f"note: {str(file)!r} takes images of {fixed[0]} x {fixed[1]} alone: others, such as the data's of "
+            f"{given_size[0]} x {given_size[1]}, are resized to that, and the logits back",
+            flush=True,
+        )
     content = derived_checkpoint.make_content(
         derived_checkpoint.component(OnnxNetwork, init),
         network.state_dict(),

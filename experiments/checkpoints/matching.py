@@ -84,6 +84,19 @@ def match_data(
     return Match(classes, [channels.index(place) for place in range(len(channels))])
 
 
+def describe_framing_change(checkpoint: Path, known: Mapping[str, Any], data: SegmentationDataModule) -> str:
+    """What is to be said where data bring images to another size, or otherwise, than the training did; else nothing."""
+    if "size" not in known:
+        return ""
+    learned = _framing(known["size"], known.get("aspect", "squash"))
+    now = _framing(data.size, data.aspect)
+    return "" if now == learned else f"note: {str(checkpoint)!r} learned from images {learned}, and now sees them {now}"
+
+
+def _framing(size: Sequence[int] | None, aspect: str) -> str:
+    return "of their own sizes" if size is None else f"brought to {size[0]} x {size[1]} ({aspect})"
+
+
 def require_same_names(checkpoint: Path, known: Mapping[str, Any], data: SegmentationDataModule) -> None:
     """Refuse data of other names, or of the same in another order; see `match_data`.
 

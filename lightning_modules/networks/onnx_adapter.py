@@ -82,7 +82,7 @@ class OnnxNetwork(SegmentationNetwork):
 
     def padded(self, x: Tensor) -> Tensor:
         """`x` (B, C, H, W) padded for a graph of any size; as it is for a graph of one size, which resizes it."""
-        return x if self._size(x) else super().padded(x)
+        return x if self.fixed_size(x) else super().padded(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W).
@@ -92,7 +92,7 @@ class OnnxNetwork(SegmentationNetwork):
         """
         if torch.is_grad_enabled() and (self.training or x.requires_grad):
             raise UserError("a network from an ONNX file has no gradients: it can be swept, not trained or attacked")
-        size = self._size(x)
+        size = self.fixed_size(x)
         seen = x if size is None or size == tuple(x.shape[2:]) else F.interpolate(x, size, mode="bilinear")
         entry = self._input(x)
         if entry.type not in TYPES:
@@ -122,7 +122,7 @@ class OnnxNetwork(SegmentationNetwork):
             ) from error
         return np.concatenate(parts)[:count]
 
-    def _size(self, x: Tensor) -> tuple[int, int] | None:
+    def fixed_size(self, x: Tensor) -> tuple[int, int] | None:
         """The one size (H, W) that the graph takes, or none where it takes any."""
         height, width = self._input(x).shape[2:]
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import TINY, experiments, refusal
 
+from datamodules.folder import FolderDataModule
 from experiments import ensemble, export, onnx, prune
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.graph_facts import add_facts, read_facts
+from experiments.checkpoints.derived_checkpoint import component, make_content
+from experiments.records.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
-from lightning_modules.networks.onnx_adapter import OnnxNetwork
-from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 
@@ -26,7 +28,9 @@ def derived(kind: str, run: Path, twin: Path, output: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["plain", "pruned", "ensemble"])
-def test_there_and_back(kind: str, tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> None:
+def test_there_and_back(
+    kind: str, tiny_run: Path, tiny_twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     """The file, made a checkpoint again, gives the logits of the first one, for batches of any size."""
     source = derived(kind, tiny_run, tiny_twin, tmp_path / "made" / "best.ckpt")
     file, back = tmp_path / "net.onnx", tmp_path / "back" / "best.ckpt"
@@ -34,32 +38,53 @@ def test_there_and_back(kind: str, tiny_run: Path, tiny_twin: Path, tmp_path: Pa
     data = ["--data=experiments/configs/data/synthetic.yaml", "--data.init_args.size=[64,64]"]
     data += ["--data.init_args.num_workers=0", "--data.init_args.test=2"]
     onnx.main([f"--file={file}", f"--output={back}", *data])
+    assert "note" not in capsys.readouterr().out
+    larger = [*data, "--data.init_args.size=[64,96]"]
+    onnx.main([f"--file={file}", f"--output={tmp_path / 'larger' / 'best.ckpt'}", *larger])
+    assert "takes images of 64 x 64 alone: others, such as the data's of 64 x 96" in capsys.readouterr().out
     image = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():
         torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
 
 
+def bands_folder(root: Path, channels: int) -> Path:
+    """Images of 32 x 32 with so many bands, and masks."""
+    random = np.random.default_rng(channels)
+    for split in ("train", "val", "test"):
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True)
+        for number in range(2):
+            np.save(root / split / "images" / f"{number}.npy", random.integers(0, 256, (32, 32, channels), np.uint8))
+            np.save(root / split / "masks" / f"{number}.npy", random.integers(0, 3, (32, 32), np.uint8))
+    bands = [f"band {k}" for k in range(channels)]
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"classes": ["a", "b", "c"], "channels": bands}))
+    return root
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_a_file_says_how_it_is_fed(channels: int, tmp_path: Path) -> None:
-    """The network of the file scores 8-bit images as that of the checkpoint does, with nothing said again."""
+def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> None:
+    """Pixel by pixel under every condition of a suite, with nothing said again."""
     torch.manual_seed(channels)
-    module = SegmentationModule(lambda classes, bands: FcnNetwork(classes, bands, hidden=8), 3, channels).eval()
-    size = (32, 32)
-    graph = export.trace_graph(export.Logits(module).eval(), export.random_images(1, channels, size, 0))
-    described = {
-        "classes": ["a", "b", "c"],
-        "channels": [f"band {k}" for k in range(channels)],
-        "window": None,
-    }
-    (tmp_path / "net.onnx").write_bytes(add_facts(graph, described, channels))
-    facts = read_facts((tmp_path / "net.onnx").read_bytes(), channels)
-    assert {key: facts[key] for key in described} == described
-    normalisation = onnx.find_normalisation(tmp_path / "net.onnx", facts, {"mean": None, "std": None})
-    back = OnnxNetwork(3, channels, str(tmp_path / "net.onnx"), **normalisation).eval()
-    image = torch.randint(0, 256, (2, channels, *size), dtype=torch.uint8)
-    with torch.inference_mode():
-        torch.testing.assert_close(back(image), module(image), rtol=1e-3, atol=1e-3)
-        assert torch.equal(back(image).argmax(1), module(image).argmax(1))
+    data = FolderDataModule(bands_folder(tmp_path / "data", channels))
+    network = FcnNetwork(3, channels, hidden=8, mean=[0.4] * channels, std=[0.3] * channels)
+    settings = {"hidden": 8, "mean": [0.4] * channels, "std": [0.3] * channels}
+    kept = {"FolderDataModule": data.state_dict()}
+    source, back, file = (tmp_path / name for name in ("run/best.ckpt", "back/best.ckpt", "net.onnx"))
+    content = make_content(component(FcnNetwork, settings), network.state_dict(), 3, channels, kept)
+    source.parent.mkdir()
+    torch.save(content, source)
+    words = ["--data=datamodules.folder.FolderDataModule", f"--data.init_args.root={tmp_path / 'data'}"]
+    words += ["--data.init_args.num_workers=0"]
+    experiments("export", f"--checkpoint={source}", "--size", "32", "32", f"--output={file}")
+    experiments("onnx", f"--file={file}", f"--output={back}", *words)
+    found = []
+    for checkpoint in (source, back):
+        output = checkpoint.with_name("record.json")
+        sweep = ("benchmark", f"--checkpoint={checkpoint}", "--suite=smoke", "--pictures=0", f"--output={output}")
+        experiments(*sweep, "--trainer.accelerator=cpu", *words)
+        found.append(read_record(output))
+    assert np.array_equal(found[0].totals.confusion, found[1].totals.confusion)
+    assert found[0].totals.confusion.sum(-1).all()
 
 
 def test_what_a_file_says_is_held_against_what_is_asked(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from datamodules.reading.image_reading import ImageReading
-from experiments.checkpoints.matching import Mapped, match_data, require_same_names
+from experiments.checkpoints.matching import Mapped, describe_framing_change, match_data, require_same_names
 from lightning_modules.networks.reordered import Reordered
 from user_error import UserError
 
@@ -72,3 +72,17 @@ def test_what_a_record_says_of_the_mapping():
     assert Mapped.from_json(mapped.as_json()) == mapped
     for said in (None, [], {"classes": [1], "channels": "x", "window": "yes", "more": 1}):
         assert Mapped.from_json(said) == Mapped()
+
+
+def test_another_framing_is_said():
+    known = {"size": [32, 64]}
+    for size, aspect, said in (
+        ((32, 64), "squash", ""),
+        ((64, 64), "squash", "learned from images brought to 32 x 64 (squash), and now sees them brought to 64 x 64"),
+        ((32, 64), "pad", "brought to 32 x 64 (pad)"),
+        (None, "squash", "now sees them of their own sizes"),
+    ):
+        told = describe_framing_change(Path("a.ckpt"), known, SimpleNamespace(size=size, aspect=aspect))
+        assert said in told
+        assert bool(told) == bool(said)
+    assert describe_framing_change(Path("a.ckpt"), {}, SimpleNamespace(size=None, aspect="pad")) == ""
