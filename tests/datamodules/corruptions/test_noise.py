@@ -118,6 +118,20 @@ def test_black_has_no_speckle():
 
 
 @severities
+def test_impulses_are_as_many_as_words_allow(severity: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over every word of 16 bits once: half of the share becomes black, half white."""
+    words = torch.arange(1 << 16, dtype=torch.int32).view(1, 1, 256, 256)
+    monkeypatch.setattr("datamodules.corruptions.noise.random_bits", lambda *_: words)
+    corrupted = ImpulseNoise()(torch.full_like(words, 99, dtype=torch.uint8), severity, torch.tensor([5]))
+    half = round(ImpulseNoise.amounts[severity - 1] * (1 << 15))
+    assert torch.bincount(corrupted.flatten().int(), minlength=256)[[0, 99, 255]].tolist() == [
+        half,
+        (1 << 16) - 2 * half,
+        half,
+    ]
+
+
+@severities
 @pytest.mark.parametrize("corruption", [ShotNoise(), ImpulseNoise(), SpeckleNoise()], ids=lambda one: one.name)
 def test_has_the_distribution_of_the_reference(corruption: Corruption, severity):
     reference = pytest.importorskip("imagecorruptions")

@@ -135,7 +135,9 @@ def test_windows_that_just_fit(size: tuple[int, int]) -> None:
     assert (~boundary_region(labels, 2)).sum() == max(0, height - 4) * max(0, width - 4)
 
 
-@pytest.mark.parametrize(("size", "reach"), [((1, 1), 1), ((20, 30), 1), ((256, 256), 7), ((720, 960), 24)])
+@pytest.mark.parametrize(
+    ("size", "reach"), [((1, 1), 1), ((20, 30), 1), ((128, 128), 4), ((256, 256), 7), ((720, 960), 24)]
+)
 def test_reach_is_two_percent_of_the_diagonal(size: tuple[int, int], reach: int) -> None:
     assert boundary_reach(*size) == reach == max(1, round(0.02 * math.sqrt(size[0] ** 2 + size[1] ** 2)))
 
