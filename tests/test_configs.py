@@ -1,11 +1,10 @@
-"""Every YAML of a family: nothing can leak from one component into its sibling, and every recipe runs."""
+"""Every YAML of a family says what makes it that idea, is that alone wherever it is put, and every recipe runs."""
 
 import importlib
-import inspect
 from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,10 +13,12 @@ from jsonargparse import ArgumentParser
 from tiny_folder import tiny_folder
 from torch import nn
 
+from datamodules.base import SegmentationDataModule
 from experiments.ablation.sweep_file import read_sweep
+from experiments.command_line.whole_components import begin_from_defaults
+from lightning_modules.segmentation import SegmentationModule
 
 CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"
-FAMILIES = ("network", "loss", "optimizer", "schedule", "data", "weighting", "augmentation")
 RECIPES = sorted((CONFIGS / "recipe").glob("*.yaml"))
 
 
@@ -28,43 +29,66 @@ def component(path: Path) -> tuple[type, dict]:
     return getattr(importlib.import_module(module), name), content.get("init_args") or {}
 
 
-def accepted(cls: type) -> set[str]:
-    """Arguments of a class, those it hands on to its parents included."""
-    names: set[str] = set()
-    for base in cls.__mro__[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        parameters = inspect.signature(base).parameters
-        names |= set(parameters)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            break
-    return names
+FRAME = [
+    "--model=lightning_modules.multi_task.MultiTaskModule",
+    "--model.init_args.num_classes=3",
+    f"--model.init_args.network={CONFIGS / 'network' / 'unet.yaml'}",
+    "--data=datamodules.synthetic.SyntheticDataModule",
+]
+"""What has a place for every family."""
+PLACES = {
+    **{family: f"model.init_args.{family}" for family in ("network", "loss", "optimizer", "schedule", "weighting")},
+    "data": "data",
+    "augmentation": "data.init_args.augmentation",
+}
+COMPONENTS = [(family, path) for family in PLACES for path in sorted((CONFIGS / family).rglob("*.yaml"))]
+LINKED = ("num_classes", "in_channels")
+"""What the data say."""
 
 
-def leaks(one: Path, other: Path) -> set[str]:
-    """Arguments that `one` sets, `other` accepts, and `other` does not set itself.
-
-    LightningCLI keeps them when an ablation switches from `one` to `other`.
-    """
-    _, before = component(one)
-    cls, after = component(other)
-    return (set(before) & accepted(cls)) - set(after)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_no_argument_leaks_between_siblings(family: str) -> None:
-    paths = sorted((CONFIGS / family).rglob("*.yaml"))  # those for optional dependencies too
-    assert paths
-    for one, other in permutations(paths, 2):
-        assert not leaks(one, other), f"switching from {one.name} to {other.name} would keep {leaks(one, other)}"
+def altered(path: Path, place: str) -> list[str]:
+    """Words that change every number and truth value of a component."""
+    cls, _ = component(path)
+    parser = ArgumentParser()
+    parser.add_class_arguments(cls, fail_untyped=False)
+    others = {name: other(value) for name, value in vars(parser.get_defaults()).items() if name not in LINKED}
+    return [f"--{place}.init_args.{name}={value}" for name, value in others.items() if value is not None]
 
 
-def test_a_leak_is_found(tmp_path: Path) -> None:
-    for name, init in {"a": {"power": 0.9}, "b": {}}.items():
-        text = {"class_path": "lightning_modules.schedules.Polynomial", "init_args": init}
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(text))
-    assert leaks(tmp_path / "a.yaml", tmp_path / "b.yaml") == {"power"}
-    assert not leaks(tmp_path / "b.yaml", tmp_path / "a.yaml")
+def other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(not value).lower()
+    return value + 1 if isinstance(value, int | float) else None
+
+
+@pytest.mark.parametrize(("family", "path"), COMPONENTS, ids=lambda one: getattr(one, "stem", one))
+def test_nothing_of_another_component_is_left(family: str, path: Path) -> None:
+    """A component over another one of its family, and over its own class with other settings, is what it is alone."""
+    begin_from_defaults()
+    place = PLACES[family]
+    siblings = [one for kind, one in COMPONENTS if kind == family and one.parent == path.parent]
+    before = siblings[siblings.index(path) - 1]
+
+    def parse(*words: str) -> Any:
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_subclass_arguments(SegmentationModule, "model")
+        parser.add_subclass_arguments(SegmentationDataModule, "data")
+        return yaml.safe_load(parser.dump(parser.parse_args([*FRAME, *words])))
+
+    alone = parse(f"--{place}={path}")
+    assert parse(f"--{place}={before}", *altered(before, place), f"--{place}={path}") == alone
+    assert parse(f"--{place}={path}", *altered(path, place), f"--{place}={path}") == alone
+
+
+@pytest.mark.parametrize(("family", "path"), COMPONENTS, ids=lambda one: getattr(one, "stem", one))
+def test_a_component_says_only_what_makes_it_that_idea(family: str, path: Path) -> None:
+    """No setting that is its class's default, but for the architecture of smp, which is the idea."""
+    cls, given = component(path)
+    parser = ArgumentParser()
+    parser.add_class_arguments(cls, fail_untyped=False)
+    defaults = vars(parser.get_defaults())
+    if cls.__module__.partition(".")[0] in ("datamodules", "lightning_modules"):
+        assert [name for name, value in given.items() if name != "architecture" and value == defaults[name]] == []
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -51,8 +51,12 @@ class Trial:
 
     @property
     def words(self) -> list[str]:
-        """The arguments as a command line has them."""
-        return [f"--{key}={as_text(value)}" for key, value in self.arguments.items()]
+        """The arguments as a command line has them: a component before settings of its own."""
+        ordered: dict[str, Any] = {}
+        for key in self.arguments:
+            ordered |= {one: self.arguments[one] for one in self.arguments if key.startswith(f"{one}.")}
+            ordered[key] = self.arguments[key]
+        return [f"--{key}={as_text(value)}" for key, value in ordered.items()]
 
 
 @dataclass(frozen=True)

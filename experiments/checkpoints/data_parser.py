@@ -14,6 +14,7 @@ from experiments.checkpoints.settings import read_settings
 from experiments.checkpoints.stranger_settings import require_plain_component
 from experiments.command_line.light_parser import SentenceParser
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
+from experiments.command_line.whole_components import begin_from_defaults, require_order
 from user_error import UserError, brief, find_user_error
 
 
@@ -32,6 +33,7 @@ def data_parser(verb: str, description: str, examples: str) -> DataParser:
         description: what it does.
         examples: commands, and what else the help ends with.
     """
+    begin_from_defaults()
     return DataParser(
         prog=f"python -m experiments {verb}",
         description=description,
@@ -94,6 +96,7 @@ def require_its_numbers(checkpoint: Path, classes: int, channels: int, data: Seg
 
 def parse(parser: DataParser, argv: list[str]) -> Any:
     """Parse and instantiate, with the parser's complaints as a `UserError`."""
+    require_order(argv)
     try:
         settings = parser.parse_args(argv)
         if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:

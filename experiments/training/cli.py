@@ -18,6 +18,7 @@ from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import first_process, leave_signals
+from experiments.command_line.whole_components import begin_from_defaults, require_order
 from experiments.files.whole import require_writable, whole_file
 from experiments.tracking.dead_runs import remove_empty_versions
 from experiments.tracking.session import fit_logger, sync_hint
@@ -267,6 +268,8 @@ def run_cli(argv: list[str]) -> None:
     Lightning starts further processes from ``sys.argv``, so it reads that itself; `argv` serves calls from Python.
     """
     _silence()
+    begin_from_defaults()
+    require_order(argv)
     from_shell = sys.argv[1:] == ["fit", *argv]
     expanded = expand_start(argv)
     try:
