@@ -98,6 +98,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.suite = Suite("clean", 1, [])
         self.test_split: Split = "test"
         self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass
+        self._opened: dict[str, SegmentationDataset] = {}
         self.on_condition: Callable[[int], None] = lambda images: None  # told when images have met a condition
 
     @property
@@ -123,6 +124,16 @@ class SegmentationDataModule(pl.LightningDataModule):
             UserError: the data are missing, incomplete or not what their description says.
         """
 
+    def open_split(self, split: Split) -> SegmentationDataset:
+        """The data set of a split, made once: to search a folder takes long on a network.
+
+        Raises:
+            UserError: see `dataset`.
+        """
+        if split not in self._opened:
+            self._opened[split] = self.dataset(split)
+        return self._opened[split]
+
     def meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
         """What is known of the images of a split, by id and column, for real shifts; nothing unless a data set says so."""
         return {}
@@ -136,7 +147,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         if self.unit is None:
             return None
         rows = self.meta(split)
-        found = [rows.get(name, {}).get(self.unit) for name in self.dataset(split).ids]
+        found = [rows.get(name, {}).get(self.unit) for name in self.open_split(split).ids]
         if not all(found):
             columns = ", ".join(sorted({name for row in rows.values() for name in row})) or "none"
             raise UserError(
@@ -161,10 +172,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         settings: dict[str, Any] = {"classes": self.classes, "channels": self.channels, "size": self.size}
         settings |= {"meta": self.meta(split), **self._aspect_kept}
         root = getattr(self, "root", None)
-        return take_fingerprint(settings, self.dataset(split), None if root is None else Path(root), known)
+        dataset = self.dataset(split)  # not the opened one: what it has found out of its samples is no setting
+        return take_fingerprint(settings, dataset, None if root is None else Path(root), known)
 
     def _checked(self, split: Split) -> SegmentationDataset:
-        dataset = self.dataset(split)
+        dataset = self.open_split(split)
         if not len(dataset):
             raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
         dataset.settle()

@@ -143,7 +143,7 @@ class FolderDataModule(SegmentationDataModule):
     def meta(self, split: Split) -> dict[str, dict[str, str]]:
         """The rows of ``meta.csv`` for the images of a split, by id; nothing where there is no such file."""
         rows = self.lists.rows(split)
-        return {name: rows[as_listed(name)] for name in self.dataset(split).ids if as_listed(name) in rows}
+        return {name: rows[as_listed(name)] for name in self.open_split(split).ids if as_listed(name) in rows}
 
     def _selected(self, split: Split) -> set[str]:
         """Listed names of the images that `where` keeps.

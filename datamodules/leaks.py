@@ -112,7 +112,7 @@ def _list_splits(data: "SegmentationDataModule") -> dict[str, SegmentationDatase
     found: dict[str, SegmentationDataset] = {}
     for split in get_args(Split):
         try:
-            found[split] = data.dataset(split)
+            found[split] = data.open_split(split)
         except Exception:  # of whatever kind: a training may never ask for it
             continue
     return found

@@ -184,7 +184,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
         UserError: the journal is not that of a whole sweep.
     """
     swept = journal.total()
-    ids = list(data.dataset(data.test_split).ids)
+    ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
     return swept, Images(ids, swept.images, data.units(data.test_split), swept.tasks)

@@ -125,7 +125,7 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
         )
     data.suite.conditions = tuple(data.suite.conditions[place] for place in places)
     swept = sweep_once(module, data, options.accelerator, precision)
-    if data_hash(list(data.dataset(data.test_split).ids), swept.digests) != record.data.hash:
+    if data_hash(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
 
@@ -154,7 +154,7 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
     from experiments.checkpoints.memory import available_bytes
     from experiments.measuring.peak_memory import peak_bytes
 
-    image = data.evaluation_view(data.dataset(data.test_split))[0]["image"][None]
+    image = data.evaluation_view(data.open_split(data.test_split))[0]["image"][None]
     with torch.inference_mode():
         needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
     free = available_bytes()

@@ -94,7 +94,7 @@ def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
 
 def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Journal, trainer: pl.Trainer) -> None:
     """Count what the journal lacks; afterwards, on every process, it is complete."""
-    conditions, images = len(data.suite.conditions), len(data.dataset(data.test_split))
+    conditions, images = len(data.suite.conditions), len(data.open_split(data.test_split))
     finished = min(images, len(journal.done) * data.eval_batch_size)
     if finished and first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)

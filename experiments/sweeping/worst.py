@@ -114,7 +114,7 @@ def draw(module: SegmentationModule, data: SegmentationDataModule, image: int, c
     Image and prediction are those of the sweep: drawn from the same seed, and predicted in a batch of the same size,
     on which the last digits of logits depend. Truth and prediction lie over the corrupted image.
     """
-    dataset = data.dataset(data.test_split)
+    dataset = data.open_split(data.test_split)
     sample = data.evaluation_view(dataset)[image]
     clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
     with torch.inference_mode():

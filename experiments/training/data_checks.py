@@ -32,6 +32,6 @@ def _sizes(data: SegmentationDataModule) -> list[tuple[int, int]]:
     """Of training images that are brought to a size, by their headers."""
     if data.size is None:
         return []
-    paths = [one.image for one in getattr(data.dataset("train"), "pairs", ())]
+    paths = [one.image for one in getattr(data.open_split("train"), "pairs", ())]
     with ThreadPoolExecutor() as pool:
         return [size for size in pool.map(read_size, paths) if size is not None]

@@ -243,3 +243,11 @@ def test_a_row_of_another_length(folder):
     (root / "meta.csv").write_text("split,stem,light\ntrain,train_0\n")
     with pytest.raises(UserError, match="row of another length"):
         opened(root).meta("train")
+
+
+def test_a_split_is_searched_once(folder, monkeypatch: pytest.MonkeyPatch):
+    data = opened(folder())
+    split = data.open_split("test")
+    monkeypatch.setattr(type(data), "dataset", lambda *_: pytest.fail("searched again"))
+    assert data.open_split("test") is split
+    assert [batch["id"] for batch in data.test_dataloader()] == [["test_0", "test_1"]]
