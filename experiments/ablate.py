@@ -17,8 +17,9 @@ from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line import run_verb
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import duration
-from experiments.files.whole import require_writable, say, whole_file
+from experiments.files.whole import require_writable, whole_file
 from experiments.records.ranking import ranked
 from experiments.records.record_file import read_swept
 from user_error import UserError

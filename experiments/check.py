@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from experiments.command_line.light_parser import list_examples
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.replaceable import require_json, require_picture
+from experiments.files.whole import whole_file
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def main(argv: list[str]) -> None:
     if options.images < 1:
         raise UserError(f"--images {options.images}: give 1 or more")
     picture, findings = Path(options.picture), None if options.json is None else Path(options.json)
-    for path in (picture, findings):
-        if path is not None:
-            require_writable(path)
+    require_picture(picture)
+    if findings is not None:
+        require_json(findings, lambda found: isinstance(found, list), "findings")
     if run(built.data, picture, options.images, findings):
         sys.stdout.flush()
         raise SystemExit(WRONG)

@@ -9,8 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import markdown_table, p_value
-from experiments.files.whole import say
 from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.comparison import Comparison, Line, better, compare, holds
 from experiments.records.recipe import recipe_key, recipe_seed

@@ -20,7 +20,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.written_checkpoint import count_bytes
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
-from experiments.files.whole import require_writable
+from experiments.files.replaceable import require_json
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import take_turns
@@ -252,7 +252,7 @@ def main(argv: list[str]) -> None:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"latency and memory are measured on cpu and cuda, not on {device.type!r}: pass --device cpu")
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
-    require_writable(args.output)
+    require_json(args.output, lambda found: isinstance(found, dict) and "costs" in found, "costs")
     contenders = load_contenders(args.checkpoints, args.names)
     reference = find_reference(args.reference, contenders)
     costs = Costs(

@@ -17,8 +17,8 @@ from experiments.ablation.factor_effects import (
 )
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table
-from experiments.files.whole import say
 from experiments.records.record_file import once, read_swept
 from experiments.records.scoring import resampled_units
 from user_error import UserError

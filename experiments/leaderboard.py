@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
-from experiments.files.whole import say
 from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
 from experiments.records.cost_file import Costs, read_all
 from experiments.records.published import Table, read_table, table_names

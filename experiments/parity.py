@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.command_line.light_parser import light_parser
-from experiments.files.whole import say
+from experiments.files.replaceable import say
 from experiments.measuring.reference import psnr, reference
 from user_error import UserError
 

@@ -10,8 +10,8 @@ import torch
 from experiments.checkpoints.checkpoint import load_module
 from experiments.command_line.device import add_device_argument, on_device, usable
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import duration, markdown_table
-from experiments.files.whole import say
 from experiments.measuring.environment import device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
 from experiments.sweeping.suites import find_suite

@@ -15,7 +15,8 @@ from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
 from datamodules.corruptions.suite import Suite
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
-from experiments.files.whole import require_writable, say
+from experiments.files.replaceable import say
+from experiments.files.whole import require_writable
 from experiments.measuring.environment import device_name, processor
 from experiments.measuring.reference import reference
 from experiments.measuring.speed_corruptions import corruptions_table, measure_corruptions

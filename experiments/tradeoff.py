@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.command_line.light_parser import light_parser
+from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, scaled
-from experiments.files.whole import require_writable, say
+from experiments.files.whole import require_writable
 from experiments.pictures.figures import require_format, save_figure
 from experiments.records import cost_table, robustness
 from experiments.records.comparable import difference

@@ -73,15 +73,3 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def say(text: str, path: Path | None) -> None:
-    """Print a text, and write it to `path` as well where one is given.
-
-    Raises:
-        OSError: `path` cannot be written.
-    """
-    print(text, end="")
-    if path is not None:
-        with whole_file(path) as file:
-            file.write(text)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.files.replaceable import SOFTWARE, require_picture
 from experiments.files.whole import whole_file
 from user_error import UserError
 
@@ -30,13 +31,15 @@ def style(place: int) -> dict[str, Any]:
 
 
 def require_format(path: Path) -> None:
-    """Refuse a picture of a kind that cannot be drawn.
+    """Refuse a picture of a kind that cannot be drawn, and to draw over one of the user's.
 
     Raises:
-        UserError: its suffix is not one of `FORMATS`.
+        UserError: its suffix is not one of `FORMATS`, or a picture is there that was not drawn here.
+        OSError: it cannot be written.
     """
     if path.suffix not in FORMATS:
         raise UserError(f"cannot draw a {path.suffix or 'file without a suffix'}: name it *.png, *.svg or *.pdf")
+    require_picture(path, FORMATS)
 
 
 def save_figure(figure: "Figure", path: Path, dpi: float = 130) -> None:
@@ -46,4 +49,5 @@ def save_figure(figure: "Figure", path: Path, dpi: float = 130) -> None:
         OSError: the folder cannot be written or the disk is full.
     """
     with whole_file(path, "wb") as file:
-        figure.savefig(file, format=path.suffix[1:], dpi=dpi)
+        name = "Software" if path.suffix == ".png" else "Creator"
+        figure.savefig(file, format=path.suffix[1:], dpi=dpi, metadata={name: SOFTWARE})

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from datamodules.dataset import IGNORED
 from datamodules.voc import voc_palette
+from experiments.files.replaceable import SOFTWARE
 from experiments.files.whole import whole_file
 
 ROWS = 64
@@ -42,6 +44,8 @@ def _mixed(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: flo
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG, whole or not at all, that says by what it was drawn."""
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
     with whole_file(path, "wb") as file:
-        picture.save(file, format="PNG")
+        picture.save(file, format="PNG", pnginfo=mark)
