@@ -89,7 +89,11 @@ def explain(root: Path) -> str:
     from datamodules.reading.layouts import OURS, explain_layout
     from experiments.data_check.proposal import propose_description
 
-    layout, proposed = explain_layout(root), propose_description(root)
+    layout = explain_layout(root)
+    try:
+        proposed = None if (root / "dataset.yml").is_file() else propose_description(root)
+    except UserError as error:
+        proposed, layout = None, f"{layout or ''}\n{error}".strip()
     lines = [f"{root} has no dataset.yaml, by which a data folder says what its masks mean"]
     lines.append(layout or f"it is like no layout that is known: put the images and masks into {OURS}")
     if proposed is not None:

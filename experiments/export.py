@@ -26,6 +26,9 @@ OPSET = 17
 TOLERANCE = 1e-3
 """Largest difference of a logit between the file and the network; float32 sums come in another order."""
 
+USUAL = 100.0
+"""Logits up to which the tolerance is meant; that of larger ones grows with them, as the rounding of float32 does."""
+
 
 INSTEAD = "sweep and deploy its checkpoint"
 
@@ -75,6 +78,8 @@ def trace_graph(network: nn.Module, image: Tensor) -> bytes:
 def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
     """The largest difference of a logit between a graph and the network that it was made of.
 
+    Where logits are larger than `USUAL`, it is divided by how much larger.
+
     Raises:
         UserError: ONNX Runtime is missing, or does not take the file.
     """
@@ -88,7 +93,8 @@ def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
     except Exception as error:  # its exceptions share no base of their own
         raise UserError(f"ONNX Runtime does not take the network ({brief(error)}): {INSTEAD}") from error
     with torch.inference_mode():
-        return float(np.abs(found - network(images).numpy()).max())
+        logits = network(images).numpy()
+    return float(np.abs(found - logits).max() / max(1.0, np.abs(logits).max() / USUAL))
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:

@@ -89,6 +89,9 @@ class Description:
 
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
+            other = self.path.with_suffix(".yml")
+            if other.is_file():
+                raise UserError(f"{self.path} does not exist, but {other.name} does: rename it to {self.path.name}")
             looks = explain_layout(self.path.parent)
             wanted = f"{self.path} does not exist: a data folder needs this file, with at least `classes`"
             raise UserError(wanted if looks is None else f"{wanted} ({looks})")
@@ -172,7 +175,10 @@ class Description:
         if given is None:
             return None
         if not is_window(given):
-            raise self._wrong(f"has window {show(given)}", "write [low, high], the levels that become 0 and 255")
+            remedy = "write [low, high], the levels that become 0 and 255"
+            if isinstance(given, list) and any(isinstance(level, str) for level in given):
+                remedy += ", as plain numbers: YAML reads forms such as -1e3 as text (-1000 or -1.0e+3 are numbers)"
+            raise self._wrong(f"has window {show(given)}", remedy)
         return float(given[0]), float(given[1])
 
     def _splits(self) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ def name_channels(number: int) -> tuple[str, ...]:
     return COLOURS if number == len(COLOURS) else tuple(f"channel {place}" for place in range(number))
 
 
-class _NotAsDescribedError(ValueError):
+class NotAsDescribedError(ValueError):
     """A picture that is whole, and not what the data set says of its images; its text has the remedy."""
 
 
@@ -70,7 +70,7 @@ class ImageReading:
         try:
             levels = self._channels_of(read_levels(path) if path.suffix.lower() == ".npy" else self._colours(path))
             return self._window(levels)
-        except _NotAsDescribedError as error:
+        except NotAsDescribedError as error:
             raise UserError(f"the image {path} {error}") from error
         except Exception as error:  # decoders raise many kinds, and all mean the same
             raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
@@ -91,7 +91,7 @@ class ImageReading:
         levels = np.asarray(picture if mode is None else picture.convert(mode))
         marker = no_data_of(picture)
         if marker is not None and (levels == marker).any():
-            raise _NotAsDescribedError(f"holds the level {marker:g}, which it calls no data: fill it in beforehand")
+            raise NotAsDescribedError(f"holds the level {marker:g}, which it calls no data: fill it in beforehand")
         return levels
 
     def _channels_of(self, levels: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class ImageReading:
         levels = levels[..., None] if levels.ndim == 2 else levels
         channels = len(self.channels)
         if levels.ndim != 3:
-            raise _NotAsDescribedError(
+            raise NotAsDescribedError(
                 f"has the shape {levels.shape}: arrays are height x width x channels; store it like that"
             )
         found = levels.shape[2]
@@ -109,7 +109,7 @@ class ImageReading:
             return np.repeat(levels, channels, 2)
         if found == 3 and channels == 1 and (levels[..., :1] == levels).all():
             return levels[..., :1]
-        raise _NotAsDescribedError(
+        raise NotAsDescribedError(
             f"has {found} channels, but the data are described with {channels}: {self._remedy(levels)}"
         )
 
@@ -128,14 +128,14 @@ class ImageReading:
         if levels.dtype == np.bool_:
             levels = levels.astype(np.uint8) * (1 if self.window else 255)
         elif levels.dtype == np.uint8 and self.window is not None and self.window[1] > 255:
-            raise _NotAsDescribedError(
+            raise NotAsDescribedError(
                 f"has levels of 8 bits, but the `window` reaches up to {self.window[1]:g}, by which it would be dark: "
                 "store it like the others"
             )
         if levels.dtype == np.uint8 and self.window is None:
             return levels if levels.flags.writeable and levels.flags.owndata else np.array(levels)
         if self.window is None or levels.dtype.kind not in "uif":
-            raise _NotAsDescribedError(
+            raise NotAsDescribedError(
                 f"has levels of type {levels.dtype}, not 8 bit: give the data a `window`, the two levels that become 0 "
                 "and 255 (in a folder's dataset.yaml: window: [low, high])"
             )
@@ -146,10 +146,10 @@ class ImageReading:
 
 def _refuse_no_numbers(levels: np.ndarray) -> None:
     if not np.isfinite(levels).all():
-        raise _NotAsDescribedError("holds levels that are not finite numbers: fill them in beforehand")
+        raise NotAsDescribedError("holds levels that are not finite numbers: fill them in beforehand")
     if abs(levels).max(initial=0) > FARTHEST:
         farthest = levels.flat[abs(levels).argmax()]
-        raise _NotAsDescribedError(
+        raise NotAsDescribedError(
             f"holds the level {farthest:g}, by which programs say that nothing was measured: fill it in beforehand"
         )
 
@@ -169,7 +169,7 @@ def _without_alpha(picture: Image.Image) -> Image.Image:
     opaque = picture.convert("RGBA")
     lowest = int(np.asarray(opaque.getchannel("A")).min(initial=255))
     if lowest < 255:
-        raise _NotAsDescribedError(
+        raise NotAsDescribedError(
             f"has an alpha channel that is not opaque (down to {lowest} of 255), and what shows through is not said: "
             "flatten it onto a background, or remove the alpha channel"
         )

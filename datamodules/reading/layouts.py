@@ -26,6 +26,8 @@ SIDES = (
 )
 """Folders of images and of masks, as people call them."""
 
+WORDS = (*SIDES[0], *SIDES[1])
+
 OURS = "train/images, train/masks, likewise val and test"
 
 
@@ -37,7 +39,7 @@ def explain_layout(root: Path) -> str | None:
     """
     for recognise in (
         *(_oxford_pet, _voc, _cityscapes, _nnunet, _coco, _labelme, _yolo, _volumes),
-        *(_side_by_side, _other_names, _swapped),
+        *(_ours, _capitals, _side_by_side, _other_names, _swapped),
     ):
         said = recognise(root)
         if said is not None:
@@ -66,8 +68,10 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _root_of(root: Path, *parts: str) -> Path | None:
-    """`root`, or the folder above it, or the one in it, that holds all of these."""
-    for folder in (root, root.parent, *(one for one in _entries(root) if one.is_dir())):
+    """`root`, or the folder above it, or one in it, or in one of those, that holds all of these."""
+    inside = [one for one in _entries(root) if one.is_dir()]
+    deeper = (one for folder in inside for one in _entries(folder) if one.is_dir())
+    for folder in (root, root.parent, *inside, *deeper):
         if all((folder / part).is_dir() for part in parts):
             return folder
     return None
@@ -190,6 +194,28 @@ def _places(root: Path) -> list[tuple[str, Path]]:
     """The folders of splits, or `root` itself where there are none."""
     found = [(name, root / name) for name in SPLIT_NAMES if (root / name).is_dir()]
     return found or [("", root)]
+
+
+def _ours(root: Path) -> str | None:
+    """Only the description is missing."""
+    if (root / "dataset.yaml").is_file():
+        return None
+    if (root / "dataset.yml").is_file():
+        return "it holds dataset.yml: rename that to dataset.yaml"
+    for name, place in _places(root):
+        if _pictures(place / "images") and _pictures(place / "masks"):
+            lists = "" if name else " and say in lists which image belongs to which split"
+            return f"its images and masks lie where they are read: add a dataset.yaml{lists}"
+    return None
+
+
+def _capitals(root: Path) -> str | None:
+    """``Train/Images``: folders are found by their names in lower case."""
+    for split in (one for one in _entries(root) if one.is_dir() and one.name.lower() in (*SPLIT_NAMES, *WORDS)):
+        for folder in (split, *(one for one in _entries(split) if one.is_dir() and one.name.lower() in WORDS)):
+            if folder.name != folder.name.lower():
+                return f"{folder} is written with capitals: rename it to {folder.name.lower()}, and others like it"
+    return None
 
 
 def _side_by_side(root: Path) -> str | None:

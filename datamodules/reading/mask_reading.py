@@ -119,11 +119,14 @@ class MaskReading:
             return self._of_array(mask)
         if not apart:
             raise _AmbiguousError(
-                "is of a format that changes levels, such as JPEG, by more than its classes are apart: store masks as PNG"
+                "is of a format that changes levels, such as JPEG, by more than its classes are apart: name the classes by the "
+                "levels that were meant, such as 0 and 255, and add `lossy_masks: nearest` to dataset.yaml; or store the masks "
+                "anew as PNG, from what the JPEG was made of"
             )
         raise _AmbiguousError(
-            "is of a format that changes levels, such as JPEG, and holds others than those of the classes: store masks as "
-            "PNG, or add `lossy_masks: nearest` to dataset.yaml to take the nearest class"
+            "is of a format that changes levels, such as JPEG, and holds others than those of the classes: add "
+            "`lossy_masks: nearest` to dataset.yaml to take the nearest class, or store the masks anew as PNG, from what the "
+            "JPEG was made of"
         )
 
     def _of_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:

@@ -16,7 +16,7 @@ VALUE = re.compile(
 REQUIRED = re.compile(r"following arguments are required: ([^\n.]+)")
 REFUSED_OPTION = re.compile(r"(?:Option|Key|Group key) '([^']+)' is not (?:accepted|expected)")
 UNRECOGNISED = re.compile(r"[Uu]nrecognized arguments: (\S+)")
-NO_VALUE = re.compile(r"argument (?:.*/)?(\S+): expected (?:one|at least one|\d+) arguments?")
+NO_VALUE = re.compile(r"argument (?:.*/)?(\S+): expected (?:one|at least one|(\d+)) arguments?")
 OF_SUBCOMMAND = re.compile(r"Subcommand '\w+' does not accept option '([^']+)'")
 WRONG_NUMBER = re.compile(r"argument (?:.*/)?(\S+): invalid (\w+) value: (.+)")
 WRONG_CHOICE = re.compile(r"argument (?:.*/)?(\S+): invalid choice: (\S+) \(choose from ([^\n]+)\)")
@@ -155,6 +155,9 @@ def _describe_option(report: Report) -> str | None:
     if found := UNRECOGNISED.search(report.text):
         return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
     if found := NO_VALUE.search(report.text):
+        if found[2]:
+            apart = "one after the other, with spaces between and neither brackets nor commas"
+            return f"{found[1]} takes {found[2]} values: write them {apart}"
         return f"{found[1]} has no value: write it after the option, {found[1]} VALUE"
     if found := WRONG_NUMBER.search(report.text):
         return f"{found[1]}: {found[3]} does not fit (wanted: {found[2]}): correct the value"

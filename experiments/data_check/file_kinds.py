@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datamodules.aspect import describe_framing
 from datamodules.base import SegmentationDataModule
 from datamodules.folder import FolderDataModule
+from datamodules.image_files import ImageFiles
 from datamodules.reading.found_files import find_files
 from experiments.data_check.findings import Finding, name_some
 from experiments.data_check.scan import ScannedSplit
 from user_error import UserError
+
+CLIPPED = 0.9
+"""Share of the levels of an image that are as dark or as bright as can be, from which on it is said."""
 
 MOST_NAMED = 20
 """Files that a line names."""
@@ -28,10 +32,51 @@ def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedS
     yield from _kinds(splits)
     yield from _turned(splits)
     yield from _sizes(data, splits)
+    yield from _blank(data, splits)
+    if isinstance(data, FolderDataModule):
+        yield from _in_no_split(data, splits)
+
+
+def _blank(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     blank = [f"{name}/{one.id}" for name, split in splits.items() for one in split.read if one.blank]
-    if blank and len(blank) < sum(len(split.read) for split in splits.values()):
-        says = f"{len(blank)} images have one level in each channel and show nothing: {name_some(blank)}"
-        yield Finding("look", "blank", says, "remove them, or write them anew", blank)
+    clipped = [f"{name}/{one.id}" for name, split in splits.items() for one in split.read if one.clipped >= CLIPPED]
+    window = data.reading.window
+    seen = "" if window is None else f" by the window [{window[0]:g}, {window[1]:g}]"
+    mend = (
+        "remove them, or write them anew"
+        if window is None
+        else "window: [low, high]   # in dataset.yaml, levels that occur"
+    )
+    if blank and len(blank) == sum(len(split.read) for split in splits.values()):
+        says = f"every image has one level in each channel{seen} and shows nothing"
+        yield Finding("wrong", "all_blank", says, mend, blank)
+        return
+    if blank:
+        says = f"{len(blank)} images have one level in each channel{seen} and show nothing: {name_some(blank)}"
+        yield Finding("look", "blank", says, mend, blank)
+    if window is not None and len(clipped) > len(blank):
+        says = (
+            f"of {len(clipped)} images {CLIPPED:.0%} of the levels or more lie beyond the window: {name_some(clipped)}"
+        )
+        yield Finding("look", "clipped", says, mend, clipped)
+
+
+def _in_no_split(data: FolderDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    """Images that lie beside those of lists."""
+    listed = [split.dataset for split in splits.values() if isinstance(split.dataset, ImageFiles)]
+    if data.where or not listed or any(split.refused for split in splits.values()):
+        return
+    naming = data.description.naming
+    if not (data.root / naming.image_folder).is_dir():
+        return
+    images = find_files(data.root / naming.image_folder)
+    masks = images if naming.image_folder == naming.mask_folder else find_files(data.root / naming.mask_folder)
+    there, _ = naming.split(images, masks)
+    used = {pair.image for dataset in listed for pair in dataset.pairs}
+    left = sorted(name for name, path in there.items() if path not in used)
+    if left and len(left) < len(there):
+        says = f"{len(left)} images are in no split: {name_some(left)}"
+        yield Finding("look", "in_no_split", says, "add them to the lists, or remove them", left)
 
 
 def _unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ def judge(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> l
 
 
 def _is_absent(root: Path, split: str, data: FolderDataModule) -> bool:
-    if any((root / name).is_dir() for name, meant in SPLIT_NAMES.items() if meant == split):
+    there = {one.name.lower() for one in root.iterdir() if one.is_dir()}
+    if any(name in there for name, meant in SPLIT_NAMES.items() if meant == split):
         return False
     return split not in data.lists.named()

@@ -17,6 +17,9 @@ SAMPLE = 200
 
 MOST_CLASSES = 255
 
+NNUNET = re.compile(r"_\d{4}$")
+"""Ends the name of an image of nnU-Net, by its channel."""
+
 FOLDERS = (("images", "masks"), ("imagesTr", "labelsTr"), ("images", "labels"), ("images", "images"), (".", "."))
 """Of images and of masks, inside the folder of a split."""
 
@@ -26,6 +29,9 @@ def propose_description(root: Path) -> str | None:
 
     Returns:
         `None` where no images and masks are found, or the values of the masks are no ids of classes.
+
+    Raises:
+        UserError: what the masks hold can be read in two ways.
     """
     places = [root / name for name in SPLIT_NAMES if (root / name).is_dir()] or [root]
     for image_folder, mask_folder in FOLDERS:
@@ -49,7 +55,9 @@ def _masks(folder: Path, ending: str) -> list[Path]:
 
 def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: Path) -> str | None:
     step = max(1, len(masks) // SAMPLE)
-    values = _values(masks[::step])
+    found = _values(masks[::step])
+    values = set().union(*found)
+    _refuse_mixed(found, values)
     channels = _channels(image)
     binary = values == {0, 255}
     ids = sorted(values if binary else values - {255})
@@ -63,7 +71,8 @@ def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: P
         [f"image_folder: {image_folder}", f"mask_folder: {mask_folder}"] if (naming[:2]) != ("images", "masks") else []
     )
     lines += [f"mask_suffix: {ending}"] if ending else []
-    if not any((root / name).is_dir() for name in SPLIT_NAMES):
+    lines += [f"image_suffix: {mark[0]}"] if (mark := NNUNET.search(image.stem)) and image_folder == "imagesTr" else []
+    if not any((place / name).is_dir() for name in SPLIT_NAMES for place in (root, root / image_folder)):
         lines.append("splits: {train: train.txt, val: val.txt, test: test.txt}   # a name on each line")
     return "\n".join(lines) + "\n"
 
@@ -72,9 +81,23 @@ def _name(number: int, ids: list[int]) -> str:
     return "background" if number == 0 else "object" if len(ids) == 2 else f"class_{number}"
 
 
-def _values(masks: Iterable[Path]) -> set[int]:
-    """The values that occur; nothing where masks are no levels of one channel."""
-    found: set[int] = set()
+def _refuse_mixed(found: list[set[int]], values: set[int]) -> None:
+    """Refuse to guess what 255 means where some masks are black and white and others hold ids.
+
+    Raises:
+        UserError: they do.
+    """
+    white = [one for one in found if 255 in one]
+    if values == {0, 1, 255} and white and all(1 not in one for one in white):
+        raise UserError(
+            f"{len(white)} of its masks hold 0 and 255, and others 0 and 1, so that it is not known whether 255 is ignored or is "
+            "the class 1: bring the masks to one of both"
+        )
+
+
+def _values(masks: Iterable[Path]) -> list[set[int]]:
+    """The values that occur in each; nothing where masks are no levels of one channel."""
+    found: list[set[int]] = []
     for path in masks:
         try:
             levels = read_levels(path) if path.suffix.lower() == ".npy" else np.asarray(open_picture(path).image)
@@ -82,8 +105,8 @@ def _values(masks: Iterable[Path]) -> set[int]:
             continue
         levels = levels[..., 0] if levels.ndim == 3 and (levels[..., :1] == levels).all() else levels
         if levels.ndim != 2 or levels.dtype.kind not in "bui":
-            return set()
-        found |= {int(value) for value in np.unique(levels)}
+            return []
+        found.append({int(value) for value in np.unique(levels)})
     return found
 
 

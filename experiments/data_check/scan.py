@@ -52,6 +52,7 @@ class Seen:
     digest: bytes = b""  # of the decoded image
     thumbnail: np.ndarray | None = None  # (17, 17) float32
     blank: bool = False  # one level in each channel
+    clipped: float = 0.0  # share of the levels that are 0 or 255
     error: str = ""  # why it cannot be read
 
 
@@ -127,6 +128,7 @@ def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDat
         digest=blake2b(repr(levels.shape).encode() + np.ascontiguousarray(levels).tobytes(), digest_size=16).digest(),
         thumbnail=shrink(levels),
         blank=is_blank(levels),
+        clipped=float(np.isin(levels, (0, 255)).mean()),
     )
 
 

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from datamodules.reading.found_files import SUFFIXES, as_id, find_files, suffix_of
+from datamodules.reading.layouts import SIDES
 from experiments.predicting.marked_results import is_marked
 from user_error import UserError
 
@@ -23,7 +25,7 @@ class Inputs:
         files: by their place below the output folder, which is their path inside the given one without its suffix.
         unread: how many files of which suffix are of no kind that is read.
         results: files that an earlier `predict` wrote.
-        masks: files that are named after an image beside them, as its ground truth is.
+        masks: files that are named after an image beside them, or lie in a folder of masks, as ground truth does.
         repeated: files that were met before, such as through a link.
     """
 
@@ -40,7 +42,8 @@ class Inputs:
             (self.results, "from an earlier predict"),
             (
                 self.masks,
-                f"named after an image beside it and {MASK!r}, as a ground truth is (given alone, it is segmented)",
+                f"named after an image beside it and {MASK!r}, or in a folder of masks beside one of images, as ground truth "
+                "is (given alone, it is segmented)",
             ),
             (self.repeated, "met before under another path"),
         ):
@@ -111,7 +114,17 @@ def _own_first(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
 
 
 def _leave_masks_out(found: Inputs) -> None:
+    holds_masks = cache(_holds_masks)  # of one call: folders change between them
     for place, file in list(found.files.items()):
         image = found.files.get(place.removesuffix(MASK))
-        if place.endswith(MASK) and image is not None and image.parent == file.parent:
+        beside = place.endswith(MASK) and image is not None and image.parent == file.parent
+        if beside or any(holds_masks(folder) for folder in file.parents[: len(Path(place).parts) - 1]):
             found.masks.append(found.files.pop(place))
+
+
+def _holds_masks(folder: Path) -> bool:
+    """Whether a folder is named as one of masks and lies beside one of images, as in data sets."""
+    images, masks = SIDES
+    return folder.name.lower() in masks and any(
+        one.is_dir() and one.name.lower() in images for one in folder.parent.iterdir()
+    )

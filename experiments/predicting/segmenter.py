@@ -11,7 +11,7 @@ from PIL import Image
 
 from datamodules.aspect import Aspect
 from datamodules.reading.found_files import suffix_of
-from datamodules.reading.image_reading import ImageReading, name_channels
+from datamodules.reading.image_reading import ImageReading, NotAsDescribedError, name_channels
 from experiments.pictures.overlays import overlay
 from experiments.pictures.own_size import levels_at
 from experiments.predicting.inputs import CONVERT, SUFFIXES
@@ -88,13 +88,18 @@ class Segmenter(NamedTuple):
             suffix = suffix_of(file)
             if suffix and suffix not in SUFFIXES:
                 raise UserError(f"{str(file)!r} is of a kind that is not read ({suffix}): {CONVERT}") from error
-            raise UserError(f"{error} ({self._describe_reading()})") from error
+            if not isinstance(error.__cause__, NotAsDescribedError):
+                raise
+            met, _, remedy = str(error.__cause__).partition(": ")
+            if "dataset.yaml" not in remedy:
+                met = f"{met}: {remedy}"
+            raise UserError(f"the image {file} {met} ({self._describe_reading()})") from error
 
     def _describe_reading(self) -> str:
         window = self.reading.window
         levels = "of 8 bits" if window is None else f"by the window [{window[0]:g}, {window[1]:g}]"
         mode = "" if self.reading.mode is None else f", in the mode {self.reading.mode}"
-        return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} like its training: bring images to that"
+        return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} as in its training; bring images to that"
 
     def _write(self, image: np.ndarray, file: Path, place: Path) -> None:
         seen, size = see(image, self.size, self.aspect), (image.shape[0], image.shape[1])

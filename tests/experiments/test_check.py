@@ -114,12 +114,40 @@ def name_patients(root: Path) -> None:
     (root / "meta.csv").write_text("\n".join(["split,stem,patient", *rows]))
 
 
+def deepen(window: str) -> Callable[[Path], None]:
+    """Levels of 16 bits, up to 25,500, seen through a window."""
+
+    def spoil(root: Path) -> None:
+        for path in root.glob("*/images/*.png"):
+            np.save(path.with_suffix(".npy"), np.asarray(Image.open(path)).astype(np.uint16) * 100)
+            path.unlink()
+        with (root / "dataset.yaml").open("a") as file:
+            file.write(f"window: {window}\n")
+
+    return spoil
+
+
+def list_some(root: Path) -> None:
+    """All in two folders, and a table that tells of the first image of each split alone."""
+    rows = []
+    for split in ("train", "val", "test"):
+        for path in sorted(root.glob(f"{split}/*/*.png")):
+            (root / path.parent.name).mkdir(exist_ok=True)
+            path.rename(root / path.parent.name / f"{split}_{path.name}")
+        shutil.rmtree(root / split)
+        rows.append(f"{split},{split}_0")
+    (root / "meta.csv").write_text("\n".join(["split,stem", *rows]))
+
+
 SPOILT: dict[str, tuple[Callable[[Path], None], list[tuple[str, str]]]] = {
     "unreadable": (spoil_image, [("wrong", "unreadable")]),
     "the same pixels": (copy_pixels, [("wrong", "leak_picture")]),
     "a split ignored": (ignore_split, [("wrong", "split_ignored")]),
     "a class missing": (lose_class, [("look", "class_missing")]),
     "blank": (blank, [("look", "blank")]),
+    "beyond the window": (deepen("[100000, 200000]"), [("wrong", "all_blank")]),
+    "most beyond the window": (deepen("[12000, 12200]"), [("look", "clipped")]),
+    "in no split": (list_some, [("look", "in_no_split")]),
     "turned": (turn, [("note", "kinds_of_images"), ("look", "orientation_of_images")]),
     "sizes": (crop, [("look", "sizes")]),
     "mirrored": (mirror, [("look", "near_duplicates")]),
@@ -147,6 +175,17 @@ def test_what_is_meant_is_no_error(tmp_path: Path):
     copy_pixels(root)
     status, _, findings = check(root, "--data.init_args.leaks=say")
     assert (status, [one["level"] for one in findings]) == (0, ["note"])
+
+
+def test_masks_of_two_conventions_are_not_guessed_at(tmp_path: Path):
+    root = tiny_folder(tmp_path / "data", 2)
+    (root / "dataset.yaml").unlink()
+    for path in (root / "val" / "masks").iterdir():
+        write(path, np.asarray(Image.open(path)) * 255)
+    status, text, _ = check(root)
+    assert status == 3
+    assert "3 of its masks hold 0 and 255, and others 0 and 1" in text
+    assert "classes:" not in text
 
 
 def test_a_folder_without_description_is_explained(tmp_path: Path):

@@ -27,11 +27,18 @@ KNOWN = {
     "DICOM": (["patient/1.dcm", "patient/2.dcm"], "pydicom"),
     "side by side": (["train/a.png", "train/a_mask.png", "train/b.png", "train/b_mask.png"], "`mask_suffix: _mask`"),
     "other names": (["valid/imgs/a.png", "valid/labels/a.png"], "`image_folder: imgs`, `mask_folder: labels`"),
+    "ours": (["train/images/a.png", "train/masks/a.png", "meta.csv"], "lie where they are read: add a dataset.yaml$"),
+    "ours with lists": (["images/a.png", "masks/a.png"], "lie where they are read: add .* and say in lists"),
+    "frames with numbers": (
+        ["train/images/a.png", "train/images/a_1.png", "train/images/a_2.png", "train/masks/a.png"],
+        "lie where they are read",
+    ),
+    "another ending": (["train/images/a.png", "train/masks/a.png", "dataset.yml"], "rename that to dataset.yaml"),
+    "capitals": (["Train/Images/a.png", "Train/Masks/a.png"], "Train is written with capitals: rename it to train"),
+    "voc within": (["VOCdevkit/VOC2012/JPEGImages/a.jpg", "VOCdevkit/VOC2012/SegmentationClass/a.png"], "Pascal VOC"),
     "splits inside": (["images/train/a.png", "masks/train/a.png"], "mv masks/train train/masks"),
 }
 UNKNOWN = {
-    "ours": ["train/images/a.png", "train/masks/a.png", "meta.csv"],
-    "frames with numbers": ["train/images/a.png", "train/images/a_1.png", "train/images/a_2.png", "train/masks/a.png"],
     "nothing": [],
 }
 

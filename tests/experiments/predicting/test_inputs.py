@@ -1,9 +1,11 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_folder import tiny_folder
 
 from experiments.predicting.inputs import find_inputs
 from experiments.predicting.marked_results import write_result
@@ -55,6 +57,16 @@ def test_a_mask_is_left_out_beside_its_image_alone(tmp_path: Path) -> None:
     save(tmp_path / "a.png", tmp_path / "a_mask.png", tmp_path / "b_mask.png", tmp_path / "more/a_mask.png")
     assert list(find_inputs([tmp_path]).files) == ["a", "b_mask", "more/a_mask"]
     assert list(find_inputs([tmp_path / "a_mask.png"]).files) == ["a_mask"]
+
+
+def test_masks_of_a_data_set_are_left_out(tmp_path: Path) -> None:
+    tiny_folder(tmp_path / "data", 2)
+    found = find_inputs([tmp_path / "data"])
+    assert len(found.masks) == len(found.files) == 9
+    assert {file.parent.name for file in found.masks} == {"masks"}
+    assert len(find_inputs([tmp_path / "data" / "test" / "masks"]).files) == 3  # asked for
+    shutil.rmtree(tmp_path / "data" / "val" / "images")
+    assert len(find_inputs([tmp_path / "data" / "val"]).files) == 3  # of no images
 
 
 @pytest.mark.parametrize(("one", "other"), [("x/a.png", "y/a.jpg"), ("x/\u00e9.png", "y/e\u0301.png")])

@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny_folder import tiny_folder
 
 from datamodules.folder import FolderDataModule
@@ -30,6 +32,19 @@ def test_files_that_are_not_read(tmp_path: Path):
     (root / "train/images/4.heic").touch()
     (note,) = check_data(FolderDataModule(str(root)))
     assert "1 of .heic" in note
+
+
+def test_a_window_that_shows_nothing(tmp_path: Path):
+    root = tiny_folder(tmp_path / "data", 2)
+    for path in root.glob("*/images/*.png"):
+        np.save(path.with_suffix(".npy"), np.asarray(Image.open(path)).astype(np.uint16))
+        path.unlink()
+    description = (root / "dataset.yaml").read_text()
+    (root / "dataset.yaml").write_text(f"{description}window: [300, 400]\n")
+    with pytest.raises(UserError, match=r"one level in each channel by the window \[300, 400\]"):
+        check_data(FolderDataModule(str(root)))
+    (root / "dataset.yaml").write_text(f"{description}window: [0, 255]\n")
+    assert check_data(FolderDataModule(str(root))) == []
 
 
 def test_what_is_one_by_design(tmp_path: Path):
