@@ -166,7 +166,8 @@ def read_yaml(path: Path, remedy: str, *, most: int = MOST_SETTINGS, text_keys: 
     try:
         return load_yaml(text, most, text_keys=text_keys)
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())[:300]}): {remedy}") from error
+        tabs = "indent by spaces, not by tabs; " if "cannot start any token" in str(error) else ""
+        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())[:300]}): {tabs}{remedy}") from error
 
 
 def read_mapping(path: Path, remedy: str, *, most: int = MOST_SETTINGS) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Description:
             looks = explain_layout(self.path.parent)
             wanted = f"{self.path} does not exist: a data folder needs this file, with at least `classes`"
             raise UserError(wanted if looks is None else f"{wanted} ({looks})")
-        entries = read_yaml(self.path, "correct it; indent by spaces, not by tabs", most=MOST)
+        entries = read_yaml(self.path, "correct it", most=MOST)
         if not isinstance(entries, dict):
             raise self._wrong("is not a mapping", "write one `key: value` on each line")
         if "classes" not in entries:

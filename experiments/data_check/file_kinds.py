@@ -87,7 +87,8 @@ def _unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     for kind, met in (("unreadable", images), ("refused", whole)):
         reasons: dict[str, list[tuple[str, str]]] = {}
         for name, error in met:
-            reasons.setdefault(_less_names(error, name.partition("/")), []).append((name, error))
+            known = next((key for key, alike in reasons.items() if alike[0][1] == error), None)
+            reasons.setdefault(known or _less_names(error, name.partition("/")), []).append((name, error))
         for alike in reasons.values():
             others = [name for name, _ in alike[1:]]
             more = f"the same of {len(others)} more: {name_some(others, MOST_NAMED)}" if others else ""

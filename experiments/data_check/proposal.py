@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.reading.decoding import open_picture, read_levels
 from datamodules.reading.found_files import find_files
-from datamodules.reading.layouts import find_ending
+from datamodules.reading.layouts import SIDES, find_ending
 from datamodules.reading.lists import SPLIT_NAMES
 from user_error import UserError
 
@@ -20,7 +21,7 @@ MOST_CLASSES = 255
 NNUNET = re.compile(r"_\d{4}$")
 """Ends the name of an image of nnU-Net, by its channel."""
 
-FOLDERS = (("images", "masks"), ("imagesTr", "labelsTr"), ("images", "labels"), ("images", "images"), (".", "."))
+FOLDERS = (*product(*SIDES), ("imagesTr", "labelsTr"), ("images", "images"), (".", "."))
 """Of images and of masks, inside the folder of a split."""
 
 

@@ -223,3 +223,14 @@ def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
     (root / "dataset.yaml").write_text(text[text.index("classes:") :])
     assert "255: object" in text
     assert check(root)[:1] == (0,)
+
+
+def test_one_reason_is_told_once(tmp_path: Path):
+    root = tiny_folder(tmp_path / "data", 2)
+    list_some(root)
+    with (root / "meta.csv").open("a") as file:
+        file.write("\ntest,train_0")
+    _, text, findings = check(root)
+    assert [one["kind"] for one in findings] == ["refused"]
+    assert text.count("lists 'train_0' in the splits 'train' and 'test'") == 1
+    assert "the same of 2 more: 'val', 'test'" in text
