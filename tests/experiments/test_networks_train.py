@@ -1,11 +1,13 @@
 """Every network trains by a synthetic recipe, switched on by its YAML alone, and its checkpoint rebuilds it."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from command_line import ROOT, TINY
+from jsonargparse import ArgumentParser
 
 from datamodules.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
@@ -13,6 +15,14 @@ from experiments.training.cli import run_cli
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 
 NETWORKS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
+
+
+def settings_of(path: Path) -> dict:
+    """What the class of a component can be told, those of its parents included."""
+    module, name = yaml.safe_load(path.read_text())["class_path"].rsplit(".", 1)
+    parser = ArgumentParser()
+    parser.add_class_arguments(getattr(importlib.import_module(module), name), fail_untyped=False)
+    return vars(parser.get_defaults())
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
@@ -23,7 +33,7 @@ def test_network_trains(path: Path, tmp_path: Path) -> None:
         words.append("--model=lightning_modules.multi_task.MultiTaskModule")
     words += [f"--model.init_args.network={path}", "--trainer.max_epochs=1"]
     words += ["--data.init_args.size=[32,48]", "--data.init_args.train=8", "--data.init_args.val=5"]
-    if "encoder" in yaml.safe_load(path.read_text())["init_args"]:
+    if "encoder" in settings_of(path):
         words.append("--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050")
     run_cli([*words, "--trainer.accelerator=cpu", f"--run={tmp_path}"])
     module = load_module(tmp_path / "last.ckpt").eval()
