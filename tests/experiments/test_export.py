@@ -96,6 +96,11 @@ def test_what_a_file_says_is_held_against_what_is_asked(tmp_path: Path) -> None:
         onnx.find_normalisation(file, {}, {"mean": [0.0], "std": None})
 
 
+def test_two_values_are_asked_for_one_by_one() -> None:
+    words = ("--checkpoint=x", "--size", "[64,64]", "--output=x.onnx")
+    assert "--size takes 2 values: write them one after the other" in refusal("export", *words)
+
+
 def test_large_logits_may_differ_by_their_rounding() -> None:
     for size, allowed in ((1.0, 1e-3), (50.0, 1e-3), (1e6, 10.0)):
         network = torch.nn.Conv2d(3, 2, 1, bias=False)
