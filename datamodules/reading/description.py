@@ -89,9 +89,6 @@ class Description:
 
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
-            other = self.path.with_suffix(".yml")
-            if other.is_file():
-                raise UserError(f"{self.path} does not exist, but {other.name} does: rename it to {self.path.name}")
             looks = explain_layout(self.path.parent)
             wanted = f"{self.path} does not exist: a data folder needs this file, with at least `classes`"
             raise UserError(wanted if looks is None else f"{wanted} ({looks})")

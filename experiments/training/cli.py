@@ -172,7 +172,7 @@ class SegmentationCLI(LightningCLI):
             self._compare_content()
             if self.over is None:
                 notes = check_data(self.datamodule)
-                if self.model.start is not None:
+                if self.model.start is not None and self.resumed is None:  # a resumed one has weights of its own
                     notes += describe_start(self.model.start, self.datamodule)
                 print("".join(f"{said}\n" for said in notes), end="", flush=True)
             self._say_what_is_resumed()
