@@ -187,7 +187,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    return swept, Images(ids, swept.images, data.units(data.test_split), swept.tasks)
+    return swept, Images(ids, swept.counts, data.units(data.test_split))
 
 
 def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) -> Path:

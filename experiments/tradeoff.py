@@ -14,15 +14,16 @@ from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, scaled
 from experiments.files.whole import require_writable
 from experiments.pictures.figures import require_format, save_figure
-from experiments.records import cost_table, robustness
+from experiments.records import cost_table
 from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import measures
 from experiments.records.cost_file import Cost, Costs, note_files, read_costs
+from experiments.records.kinds import CLEAN
 from experiments.records.recipe_comparison import bare_name
 from experiments.records.record import Images, Record, without_counts
 from experiments.records.record_file import read_swept
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from experiments.records.statistics import intervals, whole
 from user_error import UserError
 
@@ -152,8 +153,8 @@ FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
 def by_severity(record: Record) -> dict[int, float]:
     """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, as far as it is known."""
     groups: dict[int, list[float]] = {}
-    for cell in record.cells:
-        if cell.miou is not None and (cell.severity or cell.corruption == robustness.CLEAN):
+    for cell in (record.cells[place] for place in record.counted):
+        if cell.miou is not None and (cell.severity or cell.corruption == CLEAN):
             groups.setdefault(cell.severity, []).append(100 * cell.miou)
     return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
 

@@ -80,14 +80,14 @@ def deviations(record: Record, images: Images | None, places: Sequence[int], swe
     totals = record.totals
     found = []
     for again, place in enumerate(places):
-        counts = swept.images.classes[:, again]
+        counts = swept.counts["classes"][:, again]
         if images is None:
-            counts, known = counts.sum(0), totals.counts().classes[place]
+            counts, known = counts.sum(0), totals["classes"][place]
         else:
-            known = images.counts.classes[:, place]
+            known = images.counts["classes"][:, place]
         hit, predicted, true = (int(np.abs(counts - known)[..., part].sum()) for part in range(3))
         moved = max(hit, (predicted + 1) // 2, true)
-        found.append(Deviation(*record.conditions[place], int(totals.confusion[place].sum()), moved))
+        found.append(Deviation(*record.conditions[place], int(totals["confusion"][place].sum()), moved))
     return found
 
 

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
+from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
 from experiments.records.record_file import write_record
-from experiments.records.scores import Counts
-from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
+from experiments.records.scores.base import Counts
+from experiments.records.scores.tasks import TASK
+from experiments.records.scoring import describe_counts, find_intervals, make_cells, make_summary
 from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
 CLASSES = ["ground", "thing"]
 
 
-def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tuple[Totals, Counts]:
+def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tuple[Counts, Counts]:
     """What a sweep counts of random logits, which follow the masks less and less from condition to condition."""
     random = np.random.default_rng(seed)
     mask = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (images, 5, 6)))
@@ -26,10 +27,9 @@ def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tu
         draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, 2, 5, 6)))
         logits = torch.nn.functional.one_hot(mask, 2).movedim(-1, 1) + draws
         counted.append(metric.count(logits, logits.argmax(1), mask, condition))
-    counts = Counts(*(torch.stack(parts, 1).numpy() for parts in zip(*counted, strict=True)))
-    confusion, calibration, odds = (state.numpy() for state in metric.compute())
-    summed = counts.total()
-    return Totals(confusion, summed.boundary, summed.losses, calibration, odds), counts
+    counts = {name: torch.stack([one[name] for one in counted], 1).numpy() for name in counted[0]}
+    sums = {name: state.numpy() for name, state in metric.compute().items()}
+    return sums | {name: part.sum(0) for name, part in counts.items()}, counts
 
 
 def make_record(
@@ -52,11 +52,11 @@ def make_record(
     entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
     suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
     totals, counts = sweep(images, len(cells), seed, noise)
-    swept = Images([str(k) for k in range(images)], counts, units, tasks or {})
+    further = {f"{TASK}{one}": part for one, part in (tasks or {}).items()}
+    totals, counts = {**totals, **{one: part.sum(0) for one, part in further.items()}}, {**counts, **further}
+    swept = Images([str(k) for k in range(images)], counts, units)
     unit = None if units is None else "patient"
     bounds, cell_bounds = find_intervals(cells, swept, suite)
-    scored = make_cells(cells, totals, cell_bounds)
-    add_tasks(scored, swept.tasks)
     record = Record(
         format=FORMAT,
         name=name,
@@ -68,7 +68,8 @@ def make_record(
         recipe=recipe or {},
         checkpoint={},
         environment={},
-        cells=scored,
+        counts=describe_counts(totals, counts),
+        cells=make_cells(cells, totals, cell_bounds),
         summary=make_summary(cells, totals, suite, bounds, unit),
         per_image=PerImage(file="", sha256=""),
     )

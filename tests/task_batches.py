@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
+from experiments.records.scores.known import mean_scores
+from experiments.records.scores.tasks import TASK
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task
 
@@ -28,3 +31,10 @@ def output_of(task: Task, target: torch.Tensor) -> torch.Tensor:
     """Something that the task's head could say."""
     shape = (len(target), task.channels(CLASSES, CHANNELS), *target.shape[2:])
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True)
+
+
+def task_scores(name: str, sums: np.ndarray) -> dict[str, float | None]:
+    """Scores of a task by their own names, of the sums of its counts."""
+    known = mean_scores()
+    own = {one: known[one].of_sums({f"{TASK}{name}": sums}) for one in known if known[one].needs == (f"{TASK}{name}",)}
+    return {one.partition(".")[2]: value for one, value in own.items()}

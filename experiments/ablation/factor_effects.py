@@ -11,7 +11,7 @@ from experiments.records import robustness
 from experiments.records.compared_metrics import COMPARED
 from experiments.records.comparison import Measured, measured, require_comparable
 from experiments.records.record import Images, Record
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from experiments.records.statistics import LEVEL, Interval, joint_intervals
 
 REPLICATE = "seed_everything"

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from experiments.measuring.speed_corruptions import verdict
 from experiments.measuring.turns import timed
-from experiments.records.scores import iou
+from experiments.records.scores.overlap import iou
 from experiments.records.statistics import RESAMPLES, intervals
 
 IMAGES, CONDITIONS, CLASSES = 500, 76, 19

@@ -24,7 +24,7 @@ from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.photographs import photographs
 from experiments.measuring.sweep_step import sweep_step
 from experiments.measuring.turns import take_turns, timed
-from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
+from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.segmentation import SegmentationModule
 
@@ -142,7 +142,7 @@ def bytes_of(classes: int, channels: int, conditions: int, size: tuple[int, int]
     pixels = size[0] * size[1]
     return {
         "sums": sums,
-        "image_counts": conditions * sum(getattr(one, name).nbytes for name in ImageCounts._fields),
+        "image_counts": conditions * sum(part.nbytes for part in one.values()),
         "to_device": pixels * (channels + 1),  # image and mask, a byte each
     }
 

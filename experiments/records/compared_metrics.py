@@ -1,4 +1,4 @@
-"""What two records can be compared by: the scores of the segmentation, and those of its further tasks."""
+"""What two records can be compared by: every score that adds up over images, also of further tasks."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.records.record import Images
-from experiments.records.scores import LOWER_IS_BETTER, METRICS
-from lightning_modules.metrics.shares import Share
-from lightning_modules.tasks.scores import SCORES, Unit, unchanged
+from experiments.records.scores.base import MeanScore, Unit, unchanged
+from experiments.records.scores.known import mean_scores
+from experiments.records.scores.tasks import TASK
+from experiments.records.shares import Share
 from user_error import UserError
 
 WORDS = {"miou": "mIoU", "nll": "NLL", "ece": "ECE"}
@@ -41,35 +42,20 @@ class Metric(NamedTuple):
         return f"{self.shown(abs(difference))}{unit}"
 
 
-def _of_segmentation(name: str) -> Metric:
-    lower = name in LOWER_IS_BETTER
+def _make_metric(name: str, one: MeanScore) -> Metric:
+    task = next((count.removeprefix(TASK) for count in one.needs if count.startswith(TASK)), None)
 
     def share(images: Images) -> Share:
-        found = METRICS[name](images.counts)
-        if not found.numerator.shape[-1]:
+        lacking = [count for count in one.needs if count not in images.counts]
+        if not lacking:
+            return one.share(images.counts)
+        if task is None:
             raise UserError(f"a record was swept before its {name} was counted image by image: sweep it anew")
-        return found
+        there = ", ".join(count.removeprefix(TASK) for count in images.counts if count.startswith(TASK)) or "none"
+        raise UserError(f"a record has no further task {task!r} (it has {there}): compare networks that learned it")
 
-    return Metric(name, share, "number" if lower else "percent", lower)
-
-
-def _of_task(task: str, name: str) -> Metric:
-    one = SCORES[task][name]
-
-    def share(images: Images) -> Share:
-        if task not in images.tasks:
-            there = ", ".join(images.tasks) or "none"
-            raise UserError(f"a record has no further task {task!r} (it has {there}): compare networks that learned it")
-        return one.share(images.tasks[task].astype(np.int64, copy=False))
-
-    return Metric(f"{task}.{name}", share, one.unit, one.lower_is_better, one.scale, task)
+    return Metric(name, share, one.unit, one.lower_is_better, one.scale, task)
 
 
-COMPARED = {
-    metric.name: metric
-    for metric in (
-        *map(_of_segmentation, METRICS),
-        *(_of_task(task, name) for task, scores in SCORES.items() for name in scores),
-    )
-}
-"""By name: those of `METRICS`, and ``TASK.SCORE`` of each further task."""
+COMPARED = {name: _make_metric(name, one) for name, one in mean_scores().items()}
+"""By the name of the score, ``TASK.SCORE`` for one of a further task."""

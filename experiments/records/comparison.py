@@ -9,7 +9,7 @@ from experiments.records import robustness
 from experiments.records.comparable import difference
 from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.record import Images, Record, without_counts
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from experiments.records.scoring import resampled_units
 from experiments.records.statistics import (
     LEVEL,
@@ -143,11 +143,8 @@ def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) 
     """
     known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
     known = np.broadcast_to(known, len(record.conditions))
-    return [
-        at
-        for at, one in enumerate(record.conditions)
-        if (known[at] and not robustness.is_left_out(one, record.left_out)) or one == (robustness.CLEAN, 0)
-    ]
+    clean = record.conditions.index((robustness.CLEAN, 0))
+    return [at for at in record.counted if known[at] or at == clean]
 
 
 def compare(

@@ -12,7 +12,7 @@ from experiments.records.cost_file import Costs, find_cost
 from experiments.records.published import Published, Table
 from experiments.records.recipe import recipe_key, recipe_seed
 from experiments.records.record import Record
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from user_error import UserError
 
 HEADLINES = ("clean_miou", "mean_corrupted_miou", "retention")
@@ -97,8 +97,8 @@ def _degradation(record: Record, reference: Record | None) -> Row:
     found = {
         metric: against(
             [record.conditions[place] for place in record.counted],
-            np.array([getattr(record.cells[place], metric) for place in record.counted], dtype=float),
-            np.array([getattr(reference.cells[place], metric) for place in record.counted], dtype=float),
+            np.array([record.cells[place].scores.get(metric) for place in record.counted], dtype=float),
+            np.array([reference.cells[place].scores.get(metric) for place in record.counted], dtype=float),
         )
         for metric in ("miou", "pixel_accuracy")
     }

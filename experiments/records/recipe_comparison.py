@@ -19,7 +19,7 @@ from experiments.records.comparison import (
 )
 from experiments.records.recipe import recipe_key
 from experiments.records.record import Record
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from experiments.records.statistics import LEVEL, Scores, joint_intervals
 from user_error import UserError
 

@@ -5,25 +5,29 @@ A record is one JSON file; the counts of every image lie beside it in a compress
 
 import hashlib
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    model_validator,
+)
 
 from experiments.records import robustness
+from experiments.records.earlier import upgrade
+from experiments.records.kinds import find_kind
 from experiments.records.robustness import Condition
-from experiments.records.scores import (
-    Counts,
-    calibration_gaps,
-    class_counts,
-)
+from experiments.records.scores.base import Counts
+from experiments.records.shares import Share
 from experiments.records.statistics import by_unit
-from lightning_modules.metrics.shares import Share
 from safe_files.plain import complain, show
 
-FORMAT = "robust-segmentation-record/2"
+FORMAT = "robust-segmentation-record/3"
 
 
 MOST_FACTS = 100_000
@@ -36,9 +40,19 @@ def _bounded(facts: Any) -> Any:
     return facts
 
 
+def _whole_numbers(nested: Any) -> Any:
+    """Nested lists of integers."""
+    try:
+        found = np.array(nested)
+    except ValueError as error:
+        raise ValueError("rows of different lengths") from error
+    if found.dtype.kind not in "iu" or (found.size and max(int(found.max()), -int(found.min())) > 2**53):
+        raise ValueError("counts are whole numbers of at most 2^53")
+    return nested
+
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Row = Annotated[list[Count], FailFast()]
-Rows = Annotated[list[Row], FailFast()]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
 Facts = Annotated[dict[str, Any], AfterValidator(_bounded)]
 Score = float | None
 Edges = tuple[Score, Score]
@@ -57,50 +71,34 @@ class Bounds(Strict):
     bca: Edges
 
 
-class TaskCell(Strict):
-    """Counts and scores of a further task under one condition; see `lightning_modules.tasks.scores`."""
+class CountForm(Strict):
+    """The form of counts of one name.
 
-    counts: Row
-    scores: dict[str, Score]
+    ``shape`` under one condition; ``per_image`` whether the array file holds those of every image, which add up to them.
+    """
+
+    shape: list[Annotated[int, Field(ge=1, le=2**20)]] = Field(max_length=4)
+    per_image: bool
 
 
 class Cell(Strict):
-    """Counts and scores of one condition; `clean` and real shifts have severity 0.
-
-    Counts: ``confusion`` (K, K), rows are true classes; ``boundary`` (K, 3), intersection, predicted and true pixels
-    within the boundary regions; ``losses`` (2,), negative log-likelihood and Brier score in fixed point; ``calibration``
-    (15, 3), pixels, correct ones and confidence in fixed point; ``odds`` (160, 2), pixels and correct ones.
-    """
+    """Counts and scores of one condition, by name; see `known_counts` and `scores`."""
 
     corruption: str
-    severity: int = Field(ge=0, le=5)
-    confusion: Rows
-    boundary: Rows
-    losses: Row
-    calibration: Rows
-    odds: Rows
-    miou: Score
-    dice: Score
-    pixel_accuracy: Score
-    class_accuracy: Score
-    boundary_iou: Score
-    nll: Score
-    brier: Score
-    ece: Score
-    aurc: Score
-    class_iou: list[Score]
-    class_dice: list[Score]
-    class_boundary_iou: list[Score]
+    severity: int = Field(ge=0, le=2**31)
+    counts: dict[str, Annotated[Any, AfterValidator(_whole_numbers)]]
+    scores: dict[str, Score | list[Score]]
     miou_interval: Bounds
-    tasks: dict[str, TaskCell] | None = None
+
+    @property
+    def miou(self) -> Score:
+        """The score that robustness is stated in."""
+        found = self.scores.get("miou")
+        return None if isinstance(found, list) else found
 
 
 class PerImage(Strict):
-    """The array file beside the record.
-
-    ``ids`` (N,), the fields of `Counts` (N, conditions, ...), but for ``gaps`` in files of earlier sweeps, perhaps
-    ``units`` (N,) and, of each further task, ``task_NAME`` (N, conditions, S).
-    """
+    """The array file beside the record: ``ids`` (N,), perhaps ``units`` (N,), and counts (N, conditions, ...) by name."""
 
     file: str
     sha256: str
@@ -127,7 +125,12 @@ class Worst(Strict):
 
 
 class Summary(Strict):
-    """Numbers of a leaderboard row, see `experiments.records.robustness`, with their intervals by dotted name."""
+    """Numbers of a leaderboard row, see `experiments.records.robustness`, with their intervals by dotted name.
+
+    Numbers that this version does not know are passed over.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     clean_miou: Score
     mean_corrupted_miou: Score
@@ -141,6 +144,8 @@ class Summary(Strict):
     families: dict[str, Score]
     corruptions: dict[str, Score]
     shifts: dict[str, Score]
+    means: dict[str, Score] = {}
+    """Of each kind of conditions that is not in the headline numbers, such as attacks beside corruptions."""
     intervals: dict[str, Bounds]
     interval_method: str
 
@@ -165,12 +170,17 @@ class Manifest(BaseModel):
                     raise ValueError(f"a condition whose {key} is {show(entry[key])}")
         return self
 
-    def of_family(self, family: str | None = None) -> dict[str, str]:
-        """Family of each corruption that has one; of those in `family` alone where it is given."""
+    def kinds(self, conditions: Sequence[Condition]) -> list[str]:
+        """Kind of each condition, as the manifest has it."""
+        stated = {(str(entry.get("corruption")), entry.get("severity")): find_kind(entry) for entry in self.conditions}
+        return [stated.get(one, find_kind({"corruption": one[0]})) for one in conditions]
+
+    def of_family(self) -> dict[str, str]:
+        """Family of each condition with severities that has one."""
         found = {
             str(entry.get("corruption")): entry.get("family") for entry in self.conditions if entry.get("severity")
         }
-        return {name: str(of) for name, of in found.items() if of and family in (None, of)}
+        return {name: str(of) for name, of in found.items() if of}
 
 
 class Data(Strict):
@@ -203,6 +213,7 @@ class Record(Strict):
     recipe: Facts
     checkpoint: Facts
     environment: Facts
+    counts: dict[Name, CountForm] = Field(max_length=100)
     cells: Annotated[list[Cell], FailFast()] = Field(min_length=1)
     summary: Summary
     per_image: PerImage
@@ -210,43 +221,38 @@ class Record(Strict):
     left_out: list[str] = []
     """Corruptions, and single severities of others, that left every image as it is: they are in no mean."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_earlier(cls, fields: Any) -> Any:
+        return upgrade(fields, FORMAT)
+
     @property
     def conditions(self) -> list[Condition]:
         """(corruption, severity) of each cell."""
         return [(cell.corruption, cell.severity) for cell in self.cells]
 
     @property
-    def counted(self) -> list[int]:
-        """Places of the conditions that enter means."""
-        return robustness.counted(self.conditions, self.left_out)
+    def kinds(self) -> list[str]:
+        """Kind of each cell's condition."""
+        return self.suite.kinds(self.conditions)
 
     @property
-    def totals(self) -> "Totals":
-        """The counts of all cells."""
-        return Totals(*(np.array([getattr(cell, name) for cell in self.cells], np.int64) for name in Totals._fields))
+    def counted(self) -> list[int]:
+        """Places of the conditions that enter the headline numbers."""
+        return robustness.counted(self.conditions, self.left_out, self.kinds)
 
-
-class Totals(NamedTuple):
-    """Sums of a sweep over its images; the first axis is that of the conditions."""
-
-    confusion: np.ndarray  # (conditions, K, K)
-    boundary: np.ndarray  # (conditions, K, 3)
-    losses: np.ndarray  # (conditions, 2)
-    calibration: np.ndarray  # (conditions, 15, 3)
-    odds: np.ndarray  # (conditions, bins, 2)
-
-    def counts(self) -> Counts:
-        """Those that the counts of images add up to."""
-        return Counts(class_counts(self.confusion), self.boundary, self.losses, calibration_gaps(self.calibration))
+    @property
+    def totals(self) -> dict[str, np.ndarray]:
+        """The counts of all cells by name, (conditions, ...)."""
+        return {name: np.array([cell.counts[name] for cell in self.cells], np.int64) for name in self.counts}
 
 
 class Images(NamedTuple):
     """What is known of each image of a sweep."""
 
     ids: list[str]
-    counts: Counts  # (N, conditions, ...)
+    counts: Counts  # by name, (N, conditions, ...)
     units: list[str] | None = None
-    tasks: Mapping[str, np.ndarray] = MappingProxyType({})  # (N, conditions, S)
 
     def share(self, of: Share) -> Share:
         """A share of `counts`, summed up over the images of each unit."""
@@ -255,8 +261,7 @@ class Images(NamedTuple):
 
 def without_counts(record: Record) -> Record:
     """A record that was read, as tables take it: its cells' scores without their counts, which are most of it."""
-    light: dict[str, list] = {name: [] for name in Totals._fields}
-    return record.model_copy(update={"cells": [cell.model_copy(update=light) for cell in record.cells]})
+    return record.model_copy(update={"cells": [cell.model_copy(update={"counts": {}}) for cell in record.cells]})
 
 
 def dump(record: Record) -> str:
@@ -266,9 +271,6 @@ def dump(record: Record) -> str:
         del fields["left_out"]
     if fields["data"]["content"] is None:
         del fields["data"]["content"]
-    for cell in fields["cells"]:
-        if cell["tasks"] is None:  # as most networks do one thing
-            del cell["tasks"]
     cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
     text = json.dumps(fields, indent=2)
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"

@@ -12,10 +12,9 @@ import numpy as np
 from experiments.files.digest import sha256
 from experiments.files.json_file import read_json
 from experiments.files.whole import whole_file
-from experiments.records.recomputed import ALTERED, cell_name, require_agreement, require_intervals, require_tasks
+from experiments.records.known_counts import is_nonnegative
+from experiments.records.recomputed import ALTERED, cell_name, require_agreement, require_intervals
 from experiments.records.record import FORMAT, Images, PerImage, Record, dump, manifest_hash
-from experiments.records.scores import Counts
-from lightning_modules.tasks.scores import TASK
 from safe_files.array_file import Header, read_arrays
 from user_error import UserError
 
@@ -32,8 +31,7 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     counts_path = path.with_suffix(".npz")
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
     # Arrays that lie so already, on disk, are written piece by piece.
-    arrays = images.counts._asdict() | {f"{TASK}{name}": part for name, part in images.tasks.items()}
-    arrays = {name: np.asfortranarray(part) for name, part in arrays.items()}
+    arrays = {name: np.asfortranarray(part) for name, part in images.counts.items()}
     arrays = {name: part.astype(width(part), copy=False) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
@@ -128,32 +126,31 @@ def _read_images(record: Record, path: Path) -> Images | None:
     remedy = f"it holds no per-image counts of {path.name!r}; take both from one sweep"
     arrays = read_arrays(file, remedy, partial(_require_counts, record, path, file), LARGEST)
     ids = [str(name) for name in arrays["ids"]]
-    counts = Counts(*(_array(arrays, name, len(ids), record) for name in Counts._fields))
+    counts = {  # early sweeps wrote an empty array for what they did not count image by image
+        name: arrays[name]
+        for name, form in record.counts.items()
+        if name in arrays and (form.per_image or arrays[name].size)
+    }
     units = [str(name) for name in arrays["units"]] if "units" in arrays else None
-    names = [name for name in arrays if name.startswith(TASK)]
-    tasks = {name.removeprefix(TASK): arrays[name] for name in names}
-    wanted = record.totals.counts()
-    images = {record.data.images, len(ids), len(ids if units is None else units)}
-    wanted = wanted._replace(gaps=wanted.gaps[:, : counts.gaps.shape[-1]])
-    shapes = [(part.shape[1:] == total.shape, len(part)) for part, total in zip(counts, wanted, strict=True)]
-    if len(images | {length for _, length in shapes}) > 1 or not all(fits for fits, _ in shapes):
+    totals = record.totals
+    images = {record.data.images, len(ids), len(ids if units is None else units), *map(len, counts.values())}
+    if len(images) > 1 or any(part.shape[1:] != totals[name].shape for name, part in counts.items()):
         raise UserError(f"{str(file)!r} has counts of another shape than {path.name!r}: take both from one sweep")
     if len(set(ids)) != len(ids):
         raise UserError(f"{str(file)!r} holds an image twice: {ALTERED}")
     if (units is None) != (record.data.unit is None):
         raise UserError(f"{str(file)!r} and {path.name!r} do not agree on what images belong together: {ALTERED}")
-    for name, part, total in zip(Counts._fields, counts, wanted, strict=True):
-        wrong = (part.sum(0) != total).reshape(len(total), -1).any(1)
-        if wrong.any() or (name != "gaps" and part.min(initial=0) < 0):
+    for name, part in counts.items():
+        wrong = (part.sum(0) != totals[name]).reshape(len(record.cells), -1).any(1)
+        if wrong.any() or (is_nonnegative(name, len(record.classes)) and part.min(initial=0) < 0):
             place = int(np.argmax(wrong))
             raise UserError(f"{cell_name(record, place)} of {str(path)!r}: its {name} are not the sum of its images")
-    require_tasks(record, tasks, path, file)
-    return Images(ids, counts, units, tasks)
+    return Images(ids, counts, units)
 
 
 def _require_counts(record: Record, path: Path, file: Path, headers: Mapping[str, Header]) -> None:
     """Refuse arrays that are no counts of the record's images, or names that are no texts."""
-    needed = {"ids", *Counts._fields} - {"gaps"}
+    needed = {"ids", *(name for name, form in record.counts.items() if form.per_image)}
     if not needed <= headers.keys():
         raise ValueError(f"it has no {min(needed - headers.keys())!r}")
     for name, header in headers.items():
@@ -166,9 +163,3 @@ def _require_counts(record: Record, path: Path, file: Path, headers: Mapping[str
         named = name in ("ids", "units")
         if header.shape[: 2 - named] != (record.data.images, len(record.cells))[: 2 - named]:
             raise UserError(f"{str(file)!r} has counts of another shape than {path.name!r}: take both from one sweep")
-
-
-def _array(arrays: Mapping[str, np.ndarray], name: str, images: int, record: Record) -> np.ndarray:
-    if name == "gaps" and name not in arrays:  # sweeps have not always counted them image by image
-        return np.zeros((images, len(record.cells), 0), np.int64)
-    return arrays[name]

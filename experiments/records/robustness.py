@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-CLEAN = "clean"
+from experiments.records.kinds import CLEAN, SINGLE, main_kind
 
 Condition = tuple[str, int]
-"""Corruption and severity; `CLEAN` and real shifts have severity 0."""
+"""Name and severity; `CLEAN`, real shifts and whatever else has none have severity 0."""
 
 
 def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
@@ -23,9 +23,36 @@ def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
     return groups
 
 
-def counted(conditions: Sequence[Condition], left_out: Sequence[str]) -> list[int]:
-    """Places of the conditions that enter means: all but those `left_out`; see `find_idle`."""
-    return [place for place, condition in enumerate(conditions) if not is_left_out(condition, left_out)]
+def counted(conditions: Sequence[Condition], left_out: Sequence[str], kinds: Sequence[str]) -> list[int]:
+    """Places of the conditions that enter the headline numbers: clean, shifts and those of the main kind.
+
+    Args:
+        conditions: of a sweep.
+        left_out: of them, see `find_idle`.
+        kinds: of each condition.
+    """
+    headline = (*SINGLE, main_kind(kinds))
+    return [
+        place
+        for place, (condition, kind) in enumerate(zip(conditions, kinds, strict=True))
+        if kind in headline and not is_left_out(condition, left_out)
+    ]
+
+
+def further_means(
+    scores: np.ndarray, conditions: Sequence[Condition], left_out: Sequence[str], kinds: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Mean (...) over the conditions of each kind that is not in the headline, each name the mean over its severities."""
+    means = {}
+    for kind in dict.fromkeys(kinds):
+        places = [
+            place
+            for place, condition in enumerate(conditions)
+            if kinds[place] == kind and not is_left_out(condition, left_out)
+        ]
+        if kind not in (*SINGLE, main_kind(kinds)) and places:
+            means[kind] = mean_corrupted(scores[..., places], [conditions[place] for place in places])
+    return means
 
 
 def is_left_out(condition: Condition, left_out: Sequence[str]) -> bool:

@@ -1,7 +1,6 @@
 """The robustness curves of a record: mIoU over severity."""
 
 from experiments.records.record import Record
-from experiments.records.robustness import is_left_out
 
 
 def curves(record: Record) -> dict[str, dict[int, float]]:
@@ -11,12 +10,8 @@ def curves(record: Record) -> dict[str, dict[int, float]]:
     """
     families = {entry.get("corruption"): entry for entry in record.suite.conditions}
     scores: dict[str, dict[int, list[float]]] = {}
-    for cell in record.cells:
-        if (
-            cell.severity
-            and cell.miou is not None
-            and not is_left_out((cell.corruption, cell.severity), record.left_out)
-        ):
+    for cell in (record.cells[place] for place in record.counted):
+        if cell.severity and cell.miou is not None:
             entry, title = families.get(cell.corruption, {}), cell.corruption.replace("_", " ")
             if entry.get("family") == "modality":
                 title = f"missing channels ({entry['parameters']['fill']})"

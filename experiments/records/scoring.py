@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from experiments.records import robustness
-from experiments.records.record import Bounds, Cell, Images, Manifest, Summary, TaskCell, Totals
+from experiments.records.kinds import ATTACK
+from experiments.records.record import Bounds, Cell, CountForm, Images, Manifest, Summary
 from experiments.records.robustness import Condition
-from experiments.records.scores import Counts, class_counts, condition_scores, mean_iou, number, task_scores
-from experiments.records.scores import iou as iou_share
+from experiments.records.scores.base import Counts, number
+from experiments.records.scores.known import condition_scores
+from experiments.records.scores.overlap import iou, mean_iou
 from experiments.records.statistics import LEVEL, RESAMPLES, Interval, blocks, joint_intervals, scores_of
 
 METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
@@ -19,39 +21,49 @@ def find_intervals(
     conditions: Sequence[Condition], images: Images, manifest: Manifest, left_out: Sequence[str] = ()
 ) -> tuple[dict[str, Bounds], list[Bounds]]:
     """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
-    families, counted = manifest.of_family(), robustness.counted(conditions, left_out)
+    families, kinds = manifest.of_family(), manifest.kinds(conditions)
+    counted = robustness.counted(conditions, left_out, kinds)
     kept = [conditions[place] for place in counted]
-    classes = images.counts.classes
+    classes = images.counts["classes"]
     cells = [f"{name}/{severity}" for name, severity in conditions]
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
         by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
-        return robustness.numbers(scores[..., counted], kept, families) | by_cell
+        further = robustness.further_means(scores, conditions, left_out, kinds)
+        named = {f"means.{kind}": mean for kind, mean in further.items()}
+        return robustness.numbers(scores[..., counted], kept, families) | named | by_cell
 
-    parts = (images.share(iou_share(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
+    parts = (images.share(iou(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
     bounds = joint_intervals([scores_of(parts)], lambda scores: measure(scores[0]))
     found = {name: make_bounds(interval) for name, interval in bounds.items()}
     return found, [found.pop(name) for name in cells]
 
 
-def make_cells(conditions: Sequence[Condition], totals: Totals, bounds: Sequence[Bounds]) -> list[Cell]:
-    """Cells of a sweep's sums, with the intervals of their mIoU."""
-    counts = totals.counts()
+def make_cells(conditions: Sequence[Condition], totals: Counts, bounds: Sequence[Bounds]) -> list[Cell]:
+    """Cells of a sweep's sums (conditions, ...) by name, with the intervals of their mIoU."""
     cells = []
     for place, ((corruption, severity), interval) in enumerate(zip(conditions, bounds, strict=True)):
-        own = Totals(*(part[place] for part in totals))
-        scores = condition_scores(Counts(*(part[place] for part in counts)), own.odds)
-        fields = {name: part.tolist() for name, part in own._asdict().items()}
-        cells.append(Cell(corruption=corruption, severity=severity, **fields, **scores, miou_interval=interval))
+        own = {name: part[place] for name, part in totals.items()}
+        cells.append(
+            Cell(
+                corruption=corruption,
+                severity=severity,
+                counts={name: part.tolist() for name, part in own.items()},
+                scores=condition_scores(own),
+                miou_interval=interval,
+            )
+        )
     return cells
 
 
-def add_tasks(cells: Sequence[Cell], tasks: Mapping[str, np.ndarray]) -> None:
-    """Score further tasks in each cell, from the counts (N, conditions, S) of the images."""
-    for place, cell in enumerate(cells):
-        sums = {name: counts[:, place].sum(0).tolist() for name, counts in tasks.items()}
-        found = {name: TaskCell(counts=one, scores=task_scores(name, one)) for name, one in sums.items()}
-        cell.tasks = found or None
+def describe_counts(totals: Counts, per_image: Counts) -> dict[str, CountForm]:
+    """The forms of a sweep's counts.
+
+    Args:
+        totals: (conditions, ...) by name.
+        per_image: those of them that are there image by image.
+    """
+    return {name: CountForm(shape=[*part.shape[1:]], per_image=name in per_image) for name, part in totals.items()}
 
 
 def make_bounds(interval: Interval) -> Bounds:
@@ -61,12 +73,13 @@ def make_bounds(interval: Interval) -> Bounds:
 
 
 def summary_numbers(
-    conditions: Sequence[Condition], totals: Totals, manifest: Manifest, left_out: Sequence[str] = ()
+    every: Sequence[Condition], totals: Counts, manifest: Manifest, left_out: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The fields of `Summary` that follow from the cells."""
-    counted = robustness.counted(conditions, left_out)
-    miou = mean_iou(class_counts(totals.confusion))[counted]
-    conditions = [conditions[place] for place in counted]
+    """The fields of `Summary` that follow from the cells, whose conditions are `every`."""
+    kinds = manifest.kinds(every)
+    counted, scores = robustness.counted(every, left_out, kinds), mean_iou(totals["classes"])
+    miou, conditions = scores[counted], [every[place] for place in counted]
+    attacks = [name for (name, _), kind in zip(every, kinds, strict=True) if kind == ATTACK]
     worst = robustness.worst(miou, conditions)
 
     def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
@@ -78,16 +91,17 @@ def summary_numbers(
         if worst is None
         else {"corruption": conditions[worst][0], "severity": conditions[worst][1], "miou": float(miou[worst])},
         "gam": held(robustness.generalisation(miou, conditions)),
-        "rem": number(robustness.reliability(miou, conditions, list(manifest.of_family("attack")))),
+        "rem": number(robustness.reliability(scores, every, attacks)),
         "families": held(robustness.family_means(miou, conditions, manifest.of_family())),
         "corruptions": held(robustness.corruption_means(miou, conditions)),
         "shifts": held(robustness.shift_scores(miou, conditions)),
+        "means": held(robustness.further_means(scores, every, left_out, kinds)),
     }
 
 
 def make_summary(
     conditions: Sequence[Condition],
-    totals: Totals,
+    totals: Counts,
     manifest: Manifest,
     bounds: dict[str, Bounds],
     unit: str | None,

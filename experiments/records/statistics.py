@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightning_modules.metrics.shares import Share, score
+from experiments.records.shares import Share, score
 
 RESAMPLES = 1000
 PERMUTATIONS = 10_000

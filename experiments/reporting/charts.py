@@ -9,9 +9,9 @@ import numpy as np
 from experiments.files.tables import percent
 from experiments.records.record import Edges, Record
 from experiments.records.robustness_curves import curves, with_mean
-from experiments.records.scores import risk_coverage
+from experiments.records.scores.base import UNIT
+from experiments.records.scores.probabilities import risk_coverage
 from experiments.reporting.svg import Chart, Figure, Look, Point, figure, look, ticks
-from lightning_modules.metrics.fixed_point import UNIT
 
 MEAN = "mean of all"
 TIPS = 20  # points of a risk-coverage curve that say their numbers
@@ -136,14 +136,14 @@ def parts(record: Record) -> Iterator[tuple[str, list[int]]]:
     """Places of the cells of clean and, where there are any, of the corrupted ones."""
     conditions = record.conditions
     yield "clean", [conditions.index(("clean", 0))]
-    corrupted = [place for place, (_, severity) in enumerate(conditions) if severity]
+    corrupted = [place for place in record.counted if conditions[place][1]]
     if corrupted:
         yield "corrupted", corrupted
 
 
 def risk_curves(record: Record) -> dict[str, list[Point]]:
     """Coverage and risk in percent, clean and over all corrupted pixels."""
-    odds = record.totals.odds
+    odds = record.totals["odds"]
     return {
         name: list(zip(*(100 * axis for axis in risk_coverage(odds[places].sum(0))), strict=True))
         for name, places in parts(record)
@@ -190,7 +190,7 @@ def reliability_diagram(record: Record, place: int) -> Figure:
     chart.x_axis(levels)
     _axis_title(chart, "confidence, %")
     chart.add('<path class="diagonal" d="{}"/>', chart.path([(0, 0), (100, 100)]))
-    style, calibration = look(place), record.totals.calibration
+    style, calibration = look(place), record.totals["calibration"]
     for name, places in parts(record):
         chart.begin(style, name)
         points = calibration_points(calibration[places].sum(0))

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from experiments.files.tables import percent
 from experiments.records.record import Cell, Record
 from experiments.records.robustness import CLEAN, mean_corrupted, mean_of_known
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 from experiments.reporting.charts import interval_text
 from experiments.reporting.svg import Look, interval_bar, look
 
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 def cell_scores(record: Record, name: str) -> np.ndarray:
     """A score of all cells (conditions,); NaN where a cell has none."""
-    return np.array([getattr(cell, name) for cell in record.cells], dtype=np.float64)
+    return np.array([cell.scores.get(name) for cell in record.cells], dtype=np.float64)
 
 
 def clean_of(record: Record, name: str) -> float | None:
@@ -240,7 +240,7 @@ def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
 
 def class_scores(record: Record, place: int) -> list[ClassScore]:
     """IoU of each class, clean and as a mean over corruptions of those conditions in which the class occurs."""
-    scores = np.array([cell.class_iou for cell in record.cells], dtype=np.float64).T  # (K, conditions)
+    scores = np.array([cell.scores["class_iou"] for cell in record.cells], dtype=np.float64).T  # (K, conditions)
     clean = scores[:, record.conditions.index((CLEAN, 0))]
     conditions = [record.conditions[place] for place in record.counted]
     corrupted = [mean_of_known(one[record.counted], conditions) for one in scores]

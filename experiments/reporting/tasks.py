@@ -8,7 +8,7 @@ import numpy as np
 from experiments.records.compared_metrics import COMPARED, Metric
 from experiments.records.record import Cell, Record
 from experiments.records.robustness import CLEAN, mean_of_known
-from experiments.records.scores import number
+from experiments.records.scores.base import number
 
 
 class TaskColumn(NamedTuple):
@@ -37,12 +37,9 @@ class TaskTables(NamedTuple):
 
 def task_tables(records: Sequence[Record]) -> TaskTables:
     """Of all records that learned further tasks."""
-    own = [place for place, record in enumerate(records) if any(cell.tasks for cell in record.cells)]
-    metrics = [
-        metric
-        for metric in COMPARED.values()
-        if metric.task in {name for at in own for cell in records[at].cells for name in cell.tasks or ()}
-    ]
+    stated = [{name for cell in record.cells for name in cell.scores} for record in records]
+    metrics = [one for one in COMPARED.values() if one.task is not None and any(one.name in names for names in stated)]
+    own = [place for place, names in enumerate(stated) if any(one.name in names for one in metrics)]
     cells = {at: {(cell.corruption, cell.severity): cell for cell in records[at].cells} for at in own}
     conditions = dict.fromkeys(condition for at in own for condition in records[at].conditions)
     return TaskTables(
@@ -69,9 +66,8 @@ def _title(metric: Metric) -> str:
 
 
 def _value(cell: Cell | None, metric: Metric) -> float | None:
-    task, _, name = metric.name.partition(".")
-    found = cell.tasks.get(task) if cell is not None and cell.tasks else None
-    return None if found is None else found.scores[name]
+    found = None if cell is None else cell.scores.get(metric.name)
+    return None if isinstance(found, list) else found
 
 
 def _of(cell: Cell | None, metric: Metric) -> str:

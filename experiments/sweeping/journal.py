@@ -17,10 +17,8 @@ import numpy as np
 import pytorch_lightning as pl
 
 from experiments.files.sealed import derive, holds, read_sealed, write_sealed
-from experiments.records.scores import Counts
 from experiments.sweeping.identity import find_change
 from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble
-from lightning_modules.tasks.scores import TASK
 from user_error import UserError
 
 BATCH = re.compile(r"batch-(\d{6,})\.npz")
@@ -106,8 +104,7 @@ class Journal:
     def write(self, number: int, swept: Swept) -> None:
         """Keep the counts of a batch."""
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
-        arrays |= {f"{IMAGE}{name}": part for name, part in swept.images._asdict().items()}
-        arrays |= {f"{TASK}{name}": part for name, part in swept.tasks.items()}
+        arrays |= {f"{IMAGE}{name}": part for name, part in swept.counts.items()}
         arrays[CHANGED] = swept.changed
         content = io.BytesIO()
         np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
@@ -191,18 +188,12 @@ class JournalCallback(pl.Callback):
         metric: Any = pl_module.sweep_counts
         changed = batch["conditions"].changed
         index = batch["index"].cpu().numpy()[real]
-        images = Counts(*(outputs[name].cpu().numpy()[:, real].swapaxes(0, 1) for name in Counts._fields))
         swept = Swept(
             index=index,
             digests=[batch["digest"][position] for position in real],
             sums={name: getattr(metric, name).cpu().numpy() for name in metric.sums},
             changed=np.array([int(changed[at][real].sum()) for at in range(len(changed))]),
-            images=images,
-            tasks={
-                name.removeprefix(TASK): part.cpu().numpy()[:, real].swapaxes(0, 1)
-                for name, part in outputs.items()
-                if name.startswith(TASK)
-            },
+            counts={name: part.cpu().numpy()[:, real].swapaxes(0, 1) for name, part in outputs.items()},
         )
         self.journal.write(int(index[0]) // len(batch["id"]), swept)
         metric.reset()

@@ -4,15 +4,14 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.records.record_file import width
-from experiments.records.scores import Counts
-from lightning_modules.tasks.scores import TASK
+from experiments.records.scores.base import Counts
 
 SUM, IMAGE = "sum_", "image_"
 CHANGED = "changed"
@@ -29,9 +28,13 @@ class Swept:
     index: np.ndarray  # (N,) int64
     digests: list[str]  # of the pixels of each image and mask
     sums: dict[str, np.ndarray]  # states of `SweepCounts`, (conditions, ...) int64
-    images: Counts  # (N, conditions, ...) of integers
+    counts: Counts  # of each image by name, (N, conditions, ...) of integers
     changed: np.ndarray  # (conditions,) number of images that are not as they are clean
-    tasks: dict[str, np.ndarray] = field(default_factory=dict)  # of further tasks, (N, conditions, S)
+
+    @property
+    def totals(self) -> Counts:
+        """All counts by name, summed up over the images, (conditions, ...)."""
+        return {**self.sums, **{name: part.sum(0) for name, part in self.counts.items()}}
 
 
 def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: Path) -> Swept:
@@ -59,7 +62,7 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
             if key == CHANGED or key.startswith(SUM):
                 name, part = key.removeprefix(SUM), arrays[key]
                 sums[name] = sums[name] + part if name in sums else part
-            elif key.startswith((IMAGE, TASK)):
+            elif key.startswith(IMAGE):
                 part = arrays[key]
                 shapes[key] = part.shape[1:]
                 types[key] = np.promote_types(types.get(key, np.int32), width(part))
@@ -72,8 +75,7 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
         digests=[digests[at] for at in order],
         sums=sums,
         changed=changed,
-        images=Counts(*(placed[f"{IMAGE}{name}"] for name in Counts._fields)),
-        tasks={key.removeprefix(TASK): part for key, part in placed.items() if key.startswith(TASK)},
+        counts={key.removeprefix(IMAGE): part for key, part in placed.items()},
     )
 
 

@@ -8,9 +8,9 @@ from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.records.recipe import data_name
-from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, Totals, manifest_hash
+from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
 from experiments.records.robustness import find_idle
-from experiments.records.scoring import add_tasks, find_intervals, make_cells, make_summary
+from experiments.records.scoring import describe_counts, find_intervals, make_cells, make_summary
 from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
 
@@ -30,12 +30,9 @@ def make_record(
     """The record of a sweep's counts."""
     manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
-    summed = images.counts.total()
-    totals = Totals(**swept.sums, boundary=summed.boundary, losses=summed.losses)
+    totals = swept.totals
     left_out = find_idle(conditions, swept.changed.tolist())
     bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
-    cells = make_cells(conditions, totals, cell_bounds)
-    add_tasks(cells, images.tasks)
     return Record(
         format=FORMAT,
         name=name,
@@ -55,7 +52,8 @@ def make_record(
         recipe=recipe,
         checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},
         environment=environment,
-        cells=cells,
+        counts=describe_counts(totals, images.counts),
+        cells=make_cells(conditions, totals, cell_bounds),
         summary=make_summary(conditions, totals, manifest, bounds, data.unit, left_out),
         left_out=left_out,
         per_image=PerImage(file="", sha256=""),

@@ -15,7 +15,7 @@ from experiments.files.digest import sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.records.record import Images, Picture
 from experiments.records.robustness import Condition, clean_score
-from experiments.records.scores import mean_iou
+from experiments.records.scores.overlap import mean_iou
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6
@@ -82,7 +82,7 @@ def draw_worst(
     remove_pictures(record)
     conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
     pictures = []
-    for place, fall in enumerate(hardest_falls(images.counts.classes, conditions, number), 1):
+    for place, fall in enumerate(hardest_falls(images.counts["classes"], conditions, number), 1):
         path = record.with_name(f"{record.stem}.worst-{place}.png")
         save(Image.fromarray(draw(module, data, fall.image, fall.condition)), path)
         corruption, severity = conditions[fall.condition]

@@ -61,7 +61,7 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
 def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
     """Columns and rows: every score of each condition that is one number, and the BCa interval of its mIoU."""
     rows = [
-        [cell.corruption, cell.severity, *(getattr(cell, name) for name in SCORES), *cell.miou_interval.bca]
+        [cell.corruption, cell.severity, *(cell.scores.get(name) for name in SCORES), *cell.miou_interval.bca]
         for cell in record.cells
     ]
     return ["corruption", "severity", *SCORES, "miou_low", "miou_high"], rows

@@ -44,7 +44,7 @@ class Task(ABC):
 
     @abstractmethod
     def counts(self, output: Tensor, target: Tensor) -> Tensor:
-        """Integers of each image, int64 (B, S), that add up over images; see `tasks.scores`."""
+        """Integers of each image, int64 (B, S), that add up over images; under the name ``task_NAME``."""
 
 
 def mean_known(errors: Tensor, target: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def begin(*words: str, **settings: Any) -> subprocess.Popen:
 def counts(folder: Path) -> dict[str, list]:
     """The confusions of every trial."""
     return {
-        path.parent.name: [cell["confusion"] for cell in json.loads(path.read_text())["cells"]]
+        path.parent.name: [cell["counts"]["confusion"] for cell in json.loads(path.read_text())["cells"]]
         for path in folder.glob("*/record-smoke.json")
     }
 

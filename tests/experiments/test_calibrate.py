@@ -57,7 +57,7 @@ def test_sweep_is_an_ordinary_sweep(calibrated: Path, tiny_run: Path, tiny_recor
     )
     before, after = read_record(tiny_record), read_record(tmp_path / "x.json")
     assert after.name == "tiny_calibrated"
-    assert after.totals.confusion.tolist() == before.totals.confusion.tolist()
+    assert after.totals["confusion"].tolist() == before.totals["confusion"].tolist()
     assert [cell.nll for cell in after.cells] != [cell.nll for cell in before.cells]
     trained = yaml.safe_load((tiny_run / "config.yaml").read_text())
     assert recipe_key(after.recipe) not in (None, recipe_key(trained))

@@ -83,8 +83,8 @@ def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> 
         sweep = ("benchmark", f"--checkpoint={checkpoint}", "--suite=smoke", "--pictures=0", f"--output={output}")
         experiments(*sweep, "--trainer.accelerator=cpu", *words)
         found.append(read_record(output))
-    assert np.array_equal(found[0].totals.confusion, found[1].totals.confusion)
-    assert found[0].totals.confusion.sum((-1, -2)).all()
+    assert np.array_equal(found[0].totals["confusion"], found[1].totals["confusion"])
+    assert found[0].totals["confusion"].sum((-1, -2)).all()
 
 
 def test_what_a_file_says_is_held_against_what_is_asked(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_degradation_against_a_reference(paths: list[Path]) -> None:
     ]
     assert rows["three"]["mrcd"] == pytest.approx(fallen[0] / fallen[1])
     errors = [
-        sum(1 - cell.pixel_accuracy for cell in record.cells if cell.severity) for record in (records[2], records[0])
+        sum(1 - cell.scores["pixel_accuracy"] for cell in record.cells if cell.severity)
+        for record in (records[2], records[0])
     ]
     assert rows["three"]["mce"] == pytest.approx(errors[0] / errors[1])
     assert "| mCD | mrCD |" in markdown(list(rows.values()))
@@ -162,7 +163,7 @@ def test_the_command_of_the_paper() -> None:
 
 def test_an_altered_record_does_not_rank(paths: list[Path]) -> None:
     content = json.loads(paths[1].read_text())
-    content["cells"][2]["miou"] += 0.01
+    content["cells"][2]["scores"]["miou"] += 0.01
     paths[1].write_text(json.dumps(content))
     assert "noise, severity 5" in refusal("leaderboard", *paths)
 

@@ -49,9 +49,10 @@ def test_scores_of_clean_images(swept: tuple[Path, Path]) -> None:
     checkpoint, path = swept
     record, images = open_record(path)
     assert images is not None
-    tasks = record.cells[0].tasks
-    assert tasks is not None
-    assert set(tasks) == {"classification", "boundary", "distance", "depth", "reconstruction"} == set(images.tasks)
+    tasks = {f"task_{name}" for name in ("classification", "boundary", "distance", "depth", "reconstruction")}
+    assert tasks < set(record.counts)
+    assert tasks < set(images.counts)
+    scores = record.cells[0].scores
     module = load_module(checkpoint)
     data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), num_workers=0)
     shown, said, close, squares = [], [], [], []
@@ -65,40 +66,39 @@ def test_scores_of_clean_images(swept: tuple[Path, Path]) -> None:
         squares.append(levels.square().mean())
     present = np.flatnonzero(np.any(shown, 0) | np.any(said, 0))
     expected = f1_score(np.array(shown), np.array(said), labels=present, average="macro", zero_division=0)
-    assert tasks["classification"].scores["f1"] == pytest.approx(expected, abs=0.02)  # a tie may fall the other way
+    assert scores["classification.f1"] == pytest.approx(expected, abs=0.02)  # a tie may fall the other way
     assert 0.1 < torch.stack(close).float().mean() < 1
-    assert tasks["depth"].scores["delta1"] == pytest.approx(torch.stack(close).float().mean().item(), abs=1e-3)
+    assert scores["depth.delta1"] == pytest.approx(torch.stack(close).float().mean().item(), abs=1e-3)
     expected = 10 * np.log10(255**2 / torch.stack(squares).mean().item())
-    assert tasks["reconstruction"].scores["psnr"] == pytest.approx(expected, abs=1e-3)
+    assert scores["reconstruction.psnr"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_does_not_move_with_the_mask_is_not_scored(swept: tuple[Path, Path]) -> None:
     record, _ = open_record(swept[1])
-    clean, noise, rotated = (cell.tasks for cell in record.cells)
-    assert clean is not None
-    assert noise is not None
-    assert rotated is not None
-    for name in ("depth", "reconstruction"):
-        assert noise[name].counts[0] == clean[name].counts[0]
-        assert rotated[name].counts[0] == 0
-        assert set(rotated[name].scores.values()) == {None}
-    assert all(value is not None for name in ("classification", "boundary") for value in rotated[name].scores.values())
-    assert 0 < rotated["distance"].counts[0] < clean["distance"].counts[0]  # what came in from outside is ignored
+    clean, noise, rotated = (cell.counts for cell in record.cells)
+    scores = record.cells[2].scores
+    for name in ("task_depth", "task_reconstruction"):
+        assert noise[name][0] == clean[name][0]
+        assert rotated[name][0] == 0
+    assert {scores[name] for name in ("depth.delta1", "depth.relative_error", "reconstruction.psnr")} == {None}
+    assert scores["classification.f1"] is not None
+    assert scores["boundary.f1"] is not None
+    assert 0 < rotated["task_distance"][0] < clean["task_distance"][0]  # what came in from outside is ignored
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda tasks: tasks["depth"]["counts"].__setitem__(1, tasks["depth"]["counts"][1] + 1), "depth.delta1"),
-        (lambda tasks: tasks["boundary"]["scores"].update(f1=0.99), "boundary.f1"),
-        (lambda tasks: tasks["distance"]["counts"].pop(), "counts of the task 'distance'"),
-        (lambda tasks: tasks.update(flow=tasks.pop("depth")), "'flow'"),
-        (lambda tasks: tasks.pop("depth"), "other tasks"),
+        (lambda c: c["counts"]["task_depth"].__setitem__(1, c["counts"]["task_depth"][1] + 1), "depth.delta1"),
+        (lambda c: c["scores"].update({"boundary.f1": 0.99}), "boundary.f1"),
+        (lambda c: c["counts"]["task_distance"].pop(), "no task_distance of 2 counts"),
+        (lambda c: c["counts"].update(task_flow=c["counts"].pop("task_depth")), "no task_depth of 3 counts"),
+        (lambda c: c["counts"].pop("task_depth"), "no task_depth of 3 counts"),
     ],
 )
 def test_an_altered_task_is_found(swept: tuple[Path, Path], tmp_path: Path, change: object, said: str) -> None:
     content = json.loads(swept[1].read_text())
-    change(content["cells"][1]["tasks"])  # type: ignore[operator]
+    change(content["cells"][1])  # type: ignore[operator]
     (tmp_path / "record.json").write_text(json.dumps(content))
     (tmp_path / "record.npz").write_bytes(swept[1].with_suffix(".npz").read_bytes())
     with pytest.raises(UserError, match=said):

@@ -200,7 +200,7 @@ def test_refusals(tmp_path: Path) -> None:
     assert "*.html" in refusal("report", one, f"--output={tmp_path / 'x.pdf'}")
     assert "no record" in refusal("report", tmp_path / "none.json")
     content = json.loads(one.read_text())
-    content["cells"][2]["ece"] += 0.01
+    content["cells"][2]["scores"]["ece"] += 0.01
     one.write_text(json.dumps(content))
     assert "noise, severity 5" in refusal("report", one, f"--output={tmp_path / 'x.html'}")
 

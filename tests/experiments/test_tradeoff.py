@@ -14,7 +14,7 @@ from records import make_record
 
 from experiments.records.cost_file import read_costs
 from experiments.records.record_file import read_swept
-from experiments.records.scores import METRICS
+from experiments.records.scores.known import mean_scores
 from experiments.records.statistics import whole
 from experiments.tradeoff import by_severity, columns, draw, find_networks, score_row
 
@@ -53,9 +53,9 @@ def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     row = score_row(record, images)
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
-    ece = whole(images.share(METRICS["ece"](images.counts)))
+    ece = whole(images.share(mean_scores()["ece"].share(images.counts)))
     assert row["clean_ece"] == pytest.approx(ece[0])
-    assert row["clean_ece"] == pytest.approx(record.cells[0].ece)
+    assert row["clean_ece"] == pytest.approx(record.cells[0].scores["ece"])
     assert row["mean_corrupted_ece"] == pytest.approx(ece[1:].mean())
     for key in ("clean_miou", "mean_corrupted_miou", "clean_ece", "mean_corrupted_ece"):
         assert row[f"{key}_low"] <= row[key] <= row[f"{key}_high"]

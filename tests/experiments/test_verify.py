@@ -7,9 +7,10 @@ import pytest
 from command_line import experiments, refusal
 from records import make_record
 
-from experiments.records.record import Manifest, Record, Totals, manifest_hash
+from experiments.records.known_counts import add_derived
+from experiments.records.record import Manifest, Record, manifest_hash
 from experiments.records.record_file import open_record, write_record
-from experiments.records.scores import calibration_gaps
+from experiments.records.scores.base import Counts
 from experiments.records.scoring import find_intervals, make_cells, make_summary
 from experiments.verify import Deviation, choose
 
@@ -49,15 +50,15 @@ def test_a_second_sweep_agrees(tiny_run: Path, tiny_record: Path) -> None:
     assert all(f" of {64 * 64 * 13} pixels" in line for line in lines)
 
 
-def forge(path: Path, copy: Path, change: Callable[[Totals, np.ndarray], None]) -> Path:
+def forge(path: Path, copy: Path, change: Callable[[dict, np.ndarray], None]) -> Path:
     """A record that agrees with itself and with its images, but not with its network."""
     record, images = open_record(path)
     assert images is not None
-    totals, classes = record.totals, images.counts.classes.copy()
+    totals, classes = record.totals, images.counts["classes"].copy()
     change(totals, classes)
-    gaps = images.counts.gaps.copy()
-    gaps[0] += calibration_gaps(totals.calibration) - calibration_gaps(record.totals.calibration)
-    swept = images._replace(counts=images.counts._replace(classes=classes, gaps=gaps))
+    totals, gaps = add_derived(totals), images.counts["gaps"].copy()
+    gaps[0] += totals["gaps"] - record.totals["gaps"]
+    swept = images._replace(counts={**images.counts, "classes": classes, "gaps": gaps})
     bounds, cells = find_intervals(record.conditions, swept, record.suite)
     fields = record.model_dump() | {
         "cells": make_cells(record.conditions, totals, cells),
@@ -69,16 +70,16 @@ def forge(path: Path, copy: Path, change: Callable[[Totals, np.ndarray], None]) 
 
 
 def test_numbers_made_up_consistently_do_not_come_out_again(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
-    def spoil(totals: Totals, classes: np.ndarray) -> None:
+    def spoil(totals: Counts, classes: np.ndarray) -> None:
         """Twenty pixels of the first image that were right are taken for another class."""
         image = classes[0, 0]
         one = int(np.argmax(image[:, 0]))
         other = (one + 1) % len(image)
         image[one, :2] -= 20
         image[other, 1] += 20
-        totals.confusion[0][one, one] -= 20
-        totals.confusion[0][one, other] += 20
-        for sums in (totals.calibration[0], totals.odds[0]):
+        totals["confusion"][0][one, one] -= 20
+        totals["confusion"][0][one, other] += 20
+        for sums in (totals["calibration"][0], totals["odds"][0]):
             sums[np.argmax(sums[:, 1]), 1] -= 20
 
     forged = forge(tiny_record, tmp_path / "forged.json", spoil)

@@ -48,7 +48,7 @@ def test_a_sweep_counts_every_condition() -> None:
     image = mask.clamp(max=2)[:, None].to(torch.uint8)
     worse = torch.where(image == 2, 1, image)
     images = module.test_step({"conditions": [(0, image, mask), (1, worse, mask)]}, 0)
-    (clean, corrupted), calibration, odds = module.sweep_counts.compute()
+    (clean, corrupted), calibration, odds = module.sweep_counts.compute().values()
     assert torch.equal(clean, torch.diag(torch.tensor([2, 2, 3])))
     assert torch.equal(corrupted, torch.tensor([[2, 0, 0], [0, 2, 0], [0, 3, 0]]))
     assert {name: tuple(field.shape) for name, field in images.items()} == {

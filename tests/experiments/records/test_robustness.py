@@ -321,5 +321,6 @@ def test_a_reference_that_does_not_fall_gives_no_ratio() -> None:
 def test_corruptions_that_did_nothing_enter_no_mean() -> None:
     conditions = [("clean", 0), ("idle", 1), ("idle", 2), ("weak", 1), ("weak", 2)]
     assert find_idle(conditions, [0, 0, 0, 0, 3]) == ["idle", "weak at severity 1"]
-    assert counted(conditions, ["idle", "weak at severity 1"]) == [0, 4]
+    kinds = ["clean", *["corruption"] * 4]
+    assert counted(conditions, ["idle", "weak at severity 1"], kinds) == [0, 4]
     assert find_idle(conditions, [0, 1, 1, 2, 3]) == []

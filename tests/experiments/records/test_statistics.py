@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.records.robustness import summarise
+from experiments.records.shares import Share
 from experiments.records.statistics import (
     LEVEL,
     Interval,
@@ -24,7 +25,6 @@ from experiments.records.statistics import (
     resampled,
     whole,
 )
-from lightning_modules.metrics.shares import Share
 
 CONDITIONS = [("clean", 0), ("noise", 1)]
 SEEDS = st.integers(0, 10**6)

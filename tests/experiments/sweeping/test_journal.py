@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.records.scores import Counts
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.swept import Swept
 from user_error import UserError
@@ -21,10 +20,11 @@ def batch(number: int, loss: int = 5) -> Swept:
     random = np.random.default_rng(number)
     classes, boundary = random.integers(0, 100, (2, len(index), CONDITIONS, CLASSES, 3))
     losses = np.full((len(index), CONDITIONS, 2), loss)
-    counts = Counts(classes, boundary, losses, random.integers(-9, 9, (len(index), CONDITIONS, 15)))
+    counts = {"classes": classes, "boundary": boundary, "losses": losses}
+    counts["gaps"] = random.integers(-9, 9, (len(index), CONDITIONS, 15))
+    counts["task_boundary"] = random.integers(0, 9, (len(index), CONDITIONS, 3))
     sums = {"confusion": random.integers(0, 9, (CONDITIONS, CLASSES, CLASSES))}
-    tasks = {"boundary": random.integers(0, 9, (len(index), CONDITIONS, 3))}
-    return Swept(index, [f"pixels of {at}" for at in index], sums, counts, np.array([0, len(index)]), tasks)
+    return Swept(index, [f"pixels of {at}" for at in index], sums, counts, np.array([0, len(index)]))
 
 
 def begun(folder: Path, *numbers: int, identity: dict = IDENTITY, secret: bytes = SECRET) -> Journal:
@@ -57,22 +57,22 @@ def test_batches_add_up_in_the_order_of_the_data(folder: Path, loss: int) -> Non
     assert found.index.tolist() == list(range(IMAGES))
     assert found.digests == [f"pixels of {at}" for at in range(IMAGES)]
     np.testing.assert_array_equal(found.sums["confusion"], sum(part.sums["confusion"] for part in parts))
-    for name in Counts._fields:
-        wanted = np.concatenate([getattr(part.images, name) for part in parts])
-        np.testing.assert_array_equal(getattr(found.images, name), wanted)
-    np.testing.assert_array_equal(found.tasks["boundary"], np.concatenate([part.tasks["boundary"] for part in parts]))
-    assert found.images.losses.dtype == (np.int32 if loss == 5 else np.int64)
+    for name in parts[0].counts:
+        np.testing.assert_array_equal(found.counts[name], np.concatenate([part.counts[name] for part in parts]))
+    assert found.counts["losses"].dtype == (np.int32 if loss == 5 else np.int64)
     journal.remove()
     assert list(folder.parent.iterdir()) == []
-    assert found.images.classes.sum() == sum(part.images.classes.sum() for part in parts)  # it outlives its journal
+    assert found.counts["classes"].sum() == sum(
+        part.counts["classes"].sum() for part in parts
+    )  # it outlives its journal
 
 
 def test_counts_stay_after_pieces_are_put_in_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begun(folder, 0, 1, 2, 3)
     whole = journal.total()
     monkeypatch.setattr("experiments.sweeping.swept.BLOCK", 1)
-    for one, other in zip(whole.images, journal.total().images, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for name, part in journal.total().counts.items():
+        np.testing.assert_array_equal(part, whole.counts[name])
 
 
 def test_who_does_not_know_the_secret_cannot_hand_in_counts(folder: Path, tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_damaged_batch_is_swept_again(folder: Path, damage, capsys: pytest.Cap
     assert capsys.readouterr().out == f"{folder}: 1 damaged batch is swept again\n"
     assert not (folder / "batch-000002.npz").exists()
     journal.write(2, batch(2))
-    for one, other in zip(whole.images, journal.total().images, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for name, part in journal.total().counts.items():
+        np.testing.assert_array_equal(part, whole.counts[name])
 
 
 def test_names_that_are_none(folder: Path, capsys: pytest.CaptureFixture) -> None:

@@ -21,7 +21,6 @@ from experiments import benchmark
 from experiments.files.digest import sha256
 from experiments.records.record import Images
 from experiments.records.record_file import open_record
-from experiments.records.scores import Counts
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.worst import GAP, draw, draw_worst, hardest_falls
 
@@ -120,7 +119,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
     settings = {key: value for key, value in record.recipe["data"]["init_args"].items() if key != "augmentation"}
     data = SyntheticDataModule(**settings)
     dataset, suite = data.dataset("test"), find_suite("smoke")
-    falls = hardest_falls(images.counts.classes, record.conditions)
+    falls = hardest_falls(images.counts["classes"], record.conditions)
     assert len(record.pictures) == len(falls) > 0
     for picture, fall in zip(record.pictures, falls, strict=True):
         file = tiny_record.parent / picture.file
@@ -136,7 +135,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
         assert data.palette is not None
         np.testing.assert_array_equal(painted(corrupted, truth, data.palette), sample["mask"])
         guess = painted(corrupted, predicted, data.palette)
-        hit, guessed, true = images.counts.classes[fall.image, fall.condition].T
+        hit, guessed, true = images.counts["classes"][fall.image, fall.condition].T
         np.testing.assert_array_equal(np.bincount(guess.ravel(), minlength=5), guessed)
         np.testing.assert_array_equal(np.bincount(guess[guess == sample["mask"]], minlength=5), hit)
         np.testing.assert_array_equal(np.bincount(sample["mask"].ravel(), minlength=5), true)
@@ -194,15 +193,14 @@ def test_pictures_of_an_earlier_sweep_go(tmp_path: Path) -> None:
     data, record = scans(), tmp_path / "a[1].json"
     conditions = len(data.suite.conditions)
     classes = of_iou([[10] + [5] * (conditions - 1)])
-    nothing = np.zeros(0)
     kept = ["a1.worst-1.png", "a[1].worst-x.png", "b.worst-1.png", "a[1].worst-1.png.txt"]
     for name in [*kept, *(f"a[1].worst-{number}.png" for number in range(1, 4))]:
         (tmp_path / name).write_text("old")
-    pictures = draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing, nothing)), record)
+    pictures = draw_worst(MODULE, data, Images(["scan"], {"classes": classes}), record)
     assert [picture.file for picture in pictures] == ["a[1].worst-1.png"]
     assert {path.name for path in tmp_path.iterdir()} == {*kept, "a[1].worst-1.png"}
     assert (tmp_path / "a[1].worst-1.png").read_bytes()[:4] == b"\x89PNG"
-    assert draw_worst(MODULE, data, Images(["scan"], Counts(classes, nothing, nothing, nothing)), record, 0) == []
+    assert draw_worst(MODULE, data, Images(["scan"], {"classes": classes}), record, 0) == []
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 

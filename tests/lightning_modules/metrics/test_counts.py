@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from experiments.records import scores
+from experiments.records.scores import overlap
 from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion, mean_iou
 
 CLASSES = 4
@@ -36,8 +36,8 @@ def test_scores_are_those_of_the_record(seed: int) -> None:
     predicted, mask = draw(seed, 3, 0.5)
     mask[mask == 2] = 255
     confusion = image_confusion(predicted, mask, CLASSES)
-    np.testing.assert_array_equal(class_counts(confusion), scores.class_counts(confusion.numpy()))
-    wanted = scores.mean_iou(scores.class_counts(confusion.numpy()))
+    np.testing.assert_array_equal(class_counts(confusion), overlap.class_counts(confusion.numpy()))
+    wanted = overlap.mean_iou(overlap.class_counts(confusion.numpy()))
     np.testing.assert_allclose(mean_iou(confusion), wanted, rtol=1e-12)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from experiments.records.scores import calibration_error, calibration_gaps, risk_coverage_area
+from experiments.records.scores.probabilities import calibration_error, calibration_gaps, risk_coverage_area
+from experiments.records.shares import score
 from lightning_modules.metrics.fixed_point import (
     CALIBRATION_BINS,
     LEAST_ODDS_EXPONENT,
@@ -17,7 +18,6 @@ from lightning_modules.metrics.fixed_point import (
     UNIT,
 )
 from lightning_modules.metrics.reliability import LARGEST_LOSS, reliability_counts
-from lightning_modules.metrics.shares import score
 
 IGNORED = 255
 SIZE = (7, 9)

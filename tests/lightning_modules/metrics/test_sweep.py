@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix
 from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
 from lightning_modules.metrics.reliability import reliability_counts
-from lightning_modules.metrics.sweep import ImageCounts, SweepCounts
+from lightning_modules.metrics.sweep import SweepCounts
 
 CLASSES = 3
 SIZE = (40, 60)  # a reach of 1, and pixels that are near no contour
@@ -47,7 +47,7 @@ def boundary_alone(predicted: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def sums(metric: SweepCounts) -> list[torch.Tensor]:
-    return [state.clone() for state in metric.compute()]
+    return [state.clone() for state in metric.compute().values()]
 
 
 def same(one: SweepCounts, other: SweepCounts) -> bool:
@@ -64,26 +64,31 @@ def test_a_batch_counts_what_its_parts_count(seed: int) -> None:
         counted = mask[image] != IGNORED
         wanted = confusion_matrix(mask[image][counted], predicted[image][counted], labels=range(CLASSES))
         by_class = np.stack([wanted.diagonal(), wanted.sum(0), wanted.sum(1)], axis=-1)
-        np.testing.assert_array_equal(counts.classes[image], by_class)
+        np.testing.assert_array_equal(counts["classes"][image], by_class)
     losses, calibration, odds = reliability_counts(logits, predicted, mask)
-    assert torch.equal(counts.boundary, boundary_alone(predicted, mask))
-    assert torch.equal(counts.losses, losses)
-    confusion, found_calibration, found_odds = metric.compute()
+    assert torch.equal(counts["boundary"], boundary_alone(predicted, mask))
+    assert torch.equal(counts["losses"], losses)
+    confusion, found_calibration, found_odds = metric.compute().values()
     assert confusion[1].sum() == (mask != IGNORED).sum()
-    assert torch.equal(confusion[1].diagonal(), counts.classes[..., 0].sum(0))
+    assert torch.equal(confusion[1].diagonal(), counts["classes"][..., 0].sum(0))
     assert torch.equal(found_calibration[1], calibration.sum(0))
-    assert torch.equal(counts.gaps, calibration[..., 2] - UNIT * calibration[..., 1])
+    assert torch.equal(counts["gaps"], calibration[..., 2] - UNIT * calibration[..., 1])
     assert torch.equal(found_odds[1], odds)
-    assert not any(state[0].any() for state in metric.compute())
+    assert not any(state[0].any() for state in metric.compute().values())
 
 
 def test_shapes_and_whole_numbers() -> None:
     metric = SweepCounts(CLASSES, 4)
     counts = metric.count(*draw(0), condition=2)
-    assert [tuple(field.shape) for field in counts] == [(3, CLASSES, 3), (3, CLASSES, 3), (3, 2), (3, CALIBRATION_BINS)]
+    assert {name: tuple(part.shape) for name, part in counts.items()} == {
+        "classes": (3, CLASSES, 3),
+        "boundary": (3, CLASSES, 3),
+        "losses": (3, 2),
+        "gaps": (3, CALIBRATION_BINS),
+    }
     shapes = [(4, CLASSES, CLASSES), (4, CALIBRATION_BINS, 3), (4, ODDS_BINS, 2)]
-    assert [tuple(state.shape) for state in metric.compute()] == shapes
-    assert {tensor.dtype for tensor in (*counts, *metric.compute())} == {torch.int64}
+    assert [tuple(state.shape) for state in metric.compute().values()] == shapes
+    assert {tensor.dtype for tensor in (*counts.values(), *metric.compute().values())} == {torch.int64}
     assert tuple(f"{name}" for name in metric.sums) == ("confusion", "calibration", "odds")
 
 
@@ -95,8 +100,7 @@ def test_sums_do_not_depend_on_order_or_batches(seed: int, order: list[tuple[int
     counts = [together.count(*batch, condition=place) for place, batch in enumerate(conditions)]
     for image, condition in order:
         alone = apart.count(*part(conditions[condition], slice(image, image + 1)), condition=condition)
-        for left, right in zip(alone, counts[condition], strict=True):
-            assert torch.equal(left[0], right[image])
+        assert all(torch.equal(one[0], counts[condition][name][image]) for name, one in alone.items())
     assert same(together, apart)
 
 
@@ -109,7 +113,7 @@ def test_masks_that_change_between_conditions(seed: int, turns: list[int]) -> No
     masks = [draw(seed + number)[2] for number in range(3)]
     for condition, turn in enumerate(turns):
         mask = masks[turn] if condition % 2 else masks[turn].clone()
-        found = metric.count(logits, predicted, mask, condition).boundary
+        found = metric.count(logits, predicted, mask, condition)["boundary"]
         assert torch.equal(found, boundary_alone(predicted, masks[turn]))
 
 
@@ -119,11 +123,11 @@ def test_masks_in_the_same_memory_are_told_apart() -> None:
     buffer = torch.empty(3, *SIZE, dtype=torch.long)
     for seed in range(6):
         logits, predicted, mask = draw(seed)
-        found = metric.count(logits, predicted, buffer.copy_(mask)[:], 0).boundary
+        found = metric.count(logits, predicted, buffer.copy_(mask)[:], 0)["boundary"]
         assert torch.equal(found, boundary_alone(predicted, mask))
     for seed in range(6):
         logits, predicted, mask = draw(seed)
-        found = metric.count(logits, predicted, mask, 0).boundary
+        found = metric.count(logits, predicted, mask, 0)["boundary"]
         assert torch.equal(found, boundary_alone(predicted, mask))
         del mask
         gc.collect()
@@ -135,8 +139,8 @@ def test_batches_of_another_size_in_turns() -> None:
         logits, predicted, mask = draw(seed, images)
         cropped = [tensor[..., : SIZE[0] - seed, :] for tensor in (logits, predicted, mask)]
         counts = metric.count(*cropped, condition=0)
-        assert counts.boundary.shape == (images, CLASSES, 3)
-        assert counts.classes[..., 2].sum() == (cropped[2] != IGNORED).sum()
+        assert counts["boundary"].shape == (images, CLASSES, 3)
+        assert counts["classes"][..., 2].sum() == (cropped[2] != IGNORED).sum()
 
 
 def test_in_inference_mode() -> None:
@@ -156,7 +160,7 @@ def test_reset_begins_anew() -> None:
     metric.reset()
     assert not any(state.any() for state in (metric.confusion, metric.calibration, metric.odds))
     one, other = (counter.count(*batch, condition=1) for counter in (metric, fresh))
-    assert all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
+    assert all(torch.equal(part, other[name]) for name, part in one.items())
     assert same(metric, fresh)
 
 
@@ -179,20 +183,20 @@ def test_a_copy_goes_on_by_itself(copied) -> None:
     assert all(torch.equal(left, right) for left, right in zip(before, sums(metric), strict=True))
     metric.count(*draw(1), condition=0)
     assert same(metric, twin)
-    assert torch.equal(counts.boundary, boundary_alone(*draw(1)[1:]))
+    assert torch.equal(counts["boundary"], boundary_alone(*draw(1)[1:]))
 
 
 def test_moved_to_another_device() -> None:
     metric = SweepCounts(CLASSES, 2)
     metric.count(*draw(0), condition=0)
-    assert {state.device.type for state in metric.to("meta").compute()} == {"meta"}
+    assert {state.device.type for state in metric.to("meta").compute().values()} == {"meta"}
 
 
 def test_floats_of_another_precision_leave_the_counts_whole() -> None:
     """As `trainer.precision` does to the modules that hold a metric."""
     holder = torch.nn.ModuleList([SweepCounts(CLASSES)]).half()
     holder[0].count(*draw(0), condition=0)
-    assert {state.dtype for state in holder[0].compute()} == {torch.int64}
+    assert {state.dtype for state in holder[0].compute().values()} == {torch.int64}
 
 
 def test_processes_add_up() -> None:
@@ -204,9 +208,3 @@ def test_processes_add_up() -> None:
     assert all(torch.equal(2 * state, getattr(metric, name)) for state, name in zip(own, metric.sums, strict=True))
     metric.unsync()
     assert all(torch.equal(left, right) for left, right in zip(own, sums(metric), strict=True))
-
-
-def test_fields_are_those_of_the_record() -> None:
-    from experiments.records.scores import Counts
-
-    assert ImageCounts._fields == Counts._fields

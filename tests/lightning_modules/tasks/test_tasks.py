@@ -5,16 +5,15 @@ import pytest
 import torch
 from scipy import ndimage
 from sklearn.metrics import f1_score
-from task_batches import CLASSES, batch, output_of
+from task_batches import CLASSES, batch, output_of, task_scores
 from torch import Tensor
 
-from experiments.records.scores import task_scores
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task, make_task
 
 
 def scores(name: str, task: Task, output: Tensor, target: Tensor) -> dict:
-    return task_scores(name, task.counts(output, target).sum(0).tolist())
+    return task_scores(name, task.counts(output, target).sum(0).numpy())
 
 
 def test_classification_is_scikit_learns_f1() -> None:
