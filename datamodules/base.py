@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,8 +13,6 @@ from torch.utils.data import DataLoader
 
 from datamodules.aspect import ASPECTS, Aspect
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
-from datamodules.corruptions.stream import ConditionStream
-from datamodules.corruptions.suite import Suite
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.fingerprint import Fingerprint, take_fingerprint
 from datamodules.reading.image_reading import ImageReading
@@ -32,9 +30,6 @@ def quiet_worker(worker: int) -> None:
 
 class SegmentationDataModule(pl.LightningDataModule):
     """Loaders over `dataset(split)`; a data set overrides that method and says its classes and channels.
-
-    Test batches carry ``batch["conditions"]``, an iterator over the conditions of `suite` that draws each corruption
-    on the batch's device when it is asked for: an image is decoded once and meets every condition.
 
     Args:
         classes: names of the classes, in the order of their ids.
@@ -95,11 +90,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.unit = unit
         self.leaks = leaks
         self.aspect: Aspect = aspect or "squash"
-        self.suite = Suite("clean", 1, [])
         self.test_split: Split = "test"
-        self.done: frozenset[int] = frozenset()  # numbers of the test batches that need no second pass
         self._opened: dict[str, SegmentationDataset] = {}
-        self.on_condition: Callable[[int], None] = lambda images: None  # told when images have met a condition
 
     @property
     def num_classes(self) -> int:
@@ -217,25 +209,27 @@ class SegmentationDataModule(pl.LightningDataModule):
         """The validation split, as it is evaluated."""
         return self.evaluation_dataloader("val")
 
-    def evaluation_dataloader(self, split: Split) -> DataLoader:
-        """A split in order, each image once, over all processes; nothing is drawn."""
-        dataset = self._checked(split)
-        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, even=True)
-        return self._loader(self.evaluation_view(dataset), batches)
-
     def test_dataloader(self) -> DataLoader:
-        """The split `test_split` in order, each image once, less the batches in `done`."""
-        dataset = self._checked(self.test_split)
-        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *self._place, skip=self.done, even=True)
+        """The split `test_split`, as it is evaluated."""
+        return self.evaluation_dataloader(self.test_split)
+
+    def evaluation_dataloader(
+        self, split: Split, place: tuple[int, int] | None = None, skip: frozenset[int] = frozenset()
+    ) -> DataLoader:
+        """A split in order, each image once, over all processes; nothing is drawn.
+
+        Args:
+            split: "train", "val" or "test".
+            place: rank and number of processes; those of the trainer if `None`.
+            skip: numbers of batches that are left out.
+        """
+        dataset = self._checked(split)
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._place), skip=skip, even=True)
         return self._loader(self.evaluation_view(dataset), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Widen the mask and, in a test, attach the conditions."""
+        """Widen the mask."""
         batch["mask"] = batch["mask"].long()
-        if self.trainer is not None and self.trainer.testing:
-            batch["conditions"] = ConditionStream(
-                self.suite, batch["image"], batch["mask"], batch["id"], self.on_condition
-            )
         return batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.records.record import Images, Record
 from experiments.records.record_file import write_record
+from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
-from experiments.sweeping.journal import Journal, JournalCallback
-from experiments.sweeping.same_checkpoint import SameCheckpoint
+from experiments.sweeping.journal import Journal
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import suite_names
 from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
+from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
@@ -52,6 +54,9 @@ def build_parser(checkpoint: Path) -> DataParser:
     parser.add_argument("--suite", default="core", help=f"a YAML file or one of: {', '.join(suite_names())}")
     parser.add_argument("--output", help="record to write (default: record-SUITE.json beside the checkpoint)")
     parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
+    parser.add_argument(
+        "--counters", nargs="*", default=[], metavar="NAME", help="counted beside the usual ones: YAML files, or names"
+    )
     parser.add_argument("--split", default="test", choices=["train", "val", "test"], help="images to sweep")
     parser.add_argument("--seed", type=int, default=0, help="of the corruptions")
     parser.add_argument("--restart", action="store_true", help="discard an unfinished sweep")
@@ -85,12 +90,12 @@ def main(argv: list[str]) -> None:
     data: SegmentationDataModule = options.data
     mapped = Mapped(options.map.classes or {}, options.map.channels or {}, options.map.window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
-    prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
+    suite = prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
     if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
         print(said, flush=True)
-    output = find_output(options, data, checkpoint)
+    output = find_output(options, suite, checkpoint)
     with alone_with(output):
-        record = sweep_into(output, module, file, data, described, recipe, options)
+        record = sweep_into(output, module, file, data, suite, described, recipe, options)
         if record is not None:
             report(record, output)
             log_record(record, output, checkpoint)
@@ -115,6 +120,7 @@ def sweep_into(
     module: SegmentationModule,
     file: CheckpointFile,
     data: SegmentationDataModule,
+    suite: Suite,
     described: dict[str, Any],
     recipe: dict[str, Any],
     options: Any,
@@ -125,20 +131,24 @@ def sweep_into(
         output: where it goes.
         module: what is swept.
         file: where that comes from.
-        data: with the suite and the split of the sweep.
+        data: with the split of the sweep.
+        suite: what they meet.
         described: class and settings of the data.
         recipe: of the training.
         options: of the verb.
     """
+    counters = find_counters(options.counters)
     started, precision = time.perf_counter(), options.trainer.precision
     content = data.fingerprint(data.test_split) if first_process() else None
-    identity = {} if content is None else describe_identity(data, content, described, file.sha256, precision)
+    identity = (
+        {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
+    )
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
-    trainer = make_trainer(options.trainer, [SameCheckpoint(file.sha256), JournalCallback(journal)])
+    trainer = make_trainer(options.trainer, suite)
     if first_process():
         journal.open(known_secret(), options.restart)
-    sweep(module, data, journal, trainer)
+    sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
     if not trainer.is_global_zero:
         return None
     swept, images = collect(journal, data)
@@ -147,6 +157,7 @@ def sweep_into(
         swept,
         images,
         data,
+        suite,
         file,
         name=options.name or file.path.resolve().parent.name,
         data_hash=data_hash(images.ids, swept.digests),
@@ -159,7 +170,7 @@ def sweep_into(
     )
     module.to(trainer.strategy.root_device)  # the trainer has put it back on the CPU
     with trainer.precision_plugin.test_step_context():  # the very predictions of the sweep
-        record.pictures = draw_worst(module, data, images, output, options.pictures)
+        record.pictures = draw_worst(module, data, suite, images, output, options.pictures)
     write_record(record, output, images)
     journal.remove()
     return record
@@ -190,7 +201,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     return swept, Images(ids, swept.counts, data.units(data.test_split))
 
 
-def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) -> Path:
+def find_output(options: Any, suite: Suite, checkpoint: Path) -> Path:
     """Where the record goes.
 
     Raises:
@@ -198,7 +209,7 @@ def find_output(options: Any, data: SegmentationDataModule, checkpoint: Path) ->
     """
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
-    output = Path(options.output) if options.output else checkpoint.parent / f"record-{data.suite.name}.json"
+    output = Path(options.output) if options.output else checkpoint.parent / f"record-{suite.name}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
     return output

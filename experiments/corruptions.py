@@ -8,7 +8,7 @@ from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
 
 if TYPE_CHECKING:
-    from datamodules.corruptions.suite import Suite
+    from experiments.sweeping.suite import Suite
 
 EXAMPLES = """
 --list

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
-from datamodules.corruptions.suite import Suite
 from experiments.command_line.device import add_device_argument, usable
 from experiments.command_line.light_parser import light_parser
 from experiments.files.replaceable import say
@@ -23,6 +22,7 @@ from experiments.measuring.speed_corruptions import corruptions_table, measure_c
 from experiments.measuring.speed_pipeline import measure_pipeline, pipeline_lines
 from experiments.measuring.speed_records import measure_records, records_lines
 from experiments.measuring.speed_sweep import measure_sweep, sweep_lines
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from user_error import UserError
 

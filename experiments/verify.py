@@ -113,18 +113,18 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
     seed, precision = _settings(record)
     data = options.data
     mapped = Mapped.from_json(record.recipe.get("mapped"))
-    prepare(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
+    found = prepare(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
     if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
-    manifest = Manifest(**data.suite.manifest(data.size))
+    manifest = Manifest(**found.manifest(data.size))  # type: ignore[arg-type]
     if manifest_hash(manifest.model_dump()) != record.suite_hash:
         raise UserError(
             f"the suite {suite!r} is not that of the record ({manifest_difference(record.suite, manifest)}): pass the "
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
-    data.suite.conditions = tuple(data.suite.conditions[place] for place in places)
-    swept = sweep_once(module, data, options.accelerator, precision)
+    found.conditions = tuple(found.conditions[place] for place in places)
+    swept = sweep_once(module, data, found, options.accelerator, precision)
     if data_hash(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept

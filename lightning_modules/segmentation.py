@@ -1,6 +1,6 @@
-"""The training, validation and sweep steps, once."""
+"""The training and validation steps, once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import IGNORED, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
-from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
-from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.networks.combination import opinions_of
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.pretrained import load_trained
@@ -69,7 +67,6 @@ class SegmentationModule(pl.LightningModule):
         self.labelled: Tensor | None = None
         """Whether a pixel of the epoch so far had a label."""
         self.validation_counts = SegmentationCounts(num_classes)
-        self.sweep_counts = SweepCounts(num_classes)
 
     trains_tasks = False
     """Whether the loss is of a `MultiTaskNetwork`'s further tasks too."""
@@ -193,32 +190,6 @@ class SegmentationModule(pl.LightningModule):
         require_labelled(self.trainer.sanity_checking or bool(confusion.any()), "validation images")
         miou = mean_iou(confusion)[0]
         self.log("val/miou", miou.float(), prog_bar=True)
-
-    def count_conditions(self, number: int, counters: Sequence[Counter] | None = None) -> None:
-        """Make room for `number` conditions in `sweep_counts`, before a sweep; see there for `counters`."""
-        self.sweep_counts = SweepCounts(self.num_classes, number, counters).to(self.device)
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
-        """Add one batch under every condition of ``batch["conditions"]`` to `sweep_counts`.
-
-        Returns:
-            The counts of each image by name, those of further tasks as ``task_NAME``, each (conditions, B, ...) int64.
-
-        Raises:
-            UserError: logits are no numbers; image and condition are named.
-        """
-        counted: list[dict[str, Tensor]] = []
-        finite: list[Tensor] = []
-        seen = logits = None
-        for condition, image, mask in batch["conditions"]:
-            if image is not seen or logits is None:  # a condition may change the masks alone
-                seen, (logits, said) = image, self.predict(image)
-                predicted, whole = logits.argmax(1), find_finite(logits)
-            finite.append(whole)
-            tasks = {f"task_{name}": part for name, part in self.count_tasks(said, batch, mask).items()}
-            counted.append(self.sweep_counts.count(logits, predicted, mask, condition) | tasks)
-        require_finite(torch.stack(finite), batch.get("id", ()), getattr(batch["conditions"], "names", ()))
-        return {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with decay; biases, normalisation and what a layer calls ``undecayed``, which decay only harms, without."""

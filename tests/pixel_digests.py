@@ -4,10 +4,11 @@ import json
 import sys
 from hashlib import blake2b
 from pathlib import Path
-from types import SimpleNamespace
 
-from datamodules.corruptions.suite import Suite
+from torch.nn import Identity
+
 from datamodules.synthetic import SyntheticDataModule, SyntheticScenes
+from experiments.sweeping.suite import Suite
 
 SUITES = Path(__file__).parent.parent / "experiments" / "configs" / "suite"
 IMAGES = 9
@@ -25,17 +26,16 @@ def pixel_digests(
     data = SyntheticDataModule(
         test=IMAGES, size=(45, 52), num_classes=4, eval_batch_size=batch_size, num_workers=workers
     )
-    data.suite = Suite.from_yaml(SUITES / f"{suite}.yaml").for_data(data.channels, {})
-    data.done = done
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=processes, testing=True)
+    conditions = Suite.from_yaml(SUITES / f"{suite}.yaml").for_data(data.channels, {}).conditions
     digests: dict[str, dict[str, str]] = {}
-    for loaded in data.test_dataloader():
+    for loaded in data.evaluation_dataloader("test", (rank, processes), done):
         batch = data.on_after_batch_transfer(loaded, 0)
-        for number, images, masks in batch["conditions"]:
+        for condition in conditions:
+            images, masks = condition(Identity(), batch["image"], batch["mask"], batch["id"], 0)
             for name, image, mask in zip(batch["id"], images, masks, strict=True):
                 if name:
                     pixels = image.numpy().tobytes() + mask.numpy().tobytes()
-                    digests.setdefault(name, {})[str(data.suite.conditions[number])] = blake2b(pixels).hexdigest()
+                    digests.setdefault(name, {})[str(condition)] = blake2b(pixels).hexdigest()
     return digests
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.corruptions.base import draw_key
-from datamodules.corruptions.suite import Suite
+from experiments.sweeping.suite import Suite
 
 SUITES = sorted((Path(__file__).parent.parent / "experiments" / "configs" / "suite").glob("*.yaml"))
 CORRUPTIONS = list({one.name: one for path in SUITES for one in Suite.from_yaml(path).corruptions}.values())

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,14 +17,15 @@ CLEAN = "clean"
 
 
 class Condition(ABC):
-    """One condition of a sweep; a record has a cell for each.
+    """A condition that images are met under, whatever the network.
 
-    Scores of conditions with a severity of 1 or more make up the corrupted mIoU; those of severity 0 stand beside it.
+    Each kind has a mean of its own, and none enters another's.
     """
 
     name: str
     severity: int
     family: str | None
+    kind: ClassVar[str]
 
     @abstractmethod
     def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
@@ -64,6 +66,7 @@ class Clean(Condition):
     name = CLEAN
     severity = 0
     family = None
+    kind = "clean"
 
     @override
     def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
@@ -81,6 +84,8 @@ class Corrupted(Condition):
 
     corruption: Corruption
     severity: int
+
+    kind = "corruption"
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -122,6 +127,7 @@ class Shifted(Condition):
 
     severity = 0
     family = "shift"
+    kind = "shift"
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -33,6 +33,7 @@ class Missing(Condition):
     """
 
     family = "modality"
+    kind = "modality"
 
     def __init__(self, names: Sequence[str], channels: Sequence[int], fill: Fill) -> None:
         self.channels = list(channels)

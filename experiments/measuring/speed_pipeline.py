@@ -13,14 +13,13 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from datamodules.base import quiet_worker
-from datamodules.corruptions.conditions import Corrupted
-from datamodules.corruptions.suite import Suite
 from datamodules.folder import FolderDataModule
 from experiments.measuring.photographs import photographs
 from experiments.measuring.reference import reference
 from experiments.measuring.speed_corruptions import verdict
 from experiments.measuring.speed_sweep import CLASSES, make_module
 from experiments.measuring.turns import Turns, take_turns
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_once
 from lightning_modules.metrics.counts import image_confusion
 from lightning_modules.networks.smp import SmpNetwork
@@ -109,16 +108,17 @@ def usual_pipeline(
     return confusion.cpu()
 
 
-def whole_sweep(module: SegmentationModule, data: FolderDataModule, device: torch.device) -> Tensor:
+def whole_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite, device: torch.device) -> Tensor:
     """Confusion matrices (conditions, K, K) of a sweep as ``benchmark`` runs it, its journal included."""
     accelerator = "gpu" if device.type == "cuda" else "cpu"
-    return torch.from_numpy(sweep_once(module, data, accelerator, "32-true", device.index or 0).sums["confusion"])
+    return torch.from_numpy(
+        sweep_once(module, data, suite, accelerator, "32-true", device.index or 0).sums["confusion"]
+    )
 
 
 def cells_of(suite: Suite) -> list[tuple[str, int] | None]:
     """The cells of the usual pipeline: those of `suite`, in its order."""
-    corrupted = [one for one in suite.conditions if isinstance(one, Corrupted)]
-    return [None, *((one.name, one.severity) for one in corrupted)]
+    return [None, *((one.name, one.severity) for one in suite.corrupted)]
 
 
 def pipelines(
@@ -128,8 +128,8 @@ def pipelines(
     module = make_module(device)
     data = FolderDataModule(str(root), eval_batch_size=batch_size, num_workers=workers)
 
-    def ours() -> Tensor:
-        return whole_sweep(module, data, device)
+    def ours(met: Suite = suite) -> Tensor:
+        return whole_sweep(module, data, met, device)
 
     def theirs(cells: Sequence[tuple[str, int] | None]) -> Tensor:
         return usual_pipeline(root, cells, module, batch_size, workers, device)
@@ -139,8 +139,7 @@ def pipelines(
     for cell in cells_of(suite)[1:]:  # numba compiles here, before the loader's processes are forked
         assert cell is not None
         reference()(image, cell[1], cell[0])
-    ours(), theirs([None])  # the data module's own suite is clean
-    data.suite = suite
+    ours(Suite("clean", 1)), theirs([None])
     return ours, lambda: theirs(cells_of(suite))
 
 

@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from datamodules.corruptions.stream import ConditionStream
-from datamodules.corruptions.suite import Suite
 from experiments.measuring.photographs import photographs
 from experiments.measuring.speed_corruptions import verdict
 from experiments.measuring.sweep_step import sweep_step
 from experiments.measuring.turns import Turns, take_turns
+from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -48,9 +47,10 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
 
     def confusion_alone() -> None:
         sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
-        for condition, met, moved in ConditionStream(suite, image, mask, ids):
+        for place, condition in enumerate(suite.conditions):
+            met, moved = condition(module.network, image, mask, ids, suite.seed)
             confusion = image_confusion(module.predict_logits(met).argmax(1), moved, CLASSES)
-            sums.update(confusion, condition)
+            sums.update(confusion, place)
             class_counts(confusion)
 
     everything = sweep_step(module, suite, image, mask)

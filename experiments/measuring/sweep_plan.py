@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.corruptions.suite import Suite
 from datamodules.reading.image_reading import ImageReading
 from experiments.files.tables import duration
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.photographs import photographs
 from experiments.measuring.sweep_step import sweep_step
 from experiments.measuring.turns import take_turns, timed
+from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.segmentation import SegmentationModule

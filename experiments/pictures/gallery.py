@@ -14,7 +14,6 @@ from tqdm import tqdm
 from datamodules.corruptions.base import SMALLEST_SIDE
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.modality import Missing
-from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample
 from datamodules.image_files import ImageFiles
 from datamodules.reading.decoding import open_header
@@ -23,6 +22,7 @@ from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.pairs import Pair
 from datamodules.transforms import Resize
 from experiments.measuring.reference import psnr
+from experiments.sweeping.suite import Suite
 from safe_files.array_file import read_header
 from user_error import UserError
 
@@ -113,7 +113,7 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
     images = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None]
     masks = torch.zeros(1, *clean.shape[:2], dtype=torch.int64) if mask is None else torch.from_numpy(mask).long()[None]
     missing = [] if suite.missing is None else suite.missing.conditions(_channel_names(clean.shape[2]))
-    corrupted: list[Corrupted | Missing] = [one for one in suite.conditions if isinstance(one, Corrupted)]
+    corrupted: list[Corrupted | Missing] = [*suite.corrupted]
     corrupted += missing
     if not corrupted:
         raise UserError(f"the suite {suite.name!r} has no corruptions to draw: pass another --suite, see --list")

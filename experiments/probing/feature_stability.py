@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from datamodules.corruptions.conditions import Corrupted
-from datamodules.corruptions.suite import Suite
 from datamodules.reading.found_files import SUFFIXES, find_files
 from experiments.checkpoints.checkpoint import load_module
 from experiments.measuring.photographs import photographs
 from experiments.pictures.gallery import read_sample, resized
+from experiments.sweeping.suite import Suite
 from lightning_modules.features.base import gray, make_feature
 from lightning_modules.features.keypoints import KeypointFeature
 from user_error import UserError
@@ -183,7 +183,7 @@ class FeatureStability:
         Raises:
             UserError: it has no such corruptions, or a corruption refuses an image.
         """
-        conditions = [one for one in suite.conditions if isinstance(one, Corrupted) and not one.corruption.reads_masks]
+        conditions = [one for one in suite.corrupted if not one.corruption.reads_masks]
         if not conditions:
             raise UserError(
                 f"the suite {suite.name!r} has no corruptions of images alone: pass another, such as 'core'"

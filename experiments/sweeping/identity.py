@@ -1,11 +1,13 @@
 """What the counts of a sweep depend on, by which an interrupted one knows whether it may go on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from datamodules.fingerprint import Fingerprint, find_difference
 from experiments.records.record import manifest_hash
+from experiments.sweeping.suite import Suite
+from lightning_modules.metrics.counters.base import Counter
 
 FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit", "aspect", "leaks")
 """Settings of the data that leave a test image as it is, or that are stated by themselves."""
@@ -16,26 +18,35 @@ COUNTING = 3
 
 
 def describe_identity(
-    data: SegmentationDataModule, content: Fingerprint, settings: Mapping[str, Any], checkpoint: str, precision: str
+    data: SegmentationDataModule,
+    suite: Suite,
+    content: Fingerprint,
+    settings: Mapping[str, Any],
+    checkpoint: str,
+    precision: str,
+    counters: Sequence[Counter],
 ) -> dict[str, Any]:
     """The identity of a sweep in plain values.
 
     Args:
-        data: with the suite and the split of the sweep.
+        data: with the split of the sweep.
+        suite: what they meet.
         content: of that split.
         settings: class and settings of the data.
         checkpoint: SHA-256 of its file.
         precision: of the forward passes.
+        counters: what is counted.
     """
     given = settings.get("init_args") or {}
     return {
         "way of counting": COUNTING,
         "split": data.test_split,
-        "seed": data.suite.seed,
-        "suite": manifest_hash(data.suite.manifest(data.size)),
+        "seed": suite.seed,
+        "suite": manifest_hash(suite.manifest(data.size)),
         "checkpoint": checkpoint,
         "batch_size": data.eval_batch_size,
         "precision": precision,
+        "counters": [type(one).__qualname__ for one in counters],
         "data": {
             "class": settings["class_path"],
             "given": {key: value for key, value in given.items() if key not in FREE},

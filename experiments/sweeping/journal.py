@@ -11,21 +11,37 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pytorch_lightning as pl
 
 from experiments.files.sealed import derive, holds, read_sealed, write_sealed
 from experiments.sweeping.identity import find_change
-from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble
+from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, insert, take
 from user_error import UserError
 
-BATCH = re.compile(r"batch-(\d{6,})\.npz")
+
+class Form(NamedTuple):
+    """How files of one kind are called."""
+
+    stem: str
+    plural: str
+
+    def path(self, folder: Path, number: int) -> Path:
+        """The file of a number."""
+        return folder / f"{self.stem}-{number:06d}.npz"
+
+    def number(self, path: Path) -> int | None:
+        """The number of a file by its name; `None` for the file of another form."""
+        named = re.fullmatch(rf"{self.stem}-(\d{{6,}})\.npz", path.name)
+        return int(named[1]) if named and self.path(path.parent, int(named[1])).name == path.name else None
+
+
+BATCH, CONDITION = Form("batch", "batches"), Form("condition", "conditions")
 
 
 class Journal:
-    """A folder with one array file per finished batch.
+    """A folder with one array file per finished batch, and one per finished condition that is met by itself.
 
     Batches are the same for any number of processes, so a sweep may go on with another number of them. Each file
     appears whole or not at all, and is sealed for this identity and this batch: what was altered, exchanged or put there
@@ -41,9 +57,10 @@ class Journal:
         self.identity = identity
         self.key = b""  # of this sweep; known once it is open
         self.done: frozenset[int] = frozenset()  # numbers of the batches that were there when it was opened
+        self.finished: frozenset[int] = frozenset()  # places of the conditions that were, which are met by themselves
 
     def open(self, secret: bytes, restart: bool = False) -> None:
-        """Begin or go on; called by one process, which tells the others `key` and `done`.
+        """Begin or go on; called by one process, which tells the others what is `handed_over`.
 
         Args:
             secret: of this user, see `experiments.files.secret`.
@@ -66,7 +83,16 @@ class Journal:
             begun = json.dumps(self.identity, indent=2).encode()
             write_sealed(stamp, begun, key)
         self.key = derive(secret, b"batches of " + begun)
-        self.done = self._sound()
+        self.done, self.finished = self._find_sound(BATCH), self._find_sound(CONDITION)
+
+    @property
+    def handed_over(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
+        """What the first process tells the others: key, finished batches and finished conditions."""
+        return self.key, self.done, self.finished
+
+    def take_over(self, key: bytes, done: frozenset[int], finished: frozenset[int]) -> None:
+        """Go on as the first process does."""
+        self.key, self.done, self.finished = key, done, finished
 
     def _require_same(self, content: bytes | None) -> bytes:
         """The identity as it was written when the sweep began: of the same content, but perhaps of other times."""
@@ -83,53 +109,59 @@ class Journal:
             )
         return content
 
-    def _sound(self) -> frozenset[int]:
-        """Numbers of the finished batches; what is damaged goes, and is swept again."""
+    def _find_sound(self, form: Form) -> frozenset[int]:
+        """Numbers of the finished files of a form; what is damaged goes, and is swept again."""
         found, damaged = set(), 0
         for path in list(self.folder.iterdir()):
-            if path.name.startswith((".batch-", ".identity.json.")):  # a process was killed as it wrote
+            if path.name.startswith((f".{form.stem}-", ".identity.json.")):  # a process was killed as it wrote
                 discard(path)
-            elif path.name.startswith("batch-"):
-                number = _number(path)
+            elif path.name.startswith(f"{form.stem}-"):
+                number = form.number(path)
                 if number is not None and holds(path, self.key):
                     found.add(number)
                 else:
                     discard(path)
                     damaged += 1
         if damaged:
-            what = "1 damaged batch is" if damaged == 1 else f"{damaged} damaged batches are"
+            what = f"1 damaged {form.stem} is" if damaged == 1 else f"{damaged} damaged {form.plural} are"
             print(f"{self.folder}: {what} swept again", flush=True)
         return frozenset(found)
 
     def write(self, number: int, swept: Swept) -> None:
-        """Keep the counts of a batch."""
+        """Keep the counts of a batch under all conditions that are met batch by batch."""
+        self._write(BATCH.path(self.folder, number), swept)
+
+    def write_condition(self, place: int, swept: Swept) -> None:
+        """Keep the counts of all images under the condition at a place of the suite, which is met by itself."""
+        self._write(CONDITION.path(self.folder, place), swept)
+
+    def _write(self, path: Path, swept: Swept) -> None:
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
         arrays |= {f"{IMAGE}{name}": part for name, part in swept.counts.items()}
         arrays[CHANGED] = swept.changed
         content = io.BytesIO()
         np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
-        write_sealed(self._path(number), content.getvalue(), self.key)
+        write_sealed(path, content.getvalue(), self.key)
 
     def total(self) -> Swept:
-        """The sum over all finished batches, images in the order of the data set.
+        """The sum over all finished batches, images in the order of the data set, conditions in that of the suite.
 
         Raises:
-            UserError: a batch is damaged.
+            UserError: a file is damaged.
             OSError: the disk has no room for all counts at once, which are put together there.
         """
-        return assemble(self._batches, self.folder)
+        together = assemble(lambda: (arrays for _, arrays in self._read(BATCH)), self.folder)
+        return insert(together, {place: take(arrays) for place, arrays in self._read(CONDITION)}, self.folder)
 
-    def _batches(self) -> Iterator[Any]:
-        """The arrays of the finished batches, one after the other."""
-        for number in sorted(number for path in self.folder.iterdir() if (number := _number(path)) is not None):
-            content = read_sealed(self._path(number), self.key)
+    def _read(self, form: Form) -> Iterator[tuple[int, Any]]:
+        """Number and arrays of the finished files of a form, one after the other."""
+        for number in sorted(number for path in self.folder.iterdir() if (number := form.number(path)) is not None):
+            path = form.path(self.folder, number)
+            content = read_sealed(path, self.key)
             if content is None:
-                raise UserError(f"{self._path(number)} was damaged: call again, and its batch is swept again")
+                raise UserError(f"{path} was damaged: call again, and it is swept again")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                yield arrays
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"batch-{number:06d}.npz"
+                yield number, arrays
 
     def remove(self) -> None:
         """The record is written: the journal has served. It goes at once, never in parts; a link goes, not its target."""
@@ -152,48 +184,3 @@ def discard(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _number(path: Path) -> int | None:
-    """The number of a batch by the name of its file."""
-    named = BATCH.fullmatch(path.name)
-    return int(named[1]) if named and f"{int(named[1]):06d}" == named[1] else None
-
-
-class JournalCallback(pl.Callback):
-    """Writes each finished test batch into the journal."""
-
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave out the batches that are done, and seal as the first process does: machines need not share a home."""
-        known = trainer.strategy.broadcast((self.journal.key, self.journal.done))
-        self.journal.key, self.journal.done = known
-        trainer.datamodule.done = self.journal.done  # type: ignore[attr-defined]
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep what the batch counted, less its filling."""
-        real = [position for position, name in enumerate(batch["id"]) if name]
-        if not real:
-            return
-        metric: Any = pl_module.sweep_counts
-        changed = batch["conditions"].changed
-        index = batch["index"].cpu().numpy()[real]
-        swept = Swept(
-            index=index,
-            digests=[batch["digest"][position] for position in real],
-            sums={name: getattr(metric, name).cpu().numpy() for name in metric.sums},
-            changed=np.array([int(changed[at][real].sum()) for at in range(len(changed))]),
-            counts={name: part.cpu().numpy()[:, real].swapaxes(0, 1) for name, part in outputs.items()},
-        )
-        self.journal.write(int(index[0]) // len(batch["id"]), swept)
-        metric.reset()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from user_error import UserError
 
 if TYPE_CHECKING:
-    from datamodules.corruptions.suite import Suite
+    from experiments.sweeping.suite import Suite
 
 SUITES = Path(__file__).parent.parent / "configs" / "suite"
 
@@ -34,6 +34,6 @@ def find_suite(name: str) -> "Suite":
     Raises:
         UserError: there is none, or it does not parse.
     """
-    from datamodules.corruptions.suite import Suite  # takes torch, which whoever asks for names alone does without
+    from experiments.sweeping.suite import Suite  # takes torch, which whoever asks for names alone does without
 
     return Suite.from_yaml(suite_path(name))

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_bytes
 from tempfile import TemporaryDirectory
@@ -20,9 +21,12 @@ from experiments.checkpoints.data_parser import require_its_numbers
 from experiments.checkpoints.matching import Mapped, match_data, require_same_names
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.processes import cluster_plugins, first_process, leave_signals
-from experiments.sweeping.journal import Journal, JournalCallback
+from experiments.sweeping.journal import Journal
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
+from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
+from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
@@ -38,8 +42,8 @@ def prepare(
     split: Split,
     seed: int,
     mapped: Mapped | None = None,
-) -> None:
-    """Let the data meet a suite.
+) -> Suite:
+    """The suite that a network meets on some data, which are told the split.
 
     Args:
         data: what is swept over.
@@ -62,74 +66,84 @@ def prepare(
     data.test_split = split
     data.units(split)  # fails before the sweep rather than after
     found = find_suite(suite)
-    data.suite = found.for_data(data.channels, data.meta(split) if found.shifts else {})
-    data.suite.seed = seed
+    found = found.for_data(data.channels, data.meta(split) if found.shifts else {})
+    found.seed = seed
+    return found
 
 
-def make_trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """A trainer that only tests."""
+def make_trainer(options: Any, suite: Suite) -> pl.Trainer:
+    """A trainer that only tests under the conditions of a suite."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the ties that may differ between devices
     try:
-        return leave_signals(_trainer(options, callbacks))
+        return leave_signals(_trainer(options, suite))
     except (MisconfigurationException, ValueError) as error:
         raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
 
 
-def _trainer(options: Any, callbacks: list[pl.Callback]) -> pl.Trainer:
+def _trainer(options: Any, suite: Suite) -> pl.Trainer:
     return pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,
         precision=options.precision,
         logger=False,
-        callbacks=callbacks,
         plugins=cluster_plugins(options.num_nodes),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        inference_mode=not suite.needs_gradients,
     )
 
 
-def sweep(module: SegmentationModule, data: SegmentationDataModule, journal: Journal, trainer: pl.Trainer) -> None:
-    """Count what the journal lacks; afterwards, on every process, it is complete."""
-    conditions, images = len(data.suite.conditions), len(data.open_split(data.test_split))
+def sweep(loop: SweepLoop, trainer: pl.Trainer) -> None:
+    """Count what the journal of a loop lacks; afterwards, on every process, it is complete."""
+    journal, data, suite = loop.journal, loop.data, loop.suite
+    images = len(data.open_split(data.test_split))
     finished = min(images, len(journal.done) * data.eval_batch_size)
-    if finished and first_process():
+    if (finished or journal.finished) and first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
-    module.count_conditions(conditions)
-    total, initial = images * conditions, finished * conditions
+    total = images * len(suite.conditions)
+    initial = finished * len(suite.together) + images * len(journal.finished)
     shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=not first_process())
 
     def advance(number: int) -> None:
         shown.update(min(number * trainer.world_size, total - shown.n))
 
-    data.on_condition = advance
+    loop.on_condition = advance
     with shown, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer.test(module, data, verbose=False)
+        trainer.test(loop, verbose=False)
     trainer.strategy.barrier("swept")
 
 
 def sweep_once(
-    module: SegmentationModule, data: SegmentationDataModule, accelerator: str, precision: str, device: int = 0
+    module: SegmentationModule,
+    data: SegmentationDataModule,
+    suite: Suite,
+    accelerator: str,
+    precision: str,
+    device: int = 0,
+    counters: Sequence[Counter] | None = None,
 ) -> Swept:
     """The counts of a sweep in this process that leaves nothing behind, in the order of the data set.
 
     Args:
         module: what is swept.
-        data: with the suite that it meets.
+        data: with the split.
+        suite: what it meets.
         accelerator: "cpu", "gpu" or "auto".
         precision: of the forward passes, as Lightning names it.
         device: which of several GPUs.
+        counters: what is counted; the usual ones if `None`.
     """
     devices = [device] if accelerator == "gpu" else 1
     options = SimpleNamespace(accelerator=accelerator, devices=devices, num_nodes=1, precision=precision)
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "sweep", {})
         journal.open(token_bytes(32))  # it dies with this process
-        sweep(module, data, journal, make_trainer(options, [JournalCallback(journal)]))
+        sweep(SweepLoop(module, data, suite, journal, counters), make_trainer(options, suite))
         return journal.total()
 
 

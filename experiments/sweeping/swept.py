@@ -3,8 +3,9 @@
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from experiments.records.record_file import width
 from experiments.records.scores.base import Counts
+from user_error import UserError
 
 SUM, IMAGE = "sum_", "image_"
 CHANGED = "changed"
@@ -77,6 +79,76 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
         changed=changed,
         counts={key.removeprefix(IMAGE): part for key, part in placed.items()},
     )
+
+
+def take(arrays: Mapping[str, np.ndarray]) -> Swept:
+    """What one file holds, in memory."""
+    return Swept(
+        index=arrays["index"],
+        digests=[str(digest) for digest in arrays["digests"]],
+        sums={key.removeprefix(SUM): arrays[key] for key in arrays if key.startswith(SUM)},
+        counts={key.removeprefix(IMAGE): arrays[key] for key in arrays if key.startswith(IMAGE)},
+        changed=arrays[CHANGED],
+    )
+
+
+def join(parts: Sequence[Swept]) -> Swept:
+    """The counts of several batches under the same conditions, images in the order of the batches."""
+    return Swept(
+        index=np.concatenate([part.index for part in parts]),
+        digests=[digest for part in parts for digest in part.digests],
+        sums={name: np.sum([part.sums[name] for part in parts], axis=0) for name in parts[0].sums},
+        counts={name: np.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts},
+        changed=np.sum([part.changed for part in parts], axis=0),
+    )
+
+
+def insert(together: Swept, apart: Mapping[int, Swept], folder: Path) -> Swept:
+    """The counts of all conditions, in the order of the suite.
+
+    Args:
+        together: of the conditions that are met batch by batch, images in their order.
+        apart: of the others, by their place in the suite; their images are in the same order.
+        folder: where there is room for the counts of all images.
+
+    Raises:
+        UserError: a condition did not meet each image once.
+        OSError: there is no room.
+    """
+    if not apart:
+        return together
+    for place, one in apart.items():
+        if not np.array_equal(one.index, together.index):
+            raise UserError(f"the condition {place} of {folder} did not meet each image once: pass --restart")
+    number = len(together.changed) + len(apart)
+    others = [place for place in range(number) if place not in apart]
+
+    def merge(common: np.ndarray, own: Callable[[Swept], np.ndarray]) -> np.ndarray:
+        merged = np.zeros((number, *common.shape[1:]), np.int64)
+        merged[others] = common
+        for place, one in apart.items():
+            merged[place] = own(one)[0]
+        return merged
+
+    counts = {}
+    for name, common in together.counts.items():
+        placed = _on_disk((len(common), number, *common.shape[2:]), np.int64, folder)
+        for row, place in enumerate(others):
+            placed[:, place] = common[:, row]
+        for place, one in apart.items():
+            placed[:, place] = one.counts[name][:, 0]
+        counts[name] = placed
+    return Swept(
+        index=together.index,
+        digests=together.digests,
+        sums={name: merge(part, partial(_sums_of, name)) for name, part in together.sums.items()},
+        counts=counts,
+        changed=merge(together.changed, lambda one: one.changed),
+    )
+
+
+def _sums_of(name: str, swept: Swept) -> np.ndarray:
+    return swept.sums[name]
 
 
 def _fill(placed: Mapping[str, np.ndarray], batches: Iterator[Mapping[str, np.ndarray]], places: np.ndarray) -> None:

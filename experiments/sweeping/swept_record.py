@@ -11,6 +11,7 @@ from experiments.records.recipe import data_name
 from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
 from experiments.records.robustness import find_idle
 from experiments.records.scoring import describe_counts, find_intervals, make_cells, make_summary
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
 
@@ -19,6 +20,7 @@ def make_record(
     swept: Swept,
     images: Images,
     data: SegmentationDataModule,
+    suite: Suite,
     checkpoint: CheckpointFile,
     *,
     name: str,
@@ -28,8 +30,8 @@ def make_record(
     environment: dict[str, Any],
 ) -> Record:
     """The record of a sweep's counts."""
-    manifest = Manifest(**data.suite.manifest(data.size))  # type: ignore[arg-type]
-    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    manifest = Manifest(**suite.manifest(data.size))  # type: ignore[arg-type]
+    conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     totals = swept.totals
     left_out = find_idle(conditions, swept.changed.tolist())
     bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
@@ -39,7 +41,7 @@ def make_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         classes=list(data.classes),
         suite=manifest,
-        suite_hash=manifest_hash(data.suite.manifest(data.size)),
+        suite_hash=manifest_hash(suite.manifest(data.size)),
         data=Data(
             name=data_name(recipe["data"]),
             split=data.test_split,

@@ -16,6 +16,7 @@ from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.records.record import Images, Picture
 from experiments.records.robustness import Condition, clean_score
 from experiments.records.scores.overlap import mean_iou
+from experiments.sweeping.suite import Suite
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6
@@ -65,13 +66,19 @@ def hardest_falls(classes: np.ndarray, conditions: Sequence[Condition], number: 
 
 
 def draw_worst(
-    module: SegmentationModule, data: SegmentationDataModule, images: Images, record: Path, number: int = PICTURES
+    module: SegmentationModule,
+    data: SegmentationDataModule,
+    suite: Suite,
+    images: Images,
+    record: Path,
+    number: int = PICTURES,
 ) -> list[Picture]:
     """Draw the hardest falls of a sweep and remove the pictures of an earlier one.
 
     Args:
         module: on the device of the sweep, in evaluation mode.
-        data: with the suite and the split of the sweep.
+        data: with the split of the sweep.
+        suite: what they met.
         images: their counts.
         record: path of the record; the pictures are named ``STEM.worst-1.png``, ... beside it.
         number: of pictures, at most.
@@ -80,11 +87,13 @@ def draw_worst(
         OSError: the folder cannot be written or the disk is full.
     """
     remove_pictures(record)
-    conditions = [(condition.name, condition.severity) for condition in data.suite.conditions]
+    redrawn = suite.together  # an image by itself says nothing of what a condition has learned from others
+    conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     pictures = []
-    for place, fall in enumerate(hardest_falls(images.counts["classes"], conditions, number), 1):
+    falls = hardest_falls(images.counts["classes"][:, redrawn], [conditions[place] for place in redrawn], number)
+    for place, fall in enumerate((one._replace(condition=redrawn[one.condition]) for one in falls), 1):
         path = record.with_name(f"{record.stem}.worst-{place}.png")
-        save(Image.fromarray(draw(module, data, fall.image, fall.condition)), path)
+        save(Image.fromarray(draw(module, data, suite, fall.image, fall.condition)), path)
         corruption, severity = conditions[fall.condition]
         pictures.append(
             Picture(
@@ -108,7 +117,9 @@ def remove_pictures(record: Path) -> None:
             path.unlink()
 
 
-def draw(module: SegmentationModule, data: SegmentationDataModule, image: int, condition: int) -> np.ndarray:
+def draw(
+    module: SegmentationModule, data: SegmentationDataModule, suite: Suite, image: int, condition: int
+) -> np.ndarray:
     """Clean image, corrupted image, truth and prediction side by side, (H, 4 W + 3 `GAP`, 3) uint8.
 
     Image and prediction are those of the sweep: drawn from the same seed, and predicted in a batch of the same size,
@@ -117,11 +128,13 @@ def draw(module: SegmentationModule, data: SegmentationDataModule, image: int, c
     dataset = data.open_split(data.test_split)
     sample = data.evaluation_view(dataset)[image]
     clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
+    chosen = suite.conditions[condition]
+    with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():
+        met, moved = chosen(chosen.begin(module.network), clean, mask, [dataset.ids[image]], suite.seed)
     with torch.inference_mode():
-        met, moved = data.suite.conditions[condition](clean, mask, [dataset.ids[image]], data.suite.seed)
         predicted = module.predict_logits(met.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
     palette = find_palette(data.palette, data.num_classes)
-    seen = _pixels(met)
+    seen = _pixels(met if met.dtype == torch.uint8 else (255 * met).round().to(torch.uint8))
     return side_by_side(
         as_rgb(_pixels(clean)),
         as_rgb(seen),

@@ -13,7 +13,6 @@ from command_line import ROOT, experiments, refusal
 from sklearn.metrics import confusion_matrix
 from tiny_folder import tiny_folder
 
-from datamodules.corruptions.suite import Suite
 from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
 from experiments.checkpoints.checkpoint import load_module
@@ -22,7 +21,8 @@ from experiments.records.recipe import recipe_key
 from experiments.records.record_file import open_record, read_record
 from experiments.records.scoring import find_intervals, make_cells, make_summary
 from experiments.sweeping.journal import Journal
-from lightning_modules.segmentation import SegmentationModule
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.sweep_loop import SweepLoop
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 OTHER_IMAGES = ("--data.init_args.scene_seed=1", "--data.init_args.test=4")
@@ -87,7 +87,7 @@ def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> 
         mask = torch.from_numpy(sample["mask"]).long()[None]
         for number, condition in enumerate(suite.conditions):
             with torch.inference_mode():
-                met, _ = condition(image, mask, [dataset.ids[index]], 0)
+                met, _ = condition(module.network, image, mask, [dataset.ids[index]], 0)
                 predicted = module(met).argmax(1)[0].numpy()
             counted = sample["mask"] != 255
             total[number] += confusion_matrix(sample["mask"][counted], predicted[counted], labels=range(5))
@@ -193,13 +193,13 @@ def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, mon
 
 def count_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The batches that are swept from now on, as they come."""
-    passes, step = [], SegmentationModule.test_step
+    passes, step = [], SweepLoop.test_step
 
-    def counted(self: SegmentationModule, batch: dict, batch_idx: int) -> dict:
+    def counted(self: SweepLoop, batch: dict, batch_idx: int) -> None:
         passes.append(batch_idx)
-        return step(self, batch, batch_idx)
+        step(self, batch, batch_idx)
 
-    monkeypatch.setattr(SegmentationModule, "test_step", counted)
+    monkeypatch.setattr(SweepLoop, "test_step", counted)
     return passes
 
 

@@ -11,10 +11,9 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, draw_key
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.corruptions.stream import ConditionStream
-from datamodules.corruptions.suite import Suite
 from experiments.corruptions import main
 from experiments.pictures.gallery import Layout, draw, make_tiles, read_sample, resized, shown
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite, suite_names
 
 
@@ -61,9 +60,9 @@ def test_tiles_are_what_a_sweep_meets(channels: int) -> None:
     suite.seed = 4
     tiles = make_tiles({"image": clean}, suite, "a")
     batch = torch.from_numpy(np.stack([clean, clean])).permute(0, 3, 1, 2).contiguous()
-    stream = iter(ConditionStream(suite, batch, torch.zeros(2, 40, 52, dtype=torch.int64), ["other", "a"]))
-    next(stream)
-    for tile, (_, images, _) in zip(tiles, stream, strict=True):
+    masks = torch.zeros(2, 40, 52, dtype=torch.int64)
+    for tile, condition in zip(tiles, suite.conditions[1:], strict=True):
+        images, _ = condition(torch.nn.Identity(), batch, masks, ["other", "a"], suite.seed)
         assert tile.image is not None
         assert np.array_equal(tile.image, images[1].permute(1, 2, 0))
         error = np.square(tile.image.astype(float) - clean).mean()

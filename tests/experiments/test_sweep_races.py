@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import torch
 from command_line import experiments
+from torch import nn
 
+from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.files.digest import sha256
 from experiments.records.record_file import read_record
-from experiments.sweeping.same_checkpoint import SameCheckpoint
+from experiments.sweeping.journal import Journal
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.tracking import logged_record
 from user_error import UserError
 
@@ -114,10 +118,15 @@ def test_a_checkpoint_that_is_written_into_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [True, False])
-def test_processes_of_one_sweep_have_one_checkpoint(other: bool) -> None:
+def test_processes_of_one_sweep_have_one_checkpoint(tmp_path: Path, other: bool) -> None:
     """The second process has loaded what the first has, or both refuse."""
-    strategy = SimpleNamespace(broadcast=lambda own: "b" if other else own, reduce_boolean_decision=lambda same: same)
-    trainer: Any = SimpleNamespace(strategy=strategy)
-    module: Any = None
+    handed = (b"key", frozenset(), frozenset())
+    given = iter(["b" if other else "a", handed])
+    strategy = SimpleNamespace(broadcast=lambda own: next(given), reduce_boolean_decision=lambda same: same)
+    module: Any = nn.Identity()
+    module.setup = lambda stage: None
+    loop = SweepLoop(module, SyntheticDataModule(), Suite("clean", 1), Journal(tmp_path, {}), checkpoint="a")
+    loop._trainer = SimpleNamespace(strategy=strategy)  # type: ignore[assignment]
     with pytest.raises(UserError, match="replaced while the processes") if other else nullcontext():
-        SameCheckpoint("a").setup(trainer, module, "test")
+        loop.setup("test")
+    assert loop.journal.key == (b"" if other else b"key")

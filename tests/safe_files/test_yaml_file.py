@@ -4,7 +4,7 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from datamodules.corruptions.suite import Suite
+from experiments.sweeping.suite import Suite
 from safe_files.yaml_file import load_yaml, read_mapping, read_yaml
 from user_error import UserError
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from datamodules.corruptions.suite import Suite
 from experiments.measuring.photographs import photographs
 from experiments.probing.feature_stability import (
     CORRELATION,
@@ -28,6 +27,7 @@ from experiments.probing.feature_stability import (
     read_network,
     repeatability,
 )
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from lightning_modules.features.base import gray
 from lightning_modules.networks.fusion import MiddleFusionNetwork

@@ -14,13 +14,13 @@ from torch import Tensor
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.corruptions.geometric import RotationMaskMoved
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.corruptions.suite import Suite
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
 from experiments.files.digest import sha256
 from experiments.records.record import Images
 from experiments.records.record_file import open_record
+from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.worst import GAP, draw, draw_worst, hardest_falls
 
@@ -128,7 +128,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
         assert (picture.corruption, picture.severity) == record.conditions[fall.condition]
         sample = dataset[fall.image]
         batch = torch.from_numpy(sample["image"].transpose(2, 0, 1).copy())[None]
-        met, _ = suite.conditions[fall.condition](batch, torch.zeros(1, 64, 64).long(), [picture.id], 0)
+        met, _ = suite.conditions[fall.condition](MODULE.network, batch, torch.zeros(1, 64, 64).long(), [picture.id], 0)
         clean, corrupted, truth, predicted = tiles(np.array(Image.open(file)))
         np.testing.assert_array_equal(clean, sample["image"])
         np.testing.assert_array_equal(corrupted, met[0].permute(1, 2, 0).numpy())
@@ -158,9 +158,10 @@ class Scans(SegmentationDataModule):
 
 
 def scans() -> Scans:
-    data = Scans(["rest", "organ"], ["grey"], palette=[[0, 0, 250], [250, 0, 0]], eval_batch_size=3)
-    data.suite = Suite("test", 1, [RotationMaskMoved(), GaussianNoise()])
-    return data
+    return Scans(["rest", "organ"], ["grey"], palette=[[0, 0, 250], [250, 0, 0]], eval_batch_size=3)
+
+
+SUITE = Suite("test", 1, [RotationMaskMoved(), GaussianNoise()])
 
 
 def everything_is_organ(images: Tensor) -> Tensor:
@@ -169,19 +170,19 @@ def everything_is_organ(images: Tensor) -> Tensor:
     return torch.stack([torch.zeros(images[:, 0].shape), torch.ones(images[:, 0].shape)], 1)
 
 
-MODULE = SimpleNamespace(device=torch.device("cpu"), predict_logits=everything_is_organ)
+MODULE = SimpleNamespace(device=torch.device("cpu"), predict_logits=everything_is_organ, network=None)
 
 
 def test_moved_masks_ignored_pixels_and_grey_images() -> None:
     data = scans()
     sample = OneScan()[0]
-    place = next(
-        k for k, one in enumerate(data.suite.conditions) if (one.name, one.severity) == ("rotation_mask_moved", 5)
-    )
+    place = next(k for k, one in enumerate(SUITE.conditions) if (one.name, one.severity) == ("rotation_mask_moved", 5))
     image = torch.from_numpy(sample["image"].transpose(2, 0, 1).copy())[None]
-    met, moved = data.suite.conditions[place](image, torch.from_numpy(sample["mask"]).long()[None], ["scan"], 0)
+    met, moved = SUITE.conditions[place](
+        MODULE.network, image, torch.from_numpy(sample["mask"]).long()[None], ["scan"], 0
+    )
     assert not torch.equal(moved[0], torch.from_numpy(sample["mask"]).long())
-    clean, corrupted, truth, predicted = tiles(draw(MODULE, data, 0, place))
+    clean, corrupted, truth, predicted = tiles(draw(MODULE, data, SUITE, 0, place))
     np.testing.assert_array_equal(clean, sample["image"].repeat(3, -1))
     np.testing.assert_array_equal(corrupted, met[0].permute(1, 2, 0).numpy().repeat(3, -1))
     np.testing.assert_array_equal(painted(corrupted, truth, data.palette), moved[0])
@@ -191,16 +192,16 @@ def test_moved_masks_ignored_pixels_and_grey_images() -> None:
 def test_pictures_of_an_earlier_sweep_go(tmp_path: Path) -> None:
     """Those of this record alone: its name may hold what a pattern would read as one."""
     data, record = scans(), tmp_path / "a[1].json"
-    conditions = len(data.suite.conditions)
+    conditions = len(SUITE.conditions)
     classes = of_iou([[10] + [5] * (conditions - 1)])
     kept = ["a1.worst-1.png", "a[1].worst-x.png", "b.worst-1.png", "a[1].worst-1.png.txt"]
     for name in [*kept, *(f"a[1].worst-{number}.png" for number in range(1, 4))]:
         (tmp_path / name).write_text("old")
-    pictures = draw_worst(MODULE, data, Images(["scan"], {"classes": classes}), record)
+    pictures = draw_worst(MODULE, data, SUITE, Images(["scan"], {"classes": classes}), record)
     assert [picture.file for picture in pictures] == ["a[1].worst-1.png"]
     assert {path.name for path in tmp_path.iterdir()} == {*kept, "a[1].worst-1.png"}
     assert (tmp_path / "a[1].worst-1.png").read_bytes()[:4] == b"\x89PNG"
-    assert draw_worst(MODULE, data, Images(["scan"], {"classes": classes}), record, 0) == []
+    assert draw_worst(MODULE, data, SUITE, Images(["scan"], {"classes": classes}), record, 0) == []
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 

@@ -11,13 +11,16 @@ import safe_files.parser_loader  # noqa: F401  (first: see there)
 from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
 from datamodules.corruptions.modality import MissingChannels
+from experiments.sweeping.conditions import OfNetwork, OfPixels, SweptCondition
+from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
 
 
 class Suite:
-    """An ordered, versioned list of conditions: clean, real shifts, each corruption at its severities, missing channels.
+    """An ordered, versioned list of conditions.
 
-    Real shifts and missing channels depend on the data: `for_data` adds them.
+    Clean, real shifts, each corruption at its severities, missing channels, and what depends on the network. Real shifts
+    and missing channels depend on the data: `for_data` adds them.
 
     Args:
         name: of the suite, as records and leaderboards show it.
@@ -26,10 +29,11 @@ class Suite:
         severities: for the corruptions that do not take all five, the ones they take.
         shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
         missing: which channels may be missing.
+        network_conditions: attacks, adaptation and their kin.
         seed: of everything that is drawn.
 
     Raises:
-        UserError: a corruption occurs twice, or `severities` names an unknown corruption or severity.
+        UserError: a condition occurs twice, or `severities` names an unknown corruption or severity.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Suite:
         severities: dict[str, list[int]] | None = None,
         shifts: dict[str, list[str]] | None = None,
         missing: MissingChannels | None = None,
+        network_conditions: list[NetworkCondition] | None = None,
         seed: int = 0,
     ) -> None:
         self.name = name
@@ -48,11 +53,28 @@ class Suite:
         self.severities = _checked_severities(name, [one.name for one in self.corruptions], severities or {})
         self.shifts = shifts or {}
         self.missing = missing
+        self.network_conditions = tuple(network_conditions or ())
         self.seed = seed
-        self.conditions: tuple[Condition, ...] = (Clean(), *self._corrupted)
+        self.conditions = self._put_together([], [])
 
     @property
-    def _corrupted(self) -> list[Corrupted]:
+    def together(self) -> list[int]:
+        """Places of the conditions that are met batch by batch."""
+        return [place for place, one in enumerate(self.conditions) if not one.has_state]
+
+    @property
+    def apart(self) -> list[int]:
+        """Places of the conditions that learn from what they see: each meets all batches by itself."""
+        return [place for place, one in enumerate(self.conditions) if one.has_state]
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether a condition differentiates, or changes a network, which PyTorch's inference mode forbids."""
+        return any(one.needs_gradients or one.has_state for one in self.conditions)
+
+    @property
+    def corrupted(self) -> list[Corrupted]:
+        """Each corruption at each of its severities."""
         return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]
 
     def for_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
@@ -68,8 +90,20 @@ class Suite:
         suite = copy(self)
         shifted = [_selected(column, value, meta) for column, values in self.shifts.items() for value in values]
         missing = [] if self.missing is None else self.missing.conditions(channels)
-        suite.conditions = (Clean(), *shifted, *self._corrupted, *missing)
+        suite.conditions = self._put_together(shifted, missing)
         return suite
+
+    def _put_together(self, shifted: Sequence[Condition], missing: Sequence[Condition]) -> tuple[SweptCondition, ...]:
+        corrupted = [OfPixels(one) for one in (Clean(), *shifted, *self.corrupted, *missing)]
+        asked = [
+            OfNetwork(one, under)
+            for one in self.network_conditions
+            for under in (Clean(), *(self.corrupted if one.every_condition else []))
+        ]
+        names = [(one.name, one.severity) for one in (*corrupted, *asked)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"suite {self.name!r} has {twice[0][0]} at severity {twice[0][1]} twice: keep one")
+        return (*corrupted, *asked)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Suite":

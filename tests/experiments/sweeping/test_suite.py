@@ -6,8 +6,8 @@ import pytest
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.corruptions.suite import Suite
 from experiments.records.record import manifest_hash
+from experiments.sweeping.suite import Suite
 from user_error import UserError
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs" / "suite"
@@ -78,7 +78,7 @@ def test_a_missing_file_is_said(tmp_path):
 
 
 def test_manifest_tells_what_decides_the_pixels(monkeypatch):
-    monkeypatch.setattr("datamodules.corruptions.suite.version", lambda name: "4.11.0+cpu")
+    monkeypatch.setattr("experiments.sweeping.suite.version", lambda name: "4.11.0+cpu")
     manifest = small(severities={"gaussian_noise": [2], "jpeg_compression": [3]}).manifest((256, 192))
     assert json.loads(json.dumps(manifest)) == manifest
     assert manifest == {

@@ -1,0 +1,116 @@
+"""What a sweep does with one batch: it meets one condition after the other."""
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from experiments.records.scores.tasks import TASK
+from experiments.sweeping.suite import Suite
+from lightning_modules.finite import find_finite, require_finite
+from lightning_modules.images import unit_range
+from lightning_modules.metrics.counters.base import Counter
+from lightning_modules.metrics.sweep import SweepCounts
+from lightning_modules.segmentation import SegmentationModule
+
+
+class BatchCounts(NamedTuple):
+    """What a batch counted under conditions."""
+
+    counts: dict[str, Tensor]  # of each image by name, (conditions, B, ...) int64
+    changed: Tensor  # (conditions, B), whether image or mask is not as it is clean
+
+
+class ConditionLoop:
+    """Corrupts, predicts and counts a batch under conditions of a suite, each drawn when its turn has come.
+
+    Args:
+        module: of the network, on the device of the batches, in evaluation mode.
+        suite: whose conditions.
+        places: of the conditions in the suite, in the order in which they are met; all if `None`.
+        counters: what is counted; the usual ones if `None`.
+        on_condition: told the number of images that count, after each condition.
+    """
+
+    def __init__(
+        self,
+        module: SegmentationModule,
+        suite: Suite,
+        places: Sequence[int] | None = None,
+        counters: Sequence[Counter] | None = None,
+        on_condition: Callable[[int], None] = lambda images: None,
+    ) -> None:
+        self.module = module
+        self.suite = suite
+        self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
+        self.sums = SweepCounts(module.num_classes, len(self.conditions), counters).to(module.device)
+        self.on_condition = on_condition
+        self._networks: dict[int, nn.Module] = {}  # what is asked under a condition that has a state
+
+    def count(self, batch: dict[str, Any]) -> BatchCounts:
+        """Add a batch to `sums`.
+
+        A batch of nothing but filling meets the first condition alone: it keeps its process in step and counts nothing.
+
+        Args:
+            batch: of the contract, on the module's device; ids that are "" are a filling, which no one counts.
+
+        Raises:
+            UserError: logits are no numbers; image and condition are named.
+        """
+        images, masks, ids = batch["image"], batch["mask"], batch["id"]
+        number = sum(name != "" for name in ids)
+        counted: list[dict[str, Tensor]] = []
+        finite: list[Tensor] = []
+        changed: list[Tensor] = []
+        seen: Tensor | None = None
+        for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
+            network = self._network(place)
+            with _gradients(condition.needs_gradients):
+                met, moved = condition(network, images, masks, ids, self.suite.seed)
+                if condition.has_state or met is not seen:  # a condition may change the masks alone
+                    logits, outputs = self._predict(place, network, met)
+            seen = None if condition.has_state else met
+            predicted = logits.argmax(1)
+            finite.append(find_finite(logits))
+            tasks = {f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved).items()}
+            counted.append(self.sums.count(logits, predicted, moved, place) | tasks)
+            changed.append(_differ(met, images) | _differ(moved, masks))
+            self.on_condition(number)
+        require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
+        counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
+        return BatchCounts(counts, torch.stack(changed))
+
+    def _network(self, place: int) -> nn.Module:
+        """The network of a condition; one that has a state gets a copy, which it keeps from batch to batch."""
+        condition, own = self.conditions[place], self.module.network
+        if not condition.has_state:
+            return condition.begin(own)
+        if place not in self._networks:
+            with torch.inference_mode(False):
+                self._networks[place] = condition.begin(copy.deepcopy(own))
+        return self._networks[place]
+
+    def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits and the outputs of further tasks, without the gradients that led to them."""
+        if not self.conditions[place].has_state:
+            with torch.no_grad():
+                return self.module.predict(images)
+        outputs = {name: output.detach() for name, output in self.conditions[place].predict(network, images).items()}
+        return outputs.pop("segmentation"), outputs
+
+
+def _gradients(needed: bool) -> AbstractContextManager[Any]:
+    return torch.enable_grad() if needed else nullcontext()
+
+
+def _differ(one: Tensor, other: Tensor) -> Tensor:
+    """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are held against levels as such."""
+    if one is other:
+        return torch.zeros(len(one), dtype=torch.bool, device=one.device)
+    if one.is_floating_point():
+        other = unit_range(other).to(one.dtype)
+    return (one != other).flatten(1).any(1)

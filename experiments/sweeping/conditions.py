@@ -1,0 +1,185 @@
+"""The conditions of a sweep as its loop meets them, whether they know the network or the pixels alone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from datamodules.corruptions.base import JSON, draw_key
+from datamodules.corruptions.conditions import Clean, Condition
+from lightning_modules.conditions.base import NetworkCondition
+
+FOLLOWING = ("clean", "shift", "corruption", "modality")
+"""Kinds that follow from name and family: manifests have not always stated a kind, and keep their hash."""
+
+
+class SweptCondition(ABC):
+    """One condition of a sweep; a record has a cell for each."""
+
+    name: str
+    severity: int
+    kind: str
+    family: str | None
+    needs_gradients = False
+    has_state = False
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, JSON]:
+        """What decides the pixels beside name and severity."""
+
+    @abstractmethod
+    def __call__(
+        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Images and masks under this condition, each drawn from (`seed`, id).
+
+        Args:
+            network: that is asked under it.
+            images: uint8 (B, C, H, W).
+            masks: int64 (B, H, W), 255 where ignored.
+            ids: of the images.
+            seed: of the suite.
+
+        Returns:
+            (B, C, H, W), uint8 or float in [0, 1], and int64 (B, H, W). Where they are left as they are, the very
+            tensors that came in.
+        """
+
+    def begin(self, network: nn.Module) -> nn.Module:
+        """The network that is asked under this condition."""
+        return network
+
+    def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+        """What that network says, by name."""
+        outputs: dict[str, Tensor] = network.outputs(images)  # type: ignore[operator]
+        return outputs
+
+    @property
+    def described(self) -> dict[str, JSON]:
+        """The condition's entry in a manifest."""
+        stated: dict[str, JSON] = {} if self.kind in FOLLOWING else {"kind": self.kind}
+        return {
+            "corruption": self.name,
+            "family": self.family,
+            "severity": self.severity,
+            "parameters": self.parameters,
+            **stated,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.name} at severity {self.severity}" if self.severity else self.name
+
+
+@dataclass(frozen=True)
+class OfPixels(SweptCondition):
+    """A condition of `datamodules`: whatever the network, its images are the same."""
+
+    condition: Condition
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Of the condition."""
+        return self.condition.name
+
+    @property
+    def severity(self) -> int:  # type: ignore[override]
+        """Of the condition."""
+        return self.condition.severity
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """Of the condition."""
+        return self.condition.kind
+
+    @property
+    def family(self) -> str | None:  # type: ignore[override]
+        """Of the condition."""
+        return self.condition.family
+
+    @property
+    @override
+    def parameters(self) -> dict[str, JSON]:
+        return self.condition.parameters
+
+    @override
+    def __call__(
+        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
+    ) -> tuple[Tensor, Tensor]:
+        return self.condition(images, masks, ids, seed)
+
+    def __str__(self) -> str:
+        return str(self.condition)
+
+
+@dataclass(frozen=True)
+class OfNetwork(SweptCondition):
+    """A condition that is shown the network, on clean images or on those of a condition of pixels.
+
+    Args:
+        condition: with the network.
+        under: what the images are met under before it.
+    """
+
+    condition: NetworkCondition
+    under: Condition
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Of the condition, and of what it is met under."""
+        own = self.condition.name
+        return own if isinstance(self.under, Clean) else f"{own}_under_{self.under.name}"
+
+    @property
+    def severity(self) -> int:  # type: ignore[override]
+        """Of what it is met under; on clean images its own."""
+        return self.under.severity or self.condition.severity
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """Of the condition."""
+        return self.condition.kind
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        """Its kind."""
+        return self.condition.kind
+
+    @property
+    def needs_gradients(self) -> bool:  # type: ignore[override]
+        """Whether it differentiates."""
+        return self.condition.needs_gradients
+
+    @property
+    def has_state(self) -> bool:  # type: ignore[override]
+        """Whether what it learns from a batch acts on the next."""
+        return self.condition.has_state
+
+    @property
+    @override
+    def parameters(self) -> dict[str, JSON]:
+        under: dict[str, JSON] = {} if isinstance(self.under, Clean) else {"under": self.under.described}
+        return (
+            {"class": f"{type(self.condition).__module__}.{type(self.condition).__qualname__}"}
+            | under
+            | {"settings": dict(self.condition.parameters)}
+        )
+
+    @override
+    def __call__(
+        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
+    ) -> tuple[Tensor, Tensor]:
+        images, masks = self.under(images, masks, ids, seed)
+        keys = torch.tensor([draw_key(seed, one, self.name, self.severity) for one in ids], device=images.device)
+        return self.condition.perturb(network, images, masks, keys), masks
+
+    @override
+    def begin(self, network: nn.Module) -> nn.Module:
+        return self.condition.begin(network)
+
+    @override
+    def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+        return self.condition.predict(network, images)

@@ -1,0 +1,49 @@
+"""The counters of a sweep: the usual ones, and those that a user adds by name or YAML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+import safe_files.parser_loader  # noqa: F401  (first: see there)
+from lightning_modules.metrics.counters.base import Counter
+from lightning_modules.metrics.sweep import usual_counters
+from user_error import UserError
+
+COUNTERS = Path(__file__).parent.parent / "configs" / "counter"
+
+
+def counter_names() -> list[str]:
+    """Names of the counters that come with the project."""
+    return sorted(path.stem for path in COUNTERS.glob("*.yaml"))
+
+
+def find_counters(further: Sequence[str] = ()) -> list[Counter]:
+    """The usual counters, and further ones; one that is among the usual ones is not taken twice.
+
+    Args:
+        further: names, or paths of YAML files.
+
+    Raises:
+        UserError: there is no such counter, or its YAML does not parse.
+    """
+    found = usual_counters()
+    for one in map(_find_counter, further):
+        if not any(type(one) is type(other) for other in found):
+            found.append(one)
+    return found
+
+
+def _find_counter(name: str) -> Counter:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else COUNTERS / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"no counter {name!r}: pass one of {', '.join(counter_names())}, or the path of a YAML file")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Counter, "counter", required=True)
+    try:
+        counter: Counter = parser.instantiate_classes(parser.parse_args([f"--counter={path}"])).counter
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
+        raise UserError(f"{path} is no counter: {' '.join(str(error).split())}") from error
+    return counter

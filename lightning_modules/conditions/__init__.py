@@ -1,0 +1,1 @@
+"""Conditions of a sweep that depend on the network: attacks, adaptation and their kin."""
