@@ -23,7 +23,6 @@ from experiments.command_line.processes import cluster_plugins, first_process, l
 from experiments.sweeping.journal import Journal, JournalCallback
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.swept import Swept
-from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -56,7 +55,7 @@ def prepare(
     require_its_numbers(file.path, module.num_classes, module.hparams["in_channels"], data)
     match = match_data(file.path, describe_data(file), data, mapped)
     if not match.in_order:
-        if isinstance(module.network, MultiTaskNetwork):
+        if module.tasks:
             require_same_names(file.path, describe_data(file), data)
         module.network = Reordered(module.network, match.classes, match.channels)
     data.test_split = split

@@ -253,7 +253,7 @@ def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
 def _silence() -> None:
     """What Lightning says of every training here, and what no user can act upon."""
     for message in (
-        "Attribute '(loss|weighting)' is an instance",
+        "Attribute '(loss|objective)' is an instance",
         "Checkpoint directory .* exists",
         r"`isinstance\(treespec",
     ):

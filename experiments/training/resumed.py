@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checkpoints.checkpoint import read_checkpoint
+from experiments.checkpoints.earlier_versions import DREW_OTHERWISE, find_other_draws, require_same_draws
 from experiments.checkpoints.settings import differences, plain
 from experiments.records.recipe import FREE
 from experiments.training.bookkeeping import training_of
@@ -103,9 +104,13 @@ def read_resumed(path: Path) -> Resumed:
     """What a checkpoint says of its training.
 
     Raises:
-        UserError: see `read_checkpoint`; or it holds weights alone, or does not say how far it is.
+        UserError: see `read_checkpoint`; or it holds weights alone, does not say how far it is, or drew what this version
+            would not.
     """
     content = read_checkpoint(path)
+    settings = training_of(content).get("settings")
+    drew = content.get(DREW_OTHERWISE) or find_other_draws(settings if isinstance(settings, Mapping) else {})
+    require_same_draws(drew, repr(str(path)))
     fit = _entry(content, "loops", "fit_loop")
     if not isinstance(fit, dict) or "optimizer_states" not in content:
         raise UserError(

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoints.earlier_versions import find_other_draws, require_same_draws, translate_recipe
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.digest import sha256
 from experiments.files.lock import held
@@ -92,7 +93,8 @@ class RunFolder:
                 f"{self.path} holds a checkpoint without the config.yaml of its training, so that its seed and settings are "
                 f"unknown: {RESTORE}"
             )
-        changed = find_changes(before, now)
+        require_same_draws(find_other_draws(before), str(self.path))
+        changed = find_changes(translate_recipe(before), now)
         if changed and set(changed) <= set(LENGTH):
             raise UserError(
                 f"{self.path} holds a training with another {changed[0]}, for which its schedule was made: to train its network "
