@@ -5,6 +5,7 @@ and draw other numbers, so that their trainings cannot be gone on with; their ne
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from user_error import UserError
@@ -48,16 +49,25 @@ def translate_checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, Mapping):
         return content
     before = settings.get("_class_path")
-    after, found = translate_module(before, settings)
-    if after == before:
-        return content
-    found["_class_path"] = after
-    state = {
-        f"objective.{name}" if str(name).startswith(WEIGHTING) else name: value
-        for name, value in content["state_dict"].items()
-    }
-    marks = {DREW_OTHERWISE: "mixup"} if before == MIXUP_MODULE else {}
-    return {**content, "hyper_parameters": found, "state_dict": state, **marks}
+    recipe = {"model": {"class_path": before, "init_args": settings}, "trainer": _trainer_of(content)}
+    drew, model = find_other_draws(recipe), translate_recipe(recipe)["model"]
+    after = {} if model["class_path"] == before else {"_class_path": model["class_path"]}
+    state = content["state_dict"]
+    if before == MULTI_TASK_MODULE:
+        state = {f"objective.{name}" if _is_of_weighting(name) else name: value for name, value in state.items()}
+    marks = {} if drew is None else {DREW_OTHERWISE: drew}
+    return {**content, "hyper_parameters": model["init_args"] | after, "state_dict": state, **marks}
+
+
+def _is_of_weighting(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(WEIGHTING)
+
+
+def _trainer_of(content: Mapping[str, Any]) -> Any:
+    """The settings of the trainer that `Bookkeeping` wrote into a checkpoint."""
+    training = content.get("training")
+    settings = training.get("settings") if isinstance(training, Mapping) else None
+    return settings.get("trainer") if isinstance(settings, Mapping) else None
 
 
 def translate_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,20 +96,20 @@ def find_other_draws(recipe: Mapping[str, Any]) -> str | None:
     return "CutMix" if cutmix else None
 
 
-def require_same_draws(drew: str | None, where: str) -> None:
+def require_same_draws(drew: str | None, checkpoint: Path) -> None:
     """Refuse to go on with a training whose rest would be another than it was to be.
 
     Args:
         drew: what it drew otherwise, if it did.
-        where: its checkpoint or folder, to be named.
+        checkpoint: of it, to be named.
 
     Raises:
         UserError: it did.
     """
     if drew is not None:
         raise UserError(
-            f"{where} holds a training with the {drew} of an earlier version, which drew other numbers, so that it cannot be "
-            "gone on with: begin a new one from its weights (--start), or anew with --restart"
+            f"{str(checkpoint)!r} is of a training with the {drew} of an earlier version, which drew other numbers, so that its "
+            f"rest would be another: begin a new training from its weights (--start {checkpoint}), or anew with --restart"
         )
 
 

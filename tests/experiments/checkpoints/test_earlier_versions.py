@@ -14,11 +14,11 @@ from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.earlier_versions import translate_recipe
 from experiments.records.record_file import open_record
 from experiments.training.resumed import read_resumed
+from experiments.training.run_folder import RunFolder
 from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.weightings.gradnorm import GradNorm
-from user_error import UserError
 
 GRADNORM = "--model.init_args.objective.init_args.weighting=experiments/configs/weighting/gradnorm.yaml"
 KEEP = (
@@ -28,7 +28,10 @@ KEEP = (
     "--trainer.callbacks.monitor=train/loss",
     "--trainer.callbacks.save_on_train_epoch_end=true",
 )
-CUTMIX = {"class_path": "lightning_modules.callbacks.cutmix.CutMix", "init_args": {"probability": 0.7}}
+CUTMIX = {
+    "class_path": "lightning_modules.callbacks.cutmix.CutMix",
+    "init_args": {"probability": 0.7, "area": [0.0, 1.0]},
+}
 
 
 def as_mixup_module(settings: dict[str, Any]) -> dict[str, Any]:
@@ -92,17 +95,19 @@ def test_several_tasks_load_and_are_gone_on_with(tmp_path: Path) -> None:
 
 def test_mixup_loads_and_is_not_gone_on_with(tmp_path: Path) -> None:
     """What it would draw is not what it drew."""
-    run = tmp_path / "run"
-    fit("synthetic_unet_mixup", run, "--model.init_args.batch_transforms.alpha=0.5")
+    run, kept = tmp_path / "run", f"--trainer.callbacks.dirpath={tmp_path / 'kept'}"
+    fit("synthetic_unet_mixup", run, "--model.init_args.batch_transforms.alpha=0.5", *KEEP, kept)
+    middle = tmp_path / "kept" / "epoch=0.ckpt"
+    rewrite(middle, "mixup.MixupModule")
     rewrite_run(run, "mixup.MixupModule")
     module = load_module(run / "last.ckpt")
     (mixup,) = module.batch_transforms
     assert isinstance(mixup, Mixup)
     assert mixup.alpha == 0.5
-    with pytest.raises(UserError, match=r"the mixup of an earlier version, which drew other numbers.*--start"):
-        read_resumed(run / "last.ckpt")
-    with pytest.raises(AssertionError, match="mixup of an earlier version"):
-        fit("synthetic_unet_mixup", run, "--model.init_args.batch_transforms.alpha=0.5")
+    words = ("--model.init_args.batch_transforms.alpha=0.5", f"--ckpt_path={middle}")
+    with pytest.raises(AssertionError, match=r"the mixup of an earlier version, which drew other numbers.*--start"):
+        fit("synthetic_unet_mixup", tmp_path / "resumed", *words)
+    fit("synthetic_unet_mixup", run, *words[:1], *KEEP, kept)  # is over: there is nothing to draw
     begun = fit("synthetic_unet", tmp_path / "begun", f"--start={run / 'last.ckpt'}")
     assert begun.keys() == read_checkpoint(run / "last.ckpt")["state_dict"].keys()
 
@@ -114,8 +119,17 @@ def test_cutmix_is_not_gone_on_with(tmp_path: Path) -> None:
     content["training"]["settings"]["trainer"]["callbacks"] = [CUTMIX]
     torch.save(content, run / "last.ckpt")
     load_module(run / "last.ckpt")
-    with pytest.raises(UserError, match="the CutMix of an earlier version"):
-        read_resumed(run / "last.ckpt")
+    assert read_resumed(run / "last.ckpt").drew_otherwise == "CutMix"
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["trainer"]["callbacks"] = [CUTMIX]
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    assert RunFolder(run).drew_otherwise == "CutMix"
+    words = ("--model.init_args.batch_transforms+=experiments/configs/batch_transform/cutmix.yaml",)
+    fit("synthetic_unet", run, *words, "--model.init_args.batch_transforms.probability=0.7")  # is over
+    content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] = 1
+    torch.save(content, run / "last.ckpt")
+    with pytest.raises(AssertionError, match="the CutMix of an earlier version"):
+        fit("synthetic_unet", run, *words, "--model.init_args.batch_transforms.probability=0.7")
 
 
 def test_a_mark_that_a_file_brings_along_is_not_believed(tiny_run: Path, tmp_path: Path) -> None:
