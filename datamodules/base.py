@@ -3,6 +3,7 @@
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -179,7 +180,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             view,
             batch_sampler=batches,
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=partial(collate, targets=view.dataset.targets),
             worker_init_fn=quiet_worker,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,

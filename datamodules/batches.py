@@ -1,11 +1,12 @@
 """Which images make up which batch, on which process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.utils.data import Sampler, default_collate
 
+from datamodules.targets import KNOWN, TargetType
 from user_error import UserError
 
 
@@ -88,8 +89,12 @@ class EvaluationBatches(Sampler[list[int]]):
             yield [index if number is not None and index < self.length else ~first for index in wanted]
 
 
-def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack samples to a batch.
+def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN) -> dict[str, Any]:
+    """Stack samples to a batch, with the kinds of its named targets as ``kinds``.
+
+    Args:
+        samples: tensors by name.
+        targets: that the data set declares.
 
     Raises:
         UserError: the images have different sizes.
@@ -102,4 +107,5 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
             f"{other_name!r} is {other[1]} x {other[2]} with {other[0]}): give the data a size, e.g. "
             "--data.init_args.size=[256,256], or use a batch size of 1"
         )
-    return default_collate(list(samples))
+    kinds = {name: kind for name, kind in targets.items() if name in samples[0]}
+    return {**default_collate(list(samples)), "kinds": kinds}

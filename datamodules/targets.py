@@ -29,7 +29,7 @@ def dense_in(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetTyp
 
 
 def require_typed(sample: Mapping[str, Any], targets: Targets, where: str) -> None:
-    """Refuse targets that would stay behind when their image is flipped, resized or cropped.
+    """Refuse targets of which nobody says how they move with their image.
 
     Args:
         sample: as a data set hands it over.
@@ -37,17 +37,17 @@ def require_typed(sample: Mapping[str, Any], targets: Targets, where: str) -> No
         where: the id of the sample.
 
     Raises:
-        UserError: a target has a side of the image's shape and no type, or is not of its type.
+        UserError: a target has no type, or is not of its type.
     """
     size = sample["image"].shape[:2]
     for name, value in sample.items():
         if name in ("image", "mask"):
             continue
         shape, kind = tuple(getattr(value, "shape", ())), targets.get(name)
-        if kind is None and len(shape) >= 2 and size in (shape[:2], shape[-2:]):
+        if kind is None:
             raise UserError(
-                f"the target {name!r} of {where!r} has the shape {shape}, as its image has, and no type, so that it would not "
-                f"be flipped and resized with it: {REMEDY}"
+                f"the target {name!r} of {where!r} has no type, so that nobody knows how it is flipped, resized and mixed with "
+                f"its image: {REMEDY}"
             )
         if kind in ("classes", "continuous") and not _is_of_type(value, kind, size):
             needed = "uint8 (H, W)" if kind == "classes" else "float32 (H, W) or (H, W, N)"

@@ -1,6 +1,6 @@
 """The training and validation steps, once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +10,31 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.draws import step_generator
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import IGNORED, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
-from lightning_modules.networks.combination import opinions_of
-from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
+from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
+from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.refused import refused
 from lightning_modules.schedules import Schedule, training_steps
+from lightning_modules.tasks.base import Task
+from lightning_modules.tasks.moved_targets import MovedTargets
+from lightning_modules.training_batch import TrainingBatch, read_training_batch
 from user_error import UserError
 
 
 class SegmentationModule(pl.LightningModule):
     """A segmentation network with its loss and its optimiser.
 
-    A variant overrides one hook: `compute_loss` (another objective), `parameter_groups` (what is optimised how),
-    `predict_logits` (another way to the logits), or `predict` with `count_tasks` (what else is predicted and scored).
+    How it learns is no subclass: `batch_transforms` change its batches, and `objective` makes the loss of them. A variant
+    overrides one hook: `parameter_groups` (what is optimised how) or `predict_logits` (another way to the logits).
 
     Args:
         network: makes the network from (num_classes, in_channels).
@@ -39,6 +45,8 @@ class SegmentationModule(pl.LightningModule):
         schedule: learning-rate schedule; constant if null.
         encoder_weights: what the network starts from, for its `load_pretrained`; random weights if null.
         start: checkpoint of the same network, which all weights start from; see 'fit --start'.
+        batch_transforms: change each training batch on its device, one after the other.
+        objective: makes the loss of network and batch; that of the segmentation against the masks if null.
     """
 
     def __init__(
@@ -51,6 +59,8 @@ class SegmentationModule(pl.LightningModule):
         schedule: Schedule | None = None,
         encoder_weights: str | None = None,
         start: str | None = None,
+        batch_transforms: list[BatchTransform] | None = None,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -58,6 +68,9 @@ class SegmentationModule(pl.LightningModule):
         self.num_classes = num_classes
         self.loss = hand_ignored(loss or CrossEntropy())
         self.guard = LossGuard()
+        self.batch_transforms = list(batch_transforms or [])
+        self.objective = objective or Supervised()
+        self.objective.begin(self.network)
         self.optimizer = optimizer
         self.schedule = schedule
         self.encoder_weights = encoder_weights
@@ -66,26 +79,26 @@ class SegmentationModule(pl.LightningModule):
         """Of the optimiser's learning rates; for a callback to set before the training begins."""
         self.labelled: Tensor | None = None
         """Whether a pixel of the epoch so far had a label."""
+        self.task_targets = MovedTargets()
         self.validation_counts = SegmentationCounts(num_classes)
-
-    trains_tasks = False
-    """Whether the loss is of a `MultiTaskNetwork`'s further tasks too."""
 
     @property
     def logged(self) -> list[str]:
         """Names of what a training logs, which a callback may watch."""
-        return ["train/loss", "val/miou"]
+        return ["train/loss", "val/miou", *self.objective.logged]
 
     def setup(self, stage: str) -> None:
         """Load pretrained weights when a training begins; one that is resumed has its own.
 
         Raises:
-            UserError: the network has heads that this module would not train, or the weights cannot be had.
+            UserError: the network has heads that the objective would not train, or the weights cannot be had.
         """
-        if stage == "fit" and isinstance(self.network, MultiTaskNetwork) and not self.trains_tasks:
+        left_out = [name for name in self.tasks if name not in self.objective.tasks]
+        if stage == "fit" and left_out:
             raise UserError(
-                f"{type(self).__name__} does not train the further tasks of {type(self.network).__name__}: pass --model "
-                "lightning_modules.multi_task.MultiTaskModule, or a network without them"
+                f"the objective {type(self.objective).__name__} does not train the further tasks of "
+                f"{type(self.network).__name__} ({', '.join(left_out)}): pass --model.init_args.objective="
+                "experiments/configs/objective/multi_task.yaml, or a network without them"
             )
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         subsample_first(self.network)
@@ -104,9 +117,17 @@ class SegmentationModule(pl.LightningModule):
         """Logits (B, K, H, W) that validation, sweep and prediction score."""
         return self(image)
 
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The network's further tasks, by name."""
+        return as_network(self.network).tasks
+
     def predict(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, K, H, W), and what the network says of further tasks, by name."""
-        return self.predict_logits(image), {}
+        if not self.tasks:
+            return self.predict_logits(image), {}
+        outputs = as_network(self.network).outputs(image)
+        return outputs.pop(SEGMENTATION), outputs
 
     def count_tasks(self, said: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
         """Integers (B, S) of each further task under one condition.
@@ -116,25 +137,30 @@ class SegmentationModule(pl.LightningModule):
             batch: the clean one.
             mask: (B, H, W) of the condition.
         """
-        return {}
+        if not self.tasks:
+            return {}
+        targets = self.task_targets.find(self.tasks, batch, mask, self.num_classes)
+        return {name: task.counts(said[name], targets[name]) for name, task in self.tasks.items()}
 
     def mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The loss of logits (B, K, H, W) against a mask (B, H, W); what a loss of another library refuses is put in words."""
         return self.guard(self.loss, logits, mask)
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
-        """The scalar that training minimises, for a batch of the contract."""
-        return self.mean_loss(batch["image"], lambda logits: self.mask_loss(logits, batch["mask"]))
+        """The loss of the objective, for a batch of the contract as it is."""
+        return self.apply_objective(read_training_batch(batch)).loss
 
-    def mean_loss(self, image: Tensor, criterion: Callable[[Tensor], Tensor]) -> Tensor:
-        """The loss of the network's answer to images (B, C, H, W); of several opinions, the mean of their losses.
+    def apply_objective(self, batch: TrainingBatch) -> ObjectiveLoss:
+        """What training minimises, and values to be logged."""
+        step = 0 if self._trainer is None else self._trainer.fit_loop.total_batch_idx
+        generator = step_generator(self._trainer, "objective")
+        return self.objective(self.network, batch, StepContext(step, generator, self.mask_loss, self.num_classes))
 
-        Args:
-            image: uint8 or float in [0, 1].
-            criterion: logits (B, K, H, W) to a scalar.
-        """
-        # in 16 bits the sums of a loss would be rounded
-        return torch.stack([criterion(logits.float()) for logits in opinions_of(self.network, image)]).mean()
+    def transform_batch(self, batch: TrainingBatch) -> TrainingBatch:
+        """The batch as the batch transforms leave it at this step."""
+        for place, transform in enumerate(self.batch_transforms):
+            batch = transform(batch, step_generator(self._trainer, f"batch_transforms.{place}"))
+        return batch
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.
@@ -143,7 +169,7 @@ class SegmentationModule(pl.LightningModule):
             UserError: the loss is not finite, or a single image is too little for batch normalisation.
         """
         try:
-            loss = self.compute_loss(batch)
+            loss, logged = self.apply_objective(self.transform_batch(read_training_batch(batch)))
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -157,6 +183,8 @@ class SegmentationModule(pl.LightningModule):
                 "the learning rate, clip gradients (--trainer.gradient_clip_val 1) or train at --trainer.precision 32"
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["id"]))
+        if logged:
+            self.log_dict(dict(logged), batch_size=len(batch["id"]))
         labelled = (batch["mask"] != IGNORED).any()
         self.labelled = labelled if self.labelled is None else self.labelled | labelled
         return loss

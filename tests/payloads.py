@@ -134,7 +134,7 @@ def hyperparameters(folder: Path, marker: Path) -> dict[str, dict[str, Any]]:
     module = "lightning_modules.segmentation.SegmentationModule"
     made_by = {"_class_path": module, "_instantiator": "pytorch_lightning.cli.instantiate_module"}
     base = {**made_by, "network": SMALL, "num_classes": 5, "in_channels": 3}
-    losses = "lightning_modules.losses"
+    losses, objective = "lightning_modules.losses", "lightning_modules.objectives.multi_task.MultiTask"
     found = {f"network: {name}": {**base, "network": one} for name, one in networks(folder, marker).items()}
     for key in ("loss", "optimizer", "schedule"):
         found[f"{key}: component"] = {**base, key: evil}
@@ -144,7 +144,14 @@ def hyperparameters(folder: Path, marker: Path) -> dict[str, dict[str, Any]]:
     return found | {
         "loss: term": {**base, "loss": component(f"{losses}.weighted_sum.WeightedSum", terms=[text])},
         "loss: counted": {**base, "loss": component(f"{losses}.counted.Counted", loss=text)},
-        "weighting": {**base, "_class_path": "lightning_modules.multi_task.MultiTaskModule", "weighting": text},
+        "weighting": {**base, "objective": component(objective, weighting=text)},
+        "weighting before": {**base, "_class_path": "lightning_modules.multi_task.MultiTaskModule", "weighting": text},
+        "alpha before": {**base, "_class_path": "lightning_modules.mixup.MixupModule", "alpha": evil},
+        "objective": {**base, "objective": evil},
+        "objective as text": {**base, "objective": text},
+        "batch transform": {**base, "batch_transforms": [evil]},
+        "batch transform as text": {**base, "batch_transforms": [text]},
+        "batch transforms as text": {**base, "batch_transforms": json.dumps([evil])},
         "module": {**base, "_class_path": "stranger.Net"},
         "module as text": {**base, "_class_path": text},
         "module of os": {**made_by, "_class_path": "os.system", "command": f"touch {marker}"},

@@ -12,8 +12,11 @@ from experiments.__main__ import VERBS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("safe_files", "datamodules", "experiments", "lightning_modules")
-FAMILIES = ("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning")
-ROOT_MODULES = ("lightning_modules.segmentation", "lightning_modules.mixup", "lightning_modules.multi_task")
+FAMILIES = (
+    *("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning"),
+    *("batch_transforms", "objectives"),
+)
+ROOT_MODULES = ("lightning_modules.segmentation",)
 RECORDS = sorted(path for path in (ROOT / "experiments/records").glob("*.py") if path.stem != "__init__")
 READERS = (*fill.VERBS, "curves", "report", "verify", "collect", "fill", "trial", "ablate")
 LIGHT = (*READERS, *(f"records.{path.stem}" for path in RECORDS))

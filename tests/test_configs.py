@@ -1,6 +1,7 @@
 """Every YAML of a family says what makes it that idea, is that alone wherever it is put, and every recipe runs."""
 
 import importlib
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,18 +31,23 @@ def component(path: Path) -> tuple[type, dict]:
 
 
 FRAME = [
-    "--model=lightning_modules.multi_task.MultiTaskModule",
+    "--model=lightning_modules.segmentation.SegmentationModule",
     "--model.init_args.num_classes=3",
     f"--model.init_args.network={CONFIGS / 'network' / 'unet.yaml'}",
+    f"--model.init_args.objective={CONFIGS / 'objective' / 'multi_task.yaml'}",
     "--data=datamodules.synthetic.SyntheticDataModule",
 ]
 """What has a place for every family."""
 PLACES = {
-    **{family: f"model.init_args.{family}" for family in ("network", "loss", "optimizer", "schedule", "weighting")},
+    **{family: f"model.init_args.{family}" for family in ("network", "loss", "optimizer", "schedule", "objective")},
+    "weighting": "model.init_args.objective.init_args.weighting",
+    "batch_transform": "model.init_args.batch_transforms",
     "data": "data",
     "augmentation": "data.init_args.augmentation",
 }
 COMPONENTS = [(family, path) for family in PLACES for path in sorted((CONFIGS / family).rglob("*.yaml"))]
+LISTS = ("model.init_args.batch_transforms",)
+"""Places that hold several."""
 LINKED = ("num_classes", "in_channels")
 """What the data say."""
 
@@ -52,7 +58,13 @@ def altered(path: Path, place: str) -> list[str]:
     parser = ArgumentParser()
     parser.add_class_arguments(cls, fail_untyped=False)
     others = {name: other(value) for name, value in vars(parser.get_defaults()).items() if name not in LINKED}
-    return [f"--{place}.init_args.{name}={value}" for name, value in others.items() if value is not None]
+    inside = place if place in LISTS else f"{place}.init_args"
+    return [f"--{inside}.{name}={value}" for name, value in others.items() if value is not None]
+
+
+def put(path: Path, place: str) -> str:
+    """The word that puts a component in its place; in a list, as its only member."""
+    return f"--{place}={json.dumps([str(path)])}" if place in LISTS else f"--{place}={path}"
 
 
 def other(value: Any) -> Any:
@@ -75,9 +87,9 @@ def test_nothing_of_another_component_is_left(family: str, path: Path) -> None:
         parser.add_subclass_arguments(SegmentationDataModule, "data")
         return yaml.safe_load(parser.dump(parser.parse_args([*FRAME, *words])))
 
-    alone = parse(f"--{place}={path}")
-    assert parse(f"--{place}={before}", *altered(before, place), f"--{place}={path}") == alone
-    assert parse(f"--{place}={path}", *altered(path, place), f"--{place}={path}") == alone
+    alone = parse(put(path, place))
+    assert parse(put(before, place), *altered(before, place), put(path, place)) == alone
+    assert parse(put(path, place), *altered(path, place), put(path, place)) == alone
 
 
 @pytest.mark.parametrize(("family", "path"), COMPONENTS, ids=lambda one: getattr(one, "stem", one))
@@ -102,7 +114,9 @@ def test_recipes_refer_to_components(path: Path) -> None:
         value = recipe["model"]["init_args"][key]
         assert isinstance(value, str), f"{path.name}: {key} is written out"
         assert (path.parent / value).is_file()
-    assert not any(isinstance(value, dict | list) for value in recipe["model"]["init_args"].values())
+    assert not any(isinstance(value, dict) for value in recipe["model"]["init_args"].values())
+    several = [one for value in recipe["model"]["init_args"].values() if isinstance(value, list) for one in value]
+    assert all(isinstance(one, str) and (path.parent / one).is_file() for one in several)
 
 
 CLASSES = {"camvid": 11, "kvasir_seg": 2, "lgg_mri": 2, "lgg_mri_complete": 2}

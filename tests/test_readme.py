@@ -11,6 +11,9 @@ import yaml
 from datamodules.corruptions.base import SEVERITIES
 from experiments.__main__ import VERBS
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.objectives.supervised import Supervised
+from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.training_batch import read_training_batch
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,6 +53,21 @@ def test_a_corruption_is_added_as_shown() -> None:
     met = [corruption(images, severity, torch.arange(2)) for severity in SEVERITIES]
     assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.bits]
     assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
+
+
+def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
+    made: dict[str, Any] = {}
+    for code in blocks(ROOT / "docs" / "training.md", "python"):
+        exec(compile(code, "training", "exec"), made)
+    objective = made["Mirrored"](Supervised(), weight=2.0)
+    module = SegmentationModule(SmpNetwork, 4, batch_transforms=[made["Noise"]()], objective=objective)
+    batch = {"image": torch.rand(2, 3, 64, 64), "mask": torch.randint(0, 4, (2, 64, 64)), "id": ["a", "b"]}
+    loss, logged = module.apply_objective(module.transform_batch(read_training_batch(batch)))
+    loss.backward()
+    assert list(logged) == ["train/mirrored"] == list(objective.logged)
+    assert 0 < 2 * logged["train/mirrored"] < loss
+    for config in blocks(ROOT / "docs" / "training.md", "yaml"):
+        assert yaml.safe_load(config)["class_path"].rsplit(".", 1)[1] in made
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])

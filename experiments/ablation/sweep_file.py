@@ -229,7 +229,7 @@ def _name(arguments: Mapping[str, Any], varied: list[str]) -> str:
 
 def _short(key: str, value: Any) -> str:
     """A component's file by its stem, any other value beside the last part of its option."""
-    if _is_component(value):
+    if _is_component(value) or (isinstance(value, list) and value and all(map(_is_component, value))):
         return re.sub(r"[^\w.+-]", "_", level(value))
     return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={level(value)}")
 
@@ -239,12 +239,16 @@ def _is_component(value: Any) -> bool:
 
 
 def level(value: Any) -> str:
-    """A value as people call it: a component's file by its stem, classes by their names, any other as it is written."""
+    """A value as people call it: components' files by their stems, classes by their names, any other as it is written."""
     if _is_component(value):
         return PurePath(value).stem
-    if isinstance(value, list) and all(isinstance(one, dict) and "class_path" in one for one in value):
-        return "+".join(_class(one) for one in value) or "none"
+    if isinstance(value, list) and all(_is_component(one) or _is_written_out(one) for one in value):
+        return "+".join(_class(one) if _is_written_out(one) else level(one) for one in value) or "none"
     return as_text(value)
+
+
+def _is_written_out(value: Any) -> bool:
+    return isinstance(value, dict) and "class_path" in value
 
 
 def _class(written: Mapping[str, Any]) -> str:

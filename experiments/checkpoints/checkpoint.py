@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from experiments.checkpoints.earlier_versions import translate_checkpoint
 from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
@@ -46,7 +47,8 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     if not isinstance(settings, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
     require_bounded(content, path)
-    module = module_of(settings)
+    content = translate_checkpoint(content)
+    module = module_of(content["hyper_parameters"])
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     require_form(content, path)
     _require_numbers(content["state_dict"], path)
@@ -100,7 +102,7 @@ def load_module(source: Path | CheckpointFile) -> SegmentationModule:
     """
     file = open_checkpoint(source)
     path, content = file.path, read_checkpoint(file)
-    warnings.filterwarnings("ignore", "Attribute '(loss|weighting)' is an instance")
+    warnings.filterwarnings("ignore", "Attribute '(loss|objective)' is an instance")
     try:
         module = build(SegmentationModule, module_of(content["hyper_parameters"]), f"the checkpoint {str(path)!r}")
         module.load_state_dict(content["state_dict"])

@@ -1,29 +1,19 @@
 """Where a network is unsure of an image, as maps from 0 to 1."""
 
 import math
-from typing import Any
 
 from torch import Tensor
 
 from lightning_modules.metrics.uncertainty import uncertainty
-from lightning_modules.networks.combination import Combination, combination_in
-from lightning_modules.networks.temperature import TemperatureScaled
+from lightning_modules.networks.network import as_network
 from lightning_modules.segmentation import SegmentationModule
 
 SINGLE, SEVERAL = ("entropy",), ("entropy", "mutual_information", "disagreement")
 
 
-def _opinions_of(module: SegmentationModule) -> Combination | None:
-    """What in a module gives several opinions; a temperature is passed over, since it belongs to their mean."""
-    network: Any = module.network
-    while isinstance(network, TemperatureScaled):
-        network = network.network
-    return combination_in(network)
-
-
 def name_maps(module: SegmentationModule) -> tuple[str, ...]:
     """The names of the maps that `uncertainty_maps` gives."""
-    return SINGLE if _opinions_of(module) is None else SEVERAL
+    return SINGLE if as_network(module.network).combination is None else SEVERAL
 
 
 def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
@@ -32,7 +22,7 @@ def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Ten
     Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
     several opinions, it has an entropy only.
     """
-    several = _opinions_of(module)
+    several = as_network(module.network).combination
     found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
     maps = found._asdict()
     guess = math.log(module.num_classes)

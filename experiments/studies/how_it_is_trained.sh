@@ -37,8 +37,7 @@ smoothing() {
 dropout() { unet unet-dropout=0.2 --model.init_args.network.init_args.dropout=0.2; }
 
 mixing() {
-    unet unet-mixup --model=lightning_modules.mixup.MixupModule
-    unet unet-cutmix --trainer.callbacks+=lightning_modules.callbacks.cutmix.CutMix
+    for name in mixup cutmix; do unet "unet-$name" "--model.init_args.batch_transforms+=experiments/configs/batch_transform/$name.yaml"; done
 }
 
 averaging() { unet unet-ema --trainer.callbacks+=pytorch_lightning.callbacks.EMAWeightAveraging; }

@@ -14,6 +14,7 @@ from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import unit_range
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.sweep import SweepCounts
+from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.segmentation import SegmentationModule
 
 
@@ -100,7 +101,7 @@ class ConditionLoop:
             with torch.no_grad():
                 return self.module.predict(images)
         outputs = {name: output.detach() for name, output in self.conditions[place].predict(network, images).items()}
-        return outputs.pop("segmentation"), outputs
+        return outputs.pop(SEGMENTATION), outputs
 
 
 def _gradients(needed: bool) -> AbstractContextManager[Any]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import JSON, draw_key
 from datamodules.corruptions.conditions import Clean, Condition
 from lightning_modules.conditions.base import NetworkCondition
+from lightning_modules.networks.network import as_network
 
 FOLLOWING = ("clean", "shift", "corruption", "modality")
 """Kinds that follow from name and family: manifests have not always stated a kind, and keep their hash."""
@@ -55,8 +56,7 @@ class SweptCondition(ABC):
 
     def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
         """What that network says, by name."""
-        outputs: dict[str, Tensor] = network.outputs(images)  # type: ignore[operator]
-        return outputs
+        return as_network(network).outputs(images)
 
     @property
     def described(self) -> dict[str, JSON]:

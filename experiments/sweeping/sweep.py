@@ -27,7 +27,6 @@ from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from lightning_modules.metrics.counters.base import Counter
-from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -60,7 +59,7 @@ def prepare(
     require_its_numbers(file.path, module.num_classes, module.hparams["in_channels"], data)
     match = match_data(file.path, describe_data(file), data, mapped)
     if not match.in_order:
-        if isinstance(module.network, MultiTaskNetwork):
+        if module.tasks:
             require_same_names(file.path, describe_data(file), data)
         module.network = Reordered(module.network, match.classes, match.channels)
     data.test_split = split

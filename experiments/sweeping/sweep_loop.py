@@ -9,7 +9,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.base import SegmentationDataModule
@@ -20,6 +19,7 @@ from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept, join
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.training_batch import select
 from user_error import UserError
 
 Batch = dict[str, Any]
@@ -117,10 +117,8 @@ class SweepLoop(pl.LightningModule):
 
 def _part(batch: Batch, positions: Sequence[int]) -> Batch:
     """Some images of a batch."""
-    return {
-        key: value[list(positions)] if isinstance(value, Tensor) else [value[position] for position in positions]
-        for key, value in batch.items()
-    }
+    at = torch.tensor(list(positions))
+    return {key: value if key == "kinds" else select(value, at) for key, value in batch.items()}
 
 
 def _gather(batch: Batch, counted: BatchCounts, loop: ConditionLoop, real: Sequence[int]) -> Swept:

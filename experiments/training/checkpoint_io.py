@@ -6,6 +6,7 @@ from typing import Any
 from lightning_fabric.utilities.cloud_io import _is_local_file_protocol
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from experiments.checkpoints.earlier_versions import translate_checkpoint
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 
 
@@ -31,4 +32,4 @@ class WholeCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Read a checkpoint, whatever is asked for without any code that it holds."""
-        return super().load_checkpoint(path, map_location, weights_only=True)
+        return translate_checkpoint(super().load_checkpoint(path, map_location, weights_only=True))

@@ -15,6 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from datamodules.base import SegmentationDataModule, Split
+from experiments.checkpoints.earlier_versions import require_same_draws
 from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import first_process, leave_signals
@@ -122,6 +123,7 @@ class SegmentationCLI(LightningCLI):
             self.over = self.resumed.why_over(described["trainer"])
             if self.over is None:
                 self.resumed.require_whole_epoch()
+                require_same_draws(self.resumed.drew_otherwise or folder.drew_otherwise, self.resumed.path)
             elif not folder.holds(self.resumed.path):
                 raise UserError(
                     f"{str(self.resumed.path)!r} is the end of its training ({self.over}): to train its network for longer, "
@@ -253,7 +255,7 @@ def recipe(parser: LightningArgumentParser, settings: Any) -> dict[str, Any]:
 def _silence() -> None:
     """What Lightning says of every training here, and what no user can act upon."""
     for message in (
-        "Attribute '(loss|weighting)' is an instance",
+        "Attribute '(loss|objective)' is an instance",
         "Checkpoint directory .* exists",
         r"`isinstance\(treespec",
     ):

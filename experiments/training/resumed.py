@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checkpoints.checkpoint import read_checkpoint
+from experiments.checkpoints.earlier_versions import DREW_OTHERWISE
 from experiments.checkpoints.settings import differences, plain
 from experiments.records.recipe import FREE
 from experiments.training.bookkeeping import training_of
@@ -27,6 +28,7 @@ class Resumed:
         training: what `Bookkeeping` wrote down.
         stopped: whether early stopping ended it, as far as its own state says.
         within: whether it lies within an epoch.
+        drew_otherwise: what it drew in another way than this version would; see `checkpoints.earlier_versions`.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Resumed:
     training: dict[str, Any]
     stopped: bool
     within: bool
+    drew_otherwise: str | None = None
 
     def why_over(self, trainer: Mapping[str, Any]) -> str | None:
         """Why nothing is left to train under these settings of the trainer; `None` where something is."""
@@ -118,7 +121,16 @@ def read_resumed(path: Path) -> Resumed:
     within = _entry(fit, "epoch_loop.batch_progress", "is_last_batch") is False
     states = content.get("callbacks")
     stopped = [_entry(one, "stopping_reason") for one in states.values()] if isinstance(states, dict) else []
-    return Resumed(path, epochs, step, content["hyper_parameters"], training_of(content), any(stopped), within)
+    return Resumed(
+        path,
+        epochs,
+        step,
+        content["hyper_parameters"],
+        training_of(content),
+        any(stopped),
+        within,
+        content.get(DREW_OTHERWISE),
+    )
 
 
 def describe_recipe(settings: Mapping[str, Any]) -> str:

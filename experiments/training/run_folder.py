@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoints.earlier_versions import find_other_draws, translate_recipe
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.files.digest import sha256
 from experiments.files.lock import held
@@ -75,6 +76,11 @@ class RunFolder:
             )
         return found
 
+    @property
+    def drew_otherwise(self) -> str | None:
+        """What the training here drew in another way than this version would, by its settings."""
+        return find_other_draws(read_settings(self.last, RESTORE) or {})
+
     def origin_of(self, resumed: Resumed | None) -> str | None:
         """The digest of the checkpoint of another folder that the training here once went on from."""
         if resumed is None:
@@ -92,7 +98,7 @@ class RunFolder:
                 f"{self.path} holds a checkpoint without the config.yaml of its training, so that its seed and settings are "
                 f"unknown: {RESTORE}"
             )
-        changed = find_changes(before, now)
+        changed = find_changes(translate_recipe(before), now)
         if changed and set(changed) <= set(LENGTH):
             raise UserError(
                 f"{self.path} holds a training with another {changed[0]}, for which its schedule was made: to train its network "

@@ -1,16 +1,11 @@
 """A training that was interrupted draws what it would have drawn."""
 
-import os
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-
-def step_seed(trainer: pl.Trainer) -> int:
-    """A number of its own for each seed, step and process of a training."""
-    seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-    return (seed * 1_000_003 + trainer.fit_loop.total_batch_idx) * 4096 + trainer.global_rank
+from lightning_modules.draws import step_seed
 
 
 class StepSeed(pl.Callback):

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from lightning_modules.networks.network import as_network
+
 
 class NetworkCondition(ABC):
     """A condition of a sweep that is shown the network.
@@ -61,11 +63,10 @@ class NetworkCondition(ABC):
         return images
 
     def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-        """The network's outputs by name, logits (B, K, H, W) under ``segmentation``.
+        """The network's outputs by name, logits (B, K, H, W) under `SEGMENTATION`.
 
         Args:
             network: see `begin`.
             images: of `perturb`. Where the condition has a state, the filling of a batch is not among them.
         """
-        outputs: dict[str, Tensor] = network.outputs(images)  # type: ignore[operator]
-        return outputs
+        return as_network(network).outputs(images)

@@ -4,16 +4,17 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from lightning_modules.networks.network import Network
 from user_error import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class SegmentationNetwork(nn.Module):
+class SegmentationNetwork(Network):
     """Base of the networks; a network overrides `logits`.
 
     Normalisation lives here, so that corruption severities and attack budgets mean the same for every network.

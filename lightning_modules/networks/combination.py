@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_modules.metrics.uncertainty import Uncertainty, uncertainty
-from lightning_modules.networks.pruned import PrunedNetwork
-from lightning_modules.networks.temperature import TemperatureScaled
+from lightning_modules.networks.network import SEGMENTATION, Network
 from user_error import UserError
 
 Average = Literal["probabilities", "logits"]
@@ -38,11 +37,10 @@ def mean_logits(opinions: Iterable[Tensor], average: Average) -> Tensor:
     return mean.clamp(min=TINY).log() if mixed else mean
 
 
-class Combination(nn.Module):
+class Combination(Network):
     """Base of the networks that give several opinions of an image; a network overrides `opinions`.
 
-    In training each opinion has a loss of its own, see `SegmentationModule.mean_loss`: members that were trained
-    through their mean would make up for each other instead of each solving the task.
+    In training each opinion has a loss of its own, see `objectives.base.mean_over_members`.
     """
 
     average: Average = "probabilities"
@@ -65,24 +63,27 @@ class Combination(nn.Module):
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W) of the mean opinion."""
         return mean_logits(self.opinions(image), self.average)
 
+    @property
+    def combination(self) -> "Combination":
+        """Itself."""
+        return self
+
+    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The logits (B, K, H, W) of every member."""
+        return {SEGMENTATION: list(self.opinions(image))}
+
+    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+        """What each member predicts for each task, one after the other; members with further tasks are asked for them."""
+        yield from ({SEGMENTATION: logits} for logits in self.opinions(image))
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """See `Network`; of a further task, the mean of the members' outputs."""
+        if not self.tasks:
+            return {SEGMENTATION: self(image)}
+        found = list(self.member_outputs(image))
+        means = {name: torch.stack([one[name] for one in found]).mean(0) for name in self.tasks}
+        return {SEGMENTATION: mean_logits((one[SEGMENTATION] for one in found), self.average), **means}
+
     def uncertainty(self, image: Tensor) -> Uncertainty:
         """Maps (B, H, W) of how unsure the opinions of an image are."""
         return uncertainty(self.opinions(image))
-
-
-def combination_in(network: nn.Module) -> Combination | None:
-    """The combination that a network is, also where its channels were pruned; `None` where it has one opinion."""
-    found = network.network if isinstance(network, PrunedNetwork) else network
-    return found if isinstance(found, Combination) else None
-
-
-def opinions_of(network: nn.Module, image: Tensor) -> Iterator[Tensor]:
-    """What a network's training holds against the mask: logits (B, K, H, W), or those of each opinion of a combination."""
-    if isinstance(network, TemperatureScaled):
-        yield from (logits / network.temperature for logits in opinions_of(network.network, image))
-        return
-    several = combination_in(network)
-    if several is None:
-        yield network(image)
-    else:
-        yield from several.opinions(image)

@@ -1,7 +1,7 @@
 """Several networks in one."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from torch.func import functional_call, stack_module_state
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.combination import Combination
 from lightning_modules.networks.kept import Kept
+from lightning_modules.networks.network import SEGMENTATION, as_network
+from lightning_modules.tasks.base import Task
 from user_error import UserError
 
 
@@ -62,6 +64,21 @@ class Ensemble(Combination):
             return
         for member in self.members:
             yield member(image)
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """Those of its members, where all have the same."""
+        first, *others = (as_network(member).tasks for member in self.members)
+        return first if all(other == first for other in others) else {}
+
+    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """Those of every member."""
+        found = [as_network(member).training_outputs(image) for member in self.members]
+        return {name: [one for outputs in found for one in outputs[name]] for name in (SEGMENTATION, *self.tasks)}
+
+    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+        """What each member predicts."""
+        yield from (as_network(member).outputs(image) for member in self.members)
 
     def _together(self, image: Tensor) -> Tensor:
         skeleton, state = self._stacked()

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.combination import Combination, opinions_of
+from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.network import SEGMENTATION, Wrapper, as_network
 from user_error import UserError
 
 KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -47,7 +48,7 @@ def channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     return (torch.rand(channels, generator=random) >= rate).float() / (1 - rate)
 
 
-class MonteCarloDropout(Combination):
+class MonteCarloDropout(Wrapper, Combination):
     """Any network with dropout, which stays on in evaluation; the answer is the mean of several samples.
 
     Gal & Ghahramani, "Dropout as a Bayesian Approximation", ICML 2016. There each pass draws its masks anew; here the
@@ -88,13 +89,27 @@ class MonteCarloDropout(Combination):
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each sample."""
         if self.training:
-            yield from opinions_of(self.network, image)
+            yield from self.training_outputs(image)[SEGMENTATION]
             return
+        for _ in self._draw_samples():
+            yield self.network(image)
+
+    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+        """What each sample predicts."""
+        for _ in self._draw_samples():
+            yield as_network(self.network).outputs(image)
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """The mean of the samples."""
+        return Combination.outputs(self, image)
+
+    def _draw_samples(self) -> Iterator[int]:
+        """Let all layers be those of one sample after the other."""
         for sample in range(self.samples):
             for layer in self.network.modules():
                 if isinstance(layer, SampledDropout):
                     layer.sample = sample
-            yield self.network(image)
+            yield sample
 
     def load_pretrained(self, weights: str) -> None:
         """As the network itself does."""

@@ -6,11 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.networks.smp import SmpNetwork, only_head
 from lightning_modules.tasks.base import Task, make_task
 from user_error import UserError
-
-SEGMENTATION = "segmentation"
 
 
 class PooledHead(nn.Sequential):
@@ -30,8 +29,8 @@ class MultiTaskNetwork(SmpNetwork):
 
     Dense tasks read the decoder's features, by a convolution beside that of the segmentation; tasks about the whole image
     read the pooled coarsest map of the encoder. As a network it gives the logits of the segmentation, like any other:
-    `outputs` gives all, and `MultiTaskModule` trains them together. Under another module the further heads get no gradient,
-    for which DistributedDataParallel would wait.
+    `outputs` gives all, and the objective `MultiTask` trains them together. Under an objective of the segmentation alone the
+    further heads would get no gradient, for which DistributedDataParallel would wait: the module refuses it.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -63,7 +62,7 @@ class MultiTaskNetwork(SmpNetwork):
             )
         made: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
         super().__init__(num_classes, in_channels, **settings)
-        self.tasks = made
+        self._tasks = made
         head = only_head(self.model, str(settings.get("architecture")))
         decoded, coarsest = head[0].in_channels, [count for count in self.encoder.out_channels if count][-1]
         self.heads = nn.ModuleDict(
@@ -76,9 +75,18 @@ class MultiTaskNetwork(SmpNetwork):
         )
 
     @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The further tasks, by name."""
+        return self._tasks
+
+    @property
     def shared(self) -> nn.Parameter:
         """The weight of the last convolution that every task depends on: the encoder's last."""
         return [parameter for parameter in self.encoder.parameters() if parameter.ndim == 4][-1]
+
+    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """What every task says, of the one member that the network is."""
+        return {name: [output] for name, output in self.outputs(image).items()}
 
     def outputs(self, image: Tensor) -> dict[str, Tensor]:
         """What every task says, in one pass.

@@ -5,10 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.network import Wrapper, as_network
 from lightning_modules.pruning.plan import follow_plan
 
 
-class PrunedNetwork(nn.Module):
+class PrunedNetwork(Wrapper):
     """Any network whose channels were removed by `prune`; built as the whole network, then brought to the sizes of a plan.
 
     Args:
@@ -27,6 +29,11 @@ class PrunedNetwork(nn.Module):
         super().__init__()
         self.network = network(num_classes, in_channels)
         follow_plan(self.network, plan)
+
+    @property
+    def combination(self) -> Combination | None:
+        """That of the network within."""
+        return as_network(self.network).combination
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lightning_modules.networks.network import Network
 
-class Reordered(nn.Module):
+
+class Reordered(Network):
     """A network that is asked for the classes of the data, in their order, and shown the channels in its own.
 
     Args:

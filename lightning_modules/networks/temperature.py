@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.network import SEGMENTATION, Wrapper, as_network
 from user_error import UserError
 
 
-class TemperatureScaled(nn.Module):
+class TemperatureScaled(Wrapper):
     """A network with its logits divided by a temperature, which changes no prediction.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. `calibrate` fits the temperature on the validation
@@ -35,6 +37,21 @@ class TemperatureScaled(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         return self.network(image) / self.temperature
+
+    @property
+    def combination(self) -> Combination | None:
+        """That of the network within; the temperature belongs to the mean of its members."""
+        return as_network(self.network).combination
+
+    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """Those of the network within, with every member's logits divided."""
+        found = super().training_outputs(image)
+        return {**found, SEGMENTATION: [logits / self.temperature for logits in found[SEGMENTATION]]}
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """Those of the network within, with its logits divided."""
+        found = super().outputs(image)
+        return {**found, SEGMENTATION: found[SEGMENTATION] / self.temperature}
 
     def load_pretrained(self, weights: str) -> None:
         """As the network itself does."""

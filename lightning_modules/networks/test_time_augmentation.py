@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.images import unit_range
-from lightning_modules.networks.combination import Combination, opinions_of
+from lightning_modules.networks.combination import Combination
+from lightning_modules.networks.network import SEGMENTATION, Wrapper, as_network
 from user_error import UserError
 
 FLIPS: dict[str, list[tuple[int, ...]]] = {
@@ -17,11 +18,11 @@ FLIPS: dict[str, list[tuple[int, ...]]] = {
 }
 
 
-class TestTimeAugmentation(Combination):
+class TestTimeAugmentation(Wrapper, Combination):
     """Any network, asked about several views of an image; the answer is their mean, brought back to the image.
 
     As in Krizhevsky et al., NeurIPS 2012, for pixels: Chen et al., "DeepLab", TPAMI 2018. In training it is the network
-    alone.
+    alone. Further tasks are predicted from the image as it is.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -59,13 +60,18 @@ class TestTimeAugmentation(Combination):
     def opinions(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each view."""
         if self.training:
-            yield from opinions_of(self.network, image)
+            yield from self.training_outputs(image)[SEGMENTATION]
             return
         for scale in self.scales:
             seen = resized(image, scale)
             for axes in FLIPS[self.flips]:
                 logits = self.network(seen.flip(axes)).flip(axes)
                 yield F.interpolate(logits, image.shape[-2:], mode="bilinear") if scale != 1 else logits
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """See `Network`."""
+        further = as_network(self.network).outputs(image) if self.tasks else {}
+        return {**further, SEGMENTATION: self(image)}
 
     def load_pretrained(self, weights: str) -> None:
         """As the network itself does."""

@@ -21,8 +21,8 @@ class Weighting(nn.Module):
         """
 
     @abstractmethod
-    def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
-        """Losses (T,) to a scalar; `shared` is the last parameter that all tasks depend on."""
+    def forward(self, losses: Tensor, shared: nn.Parameter | None) -> Tensor:
+        """Losses (T,) to a scalar; `shared` is the last parameter that all tasks depend on, if there is one."""
 
     @property
     @abstractmethod

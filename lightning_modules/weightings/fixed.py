@@ -35,7 +35,7 @@ class FixedWeights(Weighting):
             raise UserError(f"a weight is given for {unknown!r}, but the tasks are {', '.join(names)}: remove it")
         self.register_buffer("_weights", torch.tensor([float(self.tasks.get(name, 1.0)) for name in names]))
 
-    def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
+    def forward(self, losses: Tensor, shared: nn.Parameter | None) -> Tensor:
         """Losses (T,) to a scalar."""
         return (losses * self._weights).sum()
 

@@ -45,18 +45,22 @@ class GradNorm(Weighting):
         self.register_buffer("task_weights", torch.ones(len(names)))
         self.register_buffer("first_losses", torch.full((len(names),), torch.nan))
 
-    def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
+    def forward(self, losses: Tensor, shared: nn.Parameter | None) -> Tensor:
         """Losses (T,) to a scalar; in training the weights then take their step.
 
         Raises:
-            UserError: no loss has a gradient at `shared`.
+            UserError: the network has no shared layer, or no loss has a gradient there.
         """
         total = (losses * self.task_weights.clone()).sum()
         if self.training and torch.is_grad_enabled():
             self._step(losses, shared)
         return total
 
-    def _step(self, losses: Tensor, shared: nn.Parameter) -> None:
+    def _step(self, losses: Tensor, shared: nn.Parameter | None) -> None:
+        if shared is None:
+            raise UserError(
+                "GradNorm needs a layer that all tasks share, which the network has not: take another weighting"
+            )
         found = [torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)[0] for loss in losses]
         if all(gradient is None for gradient in found):
             raise UserError(

@@ -23,7 +23,7 @@ class UncertaintyWeights(Weighting):
         self.log_variances = nn.Parameter(torch.zeros(len(names)))
         self.register_buffer("scale", torch.tensor([0.5 if one else 1.0 for one in regression]))
 
-    def forward(self, losses: Tensor, shared: nn.Parameter) -> Tensor:
+    def forward(self, losses: Tensor, shared: nn.Parameter | None) -> Tensor:
         """Losses (T,) to a scalar."""
         return (self.scale * torch.exp(-self.log_variances) * losses + self.log_variances / 2).sum()
 

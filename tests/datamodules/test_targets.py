@@ -62,6 +62,7 @@ def test_every_dense_target_moves_with_its_image() -> None:
         seen.add(mask.numpy().tobytes())
     assert len(seen) > 8
     evaluated = next(iter(data.val_dataloader()))
+    assert evaluated["kinds"] == {name: Typed.targets[name] for name in ("masks", "image2", "bboxes", "matrix")}
     assert evaluated["masks"].shape == evaluated["image2"].shape == (1, 24, 28)
     assert torch.equal(evaluated["masks"], 1 - evaluated["mask"])
 
@@ -69,8 +70,9 @@ def test_every_dense_target_moves_with_its_image() -> None:
 @pytest.mark.parametrize(
     ("further", "says"),
     [
-        ({"vessels": np.zeros(SIZE)}, "'vessels' of 'a' has the shape .* no type.*declare it in the `targets`"),
-        ({"flow": torch.zeros(2, *SIZE)}, "'flow' of 'a' has the shape"),
+        ({"vessels": np.zeros(SIZE)}, "'vessels' of 'a' has no type.*declare it in the `targets`"),
+        ({"flow": torch.zeros(2, *SIZE)}, "'flow' of 'a' has no type"),
+        ({"age": 61.0}, "'age' of 'a' has no type"),
         ({"masks": np.zeros(SIZE, np.int64)}, r"'masks' of 'a' is int64 .* as 'classes' .* uint8 \(H, W\)"),
         ({"masks": np.zeros((40, 30), np.uint8)}, r"\(40, 30\) beside an image of 30 x 40"),
         ({"depth": np.zeros((1, *SIZE), np.float32)}, "'depth' of 'a' is float32"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.mixup import MixupModule
+from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -70,8 +70,8 @@ def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
         module.validation_step({"image": broken, "mask": mask, "id": ["a", "b"]}, 0)
 
 
-@pytest.mark.parametrize("variant", [SegmentationModule, MixupModule])
-def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(variant: type[SegmentationModule]) -> None:
+@pytest.mark.parametrize("transforms", [[], [Mixup()]])
+def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(transforms: list[Mixup]) -> None:
     seen = []
 
     class Seen(nn.Module):
@@ -79,11 +79,11 @@ def test_a_loss_sees_single_precision_where_the_network_computes_in_16_bits(vari
             seen.append(logits.dtype)
             return logits.mean()
 
-    module = variant(network=Pixelwise, num_classes=3, loss=Seen())
+    module = SegmentationModule(Pixelwise, 3, loss=Seen(), batch_transforms=transforms)
     image = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     with torch.autocast("cpu", torch.bfloat16):
         assert module(image).dtype == torch.bfloat16
-        module.compute_loss({"image": image, "mask": torch.zeros(2, 4, 4, dtype=torch.long), "id": ["a", "b"]})
+        module.training_step({"image": image, "mask": torch.zeros(2, 4, 4, dtype=torch.long), "id": ["a", "b"]}, 0)
     assert set(seen) == {torch.float32}
 
 

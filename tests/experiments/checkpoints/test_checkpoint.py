@@ -92,12 +92,24 @@ def test_weights_that_are_no_numbers(tiny_run: Path, tmp_path: Path, value: floa
     read_checkpoint(tmp_path / "masked.ckpt")
 
 
-def test_a_variant_is_rebuilt_as_itself(tiny_run: Path, tmp_path: Path) -> None:
+VARIANT = """
+from lightning_modules.segmentation import SegmentationModule
+
+class Variant(SegmentationModule):
+    def parameter_groups(self):
+        return [{"params": list(self.parameters())}]
+"""
+
+
+def test_a_variant_is_rebuilt_as_itself(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its class stands among the settings; one that is no module of ours is refused."""
+    monkeypatch.setenv(TRUST, "my_modules.")
+    (tmp_path / "my_modules.py").write_text(VARIANT)
+    monkeypatch.syspath_prepend(str(tmp_path))
     content = torch.load(tiny_run / "best.ckpt", weights_only=True)
-    content["hyper_parameters"]["_class_path"] = "lightning_modules.mixup.MixupModule"
+    content["hyper_parameters"]["_class_path"] = "my_modules.Variant"
     torch.save(content, tmp_path / "net.ckpt")
-    assert type(load_module(tmp_path / "net.ckpt")).__name__ == "MixupModule"
+    assert type(load_module(tmp_path / "net.ckpt")).__name__ == "Variant"
     content["hyper_parameters"]["_class_path"] = "torch.nn.Linear"
     torch.save(content, tmp_path / "net.ckpt")
     with pytest.raises(UserError, match=r"torch\.nn\.Linear"):

@@ -19,12 +19,14 @@ from user_error import UserError, find_user_error
 
 CONFIGS = ROOT / "experiments" / "configs"
 MODULE = "lightning_modules.segmentation.SegmentationModule"
-TASKS = "lightning_modules.multi_task.MultiTaskModule"
+TASKS = "lightning_modules.objectives.multi_task.MultiTask"
 SMALL = {
     "class_path": "lightning_modules.networks.smp.SmpNetwork",
     "init_args": {"encoder": "tu-mobilenetv3_small_050"},
 }
-FAMILIES = ("network", "loss", "optimizer", "schedule", "weighting", "data", "augmentation")
+FAMILIES = (
+    *("network", "loss", "optimizer", "schedule", "weighting", "data", "augmentation", "batch_transform", "objective"),
+)
 COMPONENTS = [path for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))]
 SYNTHETIC = "datamodules.synthetic.SyntheticDataModule"
 
@@ -44,8 +46,12 @@ def test_every_component_of_ours_is_let_in(path: Path) -> None:
         base: type = SegmentationDataModule
         given = yaml.safe_load(path.read_text()) if family == "data" else given
     else:
-        module = TASKS if family == "weighting" else MODULE
-        given = {"class_path": module, "init_args": {"network": SMALL, "num_classes": 5, family: str(path)}}
+        setting: dict[str, Any] = {family: str(path)}
+        if family == "weighting":
+            setting = {"objective": {"class_path": TASKS, "init_args": setting}}
+        if family == "batch_transform":
+            setting = {"batch_transforms": [str(path)]}
+        given = {"class_path": MODULE, "init_args": {"network": SMALL, "num_classes": 5, **setting}}
         base = SegmentationModule
     require_plain_component(base, written(base, given), "the file", "it")
 

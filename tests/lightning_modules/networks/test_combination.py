@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from lightning_modules.networks.combination import Combination, combination_in, mean_logits, opinions_of
+from lightning_modules.networks.combination import Combination, mean_logits
 from lightning_modules.networks.ensemble import Ensemble
 from lightning_modules.networks.monte_carlo_dropout import MonteCarloDropout
+from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.networks.temperature import TemperatureScaled
@@ -63,8 +64,8 @@ def test_a_pruned_combination_is_one() -> None:
     loss = module.compute_loss({"image": image, "mask": mask, "id": ["a", "b"]})
     own = torch.stack([module.loss(member(image), mask) for member in ensemble.members])
     torch.testing.assert_close(loss, own.mean())
-    assert combination_in(module.network) is ensemble
-    assert combination_in(ensemble.members[0]) is None
+    assert as_network(module.network).combination is ensemble
+    assert as_network(ensemble.members[0]).combination is None
 
 
 @pytest.mark.parametrize("wrapper", [TestTimeAugmentation, MonteCarloDropout, TemperatureScaled])
@@ -74,8 +75,8 @@ def test_members_within_another_network_are_trained_apart(wrapper: type) -> None
     members = [lambda classes, channels: SmpNetwork(classes, channels, **settings)]
     network = wrapper(5, 3, lambda *_: Ensemble(5, 3, members, copies=3))
     image = torch.rand(2, 3, 64, 64)
-    said = list(opinions_of(network.train(), image))
-    assert len(said) == 3
+    assert len(network.train().training_outputs(image)[SEGMENTATION]) == 3
     scaled = TemperatureScaled(5, 3, lambda *_: network.network.eval(), temperature=2.0)
-    for one, other in zip(opinions_of(scaled, image), network.network.opinions(image), strict=True):
+    outputs = scaled.training_outputs(image)[SEGMENTATION]
+    for one, other in zip(outputs, network.network.opinions(image), strict=True):
         torch.testing.assert_close(one, other / 2)

@@ -10,9 +10,9 @@ import torch
 from resumed import assert_resumes
 
 from datamodules.synthetic import SyntheticDataModule
-from lightning_modules.multi_task import MultiTaskModule
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.weightings.fixed import FixedWeights
 from lightning_modules.weightings.gradnorm import GradNorm
@@ -22,17 +22,17 @@ from user_error import UserError
 TASKS = {"classification": {}, "boundary": {}, "distance": {}, "depth": {}, "reconstruction": {}}
 
 
-def module(weighting: Any, tasks: dict = TASKS) -> MultiTaskModule:
+def module(weighting: Any, tasks: dict = TASKS) -> SegmentationModule:
     torch.manual_seed(0)
     network = partial(MultiTaskNetwork, tasks=tasks, encoder="tu-mobilenetv3_small_050")
-    return MultiTaskModule(weighting, network=network, num_classes=5)
+    return SegmentationModule(network, 5, objective=MultiTask(weighting))
 
 
 def data() -> SyntheticDataModule:
     return SyntheticDataModule(train=8, val=4, size=(64, 64), batch_size=4, num_workers=0)
 
 
-def trained(one: MultiTaskModule, steps: int = 2) -> pl.Trainer:
+def trained(one: SegmentationModule, steps: int = 2) -> pl.Trainer:
     trainer = pl.Trainer(
         max_steps=steps, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
     )
@@ -50,12 +50,11 @@ def test_all_tasks_are_trained(weighting: Any) -> None:
     assert {f"weight/{name}" for name in ("segmentation", *TASKS)} <= set(logged)
     unmoved = [name for name, value in one.named_parameters() if torch.equal(value, before[name])]
     assert not unmoved
-    assert torch.isfinite(one.weighting.weights).all()
+    assert torch.isfinite(one.objective.weighting.weights).all()
 
 
 def test_the_loss_is_the_weighted_sum() -> None:
     one = module(FixedWeights({"segmentation": 2.0, "boundary": 0.5}), {"boundary": {}}).eval()
-    one.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
     batch = next(iter(data().train_dataloader()))
     batch["mask"] = batch["mask"].long()
     outputs = one.network.outputs(batch["image"])  # type: ignore[operator]
@@ -66,17 +65,19 @@ def test_the_loss_is_the_weighted_sum() -> None:
 
 
 def test_a_resumed_training_goes_on_with_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weighting = "--model.init_args.weighting=experiments/configs/weighting/gradnorm.yaml"
+    weighting = "--model.init_args.objective.init_args.weighting=experiments/configs/weighting/gradnorm.yaml"
     assert_resumes("synthetic_unet_multi_task", tmp_path, monkeypatch, weighting)
 
 
 def test_a_network_without_tasks_is_refused() -> None:
     with pytest.raises(UserError, match="unet_multi_task"):
-        MultiTaskModule(network=SmpNetwork, num_classes=5)
+        SegmentationModule(SmpNetwork, 5, objective=MultiTask())
 
 
 def test_a_training_that_would_leave_the_tasks_out_is_refused() -> None:
     """Its heads would learn nothing, and nobody would notice."""
     network = partial(MultiTaskNetwork, tasks={"boundary": {}}, encoder="tu-mobilenetv3_small_050")
-    with pytest.raises(UserError, match=r"--model lightning_modules\.multi_task\.MultiTaskModule"):
+    with pytest.raises(
+        UserError, match=r"Supervised does not train .* \(boundary\): pass .*objective/multi_task\.yaml"
+    ):
         SegmentationModule(network, 5).setup("fit")

@@ -1,40 +1,45 @@
-import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from resumed import assert_resumes
 
-from lightning_modules.callbacks.cutmix import CutMix, draw_partners, paste
+from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners, paste
+from lightning_modules.draws import step_generator
 from lightning_modules.labels import IGNORED
+from lightning_modules.training_batch import read_training_batch
 from user_error import UserError
 
 B, H, W = 6, 16, 20
+KINDS = {"depth": "continuous", "normal": "continuous", "vessels": "classes", "label": "whole", "age": "whole"}
 
 
-def numbered(first: int = 0) -> dict:
+def numbered() -> dict[str, Any]:
     """Every pixel tells its image, and the mask, the depth and the image agree; one image is ignored."""
-    image = torch.arange(first, first + B, dtype=torch.uint8)[:, None, None, None].expand(B, 3, H, W).clone()
+    image = torch.arange(B, dtype=torch.uint8)[:, None, None, None].expand(B, 3, H, W).clone()
     mask = image[:, 0].long()
     mask[1] = IGNORED
     return {
         "image": image,
         "mask": mask,
         "depth": image[:, 0].float(),
+        "normal": image.movedim(1, 3).double(),  # as wide as an image is where its last side is the channels
+        "vessels": image[:, 0].clone(),
         "label": torch.arange(B),
+        "age": torch.arange(B).float(),
         "id": [str(index) for index in range(B)],
+        "kinds": KINDS,
     }
 
 
-def at_step(step: int, rank: int = 0) -> types.SimpleNamespace:
-    """What the callback asks of a trainer."""
-    return types.SimpleNamespace(fit_loop=types.SimpleNamespace(total_batch_idx=step), global_rank=rank)
-
-
-def mixed(step: int = 0, rank: int = 0, **settings: object) -> dict:
-    batch = numbered()
-    CutMix(**settings).on_train_batch_start(at_step(step, rank), None, batch, 0)
-    return batch
+def mixed(step: int = 0, **settings: Any) -> dict[str, Any]:
+    given = read_training_batch(numbered())
+    found = CutMix(**settings)(given, torch.Generator().manual_seed(step))
+    assert len(found.targets) == 1
+    assert found.targets[0].weight == 1
+    assert torch.equal(given.image, numbered()["image"])  # a step may take it again
+    return {**found.targets[0].targets, "image": found.image}
 
 
 @pytest.mark.parametrize("step", range(5))
@@ -43,6 +48,8 @@ def test_targets_follow_the_pixels(step: int) -> None:
     source = batch["image"][:, 0].long()
     assert torch.equal(batch["image"], source[:, None].expand(-1, 3, -1, -1).to(torch.uint8))
     assert torch.equal(batch["depth"], source.float())
+    assert torch.equal(batch["normal"], source[..., None].expand(-1, -1, -1, 3).double())
+    assert torch.equal(batch["vessels"], source.to(torch.uint8))
     assert torch.equal(batch["mask"], torch.where(source == 1, IGNORED, source))
     pasted = source != torch.arange(B)[:, None, None]
     for index, own in enumerate(pasted):
@@ -51,7 +58,7 @@ def test_targets_follow_the_pixels(step: int) -> None:
         assert window.all()
         assert len(set(source[index][own].tolist())) == 1  # one partner, never itself
     assert (batch["label"] == IGNORED).all()
-    assert batch["id"] == numbered()["id"]
+    assert batch["age"].isnan().all()
 
 
 def test_only_some_images_are_pasted_into_and_the_others_keep_their_label() -> None:
@@ -61,6 +68,7 @@ def test_only_some_images_are_pasted_into_and_the_others_keep_their_label() -> N
         changed = (batch["image"] != numbered()["image"]).flatten(1).any(1)
         count += int(changed.sum())
         assert torch.equal(batch["label"], torch.where(changed, IGNORED, torch.arange(B)))
+        assert torch.equal(batch["age"].isnan(), changed)
     assert count / (200 * B) == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / (200 * B)) ** 0.5)
 
 
@@ -93,22 +101,19 @@ def test_partners_are_all_the_others() -> None:
         assert set(drawn[:, index].tolist()) == set(range(4)) - {index}
 
 
-def test_draws_follow_from_seed_step_and_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
-    one = mixed(3, probability=1.0)["image"]
-    state = torch.get_rng_state()
-    assert torch.equal(one, mixed(3, probability=1.0)["image"])
-    assert torch.equal(state, torch.get_rng_state())
-    assert not torch.equal(one, mixed(4, probability=1.0)["image"])
-    assert not torch.equal(one, mixed(3, rank=1, probability=1.0)["image"])
-    monkeypatch.setenv("PL_GLOBAL_SEED", "1")
-    assert not torch.equal(one, mixed(3, probability=1.0)["image"])
+def test_an_image_as_wide_as_a_target_of_the_whole_is_told_from_it() -> None:
+    """By the kind alone: a matrix of the whole image may have the image's shape."""
+    batch = read_training_batch({**numbered(), "matrix": torch.zeros(B, H, W), "kinds": {**KINDS, "matrix": "whole"}})
+    inside = torch.zeros(B, H, W, dtype=torch.bool)
+    inside[0, :2, :2] = True
+    found = paste(batch, inside, torch.arange(B).roll(1)).targets[0].targets["matrix"]
+    assert found[0].isnan().all()
+    assert not found[1:].any()
 
 
 def test_a_single_image_stays() -> None:
     batch = {"image": torch.zeros(1, 3, H, W, dtype=torch.uint8), "mask": torch.zeros(1, H, W, dtype=torch.long)}
-    CutMix(1.0).on_train_batch_start(at_step(0), None, batch, 0)
-    assert not batch["image"].any()
+    assert CutMix(1.0)(given := read_training_batch(batch), step_generator(None, "")) is given
 
 
 @pytest.mark.parametrize(
@@ -124,10 +129,10 @@ def test_refused_settings(settings: dict, named: str) -> None:
         CutMix(**settings)
 
 
-def test_a_target_of_whole_images_that_is_no_class_is_refused() -> None:
-    inside = torch.ones(B, H, W, dtype=torch.bool)
-    with pytest.raises(UserError, match="cannot paste 'age'"):
-        paste({"age": torch.ones(B)}, inside, torch.arange(B))
+def test_a_target_of_whole_images_that_cannot_be_unknown_is_refused() -> None:
+    batch = {**numbered(), "sick": torch.ones(B, dtype=torch.bool), "kinds": {**KINDS, "sick": "whole"}}
+    with pytest.raises(UserError, match="cannot paste into images with the target 'sick'"):
+        CutMix(1.0)(read_training_batch(batch), torch.Generator())
 
 
 def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

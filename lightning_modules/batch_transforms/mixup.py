@@ -1,0 +1,46 @@
+"""mixup: the network learns from blends of two images, against the targets of both."""
+
+import numpy as np
+import torch
+
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.images import unit_range
+from lightning_modules.training_batch import TrainingBatch, WeightedTargets, select
+from user_error import UserError
+
+
+class Mixup(BatchTransform):
+    """mixup (Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018), for each pixel of a mask.
+
+    Each image is blended with one drawn from its batch, all with the same ratio, and the loss is the blend of the losses
+    against the targets of both. For cross-entropy that is the loss against the blended one-hot masks; a loss that takes
+    class ids alone, such as Dice, needs no other form. Pixels that one mask ignores count against the other mask alone.
+
+    Args:
+        alpha: the weight of the first image is drawn from Beta(alpha, alpha) at each step: the larger, the more equal.
+
+    Raises:
+        UserError: `alpha` is not positive.
+    """
+
+    def __init__(self, alpha: float = 0.2) -> None:
+        if not alpha > 0:
+            raise UserError(f"alpha of mixup is {alpha}: give a number above 0, or leave mixup out")
+        self.alpha = alpha
+
+    def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
+        """Images as floats in [0, 1], and each set of targets twice: of the image, and of its partner."""
+        ratio = self.draw_ratio(generator)
+        partners = torch.randperm(len(batch.image), generator=generator).to(batch.image.device)
+        image = unit_range(batch.image)
+        blended = torch.lerp(image[partners], image, ratio)
+        sets = []
+        for weight, targets in batch.targets:
+            theirs = {name: select(value, partners) for name, value in targets.items()}
+            sets += [WeightedTargets(ratio * weight, targets), WeightedTargets((1 - ratio) * weight, theirs)]
+        return TrainingBatch(blended, sets, batch.kinds)
+
+    def draw_ratio(self, generator: torch.Generator) -> float:
+        """The weight of the first image; PyTorch's own Beta distribution takes no generator."""
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        return float(np.random.default_rng(seed).beta(self.alpha, self.alpha))

@@ -1,0 +1,1 @@
+"""How the loss of a training follows from batch and network."""

@@ -1,0 +1,160 @@
+"""Conditions that depend on the network: their own kind, the same counts however they are met, and nothing leaks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command_line import ROOT, experiments
+from own_conditions import GradientSign, Learning
+
+from datamodules.corruptions.noise import GaussianNoise
+from datamodules.synthetic import SyntheticDataModule
+from experiments.checkpoints.checkpoint import load_module
+from experiments.records.record import Record
+from experiments.records.record_file import open_record
+from experiments.sweeping import sweep_loop
+from experiments.sweeping.journal import Journal
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.sweep import sweep_once
+
+SUITE = """
+name: asked
+version: 1
+corruptions: [{class_path: datamodules.corruptions.noise.GaussianNoise}]
+severities: {gaussian_noise: [2, 4]}
+network_conditions:
+  - {class_path: own_conditions.GradientSign, init_args: {levels: 2, severity: 1}}
+  - {class_path: own_conditions.GradientSign, init_args: {levels: 16, severity: 2}}
+  - {class_path: own_conditions.Learning, init_args: {rate: 0.05, log: LOG}}
+"""
+PLACES = 8  # clean, two noises, two attacks, and the learning network under clean and both noises
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "asked.yaml").write_text(SUITE.replace("LOG", str(folder / "log.txt")))
+    return folder / "asked.yaml"
+
+
+def sweep(run: Path, suite: Path, output: Path, *words: str) -> tuple[Record, Any]:
+    (suite.parent / "log.txt").unlink(missing_ok=True)
+    path = f"{ROOT}:{ROOT / 'tests'}"
+    words = (f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={output}", "--pictures=1", *words)
+    experiments("benchmark", *words, fresh=True, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    return open_record(output)
+
+
+@pytest.fixture(scope="module")
+def swept(tiny_run: Path, suite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Any, list[str]]:
+    found = sweep(tiny_run, suite, tmp_path_factory.mktemp("one") / "record.json")
+    return *found, (suite.parent / "log.txt").read_text().splitlines()
+
+
+def test_each_kind_has_its_own_mean(swept: tuple[Record, Any, list[str]]) -> None:
+    record = swept[0]
+    miou = {(cell.corruption, cell.severity): cell.miou for cell in record.cells}
+    assert len(miou) == PLACES
+    assert record.kinds == ["clean", *["corruption"] * 2, *["attack"] * 2, *["adaptation"] * 3]
+    assert record.summary.mean_corrupted_miou == pytest.approx(
+        np.mean([miou["gaussian_noise", severity] for severity in (2, 4)])
+    )
+    attacks = [miou["gradient_sign", severity] for severity in (1, 2)]
+    assert record.summary.means["attack"] == pytest.approx(np.mean(attacks))
+    assert record.summary.rem == pytest.approx(min(attacks))
+    assert attacks[1] < attacks[0] < record.summary.clean_miou
+    assert set(record.summary.means) == {"attack", "adaptation"}
+    assert {"means.attack", "means.adaptation"} < set(record.summary.intervals)
+    assert set(record.summary.corruptions) == {"gaussian_noise"}
+    low, high = record.summary.intervals["means.attack"].percentile
+    assert low < record.summary.means["attack"] < high
+
+
+def test_no_filling_is_shown_to_what_learns(swept: tuple[Record, Any, list[str]]) -> None:
+    """13 images in batches of 4, three times over, in the order of the data."""
+    assert [int(line.split()[1]) for line in swept[2]] == [4, 4, 4, 1] * 3
+
+
+def test_two_processes_count_the_same(tiny_run: Path, suite: Path, tmp_path: Path, swept: tuple) -> None:
+    """The conditions that learn are shared out; each stays on one process."""
+    words = ("--trainer.devices=2", "--trainer.accelerator=cpu")
+    record, images = sweep(tiny_run, suite, tmp_path / "record.json", *words)
+    for name, part in swept[1].counts.items():
+        assert np.array_equal(part, images.counts[name])
+    assert [cell.counts for cell in record.cells] == [cell.counts for cell in swept[0].cells]
+    shown = (suite.parent / "log.txt").read_text().splitlines()
+    assert len(shown) == 12
+    assert sorted(sum(line.startswith(process) for line in shown) for process in {one.split()[0] for one in shown}) == [4, 8]
+
+
+def test_nothing_leaks_from_a_condition_into_another(tiny_run: Path, swept: tuple) -> None:
+    """Swept without the others, each has the counts that it had among them."""
+    module = load_module(tiny_run / "best.ckpt")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), eval_batch_size=4, num_workers=0)
+    torch.set_num_threads(1)
+    alone = Suite("alone", 1, [GaussianNoise()], {"gaussian_noise": [4]}, network_conditions=[Learning(0.05)])
+    found = sweep_once(module, data, alone, "cpu", "32-true")
+    assert np.array_equal(found.counts["classes"][:, 3], swept[1].counts["classes"][:, 7])
+    assert not np.array_equal(found.counts["classes"][:, 3], found.counts["classes"][:, 1])  # it has learned
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_an_interrupted_sweep_goes_on_in_both_orders(tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stopped in the second condition that learns: batches and the first such condition are done, and stay so."""
+    data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), eval_batch_size=4, num_workers=0)
+    suite = Suite("asked", 1, [GaussianNoise()], {"gaussian_noise": [2]}, network_conditions=[GradientSign(), Learning()])
+    module = load_module(tiny_run / "best.ckpt")
+    wanted = sweep_once(module, data, suite, "cpu", "32-true")
+    stepped, step = [], sweep_loop.SweepLoop.test_step
+
+    def stop(self: Any, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
+        stepped.append((dataloader_idx, batch_idx))
+        if stopping and (dataloader_idx, batch_idx) == (2, 1):
+            raise KeyboardInterrupt
+        step(self, batch, batch_idx, dataloader_idx)
+
+    monkeypatch.setattr(sweep_loop.SweepLoop, "test_step", stop)
+    monkeypatch.setattr("experiments.sweeping.sweep.TemporaryDirectory", lambda: Kept(tmp_path))
+    stopping = True
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        sweep_once(module, data, suite, "cpu", "32-true")
+    files = sorted(path.name for path in (tmp_path / "sweep").iterdir())
+    assert files == [*(f"batch-{place:06d}.npz" for place in range(4)), "condition-000003.npz", "identity.json"]
+    stopping, stepped[:] = False, []
+    monkeypatch.setattr("experiments.sweeping.sweep.token_bytes", lambda number: KEYS[0])
+    found = sweep_once(module, data, suite, "cpu", "32-true")
+    assert stepped == [(1, place) for place in range(4)]
+    for name, part in wanted.counts.items():
+        assert np.array_equal(part, found.counts[name])
+    assert np.array_equal(wanted.changed, found.changed)
+
+
+KEYS: list[bytes] = []
+
+
+class Kept:
+    """A temporary folder that stays, and the key of its journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> str:
+        return str(self.folder)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def remember_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    KEYS.clear()
+    opened = Journal.open
+    monkeypatch.setattr(Journal, "open", lambda self, secret, *rest: (KEYS.append(secret), opened(self, secret, *rest))[1])
+
+
+def test_a_condition_may_not_stand_twice() -> None:
+    with pytest.raises(Exception, match="gradient_sign at severity 1 twice"):
+        Suite("twice", 1, network_conditions=[GradientSign(), GradientSign(levels=8)])
