@@ -223,6 +223,10 @@ def report(record: Record, path: Path) -> None:
     low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
     print(
         f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
-        f"[{low}, {high}], retention {percent(summary.retention)} %\nrecord: {path}",
+        f"[{low}, {high}], retention {percent(summary.retention)} %",
         flush=True,
     )
+    for kind, mean in summary.means.items():
+        low, high = (percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
+        print(f"mean mIoU under conditions of the kind {kind}: {percent(mean)} % [{low}, {high}]", flush=True)
+    print(f"record: {path}", flush=True)

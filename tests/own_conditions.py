@@ -54,7 +54,12 @@ class Learning(NetworkCondition):
 
     def begin(self, network: nn.Module) -> nn.Module:
         network.optimizer = torch.optim.SGD(  # type: ignore[assignment]
-            [one.requires_grad_() for layer in network.modules() if "Norm" in type(layer).__name__ for one in layer.parameters()],
+            [
+                one.requires_grad_()
+                for layer in network.modules()
+                if "Norm" in type(layer).__name__
+                for one in layer.parameters()
+            ],
             self.rate,
         )
         return network

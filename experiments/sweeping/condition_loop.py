@@ -22,7 +22,7 @@ class BatchCounts(NamedTuple):
     """What a batch counted under conditions."""
 
     counts: dict[str, Tensor]  # of each image by name, (conditions, B, ...) int64
-    changed: Tensor  # (conditions, B), whether image or mask is not as it is clean
+    changed: Tensor  # (conditions, B), whether image, mask or network is not as it is clean
 
 
 class ConditionLoop:
@@ -79,7 +79,7 @@ class ConditionLoop:
             finite.append(find_finite(logits))
             tasks = {f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved).items()}
             counted.append(self.sums.count(logits, predicted, moved, place) | tasks)
-            changed.append(_differ(met, images) | _differ(moved, masks))
+            changed.append(_differ(met, images) | _differ(moved, masks) | condition.has_state)
             self.on_condition(number)
         require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
         counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}

@@ -49,6 +49,7 @@ class SweepLoop(pl.LightningModule):
         on_condition: Callable[[int], None] = lambda images: None,
     ) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.module = module
         self.data = data
         self.suite = suite
@@ -80,8 +81,12 @@ class SweepLoop(pl.LightningModule):
         loaders = [data.evaluation_dataloader(split, (rank, processes), self.journal.done)]
         self.loops = [([*self.suite.together], self._loop(self.suite.together))]
         left = [place for place in self.suite.apart if place not in self.journal.finished]
-        for place in left[rank::processes]:
-            loaders.append(data.evaluation_dataloader(split, (0, 1)))
+        everything = frozenset(
+            range(len(data.open_split(split)))
+        )  # all processes have as many loaders, some of nothing
+        for turn, place in enumerate(left):
+            skip = frozenset() if turn % processes == rank else everything
+            loaders.append(data.evaluation_dataloader(split, (0, 1), skip))
             self.loops.append(([place], self._loop([place])))
         return loaders
 

@@ -15,7 +15,6 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.records.record import Record
 from experiments.records.record_file import open_record
 from experiments.sweeping import sweep_loop
-from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_once
 
@@ -86,7 +85,10 @@ def test_two_processes_count_the_same(tiny_run: Path, suite: Path, tmp_path: Pat
     assert [cell.counts for cell in record.cells] == [cell.counts for cell in swept[0].cells]
     shown = (suite.parent / "log.txt").read_text().splitlines()
     assert len(shown) == 12
-    assert sorted(sum(line.startswith(process) for line in shown) for process in {one.split()[0] for one in shown}) == [4, 8]
+    assert sorted(sum(line.startswith(process) for line in shown) for process in {one.split()[0] for one in shown}) == [
+        4,
+        8,
+    ]
 
 
 def test_nothing_leaks_from_a_condition_into_another(tiny_run: Path, swept: tuple) -> None:
@@ -102,10 +104,14 @@ def test_nothing_leaks_from_a_condition_into_another(tiny_run: Path, swept: tupl
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
-def test_an_interrupted_sweep_goes_on_in_both_orders(tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupted_sweep_goes_on_in_both_orders(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Stopped in the second condition that learns: batches and the first such condition are done, and stay so."""
     data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), eval_batch_size=4, num_workers=0)
-    suite = Suite("asked", 1, [GaussianNoise()], {"gaussian_noise": [2]}, network_conditions=[GradientSign(), Learning()])
+    suite = Suite(
+        "asked", 1, [GaussianNoise()], {"gaussian_noise": [2]}, network_conditions=[GradientSign(), Learning()]
+    )
     module = load_module(tiny_run / "best.ckpt")
     wanted = sweep_once(module, data, suite, "cpu", "32-true")
     stepped, step = [], sweep_loop.SweepLoop.test_step
@@ -118,13 +124,13 @@ def test_an_interrupted_sweep_goes_on_in_both_orders(tiny_run: Path, monkeypatch
 
     monkeypatch.setattr(sweep_loop.SweepLoop, "test_step", stop)
     monkeypatch.setattr("experiments.sweeping.sweep.TemporaryDirectory", lambda: Kept(tmp_path))
+    monkeypatch.setattr("experiments.sweeping.sweep.token_bytes", lambda number: b"k" * number)
     stopping = True
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         sweep_once(module, data, suite, "cpu", "32-true")
     files = sorted(path.name for path in (tmp_path / "sweep").iterdir())
     assert files == [*(f"batch-{place:06d}.npz" for place in range(4)), "condition-000003.npz", "identity.json"]
     stopping, stepped[:] = False, []
-    monkeypatch.setattr("experiments.sweeping.sweep.token_bytes", lambda number: KEYS[0])
     found = sweep_once(module, data, suite, "cpu", "32-true")
     assert stepped == [(1, place) for place in range(4)]
     for name, part in wanted.counts.items():
@@ -132,11 +138,8 @@ def test_an_interrupted_sweep_goes_on_in_both_orders(tiny_run: Path, monkeypatch
     assert np.array_equal(wanted.changed, found.changed)
 
 
-KEYS: list[bytes] = []
-
-
 class Kept:
-    """A temporary folder that stays, and the key of its journal."""
+    """A temporary folder that stays."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -146,13 +149,6 @@ class Kept:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-@pytest.fixture(autouse=True)
-def remember_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    KEYS.clear()
-    opened = Journal.open
-    monkeypatch.setattr(Journal, "open", lambda self, secret, *rest: (KEYS.append(secret), opened(self, secret, *rest))[1])
 
 
 def test_a_condition_may_not_stand_twice() -> None:
