@@ -28,18 +28,15 @@ class Replaced(Corruption):
     name = "replaced"
     family = "occlusion"
     reads_masks = True
+    severities = {"step": (1, 2, 3, 4, 5)}  # noqa: RUF012
 
     @override
     def apply(self, images, masks, severity, keys):
         return images.masked_fill(masks[:, None] == 0, 7), masks
 
     @override
-    def corrupt(self, images, severity, keys):
+    def corrupt(self, images, keys, *, step):
         return images
-
-    @override
-    def parameters(self, severity):
-        return {"severity": severity}
 
 
 class Moved(Replaced):
