@@ -60,7 +60,11 @@ class AlbumentationsCorruption(Corruption):
     @property
     @override
     def severities(self) -> Mapping[str, Sequence[Any]]:
-        return {"pipeline": self._pipelines}
+        return {"arguments": self.arguments}
+
+    @override
+    def look_up(self, severity: int) -> dict[str, Any]:
+        return {"pipeline": self._pipelines[severity - 1]}
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, pipeline: albumentations.Compose) -> Tensor:
