@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from experiments.checkpoints.earlier_versions import translate
 from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
@@ -46,6 +47,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     if not isinstance(settings, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
     require_bounded(content, path)
+    settings = content["hyper_parameters"] = translate(settings)
     module = module_of(settings)
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     require_form(content, path)
