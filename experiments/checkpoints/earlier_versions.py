@@ -1,21 +1,30 @@
 """Settings of earlier versions, in today's form."""
 
-from collections.abc import Mapping
 from typing import Any
 
-TASKS = {
-    name: f"lightning_modules.tasks.{name}.{name.capitalize()}"
-    for name in ("boundary", "classification", "depth", "distance", "reconstruction")
+TASKS: dict[str, dict[str, Any]] = {
+    "boundary": {"weight": 2.0},
+    "classification": {"least": 1},
+    "depth": {"invariance": 0.5},
+    "distance": {"reach": 10},
+    "reconstruction": {},
 }
-FEATURES = {
-    name: f"lightning_modules.features.{name}.{name.capitalize()}"
-    for name in ("edges", "hog", "lbp", "orb", "sift", "surf")
+FEATURES: dict[str, dict[str, Any]] = {
+    "edges": {"sigma": 1.0, "low": 50.0, "high": 100.0},
+    "hog": {"orientations": 9, "cell": 8, "block": 2},
+    "lbp": {"points": 8, "radius": 1, "window": 9},
+    "orb": {"keypoints": 500, "levels": 8, "threshold": 20},
+    "sift": {"step": 8, "bin": 4, "contrast": 0.04},
+    "surf": {"threshold": 400.0},
 }
 NAMED = {
     "lightning_modules.networks.multi_task.MultiTaskNetwork": ("tasks", TASKS),
     "lightning_modules.networks.classical_features.ClassicalFeatureNetwork": ("features", FEATURES),
 }
-"""Networks whose further parts had short names, ``tasks: {boundary: {}}``: the setting, and the class of each name."""
+"""Networks whose further parts had short names, ``tasks: {boundary: {}}``: the setting, and each name with its defaults then.
+
+A training that goes on is held against its settings, so that what was left out is stated.
+"""
 
 
 def translate(settings: Any) -> Any:
@@ -29,16 +38,18 @@ def translate(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     found = {key: translate(value) for key, value in settings.items()}
-    place, classes = _find_named(found)
-    given = found.get("init_args", {}).get(place) if place else None
-    if isinstance(given, Mapping) and "class_path" not in given and given.keys() <= classes.keys():
-        components = [{"class_path": classes[name], "init_args": given[name] or {}} for name in given]
-        found["init_args"] = {**found["init_args"], place: components}
+    name, given = found.get("class_path"), found.get("init_args")
+    if not isinstance(name, str) or name not in NAMED or not isinstance(given, dict):
+        return found
+    place, defaults = NAMED[name]
+    short = given.get(place)
+    if isinstance(short, dict) and short.keys() <= defaults.keys():
+        components = [_name_class(place, one, defaults[one], own) for one, own in short.items()]
+        found["init_args"] = {**given, place: components}
     return found
 
 
-def _find_named(component: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    """The setting of a component in which short names may stand, and their classes; empty where there is none."""
-    name = component.get("class_path")
-    known = isinstance(name, str) and name in NAMED and isinstance(component.get("init_args"), dict)
-    return NAMED[name] if known else ("", {})  # type: ignore[index]
+def _name_class(family: str, name: str, defaults: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """A component of its own; settings that are no mapping stay, and are refused where it is built."""
+    whole = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
+    return {"class_path": f"lightning_modules.{family}.{name}.{name.capitalize()}", "init_args": whole}
