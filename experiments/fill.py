@@ -1,4 +1,4 @@
-"""Fill the tables and sentences of a page with what the records say, by the commands that stand in it."""
+"""Fill the tables and sentences of a page with what records and corruptions say, by the commands that stand in it."""
 
 import contextlib
 import importlib
@@ -25,8 +25,10 @@ OPTIONS = {
     "recipes": ("--with", "--metric", "--seed", "--format"),
     "effects": ("--format",),
     "tradeoff": ("--costs", "--format", "--seeds-together"),
+    "corruptions": ("--parameters",),
 }
-"""What a page may call: verbs that read records, with the options by which they print what these say."""
+"""What a page may call: verbs that read records, with the options by which they print what these say, and the parameters of
+corruptions."""
 
 VERBS = tuple(OPTIONS)
 
@@ -119,8 +121,8 @@ def main(argv: list[str]) -> None:
     """The verb."""
     parser = light_parser(
         "fill",
-        "Fill pages with what records say: each block between '<!-- fill: VERB ARGUMENTS -->' and '<!-- /fill -->' gets\n"
-        f"what that command prints. A block may call {', '.join(VERBS)}.",
+        "Fill pages with what records and corruptions say: each block between '<!-- fill: VERB ARGUMENTS -->' and\n"
+        f"'<!-- /fill -->' gets what that command prints. A block may call {', '.join(VERBS)}.",
         EXAMPLES,
     )
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE", help="Markdown files")

@@ -117,6 +117,11 @@ def networks(folder: Path, marker: Path) -> dict[str, Any]:
         "local encoder": component(SMP, encoder=f"tu-local-dir:{folder}"),
         "remote code": around("transformers_adapter.TransformersNetwork", config={"auto_map": {"AutoModel": "x--y.Z"}}),
         "tasks from elsewhere": around("multi_task.MultiTaskNetwork", tasks={"../../stranger": {}}),
+        "task": around("multi_task.MultiTaskNetwork", tasks=[evil]),
+        "text as task": around("multi_task.MultiTaskNetwork", tasks=[json.dumps(evil)]),
+        "short name of a task around": around("multi_task.MultiTaskNetwork", tasks={"boundary": {"weight": evil}}),
+        "text behind a short name": around("multi_task.MultiTaskNetwork", tasks={"boundary": json.dumps(evil)}),
+        "feature": around("classical_features.ClassicalFeatureNetwork", features=[evil]),
     }
     for name, text in texts(folder, marker).items():
         forms[name] = text

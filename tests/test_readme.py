@@ -51,7 +51,7 @@ def test_a_corruption_is_added_as_shown() -> None:
     corruption = cls(**settings)
     images = torch.randint(0, 256, (2, 3, 40, 48), dtype=torch.uint8)
     met = [corruption(images, severity, torch.arange(2)) for severity in SEVERITIES]
-    assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.bits]
+    assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.severities["bits"]]
     assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
 
 

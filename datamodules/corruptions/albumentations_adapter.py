@@ -1,5 +1,6 @@
 """Any transform of albumentations as a corruption, seeded like the rest."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import albumentations
@@ -10,7 +11,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.albumentations_step import find_transform, make_transform
-from datamodules.corruptions.base import JSON, SEVERITIES, Corruption, Family
+from datamodules.corruptions.base import Corruption, Family
+from datamodules.corruptions.declaration import JSON, SEVERITIES
 from user_error import UserError
 
 
@@ -55,9 +57,18 @@ class AlbumentationsCorruption(Corruption):
             albumentations.Compose([make_transform(name, kind, arguments, p=1)], seed=0) for arguments in self.arguments
         ]
 
+    @property
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        results = [self._transformed(image, None, severity, key)[0] for image, key in zip(images, keys, strict=True)]
+    def severities(self) -> Mapping[str, Sequence[Any]]:
+        return {"arguments": self.arguments}
+
+    @override
+    def look_up(self, severity: int) -> dict[str, Any]:
+        return {"pipeline": self._pipelines[severity - 1]}
+
+    @override
+    def corrupt(self, images: Tensor, keys: Tensor, *, pipeline: albumentations.Compose) -> Tensor:
+        results = [self._transformed(image, None, pipeline, key)[0] for image, key in zip(images, keys, strict=True)]
         return torch.stack(results).to(images.device)
 
     @override
@@ -66,12 +77,14 @@ class AlbumentationsCorruption(Corruption):
             return super().apply(images, masks, severity, keys)
         self._check(images, severity, keys)
         scenes = zip(images, masks, keys, strict=True)
-        pairs = [self._transformed(image, mask, severity, key) for image, mask, key in scenes]
+        pipeline = self.look_up(severity)["pipeline"]
+        pairs = [self._transformed(image, mask, pipeline, key) for image, mask, key in scenes]
         moved, scored = (torch.stack(part) for part in zip(*pairs, strict=True))
         return moved.to(images.device), scored.to(masks.device)
 
-    def _transformed(self, image: Tensor, mask: Tensor | None, severity: int, key: Tensor) -> tuple[Tensor, Tensor]:
-        pipeline = self._pipelines[severity - 1]
+    def _transformed(
+        self, image: Tensor, mask: Tensor | None, pipeline: albumentations.Compose, key: Tensor
+    ) -> tuple[Tensor, Tensor]:
         pipeline.set_random_seed(int(key) % (1 << 32))
         levels = np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
         scene = {"image": levels} if mask is None else {"image": levels, "mask": mask.cpu().numpy().astype(np.uint8)}

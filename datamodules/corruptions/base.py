@@ -2,12 +2,14 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, require_declared
 from user_error import UserError
 
 Family = Literal[
@@ -15,9 +17,6 @@ Family = Literal[
     "lighting", "occlusion", "geometric",
     "endoscopy", "microscopy", "mri", "radiology",
 ]  # fmt: skip
-JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
-
-SEVERITIES = (1, 2, 3, 4, 5)
 SMALLEST_SIDE = 32
 CHUNK = 1 << 18  # values that stay in the cache of one core; larger batches are cut into chunks on a CPU
 
@@ -28,14 +27,29 @@ class Corruption(ABC):
     The severities are those of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
     and Perturbations" (ICLR 2019), as `imagecorruptions` (Michaelis et al., 2019) carries them to any size.
 
-    A subclass sets `name`, `family` and `libraries` and implements `corrupt` and `parameters`. The pixels of an image
-    depend on that image and its key alone, never on the rest of the batch.
+    A subclass states its `name`, `family` and `severities` and implements `corrupt`, which takes the parameters that
+    `severities` and `constants` name. The pixels of an image depend on that image and its key alone, never on the rest of
+    the batch.
+
+    Raises:
+        UserError: when a subclass is defined whose `corrupt` does not take the parameters that it declares.
     """
 
     name: str
     """snake_case, as records and published tables call it."""
 
     family: Family
+
+    @property
+    @abstractmethod
+    def severities(self) -> Mapping[str, Sequence[Any]]:
+        """The values of each parameter at severities 1 to 5, by its name; `None` where a severity is without it.
+
+        A subclass states them as an attribute, ``severities = {"radius": (3, 4, 6, 8, 10)}``.
+        """
+
+    constants: ClassVar[Mapping[str, Any]] = {}
+    """Parameters that are the same at every severity; the manifest of a suite states them, too."""
 
     libraries: tuple[str, ...] = ()
     """Distributions whose version can change the pixels; none where the arithmetic is exact."""
@@ -57,6 +71,10 @@ class Corruption(ABC):
 
     in_chunks: ClassVar[bool] = True
     """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        require_declared(cls, cls.corrupt)
 
     def __call__(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         """Corrupted copies of `images`.
@@ -101,31 +119,38 @@ class Corruption(ABC):
         return self(images, severity, keys), masks
 
     def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+        parameters = self.look_up(severity)
         per_chunk = images_together(images)
         if not self.in_chunks or len(images) <= per_chunk:
-            return self.corrupt(images, severity, keys)
+            return self.corrupt(images, keys, **parameters)
         result = torch.empty_like(images)
         for start in range(0, len(images), per_chunk):
             chunk = slice(start, start + per_chunk)
-            result[chunk] = self.corrupt(images[chunk], severity, keys[chunk])
+            result[chunk] = self.corrupt(images[chunk], keys[chunk], **parameters)
         return result
 
     @abstractmethod
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
         """The corruption itself, on checked, contiguous arguments; `images` is left as it is.
+
+        A subclass names the parameters: ``def corrupt(self, images: Tensor, keys: Tensor, *, radius: int) -> Tensor``.
 
         Args:
             images: uint8 (B, C, H, W).
-            severity: 1 to 5.
             keys: int64 (B,), on the device of `images`.
+            parameters: those of one severity; see `look_up`.
 
         Returns:
             uint8 (B, C, H, W).
         """
 
-    @abstractmethod
+    def look_up(self, severity: int) -> dict[str, Any]:
+        """The parameters of a severity by their names, as `corrupt` takes them."""
+        return {name: values[severity - 1] for name, values in self.severities.items()} | {**self.constants}
+
     def parameters(self, severity: int) -> dict[str, JSON]:
         """What `severity` stands for, in the units of the corruption, as the manifest of a suite states it."""
+        return {name: as_json(value) for name, value in self.look_up(severity).items() if value is not None}
 
     def _check(self, images: Tensor, severity: int, keys: Tensor) -> None:
         if severity not in SEVERITIES:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import JSON
 from datamodules.corruptions.disc import disc_area, softened_disc_sum
 from datamodules.corruptions.filters import blurred_levels, motion_shifts, motion_weights, moved_sum
 from datamodules.corruptions.random import random_bits
@@ -31,20 +32,17 @@ class DefocusBlur(Corruption):
     family = "blur"
     per_channel = True
     exact = True
-    radii = (3, 4, 6, 8, 10)
-    """For each severity, in pixels."""
-    softness = (0.1, 0.5, 0.5, 0.5, 0.5)
-    """Standard deviation of the rim's Gaussian filter, in pixels."""
+    severities = {"radius": (3, 4, 6, 8, 10), "softness": (0.1, 0.5, 0.5, 0.5, 0.5)}
+    """`softness` is the standard deviation of the rim's Gaussian filter; both in pixels."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        radius, sigma = self.radii[severity - 1], self.softness[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, radius: int, softness: float) -> Tensor:
         pad = radius + 1
         padded = _mirrored(_mirrored(images, 2, pad), 3, pad)
         pitch = padded.shape[3]
         # Rows, channels and images lie end to end, so that a displacement in both directions is one offset and every
         # step below runs over contiguous memory. What crosses a border ends up in the padding, which is cut away.
-        sums = softened_disc_sum(padded.to(torch.int16).view(-1), pitch, radius, sigma)
+        sums = softened_disc_sum(padded.to(torch.int16).view(-1), pitch, radius, softness)
         # Half a unit more keeps every quotient 1 / 634 away from the next level, which rounding does not bridge, also where
         # a device multiplies by the reciprocal.
         levels = sums.to(torch.float32).add_(0.5).div_(disc_area(radius)).clamp_(max=255)
@@ -52,10 +50,6 @@ class DefocusBlur(Corruption):
         result = torch.empty_like(padded)
         result.view(-1)[margin : padded.numel() - margin] = levels.to(torch.uint8)
         return result[:, :, pad:-pad, pad:-pad].contiguous()
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"radius": self.radii[severity - 1], "softness": self.softness[severity - 1]}
 
 
 class GaussianBlur(Corruption):
@@ -68,16 +62,12 @@ class GaussianBlur(Corruption):
     name = "gaussian_blur"
     family = "blur"
     exact = True
-    sigmas = (1, 2, 3, 4, 6)
-    """Standard deviation for each severity, in pixels."""
+    severities = {"sigma": (1, 2, 3, 4, 6)}
+    """Standard deviation, in pixels."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        return blurred_levels(images, self.sigmas[severity - 1])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"sigma": self.sigmas[severity - 1]}
+    def corrupt(self, images: Tensor, keys: Tensor, *, sigma: int) -> Tensor:
+        return blurred_levels(images, sigma)
 
 
 class GlassBlur(Corruption):
@@ -90,15 +80,15 @@ class GlassBlur(Corruption):
     name = "glass_blur"
     family = "blur"
     exact = True
-    sigmas = (0.7, 0.9, 1, 1.1, 1.5)
-    """Standard deviation of both Gaussian filters for each severity, in pixels."""
-    reaches = (1, 2, 2, 3, 4)
-    """Largest offset, in pixels."""
-    scans = (2, 1, 3, 2, 2)
+    severities = {
+        "sigma": (0.7, 0.9, 1, 1.1, 1.5),
+        "reach": (1, 2, 2, 3, 4),
+        "scans": (2, 1, 3, 2, 2),
+    }
+    """Standard deviation of both Gaussian filters and largest offset, both in pixels, and number of scans."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        sigma, reach, scans = self.sigmas[severity - 1], self.reaches[severity - 1], self.scans[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, reach: int, scans: int) -> Tensor:
         sources = scan_sources(keys, images.shape[2], images.shape[3], reach, scans)
         blurred = blurred_levels(images, sigma)
         pixels, channels = sources.shape[1], images.shape[1]
@@ -106,11 +96,6 @@ class GlassBlur(Corruption):
         places = sources[:, None] + planes.view(-1, channels, 1)
         moved = blurred.view(-1).index_select(0, places.view(-1)).view(images.shape)
         return blurred_levels(moved, sigma)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        at = severity - 1
-        return {"sigma": self.sigmas[at], "reach": self.reaches[at], "scans": self.scans[at]}
 
 
 class MotionBlur(Corruption):
@@ -123,22 +108,15 @@ class MotionBlur(Corruption):
     name = "motion_blur"
     family = "blur"
     exact = True
-    radii = (10, 15, 15, 15, 20)
-    """For each severity; the line is twice as long, in pixels."""
-    sigmas = (3, 5, 8, 12, 15)
-    """Standard deviation of the weights, in pixels."""
+    severities = {"radius": (10, 15, 15, 15, 20), "sigma": (3, 5, 8, 12, 15)}
+    """Half the length of the line and standard deviation of the weights, in pixels."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        radius, sigma = self.radii[severity - 1], self.sigmas[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, radius: int, sigma: int) -> Tensor:
         shifts = motion_shifts(random_bits(keys, (1,)).view(-1), radius, -45, 45)
         weights = _whole(motion_weights(radius, sigma))
         moved = moved_sum(images.to(torch.int32), shifts[:, : len(weights)].contiguous(), weights)
         return moved.bitwise_right_shift_(FINE).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"radius": self.radii[severity - 1], "sigma": self.sigmas[severity - 1]}
 
 
 FINE = 22  # whole weights of a motion add up to 2 ** FINE, and 255 of that fit 31 bits
@@ -165,22 +143,22 @@ class ZoomBlur(Corruption):
     name = "zoom_blur"
     family = "blur"
     in_chunks = False
-    ranges = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
-    """End and step of the magnifications for each severity; they begin at 1."""
+    severities = {
+        "magnifications": tuple(
+            tuple(np.arange(1, end, step).tolist())
+            for end, step in ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
+        )
+    }
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, magnifications: tuple[float, ...]) -> Tensor:
         group = max(1, TOGETHER // images.shape[1]) if images.device.type == "cpu" else len(images)
-        factors = self.factors(severity)[1:]
-        return torch.cat([zoom_mean(some, factors) for some in images.split(group)])
-
-    def factors(self, severity: int) -> list[float]:
-        """Magnifications."""
-        return np.arange(1, *self.ranges[severity - 1]).tolist()
+        return torch.cat([zoom_mean(some, magnifications[1:]) for some in images.split(group)])
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"magnifications": [round(factor, 2) for factor in self.factors(severity)]}
+        # Without the last digits, by which a floating-point range misses hundredths.
+        return {"magnifications": [round(factor, 2) for factor in self.look_up(severity)["magnifications"]]}
 
 
 def _mirrored(images: Tensor, dimension: int, pad: int) -> Tensor:

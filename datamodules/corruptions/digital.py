@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.elastic import displacement, warped
 from datamodules.corruptions.pixels import pixelated
 from datamodules.corruptions.saturation import saturated
@@ -23,24 +23,20 @@ class Contrast(Corruption):
     name = "contrast"
     family = "digital"
     exact = True
-    factors = (0.4, 0.3, 0.2, 0.1, 0.05)
-    """Share of the contrast that is left, for each severity."""
+    severities = {"factor": (0.4, 0.3, 0.2, 0.1, 0.05)}
+    """Share of the contrast that is left."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
         planes = images.view(-1, images.shape[2] * images.shape[3])
         # A tensor on the device: by a number, CUDA divides with its rounded reciprocal.
         whole = torch.full((), 255.0 * planes.shape[1], dtype=torch.float64, device=images.device)
         mean = planes.sum(1, dtype=torch.int64)[:, None] / whole
         levels = (torch.arange(256, dtype=torch.float64) / 255.0).to(images.device)
-        table = (((levels - mean) * self.factors[severity - 1] + mean).clamp_(0, 1) * 255).to(torch.uint8)
+        table = (((levels - mean) * factor + mean).clamp_(0, 1) * 255).to(torch.uint8)
         offsets = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=images.device)
         entries = planes.to(torch.int32).add_(offsets[:, None])
         return table.view(-1).index_select(0, entries.view(-1)).view(images.shape)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"factor": self.factors[severity - 1]}
 
 
 class Pixelate(Corruption):
@@ -52,18 +48,13 @@ class Pixelate(Corruption):
     name = "pixelate"
     family = "digital"
     exact = True
-    factors = (0.6, 0.5, 0.4, 0.3, 0.25)
-    """Pixels that are left along each side, as a share, for each severity."""
+    severities = {"factor": (0.6, 0.5, 0.4, 0.3, 0.25)}
+    """Pixels that are left along each side, as a share."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        factor = self.factors[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
         height, width = images.shape[2:]
         return pixelated(images, int(height * factor), int(width * factor))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"factor": self.factors[severity - 1]}
 
 
 class JpegCompression(Corruption):
@@ -78,12 +69,12 @@ class JpegCompression(Corruption):
     exact = True
     libraries = ("opencv-python-headless",)
     in_chunks = False
-    qualities = (25, 18, 15, 10, 7)
-    """For each severity, out of 100."""
+    severities = {"quality": (25, 18, 15, 10, 7)}
+    """Out of 100."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        options = [cv2.IMWRITE_JPEG_QUALITY, self.qualities[severity - 1]]
+    def corrupt(self, images: Tensor, keys: Tensor, *, quality: int) -> Tensor:
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
         batch = images.cpu().numpy()
         colour = batch.shape[1] == 3
         planes = batch if colour else batch.reshape(-1, 1, *batch.shape[2:])
@@ -91,10 +82,6 @@ class JpegCompression(Corruption):
         results = in_threads(lambda image: compress(image, options), planes)
         result = np.stack(results).reshape(batch.shape)
         return torch.from_numpy(result).to(images.device)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"quality": self.qualities[severity - 1]}
 
 
 class ElasticTransform(Corruption):
@@ -107,17 +94,13 @@ class ElasticTransform(Corruption):
     name = "elastic_transform"
     family = "digital"
     exact = True
-    alphas = (12.5, 16.25, 21.25, 25.0, 30.0)
-    """For each severity; see `displacement`."""
+    severities = {"alpha": (12.5, 16.25, 21.25, 25.0, 30.0)}
+    """See `displacement`."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, alpha: float) -> Tensor:
         height, width = images.shape[2:]
-        return warped(images, displacement(keys, height, width, self.alphas[severity - 1]))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"alpha": self.alphas[severity - 1]}
+        return warped(images, displacement(keys, height, width, alpha))
 
 
 class Saturate(Corruption):
@@ -133,18 +116,12 @@ class Saturate(Corruption):
     name = "saturate"
     family = "digital"
     colour_only = True
-    factors = (0.3, 0.1, 2.0, 5.0, 20.0)
-    """a, for each severity."""
-    offsets = (0.0, 0.0, 0.0, 0.1, 0.2)
-    """b, for each severity."""
+    severities = {"factor": (0.3, 0.1, 2.0, 5.0, 20.0), "offset": (0.0, 0.0, 0.0, 0.1, 0.2)}
+    """a and b."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        return saturated(images, self.factors[severity - 1], self.offsets[severity - 1])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"factor": self.factors[severity - 1], "offset": self.offsets[severity - 1]}
+    def corrupt(self, images: Tensor, keys: Tensor, *, factor: float, offset: float) -> Tensor:
+        return saturated(images, factor, offset)
 
 
 def _compressed_rgb(image: np.ndarray, options: list[int]) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.plasma import plasma
 from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
 
@@ -25,19 +25,18 @@ class SpecularHighlights(Corruption):
 
     name = "specular_highlights"
     family = "endoscopy"
-    counts = (14, 28, 52, 90, 150)
-    """Number of blobs, for each severity."""
-    clusters = 6
-    radii = (0.004, 0.02)
-    """Smallest and largest short half-axis, as shares of the shorter side; small ones are the most frequent."""
+    severities = {"count": (14, 28, 52, 90, 150)}
+    """Number of blobs."""
+    constants = {"clusters": 6, "radii": (0.004, 0.02)}
+    """`radii` are the smallest and the largest short half-axis, as shares of the shorter side; most are small."""
     halo = 1.9
     """Radius of the halo, in radii of its blob."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, count: int, clusters: int, radii: tuple[float, float]) -> Tensor:
         height, width = images.shape[2:]
-        count, side = self.counts[severity - 1], min(height, width)
-        low, high = self.radii
+        side = min(height, width)
+        low, high = radii
         draws = between(0, 1, keys, (count, 1, 1), stream=1)
         radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
         length = between(1, 2.2, keys, (count, 1, 1), stream=2)
@@ -51,13 +50,9 @@ class SpecularHighlights(Corruption):
             halo = (1 - distance / (self.halo * radius)).clamp_(min=0)
             return torch.maximum(core, halo.mul_(0.8))
 
-        places = clustered(keys, count, self.clusters, 0.07, stream=0)
+        places = clustered(keys, count, clusters, 0.07, stream=0)
         reach = ceil(2.2 * self.halo * high * side)
         return blended(images, 255, largest((height, width), places, reach, opacity, torch.float32)[:, None])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"count": self.counts[severity - 1], "clusters": self.clusters, "radii": list(self.radii)}
 
 
 class Smoke(Corruption):
@@ -70,22 +65,17 @@ class Smoke(Corruption):
 
     name = "smoke"
     family = "endoscopy"
-    opacities = (0.25, 0.4, 0.55, 0.7, 0.85)
-    """Largest opacity, for each severity; the smallest is a fifth of it."""
-    decay = 1.9
-    level = 215
-    """Of the smoke itself, in every channel."""
+    severities = {"opacity": (0.25, 0.4, 0.55, 0.7, 0.85)}
+    """Largest opacity; the smallest is a fifth of it."""
+    constants = {"decay": 1.9, "level": 215}
+    """`level` is that of the smoke itself, in every channel."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, opacity: float, decay: float, level: int) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
-        density = plasma(keys, side, self.decay)[:, None, :height, :width]
-        return blended(images, self.level, density.mul(0.8).add_(0.2).mul_(self.opacities[severity - 1]))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"opacity": self.opacities[severity - 1], "decay": self.decay, "level": self.level}
+        density = plasma(keys, side, decay)[:, None, :height, :width]
+        return blended(images, level, density.mul(0.8).add_(0.2).mul_(opacity))
 
 
 class Bubbles(Corruption):
@@ -96,20 +86,19 @@ class Bubbles(Corruption):
 
     name = "bubbles"
     family = "endoscopy"
-    counts = (6, 12, 22, 38, 64)
-    """Number of bubbles, for each severity."""
-    clusters = 4
-    radii = (0.02, 0.1)
-    """Smallest and largest, as shares of the shorter side; small ones are the most frequent."""
+    severities = {"count": (6, 12, 22, 38, 64)}
+    """Number of bubbles."""
+    constants = {"clusters": 4, "radii": (0.02, 0.1)}
+    """`radii` are the smallest and the largest, as shares of the shorter side; small ones are the most frequent."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, count: int, clusters: int, radii: tuple[float, float]) -> Tensor:
         height, width = images.shape[2:]
-        count, side = self.counts[severity - 1], min(height, width)
-        low, high = self.radii
+        side = min(height, width)
+        low, high = radii
         draws = between(0, 1, keys, (count,), stream=1)
         radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
-        places = clustered(keys, count, self.clusters, 0.13, stream=0)
+        places = clustered(keys, count, clusters, 0.13, stream=0)
         numbers = torch.arange(1, count + 1, dtype=torch.int32, device=images.device)[:, None, None]
 
         def number(rows: Tensor, columns: Tensor) -> Tensor:
@@ -127,10 +116,6 @@ class Bubbles(Corruption):
         ]
         views = _refracted(images, away, radius, uppermost > 0)
         return blended(views, 255, _shine(away, radius).view(-1, 1, height, width))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"count": self.counts[severity - 1], "clusters": self.clusters, "radii": list(self.radii)}
 
 
 def _refracted(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor) -> Tensor:
@@ -163,23 +148,19 @@ class Vignette(Corruption):
 
     name = "vignette"
     family = "endoscopy"
-    corner_light = (0.6, 0.4, 0.25, 0.13, 0.06)
-    """Share of the light that reaches the corner of a square, for each severity."""
-    shift = 0.1
+    severities = {"corner_light": (0.6, 0.4, 0.25, 0.13, 0.06)}
+    """Share of the light that reaches the corner of a square."""
+    constants = {"shift": 0.1}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, corner_light: float, shift: float) -> Tensor:
         height, width = images.shape[2:]
         rows, columns = grid(height, width, images.device)
-        shift = between(-self.shift, self.shift, keys, (2, 1, 1), stream=0)
-        distance = (rows - shift[:, 0]).square() + (columns - shift[:, 1]).square()
-        steepness = (self.corner_light[severity - 1] ** -0.5 - 1) / 0.5  # the squared half diagonal of the unit square
+        middle = between(-shift, shift, keys, (2, 1, 1), stream=0)
+        distance = (rows - middle[:, 0]).square() + (columns - middle[:, 1]).square()
+        steepness = (corner_light**-0.5 - 1) / 0.5  # the squared half diagonal of the unit square
         light = distance.mul_(steepness).add_(1).square_().reciprocal_()[:, None]
         return images.to(torch.float32).mul_(light).add_(0.5).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"corner_light": self.corner_light[severity - 1], "shift": self.shift}
 
 
 class BlackCorner(Corruption):
@@ -192,27 +173,21 @@ class BlackCorner(Corruption):
 
     name = "black_corner"
     family = "endoscopy"
-    covered = (0.06, 0.13, 0.22, 0.34, 0.48)
-    """Share of a centred image that is black, for each severity."""
-    shift = 0.02
-    softness = 0.008
-    """Width of the edge, as a share of the shorter side."""
+    severities = {"covered": (0.06, 0.13, 0.22, 0.34, 0.48)}
+    """Share of a centred image that is black."""
+    constants = {"shift": 0.02, "softness": 0.008}
+    """`softness` is the width of the edge, as a share of the shorter side."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, covered: float, shift: float, softness: float) -> Tensor:
         height, width = images.shape[2:]
-        covered = self.covered[severity - 1]
         rows, columns = grid(height, width, images.device)
-        shift = between(-self.shift, self.shift, keys, (2, 1, 1), stream=0)
-        rows, columns = rows - shift[:, 0], columns - shift[:, 1]
+        middle = between(-shift, shift, keys, (2, 1, 1), stream=0)
+        rows, columns = rows - middle[:, 0], columns - middle[:, 1]
         octagon = _octagonal(rows, columns).sub_(_outermost(_octagonal, height, width, covered))
         disc = _circular(rows, columns).sub_(_outermost(_circular, height, width, covered))
         beyond = torch.where(between(-1, 1, keys, (1, 1), stream=1) < 0, octagon, disc)
-        return blended(images, 0, rise(beyond, -self.softness / 2, self.softness / 2)[:, None])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"covered": self.covered[severity - 1], "shift": self.shift, "softness": self.softness}
+        return blended(images, 0, rise(beyond, -softness / 2, softness / 2)[:, None])
 
 
 def _octagonal(rows: Tensor, columns: Tensor) -> Tensor:

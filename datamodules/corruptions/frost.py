@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption, images_together
+from datamodules.corruptions.base import Corruption, images_together
+from datamodules.corruptions.declaration import JSON
 from datamodules.corruptions.random import random_bits
 from user_error import UserError
 
 PHOTOS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
 PACKAGES = ("imagecorruptions", "torch_uncertainty_assets")
 VARIABLE = "FROST_PHOTOS"
-MIXES = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
-"""Share of the image and of the frost, for each severity."""
 
 
 class Frost(Corruption):
@@ -44,12 +43,14 @@ class Frost(Corruption):
     exact = True
     in_chunks = False
     libraries = ("opencv-python-headless",)
+    severities = {"image": (1.0, 0.8, 0.7, 0.65, 0.6), "frost": (0.4, 0.6, 0.7, 0.7, 0.75)}
+    """Share of the image and of the frost."""
 
     def __init__(self, photos: str | None = None) -> None:
         self.photos = photos
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, image: float, frost: float) -> Tensor:
         height, width = images.shape[2:]
         folder, colour = find_photos(self.photos), images.shape[1] == 3
         overlays = []
@@ -57,33 +58,32 @@ class Frost(Corruption):
             photo = _covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
             top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
             overlays.append(photo[:, top : top + height, left : left + width])
-        frost = torch.stack(overlays).to(images.device)
+        ice = torch.stack(overlays).to(images.device)
         piece = images_together(images)
-        parts = zip(images.split(piece), frost.split(piece), strict=True)
-        return torch.cat([mixed(*part, severity) for part in parts])
+        parts = zip(images.split(piece), ice.split(piece), strict=True)
+        return torch.cat([mixed(*part, image, frost) for part in parts])
 
     @override
     def parameters(self, severity: int) -> dict[str, JSON]:
-        image, frost = MIXES[severity - 1]
-        return {"image": image, "frost": frost, "photos": _digests(find_photos(self.photos))}
+        return {**super().parameters(severity), "photos": _digests(find_photos(self.photos))}
 
 
-def mixed(images: Tensor, frost: Tensor, severity: int) -> Tensor:
+def mixed(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
     """Images under frost, rounded down.
 
     Args:
         images: uint8 (B, C, H, W).
-        frost: uint8, broadcasts to the images.
-        severity: 1 to 5.
+        ice: uint8, broadcasts to the images.
+        image: share of the image.
+        frost: share of the ice.
     """
-    entries = images.to(torch.int32).mul_(256).add_(frost)
-    return _mixing_table(severity, images.device).index_select(0, entries.view(-1)).view(images.shape)
+    entries = images.to(torch.int32).mul_(256).add_(ice)
+    return _mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=10)
-def _mixing_table(severity: int, device: torch.device) -> Tensor:
+def _mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
     """uint8 (65536,): the result for each pair of levels, in the operations of the reference, which err below whole levels."""
-    image, frost = MIXES[severity - 1]
     levels = torch.arange(256, dtype=torch.float64)
     return (image * levels[:, None] + frost * levels).clamp_(0, 255).to(torch.uint8).view(-1).to(device)
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
-from datamodules.corruptions.frost import MIXES, mixed
+from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.frost import Frost, mixed
 from datamodules.corruptions.ice import PLATES, SIZE, plate
 from datamodules.corruptions.random import random_bits
 
@@ -31,23 +31,18 @@ class FrostProcedural(Corruption):
     name = "frost_procedural"
     family = "weather"
     exact = True
-    rims = (0.0, 0.1, 0.2, 0.5, 0.65)
-    """How much brighter ice is at the border, as a share, for each severity."""
+    severities = {**Frost.severities, "rim": (0.0, 0.1, 0.2, 0.5, 0.65)}
+    """`rim` is how much brighter ice is at the border, as a share."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, image: float, frost: float, rim: float) -> Tensor:
         height, width = images.shape[2:]
         windows = _windows(_magnification(height, width), images.shape[1] == 3, images.device)
         places = _places(random_bits(keys, (4,)), windows, height, width)
-        frost = windows.view(-1).index_select(0, places.view(-1)).view(places.shape)
-        rim = _rim(height, width, self.rims[severity - 1], images.device)
-        frost = frost.to(torch.int16).mul_(rim).bitwise_right_shift_(PLACES).clamp_(max=255)
-        return mixed(images, frost, severity)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        image, frost = MIXES[severity - 1]
-        return {"image": image, "frost": frost, "rim": self.rims[severity - 1]}
+        ice = windows.view(-1).index_select(0, places.view(-1)).view(places.shape)
+        factors = _rim(height, width, rim, images.device)
+        ice = ice.to(torch.int16).mul_(factors).bitwise_right_shift_(PLACES).clamp_(max=255)
+        return mixed(images, ice, image, frost)
 
 
 def _places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:

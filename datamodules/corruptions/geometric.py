@@ -13,12 +13,14 @@ the same coordinates.
 
 from abc import abstractmethod
 from math import cos, radians, sin
+from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption, images_together
+from datamodules.corruptions.base import Corruption, images_together
+from datamodules.corruptions.declaration import require_declared
 from datamodules.corruptions.digital import ElasticTransform
 from datamodules.corruptions.elastic import displacement, warped
 from datamodules.corruptions.random import random_bits
@@ -31,13 +33,17 @@ class Geometric(Corruption):
 
     family = "geometric"
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        require_declared(cls, cls.moves, ("self", "keys", "height", "width"))
+
     @abstractmethod
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
+    def moves(self, keys: Tensor, height: int, width: int, *_: Any, **parameters: Any) -> Tensor:
         """How far away the content of each pixel is taken from: float32 (B, 2, H, W) px, downwards and to the right."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        return self._moved(images, self.moves(keys, images.shape[2], images.shape[3], severity))
+    def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
+        return self._moved(images, self.moves(keys, images.shape[2], images.shape[3], **parameters))
 
     def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
         return warped(images, moves).masked_fill_(_outside(moves)[:, None], 0)
@@ -54,7 +60,7 @@ class MaskMoved(Geometric):
         whole = (images.contiguous(), masks, keys.to(images.device))
         scenes = []
         for some, regions, drawn in zip(*(part.split(images_together(images)) for part in whole), strict=True):
-            moves = self.moves(drawn, images.shape[2], images.shape[3], severity)
+            moves = self.moves(drawn, images.shape[2], images.shape[3], **self.look_up(severity))
             scenes.append((self._moved(some, moves), self._moved_mask(regions, moves)))
         moved, scored = (torch.cat(part) for part in zip(*scenes, strict=True))
         return moved, scored
@@ -110,75 +116,56 @@ def _sign(keys: Tensor) -> Tensor:
 class Rotation(Geometric):
     """Turned about the middle, to a drawn side."""
 
-    degrees = (3, 7, 12, 20, 35)
-    """For each severity."""
+    severities = {"degrees": (3, 7, 12, 20, 35)}
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
-        angle, sign = radians(self.degrees[severity - 1]), _sign(keys)
+    def moves(self, keys: Tensor, height: int, width: int, *, degrees: int) -> Tensor:
+        angle, sign = radians(degrees), _sign(keys)
         straight, crossed = torch.full_like(sign, cos(angle)), sign * sin(angle)
         matrix = torch.stack((straight, crossed, -crossed, straight), 1).view(-1, 2, 2)
         return _affine(matrix, height, width)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"degrees": self.degrees[severity - 1]}
 
 
 class Magnification(Geometric):
     """Nearer: magnified about the middle."""
 
-    factors: tuple[float, ...] = (1.08, 1.2, 1.38, 1.65, 2.1)
-    """For each severity."""
+    severities = {"factor": (1.08, 1.2, 1.38, 1.65, 2.1)}
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
-        scale = torch.eye(2, device=keys.device).div(self.factors[severity - 1])
+    def moves(self, keys: Tensor, height: int, width: int, *, factor: float) -> Tensor:
+        scale = torch.eye(2, device=keys.device).div(factor)
         return _affine(scale.expand(len(keys), -1, -1), height, width)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"factor": self.factors[severity - 1]}
 
 
 class Reduction(Magnification):
     """Farther: reduced about the middle."""
 
-    factors = (0.93, 0.83, 0.72, 0.6, 0.48)
+    severities = {"factor": (0.93, 0.83, 0.72, 0.6, 0.48)}
 
 
 class Translation(Geometric):
     """Shifted in a drawn direction."""
 
-    shares = (0.02, 0.05, 0.09, 0.15, 0.25)
-    """Of the shorter side, for each severity."""
+    severities = {"share": (0.02, 0.05, 0.09, 0.15, 0.25)}
+    """Of the shorter side."""
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
-        far = directions(keys, (1, 1), stream=0).mul(self.shares[severity - 1] * min(height, width))
+    def moves(self, keys: Tensor, height: int, width: int, *, share: float) -> Tensor:
+        far = directions(keys, (1, 1), stream=0).mul(share * min(height, width))
         return far.permute(1, 0, 2, 3).expand(-1, -1, height, width)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"share": self.shares[severity - 1]}
 
 
 class Shear(Geometric):
     """Rows slide along each other, to a drawn side."""
 
-    slopes = (0.06, 0.13, 0.22, 0.36, 0.6)
-    """Shift to the side for each row, in pixels, for each severity."""
+    severities = {"slope": (0.06, 0.13, 0.22, 0.36, 0.6)}
+    """Shift to the side for each row, in pixels."""
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
-        slope = _sign(keys) * self.slopes[severity - 1]
+    def moves(self, keys: Tensor, height: int, width: int, *, slope: float) -> Tensor:
         matrix = torch.eye(2, device=keys.device).repeat(len(keys), 1, 1)
-        matrix[:, 1, 0] = slope
+        matrix[:, 1, 0] = _sign(keys) * slope
         return _affine(matrix, height, width)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"slope": self.slopes[severity - 1]}
 
 
 class RotationMaskMoved(Rotation, MaskMoved):
@@ -248,10 +235,11 @@ class ElasticMaskMoved(MaskMoved):
     """
 
     name = "elastic_mask_moved"
+    severities = ElasticTransform.severities
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, severity: int) -> Tensor:
-        return displacement(keys, height, width, ElasticTransform.alphas[severity - 1])
+    def moves(self, keys: Tensor, height: int, width: int, *, alpha: float) -> Tensor:
+        return displacement(keys, height, width, alpha)
 
     @override
     def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
@@ -260,7 +248,3 @@ class ElasticMaskMoved(MaskMoved):
     @override
     def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
         return nearest(masks, moves)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"alpha": ElasticTransform.alphas[severity - 1]}

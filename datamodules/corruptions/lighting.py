@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.random import normals, random_bits
 from datamodules.corruptions.soft_shapes import between, directions, grid, rise
 
@@ -52,22 +52,18 @@ class LowLight(Corruption):
 
     name = "low_light"
     family = "lighting"
-    shares = (0.5, 0.3, 0.17, 0.09, 0.045)
-    """Of the light, for each severity."""
-    photons = 1500
-    """Electrons of a full pixel: the variance of light x is x / photons."""
-    read_noise = 0.0025
-    """Standard deviation in the dark, as a share of full light."""
+    severities = {"share": (0.5, 0.3, 0.17, 0.09, 0.045)}
+    """Of the light."""
+    constants = {"photons": 1500, "read_noise": 0.0025}
+    """Electrons of a full pixel, by which the variance of light x is x / photons; standard deviation in the dark, as a share of
+    full light.
+    """
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        light = linear(images).mul_(self.shares[severity - 1])
-        deviation = light.div(self.photons).add_(self.read_noise**2).sqrt_()
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, photons: int, read_noise: float) -> Tensor:
+        light = linear(images).mul_(share)
+        deviation = light.div(photons).add_(read_noise**2).sqrt_()
         return encoded(light.add_(deviation.mul_(normals(keys, images.shape[1:]))))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"share": self.shares[severity - 1], "photons": self.photons, "read_noise": self.read_noise}
 
 
 class OverExposure(Corruption):
@@ -79,16 +75,12 @@ class OverExposure(Corruption):
 
     name = "over_exposure"
     family = "lighting"
-    stops = (0.5, 1.0, 1.5, 2.0, 2.6)
-    """For each severity; a stop doubles the light."""
+    severities = {"stops": (0.5, 1.0, 1.5, 2.0, 2.6)}
+    """A stop doubles the light."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        return encoded(linear(images).mul_(2 ** self.stops[severity - 1]))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"stops": self.stops[severity - 1]}
+    def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
+        return encoded(linear(images).mul_(2**stops))
 
 
 class Gamma(Corruption):
@@ -100,19 +92,15 @@ class Gamma(Corruption):
     name = "gamma"
     family = "lighting"
     exact = True
-    exponents = (1.25, 1.6, 2.05, 2.7, 3.6)
-    """For each severity; darkens, and its inverse brightens."""
+    severities = {"exponent": (1.25, 1.6, 2.05, 2.7, 3.6)}
+    """It darkens, and its inverse brightens."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, exponent: float) -> Tensor:
         darker = random_bits(keys, (1, 1, 1)).bitwise_and_(1)
         entries = images.to(torch.int32).add_(darker * 256)
-        table = _powers(self.exponents[severity - 1], images.device)
+        table = _powers(exponent, images.device)
         return table.index_select(0, entries.view(-1)).view(images.shape)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"exponent": self.exponents[severity - 1]}
 
 
 @lru_cache(maxsize=16)
@@ -137,18 +125,14 @@ class ColourTemperature(Corruption):
     name = "colour_temperature"
     family = "lighting"
     colour_only = True
-    kelvins = ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))
-    """Warm and cold, for each severity; daylight has 6500."""
+    severities = {"kelvins": ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))}
+    """Warm and cold; daylight has 6500."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, kelvins: tuple[int, int]) -> Tensor:
         cold = random_bits(keys, (1,)).bitwise_and_(1).view(-1)
-        gains = torch.tensor([tint(kelvin) for kelvin in self.kelvins[severity - 1]], device=images.device)
+        gains = torch.tensor([tint(kelvin) for kelvin in kelvins], device=images.device)
         return encoded(linear(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"kelvins": list(self.kelvins[severity - 1])}
 
 
 def tint(kelvin: float) -> tuple[float, ...]:
@@ -181,11 +165,11 @@ class UnevenIllumination(Corruption):
 
     name = "uneven_illumination"
     family = "lighting"
-    stops = (0.6, 1.0, 1.5, 2.1, 2.8)
-    """From the middle brightness to the brightest and the darkest place, for each severity; a stop doubles the light."""
+    severities = {"stops": (0.6, 1.0, 1.5, 2.1, 2.8)}
+    """From the middle brightness to the brightest and the darkest place; a stop doubles the light."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
         rows, columns = grid(images.shape[2], images.shape[3], images.device)
         cosine, sine = directions(keys, (1, 1, 1), stream=0)
         slope = rows * sine + columns * cosine
@@ -194,12 +178,8 @@ class UnevenIllumination(Corruption):
         spot = 1 / (1 + 6 * (down * down + right * right))
         field = slope + spot
         lowest, highest = (edge(field, (1, 2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
-        stops = (field - lowest).div_(highest - lowest).mul_(2).sub_(1).mul_(self.stops[severity - 1])
-        return encoded(linear(images).mul_(stops.exp2_()))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"stops": self.stops[severity - 1]}
+        brightness = (field - lowest).div_(highest - lowest).mul_(2).sub_(1).mul_(stops)
+        return encoded(linear(images).mul_(brightness.exp2_()))
 
 
 class HardShadow(Corruption):
@@ -212,24 +192,20 @@ class HardShadow(Corruption):
 
     name = "hard_shadow"
     family = "lighting"
-    shares = (0.6, 0.42, 0.28, 0.17, 0.08)
-    """Of the light that reaches the shadow, for each severity."""
-    softness = 0.012
+    severities = {"share": (0.6, 0.42, 0.28, 0.17, 0.08)}
+    """Of the light that reaches the shadow."""
+    constants = {"softness": 0.012}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, softness: float) -> Tensor:
         rows, columns = grid(images.shape[2], images.shape[3], images.device)
         cosine, sine = directions(keys, (1, 1, 1), stream=0)
         offset = between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
         along, across = rows * sine + columns * cosine, rows * cosine - columns * sine
-        one = rise(along - offset, -self.softness, self.softness)
-        other = rise(across + 0.25, -self.softness, self.softness)
-        shade = one.mul_(other).mul_(self.shares[severity - 1] - 1).add_(1)
+        one = rise(along - offset, -softness, softness)
+        other = rise(across + 0.25, -softness, softness)
+        shade = one.mul_(other).mul_(share - 1).add_(1)
         return encoded(linear(images).mul_(shade))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"share": self.shares[severity - 1], "softness": self.softness}
 
 
 class Glare(Corruption):
@@ -241,21 +217,15 @@ class Glare(Corruption):
 
     name = "glare"
     family = "lighting"
-    strengths = (0.12, 0.25, 0.5, 1.0, 2.2)
-    """Light added at the place of the lamp, in ranges of the image, for each severity."""
-    radius = 0.16
-    """Where it has fallen by half, as a share of the shorter side."""
-    veil = 0.06
-    """Share of that light which reaches everywhere."""
+    severities = {"strength": (0.12, 0.25, 0.5, 1.0, 2.2)}
+    """Light added at the place of the lamp, in ranges of the image."""
+    constants = {"radius": 0.16, "veil": 0.06}
+    """Where that light has fallen by half, as a share of the shorter side, and the share of it which reaches everywhere."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, strength: float, radius: float, veil: float) -> Tensor:
         rows, columns = grid(images.shape[2], images.shape[3], images.device)
         middle = between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
         down, right = rows - middle[:, 0], columns - middle[:, 1]
-        scattered = 1 / (1 + (down * down + right * right) / self.radius**2)
-        return encoded(linear(images).add_(scattered.add_(self.veil).mul_(self.strengths[severity - 1])))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"strength": self.strengths[severity - 1], "radius": self.radius, "veil": self.veil}
+        scattered = 1 / (1 + (down * down + right * right) / radius**2)
+        return encoded(linear(images).add_(scattered.add_(veil).mul_(strength)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.filters import blurred_levels
 from datamodules.corruptions.random import random_bits
 from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
@@ -32,30 +32,24 @@ class StainShift(Corruption):
     name = "stain_shift"
     family = "microscopy"
     colour_only = True
-    scales = (0.12, 0.22, 0.34, 0.5, 0.7)
-    """Largest relative change of a stain's density, for each severity."""
-    shifts = (0.015, 0.03, 0.05, 0.08, 0.12)
-    """Largest shift of a stain's density, for each severity."""
+    severities = {"scale": (0.12, 0.22, 0.34, 0.5, 0.7), "shift": (0.015, 0.03, 0.05, 0.08, 0.12)}
+    """Largest relative change and largest shift of a stain's density."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        scale = _outer_halves(self.scales[severity - 1], keys, stream=0).add_(1)
-        shift = _outer_halves(self.shifts[severity - 1], keys, stream=1)
+    def corrupt(self, images: Tensor, keys: Tensor, *, scale: float, shift: float) -> Tensor:
+        factors = _outer_halves(scale, keys, stream=0).add_(1)
+        shifts = _outer_halves(shift, keys, stream=1)
         stains, inverse = _stains(images.device)
         planes = images.flatten(2)
         densities = _densities(images.device).index_select(0, planes.reshape(-1).int()).view(planes.shape)
         changed = torch.empty_like(densities)
         for colour in range(3):
-            changed[:, colour] = sum(shift[:, i, None] * stains[i, colour] for i in range(3))
+            changed[:, colour] = sum(shifts[:, i, None] * stains[i, colour] for i in range(3))
             for source in range(3):
-                weight = sum(inverse[source, i] * scale[:, i, None] * stains[i, colour] for i in range(3))
+                weight = sum(inverse[source, i] * factors[:, i, None] * stains[i, colour] for i in range(3))
                 changed[:, colour] += densities[:, source] * weight
         entries = changed.mul_(STEPS).add_(0.5).clamp_(0, DENSEST * STEPS).int()
         return _transmitted(images.device).index_select(0, entries.view(-1)).view(images.shape)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"scale": self.scales[severity - 1], "shift": self.shifts[severity - 1]}
 
 
 STEPS = 4096  # of a natural unit of optical density: neighbouring steps are less than 1 / 16 of a level apart
@@ -99,18 +93,14 @@ class OutOfFocus(Corruption):
 
     name = "out_of_focus"
     family = "microscopy"
-    sigmas = (0.004, 0.007, 0.011, 0.017, 0.026)
-    """Standard deviation as a share of the shorter side, for each severity."""
-    in_focus = 0.35
+    severities = {"sigma": (0.004, 0.007, 0.011, 0.017, 0.026)}
+    """Standard deviation as a share of the shorter side."""
+    constants = {"in_focus": 0.35}
     """Standard deviation of the blur that is always there, in pixels: it counts in small images alone."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        return blurred_levels(images, hypot(self.in_focus, self.sigmas[severity - 1] * min(images.shape[2:])))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"sigma": self.sigmas[severity - 1], "in_focus": self.in_focus}
+    def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, in_focus: float) -> Tensor:
+        return blurred_levels(images, hypot(in_focus, sigma * min(images.shape[2:])))
 
 
 class AirBubble(Corruption):
@@ -122,36 +112,30 @@ class AirBubble(Corruption):
 
     name = "air_bubble"
     family = "microscopy"
-    radii = (0.12, 0.18, 0.26, 0.36, 0.48)
-    """Mean radius as a share of the shorter side, for each severity; it is drawn within 8 %."""
-    blur = 0.009
-    """Standard deviation inside, as a share of the shorter side."""
-    wobble = 0.06
-    """Largest deviation from a circle, as a share of the radius."""
+    severities = {"radius": (0.12, 0.18, 0.26, 0.36, 0.48)}
+    """Mean radius as a share of the shorter side; it is drawn within 8 %."""
+    constants = {"blur": 0.009, "wobble": 0.06}
+    """Standard deviation inside, as a share of the shorter side; largest deviation from a circle, as a share of the radius."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, radius: float, blur: float, wobble: float) -> Tensor:
         height, width = images.shape[2:]
         side = min(height, width)
         rows, columns = grid(height, width, images.device)
         middle = between(-0.25, 0.25, keys, (2, 1, 1), stream=0)
-        radius = between(0.92, 1.08, keys, (1, 1), stream=1).mul_(self.radii[severity - 1])
+        drawn = between(0.92, 1.08, keys, (1, 1), stream=1).mul_(radius)
         rows, columns = rows - middle[:, 0] * (height / side), columns - middle[:, 1] * (width / side)
         distance = (rows.square() + columns.square()).sqrt_()
-        edge = radius * _outline(rows, columns, distance, keys, self.wobble)
-        depth = ((edge - distance) / radius)[:, None]  # 0 at the rim, about 1 in the middle
+        edge = drawn * _outline(rows, columns, distance, keys, wobble)
+        depth = ((edge - distance) / drawn)[:, None]  # 0 at the rim, about 1 in the middle
         inside = rise(depth, 0, 0.03)
         levels = images.to(torch.float32)
-        air = blurred_levels(images, self.blur * side).to(torch.float32).mul_(0.75).add_(0.25 * 240)
+        air = blurred_levels(images, blur * side).to(torch.float32).mul_(0.75).add_(0.25 * 240)
         levels.add_(air.sub_(levels).mul_(inside))
         light = rise(depth, 0.1, 0.14).mul_(1 - rise(depth, 0.14, 0.24)).mul_(0.55)
         levels.add_((255 - levels).mul_(light))
         dark = rise(depth, -0.04, 0.02).mul_(1 - rise(depth, 0.04, 0.13)).mul_(0.75)
         return blended(levels, 20, dark)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"radius": self.radii[severity - 1], "blur": self.blur, "wobble": self.wobble}
 
 
 def _outline(rows: Tensor, columns: Tensor, distance: Tensor, keys: Tensor, wobble: float) -> Tensor:
@@ -171,33 +155,27 @@ class DarkSpots(Corruption):
 
     name = "dark_spots"
     family = "microscopy"
-    clots = (3, 6, 10, 16, 25)
-    """Number of clots, for each severity."""
-    grains = 5
-    """Number of grains in each clot."""
-    radii = (0.006, 0.03)
-    """Smallest and largest grain, as shares of the shorter side."""
+    severities = {"clots": (3, 6, 10, 16, 25)}
+    """Number of clots."""
+    constants = {"grains": 5, "radii": (0.006, 0.03)}
+    """Number of grains in each clot; smallest and largest grain, as shares of the shorter side."""
     opacity = 0.92
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, clots: int, grains: int, radii: tuple[float, float]) -> Tensor:
         height, width = images.shape[2:]
-        clots, side = self.clots[severity - 1], min(height, width)
-        count = clots * self.grains
-        radius = between(*self.radii, keys, (count, 1, 1), stream=1).mul_(side)
+        side = min(height, width)
+        count = clots * grains
+        radius = between(*radii, keys, (count, 1, 1), stream=1).mul_(side)
 
         def cover(rows: Tensor, columns: Tensor) -> Tensor:
             distance = (rows * rows + columns * columns).sqrt_()
             return 1 - rise(distance, radius * 0.6 - 0.5, radius * 1.1 + 0.5)
 
         places = clustered(keys, count, clots, 0.016, stream=0)
-        reach = ceil(1.1 * self.radii[1] * side + 0.5)
+        reach = ceil(1.1 * radii[1] * side + 0.5)
         cover_field = largest((height, width), places, reach, cover, torch.float32)
         return blended(images, 25, cover_field.mul_(self.opacity)[:, None])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"clots": self.clots[severity - 1], "grains": self.grains, "radii": list(self.radii)}
 
 
 class MarkerInk(Corruption):
@@ -209,39 +187,32 @@ class MarkerInk(Corruption):
 
     name = "marker_ink"
     family = "microscopy"
-    inks = ((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16))
-    """Red, green and blue light that passes a full layer of each ink."""
-    dark = 0.2
-    """Light that passes in images without colours."""
-    widths = (0.035, 0.07, 0.12, 0.2, 0.32)
-    """Of the stroke, as a share of the shorter side, for each severity."""
+    severities = {"width": (0.035, 0.07, 0.12, 0.2, 0.32)}
+    """Of the stroke, as a share of the shorter side."""
+    constants = {"inks": ((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16)), "dark": 0.2}
+    """Red, green and blue light that passes a full layer of each ink, and what passes in images without colours."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        height, width = images.shape[2:]
-        rows, columns = grid(height, width, images.device)
+    def corrupt(
+        self, images: Tensor, keys: Tensor, *, width: float, inks: tuple[tuple[float, ...], ...], dark: float
+    ) -> Tensor:
+        rows, columns = grid(images.shape[2], images.shape[3], images.device)
         cosine, sine = directions(keys, (1, 1), stream=0)
         offset, bend = between(-0.2, 0.2, keys, (2, 1, 1), stream=1).unbind(1)
         along, across = columns * cosine + rows * sine, rows * cosine - columns * sine
         # The pen's middle follows a parabola with a slight waver; streaks run along the stroke.
         away = (across - offset).sub_(along * along * bend * 3).sub_(along * (along * along - 0.2) * bend)
-        stroke = self.widths[severity - 1]
-        ink = 1 - rise(away.abs(), stroke / 2 - 0.006, stroke / 2 + 0.006)
-        streaks = _streaks(away.mul_(1 / stroke), keys)
+        ink = 1 - rise(away.abs(), width / 2 - 0.006, width / 2 + 0.006)
+        streaks = _streaks(away.mul_(1 / width), keys)
         layer = ink.mul_(streaks)[:, None]
-        return blended(images, 0, layer.mul(1 - self._passed(images.shape[1], keys)))
+        passed = _drawn_ink(inks, keys) if images.shape[1] == 3 else dark
+        return blended(images, 0, layer.mul(1 - passed))
 
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"width": self.widths[severity - 1], "inks": [list(ink) for ink in self.inks], "dark": self.dark}
 
-    def _passed(self, channels: int, keys: Tensor) -> Tensor:
-        """float32 (B, C, 1, 1): share of the light that passes in each channel."""
-        if channels != 3:
-            return torch.full((1, 1, 1, 1), self.dark, device=keys.device)
-        inks = torch.tensor(self.inks, device=keys.device)
-        drawn = random_bits(keys, (1,), stream=2).mul_(len(self.inks)).bitwise_right_shift_(16)
-        return inks.index_select(0, drawn.view(-1))[:, :, None, None]
+def _drawn_ink(inks: tuple[tuple[float, ...], ...], keys: Tensor) -> Tensor:
+    """float32 (B, 3, 1, 1): share of the light that passes in each channel."""
+    drawn = random_bits(keys, (1,), stream=2).mul_(len(inks)).bitwise_right_shift_(16)
+    return torch.tensor(inks, device=keys.device).index_select(0, drawn.view(-1))[:, :, None, None]
 
 
 def _streaks(position: Tensor, keys: Tensor) -> Tensor:

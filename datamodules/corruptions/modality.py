@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, draw_key
+from datamodules.corruptions.base import draw_key
 from datamodules.corruptions.conditions import Condition
+from datamodules.corruptions.declaration import JSON
 from datamodules.corruptions.random import random_bits
 from user_error import UserError
 

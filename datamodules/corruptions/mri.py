@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.random import normals, random_bits
 from datamodules.corruptions.soft_shapes import between, directions, grid
 
@@ -30,19 +30,15 @@ class RicianNoise(Corruption):
 
     name = "rician_noise"
     family = "mri"
-    standard_deviations = (0.03, 0.055, 0.09, 0.14, 0.21)
-    """Of each part, as a share of the range, for each severity."""
+    severities = {"standard_deviation": (0.03, 0.055, 0.09, 0.14, 0.21)}
+    """Of each part, as a share of the range."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        deviation = 255 * self.standard_deviations[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
+        deviation = 255 * standard_deviation
         real = normals(keys, images.shape[1:], stream=0).mul_(deviation).add_(images)
         imaginary = normals(keys, images.shape[1:], stream=1).mul_(deviation)
         return _levels(real.square_().add_(imaginary.square_()).sqrt_())
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"standard_deviation": self.standard_deviations[severity - 1]}
 
 
 class BiasField(Corruption):
@@ -55,29 +51,25 @@ class BiasField(Corruption):
 
     name = "bias_field"
     family = "mri"
-    deviations = (0.1, 0.2, 0.32, 0.48, 0.7)
-    """Root mean square of the field's logarithm, for each severity."""
-    order = 3
+    severities = {"deviation": (0.1, 0.2, 0.32, 0.48, 0.7)}
+    """Root mean square of the field's logarithm."""
+    constants = {"order": 3}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, deviation: float, order: int) -> Tensor:
         height, width = images.shape[2:]
-        weights = normals(keys, (self.order + 1, self.order + 1, 1, 1))
+        weights = normals(keys, (order + 1, order + 1, 1, 1))
         rows, columns = (axis * (min(height, width) * 2 / axis.numel()) for axis in grid(height, width, images.device))
         field = torch.zeros((len(images), height, width), device=images.device)
         mean_square = torch.zeros((len(images), 1, 1), device=images.device)
-        for down, across in _degrees(self.order):
+        for down, across in _degrees(order):
             weight = weights[:, down, across]
             field += weight * _legendre(rows, down) * _legendre(columns, across)
             mean_square += weight * weight * (1 / ((2 * down + 1) * (2 * across + 1)))  # they are orthogonal
-        field.mul_(self.deviations[severity - 1] / mean_square.sqrt_())
+        field.mul_(deviation / mean_square.sqrt_())
         entries = field.mul_(STEPS).add_(STRONGEST * STEPS + 0.5).clamp_(0, 2 * STRONGEST * STEPS).int()
         gains = _gains(images.device).index_select(0, entries.view(-1)).view(entries.shape)
         return _levels(images.to(torch.float32).mul_(gains[:, None]))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"deviation": self.deviations[severity - 1], "order": self.order}
 
 
 STEPS = 2048  # of a field's logarithm, from one unit to the next
@@ -103,24 +95,20 @@ class Ghosting(Corruption):
 
     name = "ghosting"
     family = "mri"
-    amplitudes = (0.2, 0.38, 0.6, 0.95, 1.6)
-    """a in radians, for each severity."""
-    shifts = (0.12, 0.5)
+    severities = {"amplitude": (0.2, 0.38, 0.6, 0.95, 1.6)}
+    """a in radians."""
+    constants = {"shifts": (0.12, 0.5)}
     """Smallest and largest s, as a share of the height."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        height, amplitude = images.shape[2], self.amplitudes[severity - 1]
-        shift = between(*self.shifts, keys, (1,), stream=0).mul_(height).to(torch.int64)
+    def corrupt(self, images: Tensor, keys: Tensor, *, amplitude: float, shifts: tuple[float, float]) -> Tensor:
+        height = images.shape[2]
+        shift = between(*shifts, keys, (1,), stream=0).mul_(height).to(torch.int64)
         rows = torch.arange(height, device=images.device)
         ghosts = _rows(images, (rows - shift) % height).to(torch.float32)
         ghosts += _rows(images, (rows + shift) % height)
         energy = ghosts.square_().mul_(amplitude**2 / 4).add_(images.to(torch.float32).square_())
         return _levels(energy.mul_(1 / (1 + amplitude**2 / 2)).sqrt_())
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"amplitude": self.amplitudes[severity - 1], "shifts": list(self.shifts)}
 
 
 class Motion(Corruption):
@@ -134,16 +122,15 @@ class Motion(Corruption):
 
     name = "mri_motion"
     family = "mri"
-    blocks = (5, 9, 15, 25, 41)
-    """Number of blocks of lines, for each severity; odd, so that one is in the middle."""
-    shifts = (0.01, 0.016, 0.024, 0.034, 0.048)
-    """Largest displacement of a block, as a share of the shorter side; the smallest is half of it."""
+    severities = {"blocks": (5, 9, 15, 25, 41), "shift": (0.01, 0.016, 0.024, 0.034, 0.048)}
+    """Number of blocks of lines, odd so that one is in the middle; largest displacement of a block, as a share of the shorter
+    side. The smallest is half of it.
+    """
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, blocks: int, shift: float) -> Tensor:
         height, width = images.shape[2:]
-        blocks, largest = self.blocks[severity - 1], self.shifts[severity - 1]
-        away = between(largest / 2, largest, keys, (blocks,), stream=0) * min(height, width)
+        away = between(shift / 2, shift, keys, (blocks,), stream=0) * min(height, width)
         away = (directions(keys, (blocks,), stream=1) * away).to(torch.float64)
         away[:, :, blocks // 2] = 0
         downwards = torch.fft.fftfreq(height, dtype=torch.float64, device=images.device)
@@ -158,10 +145,6 @@ class Motion(Corruption):
             result[:, channel] = _levels(signal.real.square().add_(signal.imag.square()).sqrt_())
         return result
 
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"blocks": self.blocks[severity - 1], "shift": self.shifts[severity - 1]}
-
 
 class GibbsRinging(Corruption):
     """Edges that ring because k-space was sampled up to a low frequency only, in both directions.
@@ -172,22 +155,18 @@ class GibbsRinging(Corruption):
 
     name = "gibbs_ringing"
     family = "mri"
-    kept = (0.55, 0.4, 0.28, 0.19, 0.12)
-    """Share of the lines that is kept in each direction, for each severity, in images of up to 256 px."""
+    severities = {"kept": (0.55, 0.4, 0.28, 0.19, 0.12)}
+    """Share of the lines that is kept in each direction, in images of up to 256 px."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, kept: float) -> Tensor:
         height, width = images.shape[2:]
         spectrum = torch.fft.rfft2(images.to(torch.float64))
-        highest = self.kept[severity - 1] / 2 / _surplus(height, width)
+        highest = kept / 2 / _surplus(height, width)
         down, across = int(highest * height), int(highest * width)
         spectrum[:, :, down + 1 : height - down] = 0
         spectrum[:, :, :, across + 1 :] = 0
         return _levels(torch.fft.irfft2(spectrum, s=(height, width)).abs_())
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"kept": self.kept[severity - 1]}
 
 
 class KSpaceSpike(Corruption):
@@ -201,30 +180,27 @@ class KSpaceSpike(Corruption):
 
     name = "kspace_spike"
     family = "mri"
-    amplitudes = (0.04, 0.07, 0.115, 0.18, 0.27)
-    """Of the first wave, as a share of the range, for each severity."""
-    cycles = (10.0, 16.0)
-    """Fewest and most, along height and width together."""
-    spikes = 2
+    severities = {"amplitude": (0.04, 0.07, 0.115, 0.18, 0.27)}
+    """Of the first wave, as a share of the range."""
+    constants = {"spikes": 2, "cycles": (10.0, 16.0)}
+    """`cycles` are the fewest and the most, along height and width together."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(
+        self, images: Tensor, keys: Tensor, *, amplitude: float, spikes: int, cycles: tuple[float, float]
+    ) -> Tensor:
         height, width = images.shape[2:]
-        cycles = directions(keys, (self.spikes, 1, 1), stream=0)
-        cycles = (cycles * between(*self.cycles, keys, (self.spikes, 1, 1), stream=1)).round_().long()
+        ways = directions(keys, (spikes, 1, 1), stream=0)
+        waves = (ways * between(*cycles, keys, (spikes, 1, 1), stream=1)).round_().long()
         rows = torch.arange(1, 2 * height, 2, device=images.device)[:, None]  # the pixels' middles, in half pixels
         columns = torch.arange(1, 2 * width, 2, device=images.device)
-        down = cycles[0] * rows * (FULL // 2) // height + random_bits(keys, (self.spikes, 1, 1), stream=2)
-        right = cycles[1] * columns * (FULL // 2) // width
+        down = waves[0] * rows * (FULL // 2) // height + random_bits(keys, (spikes, 1, 1), stream=2)
+        right = waves[1] * columns * (FULL // 2) // width
         turns = down.bitwise_and_(FULL - 1).int() + right.bitwise_and_(FULL - 1).int()
-        waves = _cosines(images.device).index_select(0, turns.bitwise_and_(FULL - 1).view(-1)).view(turns.shape)
-        waves = waves[:, 1].mul(0.5).add_(waves[:, 0])
-        levels = waves.mul_(255 * self.amplitudes[severity - 1])[:, None] + images
+        heights = _cosines(images.device).index_select(0, turns.bitwise_and_(FULL - 1).view(-1)).view(turns.shape)
+        stripes = heights[:, 1].mul(0.5).add_(heights[:, 0])
+        levels = stripes.mul_(255 * amplitude)[:, None] + images
         return _levels(levels.abs_())
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"amplitude": self.amplitudes[severity - 1], "spikes": self.spikes, "cycles": list(self.cycles)}
 
 
 def _surplus(height: int, width: int) -> float:

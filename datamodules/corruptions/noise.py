@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.random import normal_quantiles, random_bits
 
 SHARES = 12  # bits of a random word that choose among the quantiles of a Poisson distribution
@@ -23,19 +23,15 @@ class GaussianNoise(Corruption):
     name = "gaussian_noise"
     family = "noise"
     exact = True
-    standard_deviations = (0.08, 0.12, 0.18, 0.26, 0.38)
-    """For each severity, as a share of the range."""
+    severities = {"standard_deviation": (0.08, 0.12, 0.18, 0.26, 0.38)}
+    """As a share of the range."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
         words = random_bits(keys, images.shape[1:])
-        table = _normal_levels(self.standard_deviations[severity - 1], images.device)
+        table = _normal_levels(standard_deviation, images.device)
         levels = table.index_select(0, words.view(-1)).view(images.shape)
         return levels.add_(images.to(torch.int16)).clamp_(0, 255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"standard_deviation": self.standard_deviations[severity - 1]}
 
 
 class ShotNoise(Corruption):
@@ -49,19 +45,15 @@ class ShotNoise(Corruption):
     name = "shot_noise"
     family = "noise"
     exact = True
-    photons = (60, 25, 12, 5, 3)
-    """Expected at white, for each severity."""
+    severities = {"photons": (60, 25, 12, 5, 3)}
+    """Expected at white."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, photons: int) -> Tensor:
         words = random_bits(keys, images.shape[1:]).bitwise_right_shift_(16 - SHARES)
         entries = words.add_(images.to(torch.int32), alpha=1 << SHARES)
-        table = poisson_levels(self.photons[severity - 1], images.device)
+        table = poisson_levels(photons, images.device)
         return table.index_select(0, entries.view(-1)).view(images.shape)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"photons": self.photons[severity - 1]}
 
 
 class ImpulseNoise(Corruption):
@@ -73,19 +65,15 @@ class ImpulseNoise(Corruption):
     name = "impulse_noise"
     family = "noise"
     exact = True
-    amounts = (0.03, 0.06, 0.09, 0.17, 0.27)
-    """Share of the values that are replaced, for each severity."""
+    severities = {"amount": (0.03, 0.06, 0.09, 0.17, 0.27)}
+    """Share of the values that are replaced."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, amount: float) -> Tensor:
         words = random_bits(keys, images.shape[1:]).to(torch.int16)  # the upper half wraps round to negative numbers
-        kept = (1 << 15) - round(self.amounts[severity - 1] * (1 << 15))
+        kept = (1 << 15) - round(amount * (1 << 15))
         beyond = words.sub_(words.clamp(-kept, kept - 1)).clamp_(-1, 1)
         return beyond.mul_(255).add_(images.to(torch.int16)).clamp_(0, 255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"amount": self.amounts[severity - 1]}
 
 
 class SpeckleNoise(Corruption):
@@ -97,20 +85,16 @@ class SpeckleNoise(Corruption):
     name = "speckle_noise"
     family = "noise"
     exact = True
-    standard_deviations = (0.15, 0.2, 0.35, 0.45, 0.6)
-    """For each severity, as a share of the level."""
+    severities = {"standard_deviation": (0.15, 0.2, 0.35, 0.45, 0.6)}
+    """As a share of the level."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
         words = random_bits(keys, images.shape[1:])
-        table = _normal_factors(self.standard_deviations[severity - 1], images.device)
+        table = _normal_factors(standard_deviation, images.device)
         factors = table.index_select(0, words.view(-1)).view(images.shape)
         levels = factors.mul_(images.to(torch.int32)).bitwise_right_shift_(PLACES)
         return levels.clamp_(0, 255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"standard_deviation": self.standard_deviations[severity - 1]}
 
 
 @lru_cache(maxsize=16)

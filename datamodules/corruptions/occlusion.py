@@ -3,11 +3,14 @@
 Severities are our choice throughout.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import GIVEN, JSON, require_declared
 from datamodules.corruptions.plasma import plasma
 from datamodules.corruptions.random import random_bits
 from datamodules.corruptions.soft_shapes import between
@@ -19,41 +22,35 @@ class Patches(Corruption):
     """Rectangles in drawn colours, shapes and places in front of the scene.
 
     After Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020). They may overlap and reach over the border, so
-    `shares` are upper bounds of what they cover, but for rounding to whole pixels: on average it is 0.06, 0.12, 0.21, 0.31
+    `share` is an upper bound of what they cover, but for rounding to whole pixels: on average it is 0.06, 0.12, 0.21, 0.31
     and 0.43 of the image.
     """
 
     name = "patches"
     family = "occlusion"
-    shares = (0.06, 0.14, 0.26, 0.42, 0.65)
-    """Of the image that all rectangles have together, for each severity."""
-    count = 8
+    severities = {"share": (0.06, 0.14, 0.26, 0.42, 0.65)}
+    """Of the image that all rectangles have together."""
+    constants = {"count": 8}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, count: int) -> Tensor:
         height, width = images.shape[2:]
-        area = self.shares[severity - 1] * height * width / self.count
-        stretch = between(0.6, 1.7, keys, (self.count,), stream=0)
+        area = share * height * width / count
+        stretch = between(0.6, 1.7, keys, (count,), stream=0)
         half = torch.stack((stretch, 1 / stretch)).mul_(area**0.5 / 2)
         sides = torch.tensor([height, width], dtype=torch.float32, device=images.device)
-        middle = between(0, 1, keys, (2, self.count), stream=1).mul_(sides[:, None]).transpose(0, 1)
+        middle = between(0, 1, keys, (2, count), stream=1).mul_(sides[:, None]).transpose(0, 1)
         lines = [torch.arange(side, device=images.device) for side in (height, width)]
         inside = [
             (line - place[..., None]).abs() <= reach[..., None]
             for line, place, reach in zip(lines, middle, half, strict=True)
         ]
-        colours = (
-            random_bits(keys, (self.count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
-        )
+        colours = random_bits(keys, (count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
         result = images
-        for place in range(self.count):
+        for place in range(count):
             covered = inside[0][:, place, None, :, None] & inside[1][:, place, None, None, :]
             result = torch.where(covered, colours[:, place], result)
         return result
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"share": self.shares[severity - 1], "count": self.count}
 
 
 class DroppedRegions(Corruption):
@@ -67,18 +64,15 @@ class DroppedRegions(Corruption):
     exact = True
     side = 8
     """Cells along a side."""
-    dropped = (4, 9, 16, 25, 38)
-    """Of 64 cells, for each severity."""
+    severities = {"dropped": (4, 9, 16, 25, 38)}
+    """Number of cells that are lost."""
+    constants = {"cells": side**2}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        kept = _kept(keys, self.side**2, self.dropped[severity - 1]).view(-1, 1, self.side, self.side)
+    def corrupt(self, images: Tensor, keys: Tensor, *, dropped: int, cells: int) -> Tensor:
+        kept = _kept(keys, cells, dropped).view(-1, 1, self.side, self.side)
         rows, columns = (torch.arange(length, device=keys.device) * self.side // length for length in images.shape[2:])
         return images * kept.index_select(2, rows).index_select(3, columns)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"dropped": self.dropped[severity - 1], "cells": self.side**2}
 
 
 def _kept(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
@@ -96,21 +90,16 @@ class DeadLines(Corruption):
     name = "dead_lines"
     family = "occlusion"
     exact = True
-    shares = (0.03, 0.07, 0.14, 0.25, 0.4)
-    """Of the lines that are dead, for each severity; at least one is."""
+    severities = {"share": (0.03, 0.07, 0.14, 0.25, 0.4)}
+    """Of the lines that are dead; at least one is."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float) -> Tensor:
         across = random_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
         rows, columns = (
-            _kept(keys, length, max(1, round(self.shares[severity - 1] * length)), stream)
-            for stream, length in enumerate(images.shape[2:])
+            _kept(keys, length, max(1, round(share * length)), stream) for stream, length in enumerate(images.shape[2:])
         )
         return images * (rows[:, None, :, None] | across) * (columns[:, None, None, :] | (1 - across))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"share": self.shares[severity - 1]}
 
 
 class BackgroundCorruption(Corruption):
@@ -134,6 +123,10 @@ class BackgroundCorruption(Corruption):
         if not self.background or not all(0 <= one < IGNORED for one in self.background):
             raise UserError(f"{self.name} met background {self.background}: list ids of classes, 0 to {IGNORED - 1}")
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        require_declared(cls, cls.changed, (*GIVEN, "behind"))
+
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
         self._check(images, severity, keys)
@@ -144,13 +137,18 @@ class BackgroundCorruption(Corruption):
         if not images.numel():
             return images.clone(), masks
         behind = torch.isin(masks, torch.tensor(self.background, device=masks.device))[:, None]
-        return self.changed(images.contiguous(), behind, severity, keys.to(images.device)), masks
+        parameters = self.look_up(severity)
+        return self.changed(images.contiguous(), behind, keys.to(images.device), **parameters), masks
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
         raise UserError(f"{self.name} tells foreground and background apart by the mask: call `apply` with masks")
 
-    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+    @override
+    def parameters(self, severity: int) -> dict[str, JSON]:
+        return {**super().parameters(severity), "background": [*self.background]}
+
+    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
         """New images; `behind` is bool (B, 1, H, W), true in the background."""
         raise NotImplementedError
 
@@ -163,24 +161,20 @@ class BackgroundReplaced(BackgroundCorruption):
     """
 
     name = "background_replaced"
-    opacities = (0.2, 0.4, 0.6, 0.8, 1.0)
-    """Of the texture, for each severity."""
-    decay = 1.8
+    severities = {"opacity": (0.2, 0.4, 0.6, 0.8, 1.0)}
+    """Of the texture."""
+    constants = {"decay": 1.8}
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, opacity: float, decay: float) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
-        field = plasma(keys, side, self.decay)[:, None, :height, :width]
+        field = plasma(keys, side, decay)[:, None, :height, :width]
         first, second = between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
         texture = (second - first).mul(field).add_(first)
         levels = images.to(torch.float32)
-        mixed = texture.sub_(levels).mul_(self.opacities[severity - 1]).add_(levels).add_(0.5).clamp_(0, 255)
+        mixed = texture.sub_(levels).mul_(opacity).add_(levels).add_(0.5).clamp_(0, 255)
         return torch.where(behind, mixed.to(torch.uint8), images)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"opacity": self.opacities[severity - 1], "decay": self.decay, "background": [*self.background]}
 
 
 class BackgroundShuffled(BackgroundCorruption):
@@ -197,13 +191,13 @@ class BackgroundShuffled(BackgroundCorruption):
     exact = True
     side = 8
     """Tiles along a side."""
-    moved = (8, 16, 28, 44, 64)
-    """Of 64 tiles, for each severity."""
+    severities = {"moved": (8, 16, 28, 44, 64)}
+    """Number of tiles that change places."""
+    constants = {"tiles": side**2}
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:
         height, width = images.shape[2:]
-        tiles, moved = self.side**2, self.moved[severity - 1]
         words = random_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
         circle = words.argsort(1)[:, :moved]
         shown = torch.arange(tiles, device=keys.device).expand(len(keys), -1).clone()
@@ -225,7 +219,3 @@ class BackgroundShuffled(BackgroundCorruption):
         result = images.clone()
         result[:, :, : len(rows), : len(columns)] = torch.where(both, taken, part)
         return result
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"moved": self.moved[severity - 1], "tiles": self.side**2, "background": [*self.background]}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.random import normals, random_bits
 from datamodules.corruptions.soft_shapes import between, blended, grid, rise
 
@@ -26,24 +26,20 @@ class UltrasoundSpeckle(Corruption):
 
     name = "ultrasound_speckle"
     family = "radiology"
-    powers = (0.12, 0.22, 0.36, 0.58, 0.95)
-    """Of the envelope, for each severity."""
-    cells = (128, 64)
+    severities = {"power": (0.12, 0.22, 0.36, 0.58, 0.95)}
+    """Of the envelope."""
+    constants = {"cells": (128, 64)}
     """Grains along height and width."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, power: float, cells: tuple[int, int]) -> Tensor:
         height, width = images.shape[2:]
-        parts = normals(keys, (2, self.cells[0] + 3, self.cells[1] + 3))
+        parts = normals(keys, (2, cells[0] + 3, cells[1] + 3))
         parts = _spread(_spread(parts, 2, height), 3, width)
         energy = parts.square_().sum(1, keepdim=True).mul_(ENERGIES / MOST_ENERGY).clamp_(max=ENERGIES - 1).int()
-        factors = _envelope_powers(self.powers[severity - 1], images.device)
+        factors = _envelope_powers(power, images.device)
         speckle = factors.index_select(0, energy.view(-1)).view(energy.shape)
         return speckle.mul(images).add_(0.5).clamp_(max=255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"power": self.powers[severity - 1], "cells": list(self.cells)}
 
 
 ENERGIES = 1 << 14
@@ -96,34 +92,30 @@ class AcousticShadow(Corruption):
 
     name = "acoustic_shadow"
     family = "radiology"
-    widths = (0.12, 0.2, 0.3, 0.42, 0.58)
-    """Of the shadow at its top, as a share of the image's width, for each severity."""
-    lights = (0.4, 0.3, 0.2, 0.12, 0.06)
-    """Share of the signal that is left in the shadow, for each severity."""
-    depths = (0.12, 0.3)
+    severities = {"width": (0.12, 0.2, 0.3, 0.42, 0.58), "light": (0.4, 0.3, 0.2, 0.12, 0.06)}
+    """Width of the shadow at its top, as a share of the image's, and share of the signal that is left in it."""
+    constants = {"depths": (0.12, 0.3)}
     """Highest and lowest top, as shares of the height."""
     spread = 0.35
     """Growth of the width from the top to the bottom of the image, as a share of it."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        height, width = images.shape[2:]
-        rows, columns = grid(height, width, images.device)
-        side = min(height, width)
-        rows, columns = rows * (side / height) + 0.5, columns * (side / width)
+    def corrupt(
+        self, images: Tensor, keys: Tensor, *, width: float, light: float, depths: tuple[float, float]
+    ) -> Tensor:
+        tall, wide = images.shape[2:]
+        rows, columns = grid(tall, wide, images.device)
+        side = min(tall, wide)
+        rows, columns = rows * (side / tall) + 0.5, columns * (side / wide)
         middle = between(-0.22, 0.22, keys, (1, 1), stream=0)
         slant = between(-0.2, 0.2, keys, (1, 1), stream=1)
-        top = between(*self.depths, keys, (1, 1), stream=2)
-        half = (rows * self.spread + 1).mul_(self.widths[severity - 1] / 2)
+        top = between(*depths, keys, (1, 1), stream=2)
+        half = (rows * self.spread + 1).mul_(width / 2)
         away = (columns - middle - slant * rows).abs_().div_(half)
         # The top of the shadow is the curved surface of what casts it.
-        depth = rows - top - away * away * (0.1 * self.widths[severity - 1])
-        dark = (1 - rise(away, 0.75, 1.1)).mul_(rise(depth, -0.01, 0.05)).mul_(1 - self.lights[severity - 1])
+        depth = rows - top - away * away * (0.1 * width)
+        dark = (1 - rise(away, 0.75, 1.1)).mul_(rise(depth, -0.01, 0.05)).mul_(1 - light)
         return blended(images, 0, dark[:, None])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"width": self.widths[severity - 1], "light": self.lights[severity - 1], "depths": list(self.depths)}
 
 
 class GammaShift(Corruption):
@@ -134,17 +126,12 @@ class GammaShift(Corruption):
 
     name = "xray_gamma"
     family = "radiology"
-    powers = (1.25, 1.55, 2.0, 2.6, 3.5)
-    """For each severity."""
+    severities = {"power": (1.25, 1.55, 2.0, 2.6, 3.5)}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        tables = _powers(self.powers[severity - 1], images.device)
+    def corrupt(self, images: Tensor, keys: Tensor, *, power: float) -> Tensor:
+        tables = _powers(power, images.device)
         return _looked_up(images, tables, random_bits(keys, (1,)).bitwise_right_shift_(15))
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"power": self.powers[severity - 1]}
 
 
 @lru_cache(maxsize=16)
@@ -164,14 +151,12 @@ class ContrastShift(Corruption):
 
     name = "contrast_shift"
     family = "radiology"
-    widths = (1.15, 1.35, 1.65, 2.1, 2.8)
-    """Factor of the window's width, or its inverse, for each severity."""
-    levels = (0.04, 0.07, 0.11, 0.16, 0.22)
-    """Shift of the levels, up or down, as a share of the range, for each severity."""
+    severities = {"width": (1.15, 1.35, 1.65, 2.1, 2.8), "level": (0.04, 0.07, 0.11, 0.16, 0.22)}
+    """Factor of the window's width, or its inverse; shift of the levels, up or down, as a share of the range."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        width, shift = self.widths[severity - 1], 255 * self.levels[severity - 1]
+    def corrupt(self, images: Tensor, keys: Tensor, *, width: float, level: float) -> Tensor:
+        shift = 255 * level
         total = images.flatten(1).sum(1, keepdim=True, dtype=torch.int64).to(torch.float64)
         mean = total / torch.full_like(total, images[0].numel())
         narrow, up = (random_bits(keys, (2, 1)) >= 1 << 15).unbind(1)
@@ -180,10 +165,6 @@ class ContrastShift(Corruption):
         tables = (levels - mean).mul_(factor).add_(mean).add_(torch.where(up, shift, -shift))
         tables = tables.add_(0.5).clamp_(0, 255).to(torch.uint8)
         return _looked_up(images, tables, torch.arange(len(images), device=images.device, dtype=torch.int32)[:, None])
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"width": self.widths[severity - 1], "level": self.levels[severity - 1]}
 
 
 def _looked_up(images: Tensor, tables: Tensor, drawn: Tensor) -> Tensor:
@@ -203,20 +184,16 @@ class QuantumNoise(Corruption):
 
     name = "quantum_noise"
     family = "radiology"
-    photons = (4000, 1500, 600, 250, 110)
-    """Photons a pixel in free air, for each severity."""
-    attenuation = 3.0
+    severities = {"photons": (4000, 1500, 600, 250, 110)}
+    """Photons a pixel in free air."""
+    constants = {"attenuation": 3.0}
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        deviations = _quantum_deviations(self.photons[severity - 1], self.attenuation, images.device)
+    def corrupt(self, images: Tensor, keys: Tensor, *, photons: int, attenuation: float) -> Tensor:
+        deviations = _quantum_deviations(photons, attenuation, images.device)
         noise = normals(keys, (1, *images.shape[2:]))
         spread = deviations.index_select(0, images.view(-1).int()).view(images.shape)
         return spread.mul_(noise).add_(images).add_(0.5).clamp_(0, 255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"photons": self.photons[severity - 1], "attenuation": self.attenuation}
 
 
 @lru_cache(maxsize=16)

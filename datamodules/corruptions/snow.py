@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.filters import clipped_zoom, motion_filter
 from datamodules.corruptions.random import normals, random_bits
 
@@ -20,48 +20,48 @@ class Snow(Corruption):
 
     name = "snow"
     family = "weather"
-    means = (0.1, 0.2, 0.55, 0.55, 0.55)
-    """Of the noise field, for each severity; its standard deviation is .3."""
-    magnifications = (3.0, 2.0, 4.0, 4.5, 2.5)
-    thresholds = (0.5, 0.5, 0.9, 0.85, 0.85)
-    radii = (10, 12, 12, 12, 12)
-    """Half the length of a streak, in pixels."""
-    sigmas = (4, 4, 8, 8, 12)
-    """Standard deviation along a streak, in pixels."""
-    mixes = (0.8, 0.7, 0.7, 0.65, 0.55)
-    """Share of the image that does not turn pale."""
+    severities = {
+        "mean": (0.1, 0.2, 0.55, 0.55, 0.55),
+        "magnification": (3.0, 2.0, 4.0, 4.5, 2.5),
+        "threshold": (0.5, 0.5, 0.9, 0.85, 0.85),
+        "radius": (10, 12, 12, 12, 12),
+        "sigma": (4, 4, 8, 8, 12),
+        "mix": (0.8, 0.7, 0.7, 0.65, 0.55),
+    }
+    """Mean of the noise field, whose standard deviation is .3, its magnification, and the threshold below which it vanishes;
+    half the length of a streak and the standard deviation along it, in pixels; the share of the image that does not turn pale.
+    """
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(
+        self,
+        images: Tensor,
+        keys: Tensor,
+        *,
+        mean: float,
+        magnification: float,
+        threshold: float,
+        radius: int,
+        sigma: int,
+        mix: float,
+    ) -> Tensor:
         height, width = images.shape[2:]
-        layer = self._layer(keys, height, width, severity - 1)
+        field = _draw_field(keys, height, width, mean, magnification, threshold)
+        words = random_bits(keys, (1,), stream=1).view(-1)
+        streaks = motion_filter(field, radius, sigma, words, -135, -45)
+        layer = streaks[:, :, :height, :width].mul(255).round_()  # whole levels
         levels = images.to(torch.float32)
         pale = _luma(levels).mul_(1.5).add_(127.5)
-        mix = self.mixes[severity - 1]
         levels = torch.maximum(levels, pale).mul_(1 - mix).add_(levels, alpha=mix)
         levels += layer + layer.flip(2, 3)
         return levels.clamp_(max=255).to(torch.uint8)
 
-    def _layer(self, keys: Tensor, height: int, width: int, at: int) -> Tensor:
-        """float32 (B, 1, H, W): whole levels of snow."""
-        field = normals(keys, (1, height, width)).mul_(0.3).add_(self.means[at])
-        field = clipped_zoom(field, self.magnifications[at])
-        field = field.mul(field >= self.thresholds[at]).clamp_(0, 1)
-        words = random_bits(keys, (1,), stream=1).view(-1)
-        streaks = motion_filter(field, self.radii[at], self.sigmas[at], words, -135, -45)
-        return streaks[:, :, :height, :width].mul(255).round_()
 
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        at = severity - 1
-        return {
-            "mean": self.means[at],
-            "magnification": self.magnifications[at],
-            "threshold": self.thresholds[at],
-            "radius": self.radii[at],
-            "sigma": self.sigmas[at],
-            "mix": self.mixes[at],
-        }
+def _draw_field(keys: Tensor, height: int, width: int, mean: float, magnification: float, threshold: float) -> Tensor:
+    """float32 (B, 1, H, W) in [0, 1]: flakes before they streak."""
+    field = normals(keys, (1, height, width)).mul_(0.3).add_(mean)
+    field = clipped_zoom(field, magnification)
+    return field.mul(field >= threshold).clamp_(0, 1)
 
 
 def _luma(levels: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.filters import gaussian_filter
 from datamodules.corruptions.random import normals
 from datamodules.corruptions.threads import in_threads
@@ -29,46 +29,42 @@ class Spatter(Corruption):
     family = "weather"
     libraries = ("opencv-python-headless",)
     in_chunks = False
-    fields = ((0.65, 0.3), (0.65, 0.3), (0.65, 0.3), (0.65, 0.3), (0.67, 0.4))
-    """Mean and standard deviation of the noise field, for each severity."""
-    sigmas = (4, 3, 2, 1, 1)
-    """Standard deviation of the Gaussian filter that smooths the field, in pixels."""
-    thresholds = (0.69, 0.68, 0.68, 0.65, 0.65)
-    """Above which the field is liquid."""
-    opacities = (0.6, 0.6, 0.5)
-    """Of water where it is brightest."""
-    softness = 1.5
-    """Standard deviation of the Gaussian filter that rounds off mud, in pixels."""
+    severities = {
+        "mean": (0.65, 0.65, 0.65, 0.65, 0.67),
+        "deviation": (0.3, 0.3, 0.3, 0.3, 0.4),
+        "sigma": (4, 3, 2, 1, 1),
+        "threshold": (0.69, 0.68, 0.68, 0.65, 0.65),
+        "water": (0.6, 0.6, 0.5, None, None),
+        "mud": (None, None, None, 1.5, 1.5),
+    }
+    """Mean and standard deviation of the noise field, the standard deviation of the filter that smooths it, in pixels, and the
+    threshold above which it is liquid; the opacity of water where it is brightest; the standard deviation of the filter that
+    rounds off mud, in pixels.
+    """
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
-        at = severity - 1
-        mean, deviation = self.fields[at]
+    def corrupt(
+        self,
+        images: Tensor,
+        keys: Tensor,
+        *,
+        mean: float,
+        deviation: float,
+        sigma: float,
+        threshold: float,
+        water: float | None,
+        mud: float | None,
+    ) -> Tensor:
         field = normals(keys, (1, *images.shape[2:])).mul_(deviation).add_(mean)
-        field = gaussian_filter(field, self.sigmas[at])
-        water = at < len(self.opacities)
-        colour = _levels(WATER if water else MUD, images)
-        if water:
-            wet = _glistening(field.mul(field >= self.thresholds[at])).mul_(self.opacities[at])
-            levels = images + wet * colour
+        field = gaussian_filter(field, sigma)
+        if mud is None:
+            wet = _glistening(field.mul(field >= threshold)).mul_(water or 0)
+            levels = images + wet * _levels(WATER, images)
         else:
-            covered = gaussian_filter((field > self.thresholds[at]).to(torch.float32), self.softness)
+            covered = gaussian_filter((field > threshold).to(torch.float32), mud)
             covered = covered.mul_(covered >= 0.8)
-            levels = images * (1 - covered) + covered * colour
+            levels = images * (1 - covered) + covered * _levels(MUD, images)
         return levels.clamp_(0, 255).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        at = severity - 1
-        mean, deviation = self.fields[at]
-        shared: dict[str, JSON] = {
-            "mean": mean,
-            "deviation": deviation,
-            "sigma": self.sigmas[at],
-            "threshold": self.thresholds[at],
-        }
-        water = at < len(self.opacities)
-        return {**shared, "water": self.opacities[at]} if water else {**shared, "mud": self.softness}
 
 
 def _levels(colour: tuple[int, int, int], images: Tensor) -> Tensor:

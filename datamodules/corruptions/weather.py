@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import JSON, Corruption, images_together
+from datamodules.corruptions.base import Corruption, images_together
 from datamodules.corruptions.plasma import plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
@@ -20,20 +20,19 @@ class Brightness(Corruption):
     name = "brightness"
     family = "weather"
     exact = True
+    severities = {"value_added": (0.1, 0.2, 0.3, 0.4, 0.5)}
+    """As a share of the range."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, value_added: float) -> Tensor:
+        added = round(510 * value_added)  # in half levels
         value = images.amax(1, keepdim=True).to(torch.float32)
-        raised = (2 * value + 51 * severity).clamp_(max=510)
-        # x * min(2V + 51k, 510) / 2V, rounded down, in exact arithmetic: the product is below 2 ** 17, hence exact, and
+        raised = (2 * value + added).clamp_(max=510)
+        # x * min(2V + added, 510) / 2V, rounded down, in exact arithmetic: the product is below 2 ** 17, hence exact, and
         # a quotient that is no integer is at least 1 / 510 away from the next one, while rounding to float32 moves it
         # by less than 1e-5; one that is an integer is not moved at all.
         levels = images.to(torch.float32).mul_(raised).div_((2 * value).clamp_(min=1))
-        return levels.masked_fill_(value == 0, 51 * severity // 2).to(torch.uint8)
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"value_added": severity / 10}
+        return levels.masked_fill_(value == 0, added // 2).to(torch.uint8)
 
 
 class Fog(Corruption):
@@ -46,13 +45,11 @@ class Fog(Corruption):
     name = "fog"
     family = "weather"
     in_chunks = False
-    densities = (1.5, 2.0, 2.5, 2.5, 3.0)
-    """For each severity, in ranges of the image."""
-    decays = (2.0, 2.0, 1.7, 1.5, 1.4)
-    """What the roughness is divided by from scale to scale."""
+    severities = {"density": (1.5, 2.0, 2.5, 2.5, 3.0), "decay": (2.0, 2.0, 1.7, 1.5, 1.4)}
+    """Density in ranges of the image; `decay` is what the roughness is divided by from scale to scale."""
 
     @override
-    def corrupt(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, density: float, decay: float) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
         on_cpu = images.device.type == "cpu"
@@ -61,14 +58,10 @@ class Fog(Corruption):
         piece = images_together(images)
         result = torch.empty_like(images)
         for some, drawn, done in zip(images.split(group), keys.split(group), result.split(group), strict=True):
-            fogs = plasma(drawn, side, self.decays[severity - 1])[:, None, :height, :width]
+            fogs = plasma(drawn, side, decay)[:, None, :height, :width]
             for parts in zip(some.split(piece), fogs.split(piece), done.split(piece), strict=True):
-                _veil(*parts, 255 * self.densities[severity - 1])
+                _veil(*parts, 255 * density)
         return result
-
-    @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {"density": self.densities[severity - 1], "decay": self.decays[severity - 1]}
 
 
 def _veil(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:

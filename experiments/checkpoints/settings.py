@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoints.earlier_components import translate
 from safe_files.plain import show
 from safe_files.yaml_file import read_mapping
 from user_error import UserError
@@ -15,7 +16,7 @@ def read_settings(checkpoint: Path, remedy: str = REMEDY) -> dict[str, Any] | No
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         return None
-    return _with_sections(read_mapping(path, remedy), path, remedy) or None
+    return _with_sections(translate(read_mapping(path, remedy)), path, remedy) or None
 
 
 def _with_sections(settings: dict[str, Any], path: Path, remedy: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonargparse import Namespace, _typehints
 
+from experiments.checkpoints.earlier_components import translate
 from user_error import UserError
 
 FRAME = "SegmentationModule"
@@ -62,7 +63,7 @@ _adapt = _typehints.adapt_class_type
 
 def _mark_whole(val: Any, prev_val: Any = None) -> Any:
     named = isinstance(val, str) or (isinstance(val, dict | Namespace) and "class_path" in val)
-    found = _as_namespace(val, prev_val)
+    found = _as_namespace(translate(val) if isinstance(val, dict) else val, prev_val)
     if named and _typehints.is_subclass_spec(found) and not isinstance(found, _Whole):
         return _Whole(found)
     return found

@@ -17,7 +17,7 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.measuring.photographs import photographs
 from experiments.pictures.gallery import read_sample, resized
 from experiments.sweeping.suite import Suite
-from lightning_modules.features.base import gray, make_feature
+from lightning_modules.features.base import Feature, gray
 from lightning_modules.features.keypoints import KeypointFeature
 from user_error import UserError
 
@@ -124,7 +124,7 @@ class FeatureStability:
     """Compares features of clean and corrupted images.
 
     Args:
-        features: name of each feature to the settings that differ from its defaults; see `lightning_modules.features`.
+        features: by the names that they have in the results; see `lightning_modules.features`.
         network: in evaluation mode, whose encoder's stages are compared too; none if null.
         keypoints: how many of the strongest count.
         radius: distance in pixels up to which a keypoint is found again.
@@ -132,12 +132,12 @@ class FeatureStability:
 
     def __init__(
         self,
-        features: Mapping[str, Mapping[str, Any]],
+        features: Mapping[str, Feature],
         network: nn.Module | None = None,
         keypoints: int = 200,
         radius: float = 3.0,
     ) -> None:
-        self.features = {name: make_feature(name, settings) for name, settings in features.items()}
+        self.features = dict(features)
         self.network = network
         self.keypoints = keypoints
         self.radius = radius

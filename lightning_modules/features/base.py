@@ -1,13 +1,10 @@
 """What every classical feature is: maps of one 8-bit image, without weights and without chance."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
 
-from lightning_modules import by_name
 from user_error import UserError
 
 
@@ -59,33 +56,6 @@ def spread(cells: np.ndarray, side: int, height: int, width: int) -> np.ndarray:
     """Cells (h, w, F) of `side` pixels to maps (F, height, width): every pixel has the values of its cell."""
     pixels = cells.repeat(side, axis=0).repeat(side, axis=1)
     return pixels[:height, :width].transpose(2, 0, 1)
-
-
-def feature_names() -> tuple[str, ...]:
-    """Of the features there are: the stems of the family's files."""
-    return by_name.names(__package__, Feature)
-
-
-def feature_class(name: str) -> type[Feature]:
-    """The feature of the module of that name.
-
-    Raises:
-        UserError: there is none.
-    """
-    return by_name.find(__package__, name, Feature)
-
-
-def make_feature(name: str, settings: Mapping[str, Any] | None = None) -> Feature:
-    """A feature by its name.
-
-    Args:
-        name: of its file.
-        settings: those that differ from its defaults.
-
-    Raises:
-        UserError: unknown feature or setting, or a value that the feature refuses.
-    """
-    return by_name.make(__package__, name, Feature, settings)
 
 
 def require_positive(feature: Feature, *names: str) -> None:

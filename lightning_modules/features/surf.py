@@ -35,7 +35,7 @@ class Surf(KeypointFeature):
         except (AttributeError, cv2.error) as error:  # wheels of OpenCV's contrib have the name, and refuse the call
             raise UserError(
                 "this OpenCV has no SURF: it belongs to the non-free modules, which no wheel contains; build OpenCV's "
-                "contrib with OPENCV_ENABLE_NONFREE=ON, or take the feature 'sift' or 'orb'"
+                "contrib with OPENCV_ENABLE_NONFREE=ON, or take the features Sift or Orb"
             ) from error
 
     @property

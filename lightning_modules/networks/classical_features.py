@@ -1,13 +1,14 @@
 """Classical features beside the image, or in its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.features.base import make_feature
+from lightning_modules.features.base import Feature
+from lightning_modules.features.hog import Hog
 from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD, require_for_each
 from lightning_modules.networks.encoders import pretrained_encoder
 from lightning_modules.networks.smp import SmpNetwork
@@ -30,32 +31,32 @@ class ClassicalFeatureNetwork(SmpNetwork):
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
-        features: name of each feature, a file of `lightning_modules.features`, to the settings that differ from its
-            defaults, such as ``{hog: {cell: 4}, lbp: {}}``; HOG if null.
+        features: in the order of their channels, see `lightning_modules.features`; HOG if null.
         image: keep the image's own channels before the features; the features alone if false.
         mean: of the image's channels, see `SegmentationNetwork`.
         std: of the image's channels, see `SegmentationNetwork`.
         **settings: of `SmpNetwork`.
 
     Raises:
-        UserError: no features, an unknown one or one with a wrong setting, or a wrong setting of `SmpNetwork`.
+        UserError: no features, or a wrong setting of `SmpNetwork`.
     """
 
     def __init__(
         self,
         num_classes: int,
         in_channels: int = 3,
-        features: Mapping[str, Mapping[str, Any]] | None = None,
+        features: Sequence[Feature] | None = None,
         image: bool = True,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         **settings: Any,
     ) -> None:
-        chosen = {"hog": {}} if features is None else features
+        chosen = (Hog(),) if features is None else tuple(features)
         if not chosen:
-            raise UserError("the network is given no features: name one such as {hog: {}}, or take SmpNetwork")
-        made = tuple(make_feature(name, options) for name, options in chosen.items())
-        extra = sum(feature.channels for feature in made)
+            raise UserError(
+                "the network is given no features: name one such as lightning_modules.features.hog.Hog, or take SmpNetwork"
+            )
+        extra = sum(feature.channels for feature in chosen)
         colour = in_channels == 3
         means, stds = [FEATURE_MEAN] * extra, [FEATURE_STD] * extra
         if image:
@@ -65,7 +66,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
             stds = [*(std or (IMAGENET_STD if colour else (0.25,) * in_channels)), *stds]
         super().__init__(num_classes, len(means), mean=means, std=stds, **settings)
         self.in_channels = in_channels
-        self.features = made
+        self.features = chosen
         self.feature_channels = extra
         self.keeps_image = image
 

@@ -1,6 +1,6 @@
 """One encoder and decoder for several tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.networks.smp import SmpNetwork, only_head
-from lightning_modules.tasks.base import Task, make_task
+from lightning_modules.tasks.base import Task
+from lightning_modules.tasks.classification import Classification
 from user_error import UserError
 
 
@@ -35,13 +36,12 @@ class MultiTaskNetwork(SmpNetwork):
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
-        tasks: name of each further task, a file of `lightning_modules.tasks`, to the settings that differ from its
-            defaults, such as ``{classification: {}, distance: {reach: 5}}``; classification if null.
+        tasks: further ones, see `lightning_modules.tasks`; classification if null.
         **settings: of `SmpNetwork`.
 
     Raises:
-        UserError: no tasks, an unknown one or one with a wrong setting, an architecture whose head is not one convolution,
-            or a wrong setting of `SmpNetwork`.
+        UserError: no tasks or one twice, an architecture whose head is not one convolution, or a wrong setting of
+            `SmpNetwork`.
     """
 
     unprunable = (
@@ -52,17 +52,20 @@ class MultiTaskNetwork(SmpNetwork):
         self,
         num_classes: int,
         in_channels: int = 3,
-        tasks: Mapping[str, Mapping[str, Any]] | None = None,
+        tasks: Sequence[Task] | None = None,
         **settings: Any,
     ) -> None:
-        chosen = {"classification": {}} if tasks is None else tasks
+        chosen = (Classification(),) if tasks is None else tuple(tasks)
         if not chosen:
             raise UserError(
-                "the network is given no further tasks: name one such as {boundary: {}}, or take SmpNetwork"
+                "the network is given no further tasks: name one such as lightning_modules.tasks.boundary.Boundary, or take "
+                "SmpNetwork"
             )
-        made: dict[str, Task] = {name: make_task(name, options) for name, options in chosen.items()}
+        by_name = {task.name: task for task in chosen}
+        if len(by_name) < len(chosen):
+            raise UserError(f"the network is given a task twice ({', '.join(task.name for task in chosen)}): keep one")
         super().__init__(num_classes, in_channels, **settings)
-        self._tasks = made
+        self._tasks: dict[str, Task] = by_name
         head = only_head(self.model, str(settings.get("architecture")))
         decoded, coarsest = head[0].in_channels, [count for count in self.encoder.out_channels if count][-1]
         self.heads = nn.ModuleDict(

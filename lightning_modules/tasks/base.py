@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lightning_modules import by_name
 from user_error import UserError
 
 
 class Task(ABC):
-    """A task; a subclass is a frozen dataclass of its settings, in a file of its name.
+    """A task; a subclass is a frozen dataclass of its settings.
 
     Targets are NaN where nothing is known, and count there in no loss and no score.
     """
+
+    name: ClassVar[str]
+    """snake_case, as the network's heads, the records and `tasks.scores` call it."""
 
     dense: ClassVar[bool] = True
     """Whether it says something of each pixel, from the decoder's features, or of the whole image, from the encoder's."""
@@ -68,21 +70,3 @@ def named(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
 def unknown_where(target: Tensor, hidden: Tensor) -> Tensor:
     """`target` (B, ...) with NaN for the images where `hidden` (B,) is true."""
     return target.masked_fill(hidden.view(-1, *(1,) * (target.ndim - 1)), torch.nan)
-
-
-def task_names() -> tuple[str, ...]:
-    """Of the tasks there are: the stems of the family's files."""
-    return by_name.names(__package__, Task)
-
-
-def make_task(name: str, settings: Mapping[str, Any] | None = None) -> Task:
-    """A task by its name.
-
-    Args:
-        name: of its file.
-        settings: those that differ from its defaults.
-
-    Raises:
-        UserError: unknown task or setting, or a value that the task refuses.
-    """
-    return by_name.make(__package__, name, Task, settings)

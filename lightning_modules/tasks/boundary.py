@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ class Boundary(Task):
     Args:
         weight: of boundary pixels in the loss, of which there are few.
     """
+
+    name: ClassVar[str] = "boundary"
 
     weight: float = 2.0
 

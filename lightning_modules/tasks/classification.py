@@ -23,6 +23,7 @@ class Classification(Task):
         least: pixels from which a class counts as shown.
     """
 
+    name: ClassVar[str] = "classification"
     least: int = 1
 
     dense: ClassVar[bool] = False

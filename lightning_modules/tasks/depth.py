@@ -25,6 +25,7 @@ class Depth(Task):
         invariance: 0 for the squared error of the logarithm, 1 for one that does not see the image's scale.
     """
 
+    name: ClassVar[str] = "depth"
     invariance: float = 0.5
 
     regression: ClassVar[bool] = True

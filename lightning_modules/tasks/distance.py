@@ -28,6 +28,7 @@ class Distance(Task):
         reach: pixels at which the distance is cut off.
     """
 
+    name: ClassVar[str] = "distance"
     reach: int = 10
 
     regression: ClassVar[bool] = True

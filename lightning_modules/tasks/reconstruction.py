@@ -19,6 +19,7 @@ class Reconstruction(Task):
     (BrainLes 2018), without the variational part. Counts: values, and the sum of the squared errors of 8-bit levels.
     """
 
+    name: ClassVar[str] = "reconstruction"
     regression: ClassVar[bool] = True
     of_mask: ClassVar[bool] = False
 

@@ -27,18 +27,15 @@ class Replaced(Corruption):
     name = "replaced"
     family = "occlusion"
     reads_masks = True
+    severities = {"step": (1, 2, 3, 4, 5)}  # noqa: RUF012
 
     @override
     def apply(self, images, masks, severity, keys):
         return images.masked_fill(masks[:, None] == 0, 7), masks
 
     @override
-    def corrupt(self, images, severity, keys):
+    def corrupt(self, images, keys, *, step):
         return images
-
-    @override
-    def parameters(self, severity):
-        return {"severity": severity}
 
 
 class Moved(Replaced):
@@ -145,6 +142,18 @@ def test_list_names_every_suite_and_corruption(capsys: pytest.CaptureFixture[str
     assert "severities 1 5\n" in text
 
 
+def test_parameters_are_what_the_classes_declare(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--parameters", "imagenet_c", "imagenet_c_extra", "core", "lighting", "albumentations"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "| gaussian_noise | standard_deviation 0.08 0.12 0.18 0.26 0.38 | yes |  |" in lines
+    assert "| low_light | share 0.5 0.3 0.17 0.09 0.045, photons 1500, read_noise 0.0025 |  |  |" in lines
+    assert any(line.startswith("| zoom_blur | magnifications (1 to 1.11) (1 to 1.15) ") for line in lines)
+    assert any(line.endswith("water 0.6 0.6 0.5 - -, mud - - - 1.5 1.5 |  |  |") for line in lines)
+    assert any(line.startswith("| posterised | arguments (num_bits=5) ") for line in lines)
+    assert any(line.startswith("| saturate |") and line.endswith("| stay as they are |") for line in lines)
+    assert len(lines) == len(set(lines))
+
+
 def test_refusals(tmp_path: Path) -> None:
     image = tmp_path / "a.png"
     Image.fromarray(picture(40, 50)).save(image)
@@ -156,6 +165,7 @@ def test_refusals(tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'out.png'}"
     sentences = {
         "--list": ["--size", "40", "40"],
+        "the project has no suite": ["--parameters", "imagenet_c", tmp_path / "shift.yaml"],
         "there is no file": ["--image", tmp_path / "none.png"],
         "cannot be read": ["--image", tmp_path / "broken.png"],
         "pass a larger --size": ["--image", tmp_path / "small.png"],

@@ -64,6 +64,8 @@ def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixtu
         ("leaderboard 0.json --output=x.md", "cannot write files"),
         ("leaderboard 0.json --output x.md", "cannot write files"),
         ("tradeoff 0.json --costs c.json --figure=x.png", "cannot write files"),
+        ("corruptions --parameters mine.yaml", "no suite 'mine.yaml'"),
+        ("corruptions --suite=mine.yaml --list", "cannot write files"),
         ("leaderboard --help", "leave '--help' out"),
         ("fill page.md", "cannot call 'fill'"),
         ("leaderboard '0.json", "close what is quoted"),

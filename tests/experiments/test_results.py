@@ -3,7 +3,9 @@
 import functools
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 
 from experiments.fill import OPENED, filled
 from experiments.records import record_file
+from experiments.sweeping.suites import find_suite
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
@@ -61,6 +64,23 @@ def test_record_is_fit_to_print(path: Path) -> None:
     text = path.read_text()
     assert "+changes" not in text
     assert '"/' not in text
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=named)
+def test_suites_are_those_of_the_records(path: Path) -> None:
+    """The corruptions of today's YAML under the parameters of the record: a new sweep ranks beside it."""
+    held = opened(path)[0].suite
+    suite = find_suite(held.name)
+    if held.version == suite.version:
+        today = [condition.described for condition in suite.conditions]
+        stated = [one for one in held.conditions if one["family"] not in ("shift", "modality")]
+        for one, other in zip(stated, today, strict=True):
+            assert {**one, "parameters": without_photos(one)} == {**other, "parameters": without_photos(other)}
+
+
+def without_photos(condition: Mapping[str, Any]) -> dict[str, Any]:
+    """The photographs of frost are those of the machine."""
+    return {name: value for name, value in condition["parameters"].items() if name != "photos"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -23,7 +23,7 @@ def reference_kernel(radius: int, sigma: float) -> np.ndarray:
 
 @severities
 def test_kernel(severity):
-    radius, sigma = DefocusBlur.radii[severity - 1], DefocusBlur.softness[severity - 1]
+    radius, sigma = DefocusBlur().look_up(severity).values()
     side, pad, middle = 31, radius + 1, 15
     field = torch.zeros(side + 2 * pad, side + 2 * pad, dtype=torch.int16)
     field[middle + pad, middle + pad] = 1 << (ONE - 1)  # the response is the kernel in units of two of its weights
@@ -45,7 +45,7 @@ def test_kernel(severity):
 def test_flat_areas_keep_their_level(severity, level):
     images = torch.full((1, 1, 40, 44), level, dtype=torch.uint8)
     blurred = DefocusBlur()(images, severity, torch.tensor([0]))
-    radius, sigma = DefocusBlur.radii[severity - 1], DefocusBlur.softness[severity - 1]
+    radius, sigma = DefocusBlur().look_up(severity).values()
     expected = min(255, int(level * reference_kernel(radius, sigma).sum() + 1e-6))
     assert (blurred == expected).all()
 
@@ -91,7 +91,7 @@ def test_moves_as_the_reference_does_at_the_same_angle(severity, size):
     image, blur = photo(*size), MotionBlur()
     for key in range(3):
         share = (random_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
-        expected = reference._motion_blur(image, blur.radii[severity - 1], blur.sigmas[severity - 1], 90 * share - 45)
+        expected = reference._motion_blur(image, *blur.look_up(severity).values(), 90 * share - 45)
         apart = np.abs(corrupted(image, blur, severity, key) - expected.clip(0, 255).astype(np.uint8).astype(int))
         assert apart.max() <= 1
         assert (apart > 0).mean() < 0.01
@@ -100,7 +100,7 @@ def test_moves_as_the_reference_does_at_the_same_angle(severity, size):
 @severities
 def test_glass_copies_pixel_after_pixel(severity):
     """The steps of the definition, with a plain loop over the pixels."""
-    reach, scans, sigma = (of[severity - 1] for of in (GlassBlur.reaches, GlassBlur.scans, GlassBlur.sigmas))
+    sigma, reach, scans = GlassBlur().look_up(severity).values()
     height, width, keys = 34, 39, torch.tensor([7])
     images = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(8))
     levels = blurred_levels(images, sigma)[0].numpy()

@@ -38,7 +38,7 @@ def test_jpeg_is_pillows(severity, channels):
     images = noise_image(channels)
     levels = images[0].permute(1, 2, 0).squeeze(-1).numpy()
     file = BytesIO()
-    Image.fromarray(levels).save(file, "JPEG", quality=JpegCompression.qualities[severity - 1])
+    Image.fromarray(levels).save(file, "JPEG", quality=JpegCompression.severities["quality"][severity - 1])
     expected = np.array(Image.open(file)).reshape(45, 61, channels)
     assert (JpegCompression()(images, severity, KEY)[0].permute(1, 2, 0).numpy() == expected).all()
 
@@ -66,7 +66,7 @@ def black_and_white(height: int, width: int, seed: int, levels: int) -> np.ndarr
 @given(st.integers(32, 300), st.integers(32, 300), st.integers(1, 5), st.integers(0, 99), st.sampled_from([2, 4, 256]))
 def test_pixelate_is_pillows(height, width, severity, seed, levels):
     image = black_and_white(height, width, seed, levels)
-    factor = Pixelate.factors[severity - 1]
+    factor = Pixelate.severities["factor"][severity - 1]
     columns, rows = int(width * factor), int(height * factor)
     # One side after the other: at once, Pillow 13 begins with the rows where an image is more than twice as high as wide.
     small = Image.fromarray(image).resize((columns, height), Image.Resampling.BOX)
@@ -79,7 +79,7 @@ def test_pixelate_is_pillows(height, width, severity, seed, levels):
 @pytest.mark.parametrize("size", [(512, 512), (480, 640), (1024, 2048)], ids=str)
 def test_pixelate_is_pillows_at_usual_sizes(size, severity):
     image = black_and_white(*size, seed=0, levels=256)
-    factor = Pixelate.factors[severity - 1]
+    factor = Pixelate.severities["factor"][severity - 1]
     small = Image.fromarray(image).resize((int(size[1] * factor), int(size[0] * factor)), Image.Resampling.BOX)
     expected = np.array(small.resize(size[::-1], Image.Resampling.NEAREST))
     assert (ours(Pixelate(), image[..., None], severity)[..., 0] == expected).all()
@@ -109,7 +109,7 @@ def test_saturate_scales_the_distance_to_the_value(severity):
     image = np.random.default_rng(severity).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     value = image.max(2, keepdims=True).astype(float)
     chroma = np.maximum(value - image.min(2, keepdims=True), 1)
-    scaled = Saturate.factors[severity - 1] * chroma + Saturate.offsets[severity - 1] * value
+    scaled = Saturate.severities["factor"][severity - 1] * chroma + Saturate.severities["offset"][severity - 1] * value
     exact = value - (value - image) * np.minimum(scaled, value) / chroma
     coloured = (image.max(2) > image.min(2))[..., None]
     error = (ours(Saturate(), image, severity) - exact) * coloured

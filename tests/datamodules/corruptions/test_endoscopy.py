@@ -39,7 +39,7 @@ def test_highlights_only_brighten_all_channels_alike(severity):
 
 @severities
 def test_smoke_draws_all_levels_towards_its_own(severity):
-    images, level, opacity = noise(), Smoke.level, Smoke.opacities[severity - 1]
+    images, level, opacity = noise(), Smoke.constants["level"], Smoke.severities["opacity"][severity - 1]
     smoky = Smoke()(images, severity, KEYS).double()
     before = images.double() - level
     assert ((smoky - level) * before >= 0).all()
@@ -49,7 +49,9 @@ def test_smoke_draws_all_levels_towards_its_own(severity):
 
 
 def test_smoke_uses_its_whole_range_of_opacities():
-    smoky = Smoke()(flat(0, 64), 5, KEYS).double().flatten(1) / (Smoke.level * Smoke.opacities[4])
+    smoky = Smoke()(flat(0, 64), 5, KEYS).double().flatten(1) / (
+        Smoke.constants["level"] * Smoke.severities["opacity"][4]
+    )
     assert smoky.amin(1).sub(0.2).abs().max() < 0.02
     assert smoky.amax(1).sub(1).abs().max() < 0.02
 
@@ -79,11 +81,11 @@ def test_refraction_looks_outwards_inside_bubbles_alone():
 
 @severities
 def test_vignette_follows_the_fourth_power_of_the_cosine(severity, monkeypatch):
-    monkeypatch.setattr(Vignette, "shift", 0.0)
+    monkeypatch.setattr(Vignette, "constants", {"shift": 0.0})
     light = Vignette()(flat(255, 401), severity, KEYS)[0, 0].double() / 255
     assert light[200, 200] == 1
-    assert light[0, 0].item() == pytest.approx(Vignette.corner_light[severity - 1], abs=0.01)
-    tangent = (Vignette.corner_light[severity - 1] ** -0.5 - 1) ** 0.5  # of the angle to the corner
+    assert light[0, 0].item() == pytest.approx(Vignette.severities["corner_light"][severity - 1], abs=0.01)
+    tangent = (Vignette.severities["corner_light"][severity - 1] ** -0.5 - 1) ** 0.5  # of the angle to the corner
     cosine = torch.atan(torch.tensor(tangent / 2**0.5)).cos()  # half of the shorter side away
     assert light[200, 400].item() == pytest.approx(cosine.item() ** 4, abs=0.01)
 
@@ -93,7 +95,7 @@ def test_vignette_follows_the_fourth_power_of_the_cosine(severity, monkeypatch):
 def test_the_black_share_is_the_same_for_any_size_and_shape(height, width, severity):
     images = torch.full((len(KEYS), 2, height, width), 255, dtype=torch.uint8)
     left = BlackCorner()(images, severity, KEYS).double().mean((1, 2, 3)) / 255
-    assert (1 - left - BlackCorner.covered[severity - 1]).abs().max() < 0.035
+    assert (1 - left - BlackCorner.severities["covered"][severity - 1]).abs().max() < 0.035
 
 
 def test_black_corners_are_octagons_or_discs():

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.frost import MIXES
 from datamodules.corruptions.frost_procedural import PLACES, FrostProcedural, _magnification, _places, _rim, _windows
 from datamodules.corruptions.ice import PLATES, SIZE
 from datamodules.corruptions.random import random_bits
@@ -19,8 +18,8 @@ def test_is_the_mixture_of_a_crop(severity, size):
     keys = torch.arange(6)
     met = FrostProcedural()(images, severity, keys).numpy()
     windows = _windows(1.0, True, CPU).numpy()
-    (a, b), (height, width) = MIXES[severity - 1], size
-    factors = _rim(*size, FrostProcedural.rims[severity - 1], CPU).numpy().astype(int)
+    (a, b, rim), (height, width) = FrostProcedural().look_up(severity).values(), size
+    factors = _rim(*size, rim, CPU).numpy().astype(int)
     mirrored = set()
     for image, result, words in zip(images.numpy(), met, random_bits(keys, (4,)).tolist(), strict=True):
         top, left = words[1] * (SIZE[0] - height) >> 16, words[2] * (SIZE[1] - width) >> 16
@@ -37,7 +36,8 @@ def test_ice_is_brighter_at_the_border():
     assert factors[0, 40] == factors[-1, 40] == factors[60, 0] == 1.5 * (1 << PLACES)
     assert (factors[:60, 45].diff() <= 0).all()
     assert factors[60, 45] < 1.05 * (1 << PLACES)
-    assert 255 * int(_rim(32, 32, max(FrostProcedural.rims), CPU).max()) < 1 << 15  # 16 bits hold the product
+    most = int(_rim(32, 32, max(FrostProcedural.severities["rim"]), CPU).max())
+    assert 255 * most < 1 << 15  # 16 bits hold the product
 
 
 @pytest.mark.parametrize("size", [(600, 740), (40, 900), (1024, 2048)])

@@ -31,8 +31,10 @@ def test_stain_shift_is_a_change_of_stain_densities(severity):
     images = noise()
     stains = np.array(STAINS) / np.linalg.norm(STAINS, axis=1, keepdims=True)
     density = -np.log(np.maximum(images.numpy().transpose(0, 2, 3, 1), 0.5) / 255)
-    scale = 1 + outer_halves(StainShift.scales[severity - 1], KEYS, stream=0).double().numpy()[:, None, None]
-    shift = outer_halves(StainShift.shifts[severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
+    scale = (
+        1 + outer_halves(StainShift.severities["scale"][severity - 1], KEYS, stream=0).double().numpy()[:, None, None]
+    )
+    shift = outer_halves(StainShift.severities["shift"][severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
     changed = (np.linalg.solve(stains.T, density[..., None])[..., 0] * scale + shift) @ stains
     expected = (255 * np.exp(-changed)).clip(0, 255).transpose(0, 3, 1, 2)
     met = StainShift()(images, severity, KEYS).numpy()
@@ -40,8 +42,7 @@ def test_stain_shift_is_a_change_of_stain_densities(severity):
 
 
 def test_no_stain_shift_changes_nothing(monkeypatch):
-    monkeypatch.setattr(StainShift, "scales", (0.0,) * 5)
-    monkeypatch.setattr(StainShift, "shifts", (0.0,) * 5)
+    monkeypatch.setattr(StainShift, "severities", {"scale": (0.0,) * 5, "shift": (0.0,) * 5})
     images = noise().clamp_(min=1)
     assert torch.equal(StainShift()(images, 1, KEYS), images)
 
@@ -61,7 +62,7 @@ def test_focus_is_a_gaussian_of_the_image_size(severity, side):
     images = torch.randint(0, 256, (1, 2, side, side + 9), dtype=torch.uint8, generator=generator)
     blurred = OutOfFocus()(images, severity, KEYS[:1])[0].numpy()
     for plane, met in zip(images[0].double().numpy(), blurred, strict=True):
-        sigma = np.hypot(OutOfFocus.sigmas[severity - 1] * side, OutOfFocus.in_focus)
+        sigma = np.hypot(OutOfFocus.severities["sigma"][severity - 1] * side, OutOfFocus.constants["in_focus"])
         expected = ndimage.gaussian_filter(plane, sigma, truncate=4.0, mode="nearest") - 0.5
         assert np.abs(expected - met).max() < 0.6  # rounded down, from whole weights
 
@@ -72,7 +73,7 @@ def test_an_air_bubble_leaves_the_rest_alone(severity):
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(60, 200, (40, 1, 64, 64), dtype=torch.uint8, generator=generator)
     touched = (AirBubble()(images, severity, keys) != images).flatten(1).double().mean(1)
-    area = np.pi * AirBubble.radii[severity - 1] ** 2
+    area = np.pi * AirBubble.severities["radius"][severity - 1] ** 2
     assert (touched < 1.35 * area).all()  # 8 % more radius and the rim
     assert (touched > 0.25 * area).all()  # a part lies outside of the image
     assert touched.max() > 0.85 * area * (1 if severity < 4 else 0.6)
@@ -101,7 +102,7 @@ def test_ink_absorbs(severity, channels):
     images = noise(channels)
     inked = MarkerInk()(images, severity, KEYS)
     assert (inked <= images).all()
-    least = min(min(ink) for ink in MarkerInk.inks) if channels == 3 else MarkerInk.dark
+    least = min(min(ink) for ink in MarkerInk.constants["inks"]) if channels == 3 else MarkerInk.constants["dark"]
     assert (inked.double() >= images.double() * least - 0.51).all()
 
 
@@ -110,7 +111,7 @@ def test_inks_have_colours():
     marked = MarkerInk()(torch.full((60, 3, 64, 64), 255, dtype=torch.uint8), 4, keys).double()
     lost = 255 - marked.flatten(2).mean(2)
     hue = lost / lost.amax(1, keepdim=True)
-    expected = 1 - torch.tensor(MarkerInk.inks).double()
+    expected = 1 - torch.tensor(MarkerInk.constants["inks"]).double()
     expected = expected / expected.amax(1, keepdim=True)
     drawn = (hue[:, None] - expected).abs().amax(2).min(1)
     assert drawn.values.max() < 0.02
@@ -122,6 +123,6 @@ def test_a_stroke_is_as_wide_as_stated(severity):
     keys = torch.arange(40)
     marked = MarkerInk()(torch.full((40, 1, 96, 96), 255, dtype=torch.uint8), severity, keys)
     share = (marked < 235).double().mean((1, 2, 3))
-    width = MarkerInk.widths[severity - 1]
+    width = MarkerInk.severities["width"][severity - 1]
     assert (share > 0.5 * width).all()  # strokes may cut a corner, or bend
     assert (share < 1.8 * width).all()

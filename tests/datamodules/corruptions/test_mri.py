@@ -32,7 +32,7 @@ def levels(signal: np.ndarray) -> np.ndarray:
 @severities
 @pytest.mark.parametrize("level", [0, 60, 150])
 def test_rician_moments(severity, level):
-    deviation = 255 * RicianNoise.standard_deviations[severity - 1]
+    deviation = 255 * RicianNoise.severities["standard_deviation"][severity - 1]
     noisy = RicianNoise()(flat(level, 160), severity, KEYS).double()
     if level + 4.5 * deviation < 255:  # nothing is cut off
         assert noisy.square().mean().item() == pytest.approx(level**2 + 2 * deviation**2, rel=0.02)
@@ -53,15 +53,15 @@ def test_bias_is_the_exponential_of_a_cubic(severity):
         fit = np.linalg.lstsq(basis[seen], logarithm, rcond=None)[0]
         assert np.abs(basis[seen] @ fit - logarithm).max() < 0.05  # half a level of 20, and the steps of the table
         square = np.square(basis @ fit).mean() ** 0.5
-        assert square == pytest.approx(BiasField.deviations[severity - 1], rel=0.12)
+        assert square == pytest.approx(BiasField.severities["deviation"][severity - 1], rel=0.12)
 
 
 @severities
 @sizes
 def test_ghosts_are_a_modulation_of_the_lines(severity, height, width):
     images = head(height, width)
-    shifts = (between(*Ghosting.shifts, KEYS, (1,), stream=0) * height).long()[:, 0].tolist()
-    amplitude = Ghosting.amplitudes[severity - 1]
+    shifts = (between(*Ghosting.constants["shifts"], KEYS, (1,), stream=0) * height).long()[:, 0].tolist()
+    amplitude = Ghosting.severities["amplitude"][severity - 1]
     ghosted = Ghosting()(images, severity, KEYS).numpy()
     for image, shift, found in zip(images.numpy(), shifts, ghosted, strict=True):
         lines = 1 + 1j * amplitude * np.cos(2 * np.pi * np.arange(height) * shift / height)
@@ -74,7 +74,7 @@ def test_ghosts_are_a_modulation_of_the_lines(severity, height, width):
 @sizes
 def test_motion_displaces_blocks_of_lines(severity, height, width):
     images = head(height, width)
-    blocks, largest = Motion.blocks[severity - 1], Motion.shifts[severity - 1]
+    blocks, largest = Motion.severities["blocks"][severity - 1], Motion.severities["shift"][severity - 1]
     away = directions(KEYS, (blocks,), stream=1) * between(largest / 2, largest, KEYS, (blocks,), stream=0)
     away = away.double().numpy() * min(height, width)
     moved = Motion()(images, severity, KEYS).numpy()
@@ -96,7 +96,7 @@ def test_motion_displaces_blocks_of_lines(severity, height, width):
 @sizes
 def test_ringing_is_a_sum_of_the_lowest_waves(severity, height, width):
     def projector(size: int) -> np.ndarray:
-        highest = int(GibbsRinging.kept[severity - 1] * size / 2)
+        highest = int(GibbsRinging.severities["kept"][severity - 1] * size / 2)
         distance = np.subtract.outer(np.arange(size), np.arange(size))
         return sum(np.cos(2 * np.pi * k * distance / size) for k in range(-highest, highest + 1)) / size
 
@@ -115,7 +115,7 @@ def test_flat_images_stay(corruption, severity, level):
 
 @severities
 def test_spikes_are_two_waves(severity):
-    amplitude = 255 * KSpaceSpike.amplitudes[severity - 1]
+    amplitude = 255 * KSpaceSpike.severities["amplitude"][severity - 1]
     striped = KSpaceSpike()(flat(127, 64, 2), severity, KEYS).double()
     assert torch.equal(striped[:, 0], striped[:, 1])
     spectrum = torch.fft.fft2(striped[:, 0] - 127).abs() / 64**2

@@ -13,7 +13,7 @@ from datamodules.corruptions.random import normal_quantiles
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 def test_is_the_level_plus_rounded_down_noise(severity):
     images = torch.full((1, 1, 256, 256), 128, dtype=torch.uint8)
-    sd = 255 * GaussianNoise.standard_deviations[severity - 1]
+    sd = 255 * GaussianNoise.severities["standard_deviation"][severity - 1]
     residual = GaussianNoise()(images, severity, torch.tensor([11])).numpy().astype(float) - 128
     unclipped = np.clip(np.floor(np.random.default_rng(0).normal(0, sd, residual.size)), -128, 127)
     assert abs(residual.mean() - unclipped.mean()) < 5 * np.sqrt(2 * residual.var() / residual.size)
@@ -65,7 +65,7 @@ severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 @severities
 def test_photons_are_poisson_distributed(severity):
     stats = pytest.importorskip("scipy.stats")
-    photons = ShotNoise.photons[severity - 1]
+    photons = ShotNoise.severities["photons"][severity - 1]
     shares = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
     shares = np.append(shares, 1 - shares.sum(1, keepdims=True), 1)  # more photons than at white count as white
     levels = np.floor(np.arange(photons + 1) / photons * 255)
@@ -79,7 +79,9 @@ def test_photons_are_poisson_distributed(severity):
 
 @severities
 def test_more_light_is_never_darker(severity):
-    table = poisson_levels(ShotNoise.photons[severity - 1], torch.device("cpu")).view(256, -1).to(torch.int16)
+    table = (
+        poisson_levels(ShotNoise.severities["photons"][severity - 1], torch.device("cpu")).view(256, -1).to(torch.int16)
+    )
     assert (table.diff(dim=0) >= 0).all()
     assert (table.diff(dim=1) >= 0).all()
     assert not table[0].any()
@@ -87,7 +89,7 @@ def test_more_light_is_never_darker(severity):
 
 @severities
 def test_impulses_replace_a_share_by_black_and_white(severity):
-    amount = ImpulseNoise.amounts[severity - 1]
+    amount = ImpulseNoise.severities["amount"][severity - 1]
     images = torch.arange(3 * 256 * 256, dtype=torch.int32).remainder(254).add(1).to(torch.uint8).view(1, 3, 256, 256)
     corrupted = ImpulseNoise()(images, severity, torch.tensor([5]))
     changed = corrupted != images
@@ -106,7 +108,7 @@ def test_impulses_replace_a_share_by_black_and_white(severity):
 def test_speckle_is_noise_in_proportion_to_the_level(severity, level):
     images = torch.full((1, 1, 256, 256), level, dtype=torch.uint8)
     corrupted = SpeckleNoise()(images, severity, torch.tensor([3])).numpy().astype(float)
-    factors = 1 + SpeckleNoise.standard_deviations[severity - 1] * normal_quantiles().numpy()
+    factors = 1 + SpeckleNoise.severities["standard_deviation"][severity - 1] * normal_quantiles().numpy()
     expected = np.floor((level * factors).clip(0, 255))
     assert abs(corrupted.mean() - expected.mean()) < 5 * expected.std() / 256
     assert corrupted.std() == pytest.approx(expected.std(), rel=0.015)
@@ -123,7 +125,7 @@ def test_impulses_are_as_many_as_words_allow(severity: int, monkeypatch: pytest.
     words = torch.arange(1 << 16, dtype=torch.int32).view(1, 1, 256, 256)
     monkeypatch.setattr("datamodules.corruptions.noise.random_bits", lambda *_: words)
     corrupted = ImpulseNoise()(torch.full_like(words, 99, dtype=torch.uint8), severity, torch.tensor([5]))
-    half = round(ImpulseNoise.amounts[severity - 1] * (1 << 15))
+    half = round(ImpulseNoise.severities["amount"][severity - 1] * (1 << 15))
     assert torch.bincount(corrupted.flatten().int(), minlength=256)[[0, 99, 255]].tolist() == [
         half,
         (1 << 16) - 2 * half,

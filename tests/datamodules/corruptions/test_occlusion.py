@@ -21,7 +21,7 @@ def test_an_exact_number_of_cells_is_dropped(severity):
     met = DroppedRegions()(WHITE, severity, KEYS)
     cells = met.view(30, 2, 8, 8, 8, 9)
     assert (cells == cells[..., :1, :, :1]).all()
-    assert ((cells[:, 0, :, 0, :, 0] == 0).sum((1, 2)) == DroppedRegions.dropped[severity - 1]).all()
+    assert ((cells[:, 0, :, 0, :, 0] == 0).sum((1, 2)) == DroppedRegions.severities["dropped"][severity - 1]).all()
     lost = (met[:, 0] == 0).double().mean(0)
     assert lost.amax() < 1
     assert (lost > 0).double().mean() > 0.6
@@ -31,7 +31,7 @@ def test_an_exact_number_of_cells_is_dropped(severity):
 def test_lines_are_dead_from_end_to_end(severity):
     met = DeadLines()(WHITE, severity, KEYS)[:, 0]
     rows, columns = (met == 0).all(2), (met == 0).all(1)
-    share = DeadLines.shares[severity - 1]
+    share = DeadLines.severities["share"][severity - 1]
     assert set(rows.sum(1).tolist()) == {0, max(1, round(share * 64))}
     assert set(columns.sum(1).tolist()) == {0, max(1, round(share * 72))}
     assert (rows.any(1) != columns.any(1)).all()
@@ -42,7 +42,7 @@ def test_lines_are_dead_from_end_to_end(severity):
 def test_patches_cover_at_most_their_share(severity):
     met = Patches()(WHITE.expand(30, 2, 64, 72).clone(), severity, KEYS)
     covered = (met != 255).any(1).double().mean((1, 2))
-    share = Patches.shares[severity - 1]
+    share = Patches.severities["share"][severity - 1]
     assert (covered < 1.35 * share).all()
     assert covered.mean() > 0.4 * share
 

@@ -47,7 +47,7 @@ def test_spread_keeps_the_variance_everywhere():
 
 @severities
 def test_speckle_is_a_power_of_a_rayleigh_field(severity):
-    power, level = UltrasoundSpeckle.powers[severity - 1], 40
+    power, level = UltrasoundSpeckle.severities["power"][severity - 1], 40
     keys = torch.arange(24)
     speckled = UltrasoundSpeckle()(torch.full((24, 2, 128, 128), level, dtype=torch.uint8), severity, keys)
     assert torch.equal(speckled[:, 0], speckled[:, 1])
@@ -77,13 +77,13 @@ def test_a_shadow_darkens_below_its_top(severity, channels):
     shadowed = AcousticShadow()(flat(200, 64, channels), severity, KEYS)
     assert torch.equal(shadowed, shadowed[:, :1].expand_as(shadowed))
     assert (shadowed <= 200).all()
-    assert (shadowed[:, :, : int(64 * AcousticShadow.depths[0]) - 1] == 200).all()
+    assert (shadowed[:, :, : int(64 * AcousticShadow.constants["depths"][0]) - 1] == 200).all()
     deepest = shadowed.flatten(1).amin(1).double() / 200
-    assert (deepest - AcousticShadow.lights[severity - 1]).abs().max() < 0.01
+    assert (deepest - AcousticShadow.severities["light"][severity - 1]).abs().max() < 0.01
     row = 200 - shadowed[:, 0, 32].double()
     width = (row > row.amax(1, keepdim=True) / 2).double().mean(1)
-    assert (width > 0.6 * AcousticShadow.widths[severity - 1]).all()
-    assert (width < 1.3 * AcousticShadow.widths[severity - 1]).all()
+    assert (width > 0.6 * AcousticShadow.severities["width"][severity - 1]).all()
+    assert (width < 1.3 * AcousticShadow.severities["width"][severity - 1]).all()
 
 
 def test_the_shadow_grows_with_the_image():
@@ -96,7 +96,7 @@ def test_the_shadow_grows_with_the_image():
 def test_gamma_is_a_power_or_its_inverse(severity):
     images = ramp()
     changed = GammaShift()(images, severity, KEYS)
-    power = GammaShift.powers[severity - 1]
+    power = GammaShift.severities["power"][severity - 1]
     level = images[0].double() / 255
     directions = [torch.floor(255 * level**exponent + 0.5) for exponent in (power, 1 / power)]
     matches = torch.stack([(changed == direction).flatten(1).all(1) for direction in directions])
@@ -108,7 +108,10 @@ def test_gamma_is_a_power_or_its_inverse(severity):
 def test_windows_are_affine_and_move_the_mean(severity):
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(110, 150, (len(KEYS), 2, 40, 40), dtype=torch.uint8, generator=generator)
-    width, shift = ContrastShift.widths[severity - 1], 255 * ContrastShift.levels[severity - 1]
+    width, shift = (
+        ContrastShift.severities["width"][severity - 1],
+        255 * ContrastShift.severities["level"][severity - 1],
+    )
     changed = ContrastShift()(images, severity, KEYS).double()
     mean = images.double().mean((1, 2, 3), keepdim=True)
     moved = changed.mean((1, 2, 3), keepdim=True) - mean
@@ -127,8 +130,10 @@ def test_windows_are_affine_and_move_the_mean(severity):
 @severities
 @pytest.mark.parametrize("level", [60, 128, 190])
 def test_quantum_noise_is_that_of_the_logarithm_of_a_count(severity, level):
-    photons = QuantumNoise.photons[severity - 1] * np.exp(-QuantumNoise.attenuation * level / 255)
-    expected = 255 / QuantumNoise.attenuation / photons**0.5
+    photons = QuantumNoise.severities["photons"][severity - 1] * np.exp(
+        -QuantumNoise.constants["attenuation"] * level / 255
+    )
+    expected = 255 / QuantumNoise.constants["attenuation"] / photons**0.5
     noisy = QuantumNoise()(flat(level, 96, 2), severity, KEYS)
     assert torch.equal(noisy[:, 0], noisy[:, 1])
     if 4.3 * expected < min(level, 255 - level):  # nothing is cut off
@@ -138,8 +143,8 @@ def test_quantum_noise_is_that_of_the_logarithm_of_a_count(severity, level):
 
 def test_quantum_noise_is_what_counting_gives():
     random = np.random.default_rng(0)
-    level, photons = 150, QuantumNoise.photons[3]
-    counts = random.poisson(photons * np.exp(-QuantumNoise.attenuation * level / 255), 200_000)
-    counted = -np.log(counts / photons) * 255 / QuantumNoise.attenuation
+    level, photons = 150, QuantumNoise.severities["photons"][3]
+    counts = random.poisson(photons * np.exp(-QuantumNoise.constants["attenuation"] * level / 255), 200_000)
+    counted = -np.log(counts / photons) * 255 / QuantumNoise.constants["attenuation"]
     noisy = QuantumNoise()(flat(level, 96), 4, KEYS).double()
     assert noisy.std().item() == pytest.approx(counted.std(), rel=0.03)

@@ -25,7 +25,7 @@ def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
 
 
 def test_a_dry_field_leaves_the_image(monkeypatch):
-    monkeypatch.setattr(Spatter, "thresholds", (10.0,) * 5)
+    monkeypatch.setattr(Spatter, "severities", {**Spatter.severities, "threshold": (10.0,) * 5})
     images = torch.randint(0, 256, (1, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for severity in (1, 4):
         assert torch.equal(Spatter()(images, severity, KEY), images)

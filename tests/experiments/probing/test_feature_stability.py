@@ -30,12 +30,17 @@ from experiments.probing.feature_stability import (
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from lightning_modules.features.base import gray
+from lightning_modules.features.edges import Edges
+from lightning_modules.features.hog import Hog
+from lightning_modules.features.lbp import Lbp
+from lightning_modules.features.orb import Orb
+from lightning_modules.features.sift import Sift
 from lightning_modules.networks.fusion import MiddleFusionNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 SMALL = "tu-mobilenetv3_small_050"
-ALL: dict[str, dict] = {"hog": {}, "sift": {}, "orb": {}, "edges": {}, "lbp": {}}
+ALL = {"hog": Hog(), "sift": Sift(), "orb": Orb(), "edges": Edges(), "lbp": Lbp()}
 POINTS = arrays(float, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 40).map(float))
 MAPS = arrays(np.float32, (2, 4, 5), elements=st.floats(0, 1, width=16))
 
@@ -114,7 +119,7 @@ def test_a_shift_loses_keypoints_beyond_the_radius(image: np.ndarray) -> None:
     """Reflected borders apart, every keypoint moves by as much as the image."""
     large = cv2.copyMakeBorder(image, 32, 32, 32, 32, cv2.BORDER_REFLECT)
     moved = np.roll(large, 8, axis=1)
-    near, far = (FeatureStability({"sift": {}}, radius=radius) for radius in (1.0, 9.0))
+    near, far = (FeatureStability({"sift": Sift()}, radius=radius) for radius in (1.0, 9.0))
     lost = near.compare(near.reference(large), moved)
     found = far.compare(far.reference(large), moved)
     assert found["sift", REPEATABILITY] > 0.9
@@ -123,14 +128,14 @@ def test_a_shift_loses_keypoints_beyond_the_radius(image: np.ndarray) -> None:
 
 
 def test_only_the_strongest_keypoints_count(image: np.ndarray) -> None:
-    stability = FeatureStability({"orb": {}}, keypoints=7)
+    stability = FeatureStability({"orb": Orb()}, keypoints=7)
     reference = stability.reference(image)
     strongest = stability.features["orb"].detect(gray(image))[:7]  # type: ignore[attr-defined]
     assert [one.pt for one in reference.keypoints["orb"]] == [one.pt for one in strongest]
 
 
 def test_a_flat_image_has_nothing_to_repeat() -> None:
-    flat, stability = np.full((64, 64, 3), 9, np.uint8), FeatureStability({"sift": {}, "orb": {}, "hog": {}})
+    flat, stability = np.full((64, 64, 3), 9, np.uint8), FeatureStability({"sift": Sift(), "orb": Orb(), "hog": Hog()})
     values = stability.compare(stability.reference(flat), photographs(1, 64)[0])
     assert np.isnan(
         [values[name, measure] for name in ("sift", "orb") for measure in (REPEATABILITY, DESCRIPTORS)]
@@ -154,7 +159,7 @@ def test_every_condition_of_a_suite_is_measured(network: SmpNetwork) -> None:
 
 
 def test_the_mean_is_over_images(image: np.ndarray) -> None:
-    suite, stability = find_suite("smoke"), FeatureStability({"hog": {}, "sift": {}})
+    suite, stability = find_suite("smoke"), FeatureStability({"hog": Hog(), "sift": Sift()})
     images = {"a": image, "b": image[::-1].copy(), "flat": np.full((96, 96, 3), 50, np.uint8)}
     together = stability.measure(images, suite)
     alone = [stability.measure({name: one}, suite) for name, one in images.items()]
@@ -165,7 +170,7 @@ def test_the_mean_is_over_images(image: np.ndarray) -> None:
 
 
 def test_the_pixels_are_those_of_a_sweep(image: np.ndarray) -> None:
-    suite, stability = find_suite("smoke"), FeatureStability({"lbp": {}})
+    suite, stability = find_suite("smoke"), FeatureStability({"lbp": Lbp()})
     rows = stability.measure({"photo": image}, suite)
     images = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
     for row, condition in zip(rows, suite.conditions[1:], strict=True):
@@ -201,7 +206,7 @@ def test_networks_without_one_encoder_are_named(network: SmpNetwork, image: np.n
 
 def test_a_suite_without_corruptions_is_named(image: np.ndarray) -> None:
     with pytest.raises(UserError, match="'bare' has no corruptions"):
-        FeatureStability({"hog": {}}).measure({"photo": image}, Suite("bare", 1))
+        FeatureStability({"hog": Hog()}).measure({"photo": image}, Suite("bare", 1))
 
 
 def test_pictures_of_a_folder(tmp_path: Path) -> None:

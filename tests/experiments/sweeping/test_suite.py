@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from scenes import SUITES
 
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.modality import MissingChannels
@@ -11,6 +12,7 @@ from experiments.sweeping.suite import Suite
 from user_error import UserError
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs" / "suite"
+HELD = json.loads((Path(__file__).parent / "golden_manifests.json").read_text(encoding="utf-8"))
 
 
 def small(**changes) -> Suite:
@@ -40,6 +42,16 @@ def test_conditions_are_clean_then_corruption_by_corruption():
 def test_refuses_what_makes_no_suite(changes, message):
     with pytest.raises(UserError, match=message):
         small(**changes)
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_manifests_state_what_they_stated(path):
+    """What decides the place of a record; the photographs of frost are those of the machine."""
+    conditions = [condition.described for condition in Suite.from_yaml(path).conditions]
+    for condition in conditions:
+        condition["parameters"].pop("photos", None)
+    digest = manifest_hash({"conditions": conditions})
+    assert digest == HELD.get(path.stem, digest)  # a new one is held once it is written down
 
 
 def test_yamls():

@@ -3,16 +3,15 @@ import numpy as np
 import pytest
 
 from experiments.measuring.photographs import photographs
-from lightning_modules.features.base import gray, make_feature
+from lightning_modules.features.base import gray
 from lightning_modules.features.keypoints import KeypointFeature
+from lightning_modules.features.orb import Orb
 from lightning_modules.features.sift import Sift
 
 
-@pytest.fixture(params=["sift", "orb"])
+@pytest.fixture(params=[Sift, Orb])
 def feature(request: pytest.FixtureRequest) -> KeypointFeature:
-    made = make_feature(request.param)
-    assert isinstance(made, KeypointFeature)
-    return made
+    return request.param()
 
 
 @pytest.fixture(scope="module")

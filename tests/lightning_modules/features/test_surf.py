@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lightning_modules.features.base import make_feature
+from lightning_modules.features.surf import Surf
 from user_error import UserError
 
 
@@ -40,15 +40,13 @@ def test_a_wheel_has_no_surf(module: Any, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delattr(cv2, "xfeatures2d", raising=False)
     if module is not None:
         monkeypatch.setattr(cv2, "xfeatures2d", module, raising=False)
-    with pytest.raises(
-        UserError, match=r"no SURF: it belongs to the non-free modules.*take the feature 'sift' or 'orb'"
-    ):
-        make_feature("surf")
+    with pytest.raises(UserError, match=r"no SURF: it belongs to the non-free modules.*take the features Sift or Orb"):
+        Surf()
 
 
 @pytest.mark.usefixtures("non_free")
 def test_bright_and_dark_blobs_are_drawn_apart() -> None:
-    surf = make_feature("surf", {"threshold": 100})
+    surf = Surf(threshold=100)
     maps = surf(np.zeros((33, 47, 3), np.uint8))
     assert maps.shape == (surf.channels, 33, 47)
     assert maps.dtype == np.float32
@@ -60,7 +58,7 @@ def test_bright_and_dark_blobs_are_drawn_apart() -> None:
 
 @pytest.mark.usefixtures("non_free")
 def test_descriptors_and_their_distance() -> None:
-    surf: Any = make_feature("surf")
+    surf: Any = Surf()
     image = np.zeros((33, 47), np.uint8)
     strongest = surf.detect(image)
     assert [one.class_id for one in strongest] == [1, -1]
@@ -72,4 +70,4 @@ def test_descriptors_and_their_distance() -> None:
 @pytest.mark.usefixtures("non_free")
 def test_wrong_threshold_is_named() -> None:
     with pytest.raises(UserError, match="threshold of Surf is 0"):
-        make_feature("surf", {"threshold": 0})
+        Surf(threshold=0)

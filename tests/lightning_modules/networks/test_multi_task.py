@@ -6,9 +6,14 @@ from torch.nn import functional as F
 
 from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.tasks.boundary import Boundary
+from lightning_modules.tasks.classification import Classification
+from lightning_modules.tasks.depth import Depth
+from lightning_modules.tasks.distance import Distance
+from lightning_modules.tasks.reconstruction import Reconstruction
 from user_error import UserError
 
-ALL = {"classification": {}, "boundary": {}, "distance": {}, "depth": {}, "reconstruction": {}}
+ALL = (Classification(), Boundary(), Distance(), Depth(), Reconstruction())
 IMAGE = torch.randint(0, 256, (2, 3, 33, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
@@ -32,7 +37,7 @@ def test_the_segmentation_is_that_of_the_network_without_tasks() -> None:
 
 @torch.inference_mode()
 def test_the_image_is_classified_by_a_pooled_fully_connected_head() -> None:
-    network = MultiTaskNetwork(4, 3, tasks={"classification": {}}).eval()
+    network = MultiTaskNetwork(4, 3, tasks=[Classification()]).eval()
     coarsest = network.encoder(network.padded(network.normalise(IMAGE)))[-1]
     layer = network.heads["classification"][-1]
     expected = F.linear(coarsest.mean((2, 3)), layer.weight, layer.bias)
@@ -48,6 +53,6 @@ def test_all_tasks_depend_on_the_shared_weight() -> None:
 
 def test_wrong_settings() -> None:
     with pytest.raises(UserError, match="no further tasks"):
-        MultiTaskNetwork(4, 3, tasks={})
-    with pytest.raises(UserError, match="unknown task 'flow'"):
-        MultiTaskNetwork(4, 3, tasks={"flow": {}})
+        MultiTaskNetwork(4, 3, tasks=[])
+    with pytest.raises(UserError, match=r"given a task twice \(boundary, boundary\)"):
+        MultiTaskNetwork(4, 3, tasks=[Boundary(), Boundary(weight=3.0)])

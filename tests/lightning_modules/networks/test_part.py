@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from lightning_modules.features.lbp import Lbp
 from lightning_modules.networks.attention import Attention
 from lightning_modules.networks.attention_gates import AttentionGates
 from lightning_modules.networks.batch_ensemble import BatchEnsemble
@@ -70,7 +71,7 @@ def test_the_first_sees_the_encoder_and_the_last_the_decoder() -> None:
         (BatchEnsemble, {"size": 2}),
         (MultiHead, {"heads": 2}),
         (MaxMarginNetwork, {}),
-        (ClassicalFeatureNetwork, {"features": {"lbp": {}}}),
+        (ClassicalFeatureNetwork, {"features": [Lbp()]}),
         (MiddleFusionNetwork, {"fusion": "attention"}),
         (LateFusionNetwork, {"fusion": "attention"}),
     ],

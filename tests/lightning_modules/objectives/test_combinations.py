@@ -21,13 +21,15 @@ from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.tasks.depth import Depth
+from lightning_modules.tasks.reconstruction import Reconstruction
 from lightning_modules.weightings.fixed import FixedWeights
 from lightning_modules.weightings.gradnorm import GradNorm
 from user_error import UserError
 
 K, SIZE = 5, (64, 64)
 SMALL = {"encoder": "tu-mobilenetv3_small_050"}
-TASKS: dict[str, dict[str, Any]] = {"depth": {"invariance": 0.0}, "reconstruction": {}}
+TASKS = (Depth(invariance=0.0), Reconstruction())
 WEIGHTS = {"segmentation": 2.0, "depth": 0.5, "reconstruction": 3.0}
 
 Sets = list[tuple[float, dict[str, Tensor]]]

@@ -1,5 +1,6 @@
 """Tasks trained together."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,21 @@ from lightning_modules.networks.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.tasks.base import Task
+from lightning_modules.tasks.boundary import Boundary
+from lightning_modules.tasks.classification import Classification
+from lightning_modules.tasks.depth import Depth
+from lightning_modules.tasks.distance import Distance
+from lightning_modules.tasks.reconstruction import Reconstruction
 from lightning_modules.weightings.fixed import FixedWeights
 from lightning_modules.weightings.gradnorm import GradNorm
 from lightning_modules.weightings.uncertainty import UncertaintyWeights
 from user_error import UserError
 
-TASKS = {"classification": {}, "boundary": {}, "distance": {}, "depth": {}, "reconstruction": {}}
+TASKS: tuple[Task, ...] = (Classification(), Boundary(), Distance(), Depth(), Reconstruction())
 
 
-def module(weighting: Any, tasks: dict = TASKS) -> SegmentationModule:
+def module(weighting: Any, tasks: Sequence[Task] = TASKS) -> SegmentationModule:
     torch.manual_seed(0)
     network = partial(MultiTaskNetwork, tasks=tasks, encoder="tu-mobilenetv3_small_050")
     return SegmentationModule(network, 5, objective=MultiTask(weighting))
@@ -46,15 +53,15 @@ def test_all_tasks_are_trained(weighting: Any) -> None:
     before = {name: value.detach().clone() for name, value in one.named_parameters()}
     trainer = trained(one)
     logged = trainer.callback_metrics
-    assert {f"train/{name}" for name in ("segmentation", *TASKS)} <= set(logged)
-    assert {f"weight/{name}" for name in ("segmentation", *TASKS)} <= set(logged)
+    assert {f"train/{name}" for name in ("segmentation", *(task.name for task in TASKS))} <= set(logged)
+    assert {f"weight/{name}" for name in ("segmentation", *(task.name for task in TASKS))} <= set(logged)
     unmoved = [name for name, value in one.named_parameters() if torch.equal(value, before[name])]
     assert not unmoved
     assert torch.isfinite(one.objective.weighting.weights).all()
 
 
 def test_the_loss_is_the_weighted_sum() -> None:
-    one = module(FixedWeights({"segmentation": 2.0, "boundary": 0.5}), {"boundary": {}}).eval()
+    one = module(FixedWeights({"segmentation": 2.0, "boundary": 0.5}), [Boundary()]).eval()
     batch = next(iter(data().train_dataloader()))
     batch["mask"] = batch["mask"].long()
     outputs = one.network.outputs(batch["image"])  # type: ignore[operator]
@@ -76,7 +83,7 @@ def test_a_network_without_tasks_is_refused() -> None:
 
 def test_a_training_that_would_leave_the_tasks_out_is_refused() -> None:
     """Its heads would learn nothing, and nobody would notice."""
-    network = partial(MultiTaskNetwork, tasks={"boundary": {}}, encoder="tu-mobilenetv3_small_050")
+    network = partial(MultiTaskNetwork, tasks=[Boundary()], encoder="tu-mobilenetv3_small_050")
     with pytest.raises(
         UserError, match=r"Supervised does not train .* \(boundary\): pass .*objective/multi_task\.yaml"
     ):

@@ -4,26 +4,27 @@ from typing import Any
 
 import pytest
 import torch
+from family_classes import family_classes
 from task_batches import CLASSES, batch, output_of, task_scores
 
 from experiments.records.scores.known import mean_scores
 from experiments.records.scores.tasks import TASK
-from lightning_modules.tasks.base import Task, make_task, task_names, unknown_where
+from lightning_modules import tasks
+from lightning_modules.tasks.base import Task, unknown_where
+from lightning_modules.tasks.depth import Depth
+from lightning_modules.tasks.distance import Distance
 from user_error import UserError
 
-
-@pytest.fixture(params=task_names())
-def name(request: Any) -> str:
-    return request.param
+TASKS = family_classes(tasks, Task)
 
 
-@pytest.fixture
-def task(name: str) -> Task:
-    return make_task(name)
+@pytest.fixture(params=TASKS, ids=lambda kind: kind.name)
+def task(request: Any) -> Task:
+    return request.param()
 
 
 def test_every_task_has_its_scores() -> None:
-    assert {TASK + name for name in task_names()} == {
+    assert {TASK + kind.name for kind in TASKS} == {
         count for one in mean_scores().values() for count in one.needs if count.startswith(TASK)
     }
 
@@ -51,7 +52,7 @@ def test_what_is_unknown_teaches_and_counts_nothing(task: Task) -> None:
     assert not task.counts(output, target).any()
 
 
-def test_counts_of_images_are_those_of_the_batch(task: Task, name: str) -> None:
+def test_counts_of_images_are_those_of_the_batch(task: Task) -> None:
     given = batch()
     target = task.target(given, CLASSES)
     output = output_of(task, target)
@@ -61,19 +62,15 @@ def test_counts_of_images_are_those_of_the_batch(task: Task, name: str) -> None:
     each = torch.cat([task.counts(one, other) for one, other in zip(output.split(1), target.split(1), strict=True)])
     assert torch.equal(counts, each)
     sums = counts.sum(0).numpy()
-    assert all(value is not None for value in task_scores(name, sums).values())
-    assert all(value is None for value in task_scores(name, 0 * sums).values())
+    assert all(value is not None for value in task_scores(task.name, sums).values())
+    assert all(value is None for value in task_scores(task.name, 0 * sums).values())
 
 
 def test_a_target_the_data_lack_is_named() -> None:
     with pytest.raises(UserError, match=r"'depth'.*image, mask"):
-        make_task("depth").target({key: value for key, value in batch().items() if key != "depth"}, CLASSES)
+        Depth().target({key: value for key, value in batch().items() if key != "depth"}, CLASSES)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "said"),
-    [("flow", {}, "boundary"), ("distance", {"reach": 0}, "reach"), ("depth", {"x": 1}, "invariance")],
-)
-def test_wrong_settings_are_named(name: str, settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        make_task(name, settings)
+def test_a_wrong_setting_is_named() -> None:
+    with pytest.raises(UserError, match="reach"):
+        Distance(reach=0)

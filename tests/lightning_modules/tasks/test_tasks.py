@@ -9,7 +9,12 @@ from task_batches import CLASSES, batch, output_of, task_scores
 from torch import Tensor
 
 from lightning_modules.labels import IGNORED
-from lightning_modules.tasks.base import Task, make_task
+from lightning_modules.tasks.base import Task
+from lightning_modules.tasks.boundary import Boundary
+from lightning_modules.tasks.classification import Classification
+from lightning_modules.tasks.depth import Depth
+from lightning_modules.tasks.distance import Distance
+from lightning_modules.tasks.reconstruction import Reconstruction
 
 
 def scores(name: str, task: Task, output: Tensor, target: Tensor) -> dict:
@@ -17,7 +22,7 @@ def scores(name: str, task: Task, output: Tensor, target: Tensor) -> dict:
 
 
 def test_classification_is_scikit_learns_f1() -> None:
-    given, task = batch(), make_task("classification")
+    given, task = batch(), Classification()
     given["mask"][given["mask"] == 1] = 0
     target = task.target(given, CLASSES)
     shown = [[(mask == number).any().item() for number in range(CLASSES)] for mask in given["mask"]]
@@ -30,7 +35,7 @@ def test_classification_is_scikit_learns_f1() -> None:
 
 
 def test_boundary_is_scikit_learns_f1() -> None:
-    given, task = batch(), make_task("boundary")
+    given, task = batch(), Boundary()
     target = task.target(given, CLASSES)
     output = output_of(task, target)
     known = (given["mask"] != IGNORED)[:, None]
@@ -40,7 +45,7 @@ def test_boundary_is_scikit_learns_f1() -> None:
 
 def test_distance_is_scipys() -> None:
     """The chessboard distance to the nearest pixel of another class, one image and class at a time."""
-    given, task = batch(), make_task("distance", {"reach": 6})
+    given, task = batch(), Distance(reach=6)
     target = task.target(given, CLASSES)
     for mask, found in zip(given["mask"].numpy(), target[:, 0].numpy(), strict=True):
         for number in range(CLASSES):
@@ -56,7 +61,7 @@ def test_distance_is_scipys() -> None:
 
 
 def test_depth_by_the_formulas() -> None:
-    given, task = batch(), make_task("depth", {"invariance": 0.5})
+    given, task = batch(), Depth(invariance=0.5)
     given["depth"][0, :5] = 0  # not known there
     target = task.target(given, CLASSES)
     output = output_of(task, target)
@@ -75,7 +80,7 @@ def test_depth_by_the_formulas() -> None:
 
 def test_a_wild_depth_overflows_no_sum() -> None:
     """A pixel's relative error counts as 100 at most, so that a thousand images of 1024 x 1024 stay below a record's 2^53."""
-    task = make_task("depth")
+    task = Depth()
     for wild in (100.0, torch.inf):
         target = torch.full((1, 1, 4, 4), -0.7)
         assert scores("depth", task, torch.full((1, 1, 4, 4), wild), target) == {"delta1": 0, "relative_error": 100}
@@ -85,7 +90,7 @@ def test_a_wild_depth_overflows_no_sum() -> None:
 def test_reconstruction_is_the_psnr_of_8_bit_images() -> None:
     from skimage.metrics import peak_signal_noise_ratio
 
-    given, task = batch(), make_task("reconstruction")
+    given, task = batch(), Reconstruction()
     target = task.target(given, CLASSES)
     output = output_of(task, target)
     levels = (output.detach().clamp(0, 1) * 255).round().to(torch.uint8).numpy()

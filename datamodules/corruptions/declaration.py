@@ -1,0 +1,54 @@
+"""How a corruption declares the parameters of its severities, and that its arithmetic takes what it declares."""
+
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, signature
+from typing import Any
+
+from user_error import UserError
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+GIVEN = ("self", "images", "keys")
+"""What every corruption is handed beside its parameters."""
+
+
+def require_declared(kind: Any, function: Callable[..., Any], given: Sequence[str] = GIVEN) -> None:
+    """Refuse a class that declares other parameters than its arithmetic takes, or not one value for each severity.
+
+    Args:
+        kind: a class with `severities` and `constants`; one that leaves `severities` to its subclasses or instances passes.
+        function: of the class, that takes the parameters.
+        given: names of its other arguments.
+
+    Raises:
+        UserError: the class is such a one.
+    """
+    if not isinstance(kind.severities, Mapping):
+        return
+    for name, values in kind.severities.items():
+        if not isinstance(values, list | tuple) or len(values) != len(SEVERITIES):
+            raise UserError(f"{kind.__name__} declares {name!r} as {values!r}: list five values, for severities 1 to 5")
+    declared = [*kind.severities, *kind.constants]
+    where = f"{kind.__name__}.{function.__name__}"
+    for name in declared:
+        if declared.count(name) > 1:
+            raise UserError(f"{kind.__name__} declares {name!r} in `severities` and in `constants`: keep one")
+    taken = {name: one for name, one in signature(function).parameters.items() if name not in given}
+    for name, one in taken.items():
+        if one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or one.default is not Parameter.empty:
+            continue
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise UserError(f"{where} takes {name!r}, which is not declared ({known}): add it to `severities`")
+    if any(one.kind is Parameter.VAR_KEYWORD for one in taken.values()):
+        return
+    for name in declared:
+        if name not in taken:
+            raise UserError(f"{where} does not take {name!r}, which is declared: add it to its arguments")
+
+
+def as_json(value: Any) -> JSON:
+    """A parameter's value as a manifest holds it: tuples are lists."""
+    return [as_json(one) for one in value] if isinstance(value, list | tuple) else value
