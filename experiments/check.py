@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from experiments.command_line.light_parser import list_examples
 from experiments.files.replaceable import require_json, require_picture
 from experiments.files.whole import whole_file
+from safe_files.roots import find_data
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
         name, equals, value = word.partition("=")
         rest = place + 1 if equals else place + 2
         value = value if equals else "".join(words[place + 1 : place + 2])
-        if name == "--data" and Path(value).expanduser().is_dir():
+        if name == "--data" and value and find_data(value).is_dir():
             named = ["--data=datamodules.folder.FolderDataModule", f"--data.init_args.root={value}"]
-            return [*words[:place], *named, *words[rest:]], Path(value).expanduser()
+            return [*words[:place], *named, *words[rest:]], find_data(value)
         if (
             name == "--data"
             and value

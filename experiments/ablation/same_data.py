@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from experiments.ablation.record_origin import read_origin
 from experiments.checkpoints.settings import read_settings
+from safe_files.roots import find_data
 from user_error import UserError, find_user_error
 
 
@@ -57,7 +58,7 @@ def find_change(trial: Done) -> str | None:
     """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
     described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
     root = trial.root or ((described or {}).get("init_args") or {}).get("root")
-    if described is None or (isinstance(root, str) and not Path(root).expanduser().exists()):
+    if described is None or (isinstance(root, str) and not find_data(root).exists()):
         return None
     try:
         return _compare(trial)
