@@ -52,6 +52,16 @@ def test_a_corruption_is_added_as_shown() -> None:
     assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
 
 
+def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
+    (code,) = [text for text in blocks(PAGES[0], "python") if "draw_key(" in text]
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "loop", "exec"), namespace)
+    images, corrupted = namespace["images"], namespace["corrupted"]
+    assert corrupted.dtype == torch.uint8
+    assert corrupted.shape == images.shape
+    assert (corrupted != images).float().mean() > 0.5
+
+
 @pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])
 def test_a_part_is_added_as_shown(architecture: str) -> None:
     (code,) = [text for text in blocks(ROOT / "docs" / "networks.md", "python") if "(Part):" in text]
