@@ -9,7 +9,9 @@ from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
 from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, present
+from safe_files.roots import find_data
 from user_error import UserError
 
 EVALUATED = sorted((entry for entry in Cityscapes.classes if not entry.ignore_in_eval), key=lambda one: one.train_id)
@@ -36,7 +38,7 @@ class CityscapesDataModule(SegmentationDataModule):
         super().__init__(
             classes=[entry.name for entry in EVALUATED], palette=[entry.color for entry in EVALUATED], **kwargs
         )
-        self.root = Path(root).expanduser()
+        self.root = find_data(root)
 
     def dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
@@ -50,7 +52,7 @@ class CityscapesDataModule(SegmentationDataModule):
             raise UserError(
                 f"Cityscapes is not in {self.root} (leftImg8bit and gtFine are looked for): get "
                 "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
-                "https://www.cityscapes-dataset.com/downloads/ and unpack them there, or set --data.init_args.root"
+                f"{ORIGINS['cityscapes'].page} and unpack them there, or {OR_SET}"
             ) from error
         found = [(Path(image), Path(masks[0])) for image, masks in zip(files.images, files.targets, strict=True)]
         pairs = [

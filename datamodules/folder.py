@@ -12,7 +12,9 @@ from datamodules.reading.description import Description
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES, Lists, as_listed
+from datamodules.reading.origins import describe_origin
 from datamodules.reading.pairs import Pair, pair
+from safe_files.roots import find_data
 from user_error import UserError
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -36,7 +38,7 @@ class FolderDataModule(SegmentationDataModule):
     images of a value by themselves, and `where` leaves images out.
 
     Args:
-        root: the folder.
+        root: the folder; see `safe_files.roots.find_data`.
         where: for a split, the values of columns of ``meta.csv`` that its images must have; such as
             ``{train: {time_of_day: [day]}}`` to train on day frames alone.
         **kwargs: see `SegmentationDataModule`.
@@ -46,10 +48,10 @@ class FolderDataModule(SegmentationDataModule):
     """
 
     def __init__(self, root: str, where: dict[str, dict[str, list[str]]] | None = None, **kwargs: Any) -> None:
-        self.root = Path(root).expanduser()
+        self.root = find_data(root)
         self.where = where or {}
         if not self.root.is_dir():
-            raise UserError(f"the data folder {self.root} does not exist: set --data.init_args.root to yours")
+            raise UserError(f"the data folder {self.root} does not exist: {describe_origin(self.root)}")
         self.description = Description(self.root / "dataset.yaml")
         self.lists = Lists(self.root, self.description.splits)
         for split in self.where:

@@ -11,7 +11,9 @@ from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, present
+from safe_files.roots import find_data
 from user_error import UserError
 
 TRIMAP = {1: 1, 2: 0, 3: IGNORED}
@@ -39,7 +41,7 @@ class OxfordPetDataModule(SegmentationDataModule):
 
     def __init__(self, root: str = "data/oxford_pet", **kwargs: Any) -> None:
         super().__init__(classes=("background", "pet"), palette=((0, 0, 0), (230, 130, 40)), **kwargs)
-        self.root = Path(root).expanduser()
+        self.root = find_data(root)
 
     @property
     def reading(self) -> ImageReading:
@@ -58,8 +60,8 @@ class OxfordPetDataModule(SegmentationDataModule):
         except (RuntimeError, OSError, ValueError) as error:
             raise UserError(
                 f'Oxford-IIIT Pet is not in {self.root / "oxford-iiit-pet"}: get it with python -c "from '
-                f"torchvision.datasets import OxfordIIITPet as Pet; Pet('{self.root}', download=True)\", "
-                "or set --data.init_args.root"
+                f"torchvision.datasets import OxfordIIITPet as Pet; Pet('{self.root}', download=True)\" "
+                f"({ORIGINS['oxford_pet'].page}), or {OR_SET}"
             ) from error
         found = zip(files._images, files._segs, strict=True)  # torchvision has no public name for these lists
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]

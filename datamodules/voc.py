@@ -10,7 +10,9 @@ from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
+from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, present
+from safe_files.roots import find_data
 from user_error import UserError
 
 CLASSES = (
@@ -47,7 +49,7 @@ class VOCDataModule(SegmentationDataModule):
 
     def __init__(self, root: str = "data/voc", year: str = "2012", **kwargs: Any) -> None:
         super().__init__(classes=CLASSES, palette=voc_palette(), **kwargs)
-        self.root = Path(root).expanduser()
+        self.root = find_data(root)
         self.year = str(year)
 
     @property
@@ -69,7 +71,7 @@ class VOCDataModule(SegmentationDataModule):
             raise UserError(
                 f'Pascal VOC {self.year} is not in {self.root / "VOCdevkit"}: get it with python -c "from '
                 f"torchvision.datasets import VOCSegmentation as VOC; VOC('{self.root}', '{self.year}', "
-                'download=True)", or set --data.init_args.root'
+                f'download=True)" ({ORIGINS["voc"].page}), or {OR_SET}'
             ) from error
         found = zip(files.images, files.masks, strict=True)
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]

@@ -1,6 +1,5 @@
 """Run the trials of a sweep file, one after the other, and rank what they leave."""
 
-import argparse
 import sys
 import time
 from collections import Counter
@@ -8,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from typing import Annotated
 
 from experiments import effects, leaderboard
 from experiments.ablation.claims import claimed
@@ -16,7 +16,7 @@ from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line import run_verb
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import duration
 from experiments.files.whole import require_writable, whole_file
@@ -30,29 +30,6 @@ experiments/configs/sweep/networks_camvid.yaml --list
 experiments/configs/sweep/networks_camvid.yaml --shard 0 --shards 2
 experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvid --trainer.devices 2
 """
-
-
-def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options of the verb, and those that go to every trial."""
-    parser = light_parser(
-        "ablate",
-        "Train and sweep every trial of a sweep file, in W&B's format. Trials that have a record are skipped,\n"
-        "interrupted ones go on, failed ones are reported and do not stop the rest. At the end stand a leaderboard\n"
-        "and the effect of each factor (effects.md and effects.csv). Further options go to every trial, in place of what\n"
-        "the file says.",
-        EXAMPLES,
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
-    parser.add_argument(
-        "--output", type=Path, help="folder of the trials' run folders (default: runs/NAME_OF_THE_SWEEP)"
-    )
-    parser.add_argument("--shard", type=int, default=0, help="which share of the trials to run, from 0")
-    parser.add_argument("--shards", type=int, default=1, help="number of shares, on one or several machines")
-    parser.add_argument("--list", action="store_true", help="say what would run, and stop")
-    args, rest = parser.parse_known_args(argv)
-    if args.shards < 1 or not 0 <= args.shard < args.shards:
-        raise UserError(f"--shard {args.shard} of --shards {args.shards}: shares are counted from 0")
-    return args, rest
 
 
 def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
@@ -169,14 +146,39 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
             file.write(effects.csv(found))
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    args, words = parse_arguments(argv)
-    sweep = read_sweep(args.file)
-    trials = with_options(sweep, words)
-    folder = args.output or Path("runs") / sweep.name
-    share = trials[args.shard :: args.shards]
-    if args.list:
+def run_sweep(
+    file: Annotated[Path, Option(metavar="FILE")],
+    /,
+    *further: str,
+    output: Path | None = None,
+    shard: int = 0,
+    shards: int = 1,
+    list_: bool = False,
+) -> None:
+    """Train and sweep every trial of a sweep file, in W&B's format.
+
+    Trials that have a record are skipped, interrupted ones go on, failed ones are reported and do not stop the rest. At
+    the end stand a leaderboard and the effect of each factor (effects.md and effects.csv). Further options go to every
+    trial, in place of what the file says.
+
+    Args:
+        file: a YAML of experiments/configs/sweep.
+        *further: options of the trials.
+        output: folder of the trials' run folders (default: runs/NAME_OF_THE_SWEEP).
+        shard: which share of the trials to run, from 0.
+        shards: number of shares, on one or several machines.
+        list_: say what would run, and stop.
+
+    Raises:
+        UserError: there is no such share, or a trial failed.
+    """
+    if shards < 1 or not 0 <= shard < shards:
+        raise UserError(f"--shard {shard} of --shards {shards}: shares are counted from 0")
+    sweep = read_sweep(file)
+    trials = with_options(sweep, further)
+    folder = output or Path("runs") / sweep.name
+    share = trials[shard::shards]
+    if list_:
         done = find_done(folder, share)
         for trial in share:
             print(f"{'done' if trial in done else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
@@ -190,3 +192,8 @@ def main(argv: list[str]) -> None:
             f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "
             "that are done are kept"
         )
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("ablate", run_sweep, EXAMPLES, argv)

@@ -2,16 +2,18 @@
 
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import yaml
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data, load_module
-from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, named_file, parse
 from experiments.checkpoints.matching import Mapped, describe_framing_change
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain
 from experiments.command_line.processes import first_process
+from experiments.command_line.verb_parser import ChosenData, Option, call_verb
 from experiments.files.lock import held
 from experiments.files.secret import find_secret
 from experiments.files.tables import percent
@@ -19,7 +21,7 @@ from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.records.record import Images, Record
 from experiments.records.record_file import write_record
-from experiments.sweeping.counters import find_counters
+from experiments.sweeping.counters import counter_names, find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
@@ -32,63 +34,100 @@ from experiments.sweeping.worst import MOST_PICTURES, PICTURES, draw_worst
 from experiments.tracking.session import log_record, sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
-from user_error import UserError
+from safe_files.yaml_file import load_yaml
+from user_error import UserError, brief
 
 EXAMPLES = """
-  python -m experiments benchmark --checkpoint runs/synthetic_unet/best.ckpt
-  python -m experiments benchmark --checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
-  python -m experiments benchmark --checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
-  python -m experiments benchmark --checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
+--checkpoint runs/synthetic_unet/best.ckpt
+--checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
+--checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
+--checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
 
 The same command goes on with a sweep that was interrupted."""
 
 
-def build_parser(checkpoint: Path) -> DataParser:
-    """The options of the verb; what stands in the run folder of `checkpoint` is their default."""
-    parser = data_parser(
-        "benchmark",
-        "Sweep a checkpoint over every condition of a suite, in one pass over the data, and write its record.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; it knows its network")
-    parser.add_argument("--suite", default="core", help=f"a YAML file or one of: {', '.join(suite_names())}")
-    parser.add_argument("--output", help="record to write (default: record-SUITE.json beside the checkpoint)")
-    parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
-    parser.add_argument(
-        "--counters", nargs="*", default=[], metavar="NAME", help="counted beside the usual ones: YAML files, or names"
-    )
-    parser.add_argument("--split", default="test", choices=["train", "val", "test"], help="images to sweep")
-    parser.add_argument("--seed", type=int, default=0, help="of the corruptions")
-    parser.add_argument("--restart", action="store_true", help="discard an unfinished sweep")
-    parser.add_argument(
-        "--pictures", type=int, default=PICTURES, help=f"of the hardest falls, 0 to {MOST_PICTURES}, beside the record"
-    )
-    add_data_argument(parser, checkpoint)
-    parser.add_argument(
-        "--map.classes", type=dict[str, str], help="names of the data by the checkpoint's: '{polyp: lesion}'"
-    )
-    parser.add_argument("--map.channels", type=dict[str, str], help="likewise")
-    parser.add_argument(
-        "--map.window", type=bool, default=False, help="whether another window than the training's is meant"
-    )
-    parser.add_argument("--trainer.accelerator", default="auto", help="cpu, gpu, ...")
-    parser.add_argument("--trainer.devices", default="auto", type=int | str, help="number of processes")
-    parser.add_argument("--trainer.num_nodes", default=1, type=int, help="machines, where a cluster starts them")
-    parser.add_argument(
-        "--trainer.precision", default="32-true", help="'bf16-mixed' is faster on some hardware, and inexact"
-    )
-    return parser
+def read_names(text: str) -> dict[str, str]:
+    """Names by names, as ``{polyp: lesion}`` writes them.
+
+    Raises:
+        UserError: they are none.
+    """
+    try:
+        found = load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{text!r} is no mapping of names ({brief(error)}): write it as '{{polyp: lesion}}'") from error
+    if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
+    return found
+
+
+def read_truth(text: str) -> bool:
+    """``true`` or ``false``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text.lower() not in ("true", "false"):
+        raise UserError(f"{text!r} is neither true nor false: write one of them")
+    return text.lower() == "true"
+
+
+def read_devices(text: str) -> int | str:
+    """A number of processes, or ``auto``."""
+    return int(text) if text.isdigit() else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Sweep a checkpoint over every condition of a suite, in one pass over the data, and write its record.
+
+    Args:
+        checkpoint: file that 'fit' wrote; it knows its network.
+        suite: a YAML file or one of.
+        output: record to write (default: record-SUITE.json beside the checkpoint).
+        name: name on the leaderboard (default: the run folder's).
+        counters: counted beside the usual ones: YAML files, or some of.
+        split: images to sweep.
+        seed: of the corruptions.
+        restart: discard an unfinished sweep.
+        pictures: of the hardest falls, 0 to 20, beside the record.
+        data: that are swept.
+        map_classes: names of the data by the checkpoint's: '{polyp: lesion}'.
+        map_channels: likewise.
+        map_window: whether another window than the training's is meant.
+        accelerator: cpu, gpu, ...
+        devices: number of processes.
+        num_nodes: machines, where a cluster starts them.
+        precision: 'bf16-mixed' is faster on some hardware, and inexact.
+    """
+
+    checkpoint: Path
+    suite: Annotated[str, Option(listed=suite_names)] = "core"
+    output: Path | None = None
+    name: str | None = None
+    counters: Annotated[list[str] | None, Option(listed=counter_names)] = None
+    split: Literal["train", "val", "test"] = "test"
+    seed: int = 0
+    restart: bool = False
+    pictures: int = PICTURES
+    data: ChosenData
+    map_classes: Annotated[dict[str, str] | None, Option(name="--map.classes", read=read_names)] = None
+    map_channels: Annotated[dict[str, str] | None, Option(name="--map.channels", read=read_names)] = None
+    map_window: Annotated[bool, Option(name="--map.window", read=read_truth)] = False
+    accelerator: Annotated[str, Option(name="--trainer.accelerator")] = "auto"
+    devices: Annotated[int | str, Option(name="--trainer.devices", read=read_devices)] = "auto"
+    num_nodes: Annotated[int, Option(name="--trainer.num_nodes")] = 1
+    precision: Annotated[str, Option(name="--trainer.precision")] = "32-true"
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    checkpoint = named_file(argv)
-    options, settings = parse(build_parser(checkpoint), argv)
-    file, described = CheckpointFile(checkpoint), plain(settings.data.as_dict())
+    options: Options = call_verb("benchmark", Options, EXAMPLES, argv)
+    checkpoint, (data, described) = options.checkpoint, options.data
+    file = CheckpointFile(checkpoint)
     module = load_module(file)
     recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
-    data: SegmentationDataModule = options.data
-    mapped = Mapped(options.map.classes or {}, options.map.channels or {}, options.map.window)
+    mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
     suite = prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
     if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
@@ -123,7 +162,7 @@ def sweep_into(
     suite: Suite,
     described: dict[str, Any],
     recipe: dict[str, Any],
-    options: Any,
+    options: Options,
 ) -> Record | None:
     """The record of a sweep, once it is written with all that lies beside it; `None` on processes that do not write.
 
@@ -137,15 +176,15 @@ def sweep_into(
         recipe: of the training.
         options: of the verb.
     """
-    counters = find_counters(options.counters)
-    started, precision = time.perf_counter(), options.trainer.precision
+    counters = find_counters(options.counters or ())
+    started, precision = time.perf_counter(), options.precision
     content = data.fingerprint(data.test_split) if first_process() else None
     identity = (
         {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
     )
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
-    trainer = make_trainer(options.trainer, suite)
+    trainer = make_trainer(options, suite)
     if first_process():
         journal.open(known_secret(), options.restart)
     sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
@@ -201,7 +240,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     return swept, Images(ids, swept.counts, data.units(data.test_split))
 
 
-def find_output(options: Any, suite: Suite, checkpoint: Path) -> Path:
+def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
     """Where the record goes.
 
     Raises:
@@ -209,7 +248,7 @@ def find_output(options: Any, suite: Suite, checkpoint: Path) -> Path:
     """
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
-    output = Path(options.output) if options.output else checkpoint.parent / f"record-{suite.name}.json"
+    output = options.output or checkpoint.parent / f"record-{suite.name}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
     return output

@@ -5,44 +5,21 @@ from typing import Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.data_parser import (
-    DataParser,
-    add_data_argument,
-    data_parser,
-    named_file,
-    parse,
-    require_its_data,
-)
+from experiments.checkpoints.data_parser import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain, read_settings
-from experiments.command_line.device import add_device_argument, on_device
+from experiments.checkpoints.settings import read_settings
+from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.verb_parser import ChosenData, call_verb
 from experiments.probing.temperature import temperature_of
 from lightning_modules.networks.temperature import TemperatureScaled
 from user_error import UserError
 
 EXAMPLES = """
-  python -m experiments calibrate --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_calibrated/best.ckpt
-  python -m experiments calibrate --checkpoint runs/ensemble/best.ckpt --output runs/ensemble_calibrated/best.ckpt
+--checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_calibrated/best.ckpt
+--checkpoint runs/ensemble/best.ckpt --output runs/ensemble_calibrated/best.ckpt
 
 No prediction changes, only how sure the network says it is. The result is an ordinary checkpoint: 'benchmark' sweeps it,
 and 'report' shows its reliability under every condition beside that of the network before."""
-
-
-def build_parser(checkpoint: Path) -> DataParser:
-    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = data_parser(
-        "calibrate",
-        "Temperature scaling (Guo et al., ICML 2017): fit the number that the logits are divided by, for the "
-        "lowest negative log-likelihood of the clean validation split.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", required=True, help="file of a trained network, an ensemble, a soup, ...")
-    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
-    parser.add_argument("--pixels", type=int, default=100_000, help="pixels to fit on, drawn from the whole split")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
-    add_device_argument(parser)
-    add_data_argument(parser, checkpoint)
-    return parser
 
 
 def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
@@ -55,22 +32,46 @@ def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
     return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": again}}
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    checkpoint = named_file(argv)
-    options, settings = parse(build_parser(checkpoint), argv)
+def calibrate_network(
+    *,
+    checkpoint: Path,
+    output: Path,
+    pixels: int = 100_000,
+    seed: int = 0,
+    device: str = AUTO,
+    data: ChosenData,
+) -> None:
+    """Temperature scaling (Guo et al., ICML 2017).
+
+    Fit the number that the logits are divided by, for the lowest negative log-likelihood of the clean validation split.
+
+    Args:
+        checkpoint: file of a trained network, an ensemble, a soup, ...
+        output: checkpoint to write, in a folder of its own.
+        pixels: pixels to fit on, drawn from the whole split.
+        seed: of the draw of pixels.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        data: with the validation split.
+
+    Raises:
+        UserError: data or options do not fit the network.
+    """
     file = CheckpointFile(checkpoint)
-    module, output = load_module(file), Path(options.output)
-    require_its_data(file, module.num_classes, module.hparams["in_channels"], options.data)
-    if options.pixels < 1 or options.seed < 0:
+    module = load_module(file)
+    require_its_data(file, module.num_classes, module.hparams["in_channels"], data.module)
+    if pixels < 1 or seed < 0:
         raise UserError("--pixels must be 1 or more, and --seed 0 or more")
     derived_checkpoint.require_own_folder(output, [checkpoint], "calibrate")
-    temperature = temperature_of(on_device(module, options.device).network, options.data, options.pixels, options.seed)
+    temperature = temperature_of(on_device(module, device).network, data.module, pixels, seed)
     run = read_settings(checkpoint) or {"model": {}}
-    fitted = {"pixels": options.pixels, "seed": options.seed, "after": (run.get("model") or {}).get("calibrate")}
+    fitted = {"pixels": pixels, "seed": seed, "after": (run.get("model") or {}).get("calibrate")}
     model = {**(run.get("model") or {}), "calibrate": fitted}
     content = scaled(read_checkpoint(file), temperature)
     facts = {"temperature": temperature, "from": file.sha256}
-    run = {**run, "model": model, "data": plain(settings.data.as_dict())}
-    derived_checkpoint.write(output, content, "calibrate", facts, run)
+    derived_checkpoint.write(output, content, "calibrate", facts, {**run, "model": model, "data": data.settings})
     print(f"checkpoint: {output}", flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("calibrate", calibrate_network, EXAMPLES, argv)

@@ -3,11 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
-from experiments.command_line.light_parser import list_examples
+from experiments.command_line.verb_parser import ChosenData, Option, call_verb
 from experiments.files.replaceable import require_json, require_picture
 from experiments.files.whole import whole_file
+from safe_files.roots import find_data
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -16,19 +17,47 @@ if TYPE_CHECKING:
 WRONG = 3
 """Exit status where something is certainly wrong."""
 
-DESCRIPTION = """Read all splits of a data set once, before training: counts and kinds of files, sizes, shares of the classes,
-orientation tags, unreadable files, units and images that two splits share, pictures that look alike. What is found is said with
-the lines that mend it, and a contact sheet shows some images of each split with their masks. A folder without a dataset.yaml is
-explained, and one is proposed.
-
-The exit status is 0 where nothing is certainly wrong (there may be suspicions to look at), 3 where something is, 2 where
-the command or the description of the data cannot be used."""
-
 EXAMPLES = """
 data/mine
---data data/mine --picture mine.png --images 9
+--data data/mine --output mine.png --images 9
 --data experiments/configs/data/camvid.yaml --data.init_args.root data/camvid --json findings.json
 """
+
+
+def check_data(
+    *,
+    data: ChosenData,
+    output: Annotated[Path, Option(formerly="--picture")] = Path("check.png"),
+    images: int = 6,
+    json: Path | None = None,
+) -> None:
+    """Read all splits of a data set once, before training.
+
+    Counts and kinds of files, sizes, shares of the classes, orientation tags, unreadable files, units and images that
+    two splits share, pictures that look alike. What is found is said with the lines that mend it, and a contact sheet
+    shows some images of each split with their masks. A folder without a dataset.yaml is explained, and one is proposed.
+
+    The exit status is 0 where nothing is certainly wrong (there may be suspicions to look at), 3 where something is, 2
+    where the command or the description of the data cannot be used.
+
+    Args:
+        data: that are read.
+        output: contact sheet to write.
+        images: of each split on it.
+        json: write the findings to this file as well.
+
+    Raises:
+        UserError: there is nothing to show, or a file stands where one is to be written.
+        SystemExit: something is wrong.
+    """
+    if images < 1:
+        raise UserError(f"--images {images}: give 1 or more")
+    require_picture(output)
+    if json is not None:
+        require_json(json, lambda found: isinstance(found, list), "findings")
+    if run(data.module, output, images, json):
+        sys.stdout.flush()
+        raise SystemExit(WRONG)
 
 
 def main(argv: list[str]) -> None:
@@ -41,23 +70,7 @@ def main(argv: list[str]) -> None:
     if folder is not None and not (folder / "dataset.yaml").is_file():
         print(explain(folder), end="")
         raise SystemExit(WRONG)
-    from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
-
-    parser = data_parser("check", DESCRIPTION, list_examples("check", EXAMPLES))
-    parser.add_argument("--picture", type=str, default="check.png", help="contact sheet to write (default: check.png)")
-    parser.add_argument("--images", type=int, default=6, help="images of each split on it (default: 6)")
-    parser.add_argument("--json", type=str, default=None, help="write the findings to this file as well")
-    add_data_argument(parser, None)
-    built, options = parse(parser, words)
-    if options.images < 1:
-        raise UserError(f"--images {options.images}: give 1 or more")
-    picture, findings = Path(options.picture), None if options.json is None else Path(options.json)
-    require_picture(picture)
-    if findings is not None:
-        require_json(findings, lambda found: isinstance(found, list), "findings")
-    if run(built.data, picture, options.images, findings):
-        sys.stdout.flush()
-        raise SystemExit(WRONG)
+    call_verb("check", check_data, EXAMPLES, words)
 
 
 def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
@@ -69,9 +82,9 @@ def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
         name, equals, value = word.partition("=")
         rest = place + 1 if equals else place + 2
         value = value if equals else "".join(words[place + 1 : place + 2])
-        if name == "--data" and Path(value).expanduser().is_dir():
+        if name == "--data" and value and find_data(value).is_dir():
             named = ["--data=datamodules.folder.FolderDataModule", f"--data.init_args.root={value}"]
-            return [*words[:place], *named, *words[rest:]], Path(value).expanduser()
+            return [*words[:place], *named, *words[rest:]], find_data(value)
         if (
             name == "--data"
             and value

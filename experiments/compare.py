@@ -1,14 +1,13 @@
 """Hold two records against each other: does their difference hold?"""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from tqdm import tqdm
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import markdown_table, p_value
 from experiments.records.compared_metrics import COMPARED, Metric
@@ -170,43 +169,50 @@ def require_names(found: Sequence[Comparison]) -> None:
         raise UserError(f"two records are called {twice!r}: sweep one with another --name, or leave it out")
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "compare",
-        "Compare two records image by image: paired bootstrap intervals of their difference, and a permutation test\n"
-        "with Holm's correction over the conditions. Both must have met the same images under the same suite. Several\n"
-        "records after the first are each compared with it, with Holm's correction over them.",
-        EXAMPLES,
-    )
-    parser.add_argument("a", type=Path, metavar="A.json", help="a record, its counts beside it")
-    parser.add_argument(
-        "b", type=Path, nargs="+", metavar="B.json", help="another one, or several; A among several is left out"
-    )
-    parser.add_argument(
-        "--metric", choices=COMPARED, default="miou", help="default: miou; those with a dot are of further tasks"
-    )
-    parser.add_argument("--permutations", type=int, default=PERMUTATIONS, help=f"default: {PERMUTATIONS}")
-    parser.add_argument("--seed", type=int, default=0, help="of resamples and permutations (default: 0)")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
-    parser.add_argument("--output", type=Path, help="write the comparison to this file as well")
-    args = parser.parse_args(argv)
-    if args.permutations < 100 or args.seed < 0:
+def compare_records(
+    a: Annotated[Path, Option(metavar="A.json")],
+    b: Annotated[list[Path], Option(metavar="B.json")],
+    /,
+    *,
+    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Compare two records image by image.
+
+    Paired bootstrap intervals of their difference, and a permutation test with Holm's correction over the conditions.
+    Both must have met the same images under the same suite. Several records after the first are each compared with it,
+    with Holm's correction over them.
+
+    Args:
+        a: a record, its counts beside it.
+        b: another one, or several; A among several is left out.
+        metric: what is compared; those with a dot are of further tasks.
+        permutations: of the test.
+        seed: of resamples and permutations.
+        format: of what is printed.
+        output: write the comparison to this file as well.
+
+    Raises:
+        UserError: there is nothing to compare, or no test of so few permutations.
+    """
+    if permutations < 100 or seed < 0:
         raise UserError("the test needs --permutations of 100 at least, and a --seed of 0 or more")
-    return args
+    first = read_swept(a)
+    others = b if len(b) == 1 else [path for path in b if path.resolve() != a.resolve()]
+    if not others:
+        raise UserError(f"there is nothing to compare {str(a)!r} with: pass another record after it")
+    found = [
+        compare(first, read_swept(path), metric, permutations, seed)
+        for path in tqdm(others, desc="compare", unit="record", disable=len(others) == 1)
+    ]
+    require_names(found)
+    text = FORMATS[format](found[0]) if len(found) == 1 else OVERVIEWS[format](found)
+    say(text, output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    first = read_swept(args.a)
-    others = args.b if len(args.b) == 1 else [path for path in args.b if path.resolve() != args.a.resolve()]
-    if not others:
-        raise UserError(f"there is nothing to compare {str(args.a)!r} with: pass another record after it")
-    found = [
-        compare(first, read_swept(path), args.metric, args.permutations, args.seed)
-        for path in tqdm(others, desc="compare", unit="record", disable=len(others) == 1)
-    ]
-    require_names(found)
-    text = FORMATS[args.format](found[0]) if len(found) == 1 else OVERVIEWS[args.format](found)
-    say(text, args.output)
+    call_verb("compare", compare_records, EXAMPLES, argv)

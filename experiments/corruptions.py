@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.tables import markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
@@ -75,46 +75,57 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    parser = light_parser(
-        "corruptions",
-        "Draw an image under every corruption of a suite, a row for each and a column for each severity, with the PSNR\n"
-        "to the clean image under each tile. The image's id is the file's name without its extension: the tiles are the\n"
-        "pixels that a sweep with the same seed meets for an image of that id at that size.",
-        EXAMPLES,
-    )
-    parser.add_argument("--image", type=Path, help="image file, or .npy array (height x width x channels)")
-    parser.add_argument("--mask", type=Path, help="its mask of class ids, for corruptions that read it")
-    parser.add_argument("--suite", default="imagenet_c", help="a suite's name or the path of its YAML")
-    parser.add_argument("--output", type=Path, default=Path("gallery.png"), help="picture to write: .png, .svg or .pdf")
-    parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="resize the image first, as a data set of this size does"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the corruptions, as in 'benchmark'")
-    parser.add_argument(
-        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="levels that become 0 and 255, beyond 8 bits"
-    )
-    parser.add_argument(
-        "--parameters", nargs="+", metavar="SUITE", help="print what severities stand for in suites of the project"
-    )
-    parser.add_argument("--list", action="store_true", help="print the suites and what they hold, and draw nothing")
-    args = parser.parse_args(argv)
-    if args.list:
+def draw_corruptions(
+    *,
+    image: Path | None = None,
+    mask: Path | None = None,
+    suite: str = "imagenet_c",
+    output: Path = Path("gallery.png"),
+    size: Annotated[tuple[int, int] | None, Option(metavar=("H", "W"))] = None,
+    seed: int = 0,
+    window: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
+    parameters: Annotated[list[str] | None, Option(metavar="SUITE")] = None,
+    list_: bool = False,
+) -> None:
+    """Draw an image under every corruption of a suite, a row for each and a column for each severity.
+
+    The PSNR to the clean image stands under each tile. The image's id is the file's name without its extension: the
+    tiles are the pixels that a sweep with the same seed meets for an image of that id at that size.
+
+    Args:
+        image: image file, or .npy array (height x width x channels).
+        mask: its mask of class ids, for corruptions that read it.
+        suite: a suite's name or the path of its YAML.
+        output: picture to write: .png, .svg or .pdf.
+        size: resize the image first, as a data set of this size does.
+        seed: of the corruptions, as in 'benchmark'.
+        window: levels that become 0 and 255, beyond 8 bits.
+        parameters: print what severities stand for in suites of the project.
+        list_: print the suites and what they hold, and draw nothing.
+
+    Raises:
+        UserError: there is nothing to draw.
+    """
+    if list_:
         from experiments.sweeping.suites import find_suite, suite_names
 
         print("\n\n".join(listing(find_suite(name)) for name in suite_names()))
         return
-    if args.parameters:
-        print(parameter_table(args.parameters))
+    if parameters:
+        print(parameter_table(parameters))
         return
-    if args.image is None:
+    if image is None:
         raise UserError("there is nothing to draw: pass --image FILE, or --list to see the suites")
-    require_format(args.output)
-    if args.window and not args.window[0] < args.window[1]:
-        raise UserError(f"the window {args.window[0]} to {args.window[1]} is empty: pass the lower level first")
-    gallery(args.image, args.mask, args.suite, args.output, args.size, args.seed, args.window)
-    print(f"gallery: {args.output}")
+    require_format(output)
+    if window and not window[0] < window[1]:
+        raise UserError(f"the window {window[0]} to {window[1]} is empty: pass the lower level first")
+    gallery(image, mask, suite, output, size, seed, window)
+    print(f"gallery: {output}")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("corruptions", draw_corruptions, EXAMPLES, argv)
 
 
 def gallery(

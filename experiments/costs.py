@@ -1,6 +1,5 @@
 """What networks cost: parameters, multiply-adds, file size, and latency and memory measured against a reference."""
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +17,8 @@ from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.derived_checkpoint import lasting
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.written_checkpoint import count_bytes
-from experiments.command_line.device import add_device_argument, usable
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.device import AUTO, usable
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import require_json
 from experiments.measuring.environment import describe_environment
 from experiments.measuring.peak_memory import peak_bytes
@@ -32,9 +31,9 @@ from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 EXAMPLES = """
-runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
-runs/*/best.ckpt --size 512 1024 --batch-sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
-runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
+--checkpoints runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
+--checkpoints runs/*/best.ckpt --size 512 1024 --batch-sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
+--checkpoints runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
 """
 
 SHORTEST = 0.05
@@ -185,83 +184,94 @@ def measure(
     )
 
 
-def measure_all(
-    contenders: Sequence[Contender], reference: Contender, args: argparse.Namespace, device: torch.device
-) -> list[Cost]:
+class Setting(NamedTuple):
+    """What networks are measured at: height and width, numbers of images in a batch, rounds, and where."""
+
+    size: tuple[int, int]
+    batch_sizes: Sequence[int]
+    rounds: int
+    device: torch.device
+
+
+def measure_all(contenders: Sequence[Contender], reference: Contender, at: Setting) -> list[Cost]:
     """The costs of each; beside the reference one network at a time is on the device."""
-    counted = [count(one, args.size) for one in tqdm(contenders, desc="count", unit="network")]
-    prepare(reference, device)
+    counted = [count(one, at.size) for one in tqdm(contenders, desc="count", unit="network")]
+    prepare(reference, at.device)
     costs = []
-    steps = len(contenders) * len(args.batch_sizes) * args.rounds
+    steps = len(contenders) * len(at.batch_sizes) * at.rounds
     with tqdm(total=steps, desc="measure", unit="round") as shown:
 
         def rounds() -> Iterator[int]:
-            for number in range(args.rounds):
+            for number in range(at.rounds):
                 yield number
                 shown.update()
 
         for one, known in zip(contenders, counted, strict=True):
             shown.set_postfix_str(one.name)
-            prepare(one, device)
-            batches = [measure(one, reference, each, args.size, rounds(), device) for each in args.batch_sizes]
+            prepare(one, at.device)
+            batches = [measure(one, reference, each, at.size, rounds(), at.device) for each in at.batch_sizes]
             costs.append(Cost(**known, batches=batches))
             if one is not reference:
                 one.module.cpu()
     return costs
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb.
+def measure_costs(
+    *,
+    checkpoints: Annotated[list[Path], Option(metavar="CHECKPOINT")],
+    size: Annotated[tuple[int, int], Option(metavar=("HEIGHT", "WIDTH"))],
+    batch_sizes: Annotated[Sequence[int], Option(metavar="N")] = (1,),
+    reference: Annotated[Path | None, Option(metavar="CHECKPOINT")] = None,
+    names: Annotated[Sequence[str] | None, Option(metavar="NAME")] = None,
+    rounds: int = 20,
+    device: str = AUTO,
+    output: Path,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+) -> None:
+    """Say what networks cost.
+
+    Parameters, multiply-adds of one image, size of the file, and the latency and memory of their forward passes.
+    Latencies are timed in turns with a reference, in float32, channels last, from images of 8 bit, as a sweep runs
+    them. 'leaderboard --costs' shows the costs beside the scores.
+
+    Args:
+        checkpoints: files that 'fit' wrote.
+        size: of the images, in pixels.
+        batch_sizes: images in a batch; latency and memory of each.
+        reference: one of the checkpoints (default: the first).
+        names: one for each (default: those of the run folders).
+        rounds: of each network with the reference.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        output: JSON file to write.
+        format: of what is printed.
 
     Raises:
-        UserError: numbers that nothing can be measured at.
+        UserError: numbers or a device that nothing can be measured at.
     """
-    parser = light_parser(
-        "costs",
-        "Say what networks cost: parameters, multiply-adds of one image, size of the file, and the latency and memory of\n"
-        "their forward passes. Latencies are timed in turns with a reference, in float32, channels last, from images of\n"
-        "8 bit, as a sweep runs them. 'leaderboard --costs' shows the costs beside the scores.",
-        EXAMPLES,
-    )
-    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT", help="files that 'fit' wrote")
-    parser.add_argument(
-        "--size", nargs=2, type=int, required=True, metavar=("HEIGHT", "WIDTH"), help="of the images, in pixels"
-    )
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], metavar="N", help="default: 1")
-    parser.add_argument(
-        "--reference", type=Path, metavar="CHECKPOINT", help="one of the checkpoints (default: the first)"
-    )
-    parser.add_argument("--names", nargs="+", metavar="NAME", help="one for each (default: those of the run folders)")
-    parser.add_argument("--rounds", type=int, default=20, help="of each network with the reference (default: 20)")
-    add_device_argument(parser)
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="of what is printed (default: markdown)")
-    args = parser.parse_args(argv)
-    if min(args.size) < 1:
-        raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
-    if min(*args.batch_sizes, args.rounds) < 1:
+    if min(size) < 1:
+        raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
+    if min(*batch_sizes, rounds) < 1:
         raise UserError("there is nothing to measure: give --batch-sizes and --rounds at least 1")
-    args.batch_sizes = list(dict.fromkeys(args.batch_sizes))
-    return args
+    on = usable(device)
+    if on.type not in ("cpu", "cuda"):
+        raise UserError(f"latency and memory are measured on cpu and cuda, not on {on.type!r}: pass --device cpu")
+    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
+    require_json(output, lambda found: isinstance(found, dict) and "costs" in found, "costs")
+    contenders = load_contenders(checkpoints, names)
+    beside = find_reference(reference, contenders)
+    setting = Setting(size, list(dict.fromkeys(batch_sizes)), rounds, on)
+    costs = Costs(
+        format=FORMAT,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        reference=beside.digest,
+        rounds=rounds,
+        environment=describe_environment(on, 1, "32-true"),
+        costs=measure_all(contenders, beside, setting),
+    )
+    write_costs(costs, output)
+    print(FORMATS[format](costs), end="")
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    device = usable(args.device)
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"latency and memory are measured on cpu and cuda, not on {device.type!r}: pass --device cpu")
-    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
-    require_json(args.output, lambda found: isinstance(found, dict) and "costs" in found, "costs")
-    contenders = load_contenders(args.checkpoints, args.names)
-    reference = find_reference(args.reference, contenders)
-    costs = Costs(
-        format=FORMAT,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        reference=reference.digest,
-        rounds=args.rounds,
-        environment=describe_environment(device, 1, "32-true"),
-        costs=measure_all(contenders, reference, args, device),
-    )
-    write_costs(costs, args.output)
-    print(FORMATS[args.format](costs), end="")
+    call_verb("costs", measure_costs, EXAMPLES, argv)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.pictures.figures import require_format, save_figure, style
 from experiments.records.comparable import difference
 from experiments.records.record import Record, without_counts
@@ -92,16 +92,20 @@ def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) 
     panel.set_xlim(-0.5, len(names) + 0.5)
 
 
+def draw_curves(
+    records: Annotated[list[Path], Option(metavar="RECORD")], /, *, output: Path = Path("curves.png")
+) -> None:
+    """Draw mIoU over severity for each corruption, a line for each record.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        output: picture to write: .png, .svg or .pdf.
+    """
+    require_format(output)
+    save_figure(draw([without_counts(read_record(path)) for path in records]), output)
+    print(f"curves: {output}")
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = light_parser(
-        "curves",
-        "Draw mIoU over severity for each corruption, a line for each record.",
-        EXAMPLES,
-    )
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
-    parser.add_argument("--output", type=Path, default=Path("curves.png"), help="picture to write: .png, .svg or .pdf")
-    args = parser.parse_args(argv)
-    require_format(args.output)
-    save_figure(draw([without_counts(read_record(path)) for path in args.records]), args.output)
-    print(f"curves: {args.output}")
+    call_verb("curves", draw_curves, EXAMPLES, argv)

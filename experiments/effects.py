@@ -1,9 +1,8 @@
 """What each factor of an ablation does: the effects of its levels, from the records of the trials."""
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from experiments.ablation.factor_effects import (
     MIOU,
@@ -16,7 +15,7 @@ from experiments.ablation.factor_effects import (
     measure_trial,
 )
 from experiments.ablation.sweep_file import Sweep, read_sweep
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table
 from experiments.records.record_file import once, read_swept
@@ -95,26 +94,34 @@ def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
     return [found[name] for name in trials if name in found]
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "effects",
-        "Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end. Trials\n"
-        "are known by their names; those without a record are left out.",
-        EXAMPLES,
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a YAML of experiments/configs/sweep")
-    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="records of its trials")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
-    parser.add_argument("--output", type=Path, help="write the table to this file as well")
-    return parser.parse_args(argv)
+def say_effects(
+    file: Annotated[Path, Option(metavar="FILE")],
+    records: Annotated[list[Path], Option(metavar="RECORD")],
+    /,
+    *,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end.
+
+    Trials are known by their names; those without a record are left out.
+
+    Args:
+        file: a YAML of experiments/configs/sweep.
+        records: of its trials.
+        format: of what is printed.
+        output: write the table to this file as well.
+
+    Raises:
+        UserError: fewer than two trials have a record.
+    """
+    sweep = read_sweep(file)
+    trained = find_trials(sweep, records)
+    if len(trained) < 2:
+        raise UserError("an effect takes the records of two trials or more")
+    say(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    sweep = read_sweep(args.file)
-    trained = find_trials(sweep, args.records)
-    if len(trained) < 2:
-        raise UserError("an effect takes the records of two trials or more")
-    say(FORMATS[args.format](find_effects(trained, sweep.factors), trained), args.output)
+    call_verb("effects", say_effects, EXAMPLES, argv)

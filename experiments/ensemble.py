@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights, require_several_trainings
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
-from experiments.command_line.light_parser import light_parser
 from experiments.command_line.run_verb import call
+from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.networks.combination import AVERAGES
 from lightning_modules.networks.ensemble import Ensemble
 from user_error import UserError
@@ -70,45 +70,53 @@ def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_tr
     return derived_checkpoint.make_content(network, state, first["num_classes"], first["in_channels"], data)
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    parser = light_parser(
-        "ensemble",
-        "Combine trained networks into one that gives the mean of their probabilities (deep ensembles, Lakshminarayanan\n"
-        "et al., NeurIPS 2017): from checkpoints, or from the seeds of a recipe, which are trained first. The result is\n"
-        "an ordinary checkpoint. Members may be of any architecture, but of one task.",
-        EXAMPLES,
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoints", nargs="+", type=Path, help="files of the members")
-    source.add_argument("--seeds", nargs="+", type=int, help="train a member of each; further options go to 'fit'")
-    parser.add_argument("--output", required=True, type=Path, help="checkpoint to write, in a folder of its own")
-    parser.add_argument(
-        "--average", choices=AVERAGES, default=AVERAGES[0], help="what the mean is of (default: probabilities)"
-    )
-    parser.add_argument(
-        "--batched", action="store_true", help="run members of one architecture at once, for more memory"
-    )
-    parser.add_argument(
-        ONE_TRAINING,
-        action="store_true",
-        help="take checkpoints of one training; its snapshot-*.ckpt need no such word",
-    )
-    args, rest = parser.parse_known_args(argv)
-    if args.checkpoints and rest:
-        raise UserError(f"unknown option {rest[0]!r}: options of a training go with --seeds")
-    derived_checkpoint.require_own_folder(args.output, args.checkpoints or [], "ensemble")
-    paths = args.checkpoints or train_members(rest, args.seeds, args.output.parent)
+def combine_networks(
+    *further: str,
+    checkpoints: Sequence[Path] = (),
+    seeds: Sequence[int] = (),
+    output: Path,
+    average: Annotated[str, Option(choices=AVERAGES)] = AVERAGES[0],
+    batched: bool = False,
+    one_training: bool = False,
+) -> None:
+    """Combine trained networks into one that gives the mean of their probabilities.
+
+    Deep ensembles (Lakshminarayanan et al., NeurIPS 2017): from checkpoints, or from the seeds of a recipe, which are
+    trained first. The result is an ordinary checkpoint. Members may be of any architecture, but of one task.
+
+    Args:
+        *further: options of the training of each seed.
+        checkpoints: files of the members.
+        seeds: train a member of each; further options go to 'fit'.
+        output: checkpoint to write, in a folder of its own.
+        average: what the mean is of.
+        batched: run members of one architecture at once, for more memory.
+        one_training: take checkpoints of one training; its snapshot-*.ckpt need no such word.
+
+    Raises:
+        UserError: the members are no ensemble.
+    """
+    if bool(checkpoints) == bool(seeds):
+        raise UserError("the members are either files or trained: pass one of --checkpoints and --seeds")
+    if checkpoints and further:
+        raise UserError(f"unknown option {further[0]!r}: options of a training go with --seeds")
+    derived_checkpoint.require_own_folder(output, checkpoints, "ensemble")
+    paths = checkpoints or train_members(further, seeds, output.parent)
     if len(paths) < 2:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
     files = [CheckpointFile(path) for path in paths]
     digests = different(files)
-    content = combine(files, args.average, args.batched, args.one_training)
+    content = combine(files, average, batched, one_training)
     facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,
         "init_args": {"network": content["hyper_parameters"]["network"]},
     }
     settings = derived_checkpoint.shared_settings(paths) | {"model": {**described, "ensemble": facts}}
-    derived_checkpoint.write(args.output, content, "ensemble", facts, settings)
-    print(f"ensemble of {len(paths)}: {args.output}", flush=True)
+    derived_checkpoint.write(output, content, "ensemble", facts, settings)
+    print(f"ensemble of {len(paths)}: {output}", flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("ensemble", combine_networks, EXAMPLES, argv)

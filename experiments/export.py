@@ -1,9 +1,9 @@
 """Write a checkpoint as an ONNX file, and hold what that says against the network."""
 
-import argparse
 import io
 import warnings
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.graph_facts import add_facts
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.whole import require_writable, whole_file
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
@@ -97,34 +97,31 @@ def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
     return float(np.abs(found - logits).max() / max(1.0, np.abs(logits).max() / USUAL))
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "export",
-        "Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble. It takes float images\n"
-        "(batch, channels, height, width) in [0, 1], of one size, and gives logits of that size; normalisation is inside.\n"
-        "What the file says of other images than those it was traced with is held against the network. Its metadata say how it\n"
-        "is fed, and which classes it tells, for 'onnx' to read.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="file of a network")
-    parser.add_argument("--size", type=int, nargs=2, required=True, metavar=("HEIGHT", "WIDTH"), help="in pixels")
-    parser.add_argument("--output", type=Path, required=True, help="file to write: *.onnx")
-    args = parser.parse_args(argv)
-    if min(args.size) < 1:
-        raise UserError(f"--size {args.size[0]} {args.size[1]}: give a height and a width of at least 1 pixel")
-    if args.output.suffix != ".onnx":
-        raise UserError(f"the output {str(args.output)!r} must be named *.onnx")
-    return args
+def export_network(
+    *, checkpoint: Path, size: Annotated[tuple[int, int], Option(metavar=("HEIGHT", "WIDTH"))], output: Path
+) -> None:
+    """Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble.
 
+    It takes float images (batch, channels, height, width) in [0, 1], of one size, and gives logits of that size;
+    normalisation is inside. What the file says of other images than those it was traced with is held against the
+    network. Its metadata say how it is fed, and which classes it tells, for 'onnx' to read.
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    args = parse_arguments(argv)
-    checkpoint = CheckpointFile(args.checkpoint)
-    module = load_module(checkpoint)
-    require_writable(args.output)
-    network, size, channels = Logits(module).eval(), (args.size[0], args.size[1]), int(module.hparams["in_channels"])
+    Args:
+        checkpoint: file of a network.
+        size: in pixels.
+        output: file to write: *.onnx.
+
+    Raises:
+        UserError: the file would say something else than the network, or has no name or size that can be.
+    """
+    if min(size) < 1:
+        raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
+    if output.suffix != ".onnx":
+        raise UserError(f"the output {str(output)!r} must be named *.onnx")
+    source = CheckpointFile(checkpoint)
+    module = load_module(source)
+    require_writable(output)
+    network, channels = Logits(module).eval(), int(module.hparams["in_channels"])
     graph = trace_graph(network, random_images(1, channels, size, seed=0))
     apart = farthest(graph, network, random_images(2, channels, size, seed=1))
     if not apart <= TOLERANCE:
@@ -132,6 +129,11 @@ def main(argv: list[str]) -> None:
             f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a trace "
             f"cannot follow: {INSTEAD}"
         )
-    with whole_file(args.output, "wb") as file:
-        file.write(add_facts(graph, {**describe_data(checkpoint), "size": list(size)}, channels))
-    print(f"exported: {args.output} (logits differ by at most {apart:.1g})")
+    with whole_file(output, "wb") as file:
+        file.write(add_facts(graph, {**describe_data(source), "size": list(size)}, channels))
+    print(f"exported: {output} (logits differ by at most {apart:.1g})")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("export", export_network, EXAMPLES, argv)

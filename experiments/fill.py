@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
+from typing import Annotated
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.whole import whole_file
 from safe_files.plain import show
 from safe_files.text import MEBI, read_text
@@ -117,19 +118,20 @@ def call(command: str) -> str:
     return printed
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    parser = light_parser(
-        "fill",
-        "Fill pages with what records and corruptions say: each block between '<!-- fill: VERB ARGUMENTS -->' and\n"
-        f"'<!-- /fill -->' gets what that command prints. A block may call {', '.join(VERBS)}.",
-        EXAMPLES,
-    )
-    parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE", help="Markdown files")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 2 where a page would change")
-    args = parser.parse_args(argv)
+def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check: bool = False) -> None:
+    """Fill pages with what records and corruptions say.
+
+    Each block between '<!-- fill: VERB ARGUMENTS -->' and '<!-- /fill -->' gets what that command prints.
+
+    Args:
+        pages: Markdown files.
+        check: change nothing; exit with 2 where a page would change.
+
+    Raises:
+        UserError: a page cannot be read, or would change under `check`.
+    """
     changed = []
-    for page in args.pages:
+    for page in pages:
         try:
             before = read_text(page, REMEDY, LARGEST)
         except OSError as error:
@@ -138,9 +140,14 @@ def main(argv: list[str]) -> None:
         if after == before:
             continue
         changed.append(str(page))
-        if not args.check:
+        if not check:
             with whole_file(page) as file:
                 file.write(after)
-    if args.check and changed:
+    if check and changed:
         raise UserError(f"{', '.join(changed)} would change: call 'make results'")
     print(f"filled: {', '.join(changed)}" if changed else "every page says what the records say")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("fill", fill_pages, EXAMPLES, argv)

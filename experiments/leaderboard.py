@@ -1,11 +1,11 @@
 """Rank records in a table, beside published ones: a pure function of their files."""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
 from experiments.records.cost_columns import COST_TITLES, cost_cells, cost_note
@@ -173,65 +173,57 @@ def find_costs(paths: Sequence[Path], records: Sequence[Record]) -> list[Costs]:
     return files
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "leaderboard",
-        "Rank records by their mean corrupted mIoU. Every record is recomputed: its scores from the counts, its\n"
-        "intervals from the images, where their counts lie beside it.",
-        EXAMPLES,
-    )
-    parser.add_argument("records", nargs="*", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
-    parser.add_argument(
-        "--published",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"show a published table too, ranked by itself: {', '.join(table_names())}",
-    )
-    parser.add_argument(
-        "--reference", metavar="NAME", help="name of the row that degradation (mCD, mrCD, mCE) is measured against"
-    )
-    parser.add_argument(
-        "--costs",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column",
-    )
-    parser.add_argument(
-        "--by",
-        choices=(*COLUMNS, ACROSS),
-        default="corruption",
-        help="further columns of the table for people; 'data' makes one row of each name, with the scores on every data set",
-    )
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
-    parser.add_argument("--output", type=Path, help="write the table to this file as well")
-    parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images into one table")
-    args = parser.parse_args(argv)
-    if not args.records and not args.published:
+def rank_records(
+    records: Annotated[Sequence[Path], Option(metavar="RECORD")] = (),
+    /,
+    *,
+    published: Annotated[Sequence[str], Option(metavar="NAME", repeated=True, listed=table_names)] = (),
+    reference: Annotated[str | None, Option(metavar="NAME")] = None,
+    costs: Annotated[Sequence[Path], Option(metavar="FILE", repeated=True)] = (),
+    by: Annotated[str, Option(choices=(*COLUMNS, ACROSS))] = "corruption",
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+    allow_mixed: bool = False,
+) -> None:
+    """Rank records by their mean corrupted mIoU.
+
+    Every record is recomputed: its scores from the counts, its intervals from the images, where their counts lie
+    beside it.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        published: show a published table too, ranked by itself.
+        reference: name of the row that degradation (mCD, mrCD, mCE) is measured against.
+        costs: file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column.
+        by: further columns of the table for people; 'data' makes one row of each name, with the scores on every data
+            set.
+        format: of what is printed.
+        output: write the table to this file as well.
+        allow_mixed: put different suites or images into one table.
+
+    Raises:
+        UserError: there is nothing to rank, or options exclude each other.
+    """
+    if not records and not published:
         raise UserError("there is nothing to rank: pass records, or --published with the name of a table")
-    if args.by == ACROSS and (args.published or args.reference or args.allow_mixed):
+    if by == ACROSS and (published or reference or allow_mixed):
         raise UserError(
             "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"
         )
-    return args
+    tables = [read_table(name) for name in dict.fromkeys(published)]
+    read = [without_counts(read_record(path)) for path in once(records)]
+    baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
+    if by == ACROSS:
+        say(_across(read, known, format), output)
+        return
+    rows = ranked(read, allow_mixed, baseline, known)
+    for table in tables:
+        named = reference if any(model.name == reference for model in table.models) else None
+        rows += published_rows(table, named)
+    text = FORMATS[format](rows, tables, known, by)
+    say(text, output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    tables = [read_table(name) for name in dict.fromkeys(args.published)]
-    records = [without_counts(read_record(path)) for path in once(args.records)]
-    reference = find_reference(args.reference, records, tables)
-    costs = find_costs(args.costs, records)
-    if args.by == ACROSS:
-        say(_across(records, costs, args.format), args.output)
-        return
-    rows = ranked(records, args.allow_mixed, reference, costs)
-    for table in tables:
-        named = args.reference if any(model.name == args.reference for model in table.models) else None
-        rows += published_rows(table, named)
-    text = FORMATS[args.format](rows, tables, costs, args.by)
-    say(text, args.output)
+    call_verb("leaderboard", rank_records, EXAMPLES, argv)

@@ -8,41 +8,21 @@ from typing import Any
 import torch
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.data_parser import DataParser, add_data_argument, data_parser, parse
 from experiments.checkpoints.graph_facts import read_facts
 from experiments.checkpoints.matching import require_same_names
-from experiments.checkpoints.settings import plain
+from experiments.command_line.verb_parser import ChosenData, call_verb
 from lightning_modules.networks.onnx_adapter import OnnxNetwork
 from user_error import UserError
 
 EXAMPLES = """
-  python -m experiments onnx --file model.onnx --output runs/model/best.ckpt \\
-      --data experiments/configs/data/camvid.yaml --data.init_args.root /data/camvid
-  python -m experiments onnx --file model.onnx --output runs/model/best.ckpt --mean 0,0,0 --std 1,1,1 \\
-      --data experiments/configs/data/kvasir_seg.yaml --data.init_args.root /data/kvasir_seg
+--file model.onnx --output runs/model/best.ckpt \\
+    --data experiments/configs/data/camvid.yaml --data.init_args.root /data/camvid
+--file model.onnx --output runs/model/best.ckpt --mean 0,0,0 --std 1,1,1 \\
+    --data experiments/configs/data/kvasir_seg.yaml --data.init_args.root /data/kvasir_seg
+
   python -m experiments benchmark --checkpoint runs/model/best.ckpt --suite imagenet_c
 
 The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes of the data, in their order."""
-
-
-def build_parser() -> DataParser:
-    """The options of the verb."""
-    parser = data_parser(
-        "onnx",
-        "Make a checkpoint of an ONNX file, for 'benchmark' and 'predict'.",
-        EXAMPLES,
-    )
-    parser.add_argument("--file", required=True, help="the ONNX file")
-    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
-    parser.add_argument(
-        "--mean", type=str, help="of the graph's input by channel, as 0.5,0.5,0.5, where the file does not say it"
-    )
-    parser.add_argument("--std", type=str, help="likewise; 0,0,0 and 1,1,1 are those of images in [0, 1]")
-    parser.add_argument("--stride", type=int, default=32, help="images are padded to a multiple of it (default: 32)")
-    parser.add_argument("--input-name", help="of the graph's input for images (default: its first)")
-    parser.add_argument("--output-name", help="of the graph's output with the logits (default: its first)")
-    add_data_argument(parser, None)
-    return parser
 
 
 def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
@@ -91,29 +71,51 @@ def find_normalisation(
     return found
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    parser = build_parser()
-    options, settings = parse(parser, argv)
-    file, output, data = Path(options.file), Path(options.output), options.data
+def import_graph(
+    *,
+    file: Path,
+    output: Path,
+    mean: str | None = None,
+    std: str | None = None,
+    stride: int = 32,
+    input_name: str | None = None,
+    output_name: str | None = None,
+    data: ChosenData,
+) -> None:
+    """Make a checkpoint of an ONNX file, for 'benchmark' and 'predict'.
+
+    Args:
+        file: the ONNX file.
+        output: checkpoint to write, in a folder of its own.
+        mean: of the graph's input by channel, as 0.5,0.5,0.5, where the file does not say it.
+        std: likewise; 0,0,0 and 1,1,1 are those of images in [0, 1].
+        stride: images are padded to a multiple of it.
+        input_name: of the graph's input for images (default: its first).
+        output_name: of the graph's output with the logits (default: its first).
+        data: whose classes it tells.
+
+    Raises:
+        UserError: the file is no such graph, or does not fit the data.
+    """
+    images = data.module
     if not file.is_file():
         raise UserError(f"no ONNX file {str(file)!r}: pass the path of one")
     derived_checkpoint.require_own_folder(output, [], "onnx")
     given = {
-        "mean": numbers(options.mean, data.in_channels, "--mean"),
-        "std": numbers(options.std, data.in_channels, "--std"),
+        "mean": numbers(mean, images.in_channels, "--mean"),
+        "std": numbers(std, images.in_channels, "--std"),
     }
-    said = read_facts(file.read_bytes(), data.in_channels)
-    require_same_names(file, said, data)
-    init = {
-        "input_name": options.input_name,
-        "output_name": options.output_name,
-        "stride": options.stride,
+    said = read_facts(file.read_bytes(), images.in_channels)
+    require_same_names(file, said, images)
+    init: dict[str, Any] = {
+        "input_name": input_name,
+        "output_name": output_name,
+        "stride": stride,
         **find_normalisation(file, said, given),
     }
-    network = OnnxNetwork(data.num_classes, data.in_channels, str(file), **init)
-    data.test_split = "test"
-    first = next(iter(data.test_dataloader()))["image"][:1]
+    network = OnnxNetwork(images.num_classes, images.in_channels, str(file), **init)
+    images.test_split = "test"
+    first = next(iter(images.test_dataloader()))["image"][:1]
     with torch.inference_mode():
         network.eval()(first)  # refuses a graph of other classes or sizes now
     fixed, given_size = network.fixed_size(first), tuple(first.shape[2:])
@@ -126,11 +128,16 @@ def main(argv: list[str]) -> None:
     content = derived_checkpoint.make_content(
         derived_checkpoint.component(OnnxNetwork, init),
         network.state_dict(),
-        data.num_classes,
-        data.in_channels,
-        {type(data).__qualname__: data.state_dict()},
+        images.num_classes,
+        images.in_channels,
+        {type(images).__qualname__: images.state_dict()},
     )
     facts = {"file": file.name, "from": hashlib.sha256(network.graph()).hexdigest()}
-    run = {"model": {"onnx": facts}, "data": plain(settings.data.as_dict())}
+    run = {"model": {"onnx": facts}, "data": data.settings}
     derived_checkpoint.write(output, content, "onnx", facts, run)
     print(f"checkpoint: {output}", flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("onnx", import_graph, EXAMPLES, argv)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.measuring.reference import psnr, reference
 from user_error import UserError
@@ -193,16 +193,20 @@ def _alike(found: Sequence[Any]) -> list[str]:
     return [f"{max(getattr(one, what) for one in found):.2f}" for what in ("mean", "deviation", "psnr")]
 
 
+def compare_with_reference(
+    *, corruption: Annotated[Sequence[str], Option(repeated=True)] = (), output: Path | None = None
+) -> None:
+    """Compare the corruptions of ImageNet-C with the reference implementation on photographs, at all severities.
+
+    Args:
+        corruption: one of them (default: all nineteen).
+        output: write the table to this file as well.
+    """
+    reference()
+    text = table(list(measured(reference_corruptions(corruption))))
+    say(text, output)
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = light_parser(
-        "parity",
-        "Compare the corruptions of ImageNet-C with the reference implementation on photographs, at all severities.",
-        EXAMPLES,
-    )
-    parser.add_argument("--corruption", action="append", default=[], help="one of them (default: all nineteen)")
-    parser.add_argument("--output", type=Path, help="write the table to this file as well")
-    args = parser.parse_args(argv)
-    reference()
-    text = table(list(measured(reference_corruptions(args.corruption))))
-    say(text, args.output)
+    call_verb("parity", compare_with_reference, EXAMPLES, argv)

@@ -1,15 +1,15 @@
 """Say what a sweep will take before it begins."""
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
 from experiments.checkpoints.checkpoint import load_module
-from experiments.command_line.device import add_device_argument, on_device, usable
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.device import AUTO, usable
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import duration, markdown_table
 from experiments.measuring.environment import device_name
@@ -24,59 +24,69 @@ EXAMPLES = """
 """
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "plan",
-        "Say what a sweep will take before it begins: time on so many processes, bytes read and sent, memory, and where\n"
-        "it would choke. A sample is measured on this device.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="of the network that is to be swept")
-    parser.add_argument("--images", type=int, required=True, help="of the split")
-    parser.add_argument("--size", type=int, nargs=2, required=True, metavar=("HEIGHT", "WIDTH"), help="in pixels")
-    parser.add_argument("--suite", default="imagenet_c", help="name or YAML (default: imagenet_c)")
-    parser.add_argument("--batch-size", type=int, default=8, help="default: 8")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4, 8], help="default: 1 2 4 8")
-    parser.add_argument("--workers", type=int, default=8, help="that decode images for each process (default: 8)")
-    parser.add_argument(
-        "--pass-milliseconds",
-        type=float,
-        help="of a forward pass of one image on the device that is planned for; the rest of a step keeps the share of it "
-        "that is measured here",
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
-    add_device_argument(parser)
-    parser.add_argument("--output", type=Path, help="write the plan to this Markdown file as well")
-    args = parser.parse_args(argv)
-    if min(args.images, args.batch_size, args.rounds, *args.processes, *args.size) < 1 or args.workers < 0:
+def plan_sweep(
+    *,
+    checkpoint: Path,
+    images: int,
+    size: Annotated[tuple[int, int], Option(metavar=("HEIGHT", "WIDTH"))],
+    suite: str = "imagenet_c",
+    batch_size: int = 8,
+    processes: Sequence[int] = (1, 2, 4, 8),
+    workers: int = 8,
+    pass_milliseconds: float | None = None,
+    rounds: int = 3,
+    device: str = AUTO,
+    output: Path | None = None,
+) -> None:
+    """Say what a sweep will take before it begins.
+
+    Time on so many processes, bytes read and sent, memory, and where it would choke. A sample is measured on this
+    device.
+
+    Args:
+        checkpoint: of the network that is to be swept.
+        images: of the split.
+        size: in pixels.
+        suite: name or YAML.
+        batch_size: images in a batch.
+        processes: how many of them; one row for each number.
+        workers: that decode images for each process.
+        pass_milliseconds: of a forward pass of one image on the device that is planned for; the rest of a step keeps
+            the share of it that is measured here.
+        rounds: of the measurement.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        output: write the plan to this Markdown file as well.
+
+    Raises:
+        UserError: there is nothing to plan with such numbers.
+    """
+    if min(images, batch_size, rounds, *processes, *size) < 1 or workers < 0:
         raise UserError("--images, --size, --batch-size, --processes and --rounds must be 1 or more")
-    if args.pass_milliseconds is not None and not args.pass_milliseconds > 0:
-        raise UserError(f"--pass-milliseconds {args.pass_milliseconds:g}: give a number above 0")
-    return args
+    if pass_milliseconds is not None and not pass_milliseconds > 0:
+        raise UserError(f"--pass-milliseconds {pass_milliseconds:g}: give a number above 0")
+    on, swept = usable(device), find_suite(suite)
+    module = load_module(checkpoint).to(on)
+    found = measure(module, swept, size, batch_size, on, rounds)
+    source = f"measured on {device_name(on)}, {torch.get_num_threads()} threads"
+    if pass_milliseconds is not None:
+        found = found._replace(step=pass_milliseconds / 1000 / found.share)
+        source = f"for forward passes of {pass_milliseconds:g} ms, with the rest of a step as {source}"
+    conditions = len(swept.conditions)
+    rows = add_up(images, conditions, batch_size, processes, found.step)
+    sizes = bytes_of(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
+    heading = (
+        f"{images:,} images of {size[0]} x {size[1]} under the {conditions} conditions of {swept.name}: "
+        f"{images * conditions:,} forward passes, {source}."
+    )
+    facts = _facts(found, sizes, images, batch_size)
+    chokes = [f"- Chokes: {reason}." for reason in limits(rows, found, images, batch_size, workers)]
+    parts = [heading, _table(rows, batch_size * conditions), "\n".join(facts)]
+    say("\n\n".join([*parts, *(["\n".join(chokes)] if chokes else [])]) + "\n", output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    device, suite = usable(args.device), find_suite(args.suite)
-    module, size = on_device(load_module(args.checkpoint), args.device), (args.size[0], args.size[1])
-    found = measure(module, suite, size, args.batch_size, device, args.rounds)
-    source = f"measured on {device_name(device)}, {torch.get_num_threads()} threads"
-    if args.pass_milliseconds is not None:
-        found = found._replace(step=args.pass_milliseconds / 1000 / found.share)
-        source = f"for forward passes of {args.pass_milliseconds:g} ms, with the rest of a step as {source}"
-    conditions = len(suite.conditions)
-    rows = add_up(args.images, conditions, args.batch_size, args.processes, found.step)
-    sizes = bytes_of(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
-    heading = (
-        f"{args.images:,} images of {size[0]} x {size[1]} under the {conditions} conditions of {suite.name}: "
-        f"{args.images * conditions:,} forward passes, {source}."
-    )
-    facts = _facts(found, sizes, args.images, args.batch_size)
-    chokes = [f"- Chokes: {reason}." for reason in limits(rows, found, args.images, args.batch_size, args.workers)]
-    parts = [heading, _table(rows, args.batch_size * conditions), "\n".join(facts)]
-    say("\n\n".join([*parts, *(["\n".join(chokes)] if chokes else [])]) + "\n", args.output)
+    call_verb("plan", plan_sweep, EXAMPLES, argv)
 
 
 def _table(rows: Sequence[Row], passes: int) -> str:

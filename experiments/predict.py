@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.command_line.device import add_device_argument, on_device
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.printable import escape_controls
 from experiments.pictures.overlays import find_palette
 from experiments.predicting.inputs import find_inputs
@@ -17,17 +18,6 @@ from experiments.predicting.marked_results import require_free
 from experiments.predicting.segmenter import Segmenter, reading_of
 from user_error import UserError
 
-DESCRIPTION = """\
-Segment image files: NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. An image is seen
-at the size of the training's, as in a sweep (where that cut images, whole and at the same scale), and the answer is
-brought back to its own.
-With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an
-ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the
-share of members that vote for another class than most.
-Nothing is overwritten: before anything is written, a result's name that is taken is refused; with --overwrite what an
-earlier predict wrote is replaced, and nothing else. Such results among the inputs are left out.
-The exit status is 0 where all images were segmented, 2 where one could not be read (the others are written, and each
-failure is told in a line) or nothing was begun, 1 where the disk refused."""
 EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted
 --checkpoint runs/camvid_fpn/best.ckpt photos/ more/ --output predicted
@@ -61,33 +51,63 @@ def segment(segmenter: Segmenter, places: Mapping[Path, Path]) -> None:
         )
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    parser = light_parser("predict", DESCRIPTION, EXAMPLES)
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders of them")
-    parser.add_argument("--checkpoint", required=True, type=Path, help="file that 'fit' wrote")
-    parser.add_argument("--output", required=True, type=Path, help="folder for the results")
-    add_device_argument(parser)
-    parser.add_argument("--uncertainty", action="store_true", help="write maps of it, too")
-    parser.add_argument("--native-size", action="store_true", help="see images at their own size")
-    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier predict wrote")
-    args = parser.parse_args(argv)
-    inputs = find_inputs(args.inputs)
-    file = CheckpointFile(args.checkpoint)
-    module = on_device(load_module(file), args.device)
+def predict_files(
+    inputs: Annotated[list[Path], Option(metavar="INPUT")],
+    /,
+    *,
+    checkpoint: Path,
+    output: Path,
+    device: str = AUTO,
+    uncertainty: bool = False,
+    native_size: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Segment image files.
+
+    NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. An image is seen at the size of the
+    training's, as in a sweep (where that cut images, whole and at the same scale), and the answer is brought back to its
+    own.
+    With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an
+    ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the
+    share of members that vote for another class than most.
+    Nothing is overwritten: before anything is written, a result's name that is taken is refused; with --overwrite what an
+    earlier predict wrote is replaced, and nothing else. Such results among the inputs are left out.
+    The exit status is 0 where all images were segmented, 2 where one could not be read (the others are written, and each
+    failure is told in a line) or nothing was begun, 1 where the disk refused.
+
+    Args:
+        inputs: image files and folders of them.
+        checkpoint: file that 'fit' wrote.
+        output: folder for the results.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        uncertainty: write maps of it, too.
+        native_size: see images at their own size.
+        overwrite: replace what an earlier predict wrote.
+
+    Raises:
+        UserError: an input is none, a result's name is taken, or an image cannot be read.
+    """
+    found = find_inputs(inputs)
+    file = CheckpointFile(checkpoint)
+    module = on_device(load_module(file), device)
     described = describe_data(file)
-    learned = None if args.native_size else described.get("size")
+    learned = None if native_size else described.get("size")
     segmenter = Segmenter(
         module,
         reading_of(described, module.hparams["in_channels"]),
         None if learned is None else (learned[0], learned[1]),
         described.get("aspect", "squash"),
         find_palette(described.get("palette"), module.num_classes),
-        args.uncertainty,
+        uncertainty,
     )
-    places = {args.output / place: path for place, path in inputs.files.items()}
-    require_free([result for place in places for result in segmenter.name_results(place)], args.overwrite)
-    for line in inputs.describe_left_out():
+    places = {output / place: path for place, path in found.files.items()}
+    require_free([result for place in places for result in segmenter.name_results(place)], overwrite)
+    for line in found.describe_left_out():
         print(line)
     segment(segmenter, places)
-    print(f"{len(places)} masks and overlays: {args.output}")
+    print(f"{len(places)} masks and overlays: {output}")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("predict", predict_files, EXAMPLES, argv)

@@ -1,9 +1,11 @@
 """Prune a trained network: fewer channels, or more zeros, as an ordinary checkpoint."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -11,17 +13,11 @@ from torch import nn
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
-from experiments.checkpoints.data_parser import (
-    DataParser,
-    add_data_argument,
-    data_parser,
-    named_file,
-    parse,
-    require_its_data,
-)
+from experiments.checkpoints.data_parser import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain, read_settings
-from experiments.command_line.device import add_device_argument, on_device
+from experiments.checkpoints.settings import read_settings
+from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.verb_parser import ChosenData, Option, call_verb
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
@@ -43,9 +39,10 @@ from user_error import UserError
 METHODS = ("channels", *RANKINGS, "two_of_four")
 
 EXAMPLES = """
-  python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --ratio 0.5 --output runs/half/best.ckpt
+--checkpoint runs/kvasir_fpn/best.ckpt --ratio 0.5 --output runs/half/best.ckpt
+--checkpoint runs/kvasir_fpn/best.ckpt --method magnitude --ratio 0.8 --output runs/sparse/best.ckpt
+
   python -m experiments fit --config experiments/configs/recipe/kvasir_unet.yaml --start runs/half/best.ckpt --run runs/half_tuned
-  python -m experiments prune --checkpoint runs/kvasir_fpn/best.ckpt --method magnitude --ratio 0.8 --output runs/sparse/best.ckpt
   python -m experiments fit --config experiments/configs/recipe/kvasir_unet.yaml --start runs/sparse/best.ckpt \\
       --trainer.callbacks lightning_modules.callbacks.sparsity.KeepZeros --run runs/sparse_tuned
 
@@ -53,48 +50,48 @@ Only 'channels' makes a network faster. A pruned network is fine-tuned by the re
 after that, it is pruned step by step."""
 
 
-def build_parser(checkpoint: Path) -> DataParser:
-    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = data_parser(
-        "prune",
-        "Prune a trained network. 'channels' removes channels, with all that depends on them, until --ratio of "
-        "the multiply-adds are gone (Fang et al., CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the "
-        "smallest ones; 'lamp' the smallest beside those of their layer, so that each keeps some; 'two_of_four' two of every "
-        "four. The result is an ordinary checkpoint, without its fine-tuning.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", required=True, help="file of a trained network")
-    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
-    parser.add_argument("--method", choices=METHODS, default="channels", help="default: channels")
-    parser.add_argument("--ratio", type=float, default=None, help="share to remove, in (0, 1)")
-    parser.add_argument(
-        "--criterion", choices=CRITERIA, default="magnitude", help="of 'channels': what is least important"
-    )
-    parser.add_argument(
-        "--keep",
-        nargs="+",
-        default=[],
-        metavar="PART",
-        help="of 'channels': parts that stay whole, such as model.encoder of a network of smp",
-    )
-    parser.add_argument(
-        "--multiple", type=int, default=8, help="of 'channels': layers keep multiples of so many (default: 8)"
-    )
-    parser.add_argument(
-        "--batches", type=int, default=8, help="of 'taylor': training batches for its gradients (default: 8)"
-    )
-    parser.add_argument(
-        "--rewind-to",
-        default=None,
-        metavar="CHECKPOINT",
-        help="of zeros: the weights beside them are those of this file",
-    )
-    add_device_argument(parser)
-    add_data_argument(parser, checkpoint)
-    return parser
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Prune a trained network.
+
+    'channels' removes channels, with all that depends on them, until --ratio of the multiply-adds are gone (Fang et al.,
+    CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the smallest ones; 'lamp' the smallest beside
+    those of their layer, so that each keeps some; 'two_of_four' two of every four. The result is an ordinary
+    checkpoint, without its fine-tuning.
+
+    Args:
+        checkpoint: file of a trained network.
+        output: checkpoint to write, in a folder of its own.
+        method: what is removed.
+        ratio: share to remove, in (0, 1).
+        criterion: of 'channels': what is least important.
+        keep: of 'channels': parts that stay whole, such as model.encoder of a network of smp.
+        multiple: of 'channels': layers keep multiples of so many.
+        batches: of 'taylor': training batches for its gradients.
+        rewind_to: of zeros: the weights beside them are those of this file.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        data: for the gradients of 'taylor'.
+    """
+
+    checkpoint: Path
+    output: Path
+    method: Annotated[str, Option(choices=METHODS)] = "channels"
+    ratio: float | None = None
+    criterion: Annotated[str, Option(choices=CRITERIA)] = "magnitude"
+    keep: Annotated[Sequence[str], Option(metavar="PART")] = ()
+    multiple: int = 8
+    batches: int = 8
+    rewind_to: Annotated[Path | None, Option(metavar="CHECKPOINT")] = None
+    device: str = AUTO
+    data: ChosenData
+
+    @property
+    def share(self) -> float:
+        """What is removed; two of four are half."""
+        return 0.5 if self.ratio is None else self.ratio
 
 
-def check(options: Any) -> None:
+def check(options: Options) -> None:
     """Refuse options that do not go together.
 
     Raises:
@@ -124,16 +121,16 @@ def gradients(module: SegmentationModule, data: SegmentationDataModule, batches:
 
 
 def without_channels(
-    content: dict[str, Any], module: SegmentationModule, options: Any
+    content: dict[str, Any], module: SegmentationModule, options: Options
 ) -> tuple[dict[str, Any], list[str]]:
     """The checkpoint of a network with fewer channels, and the names of the parts that stayed whole."""
-    network, data = module.network, options.data
-    image = next(iter(data.val_dataloader()))["image"][:1].to(options.device)
+    network, data = module.network, options.data.module
+    image = next(iter(data.val_dataloader()))["image"][:1].to(module.device)
     feed = partial(gradients, module, data, options.batches) if options.criterion == "taylor" else None
     removed = remove_channels(
         network,
         image,
-        options.ratio,
+        options.share,
         lambda one: multiply_adds(partial(one, image)),
         options.criterion,
         options.multiple,
@@ -163,7 +160,7 @@ def merge(before: Plan, after: Plan) -> Plan:
 
 
 def with_zeros(
-    content: dict[str, Any], module: SegmentationModule, options: Any, earlier: CheckpointFile | None
+    content: dict[str, Any], module: SegmentationModule, options: Options, earlier: CheckpointFile | None
 ) -> tuple[dict[str, Any], list[str]]:
     """The checkpoint of a sparse network, and the names of the layers that stayed dense.
 
@@ -176,11 +173,11 @@ def with_zeros(
     if options.method == "two_of_four":
         masks = two_of_four(inputs_second(module.network))
     else:
-        masks = smallest(weights, options.ratio, options.method)
+        masks = smallest(weights, options.share, options.method)
     if earlier is not None:
         before = read_checkpoint(earlier)
         derived_checkpoint.require_one_architecture(
-            [Path(options.checkpoint), earlier.path], [content, before], "rewind to an epoch of the same training"
+            [options.checkpoint, earlier.path], [content, before], "rewind to an epoch of the same training"
         )
         module.network.load_state_dict(derived_checkpoint.network_state(before))
     apply_masks(weights, masks)
@@ -201,34 +198,32 @@ def describe(module: SegmentationModule, image: torch.Tensor) -> str:
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    checkpoint = named_file(argv)
-    options, settings = parse(build_parser(checkpoint), argv)
+    options: Options = call_verb("prune", Options, EXAMPLES, argv)
+    checkpoint, data = options.checkpoint, options.data.module
     check(options)
-    file, output = CheckpointFile(checkpoint), Path(options.output)
+    file, output = CheckpointFile(checkpoint), options.output
     module = on_device(load_module(file), options.device)
-    require_its_data(file, module.num_classes, module.hparams["in_channels"], options.data)
+    require_its_data(file, module.num_classes, module.hparams["in_channels"], data)
     derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
     content, image = (
         read_checkpoint(file),
-        next(iter(options.data.val_dataloader()))["image"][:1].to(options.device),
+        next(iter(data.val_dataloader()))["image"][:1].to(module.device),
     )
     print(f"before: {describe(module, image)}", flush=True)
-    earlier = None if options.rewind_to is None else CheckpointFile(Path(options.rewind_to))
+    earlier = None if options.rewind_to is None else CheckpointFile(options.rewind_to)
     if options.method == "channels":
         pruned, whole = without_channels(content, module, options)
     else:
         pruned, whole = with_zeros(content, module, options, earlier)
-    facts = {"from": file.sha256, "method": options.method, "ratio": options.ratio or 0.5, "whole": whole}
+    facts = {"from": file.sha256, "method": options.method, "ratio": options.share, "whole": whole}
     if options.method == "channels":
-        facts |= {"criterion": options.criterion, "multiple": options.multiple, "keep": options.keep}
+        facts |= {"criterion": options.criterion, "multiple": options.multiple, "keep": list(options.keep)}
     if earlier is not None:
         facts["rewound_to"] = earlier.sha256
     run = read_settings(checkpoint) or {}
     model = {**(run.get("model") or {}), "prune": facts}
     model["init_args"] = {**(model.get("init_args") or {}), "network": pruned["hyper_parameters"]["network"]}
-    derived_checkpoint.write(
-        output, pruned, "prune", facts, run | {"model": model, "data": plain(settings.data.as_dict())}
-    )
+    derived_checkpoint.write(output, pruned, "prune", facts, run | {"model": model, "data": options.data.settings})
     print(f"after:  {describe(module, image)}")
     if lost := emptied(weights_of(module.network)):
         print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")

@@ -1,14 +1,13 @@
 """Hold recipes against each other by several trainings of each: is the difference the idea's, or a seed's?"""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from tqdm import tqdm
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import markdown_table, p_value
 from experiments.records.compared_metrics import COMPARED, Metric
@@ -182,55 +181,52 @@ FORMATS: dict[str, Callable[[Sequence[RecipeComparison]], str]] = {
 }
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "recipes",
-        "Compare recipes by several trainings of each: 'compare' tests whether two networks differ, this whether what made\n"
-        "them does. Each difference of means has an interval over images, for these very trainings, and one over\n"
-        "trainings (Welch's t); it holds where both leave zero out. Two or three trainings tell large differences alone.",
-        EXAMPLES,
-    )
-    parser.add_argument("a", type=Path, nargs="+", metavar="A.json", help="records of the trainings of a recipe")
-    parser.add_argument(
-        "--with",
-        dest="others",
-        type=Path,
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="B.json",
-        help="of another one that is held against it; once for each recipe",
-    )
-    parser.add_argument(
-        "--metric", choices=COMPARED, default="miou", help="default: miou; those with a dot are of further tasks"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
-    parser.add_argument("--output", type=Path, help="write the comparison to this file as well")
-    args = parser.parse_args(argv)
-    if not args.others:
+def compare_trainings(
+    a: Annotated[list[Path], Option(metavar="A.json")],
+    /,
+    *,
+    others: Annotated[Sequence[list[Path]], Option(metavar="B.json", repeated=True, name="--with")] = (),
+    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
+    seed: int = 0,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Compare recipes by several trainings of each.
+
+    'compare' tests whether two networks differ, this whether what made them does. Each difference of means has an
+    interval over images, for these very trainings, and one over trainings (Welch's t); it holds where both leave zero
+    out. Two or three trainings tell large differences alone.
+
+    Args:
+        a: records of the trainings of a recipe.
+        others: of another one that is held against it; once for each recipe.
+        metric: what is compared; those with a dot are of further tasks.
+        seed: of the resamples.
+        format: of what is printed.
+        output: write the comparison to this file as well.
+
+    Raises:
+        UserError: there is nothing to compare with.
+    """
+    if not others:
         raise UserError("there is nothing to compare with: pass the records of another recipe after --with")
-    if args.seed < 0:
+    if seed < 0:
         raise UserError("resamples need a --seed of 0 or more")
-    return args
+    several = len(others) > 1 or len(a) + len(others[0]) > 20
+    with tqdm(desc="recipes", unit="record", total=len(a) + sum(map(len, others)), disable=not several) as shown:
+
+        def read(paths: Sequence[Path]) -> list[Measured]:
+            """One record after the other: their counts together may not fit into memory."""
+            return [_noted(measured(*read_swept(path), COMPARED[metric], seed), shown) for path in paths]
+
+        first = read(a)
+        found = [compare_recipes(first, read(other), metric) for other in others]
+    say(FORMATS[format](found), output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    several = len(args.others) > 1 or len(args.a) + len(args.others[0]) > 20
-    with tqdm(
-        desc="recipes", unit="record", total=len(args.a) + sum(map(len, args.others)), disable=not several
-    ) as shown:
-
-        def read(paths: Sequence[Path]) -> list[Measured]:
-            """One record after the other: their counts together may not fit into memory."""
-            return [_noted(measured(*read_swept(path), COMPARED[args.metric], args.seed), shown) for path in paths]
-
-        first = read(args.a)
-        found = [compare_recipes(first, read(other), args.metric) for other in args.others]
-    say(FORMATS[args.format](found), args.output)
+    call_verb("recipes", compare_trainings, EXAMPLES, argv)
 
 
 def _noted(one: Measured, shown: Any) -> Measured:

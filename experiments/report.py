@@ -4,12 +4,12 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.tables import percent
 from experiments.files.whole import require_writable, whole_file
 from experiments.records.ranking import in_order
@@ -150,26 +150,40 @@ def render(shown: dict[str, Any]) -> str:
     )
 
 
+def write_report(
+    records: Annotated[list[Path], Option(metavar="RECORD")],
+    /,
+    *,
+    output: Path = Path("report.html"),
+    title: str = "Robustness report",
+    allow_mixed: bool = False,
+) -> None:
+    """Write one HTML page about records.
+
+    Leaderboard, robustness curves, heat map, reliability, classes, pictures, and how each row was made. It needs no
+    network. Scores are recomputed from the counts.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        output: page to write.
+        title: heading of the page.
+        allow_mixed: put different suites or images onto one page.
+
+    Raises:
+        UserError: the page is not named as one.
+    """
+    if output.suffix not in (".html", ".htm"):
+        raise UserError(f"the page {str(output)!r} must be named *.html")
+    require_writable(output)
+    found = [read_record(path) for path in records]
+    order = in_order(found, allow_mixed)
+    entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
+    page = render(contents(entries, title, allow_mixed))
+    with whole_file(output, "wb") as file:
+        file.write(page.encode())
+    print(f"report: {output}")
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
-    parser = light_parser(
-        "report",
-        "Write one HTML page about records: leaderboard, robustness curves, heat map, reliability, classes, pictures, "
-        "and how each row was made. It needs no network. Scores are recomputed from the counts.",
-        EXAMPLES,
-    )
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
-    parser.add_argument("--output", type=Path, default=Path("report.html"), help="page to write (default: report.html)")
-    parser.add_argument("--title", default="Robustness report", help="heading of the page")
-    parser.add_argument("--allow-mixed", action="store_true", help="put different suites or images onto one page")
-    args = parser.parse_args(argv)
-    if args.output.suffix not in (".html", ".htm"):
-        raise UserError(f"the page {str(args.output)!r} must be named *.html")
-    require_writable(args.output)
-    records = [read_record(path) for path in args.records]
-    order = in_order(records, args.allow_mixed)
-    entries = [Ranked(rank, records[place], args.records[place]) for rank, place in enumerate(order, 1)]
-    page = render(contents(entries, args.title, args.allow_mixed))
-    with whole_file(args.output, "wb") as file:
-        file.write(page.encode())
-    print(f"report: {args.output}")
+    call_verb("report", write_report, EXAMPLES, argv)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,46 +12,23 @@ from tqdm import tqdm
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.data_parser import (
-    DataParser,
-    add_data_argument,
-    data_parser,
-    named_file,
-    parse,
-    require_its_data,
-)
+from experiments.checkpoints.data_parser import require_its_data
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
-from experiments.checkpoints.settings import plain
-from experiments.command_line.device import add_device_argument, on_device
+from experiments.command_line.device import AUTO, usable
+from experiments.command_line.verb_parser import ChosenData, call_verb
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import require_labelled
 from lightning_modules.metrics.counts import image_confusion, mean_iou
 from user_error import UserError
 
 EXAMPLES = """
-  python -m experiments soup --checkpoints runs/a/best.ckpt runs/b/best.ckpt runs/c/best.ckpt --output runs/soup/best.ckpt
-  python -m experiments soup --checkpoints runs/*/best.ckpt --method greedy --output runs/soup/best.ckpt
+--checkpoints runs/a/best.ckpt runs/b/best.ckpt runs/c/best.ckpt --output runs/soup/best.ckpt
+--checkpoints runs/*/best.ckpt --method greedy --output runs/soup/best.ckpt
 
 A soup costs what one network costs. It needs trainings that lie in one basin: that start from one trained network, or are
 moments of one training (snapshot-*.ckpt); networks trained apart from random weights do not mix."""
-
-
-def build_parser(checkpoint: Path) -> DataParser:
-    """The options of the verb; the data in the run folder of the first checkpoint are their default."""
-    parser = data_parser(
-        "soup",
-        "Model soups (Wortsman et al., ICML 2022): average the weights of networks of one architecture. The "
-        "greedy soup takes them in the order of their validation mIoU and keeps each that does not lower that of the soup.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoints", nargs="+", required=True, help="files of the ingredients")
-    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
-    parser.add_argument("--method", choices=["uniform", "greedy"], default="uniform", help="default: uniform")
-    add_device_argument(parser)
-    add_data_argument(parser, checkpoint)
-    return parser
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -132,39 +109,61 @@ def greedy(
     return kept, best
 
 
-def main(argv: list[str]) -> None:
-    """The verb."""
-    options, settings = parse(build_parser(named_file(argv, "--checkpoints")), argv)
-    paths = [Path(path) for path in options.checkpoints]
-    output, data = Path(options.output), options.data
-    if len(paths) < 2:
+def cook_soup(
+    *,
+    checkpoints: list[Path],
+    output: Path,
+    method: Literal["uniform", "greedy"] = "uniform",
+    device: str = AUTO,
+    data: ChosenData,
+) -> None:
+    """Model soups (Wortsman et al., ICML 2022): average the weights of networks of one architecture.
+
+    The greedy soup takes them in the order of their validation mIoU and keeps each that does not lower that of the soup.
+
+    Args:
+        checkpoints: files of the ingredients.
+        output: checkpoint to write, in a folder of its own.
+        method: which ingredients are taken.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        data: whose training images give the statistics of batch normalisation.
+
+    Raises:
+        UserError: the networks cannot be averaged, or the data are not theirs.
+    """
+    if len(checkpoints) < 2:
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
-    derived_checkpoint.require_own_folder(output, paths, "soup")
-    files = [CheckpointFile(path) for path in paths]
+    derived_checkpoint.require_own_folder(output, checkpoints, "soup")
+    files = [CheckpointFile(path) for path in checkpoints]
     digests = different(files)
-    require_memory(paths)
+    require_memory(checkpoints)
     contents = derived_checkpoint.read_alike(files)
     derived_checkpoint.require_one_architecture(
-        paths, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
+        checkpoints, contents, "a soup needs networks of one architecture; 'ensemble' combines others"
     )
-    require_different_weights(paths, contents)
+    require_different_weights(checkpoints, contents)
     hyper = contents[0]["hyper_parameters"]
-    require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data)
-    module = on_device(load_module(files[0]), options.device)
-    kitchen = Kitchen(module.network, data, torch.device(options.device))
+    require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data.module)
+    on = usable(device)
+    kitchen = Kitchen(load_module(files[0]).to(on).network, data.module, on)
     states = [derived_checkpoint.network_state(content) for content in contents]
     kept = list(range(len(states)))
-    if options.method == "greedy":
+    if method == "greedy":
         scores = [kitchen.taste(state) for state in states]
         kept, best = greedy(states, scores, kitchen.mix, kitchen.taste)
         for place, score in enumerate(scores):
-            print(f"{paths[place]}: mIoU {100 * score:.1f} %{', kept' if place in kept else ''}")
+            print(f"{checkpoints[place]}: mIoU {100 * score:.1f} %{', kept' if place in kept else ''}")
         print(f"the soup: {100 * best:.1f} % in validation")
     state = kitchen.mix([states[place] for place in kept])
     content = {**contents[0], "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.named(state)}}
-    facts = {"method": options.method, "of": digests, "kept": kept}
-    shared = derived_checkpoint.shared_settings(paths)
+    facts = {"method": method, "of": digests, "kept": kept}
+    shared = derived_checkpoint.shared_settings(checkpoints)
     described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
-    run = shared | {"model": {**described, "soup": facts}, "data": plain(settings.data.as_dict())}
+    run = shared | {"model": {**described, "soup": facts}, "data": data.settings}
     derived_checkpoint.write(output, content, "soup", facts, run)
-    print(f"soup of {len(kept)} of {len(paths)}: {output}", flush=True)
+    print(f"soup of {len(kept)} of {len(checkpoints)}: {output}", flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("soup", cook_soup, EXAMPLES, argv)

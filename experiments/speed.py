@@ -3,17 +3,18 @@
 Reading records alone is held to seconds: a person waits for it.
 """
 
-import argparse
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
-from experiments.command_line.device import add_device_argument, usable
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.device import AUTO, usable
+from experiments.command_line.verb_parser import CommandLine, Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.whole import require_writable
 from experiments.measuring.environment import device_name, processor
@@ -62,23 +63,72 @@ def at_severities(suite: Suite, severities: Sequence[int]) -> Suite:
     return Suite(suite.name, suite.version, kept, {one.name: list(severities) for one in kept}, seed=suite.seed)
 
 
-def corruptions_lines(args: argparse.Namespace, severities: Sequence[int], device: torch.device) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Time in turns what is ours and what is usual.
+
+    Our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a whole sweep against the
+    usual pipeline, which decodes, corrupts and forwards each image for each cell; and what it takes to read records.
+
+    Args:
+        measure: what is timed.
+        size: height and width; beyond the first for corruptions only.
+        batch_size: images in a batch.
+        rounds: of each measurement.
+        severity: 1 to 5, or 'all', of corruptions and pipeline; the sweep has all.
+        suite: name or YAML (default: imagenet_c, and imagenet_c_extra for the corruptions).
+        images: files of the pipeline.
+        workers: loader processes of the pipeline.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        output: write the tables to this Markdown file as well.
+        command_line: the words that ask for it.
+
+    Raises:
+        UserError: nothing can be measured at such numbers.
+    """
+
+    measure: Annotated[Sequence[str], Option(choices=MEASURES)] = MEASURES
+    size: Sequence[int] = SIZES
+    batch_size: int = 8
+    rounds: int = 5
+    severity: str = "3"
+    suite: str | None = None
+    images: int = 16
+    workers: int = 2
+    device: str = AUTO
+    output: Path | None = None
+    command_line: CommandLine
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.rounds, self.images) < 1 or self.workers < 0:
+            raise UserError(
+                "there is nothing to measure: give --batch-size, --rounds and --images at least 1, --workers at least 0"
+            )
+        if self.severity != "all" and self.severity not in map(str, SEVERITIES):
+            raise UserError(f"there is no severity {self.severity!r}: pass 1 to 5, or all")
+        if min(self.size) < SMALLEST_SIDE:
+            raise UserError(f"{min(self.size)} pixels are too few: corruptions are defined from {SMALLEST_SIDE} on")
+        if self.size[0] % STRIDE and set(self.measure) & {"sweep", "pipeline"}:
+            raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {self.size[0]}")
+
+
+def corruptions_lines(options: Options, severities: Sequence[int], device: torch.device) -> list[str]:
     """Measure the corruptions; the bars are for the mean over the first suite."""
-    shared = [(one, True) for one in known_to_reference(find_suite(args.suite or SUITE).corruptions)]
-    if args.suite is None:
+    shared = [(one, True) for one in known_to_reference(find_suite(options.suite or SUITE).corruptions)]
+    if options.suite is None:
         shared += [(one, False) for one in known_to_reference(find_suite(EXTRA).corruptions)]
     said = f"severity {severities[0]}" if len(severities) == 1 else "the mean over all severities"
     lines = [
         "## Corruptions against the reference",
         "",
-        f"Batches of {args.batch_size} photographs at {said}: ours on {device.type} as a sweep draws them, "
+        f"Batches of {options.batch_size} photographs at {said}: ours on {device.type} as a sweep draws them, "
         "`imagecorruptions` image by",
         f"image on the CPU. The mean is over the {sum(counted for _, counted in shared)} corruptions of "
-        f"`{args.suite or SUITE}`.",
+        f"`{options.suite or SUITE}`.",
         "",
     ]
-    for size in args.size:
-        costs = measure_corruptions(shared, size, args.batch_size, severities, args.rounds, device)
+    for size in options.size:
+        costs = measure_corruptions(shared, size, options.batch_size, severities, options.rounds, device)
         lines += corruptions_table(costs, size)
     return lines
 
@@ -88,14 +138,14 @@ def needs_reference(measures: Sequence[str]) -> bool:
     return bool({"corruptions", "pipeline"} & set(measures))
 
 
-def heading(argv: Sequence[str], args: argparse.Namespace, device: torch.device) -> list[str]:
+def heading(options: Options, device: torch.device) -> list[str]:
     """What was measured on, and how to do it again."""
     name = device_name(device)
     host = f" beside {processor()}" if device.type == "cuda" else ""
-    rounds = "one round" if args.rounds == 1 else f"medians of {args.rounds} rounds"
-    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(args.measure)
+    rounds = "one round" if options.rounds == 1 else f"medians of {options.rounds} rounds"
+    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(options.measure)
     made_with = ", ".join(f"{name} {version(name)}" for name in packages)
-    command = shlex.join(["python", "-m", "experiments", "speed", *argv])
+    command = shlex.join(["python", "-m", "experiments", "speed", *options.command_line])
     return [
         "# Speed",
         "",
@@ -108,71 +158,34 @@ def heading(argv: Sequence[str], args: argparse.Namespace, device: torch.device)
     ]
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "speed",
-        "Time in turns: our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a\n"
-        "whole sweep against the usual pipeline, which decodes, corrupts and forwards each image for each cell; and what\n"
-        "it takes to read records.",
-        EXAMPLES,
-    )
-    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES), help="default: all")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs="+",
-        default=list(SIZES),
-        help="height and width; beyond the first for corruptions only",
-    )
-    parser.add_argument("--batch-size", type=int, default=8, help="default: 8")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument(
-        "--severity", default="3", help="1 to 5, or 'all', of corruptions and pipeline (default: 3); the sweep has all"
-    )
-    parser.add_argument("--suite", help=f"name or YAML (default: {SUITE}, and {EXTRA} for the corruptions)")
-    parser.add_argument("--images", type=int, default=16, help="files of the pipeline (default: 16)")
-    parser.add_argument("--workers", type=int, default=2, help="loader processes of the pipeline (default: 2)")
-    add_device_argument(parser)
-    parser.add_argument("--output", type=Path, help="write the tables to this Markdown file as well")
-    args = parser.parse_args(argv)
-    if min(args.batch_size, args.rounds, args.images) < 1 or args.workers < 0:
-        raise UserError(
-            "there is nothing to measure: give --batch-size, --rounds and --images at least 1, --workers at least 0"
+def measure_speed(options: Options) -> None:
+    """Measure, print and write what is asked for."""
+    device = usable(options.device)
+    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
+    if options.output:
+        require_writable(options.output)
+    if needs_reference(options.measure):
+        reference()
+    suite, size = find_suite(options.suite or SUITE), options.size[0]
+    severities = SEVERITIES if options.severity == "all" else (int(options.severity),)
+    lines = heading(options, device)
+    if "corruptions" in options.measure:
+        lines += corruptions_lines(options, severities, device)
+    if "sweep" in options.measure:
+        lines += sweep_lines(
+            measure_sweep(suite, size, options.batch_size, options.rounds, device), suite, size, options.batch_size
         )
-    if args.severity != "all" and args.severity not in map(str, SEVERITIES):
-        raise UserError(f"there is no severity {args.severity!r}: pass 1 to 5, or all")
-    if min(args.size) < SMALLEST_SIDE:
-        raise UserError(f"{min(args.size)} pixels are too few: corruptions are defined from {SMALLEST_SIDE} on")
-    if args.size[0] % STRIDE and set(args.measure) & {"sweep", "pipeline"}:
-        raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {args.size[0]}")
-    return args
+    if "pipeline" in options.measure:
+        cells = at_severities(suite, severities)
+        loading = (options.images, size, options.batch_size, options.workers)
+        turns = measure_pipeline(cells, *loading, options.rounds, device)
+        lines += pipeline_lines(turns, cells, *loading, device)
+    if "records" in options.measure:
+        lines += records_lines(measure_records(options.rounds))
+    print()
+    say("\n".join(lines), options.output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    device = usable(args.device)
-    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
-    if args.output:
-        require_writable(args.output)
-    if needs_reference(args.measure):
-        reference()
-    suite, size = find_suite(args.suite or SUITE), args.size[0]
-    severities = SEVERITIES if args.severity == "all" else (int(args.severity),)
-    lines = heading(argv, args, device)
-    if "corruptions" in args.measure:
-        lines += corruptions_lines(args, severities, device)
-    if "sweep" in args.measure:
-        lines += sweep_lines(
-            measure_sweep(suite, size, args.batch_size, args.rounds, device), suite, size, args.batch_size
-        )
-    if "pipeline" in args.measure:
-        cells = at_severities(suite, severities)
-        loading = (args.images, size, args.batch_size, args.workers)
-        turns = measure_pipeline(cells, *loading, args.rounds, device)
-        lines += pipeline_lines(turns, cells, *loading, device)
-    if "records" in args.measure:
-        lines += records_lines(measure_records(args.rounds))
-    print()
-    say("\n".join(lines), args.output)
+    measure_speed(call_verb("speed", Options, EXAMPLES, argv))

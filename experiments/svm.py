@@ -1,6 +1,7 @@
 """Fit a linear support vector machine on the frozen features of a checkpoint, and write it as the last layer of another."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +13,47 @@ from sklearn.svm import LinearSVC
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.data_parser import (
-    DataParser,
-    add_data_argument,
-    data_parser,
-    named_file,
-    parse,
-    require_its_data,
-)
+from experiments.checkpoints.data_parser import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
-from experiments.command_line.device import add_device_argument, on_device
+from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.verb_parser import ChosenData, call_verb
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
 from experiments.probing.temperature import temperature_of
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 EXAMPLES = """
-  python -m experiments svm --checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_svm/best.ckpt
-  python -m experiments svm --checkpoint runs/camvid_fpn/best.ckpt --output runs/camvid_fpn_svm/best.ckpt --C 0.01
+--checkpoint runs/synthetic_unet/best.ckpt --output runs/synthetic_unet_svm/best.ckpt
+--checkpoint runs/camvid_fpn/best.ckpt --output runs/camvid_fpn_svm/best.ckpt --C 0.01
 
 The result is an ordinary checkpoint: 'benchmark' sweeps it and 'predict' uses it. It is not for 'fit' to resume."""
 
 
-def build_parser(checkpoint: Path) -> DataParser:
-    """The options of the verb; the data in the run folder of `checkpoint` are their default."""
-    parser = data_parser(
-        "svm",
-        "CNN-SVM in two steps: replace the last layer of a trained network by a linear SVM on its features, "
-        "and fit a temperature on the validation split that makes its margins into probabilities.",
-        EXAMPLES,
-    )
-    parser.add_argument("--checkpoint", required=True, help="file that 'fit' wrote; its other layers stay as they are")
-    parser.add_argument("--output", required=True, help="checkpoint to write, in a folder of its own")
-    parser.add_argument("--pixels", type=int, default=20_000, help="pixels to fit on, equally many of each class")
-    parser.add_argument("--C", type=float, default=1.0, help="cost of a violated margin; smaller means wider margins")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of pixels")
-    add_device_argument(parser)
-    add_data_argument(parser, checkpoint)
-    return parser
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """CNN-SVM in two steps.
+
+    Replace the last layer of a trained network by a linear SVM on its features, and fit a temperature on the validation
+    split that makes its margins into probabilities.
+
+    Args:
+        checkpoint: file that 'fit' wrote; its other layers stay as they are.
+        output: checkpoint to write, in a folder of its own.
+        pixels: pixels to fit on, equally many of each class.
+        C: cost of a violated margin; smaller means wider margins.
+        seed: of the draw of pixels.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        data: with the training and validation splits.
+    """
+
+    checkpoint: Path
+    output: Path
+    pixels: int = 20_000
+    C: float = 1.0
+    seed: int = 0
+    device: str = AUTO
+    data: ChosenData
 
 
 def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +91,7 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) ->
     return weight, bias - weight @ mean
 
 
-def replace_head(head: LinearHead, data: SegmentationDataModule, options: Any) -> None:
+def replace_head(head: LinearHead, data: SegmentationDataModule, options: Options) -> None:
     """Fit the SVM on the training split and put it in place.
 
     Raises:
@@ -112,7 +115,7 @@ def replace_head(head: LinearHead, data: SegmentationDataModule, options: Any) -
     head.load(torch.from_numpy(weight).to(like).view_as(like), torch.from_numpy(bias).to(like), 1.0)
 
 
-def calibrate(head: LinearHead, data: SegmentationDataModule, options: Any) -> float:
+def calibrate(head: LinearHead, data: SegmentationDataModule, options: Options) -> float:
     """Fit the temperature on the validation split and put it in place.
 
     Raises:
@@ -125,26 +128,27 @@ def calibrate(head: LinearHead, data: SegmentationDataModule, options: Any) -> f
     return found
 
 
-def check(options: Any, module: SegmentationModule, checkpoint: Path, output: Path) -> None:
+def check(options: Options, module: SegmentationModule) -> None:
     """Refuse what cannot come to a good end, before any work is done.
 
     Raises:
         UserError: other data than the network's, options out of range, or an output that would pass for another.
     """
-    data = options.data
-    require_its_data(CheckpointFile(checkpoint), module.num_classes, module.hparams["in_channels"], data)
+    data = options.data.module
+    require_its_data(CheckpointFile(options.checkpoint), module.num_classes, module.hparams["in_channels"], data)
     if options.pixels < data.num_classes:
         raise UserError(f"--pixels {options.pixels} for {data.num_classes} classes: give at least one for each")
     if not options.C > 0:
         raise UserError(f"--C {options.C:g}: the cost of a violated margin must be above 0")
     if options.seed < 0:
         raise UserError(f"--seed {options.seed}: give 0 or more")
-    derived_checkpoint.require_own_folder(output, [checkpoint], "svm")
+    derived_checkpoint.require_own_folder(options.output, [options.checkpoint], "svm")
 
 
-def describe(checkpoint: Path, module: SegmentationModule, data: Any, options: Any) -> dict[str, Any]:
+def describe(module: SegmentationModule, options: Options) -> dict[str, Any]:
     """The settings of the training with those of the SVM added: another recipe, the same for all seeds of the training."""
-    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
+    data = options.data.settings
+    run = read_settings(options.checkpoint) or {"model": plain(dict(module.hparams))}
     fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed, "head": "LinearSVC", "C": options.C}
     if run.get("data") not in (None, data):
         fitted["features_trained_on"] = run["data"]
@@ -155,18 +159,16 @@ def describe(checkpoint: Path, module: SegmentationModule, data: Any, options: A
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    checkpoint = named_file(argv)
-    options, settings = parse(build_parser(checkpoint), argv)
+    options: Options = call_verb("svm", Options, EXAMPLES, argv)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the check of the features
-    file = CheckpointFile(checkpoint)
+    file, data = CheckpointFile(options.checkpoint), options.data.module
     module = load_module(file)
-    output = Path(options.output)
-    check(options, module, checkpoint, output)
+    check(options, module)
     head = find_head(on_device(module, options.device).network)
-    replace_head(head, options.data, options)
-    temperature = calibrate(head, options.data, options)
-    described = describe(checkpoint, module, plain(settings.data.as_dict()), options)
+    replace_head(head, data, options)
+    temperature = calibrate(head, data, options)
+    described = describe(module, options)
     facts = {**described["model"]["svm"], "temperature": temperature, "from": file.sha256}
     content = {**read_checkpoint(file), "state_dict": module.cpu().state_dict()}
-    derived_checkpoint.write(output, content, "svm", facts, described)
-    print(f"checkpoint: {output}", flush=True)
+    derived_checkpoint.write(options.output, content, "svm", facts, described)
+    print(f"checkpoint: {options.output}", flush=True)

@@ -1,15 +1,14 @@
 """What networks cost and how they hold up, side by side: smaller and larger ones, pruned ones, ensembles."""
 
-import argparse
 import json
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 
-from experiments.command_line.light_parser import light_parser
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, scaled
 from experiments.files.whole import require_writable
@@ -224,46 +223,53 @@ def _label(column: Column, first: Column) -> str:
     return f"{name}{trainings}\n{100 * weights:.0f} %, {100 * adds:.0f} %"
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The options of the verb."""
-    parser = light_parser(
-        "tradeoff",
-        "Put what networks cost beside how they hold up: parameters, zeros, multiply-adds, file, latency and memory, and\n"
-        "clean and mean corrupted mIoU and calibration error with their intervals. --figure draws mIoU over severity and\n"
-        "the share of weights that are left. Without records, the costs alone.",
-        EXAMPLES,
-    )
-    parser.add_argument("records", nargs="*", type=Path, metavar="RECORD", help="JSON files that 'benchmark' wrote")
-    parser.add_argument("--costs", type=Path, required=True, help="file that 'costs' wrote, of the same checkpoints")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
-    parser.add_argument("--output", type=Path, help="write the table to this file as well")
-    parser.add_argument("--figure", type=Path, help="picture to write: .png, .svg or .pdf")
-    parser.add_argument(
-        "--seeds-together",
-        action="store_true",
-        help="draw records whose names differ in a number at the end as one column of means and standard deviations",
-    )
-    args = parser.parse_args(argv)
-    if args.figure is not None:
-        require_format(args.figure)
-        if not args.records:
+def weigh_costs(
+    records: Annotated[Sequence[Path], Option(metavar="RECORD")] = (),
+    /,
+    *,
+    costs: Path,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+    figure: Path | None = None,
+    seeds_together: bool = False,
+) -> None:
+    """Put what networks cost beside how they hold up.
+
+    Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted mIoU and calibration error
+    with their intervals. --figure draws mIoU over severity and the share of weights that are left. Without records, the
+    costs alone.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        costs: file that 'costs' wrote, of the same checkpoints.
+        format: of what is printed.
+        output: write the table to this file as well.
+        figure: picture to write: .png, .svg or .pdf.
+        seeds_together: draw records whose names differ in a number at the end as one column of means and standard
+            deviations.
+
+    Raises:
+        UserError: a figure is asked for without records.
+    """
+    if figure is not None:
+        require_format(figure)
+        if not records:
             raise UserError("a figure shows how networks hold up: name their records")
-    return args
+    for path in (output, figure):
+        if path is not None:
+            require_writable(path)
+    known = read_costs(costs)
+    if not records:
+        say(cost_table.FORMATS[format](known), output)
+        return
+    networks = find_networks(records, known)
+    text = FORMATS[format](networks, known)
+    say(text, output)
+    if figure is not None:
+        save_figure(draw(columns(networks, seeds_together)), figure)
+        print(f"figure: {figure}")
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    args = parse_arguments(argv)
-    for path in (args.output, args.figure):
-        if path is not None:
-            require_writable(path)
-    costs = read_costs(args.costs)
-    if not args.records:
-        say(cost_table.FORMATS[args.format](costs), args.output)
-        return
-    networks = find_networks(args.records, costs)
-    text = FORMATS[args.format](networks, costs)
-    say(text, args.output)
-    if args.figure is not None:
-        save_figure(draw(columns(networks, args.seeds_together)), args.figure)
-        print(f"figure: {args.figure}")
+    call_verb("tradeoff", weigh_costs, EXAMPLES, argv)

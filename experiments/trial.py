@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import SUITE
 from experiments.ablation.trial_folder import TrialFolder
-from experiments.command_line.light_parser import SentenceParser, light_parser
 from experiments.command_line.run_verb import call
+from experiments.command_line.verb_parser import CommandLine, Option, SentenceParser, call_verb
 from experiments.sweeping.suites import suite_path
 from user_error import UserError
 
@@ -93,48 +94,59 @@ def pruned_start(
     return [*rest, f"--start={pruned}"]
 
 
-def main(argv: list[str]) -> None:
-    """The verb.
+def train_and_sweep(
+    *further: str,
+    run: Path | None = None,
+    budget: Annotated[Path | None, Option(metavar="YAML")] = None,
+    suite: str = SUITE,
+    name: str | None = None,
+    prune: Annotated[float | None, Option(metavar="RATIO")] = None,
+    criterion: str | None = None,
+    keep: Annotated[Sequence[str], Option(metavar="PART", repeated=True)] = (),
+    pictures: int | None = None,
+    command_line: CommandLine,
+) -> None:
+    """Train and sweep: 'fit' with all further options, then 'benchmark'.
 
+    A trial whose record is there is done; one that was interrupted goes on. 'ablate' runs many from a sweep file.
     Training and sweep are processes of their own, as if called one after the other: each may start further ones.
+
+    Args:
+        *further: options of the training.
+        run: folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS).
+        budget: settings that lie over the recipe.
+        suite: of the sweep: a name, or a YAML file.
+        name: name on the leaderboard (default: the run folder's).
+        prune: first remove so much of the multiply-adds of what --start names.
+        criterion: of --prune: what is least important.
+        keep: of --prune: a part that stays whole.
+        pictures: of the hardest falls, beside the record.
+        command_line: by which a trial without a folder is known.
+
+    Raises:
+        UserError: the sweep left no record.
     """
-    parser = light_parser(
-        "trial",
-        "Train and sweep: 'fit' with all further options, then 'benchmark'. A trial whose record is there is done; one\n"
-        "that was interrupted goes on. 'ablate' runs many from a sweep file.",
-        EXAMPLES,
-    )
-    parser.add_argument(
-        "--run", type=Path, help="folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS)"
-    )
-    parser.add_argument("--budget", type=Path, metavar="YAML", help="settings that lie over the recipe")
-    parser.add_argument("--suite", default=SUITE, help="of the sweep: a name, or a YAML file")
-    parser.add_argument("--name", help="name on the leaderboard (default: the run folder's)")
-    parser.add_argument(
-        "--prune", type=float, metavar="RATIO", help="first remove so much of the multiply-adds of what --start names"
-    )
-    parser.add_argument("--criterion", help="of --prune: what is least important")
-    parser.add_argument(
-        "--keep", action="append", default=[], metavar="PART", help="of --prune: a part that stays whole"
-    )
-    parser.add_argument("--pictures", type=int, help="of the hardest falls, beside the record")
-    args, rest = parser.parse_known_args(argv)
-    run = args.run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(argv).encode(), digest_size=6).hexdigest()
-    suite_path(args.suite)  # before hours of training
-    words = in_order(with_budget(rest, args.budget))
-    folder, restart = TrialFolder(run, argv, None if args.prune is not None else words), "--restart" in rest
+    run = run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(command_line).encode(), digest_size=6).hexdigest()
+    suite_path(suite)  # before hours of training
+    words = in_order(with_budget(further, budget))
+    folder, restart = TrialFolder(run, command_line, None if prune is not None else words), "--restart" in further
     with folder.locked() as lock:
         if not restart and folder.is_done():
             require_same_data([folder.done])
             print(f"done before: {folder.record}", flush=True)
             return
         with folder.claimed(restart):
-            if args.prune is not None:
-                words = pruned_start(words, args.prune, args.criterion, args.keep, run)
+            if prune is not None:
+                words = pruned_start(words, prune, criterion, keep, run)
             call("fit", *words, f"--run={run}", holding=lock)
         folder.note_sweep()
-        options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={args.suite}", f"--output={folder.record}"]
-        options += [f"--{key}={value}" for key in ("name", "pictures") if (value := getattr(args, key)) is not None]
-        call("benchmark", *options, *shared_options(rest), holding=lock)
+        options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
+        options += [f"--{key}={value}" for key, value in (("name", name), ("pictures", pictures)) if value is not None]
+        call("benchmark", *options, *shared_options(further), holding=lock)
     if not folder.record.exists():
         raise UserError(f"the sweep left no record {str(folder.record)!r}: what it printed says why")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("trial", train_and_sweep, EXAMPLES, argv)

@@ -3,11 +3,11 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from experiments.command_line.light_parser import SentenceParser, light_parser, list_examples
+from experiments.command_line.verb_parser import ChosenData, Option, call_verb
 from experiments.records.comparable import manifest_difference
 from experiments.records.recomputed import ALTERED
 from experiments.records.record import Images, Manifest, Record, manifest_hash
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from datamodules.base import SegmentationDataModule
     from experiments.sweeping.swept import Swept
     from lightning_modules.segmentation import SegmentationModule
-
-DESCRIPTION = """Recompute every number of a record from its counts and from those of its images; with --checkpoint,
-also sweep some of its conditions again and compare the counts."""
 
 EXAMPLES = """
 runs/camvid_fpn/record-core.json
@@ -50,24 +47,6 @@ class Deviation(NamedTuple):
         return self.moved <= max(FEW, TIES * self.pixels)
 
 
-def build_parser(checkpoint: str | None) -> Any:
-    """The options of the verb; those of the data only where a checkpoint is given, since they take torch."""
-    if checkpoint is None:
-        parser: Any = light_parser("verify", DESCRIPTION, EXAMPLES)
-    else:
-        from experiments.checkpoints.data_parser import add_data_argument, data_parser
-
-        parser = data_parser("verify", DESCRIPTION, list_examples("verify", EXAMPLES))
-        add_data_argument(parser, Path(checkpoint))
-    parser.add_argument("record", metavar="RECORD", help="JSON file that 'benchmark' wrote")
-    parser.add_argument("--checkpoint", help="the record's: sweeps a sample of its conditions again")
-    parser.add_argument("--conditions", type=int, default=3, help="how many, clean among them (default: 3)")
-    parser.add_argument("--draw", type=int, default=0, help="seed that chooses the conditions (default: 0)")
-    parser.add_argument("--suite", help="YAML of the suite, where it is not one of the project's")
-    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, ... (default: auto)")
-    return parser
-
-
 def choose(record: Record, number: int, seed: int) -> list[int]:
     """Positions of clean and of `number` - 1 other conditions, in their order."""
     clean = record.conditions.index((CLEAN, 0))
@@ -91,7 +70,14 @@ def deviations(record: Record, images: Images | None, places: Sequence[int], swe
     return found
 
 
-def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
+def sweep_again(
+    record: Record,
+    places: Sequence[int],
+    checkpoint: Path,
+    data: "SegmentationDataModule",
+    suite: str | None = None,
+    device: str = "auto",
+) -> "Swept":
     """Counts of the conditions at `places`, swept anew in this process.
 
     Raises:
@@ -100,31 +86,31 @@ def sweep_again(record: Record, places: Sequence[int], options: Any) -> "Swept":
     from experiments.checkpoints.checkpoint import load_module
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
+    from experiments.command_line.device import usable
     from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
-    checkpoint = Path(options.checkpoint)
+    on = usable(device)
     file = CheckpointFile(checkpoint)
     module = load_module(file)
     if file.sha256 != record.checkpoint.get("sha256"):
         raise UserError(
             f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
         )
-    suite = _suite(record, options.suite)
+    suite = _suite(record, suite)
     seed, precision = _settings(record)
-    data = options.data
     mapped = Mapped.from_json(record.recipe.get("mapped"))
     found = prepare(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
     if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
-    manifest = Manifest(**found.manifest(data.size))  # type: ignore[arg-type]
+    manifest = Manifest.model_validate(found.manifest(data.size))
     if manifest_hash(manifest.model_dump()) != record.suite_hash:
         raise UserError(
             f"the suite {suite!r} is not that of the record ({manifest_difference(record.suite, manifest)}): pass the "
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
     found.conditions = tuple(found.conditions[place] for place in places)
-    swept = sweep_once(module, data, found, options.accelerator, precision)
+    swept = sweep_once(module, data, found, "gpu" if on.type == "cuda" else on.type, precision, on.index or 0)
     if data_hash(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
@@ -174,40 +160,55 @@ def _suite(record: Record, given: str | None) -> str:
     return given or record.suite.name
 
 
-def main(argv: list[str]) -> None:
-    """The verb.
+def verify_record(
+    record: Annotated[Path, Option(metavar="RECORD")],
+    /,
+    *,
+    checkpoint: Path | None = None,
+    conditions: int = 3,
+    seed: Annotated[int, Option(formerly="--draw")] = 0,
+    suite: str | None = None,
+    device: Annotated[str, Option(formerly="--accelerator")] = "auto",
+    data: ChosenData | None = None,
+) -> None:
+    """Recompute every number of a record from its counts and from those of its images.
+
+    With --checkpoint, also sweep some of its conditions again and compare the counts.
+
+    Args:
+        record: JSON file that 'benchmark' wrote.
+        checkpoint: the record's: sweeps a sample of its conditions again.
+        conditions: how many, clean among them.
+        seed: chooses the conditions.
+        suite: YAML of the suite, where it is not one of the project's.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        data: of the checkpoint.
 
     Raises:
         UserError: the record does not agree with itself, or with a second sweep.
     """
-    finder = SentenceParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--checkpoint")
-    checkpoint = finder.parse_known_args(argv)[0].checkpoint
-    parser = build_parser(checkpoint)
-    if checkpoint is None:
-        options = parser.parse_args(argv)
-    else:
-        from experiments.checkpoints.data_parser import parse
-
-        options, _ = parse(parser, argv)
-    if options.conditions < 1:
-        raise UserError(f"{options.conditions} conditions cannot be swept: give --conditions at least 1")
-    path = Path(options.record)
-    record, images = open_record(path)
-    print(f"{path}: every score follows from the counts of its {len(record.cells)} cells")
+    if conditions < 1:
+        raise UserError(f"{conditions} conditions cannot be swept: give --conditions at least 1")
+    opened, images = open_record(record)
+    print(f"{record}: every score follows from the counts of its {len(opened.cells)} cells")
     if images is None:
-        print(f"  the counts of its images ({record.per_image.file}) are not beside it: intervals are as stated")
+        print(f"  the counts of its images ({opened.per_image.file}) are not beside it: intervals are as stated")
     else:
         print(f"  the counts, and every interval, follow from those of its {len(images.ids)} images")
-    if checkpoint is None:
+    if checkpoint is None or data is None:
         return
-    places = choose(record, options.conditions, options.draw)
-    found = deviations(record, images, places, sweep_again(record, places, options))
+    places = choose(opened, conditions, seed)
+    found = deviations(opened, images, places, sweep_again(opened, places, checkpoint, data.module, suite, device))
     for one in found:
         print(f"  {one.corruption} {one.severity}: {one.moved} of {one.pixels} pixels differ in a second sweep")
     wrong = [one for one in found if not one.agrees]
     if wrong:
         raise UserError(
-            f"the cell {wrong[0].corruption}, severity {wrong[0].severity}, of {str(path)!r} does not come out again: "
+            f"the cell {wrong[0].corruption}, severity {wrong[0].severity}, of {str(record)!r} does not come out again: "
             f"{wrong[0].moved} of {wrong[0].pixels} pixels differ, more than ties of logits explain"
         )
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("verify", verify_record, EXAMPLES, argv)

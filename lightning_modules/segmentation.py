@@ -27,6 +27,7 @@ from lightning_modules.schedules import Schedule, training_steps
 from lightning_modules.tasks.base import Task
 from lightning_modules.tasks.moved_targets import MovedTargets
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
+from safe_files.roots import find_weights
 from user_error import UserError
 
 
@@ -105,7 +106,7 @@ class SegmentationModule(pl.LightningModule):
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
         if self.encoder_weights is not None:
-            self.network.load_pretrained(self.encoder_weights)  # type: ignore[operator]
+            self.network.load_pretrained(str(find_weights(self.encoder_weights)))  # type: ignore[operator]
         if self.start is not None:
             load_trained(self.network, Path(self.start))
 

@@ -3,14 +3,19 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import TINY, experiments
+from command_line import ROOT, TINY, experiments
 from hypothesis import settings
+
+from safe_files.roots import DATA
 
 settings.register_profile("suite", deadline=None)  # how fast a property is tried says how busy the machine is
 settings.load_profile("suite")
 os.environ["WANDB_MODE"] = "disabled"  # tests of W&B set it themselves
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+if (BESIDE := ROOT.parent / "shared" / "data").is_dir():  # where the project's developers have theirs
+    os.environ.setdefault(DATA, str(BESIDE))
 
 
 def pytest_collection_finish() -> None:

@@ -22,11 +22,10 @@ from safetensors.torch import save_file
 from tiny_folder import tiny_folder
 
 from datamodules.folder import FolderDataModule
-from experiments import benchmark
 from experiments.__main__ import main
 from experiments.ablation.stamp import make_stamp
 from experiments.ablation.sweep_file import read_sweep
-from experiments.checkpoints.data_parser import parse
+from experiments.checkpoints.data_parser import choose_data
 from experiments.checkpoints.settings import read_settings
 from experiments.records import published
 from experiments.records.recipe import recipe_group
@@ -251,7 +250,7 @@ def _read_published(place: Path, rng: random.Random) -> None:
 
 def _read_settings(place: Path, rng: random.Random) -> None:
     checkpoint = place / "settings/best.ckpt"
-    parse(benchmark.build_parser(checkpoint), [f"--checkpoint={checkpoint}"])
+    choose_data("benchmark", checkpoint, [])
     recipe_group(read_settings(checkpoint) or {})
     verb("tta", "--checkpoint", checkpoint, "--output", place / "out/tta/best.ckpt")
 

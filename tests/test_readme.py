@@ -70,6 +70,16 @@ def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
         assert yaml.safe_load(config)["class_path"].rsplit(".", 1)[1] in made
 
 
+def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
+    (code,) = [text for text in blocks(PAGES[0], "python") if "draw_key(" in text]
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "loop", "exec"), namespace)
+    images, corrupted = namespace["images"], namespace["corrupted"]
+    assert corrupted.dtype == torch.uint8
+    assert corrupted.shape == images.shape
+    assert (corrupted != images).float().mean() > 0.5
+
+
 @pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])
 def test_a_part_is_added_as_shown(architecture: str) -> None:
     (code,) = [text for text in blocks(ROOT / "docs" / "networks.md", "python") if "(Part):" in text]

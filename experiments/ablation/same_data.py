@@ -5,10 +5,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from experiments.ablation.record_origin import read_origin
 from experiments.checkpoints.settings import read_settings
+from safe_files.roots import find_data
 from user_error import UserError, find_user_error
 
 
@@ -57,7 +58,7 @@ def find_change(trial: Done) -> str | None:
     """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
     described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
     root = trial.root or ((described or {}).get("init_args") or {}).get("root")
-    if described is None or (isinstance(root, str) and not Path(root).expanduser().exists()):
+    if described is None or (isinstance(root, str) and not find_data(root).exists()):
         return None
     try:
         return _compare(trial)
@@ -69,19 +70,18 @@ def find_change(trial: Done) -> str | None:
 
 
 def _compare(trial: Done) -> str | None:
-    from experiments.checkpoints.data_parser import add_data_argument, data_parser, parse
+    from experiments.checkpoints.data_parser import choose_data
     from experiments.training.content import read_splits
     from experiments.training.run_folder import RunFolder
 
-    parser = data_parser("trial", "", "")
-    add_data_argument(parser, trial.run / "best.ckpt")
-    options, _ = parse(parser, [] if trial.root is None else [f"--data.init_args.root={trial.root}"])
+    words = [] if trial.root is None else [f"--data.init_args.root={trial.root}"]
+    data: Any = choose_data("trial", trial.run / "best.ckpt", words).module
     for split, before in read_splits(RunFolder(trial.run).content).items():
-        now = options.data.fingerprint(split, before)
+        now = data.fingerprint(split, before)
         seen = {key: now.settings.get(key) for key in before.settings}  # by a training
         if said := replace(now, settings=seen).difference_from(before):
             return said
     swept = read_origin(trial.record).data
-    if swept.content is None or swept.content == options.data.fingerprint(swept.split).sha256:
+    if swept.content is None or swept.content == data.fingerprint(swept.split).sha256:
         return None
     return f"the images or labels of the split {swept.split!r} changed since its sweep"

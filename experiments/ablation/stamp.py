@@ -15,6 +15,7 @@ from experiments.files.whole import whole_file
 from experiments.records.recipe import FREE
 from experiments.sweeping.suites import suite_path
 from safe_files.json_file import read_json_object
+from safe_files.roots import find_weights
 from safe_files.text import read_text
 from user_error import UserError
 
@@ -133,6 +134,7 @@ def _digest(digests: Iterable[str]) -> str:
 def _add_files(path: Path, files: dict[str, str]) -> None:
     """The digest of a file, and of those that a YAML leads on to."""
     name = os.path.normpath(path)
+    path = find_weights(path)
     if name in files or not path.is_file():
         return
     files[name] = sha256(path)

@@ -1,8 +1,7 @@
-"""The parser of verbs that read data: those of a checkpoint's run folder, unless others are named."""
+"""The data of a verb: those of a checkpoint's run folder, unless others are named."""
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -10,60 +9,66 @@ from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data, read_checkpoint
 from experiments.checkpoints.matching import require_same_names
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import read_settings
+from experiments.checkpoints.settings import plain, read_settings
 from experiments.checkpoints.stranger_settings import require_plain_component
-from experiments.command_line.light_parser import SentenceParser
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
+from experiments.command_line.verb_parser import ChosenData
 from experiments.command_line.whole_components import begin_from_defaults, require_order
 from user_error import UserError, brief, find_user_error
 
-
-class DataParser(ArgumentParser):
-    """A parser whose default data are those of a run folder, where these can be used."""
-
-    unusable: UserError | None = None
-    """Why the data of the run folder cannot; said where no others are named."""
+REMEDY = "pass --data experiments/configs/data/NAME.yaml"
 
 
-def data_parser(verb: str, description: str, examples: str) -> DataParser:
-    """The parser of a verb that reads data; `add_data_argument` belongs at the end of its options.
+def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> ChosenData:
+    """The data that options name; by default those of a run folder, each of their settings open to change.
 
     Args:
         verb: its name.
-        description: what it does.
-        examples: commands, and what else the help ends with.
+        checkpoint: in the run folder; `None` where there is none.
+        words: ``--data`` and what changes its settings.
+
+    Raises:
+        UserError: there are none, or they cannot be used.
     """
     begin_from_defaults()
-    return DataParser(
-        prog=f"python -m experiments {verb}",
-        description=description,
-        epilog=f"examples:\n{examples.strip(chr(10))}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **make_parser_settings(),
-    )
+    parser = ArgumentParser(prog=f"python -m experiments {verb}", **make_parser_settings())
+    parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module")
+    unusable = None if checkpoint is None else _set_default(parser, checkpoint)
+    require_order(list(words))
+    try:
+        settings = parser.parse_args(list(words))
+        if settings.get("data") is None:
+            if unusable is not None:
+                raise unusable
+            if checkpoint is not None:
+                read_checkpoint(checkpoint)
+                raise UserError(f"no config.yaml beside {str(checkpoint)!r}, so the data are unknown: {REMEDY}")
+            raise UserError(f"no data: {REMEDY}")
+        return ChosenData(parser.instantiate_classes(settings).data, plain(settings.data.as_dict()))
+    except ArgumentError as error:
+        if unusable is not None and not any(word.partition("=")[0] == "--data" for word in words):
+            raise unusable from error
+        raise find_user_error(error) or UserError(describe_parser_error(error)) from error
+    except (TypeError, ValueError) as error:  # of a class of data, from settings that no parser has checked
+        raise find_user_error(error) or UserError(
+            f"the data cannot be built from these settings ({brief(_root(error))}): correct them, or pass --data"
+        ) from error
 
 
-def named_file(argv: list[str], option: str = "--checkpoint") -> Path:
-    """The first file of an option, read ahead of the other options: its run folder gives them their defaults."""
-    finder = SentenceParser(add_help=False, allow_abbrev=False)
-    finder.add_argument(option, dest="found", nargs="+", default=["missing"])
-    return Path(finder.parse_known_args(argv)[0].found[0])
-
-
-def add_data_argument(parser: DataParser, checkpoint: Path | None) -> None:
-    """Add ``--data``: the run folder's data by default, where there is one, each of its settings open to change."""
-    settings = None if checkpoint is None else read_settings(checkpoint)
-    parser.add_subclass_arguments(SegmentationDataModule, "data", help="data module (default: that of the run folder)")
-    if settings is None or checkpoint is None or settings.get("data") is None:
-        return
+def _set_default(parser: ArgumentParser, checkpoint: Path) -> UserError | None:
+    """Have the data of a run folder be the default; why they cannot be used, which matters where no others are named."""
+    settings = read_settings(checkpoint)
+    if settings is None or settings.get("data") is None:
+        return None
     path = str(checkpoint.parent / "config.yaml")
     try:
         require_plain_component(SegmentationDataModule, settings["data"], repr(path), "the data")
         parser.set_defaults({"data": settings["data"]})
     except UserError as error:
-        parser.unusable = UserError(f"{error} (pass --data for others)")
+        return UserError(f"{error} (pass --data for others)")
     except (ImportError, AttributeError, ArgumentError) as error:
-        parser.unusable = UserError(f"the data of {path!r} do not fit this version ({brief(error)}): pass --data")
+        return UserError(f"the data of {path!r} do not fit this version ({brief(error)}): pass --data")
+    return None
 
 
 def require_its_data(file: CheckpointFile, classes: int, channels: int, data: SegmentationDataModule) -> None:
@@ -92,30 +97,6 @@ def require_its_numbers(checkpoint: Path, classes: int, channels: int, data: Seg
             f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
             "--data it was trained for"
         )
-
-
-def parse(parser: DataParser, argv: list[str]) -> Any:
-    """Parse and instantiate, with the parser's complaints as a `UserError`."""
-    require_order(argv)
-    try:
-        settings = parser.parse_args(argv)
-        if settings.get("data") is None and "data" in {action.dest for action in parser._actions}:
-            if parser.unusable is not None:
-                raise parser.unusable
-            checkpoint = settings.get("checkpoint")
-            if checkpoint:
-                read_checkpoint(Path(checkpoint))
-            why = f"no config.yaml beside {checkpoint!r}, so the data are unknown" if checkpoint else "no data"
-            raise UserError(f"{why}: pass --data experiments/configs/data/NAME.yaml")
-        return parser.instantiate_classes(settings), settings
-    except ArgumentError as error:
-        if parser.unusable is not None and not any(word.partition("=")[0] == "--data" for word in argv):
-            raise parser.unusable from error
-        raise find_user_error(error) or UserError(describe_parser_error(error)) from error
-    except (TypeError, ValueError) as error:  # of a class of data, from settings that no parser has checked
-        raise find_user_error(error) or UserError(
-            f"the data cannot be built from these settings ({brief(_root(error))}): correct them, or pass --data"
-        ) from error
 
 
 def _root(error: BaseException) -> BaseException:

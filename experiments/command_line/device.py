@@ -1,6 +1,6 @@
-"""The device of a verb: its option, and the device itself."""
+"""The device of a verb by its name."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -10,17 +10,18 @@ from user_error import UserError
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def add_device_argument(parser: Any) -> None:
-    """Add ``--device``: a GPU where there is one."""
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, ...")
+AUTO = "auto"
+"""The name that stands for a GPU where there is one, and for the processor otherwise."""
 
 
 def usable(name: str) -> torch.device:
-    """The device of that name.
+    """The device of that name, or of `AUTO`.
 
     Raises:
         UserError: there is none.
     """
+    if name == AUTO:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

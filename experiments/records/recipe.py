@@ -28,13 +28,17 @@ WATCHING = (
 )
 """What watches a training from aside: no weight depends on it."""
 
+WEIGHTS = "model.init_args.encoder_weights"
+"""A setting that names a file: known by its name, wherever that lies."""
+
 LONGEST_NAME = 80  # W&B takes 128 letters for a group
 
 
 def recipe_key(recipe: dict[str, Any]) -> str | None:
     """Hash of the settings that decide a training, less its seed; `None` where the recipe does not say the seed.
 
-    Settings that are null count as left out. Data are known by the name of their folder, wherever that lies. A record
+    Settings that are null count as left out. Data are known by the name of their folder and encoder weights by that of their
+    file, wherever these lie. A record
     says which data the network was trained on where they were not those of the sweep (``trained_on``); a record
     without that entry takes the data that were swept, and so tells trainings apart that differ in their test images.
 
@@ -101,7 +105,7 @@ def _decisive(settings: Any, place: str = "") -> Any:
     if isinstance(settings, dict):
         found = {str(key): (value, f"{place}.{key}" if place else str(key)) for key, value in settings.items()}
         return {
-            key: _decisive(value, dotted)
+            key: PurePath(value).name if dotted == WEIGHTS and isinstance(value, str) else _decisive(value, dotted)
             for key, (value, dotted) in found.items()
             if value is not None and dotted not in FREE + WATCHING
         }

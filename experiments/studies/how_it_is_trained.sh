@@ -4,19 +4,18 @@
 #   experiments/studies/how_it_is_trained.sh kvasir                        # all parts, in this order
 #   experiments/studies/how_it_is_trained.sh camvid optimisers mixing      # some of them; what is done is skipped
 #   SEED=1 experiments/studies/how_it_is_trained.sh kvasir                 # once more, from another seed
-# DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
+# RUNS says where the runs go; docs/data.md where data and encoder lie.
 set -euo pipefail
 case "${1:-}" in
-    kvasir) config=kvasir_unet data=kvasir_seg ;;
-    camvid) config=camvid_fpn data=camvid ;;
+    kvasir) config=kvasir_unet ;;
+    camvid) config=camvid_fpn ;;
     *) echo "which data: kvasir or camvid" >&2 && exit 2 ;;
 esac
 runs="${RUNS:-runs/how_it_is_trained_$1}"
 seed="${SEED:-0}"
 [ "$seed" = 0 ] && of_seed="" || of_seed="-seed_everything=$seed"
 suite=imagenet_c_middle
-recipe=("--config=experiments/configs/recipe/$config.yaml" "--budget=experiments/configs/budget/$1.yaml"
-    "--data.init_args.root=${DATA:-../shared/data/$data}")
+recipe=("--config=experiments/configs/recipe/$config.yaml" "--budget=experiments/configs/budget/$1.yaml")
 source experiments/studies/steps.sh
 
 # NAME OPTIONS...: U-Net, as in the table but for OPTIONS.

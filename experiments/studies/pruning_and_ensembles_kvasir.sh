@@ -2,12 +2,11 @@
 # The records of docs/pruning_and_ensembles.md: FPN on Kvasir-SEG, pruned, combined and asked several times.
 #   experiments/studies/pruning_and_ensembles_kvasir.sh                 # all parts, in this order
 #   experiments/studies/pruning_and_ensembles_kvasir.sh dense half      # some of them; what is done is skipped
-# DATA and WEIGHTS say where data and encoder lie, RUNS where the runs go.
+# RUNS says where the runs go; docs/data.md where data and encoder lie.
 set -euo pipefail
 runs="${RUNS:-runs/pruning_and_ensembles_kvasir}"
 suite=imagenet_c
-recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml --budget=experiments/configs/budget/kvasir.yaml
-    "--data.init_args.root=${DATA:-../shared/data/kvasir_seg}")
+recipe=(--config=experiments/configs/recipe/kvasir_unet.yaml --budget=experiments/configs/budget/kvasir.yaml)
 source experiments/studies/steps.sh
 
 checkpoints() { for name in "$@"; do echo "$runs/$name/best.ckpt"; done; }

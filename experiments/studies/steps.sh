@@ -1,9 +1,9 @@
 # The steps that studies are made of. A study sets `runs` (where the runs go), `suite` and `recipe` (the options of every
-# training) and sources this file from the repository's root. DATA, WEIGHTS and PYTHON say where data, encoder and
-# interpreter lie.
+# training) and sources this file from the repository's root. PYTHON says which interpreter runs it; docs/data.md where data
+# and encoder lie.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
-weights="${WEIGHTS:-../shared/data/weights/mobilenet_v2_imagenet.safetensors}"
+weights=weights/mobilenet_v2_imagenet.safetensors
 networks=experiments/configs/network
 
 run() { "${PYTHON:-.venv/bin/python}" -m experiments "$@"; }

@@ -11,6 +11,7 @@ from datamodules.fingerprint import Fingerprint
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
 from safe_files.json_file import read_json
+from safe_files.roots import find_weights
 from user_error import UserError
 
 WATCHED = "meta"
@@ -87,13 +88,13 @@ def named_files(settings: Any, place: str) -> dict[str, Path]:
     elif isinstance(settings, list):
         entries = [(f"{place}.{number}", value) for number, value in enumerate(settings)]
     else:
-        return {place: Path(settings)} if isinstance(settings, str) and _is_file(settings) else {}
+        return {place: find_weights(settings)} if isinstance(settings, str) and _is_file(settings) else {}
     return {name: path for key, value in entries for name, path in named_files(value, key).items()}
 
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).is_file()
+        return find_weights(text).is_file()
     except (OSError, ValueError):  # too long, or no path at all
         return False
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
 
+from safe_files.roots import WEIGHTS
 from safe_files.tensor_file import require_unpacked
 from user_error import UserError, brief
 
@@ -26,7 +27,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing or is not a file of weights.
     """
     if not path.is_file():
-        raise UserError(f"encoder weights: no file {str(path)!r}; pass an existing file, or null for none")
+        raise UserError(
+            f"encoder weights: no file {str(path)!r}; pass an existing file, set {WEIGHTS} to its folder, or null for none"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -13,10 +13,11 @@ from jsonargparse import ArgumentParser
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
 from datamodules.synthetic import SyntheticDataModule
+from safe_files.roots import find_data
 from user_error import UserError
 
 CONFIGS = Path(__file__).parent.parent.parent / "experiments" / "configs" / "data"
-REAL = CONFIGS.parent.parent.parent.parent / "shared" / "data"
+REAL = find_data("data")
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
@@ -105,7 +106,7 @@ CHANNELS = {"lgg_mri": ("T1 pre-contrast", "FLAIR", "T1 post-contrast")}
 @pytest.fixture(params=sorted(COUNTS))
 def real(request: pytest.FixtureRequest) -> tuple[str, SegmentationDataModule]:
     if not (REAL / request.param).is_dir():
-        pytest.skip(f"the real data set {request.param} is not in ../shared/data")
+        pytest.skip(f"the real data set {request.param} is not in {REAL}")
     return request.param, build(request.param, root=REAL / request.param)
 
 

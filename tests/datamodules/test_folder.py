@@ -172,6 +172,10 @@ def test_no_object_is_built_from_a_description(folder):
 def test_missing_parts(folder, tmp_path: Path):
     with pytest.raises(UserError, match=r"nowhere does not exist: set --data\.init_args\.root"):
         opened(tmp_path / "nowhere")
+    with pytest.raises(
+        UserError, match=r"camvid does not exist: get CamVid from http\S+, .* set ROBUST_SEGMENTATION_DATA"
+    ):
+        opened(tmp_path / "camvid")
     root = folder()
     with pytest.raises(UserError, match="no split 'dev'"):
         opened(root).dataset("dev")

@@ -10,7 +10,7 @@ from command_line import refusal
 from experiments import calibrate
 from experiments.benchmark import main as benchmark
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
-from experiments.checkpoints.data_parser import parse
+from experiments.checkpoints.data_parser import choose_data
 from experiments.probing.pixel_features import sample_logits
 from experiments.probing.temperature import fit_temperature
 from experiments.records.recipe import recipe_key
@@ -34,9 +34,8 @@ def test_logits_are_divided_and_likely(tiny_run: Path, calibrated: Path) -> None
     assert abs(temperature - 1) > 0.01
     image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(after(image), before(image) / temperature)
-    parser = calibrate.build_parser(tiny_run / "best.ckpt")
-    options, _ = parse(parser, [f"--checkpoint={tiny_run / 'best.ckpt'}", "--output=x"])
-    logits, labels = sample_logits(after.network, options.data.evaluation_dataloader("val"), 5, 20000, seed=0)
+    data = choose_data("calibrate", tiny_run / "best.ckpt", []).module
+    logits, labels = sample_logits(after.network, data.evaluation_dataloader("val"), 5, 20000, seed=0)
     assert fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
 
 

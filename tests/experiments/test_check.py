@@ -25,7 +25,7 @@ def check(root: Path, *words: str) -> tuple[int, str, list[dict]]:
                 [
                     "check",
                     str(root),
-                    f"--picture={root.parent / 'sheet.png'}",
+                    f"--output={root.parent / 'sheet.png'}",
                     f"--json={findings}",
                     "--images=2",
                     *words,
@@ -200,7 +200,7 @@ def test_a_folder_without_description_is_explained(tmp_path: Path):
 
 def test_data_without_files(tmp_path: Path):
     words = ["--data.init_args.size=[32,32]", *(f"--data.init_args.{split}=3" for split in ("train", "val", "test"))]
-    picture = f"--picture={tmp_path / 'sheet.png'}"
+    picture = f"--output={tmp_path / 'sheet.png'}"
     assert "| images | 3 | 3 | 3 |" in answer(
         "check", "--data=experiments/configs/data/synthetic.yaml", *words, picture
     )

@@ -59,14 +59,14 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def measured(paths: dict[str, Path]) -> Costs:
     output = paths["unet"].parent / "costs.json"
-    words = [*paths.values(), "--size", 33, 64, "--batch-sizes", 1, 2, "--rounds", 2, "--device=cpu"]
+    words = ["--checkpoints", *paths.values(), "--size", 33, 64, "--batch-sizes", 1, 2, "--rounds", 2, "--device=cpu"]
     costs.main([str(word) for word in [*words, f"--output={output}"]])
     return read_costs(output)
 
 
 def refused(*words: Any) -> str:
     with pytest.raises(UserError) as caught:
-        costs.main([*map(str, words), "--device=cpu"])
+        costs.main(["--checkpoints", *map(str, words), "--device=cpu"])
     return str(caught.value)
 
 
@@ -139,7 +139,20 @@ def test_what_is_printed_and_who_is_the_reference(
 
     monkeypatch.setattr(costs, "take_turns", turns)
     output = tmp_path / "new" / "costs.json"
-    words = [*paths.values(), "--size", 32, 32, "--batch-sizes", 2, "--rounds=1", "--format=json", "--names", "a", "b"]
+    words = [
+        "--checkpoints",
+        *paths.values(),
+        "--size",
+        32,
+        32,
+        "--batch-sizes",
+        2,
+        "--rounds=1",
+        "--format=json",
+        "--names",
+        "a",
+        "b",
+    ]
     words += [f"--reference={paths['fpn']}", f"--output={output}", "--device=cpu"]
     costs.main([str(word) for word in words])
     assert met == ["FPN", "FPN"]
@@ -221,9 +234,9 @@ def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     assert "same checkpoint" in refused(unet, unet, *rest)
     assert "2 checkpoints are called 'a'" in refused(unet, fpn, *rest, "--names", "a", "a")
     with pytest.raises(UserError, match="there is no device"):
-        costs.main([str(word) for word in [unet, *rest, "--device=imaginary"]])
+        costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=imaginary"]])
     with pytest.raises(UserError, match="not on 'meta'"):
-        costs.main([str(word) for word in [unet, *rest, "--device=meta"]])
+        costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=meta"]])
     assert not (tmp_path / "costs.json").exists()
 
 
@@ -243,7 +256,7 @@ def test_no_room_on_the_device(
 def test_help_shows_examples(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
         costs.main(["--help"])
-    assert "python -m experiments costs runs/" in capsys.readouterr().out
+    assert "python -m experiments costs --checkpoints runs/" in capsys.readouterr().out
 
 
 def rename(content: dict) -> None:

@@ -20,7 +20,7 @@ VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
     "predict": lambda net, out: ["--checkpoint", str(net), str(net.parent / "image.png"), "--output", str(out)],
     "benchmark": lambda net, out: ["--checkpoint", str(net), "--suite=smoke", f"--output={out}/x.json"],
     "export": lambda net, out: ["--checkpoint", str(net), "--size", "32", "32", "--output", f"{out}/x.onnx"],
-    "costs": lambda net, out: [str(net), "--size", "32", "32", "--output", f"{out}/x.json"],
+    "costs": lambda net, out: ["--checkpoints", str(net), "--size", "32", "32", "--output", f"{out}/x.json"],
     "plan": lambda net, out: ["--checkpoint", str(net), "--images", "8", "--size", "32", "32", "--suite=smoke"],
     "calibrate": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt"],
     "prune": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt", "--ratio=0.5"],

@@ -12,6 +12,7 @@ from datamodules.synthetic import SyntheticDataModule
 from experiments import soup
 from experiments.benchmark import main as benchmark
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.data_parser import choose_data
 from experiments.records.record_file import read_record
 from user_error import UserError
 
@@ -47,10 +48,9 @@ def test_statistics_are_those_of_the_training_images(pair: list[Path], tmp_path:
     first = next(one for one in module.modules() if isinstance(one, torch.nn.BatchNorm2d))
     seen = []
     first.register_forward_pre_hook(lambda _, given: seen.append(given[0].double()))
-    parser = soup.build_parser(pair[0])
-    options, _ = soup.parse(parser, ["--checkpoints", str(pair[0]), "--output=x"])
+    data = choose_data("soup", pair[0], []).module
     with torch.inference_mode():
-        for batch in options.data.evaluation_dataloader("train"):
+        for batch in data.evaluation_dataloader("train"):
             module(batch["image"])
     means = torch.stack([one.mean((0, 2, 3)) for one in seen]).mean(0)
     torch.testing.assert_close(first.running_mean.double(), means, rtol=1e-4, atol=1e-5)

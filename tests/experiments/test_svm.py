@@ -1,6 +1,7 @@
 """The SVM on frozen features against scikit-learn's own predictions, and its way into a checkpoint."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,8 @@ from datamodules.synthetic import SyntheticDataModule
 from experiments import svm
 from experiments.benchmark import main as benchmark
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
+from experiments.checkpoints.data_parser import choose_data
+from experiments.command_line.verb_parser import ChosenData
 from experiments.probing.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
 from experiments.probing.temperature import fit_temperature, mean_nll
 from experiments.records.recipe import recipe_key
@@ -182,9 +185,7 @@ def test_checkpoint_is_an_ordinary_one(tiny_run: Path, fitted: Path) -> None:
 @torch.inference_mode()
 def test_temperature_makes_the_margins_likely(fitted: Path, tiny_run: Path) -> None:
     """The logits of the checkpoint are divided by it already."""
-    parser = svm.build_parser(tiny_run / "best.ckpt")
-    options, _ = svm.parse(parser, [f"--checkpoint={tiny_run / 'best.ckpt'}", "--output=x"])
-    loader = options.data.evaluation_dataloader("val")
+    loader = choose_data("svm", tiny_run / "best.ckpt", []).module.evaluation_dataloader("val")
     logits, labels = sample_logits(load_module(fitted).network, loader, 5, 2000, seed=0)
     assert fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
     assert mean_nll(logits, labels) < np.log(5)
@@ -204,21 +205,23 @@ def test_sweep_is_an_ordinary_sweep(fitted: Path, tiny_run: Path, tmp_path: Path
 def test_refusals(tiny_run: Path, fitted: Path, tmp_path: Path) -> None:
     checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out" / "best.ckpt"
     module = load_module(checkpoint)
-    good = {"data": SyntheticDataModule(num_classes=5), "pixels": 50, "C": 1.0, "seed": 0}
-    svm.check(SimpleNamespace(**good), module, checkpoint, output)
-    svm.check(SimpleNamespace(**good), module, checkpoint, fitted)  # may be written anew
-    for key, value, named in (
-        ("data", SyntheticDataModule(num_classes=4), "5 classes apart, but the data have 4"),
+    data = ChosenData(SyntheticDataModule(num_classes=5), {})
+    good = svm.Options(checkpoint=checkpoint, output=output, pixels=50, data=data)
+    svm.check(good, module)
+    svm.check(replace(good, output=fitted), module)  # may be written anew
+    changed: tuple[tuple[str, Any, str], ...] = (
+        ("data", ChosenData(SyntheticDataModule(num_classes=4), {}), "5 classes apart, but the data have 4"),
         ("pixels", 4, "at least one for each"),
         ("C", 0.0, "above 0"),
         ("C", float("nan"), "above 0"),
         ("seed", -1, "0 or more"),
-    ):
+    )
+    for key, value, named in changed:
         with pytest.raises(UserError, match=named):
-            svm.check(SimpleNamespace(**{**good, key: value}), module, checkpoint, output)
+            svm.check(replace(good, **{key: value}), module)
     for taken in (tiny_run / "svm.ckpt", fitted.parent / "other.ckpt"):
         with pytest.raises(UserError, match="holds another training"):
-            svm.check(SimpleNamespace(**good), module, checkpoint, taken)
+            svm.check(replace(good, output=taken), module)
     with pytest.raises(UserError, match="no device"):
         run(checkpoint, output, "--device=cuda:77")
     lonely = shutil.copy(checkpoint, tmp_path / "lonely.ckpt")

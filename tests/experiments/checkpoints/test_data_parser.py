@@ -6,7 +6,7 @@ import pytest
 import yaml
 from command_line import refusal
 
-from experiments.checkpoints.data_parser import add_data_argument, data_parser, named_file, parse
+from experiments.checkpoints.data_parser import choose_data
 from experiments.checkpoints.trusted_classes import TRUST
 from user_error import UserError
 
@@ -19,10 +19,7 @@ def run_folder(folder: Path, data: Any) -> Path:
 
 
 def data_of(checkpoint: Path, *words: str) -> Any:
-    parser = data_parser("benchmark", "", "")
-    parser.add_argument("--checkpoint")
-    add_data_argument(parser, checkpoint)
-    return parse(parser, [f"--checkpoint={checkpoint}", *words])[0].data
+    return choose_data("benchmark", checkpoint, words).module
 
 
 def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
@@ -85,9 +82,3 @@ def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
 def test_a_class_that_this_version_does_not_have(tmp_path: Path, name: str) -> None:
     checkpoint = run_folder(tmp_path, {"class_path": name})
     assert "pass --data" in refusal("benchmark", "--checkpoint", str(checkpoint))
-
-
-def test_the_first_file_is_found_among_other_options() -> None:
-    assert named_file(["--x=1", "--checkpoint", "a.ckpt", "--y"]) == Path("a.ckpt")
-    assert named_file(["--checkpoints", "a.ckpt", "b.ckpt"], "--checkpoints") == Path("a.ckpt")
-    assert named_file([]) == Path("missing")

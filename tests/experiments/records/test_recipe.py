@@ -62,6 +62,14 @@ def test_what_draws_no_other_number_leaves_the_key(place: str, value: Any) -> No
     assert recipe_key(changed(place, value)) == recipe_key(RECIPE)
 
 
+def test_weights_are_known_by_their_name() -> None:
+    here, there, other = (
+        recipe_key(changed("model.init_args.encoder_weights", path))
+        for path in ("weights/a.pt", "../b/a.pt", "weights/b.pt")
+    )
+    assert here == there != other
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

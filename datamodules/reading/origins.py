@@ -1,0 +1,34 @@
+"""Where the data sets of the recipes come from: none of them is the project's to hand on."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from safe_files.roots import DATA
+
+
+class Origin(NamedTuple):
+    """Name of a data set, and the page of those who publish it."""
+
+    name: str
+    page: str
+
+
+ORIGINS = {
+    "camvid": Origin("CamVid", "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/"),
+    "kvasir_seg": Origin("Kvasir-SEG", "https://datasets.simula.no/kvasir-seg/"),
+    "lgg_mri": Origin("LGG MRI", "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"),
+    "cityscapes": Origin("Cityscapes", "https://www.cityscapes-dataset.com/downloads/"),
+    "voc": Origin("Pascal VOC", "http://host.robots.ox.ac.uk/pascal/VOC/"),
+    "oxford_pet": Origin("Oxford-IIIT Pet", "https://www.robots.ox.ac.uk/~vgg/data/pets/"),
+}
+"""By the name of the folder in ``data/``."""
+
+OR_SET = f"set {DATA} to the folder that holds your data sets, or --data.init_args.root to this one"
+
+
+def describe_origin(root: Path) -> str:
+    """What to do about a folder of data that is not there, as the end of a sentence."""
+    origin = ORIGINS.get(root.name)
+    if origin is None:
+        return "set --data.init_args.root to yours"
+    return f"get {origin.name} from {origin.page}, arrange it as docs/data.md says, and {OR_SET}"
