@@ -142,6 +142,16 @@ def test_recipe_runs(path: Path, tmp_path: Path) -> None:
     )
 
 
+def test_trials_of_a_sweep_have_their_batch_transforms() -> None:
+    """A list of components, as a sweep file hands it to the command line."""
+    found = []
+    for trial in read_sweep(CONFIGS / "sweep" / "mixing_synthetic.yaml").trials:
+        words = [word for word in trial.words if not word.startswith("--suite")]
+        settings = yaml.safe_load(experiments("fit", *words, "--print_config").stdout)["model"]["init_args"]
+        found.append([one["class_path"].rsplit(".", 1)[1] for one in settings["batch_transforms"]])
+    assert found == [[], ["Mixup"], ["CutMix"], ["CutMix", "Mixup"]]
+
+
 def chosen_network(arguments: dict) -> tuple[str, tuple[tuple[str, str], ...]] | None:
     """The network that a trial makes, and its settings; none where it is the recipe's."""
     key = "model.init_args.network"

@@ -19,6 +19,13 @@ MIXUP = "lightning_modules.batch_transforms.mixup.Mixup"
 CUTMIX = "lightning_modules.batch_transforms.cutmix.CutMix"
 MULTI_TASK = "lightning_modules.objectives.multi_task.MultiTask"
 
+REPLACED = {
+    MIXUP_MODULE: "--model.init_args.batch_transforms+=experiments/configs/batch_transform/mixup.yaml",
+    MULTI_TASK_MODULE: "--model.init_args.objective=experiments/configs/objective/multi_task.yaml",
+    CUTMIX_CALLBACK: "--model.init_args.batch_transforms+=experiments/configs/batch_transform/cutmix.yaml",
+}
+"""What is passed today in place of a class."""
+
 DREW_OTHERWISE = "drew_otherwise"
 """Entry of a translated checkpoint whose training drew other numbers than this version would: what it was."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.checkpoints.earlier_versions import REPLACED
 from user_error import report_of
 
 PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
@@ -129,10 +130,16 @@ def _describe_required(report: Report) -> str | None:
     return f"{report.where}{report.component} needs {' and '.join(map(repr, names))}: pass {options}"
 
 
+def _family(report: Report) -> str:
+    """The folder of the setting's components, if there is one; a list is called by its members."""
+    name = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    return name.removesuffix("s") if (FAMILIES / name.removesuffix("s")).is_dir() else name
+
+
 def _describe_family(report: Report) -> str | None:
     """A YAML of another family than the setting's."""
     found = re.search(r"Given value: (?:NestedArg\(key='[^']*', val=')?([^'\n]+\.yaml)", report.whole)
-    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    family = _family(report)
     if not found or not (FAMILIES / family).is_dir():
         return None
     other = Path(found[1]).resolve().parent
@@ -175,6 +182,8 @@ def _describe_class(report: Report) -> str | None:
     if name and IMPORT_PATH.fullmatch(name):
         if found := NO_SUBCLASS.search(report.text):
             return f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
+        if name in REPLACED:
+            return f"{report.where}{name} is of an earlier version: leave it out, and pass {REPLACED[name]}"
         if found := NO_NAME.search(report.text):
             return f"{report.where}there is no class {name!r} ({found[0]}): check its spelling, or {_a_yaml(report)}"
     return None
@@ -182,7 +191,7 @@ def _describe_class(report: Report) -> str | None:
 
 def _a_yaml(report: Report) -> str:
     """What to name instead of a class."""
-    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    family = _family(report)
     return f"name a YAML of experiments/configs{f'/{family}/' if (FAMILIES / family).is_dir() else ''}"
 
 
@@ -197,7 +206,7 @@ def _describe_file(report: Report) -> str | None:
         return None
     if Path(found[1]).is_dir():
         return f"{report.where}{found[1]!r} is a folder: name a file in it"
-    family = report.setting.rsplit(".", 1)[-1].removeprefix("--")
+    family = _family(report)
     if (FAMILIES / family / f"{found[1]}.yaml").is_file():
         return f"{report.where}there is no file {found[1]!r}: write experiments/configs/{family}/{found[1]}.yaml"
     return f"{report.where}there is no file {found[1]!r}: check the path"

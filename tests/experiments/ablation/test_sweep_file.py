@@ -51,6 +51,15 @@ def test_classes_that_are_written_out_are_called_by_their_names(tmp_path: Path) 
     assert trials[-1].name == "parts=Attention_cbam_2+Gates-size=_4__4_"
 
 
+def test_lists_of_components_are_called_by_their_stems(tmp_path: Path) -> None:
+    values = [[], ["a/mixup.yaml"], ["a/cutmix.yaml", "a/mixup.yaml"]]
+    path = write(tmp_path / "x.yaml", method="grid", parameters={"a.transforms": {"values": values}})
+    _, trials, (transforms,) = read_sweep(path)
+    assert transforms.levels == ("none", "mixup", "cutmix+mixup")
+    assert [trial.name for trial in trials] == ["transforms=none", "mixup", "cutmix+mixup"]
+    assert trials[-1].words == ['--a.transforms=["a/cutmix.yaml", "a/mixup.yaml"]']
+
+
 def test_words_are_what_the_parser_reads(tmp_path: Path) -> None:
     values = {"a": [64, 96], "b": "x", "c": True, "d": 1e-3, "e": {"k": "v"}}
     path = write(tmp_path / "x.yaml", method="grid", parameters={key: {"value": one} for key, one in values.items()})

@@ -27,6 +27,22 @@ LOSSES = [
     ([f"{SMP}.DiceLoss"], f"pass {LOSS}.init_args.mode"),
     ([f"{LOSS}=torch.nn.ReLU"], f"{LOSS}: ReLU cannot take logits"),
 ]
+TRANSFORMS = "--model.init_args.batch_transforms"
+METHODS = [
+    (
+        ["--model=lightning_modules.mixup.MixupModule"],
+        f"lightning_modules.mixup.MixupModule is of an earlier version: leave it out, and pass {TRANSFORMS}+=",
+    ),
+    (
+        ["--trainer.callbacks+=lightning_modules.callbacks.cutmix.CutMix"],
+        "--trainer.callbacks: lightning_modules.callbacks.cutmix.CutMix is of an earlier version",
+    ),
+    ([f"{TRANSFORMS}+=mixup"], "there is no file 'mixup': write experiments/configs/batch_transform/mixup.yaml"),
+    (
+        ["--model.init_args.objective=experiments/configs/loss/dice.yaml"],
+        "'experiments/configs/loss/dice.yaml' is of the family 'loss': pass a YAML of experiments/configs/objective/",
+    ),
+]
 OPTIMIZATION = [
     (
         [f"{SETTING}.lr=-1"],
@@ -104,7 +120,9 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [*LOSSES, *OPTIMIZATION, *CALLBACKS, *TRAINER, *OTHERS], ids=lambda part: str(part)[:70]
+    ("words", "told"),
+    [*LOSSES, *METHODS, *OPTIMIZATION, *CALLBACKS, *TRAINER, *OTHERS],
+    ids=lambda part: str(part)[:70],
 )
 def test_a_refused_setting_is_named(words: list[str], told: str, tmp_path: Path) -> None:
     sentence = refusal("fit", *SMALL, f"--run={tmp_path}", *words)

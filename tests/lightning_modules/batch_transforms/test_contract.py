@@ -1,0 +1,105 @@
+"""One contract for every batch transform YAML, and what holds for all that blend or paste images."""
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import ROOT
+from jsonargparse import ArgumentParser
+
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.batch_transforms.cutmix import CutMix
+from lightning_modules.batch_transforms.mixup import Mixup
+from lightning_modules.images import unit_range
+from lightning_modules.training_batch import TrainingBatch, read_training_batch
+
+PATHS = sorted((ROOT / "experiments/configs/batch_transform").glob("*.yaml"))
+B, H, W = 5, 12, 16
+
+
+def batch() -> dict[str, Any]:
+    """With targets of every kind that say what the image says; the whole of one is unknown."""
+    draw = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 200, (B, 3, H, W), dtype=torch.uint8, generator=draw)
+    found = {
+        "image": image,
+        "mask": image[:, 0].long(),
+        "vessels": image[:, 1].clone(),
+        "pixels": (image.float() / 255).movedim(1, 3).contiguous(),
+        "label": torch.arange(B),
+        "age": torch.arange(B).float(),
+        "place": [f"place {index}" for index in range(B)],
+        "id": list("abcde"),
+    }
+    kinds = {"vessels": "classes", "pixels": "continuous", "label": "whole", "age": "whole", "place": "whole"}
+    return {**found, "kinds": kinds}
+
+
+def made(path: Path) -> BatchTransform:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(BatchTransform, "one")
+    return parser.instantiate(parser.parse_args([f"--one={path}"])).one
+
+
+def assert_same(one: TrainingBatch, other: TrainingBatch) -> None:
+    torch.testing.assert_close(one.image, other.image, rtol=0, atol=0)
+    for (weight, targets), (wanted, theirs) in zip(one.targets, other.targets, strict=True):
+        assert weight == wanted
+        for name, value in targets.items():
+            if isinstance(value, torch.Tensor):
+                torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True)
+            else:
+                assert value == theirs[name]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_batch_transform(path: Path) -> None:
+    """It draws from its generator alone, leaves its batch as it was, and keeps every target at its size."""
+    transform, given = made(path), read_training_batch(batch())
+    before = copy.deepcopy(given)
+    state = torch.get_rng_state()
+    found = transform(given, torch.Generator().manual_seed(3))
+    assert torch.equal(state, torch.get_rng_state())
+    assert_same(given, before)
+    assert_same(found, transform(given, torch.Generator().manual_seed(3)))
+    drawn = [transform(given, torch.Generator().manual_seed(seed)) for seed in range(4)]
+    assert any(not torch.equal(unit_range(one.image), unit_range(drawn[0].image)) for one in drawn)
+    assert found.kinds == given.kinds
+    assert found.image.shape == given.image.shape
+    assert sum(weight for weight, _ in found.targets) == pytest.approx(1)
+    for _, targets in found.targets:
+        assert targets.keys() == given.targets[0].targets.keys()
+        for name, value in given.targets[0].targets.items():
+            assert len(targets[name]) == B
+            if isinstance(value, torch.Tensor):
+                assert targets[name].shape == value.shape
+                assert targets[name].dtype == value.dtype
+
+
+METHODS = {"cutmix": CutMix(1.0, (0.2, 0.6)), "mixup": Mixup(1.0)}
+LISTS = [names for number in (1, 2, 3) for names in itertools.product(METHODS, repeat=number)]
+
+
+@pytest.mark.parametrize("names", LISTS, ids="+".join)
+def test_every_target_moves_with_its_image(names: tuple[str, ...]) -> None:
+    """In any order: the image is the blend of what its targets say, and the targets of a set agree."""
+    found = read_training_batch(batch())
+    for place, name in enumerate(names):
+        found = METHODS[name](found, torch.Generator().manual_seed(place))
+    assert len(found.targets) == 2 ** names.count("mixup")
+    blend = torch.stack([weight * targets["pixels"] for weight, targets in found.targets]).sum(0)
+    torch.testing.assert_close(unit_range(found.image), blend.movedim(3, 1))
+    for _, targets in found.targets:
+        levels = (targets["pixels"] * 255).round().long()
+        assert torch.equal(levels[..., 0], targets["mask"])
+        assert torch.equal(levels[..., 1], targets["vessels"].long())
+        known = targets["label"] != 255
+        assert torch.equal(targets["age"].isnan(), ~known)
+        for index in known.nonzero().flatten().tolist():  # nothing was pasted into it since it was that image
+            label = int(targets["label"][index])
+            assert targets["age"][index] == label
+            assert targets["place"][index] == f"place {label}"
+            assert torch.equal(targets["mask"][index], batch()["mask"][label])
