@@ -66,9 +66,15 @@ def calibrate_network(
     run = read_settings(checkpoint) or {"model": {}}
     fitted = {"pixels": pixels, "seed": seed, "after": (run.get("model") or {}).get("calibrate")}
     model = {**(run.get("model") or {}), "calibrate": fitted}
-    content = scaled(read_checkpoint(file), temperature)
-    facts = {"temperature": temperature, "from": file.sha256}
-    derived_checkpoint.write(output, content, "calibrate", facts, {**run, "model": model, "data": data.settings})
+    inner = read_checkpoint(file)
+    source = derived_checkpoint.describe_source(file.sha256, inner)
+    content, facts = (
+        scaled(inner, temperature),
+        {"temperature": temperature, "pixels": pixels, "seed": seed},
+    )
+    derived_checkpoint.write(
+        output, content, "calibrate", facts, [source], {**run, "model": model, "data": data.settings}
+    )
     print(f"checkpoint: {output}", flush=True)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import data_state
+from experiments.checkpoints.checkpoint import data_state, read_checkpoint
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights, require_several_trainings
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
@@ -113,7 +113,9 @@ def combine_networks(
         "init_args": {"network": content["hyper_parameters"]["network"]},
     }
     settings = derived_checkpoint.shared_settings(paths) | {"model": {**described, "ensemble": facts}}
-    derived_checkpoint.write(output, content, "ensemble", facts, settings)
+    sources = [derived_checkpoint.describe_source(file.sha256, read_checkpoint(file)) for file in files]
+    made = {"average": average, "batched": batched}
+    derived_checkpoint.write(output, content, "ensemble", made, sources, settings)
     print(f"ensemble of {len(paths)}: {output}", flush=True)
 
 

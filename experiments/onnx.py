@@ -134,7 +134,8 @@ def import_graph(
     )
     facts = {"file": file.name, "from": hashlib.sha256(network.graph()).hexdigest()}
     run = {"model": {"onnx": facts}, "data": data.settings}
-    derived_checkpoint.write(output, content, "onnx", facts, run)
+    source = derived_checkpoint.Source(facts["from"], [])  # a graph, of whose own making nothing is known
+    derived_checkpoint.write(output, content, "onnx", {"file": file.name}, [source], run)
     print(f"checkpoint: {output}", flush=True)
 
 

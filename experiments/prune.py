@@ -223,7 +223,11 @@ def main(argv: list[str]) -> None:
     run = read_settings(checkpoint) or {}
     model = {**(run.get("model") or {}), "prune": facts}
     model["init_args"] = {**(model.get("init_args") or {}), "network": pruned["hyper_parameters"]["network"]}
-    derived_checkpoint.write(output, pruned, "prune", facts, run | {"model": model, "data": options.data.settings})
+    made = {key: value for key, value in facts.items() if key != "from"}
+    source = derived_checkpoint.describe_source(file.sha256, content)
+    derived_checkpoint.write(
+        output, pruned, "prune", made, [source], run | {"model": model, "data": options.data.settings}
+    )
     print(f"after:  {describe(module, image)}")
     if lost := emptied(weights_of(module.network)):
         print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")

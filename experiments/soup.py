@@ -160,7 +160,8 @@ def cook_soup(
     shared = derived_checkpoint.shared_settings(checkpoints)
     described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
     run = shared | {"model": {**described, "soup": facts}, "data": data.settings}
-    derived_checkpoint.write(output, content, "soup", facts, run)
+    sources = [derived_checkpoint.describe_source(*pair) for pair in zip(digests, contents, strict=True)]
+    derived_checkpoint.write(output, content, "soup", {"method": method, "kept": kept}, sources, run)
     print(f"soup of {len(kept)} of {len(checkpoints)}: {output}", flush=True)
 
 

@@ -168,7 +168,8 @@ def main(argv: list[str]) -> None:
     replace_head(head, data, options)
     temperature = calibrate(head, data, options)
     described = describe(module, options)
-    facts = {**described["model"]["svm"], "temperature": temperature, "from": file.sha256}
+    facts = {**described["model"]["svm"], "temperature": temperature}
     content = {**read_checkpoint(file), "state_dict": module.cpu().state_dict()}
-    derived_checkpoint.write(options.output, content, "svm", facts, described)
+    source = derived_checkpoint.describe_source(file.sha256, content)
+    derived_checkpoint.write(options.output, content, "svm", facts, [source], described)
     print(f"checkpoint: {options.output}", flush=True)

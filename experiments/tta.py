@@ -51,13 +51,15 @@ def wrap_network(
     TestTimeAugmentation(1, 1, lambda classes, channels: nn.Identity(), **settings)  # refuses what it cannot do
     derived_checkpoint.require_own_folder(output, [checkpoint], "tta")
     file = CheckpointFile(checkpoint)
-    content = derived_checkpoint.wrapped(read_checkpoint(file), TestTimeAugmentation, settings)
+    inner = read_checkpoint(file)
+    content = derived_checkpoint.wrapped(inner, TestTimeAugmentation, settings)
     run = read_settings(checkpoint) or {}
     derived_checkpoint.write(
         output,
         content,
         "tta",
-        {**settings, "from": file.sha256},
+        settings,
+        [derived_checkpoint.describe_source(file.sha256, inner)],
         {**run, "model": {**(run.get("model") or {}), "tta": settings}},
     )
     print(f"checkpoint: {output}", flush=True)

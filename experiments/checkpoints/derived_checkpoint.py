@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pytorch_lightning import __version__ as lightning_version
@@ -14,10 +14,20 @@ from experiments.checkpoints.settings import differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.files.whole import require_writable, whole_file
 from experiments.records.recipe import entry
+from safe_files.plain import complain
 from user_error import UserError
 
 LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
 """What a checkpoint holds besides the state of a training in progress, which does not belong to other weights."""
+
+DERIVED = "derived_from"
+"""The entry of a checkpoint that says how it was made of others: a list of steps, the first one first."""
+
+VERBS = ("ensemble", "soup", "tta", "prune", "calibrate", "svm", "onnx")
+"""Verbs that make a checkpoint of others."""
+
+SOURCES = ("from", "members", "of")
+"""How facts of earlier versions called the digests of what a checkpoint was made of."""
 
 INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 NETWORK = "network."
@@ -119,19 +129,70 @@ def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None
     require_writable(output)
 
 
+class Source(NamedTuple):
+    """A file that a checkpoint was made of, and how it was itself made of others."""
+
+    sha256: str
+    history: list[dict[str, Any]]
+
+
+def describe_source(sha256: str, content: Mapping[str, Any]) -> Source:
+    """A checkpoint that another is made of, by its digest and content."""
+    return Source(sha256, find_history(content))
+
+
+def find_history(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How a checkpoint was derived, step by step: empty for one of a training.
+
+    An earlier version kept the last step alone, under the name of its verb. What a stranger's file says in another form is
+    passed over.
+    """
+    stated = content.get(DERIVED)
+    if isinstance(stated, list) and all(isinstance(one, dict) for one in stated) and not complain(stated):
+        return [*stated]
+    for verb in VERBS:
+        facts = content.get(verb)
+        if isinstance(facts, dict) and not complain(facts):
+            known: Any = next((facts[key] for key in SOURCES if key in facts), [])
+            settings = {key: value for key, value in facts.items() if key not in SOURCES}
+            return [{"verb": verb, "settings": settings, "sources": [known] if isinstance(known, str) else known}]
+    return []
+
+
+def describe_step(verb: str, facts: Mapping[str, Any], sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """The history of a checkpoint that a verb makes now.
+
+    Args:
+        verb: its name.
+        facts: on what it did.
+        sources: what it was made of; the history of one goes on, those of several stand within the step.
+    """
+    step: dict[str, Any] = {"verb": verb, "settings": dict(facts), "sources": [one.sha256 for one in sources]}
+    histories = [one.history for one in sources]
+    if len(histories) == 1:
+        return [*histories[0], step]
+    return [step | ({"histories": histories} if any(histories) else {})]
+
+
 def write(
-    output: Path, content: Mapping[str, Any], kind: str, facts: Mapping[str, Any], settings: Mapping[str, Any]
+    output: Path,
+    content: Mapping[str, Any],
+    verb: str,
+    facts: Mapping[str, Any],
+    sources: Sequence[Source],
+    settings: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint, and beside it the settings from which 'benchmark' knows data and recipe.
 
     Args:
         output: the file.
         content: of it; what belongs to a training in progress is left out.
-        kind: how it was made, by the name of the verb.
-        facts: on that, for whoever opens the file.
+        verb: that makes it.
+        facts: on what that did, for whoever opens the file.
+        sources: what it was made of.
         settings: ``config.yaml``.
     """
-    write_checkpoint({**lasting(content), kind: dict(facts)}, output)
+    write_checkpoint({**lasting(content), DERIVED: describe_step(verb, facts, sources)}, output)
     with whole_file(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 

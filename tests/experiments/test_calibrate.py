@@ -30,7 +30,7 @@ def calibrated(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @torch.inference_mode()
 def test_logits_are_divided_and_likely(tiny_run: Path, calibrated: Path) -> None:
     before, after = load_module(tiny_run / "best.ckpt"), load_module(calibrated)
-    temperature = read_checkpoint(calibrated)["calibrate"]["temperature"]
+    temperature = read_checkpoint(calibrated)["derived_from"][-1]["settings"]["temperature"]
     assert abs(temperature - 1) > 0.01
     image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(after(image), before(image) / temperature)
@@ -57,7 +57,7 @@ def test_sweep_is_an_ordinary_sweep(calibrated: Path, tiny_run: Path, tiny_recor
     before, after = read_record(tiny_record), read_record(tmp_path / "x.json")
     assert after.name == "tiny_calibrated"
     assert after.totals["confusion"].tolist() == before.totals["confusion"].tolist()
-    assert [cell.nll for cell in after.cells] != [cell.nll for cell in before.cells]
+    assert [cell.scores["nll"] for cell in after.cells] != [cell.scores["nll"] for cell in before.cells]
     trained = yaml.safe_load((tiny_run / "config.yaml").read_text())
     assert recipe_key(after.recipe) not in (None, recipe_key(trained))
     assert describe_data(calibrated) == describe_data(tiny_run / "best.ckpt")

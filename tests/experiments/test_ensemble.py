@@ -71,7 +71,7 @@ def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) 
 
 def test_its_file_says_what_it_was_made_of(three: Path, tiny_run: Path) -> None:
     content = read_checkpoint(three)
-    assert len(content["ensemble"]["members"]) == 3
+    assert len(content["derived_from"][-1]["sources"]) == 3
     settings = yaml.safe_load((three.parent / "config.yaml").read_text())
     assert settings["data"] == yaml.safe_load((tiny_run / "config.yaml").read_text())["data"]
     assert len(settings["model"]["init_args"]["network"]["init_args"]["members"]) == 3

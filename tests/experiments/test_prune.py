@@ -61,7 +61,7 @@ def test_half_of_the_multiply_adds(tiny_run: Path, tmp_path: Path, capsys: pytes
     assert 0.4 < after / before <= 0.52
     assert parameters(output) < parameters(tiny_run / "best.ckpt")
     assert output.stat().st_size < (tiny_run / "best.ckpt").stat().st_size
-    assert read_checkpoint(output)["prune"]["criterion"] == "taylor"
+    assert read_checkpoint(output)["derived_from"][-1]["settings"]["criterion"] == "taylor"
 
 
 def test_the_file_is_enough(half: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_ticket_has_its_early_weights(tiny_run: Path, tiny_twin: Path, tmp_pat
     found, zeros, first = (weights_of(load_module(path).network) for path in (ticket, sparse, early))
     for name, weight in found.items():
         assert torch.equal(weight, first[name] * (zeros[name] != 0)), name
-    assert read_checkpoint(ticket)["prune"]["rewound_to"]
+    assert read_checkpoint(ticket)["derived_from"][-1]["settings"]["rewound_to"]
 
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:

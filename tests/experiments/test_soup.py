@@ -103,7 +103,7 @@ def test_greedy_soup_is_never_worse_than_its_best(
 ) -> None:
     output = run(pair, tmp_path / "greedy" / "best.ckpt", "--method=greedy")
     said = capsys.readouterr().out
-    kept = read_checkpoint(output)["soup"]["kept"]
+    kept = read_checkpoint(output)["derived_from"][-1]["settings"]["kept"]
     scores = [float(line.split("mIoU ")[1].split(" %")[0]) for line in said.splitlines() if "mIoU" in line]
     assert float(said.split("the soup: ")[1].split(" %")[0]) >= max(scores)
     assert kept[0] == scores.index(max(scores))

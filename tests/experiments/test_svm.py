@@ -178,7 +178,7 @@ def test_checkpoint_is_an_ordinary_one(tiny_run: Path, fitted: Path) -> None:
     content = read_checkpoint(fitted)
     assert "optimizer_states" not in content
     assert describe_data(fitted) == describe_data(tiny_run / "best.ckpt")
-    assert content["svm"]["C"] == 0.01
+    assert content["derived_from"][-1]["settings"]["C"] == 0.01
     assert yaml.safe_load((fitted.parent / "config.yaml").read_text())["model"]["svm"]["pixels"] == 2000
 
 

@@ -44,7 +44,7 @@ def test_sweep_is_an_ordinary_sweep(flipped: Path, tiny_run: Path, tiny_record: 
     assert after.name == "tiny_flips"
     assert after.data == before.data
     assert after.recipe != before.recipe
-    assert read_checkpoint(flipped)["tta"]["flips"] == "horizontal"
+    assert read_checkpoint(flipped)["derived_from"][-1]["settings"]["flips"] == "horizontal"
 
 
 def test_views_of_views_are_possible(flipped: Path, tmp_path: Path) -> None:
