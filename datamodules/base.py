@@ -93,6 +93,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.aspect: Aspect = aspect or "squash"
         self.test_split: Split = "test"
         self._opened: dict[str, SegmentationDataset] = {}
+        self._settled: set[str] = set()
 
     @property
     def num_classes(self) -> int:
@@ -165,13 +166,15 @@ class SegmentationDataModule(pl.LightningDataModule):
         settings: dict[str, Any] = {"classes": self.classes, "channels": self.channels, "size": self.size}
         settings |= {"meta": self.meta(split), **self._aspect_kept}
         root = getattr(self, "root", None)
-        dataset = self.dataset(split)  # not the opened one: what it has found out of its samples is no setting
+        # what a data set has found out of its samples is no setting
+        dataset = self.dataset(split) if split in self._settled else self.open_split(split)
         return take_fingerprint(settings, dataset, None if root is None else Path(root), known)
 
     def _checked(self, split: Split) -> SegmentationDataset:
         dataset = self.open_split(split)
         if not len(dataset):
             raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
+        self._settled.add(split)
         dataset.settle()
         return dataset
 

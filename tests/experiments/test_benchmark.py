@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from command_line import ROOT, experiments, refusal
 from sklearn.metrics import confusion_matrix
 from tiny_folder import tiny_folder
 
+from datamodules.folder import FolderDataModule
 from datamodules.synthetic import SyntheticDataModule
 from experiments import benchmark
 from experiments.checkpoints.checkpoint import load_module
@@ -333,3 +335,24 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     assert "from 0 to 20" in refusal("benchmark", checkpoint, "--pictures=21")
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refusal("benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}")
+
+
+def test_folder_and_checkpoint_are_read_once(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To search a folder takes long on a network, and to hash a checkpoint on any disk."""
+    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
+    searched: list[str] = []
+    search = FolderDataModule.dataset
+    monkeypatch.setattr(
+        FolderDataModule, "dataset", lambda self, split: (searched.append(split), search(self, split))[1]
+    )
+    hashed: list[str] = []
+    take = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, kind: (hashed.append(Path(file.name).name), take(file, kind))[1]
+    )
+    words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'record.json'}"]
+    words += ["--data=experiments/configs/data/camvid.yaml", f"--data.init_args.root={root}", "--pictures=2"]
+    words += ["--data.init_args.size=[32,32]", "--data.init_args.eval_batch_size=2", "--trainer.accelerator=cpu"]
+    benchmark.main([*words, "--data.init_args.num_workers=0"])
+    assert searched == ["test"]
+    assert hashed.count("best.ckpt") == 1
