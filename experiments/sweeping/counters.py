@@ -6,6 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
+from experiments.command_line.parser_errors import describe_parser_error
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.sweep import usual_counters
 from user_error import UserError
@@ -45,5 +46,5 @@ def _find_counter(name: str) -> Counter:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
-        raise UserError(f"{path} is no counter: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is no counter: {describe_parser_error(error).removeprefix('--')}") from error
     return counter

@@ -11,6 +11,7 @@ import safe_files.parser_loader  # noqa: F401  (first: see there)
 from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
 from datamodules.corruptions.modality import MissingChannels
+from experiments.command_line.parser_errors import describe_parser_error
 from experiments.sweeping.conditions import OfNetwork, OfPixels, SweptCondition
 from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
@@ -121,7 +122,7 @@ class Suite:
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
-            raise UserError(f"{path} is no suite: {_one_sentence(str(error))}") from error
+            raise UserError(f"{path} is no suite: {describe_parser_error(error).removeprefix('--')}") from error
 
     def manifest(self, size: tuple[int, int] | None) -> dict[str, JSON]:
         """All that decides the pixels of a sweep, ready for JSON.
@@ -176,9 +177,3 @@ def _version(distribution: str) -> str:
         return version(distribution).split("+")[0]
     except PackageNotFoundError as error:
         raise UserError(f"{distribution} draws corruptions but is not installed: pip install {distribution}") from error
-
-
-def _one_sentence(message: str) -> str:
-    """The parser's report on one line, without the help text that it appends."""
-    lines = [line.strip() for line in message.splitlines()]
-    return " ".join(line for line in lines if line)

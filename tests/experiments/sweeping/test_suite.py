@@ -67,11 +67,11 @@ def test_yamls():
     ("old", "new", "message"),
     [
         ("version", "verzion", "verzion"),
-        ("version: 1", "version: one", 'key "version"'),
+        ("version: 1", "version: one", "version"),
         ("name: smoke", "", "name"),
-        ("GaussianNoise", "Gauss", 'key "corruptions".*Gauss'),
+        ("GaussianNoise", "Gauss", "corruptions.*Gauss"),
         ("gaussian_noise: [1, 5]", "gaussian_noise: [1, 6]", "severities.*gaussian_noise"),
-        ("gaussian_noise: [1, 5]", "gaussian_noise: 1", 'key "severities"'),
+        ("gaussian_noise: [1, 5]", "gaussian_noise: 1", "severities"),
         ("name: smoke", "name: [", "line"),
     ],
 )
