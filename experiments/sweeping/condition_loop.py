@@ -72,9 +72,9 @@ class ConditionLoop:
             network = self._network(place)
             with _gradients(condition.needs_gradients):
                 met, moved = condition(network, images, masks, ids, self.suite.seed)
-                if condition.has_state or met is not seen:  # a condition may change the masks alone
+                if condition.predicts or met is not seen:  # a condition may change the masks alone
                     logits, outputs = self._predict(place, network, met)
-            seen = None if condition.has_state else met
+            seen = None if condition.predicts else met
             predicted = logits.argmax(1)
             finite.append(find_finite(logits))
             tasks = {f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved).items()}
@@ -97,10 +97,11 @@ class ConditionLoop:
 
     def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits and the outputs of further tasks, without the gradients that led to them."""
-        if not self.conditions[place].has_state:
-            with torch.no_grad():
-                return self.module.predict(images)
-        outputs = {name: output.detach() for name, output in self.conditions[place].predict(network, images).items()}
+        condition = self.conditions[place]
+        if not condition.predicts:
+            return self.module.predict(images)
+        with nullcontext() if condition.has_state else torch.no_grad():
+            outputs = {name: output.detach() for name, output in condition.predict(network, images).items()}
         return outputs.pop(SEGMENTATION), outputs
 
 

@@ -26,6 +26,8 @@ class SweptCondition(ABC):
     family: str | None
     needs_gradients = False
     has_state = False
+    predicts = False
+    """Whether the outputs are its own rather than those of the module that is tested."""
 
     @property
     @abstractmethod
@@ -126,6 +128,8 @@ class OfNetwork(SweptCondition):
 
     condition: NetworkCondition
     under: Condition
+
+    predicts = True
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -40,7 +40,9 @@ class SweepCounts(Metric):
         for counter in self.counters:
             forms = counter.forms(num_classes)
             if twice := self.forms.keys() & forms.keys():
-                raise UserError(f"two counters count {min(twice)!r}: leave out {type(counter).__name__}, or rename its")
+                raise UserError(
+                    f"two counters count {min(twice)!r}: leave out {type(counter).__name__}, or rename its counts"
+                )
             self.forms |= forms
         self.sums = tuple(name for name, form in self.forms.items() if not form.per_image)
         for name in self.sums:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from command_line import ROOT, experiments
 from own_conditions import GradientSign, Learning
+from torch import nn
 
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.synthetic import SyntheticDataModule
@@ -17,6 +18,7 @@ from experiments.records.record_file import open_record
 from experiments.sweeping import sweep_loop
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_once
+from lightning_modules.conditions.base import NetworkCondition
 
 SUITE = """
 name: asked
@@ -154,3 +156,19 @@ class Kept:
 def test_a_condition_may_not_stand_twice() -> None:
     with pytest.raises(Exception, match="gradient_sign at severity 1 twice"):
         Suite("twice", 1, network_conditions=[GradientSign(), GradientSign(levels=8)])
+
+
+def test_a_condition_without_a_state_may_answer_by_itself(tiny_run: Path) -> None:
+    """Its outputs are counted, and those of the next condition are the module's again."""
+
+    class Zeros(NetworkCondition):
+        name, kind, parameters = "zeros", "defence", {}
+
+        def predict(self, network: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {name: torch.zeros_like(output) for name, output in super().predict(network, images).items()}
+
+    data = SyntheticDataModule(train=1, val=1, test=5, size=(64, 64), eval_batch_size=4, num_workers=0)
+    suite = Suite("answers", 1, network_conditions=[Zeros(), GradientSign(levels=0)])
+    counts = sweep_once(load_module(tiny_run / "best.ckpt"), data, suite, "cpu", "32-true").counts["classes"]
+    assert not counts[:, 1, 1:, 1].any()  # all is of the first class
+    assert np.array_equal(counts[:, 0], counts[:, 2])

@@ -1,0 +1,55 @@
+"""One contract for every counter that has a YAML: its forms, and integers that add up."""
+
+import pytest
+import torch
+
+from experiments.sweeping.counters import COUNTERS, counter_names, find_counters
+from lightning_modules.metrics.counters.base import Counter, Prediction
+from lightning_modules.metrics.sweep import SweepCounts, usual_counters
+from user_error import UserError
+
+CLASSES = 3
+
+
+@pytest.fixture(params=counter_names())
+def counter(request: pytest.FixtureRequest) -> Counter:
+    (found,) = [one for one in find_counters([request.param]) if type(one).__module__.endswith(f".{request.param}")]
+    return found
+
+
+def predicted(images: slice = slice(None), filling: bool = False) -> Prediction:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, CLASSES, 40, 48, generator=draw)[images]
+    mask = torch.randint(0, CLASSES, (4, 40, 48), generator=draw)[images]
+    mask = torch.full_like(mask, 255) if filling else mask.masked_fill(mask == 0, 255)
+    return Prediction(logits, logits.argmax(1), mask, CLASSES)
+
+
+def test_counts_have_the_form_that_is_stated(counter: Counter) -> None:
+    forms, counts = counter.forms(CLASSES), counter.count(predicted())
+    assert forms.keys() == counts.keys()
+    for name, form in forms.items():
+        assert name.isidentifier()
+        assert name == name.lower()
+        assert counts[name].dtype == torch.int64
+        assert counts[name].shape == ((4, *form.shape) if form.per_image else form.shape)
+
+
+def test_parts_of_a_batch_add_up(counter: Counter) -> None:
+    whole = counter.count(predicted())
+    parts = [counter.count(predicted(images)) for images in (slice(1), slice(1, 4))]
+    for name, form in counter.forms(CLASSES).items():
+        found = torch.cat([one[name] for one in parts]) if form.per_image else sum(one[name] for one in parts)
+        assert torch.equal(found, whole[name])  # type: ignore[arg-type]
+
+
+def test_a_filling_counts_nothing(counter: Counter) -> None:
+    assert not any(counts.any() for counts in counter.count(predicted(filling=True)).values())
+
+
+def test_every_counter_has_its_yaml_and_counts_once() -> None:
+    assert {type(one).__module__.rpartition(".")[2] for one in usual_counters()} <= set(counter_names())
+    assert len(find_counters(counter_names())) == len({type(one) for one in find_counters(counter_names())})
+    with pytest.raises(UserError, match="two counters count 'classes'.*rename its counts"):
+        SweepCounts(CLASSES, 1, usual_counters() * 2)
+    assert COUNTERS.is_dir()
