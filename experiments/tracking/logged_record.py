@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.files.digest import sha256
 from experiments.files.tables import percent
-from experiments.records.record import Cell, Picture, Record, Score
+from experiments.records.record import Picture, Record
 from experiments.records.record_file import beside
 from experiments.records.robustness import is_left_out
 from experiments.records.robustness_curves import curves, with_mean
 
 if TYPE_CHECKING:
     import wandb
-
-SCORES = tuple(name for name, field in Cell.model_fields.items() if field.annotation == Score)
 
 
 def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> None:
@@ -60,11 +58,15 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
 
 def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
     """Columns and rows: every score of each condition that is one number, and the BCa interval of its mIoU."""
+    stated = dict.fromkeys(
+        name for cell in record.cells for name, score in cell.scores.items() if not isinstance(score, list)
+    )
+    scores = ["miou", *(name for name in stated if name != "miou")]
     rows = [
-        [cell.corruption, cell.severity, *(cell.scores.get(name) for name in SCORES), *cell.miou_interval.bca]
+        [cell.corruption, cell.severity, *(cell.scores.get(name) for name in scores), *cell.miou_interval.bca]
         for cell in record.cells
     ]
-    return ["corruption", "severity", *SCORES, "miou_low", "miou_high"], rows
+    return ["corruption", "severity", *scores, "miou_low", "miou_high"], rows
 
 
 def caption(picture: Picture) -> str:

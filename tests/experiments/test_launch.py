@@ -65,7 +65,7 @@ def finish(script: str, words: list[str], environment: dict[str, str], log: Path
 
 
 def confusions(path: Path) -> list:
-    return [cell["confusion"] for cell in json.loads(path.read_text())["cells"]]
+    return [cell["counts"]["confusion"] for cell in json.loads(path.read_text())["cells"]]
 
 
 def test_torchrun_trains_and_sweeps(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_bytes_are_those_of_the_states() -> None:
     assert found["sums"] == sum(counted._defaults[name].numel() * 8 for name in counted.sums)
     logits = torch.zeros(1, 19, 10, 20)
     one = SweepCounts(19).count(logits, logits.argmax(1), torch.zeros(1, 10, 20, dtype=torch.long), 0)
-    assert found["image_counts"] == 76 * sum(part.numel() * 8 for part in one)
+    assert found["image_counts"] == 76 * sum(part.numel() * 8 for part in one.values())
     assert found["to_device"] == 4 * 200
 
 

@@ -174,7 +174,8 @@ def test_the_pixels_are_those_of_a_sweep(image: np.ndarray) -> None:
     rows = stability.measure({"photo": image}, suite)
     images = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
     for row, condition in zip(rows, suite.conditions[1:], strict=True):
-        corrupted = condition(images, torch.zeros(1, 96, 96, dtype=torch.int64), ["photo"], suite.seed)[0]
+        masks = torch.zeros(1, 96, 96, dtype=torch.int64)
+        corrupted = condition(torch.nn.Identity(), images, masks, ["photo"], suite.seed)[0]
         expected = stability.compare(stability.reference(image), corrupted[0].permute(1, 2, 0).numpy())
         assert row.value == expected["lbp", CORRELATION]
 

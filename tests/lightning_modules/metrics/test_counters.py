@@ -50,6 +50,6 @@ def test_a_filling_counts_nothing(counter: Counter) -> None:
 def test_every_counter_has_its_yaml_and_counts_once() -> None:
     assert {type(one).__module__.rpartition(".")[2] for one in usual_counters()} <= set(counter_names())
     assert len(find_counters(counter_names())) == len({type(one) for one in find_counters(counter_names())})
-    with pytest.raises(UserError, match="two counters count 'classes'.*rename its counts"):
+    with pytest.raises(UserError, match=r"two counters count 'classes'.*rename its counts"):
         SweepCounts(CLASSES, 1, usual_counters() * 2)
     assert COUNTERS.is_dir()

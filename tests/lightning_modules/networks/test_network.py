@@ -1,5 +1,6 @@
 """What a network answers by the names of its tasks, through whatever holds it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,18 @@ from lightning_modules.networks.reordered import Reordered
 from lightning_modules.networks.temperature import TemperatureScaled
 from lightning_modules.networks.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.tasks.base import Task
+from lightning_modules.tasks.boundary import Boundary
+from lightning_modules.tasks.classification import Classification
+from lightning_modules.tasks.distance import Distance
 
 K = 5
 IMAGE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-TASKS: dict[str, dict[str, Any]] = {"classification": {}, "boundary": {}}
+TASKS = {"classification": Classification(), "boundary": Boundary()}
 NAMES = [SEGMENTATION, *TASKS]
 
 
-def made(seed: int = 0, tasks: Any = TASKS) -> nn.Module:
+def made(seed: int = 0, tasks: Sequence[Task] = tuple(TASKS.values())) -> nn.Module:
     torch.manual_seed(seed)
     return MultiTaskNetwork(K, 3, tasks=tasks, encoder="tu-mobilenetv3_small_050", dropout=0.2).eval()
 
@@ -77,12 +82,12 @@ def test_an_ensemble_has_the_tasks_of_its_members() -> None:
 
 @torch.no_grad()
 def test_members_of_other_tasks_share_the_segmentation_alone() -> None:
-    others = [made(0), made(1, {"distance": {"reach": 5}})]
+    others = [made(0), made(1, [Distance(reach=5)])]
     ensemble = Ensemble(K, 3, [holds(one) for one in others]).eval()
     assert ensemble.tasks == {}
     assert list(ensemble.outputs(IMAGE)) == [SEGMENTATION]
     assert [len(one) for one in ensemble.training_outputs(IMAGE).values()] == [2]
-    assert Ensemble(K, 3, [holds(made()), holds(made(2, {**TASKS, "boundary": {"weight": 3.0}}))]).tasks == {}
+    assert Ensemble(K, 3, [holds(made()), holds(made(2, [Classification(), Boundary(weight=3.0)]))]).tasks == {}
 
 
 def test_a_module_of_another_library_answers_by_default() -> None:
