@@ -46,16 +46,6 @@ class Condition(ABC):
     def parameters(self) -> dict[str, JSON]:
         """What decides the pixels beside name and severity."""
 
-    @property
-    def described(self) -> dict[str, JSON]:
-        """The condition's entry in a manifest."""
-        return {
-            "corruption": self.name,
-            "family": self.family,
-            "severity": self.severity,
-            "parameters": self.parameters,
-        }
-
     def __str__(self) -> str:
         return self.name
 

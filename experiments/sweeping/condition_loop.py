@@ -49,7 +49,7 @@ class ConditionLoop:
         self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
         self.sums = SweepCounts(module.num_classes, len(self.conditions), counters).to(module.device)
         self.on_condition = on_condition
-        self._networks: dict[int, nn.Module] = {}  # what is asked under a condition that has a state
+        self._networks: dict[int, nn.Module] = {}  # what is asked under each condition, once it has begun
 
     def count(self, batch: dict[str, Any]) -> BatchCounts:
         """Add a batch to `sums`.
@@ -86,14 +86,16 @@ class ConditionLoop:
         return BatchCounts(counts, torch.stack(changed))
 
     def _network(self, place: int) -> nn.Module:
-        """The network of a condition; one that has a state gets a copy, which it keeps from batch to batch."""
-        condition, own = self.conditions[place], self.module.network
-        if not condition.has_state:
-            return condition.begin(own)
+        """The network of a condition, from its first batch on; one that has a state gets a copy."""
         if place not in self._networks:
+            condition, own = self.conditions[place], self.module.network
             with torch.inference_mode(False):
-                self._networks[place] = condition.begin(copy.deepcopy(own))
+                self._networks[place] = condition.begin(copy.deepcopy(own) if condition.has_state else own)
         return self._networks[place]
+
+    def end(self) -> None:
+        """Let the networks of the conditions go: each that has a state holds a whole copy."""
+        self._networks.clear()
 
     def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits and the outputs of further tasks, without the gradients that led to them."""

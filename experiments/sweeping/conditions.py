@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, draw_key
-from datamodules.corruptions.conditions import Clean, Condition
+from datamodules.corruptions.conditions import Condition
+from experiments.records.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
 from lightning_modules.conditions.base import NetworkCondition
 from lightning_modules.networks.network import as_network
 
-FOLLOWING = ("clean", "shift", "corruption", "modality")
+FOLLOWING = (CLEAN, SHIFT, CORRUPTION, MODALITY)
 """Kinds that follow from name and family: manifests have not always stated a kind, and keep their hash."""
 
 
@@ -127,7 +128,7 @@ class OfNetwork(SweptCondition):
     """
 
     condition: NetworkCondition
-    under: Condition
+    under: OfPixels
 
     predicts = True
 
@@ -135,7 +136,7 @@ class OfNetwork(SweptCondition):
     def name(self) -> str:  # type: ignore[override]
         """Of the condition, and of what it is met under."""
         own = self.condition.name
-        return own if isinstance(self.under, Clean) else f"{own}_under_{self.under.name}"
+        return own if self.under.kind == CLEAN else f"{own}_under_{self.under.name}"
 
     @property
     def severity(self) -> int:  # type: ignore[override]
@@ -165,7 +166,7 @@ class OfNetwork(SweptCondition):
     @property
     @override
     def parameters(self) -> dict[str, JSON]:
-        under: dict[str, JSON] = {} if isinstance(self.under, Clean) else {"under": self.under.described}
+        under: dict[str, JSON] = {} if self.under.kind == CLEAN else {"under": self.under.described}
         return (
             {"class": f"{type(self.condition).__module__}.{type(self.condition).__qualname__}"}
             | under
@@ -176,7 +177,7 @@ class OfNetwork(SweptCondition):
     def __call__(
         self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
     ) -> tuple[Tensor, Tensor]:
-        images, masks = self.under(images, masks, ids, seed)
+        images, masks = self.under(network, images, masks, ids, seed)
         keys = torch.tensor([draw_key(seed, one, self.name, self.severity) for one in ids], device=images.device)
         return self.condition.perturb(network, images, masks, keys), masks
 

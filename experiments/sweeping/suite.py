@@ -97,7 +97,7 @@ class Suite:
     def _put_together(self, shifted: Sequence[Condition], missing: Sequence[Condition]) -> tuple[SweptCondition, ...]:
         corrupted = [OfPixels(one) for one in (Clean(), *shifted, *self.corrupted, *missing)]
         asked = [
-            OfNetwork(one, under)
+            OfNetwork(one, OfPixels(under))
             for one in self.network_conditions
             for under in (Clean(), *(self.corrupted if one.every_condition else []))
         ]

@@ -81,11 +81,9 @@ class SweepLoop(pl.LightningModule):
         loaders = [data.evaluation_dataloader(split, (rank, processes), self.journal.done)]
         self.loops = [([*self.suite.together], self._loop(self.suite.together))]
         left = [place for place in self.suite.apart if place not in self.journal.finished]
-        everything = frozenset(
-            range(len(data.open_split(split)))
-        )  # all processes have as many loaders, some of nothing
+        everything = frozenset(range(len(data.open_split(split))))
         for turn, place in enumerate(left):
-            skip = frozenset() if turn % processes == rank else everything
+            skip = frozenset() if turn % processes == rank else everything  # Lightning wants as many loaders everywhere
             loaders.append(data.evaluation_dataloader(split, (0, 1), skip))
             self.loops.append(([place], self._loop([place])))
         return loaders
@@ -118,6 +116,7 @@ class SweepLoop(pl.LightningModule):
         if int(self._alone[-1].index[-1]) == len(self.data.open_split(self.data.test_split)) - 1:
             self.journal.write_condition(place, join(self._alone))
             self._alone.clear()
+            loop.end()
 
 
 def _part(batch: Batch, positions: Sequence[int]) -> Batch:

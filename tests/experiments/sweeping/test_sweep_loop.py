@@ -1,5 +1,6 @@
 """Conditions that depend on the network: their own kind, the same counts however they are met, and nothing leaks."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,25 @@ def test_a_condition_without_a_state_may_answer_by_itself(tiny_run: Path) -> Non
     counts = sweep_once(load_module(tiny_run / "best.ckpt"), data, suite, "cpu", "32-true").counts["classes"]
     assert not counts[:, 1, 1:, 1].any()  # all is of the first class
     assert np.array_equal(counts[:, 0], counts[:, 2])
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_a_condition_begins_once_and_its_copy_is_let_go(tiny_run: Path, state: bool) -> None:
+    """Of 76 conditions that learn, each would hold a network to the end."""
+    begun: list[weakref.ref] = []
+    alive: list[int] = []
+
+    class Counting(Learning if state else GradientSign):  # type: ignore[misc]
+        def begin(self, network: nn.Module) -> nn.Module:
+            alive.append(sum(one() is not None for one in begun))
+            begun.append(weakref.ref(network))
+            return super().begin(network)
+
+    data = SyntheticDataModule(train=1, val=1, test=5, size=(64, 64), eval_batch_size=2, num_workers=0)
+    first, second = Counting(), Counting()
+    second.name = "other"
+    module = load_module(tiny_run / "best.ckpt")
+    suite = Suite("counting", 1, [GaussianNoise()], {"gaussian_noise": [1]}, network_conditions=[first, second])
+    sweep_once(module, data, suite, "cpu", "32-true")
+    assert len(begun) == (4 if state else 2)  # that which learns is met under clean and noise
+    assert alive == ([0, 0, 0, 0] if state else [0, 1])  # without a state it is the network itself
