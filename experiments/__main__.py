@@ -1,4 +1,4 @@
-"""``python -m experiments VERB``: one verb per file, imported when it is asked for."""
+"""``python -m experiments VERB``: one verb per file of `commands` and `upkeep`, imported when it is asked for."""
 
 import contextlib
 import errno
@@ -19,40 +19,9 @@ from experiments.command_line.peers import (
 )
 from experiments.command_line.refusals import find_refusal
 from experiments.command_line.unexpected import report_unexpected
+from experiments.command_line.verbs import FOLDERS, VERBS, name_module
 from experiments.files.printable import PrintableStream, escape_controls
 from user_error import find_user_error, sentence
-
-VERBS = {
-    "check": "read a data set once before training, and say what is wrong with it",
-    "fit": "train a network from a recipe, or resume its training",
-    "plan": "say what a sweep will take on so many processes",
-    "benchmark": "sweep a checkpoint over corruptions and write its record",
-    "ensemble": "make one network of several, or of the seeds of a recipe",
-    "soup": "average the weights of networks",
-    "tta": "ask a network about several views of an image",
-    "prune": "remove channels or weights of a network",
-    "calibrate": "fit the temperature of a network's probabilities",
-    "svm": "fit a linear SVM on a checkpoint's features",
-    "export": "write a checkpoint as an ONNX file",
-    "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
-    "trial": "train, then sweep: one trial of an ablation",
-    "ablate": "run the trials of a sweep file, and rank them",
-    "collect": "gather records from run folders into one tree",
-    "leaderboard": "rank records in a table, beside published ones",
-    "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
-    "tradeoff": "put what networks cost beside how they hold up",
-    "compare": "test whether the difference of two records holds",
-    "recipes": "test whether recipes differ, by several trainings of each",
-    "effects": "say what each factor of an ablation does",
-    "fill": "fill the tables of pages with what records say",
-    "curves": "draw the robustness curves of records",
-    "report": "make a page of records: leaderboard, curves, reliability, worst images",
-    "verify": "recompute a record, and sweep a sample of it again",
-    "predict": "segment image files",
-    "corruptions": "draw an image under every corruption of a suite",
-    "parity": "hold the corruptions of ImageNet-C against the reference implementation",
-    "speed": "measure corruptions, sweep and pipeline against the usual ones",
-}
 
 DRAWING = ("fit",)
 """Verbs whose libraries draw progress bars with control characters on the standard output."""
@@ -61,7 +30,6 @@ HELP = """usage: python -m experiments VERB [options]
 
 Train segmentation networks, sweep them over corruptions, and compare how far they fall.
 
-verbs:
 {verbs}
 
 examples:
@@ -76,7 +44,11 @@ examples:
 
 def help_text() -> str:
     """The overview of all verbs."""
-    return HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, line in VERBS.items()))
+    parts = (
+        "\n".join([f"{folder.rpartition('.')[2]}:", *(f"  {verb:<12} {line}" for verb, line in lines.items())])
+        for folder, lines in FOLDERS.items()
+    )
+    return HELP.format(verbs="\n\n".join(parts))
 
 
 def describe(error: OSError) -> str:
@@ -104,7 +76,7 @@ def nobody_reads() -> bool:
 
 def run(verb: str, words: list[str]) -> None:
     """Run a verb; names that it prints from files of others reach the terminal without control characters."""
-    module = importlib.import_module(f"experiments.{verb}")
+    module = importlib.import_module(name_module(verb))
     if verb in DRAWING or sys.stdout is None:
         module.main(words)
         return

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safe_files.plain import complain
+from plain_values import complain
 from safe_files.text import LARGEST, read_text
 from user_error import UserError
 

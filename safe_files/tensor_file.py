@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from safe_files.plain import UnboundedError, walk
+from plain_values import UnboundedError, walk
 
 MOST = 2_000_000
 """Values besides tensors in a checkpoint: those of an optimiser's state are a few for each parameter."""

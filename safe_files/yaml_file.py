@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from safe_files.plain import DEEPEST, complain
+from plain_values import DEEPEST, complain
 from safe_files.text import MEBI, read_text
 from user_error import UserError
 

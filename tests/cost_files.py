@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from experiments.records.cost_file import FORMAT
+from experiments.evaluation.costs import FORMAT
 
 
 def make_costs(path: Path, digests: list[str], device: str = "a processor") -> Path:

@@ -112,9 +112,9 @@ def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
 
 def prepare() -> None:
     """Import what verbs import, and have verbs fork those that they run, and the process that looks at their data."""
-    from experiments import benchmark  # noqa: F401
     from experiments.ablation import same_data
     from experiments.command_line import run_verb as verbs_below
+    from experiments.commands.evaluate import benchmark  # noqa: F401
     from experiments.training import cli  # noqa: F401
 
     verbs_below.Popen = fork  # type: ignore[assignment, misc]

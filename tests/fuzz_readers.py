@@ -21,18 +21,18 @@ from records import make_record
 from safetensors.torch import save_file
 from tiny_folder import tiny_folder
 
-from datamodules.folder import FolderDataModule
+from datamodules.datasets.folder import FolderDataModule
 from experiments.__main__ import main
 from experiments.ablation.stamp import make_stamp
 from experiments.ablation.sweep_file import read_sweep
-from experiments.checkpoints.data_parser import choose_data
 from experiments.checkpoints.settings import read_settings
-from experiments.records import published
-from experiments.records.recipe import recipe_group
-from experiments.records.record import Manifest, manifest_hash
+from experiments.command_line.data_option import choose_data
+from experiments.evaluation.recipe import recipe_group
+from experiments.evaluation.record import Manifest, manifest_hash
+from experiments.record_files import published_tables as published
 from experiments.sweeping.suites import find_suite
 from experiments.tracking.session import run_id
-from lightning_modules.networks.onnx_adapter import OnnxNetwork
+from lightning_modules.networks.adapters.onnx import OnnxNetwork
 from lightning_modules.networks.pretrained import load_local, load_trained
 
 SMALL = [

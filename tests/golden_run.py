@@ -15,7 +15,7 @@ import torch
 from command_line import TINY, experiments
 from torch import Tensor
 
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep import sweep_once
 from lightning_modules.networks.base import SegmentationNetwork

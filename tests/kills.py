@@ -235,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = args.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    from experiments import benchmark  # noqa: F401
+    from experiments.commands.evaluate import benchmark  # noqa: F401
     from experiments.training import cli  # noqa: F401
 
     print(

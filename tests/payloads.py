@@ -14,10 +14,13 @@ from typing import Any
 import torch
 import yaml
 
-ANY = "lightning_modules.networks.any_module.AnyModule"
+ANY = "lightning_modules.networks.adapters.any_module.AnyModule"
 SMP = "lightning_modules.networks.smp.SmpNetwork"
 SMALL = {"class_path": SMP, "init_args": {"encoder": "tu-mobilenetv3_small_050"}}
-SYNTHETIC = {"class_path": "datamodules.synthetic.SyntheticDataModule", "init_args": {"size": [32, 32], "test": 2}}
+SYNTHETIC = {
+    "class_path": "datamodules.datasets.synthetic.SyntheticDataModule",
+    "init_args": {"size": [32, 32], "test": 2},
+}
 CHANNELS = ["red", "green", "blue"]
 
 STRANGER = """
@@ -87,9 +90,13 @@ def networks(folder: Path, marker: Path) -> dict[str, Any]:
         "os.system": component("os.system", command=f"touch {marker}"),
         "subprocess": component("subprocess.Popen", args=["touch", str(marker)]),
         "a stranger's module": component("stranger.Net"),
-        "a module that ours imports": component("lightning_modules.networks.any_module.importlib.import_module"),
-        "a class that ours imports": component("lightning_modules.networks.any_module.Path", args=str(marker)),
-        "a function of ours": component("lightning_modules.networks.any_module._make", target="os.system", settings={}),
+        "a module that ours imports": component(
+            "lightning_modules.networks.adapters.any_module.importlib.import_module"
+        ),
+        "a class that ours imports": component("lightning_modules.networks.adapters.any_module.Path", args=str(marker)),
+        "a function of ours": component(
+            "lightning_modules.networks.adapters.any_module._make", target="os.system", settings={}
+        ),
         "a function of torch": component("torch.hub.load", repo_or_dir=str(folder), model="x", source="local"),
         "a loader of torch": component("torch.nn.Module.load_state_dict"),
         "a list": [evil],
@@ -97,7 +104,9 @@ def networks(folder: Path, marker: Path) -> dict[str, Any]:
         "dotted keys": {"class_path": SMP, "init_args.parts": [evil]},
         "dict_kwargs": {"class_path": ANY, "dict_kwargs": evil["init_args"]},
         "target of a stranger": component(ANY, target="stranger.Net"),
-        "target through ours": component(ANY, target="lightning_modules.networks.any_module.importlib.import_module"),
+        "target through ours": component(
+            ANY, target="lightning_modules.networks.adapters.any_module.importlib.import_module"
+        ),
         "within arguments": component(ANY, target="torch.nn.Identity", arguments={"deep": [evil]}),
         "text within arguments": component(ANY, target="torch.nn.Identity", arguments={"x": json.dumps(evil)}),
         "within decoder": component(SMP, decoder={"x": evil}),
@@ -108,28 +117,32 @@ def networks(folder: Path, marker: Path) -> dict[str, Any]:
         "part of a stranger": component(SMP, parts=[component("stranger.Net")]),
         "text as part": component(SMP, parts=[json.dumps(evil)]),
         "text as parts": component(SMP, parts=json.dumps([evil])),
-        "scaled": around("temperature.TemperatureScaled", network=evil),
-        "member": around("ensemble.Ensemble", members=[SMALL, evil]),
-        "views": around("test_time_augmentation.TestTimeAugmentation", network=evil),
-        "pruned": around("pruned.PrunedNetwork", network=evil, plan={}),
-        "plan": around("pruned.PrunedNetwork", network=SMALL, plan={"x": {"class_path": "os.system"}}),
+        "scaled": around("wrappers.temperature.TemperatureScaled", network=evil),
+        "member": around("ensembles.ensemble.Ensemble", members=[SMALL, evil]),
+        "views": around("wrappers.test_time_augmentation.TestTimeAugmentation", network=evil),
+        "pruned": around("wrappers.pruned.PrunedNetwork", network=evil, plan={}),
+        "plan": around("wrappers.pruned.PrunedNetwork", network=SMALL, plan={"x": {"class_path": "os.system"}}),
         "hub encoder": component(SMP, encoder="tu-hf-hub:stranger/net"),
         "local encoder": component(SMP, encoder=f"tu-local-dir:{folder}"),
-        "remote code": around("transformers_adapter.TransformersNetwork", config={"auto_map": {"AutoModel": "x--y.Z"}}),
-        "tasks from elsewhere": around("multi_task.MultiTaskNetwork", tasks={"../../stranger": {}}),
-        "task": around("multi_task.MultiTaskNetwork", tasks=[evil]),
-        "text as task": around("multi_task.MultiTaskNetwork", tasks=[json.dumps(evil)]),
-        "short name of a task around": around("multi_task.MultiTaskNetwork", tasks={"boundary": {"weight": evil}}),
-        "text behind a short name": around("multi_task.MultiTaskNetwork", tasks={"boundary": json.dumps(evil)}),
+        "remote code": around(
+            "adapters.transformers.TransformersNetwork", config={"auto_map": {"AutoModel": "x--y.Z"}}
+        ),
+        "tasks from elsewhere": around("heads.multi_task.MultiTaskNetwork", tasks={"../../stranger": {}}),
+        "task": around("heads.multi_task.MultiTaskNetwork", tasks=[evil]),
+        "text as task": around("heads.multi_task.MultiTaskNetwork", tasks=[json.dumps(evil)]),
+        "short name of a task around": around(
+            "heads.multi_task.MultiTaskNetwork", tasks={"boundary": {"weight": evil}}
+        ),
+        "text behind a short name": around("heads.multi_task.MultiTaskNetwork", tasks={"boundary": json.dumps(evil)}),
         "feature": around("classical_features.ClassicalFeatureNetwork", features=[evil]),
     }
     for name, text in texts(folder, marker).items():
         forms[name] = text
-        forms[f"scaled {name}"] = around("temperature.TemperatureScaled", network=text)
-        forms[f"member {name}"] = around("ensemble.Ensemble", members=[SMALL, text])
+        forms[f"scaled {name}"] = around("wrappers.temperature.TemperatureScaled", network=text)
+        forms[f"member {name}"] = around("ensembles.ensemble.Ensemble", members=[SMALL, text])
     deep: Any = json.dumps(evil)
     for _ in range(40):
-        deep = around("temperature.TemperatureScaled", network=deep)
+        deep = around("wrappers.temperature.TemperatureScaled", network=deep)
     return {**forms, "deep": deep}
 
 

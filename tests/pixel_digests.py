@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.nn import Identity
 
-from datamodules.synthetic import SyntheticDataModule, SyntheticScenes
+from datamodules.datasets.synthetic import SyntheticDataModule, SyntheticScenes
 from experiments.sweeping.suite import Suite
 
 SUITES = Path(__file__).parent.parent / "experiments" / "configs" / "suite"

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
-from experiments.records.record_file import write_record
-from experiments.records.scores.base import Counts
-from experiments.records.scores.tasks import TASK
-from experiments.records.scoring import describe_counts, find_intervals, make_cells, make_summary
+from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
+from experiments.evaluation.scores.base import Counts
+from experiments.evaluation.scores.tasks import TASK
+from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
+from experiments.record_files.record_file import write_record
 from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 from records import make_record
 
+from experiments.evaluation.record import Picture
 from experiments.files.digest import sha256
-from experiments.records.record import Picture
-from experiments.records.record_file import open_record, write_record
+from experiments.record_files.record_file import open_record, write_record
 
 CELLS = [("clean", 0), ("light=dusk", 0)] + [(name, k) for name in ("fog", "gaussian_noise") for k in range(1, 6)]
 HOSTILE = ("</script><script>document.title='run'</script>", '"><img src=x onerror="document.title=\'run\'">')

@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from experiments.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
+from experiments.commands.derive.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
 from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.records.scores.known import mean_scores
-from experiments.records.scores.tasks import TASK
+from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.scores.tasks import TASK
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task
 

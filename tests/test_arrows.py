@@ -1,26 +1,32 @@
 """The arrows of the house: datamodules <- experiments -> lightning_modules, and light verbs without torch."""
 
 import ast
+import graphlib
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
-from experiments import fill
-from experiments.__main__ import VERBS
+from experiments.command_line.verbs import FOLDERS, VERBS, name_module
+from experiments.upkeep import fill
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("safe_files", "datamodules", "experiments", "lightning_modules")
 FAMILIES = (
-    *("networks", "features", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning"),
+    *("networks", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning"),
     *("batch_transforms", "objectives"),
 )
 ROOT_MODULES = ("lightning_modules.segmentation",)
-RECORDS = sorted(path for path in (ROOT / "experiments/records").glob("*.py") if path.stem != "__init__")
 READERS = (*fill.VERBS, "curves", "report", "verify", "collect", "fill", "trial", "ablate")
-LIGHT = (*READERS, *(f"records.{path.stem}" for path in RECORDS))
-HELPERS = sorted(path for path in (ROOT / "experiments").glob("*/**/*.py"))
+PURE = {"user_error", "plain_values", "numpy", "scipy", "pydantic"}
+"""What the evaluation may import beside Python's own: no file, no data and no network."""
+
+
+def name_of(path: Path) -> str:
+    """The import path of a file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports(path: Path) -> set[str]:
@@ -65,24 +71,50 @@ def test_families_do_not_import_the_root_modules(family: str) -> None:
             assert not reaches(imports(path), target), f"{path} imports {target}"
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
-def test_records_rest_on_files_and_tables_alone(path: Path) -> None:
-    """No verb below them, and no training."""
-    below = {"experiments.records", "experiments.files"}
-    ours = {name for name in imports(path) if name.startswith("experiments.")}
-    assert all(any(name == one or name.startswith(f"{one}.") for one in below) for name in ours), ours
+def test_the_evaluation_imports_nothing_else_of_ours() -> None:
+    for path in files("experiments/evaluation"):
+        roots = {name.partition(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - PURE
+        assert roots <= {"experiments"}, f"{path} imports {roots}"
+        ours = {name for name in imports(path) if name.startswith("experiments")}
+        assert all(name.startswith("experiments.evaluation") for name in ours), f"{path} imports {ours}"
 
 
-def test_top_level_of_experiments_is_its_verbs() -> None:
-    """What they share lies in folders, so that the folder reads as the list of what one can do."""
-    found = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__"}
-    assert found == set(VERBS)
+def test_folders_of_verbs_hold_verbs_alone() -> None:
+    """So that a folder reads as the list of what one can do at a stage; what verbs share lies elsewhere."""
+    for folder, verbs in FOLDERS.items():
+        found = {path.stem for path in (ROOT / "experiments" / folder.replace(".", "/")).glob("*.py")} - {"__init__"}
+        assert found == set(verbs) or (folder == "upkeep" and set(verbs) < found)
+    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} == {"__init__", "__main__"}
 
 
-@pytest.mark.parametrize("path", HELPERS, ids=lambda path: f"{path.parent.name}.{path.stem}")
-def test_helpers_do_not_import_verbs(path: Path) -> None:
-    verbs = {f"experiments.{verb}" for verb in VERBS}
-    assert not verbs & imports(path)
+def test_only_verbs_import_verbs() -> None:
+    """A verb may take up another, as 'trial' does; what they share knows none."""
+    verbs = {name_module(verb) for verb in VERBS}
+    for path in files("experiments"):
+        assert name_of(path) in verbs or not verbs & imports(path), f"{path} imports {verbs & imports(path)}"
+
+
+def test_no_module_comes_back_to_itself() -> None:
+    """Whichever way the arrows are followed, imports for types and those within functions included."""
+    graph = {name_of(path): imports(path) for package in PACKAGES for path in files(package)}
+    require_no_circle({name: found & graph.keys() - {name} for name, found in graph.items()})
+
+
+def test_no_folder_of_experiments_comes_back_to_itself() -> None:
+    arrows: dict[str, set[str]] = {}
+    for path in files("experiments"):
+        folder = path.relative_to(ROOT / "experiments").parts[0]
+        beside = {name.split(".")[1] for name in imports(path) if name.startswith("experiments.")}
+        arrows.setdefault(folder, set()).update(beside - {folder})
+    require_no_circle(arrows)
+
+
+def require_no_circle(arrows: Mapping[str, Iterable[str]]) -> None:
+    """Fail where arrows lead back to where they began, with the way that they take."""
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_code_does_not_import_tests_or_notebooks() -> None:
@@ -93,11 +125,13 @@ def test_code_does_not_import_tests_or_notebooks() -> None:
 
 
 def test_light_modules_do_not_import_torch() -> None:
-    """One after the other in one process, records before the verbs that read them: the first that brings one is named."""
+    """One after the other in one process, what verbs rest on before them: the first that brings one is named."""
+    below = [name_of(path) for folder in ("evaluation", "record_files") for path in files(f"experiments/{folder}")]
+    light = [*below, *map(name_module, READERS)]
     code = f"""
 import importlib, sys
-for name in {LIGHT[::-1]!r}:
-    importlib.import_module(f"experiments.{{name}}")
+for name in {light!r}:
+    importlib.import_module(name)
     met = [heavy for heavy in ("torch", "wandb", "pandas") if heavy in sys.modules]
     if met:
         sys.exit(f"{{name}} imports {{met}}")

@@ -35,7 +35,7 @@ FRAME = [
     "--model.init_args.num_classes=3",
     f"--model.init_args.network={CONFIGS / 'network' / 'unet.yaml'}",
     f"--model.init_args.objective={CONFIGS / 'objective' / 'multi_task.yaml'}",
-    "--data=datamodules.synthetic.SyntheticDataModule",
+    "--data=datamodules.datasets.synthetic.SyntheticDataModule",
 ]
 """What has a place for every family."""
 PLACES = {

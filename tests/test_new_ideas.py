@@ -48,7 +48,7 @@ class OwnNetwork(SegmentationNetwork):
 class_path: lightning_modules.networks.own_network.OwnNetwork
 init_args: {width: 6}
 """,
-    "datamodules/own_data.py": '''
+    "datamodules/datasets/own_data.py": '''
 """Squares, and how high each pixel lies."""
 
 import numpy as np
@@ -82,7 +82,7 @@ class OwnData(SegmentationDataModule):
         return Squares(self.images)
 ''',
     "experiments/configs/data/own_data.yaml": """
-class_path: datamodules.own_data.OwnData
+class_path: datamodules.datasets.own_data.OwnData
 init_args: {images: 9}
 """,
     "lightning_modules/batch_transforms/own_transform.py": '''
@@ -232,11 +232,11 @@ class Margins(Counter):
     "experiments/configs/counter/own_counter.yaml": """
 class_path: lightning_modules.metrics.counters.own_counter.Margins
 """,
-    "experiments/records/scores/own_score.py": '''
+    "experiments/evaluation/scores/own_score.py": '''
 """How much of what is right lies in the margin."""
 
-from experiments.records.scores.base import MeanScore
-from experiments.records.shares import Share
+from experiments.evaluation.scores.base import MeanScore
+from experiments.evaluation.scores.shares import Share
 
 
 def _ratio(counts):
@@ -299,7 +299,7 @@ def test_new_ideas_work_together(clone: Path) -> None:
     assert "kind attack" in said
     assert "kind adaptation" in said
     code = (
-        "import sys; from pathlib import Path; from experiments.records.record_file import open_record\n"
+        "import sys; from pathlib import Path; from experiments.record_files.record_file import open_record\n"
         "record, images = open_record(Path('own.json'))\n"
         "assert record.kinds == ['clean', *['corruption'] * 5, 'attack', 'adaptation'], record.kinds\n"
         "assert images.counts['margins'].shape == (9, 8, 2)\n"
@@ -316,7 +316,7 @@ def test_new_ideas_work_together(clone: Path) -> None:
     )
     written = (clone / "own.json").read_text()
     shutil.copy(clone / "own.json", clone / "own_copy.json")
-    (clone / "experiments/records/scores/own_score.py").unlink()
+    (clone / "experiments/evaluation/scores/own_score.py").unlink()
     (clone / "lightning_modules/metrics/counters/own_counter.py").unlink()
     run(clone, "-c", code.split("assert images")[0] + "assert record.cells[0].scores['margin_ratio'] is not None\n")
     assert (clone / "own.json").read_text() == written  # who does not know a score or a counter passes it over

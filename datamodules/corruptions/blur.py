@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.disc import disc_area, softened_disc_sum
-from datamodules.corruptions.filters import blurred_levels, motion_shifts, motion_weights, moved_sum
-from datamodules.corruptions.random import random_bits
-from datamodules.corruptions.scramble import scan_sources
-from datamodules.corruptions.zoom import zoom_mean
+from datamodules.corruptions.kernels.disc import disc_area, softened_disc_sum
+from datamodules.corruptions.kernels.filters import blurred_levels, motion_shifts, motion_weights, moved_sum
+from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.scramble import scan_sources
+from datamodules.corruptions.kernels.zoom import zoom_mean
 
 
 class DefocusBlur(Corruption):

@@ -7,10 +7,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.elastic import displacement, warped
-from datamodules.corruptions.pixels import pixelated
-from datamodules.corruptions.saturation import saturated
-from datamodules.corruptions.threads import in_threads
+from datamodules.corruptions.kernels.elastic import displacement, warped
+from datamodules.corruptions.kernels.pixels import pixelated
+from datamodules.corruptions.kernels.saturation import saturated
+from datamodules.corruptions.kernels.threads import in_threads
 from user_error import UserError
 
 

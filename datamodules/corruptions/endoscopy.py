@@ -12,8 +12,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.plasma import plasma
-from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.kernels.soft_shapes import between, blended, clustered, directions, grid, largest, rise
 
 
 class SpecularHighlights(Corruption):

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, images_together
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.random import random_bits
 from user_error import UserError
 
 PHOTOS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")

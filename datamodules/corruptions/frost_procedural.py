@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.frost import Frost, mixed
-from datamodules.corruptions.ice import PLATES, SIZE, plate
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.ice import PLATES, SIZE, plate
+from datamodules.corruptions.kernels.random import random_bits
 
 PLACES = 6  # binary places of a factor: with them and a level it fits 15 bits
 

@@ -22,9 +22,9 @@ from typing_extensions import override
 from datamodules.corruptions.base import Corruption, images_together
 from datamodules.corruptions.declaration import require_declared
 from datamodules.corruptions.digital import ElasticTransform
-from datamodules.corruptions.elastic import displacement, warped
-from datamodules.corruptions.random import random_bits
-from datamodules.corruptions.soft_shapes import directions
+from datamodules.corruptions.kernels.elastic import displacement, warped
+from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.soft_shapes import directions
 from datamodules.dataset import IGNORED
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.random import normals, random_bits
-from datamodules.corruptions.soft_shapes import between, directions, grid, rise
+from datamodules.corruptions.kernels.random import normals, random_bits
+from datamodules.corruptions.kernels.soft_shapes import between, directions, grid, rise
 
 FINE = 1 << 16  # steps of linear light that are told apart when it is encoded; 0.05 of a level where they are coarsest
 

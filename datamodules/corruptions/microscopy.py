@@ -11,9 +11,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.filters import blurred_levels
-from datamodules.corruptions.random import random_bits
-from datamodules.corruptions.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+from datamodules.corruptions.kernels.filters import blurred_levels
+from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.soft_shapes import between, blended, clustered, directions, grid, largest, rise
 
 STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
 """Optical densities of haematoxylin, eosin and DAB in red, green and blue (Ruifrok & Johnston, 2001)."""

@@ -12,7 +12,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import draw_key
 from datamodules.corruptions.conditions import Condition
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.random import random_bits
 from user_error import UserError
 
 Fill = Literal["zero", "mean", "noise"]

@@ -16,8 +16,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.random import normals, random_bits
-from datamodules.corruptions.soft_shapes import between, directions, grid
+from datamodules.corruptions.kernels.random import normals, random_bits
+from datamodules.corruptions.kernels.soft_shapes import between, directions, grid
 
 
 class RicianNoise(Corruption):

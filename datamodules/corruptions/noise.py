@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.random import normal_quantiles, random_bits
+from datamodules.corruptions.kernels.random import normal_quantiles, random_bits
 
 SHARES = 12  # bits of a random word that choose among the quantiles of a Poisson distribution
 PLACES = 20  # bits behind the point of a factor of speckle

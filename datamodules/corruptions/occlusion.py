@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import GIVEN, JSON, require_declared
-from datamodules.corruptions.plasma import plasma
-from datamodules.corruptions.random import random_bits
-from datamodules.corruptions.soft_shapes import between
+from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.soft_shapes import between
 from datamodules.dataset import IGNORED
 from user_error import UserError
 

@@ -5,8 +5,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.filters import clipped_zoom, motion_filter
-from datamodules.corruptions.random import normals, random_bits
+from datamodules.corruptions.kernels.filters import clipped_zoom, motion_filter
+from datamodules.corruptions.kernels.random import normals, random_bits
 
 
 class Snow(Corruption):

@@ -7,9 +7,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.filters import gaussian_filter
-from datamodules.corruptions.random import normals
-from datamodules.corruptions.threads import in_threads
+from datamodules.corruptions.kernels.filters import gaussian_filter
+from datamodules.corruptions.kernels.random import normals
+from datamodules.corruptions.kernels.threads import in_threads
 
 WATER = (175, 238, 238)
 MUD = (63, 42, 20)

@@ -5,7 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, images_together
-from datamodules.corruptions.plasma import plasma
+from datamodules.corruptions.kernels.plasma import plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
 

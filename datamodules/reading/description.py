@@ -12,7 +12,7 @@ from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES
 from datamodules.reading.mask_reading import HIGHEST, LOWEST, MaskLevels, MaskReading
 from datamodules.reading.pairs import Naming
-from safe_files.plain import show
+from plain_values import show
 from safe_files.yaml_file import MOST, read_yaml
 from user_error import UserError
 

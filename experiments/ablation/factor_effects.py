@@ -7,12 +7,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from experiments.ablation.sweep_file import Factor, level
-from experiments.records import robustness
-from experiments.records.compared_metrics import COMPARED
-from experiments.records.comparison import Measured, measured, require_comparable
-from experiments.records.record import Images, Record
-from experiments.records.scores.base import number
-from experiments.records.statistics import LEVEL, Interval, joint_intervals
+from experiments.evaluation import robustness
+from experiments.evaluation.compared_metrics import COMPARED
+from experiments.evaluation.comparison import Measured, measured, require_comparable
+from experiments.evaluation.record import Images, Record
+from experiments.evaluation.scores.base import number
+from experiments.evaluation.statistics import LEVEL, Interval, joint_intervals
 
 REPLICATE = "seed_everything"
 """The factor that is no idea: its levels are trainings of the same, and tell how far these differ."""

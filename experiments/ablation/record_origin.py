@@ -9,7 +9,7 @@ from experiments.files.json_file import read_json
 
 
 class SweptData(BaseModel):
-    """The images of a sweep; see `experiments.records.record.Data`."""
+    """The images of a sweep; see `experiments.evaluation.record.Data`."""
 
     split: Literal["train", "val", "test"]
     content: str | None = None

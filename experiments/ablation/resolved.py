@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 
 from experiments.ablation.record_origin import read_origin
-from experiments.checkpoints.earlier_components import translate
-from experiments.checkpoints.earlier_versions import translate_recipe
 from experiments.checkpoints.settings import differences
-from experiments.records.recipe import FREE, WATCHING, data_folder, training_data
+from experiments.evaluation.earlier_settings import translate_recipe
+from experiments.evaluation.recipe import FREE, WATCHING, data_folder, training_data
 from user_error import UserError
 
 
@@ -26,7 +25,7 @@ def resolved_changes(words: Sequence[str], record: Path) -> list[str]:
     Raises:
         UserError: the options are no settings of a training.
     """
-    before, now = translate(translate_recipe(read_origin(record).recipe)), _resolve(words)
+    before, now = translate_recipe(read_origin(record).recipe), _resolve(words)
     pairs = [(before.get(key), now.get(key), key) for key in ("seed_everything", "model", "trainer")]
     pairs.append((training_data(before), now.get("data"), "data"))
     found = [key for one, other, section in pairs for key in differences(one, other, section)]

@@ -70,7 +70,7 @@ def find_change(trial: Done) -> str | None:
 
 
 def _compare(trial: Done) -> str | None:
-    from experiments.checkpoints.data_parser import choose_data
+    from experiments.command_line.data_option import choose_data
     from experiments.training.content import read_splits
     from experiments.training.run_folder import RunFolder
 

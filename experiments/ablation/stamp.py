@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from experiments.ablation.sweep_file import SUITE, as_text
+from experiments.evaluation.recipe import FREE
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
-from experiments.records.recipe import FREE
 from experiments.sweeping.suites import suite_path
 from safe_files.json_file import read_json_object
 from safe_files.roots import find_weights

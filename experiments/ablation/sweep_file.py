@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple
 
-from safe_files.plain import show
+from plain_values import show
 from safe_files.yaml_file import read_yaml
 from user_error import UserError
 

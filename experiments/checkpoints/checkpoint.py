@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
-from experiments.checkpoints.earlier_components import translate
-from experiments.checkpoints.earlier_versions import translate_checkpoint
+from experiments.checkpoints.earlier_checkpoints import translate_checkpoint
 from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
 from experiments.checkpoints.stranger_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
-from safe_files.plain import show
+from plain_values import show
 from safe_files.tensor_file import DamagedError, require_unpacked
 from user_error import UserError, brief
 
@@ -49,8 +48,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
     require_bounded(content, path)
     content = translate_checkpoint(content)
-    settings = content["hyper_parameters"] = translate(content["hyper_parameters"])
-    module = module_of(settings)
+    module = module_of(content["hyper_parameters"])
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     require_form(content, path)
     _require_numbers(content["state_dict"], path)

@@ -12,9 +12,9 @@ from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoi
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
+from experiments.evaluation.recipe import entry
 from experiments.files.whole import require_writable, whole_file
-from experiments.records.recipe import entry
-from safe_files.plain import complain
+from plain_values import complain
 from user_error import UserError
 
 LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")

@@ -9,13 +9,16 @@ from torch import Tensor
 from datamodules.aspect import ASPECTS
 from datamodules.dataset import IGNORED
 from datamodules.reading.image_reading import complain_of_reading, is_window
-from safe_files.plain import complain, show
+from plain_values import complain, show
 from safe_files.tensor_file import complain_of_tensors
 from user_error import UserError
 
 REMEDY = "pass the file that 'fit' wrote"
 MOST_CHANNELS = 65536
 LARGEST_SIDE = 65535
+TRAINING = "training"
+"""Entry of a checkpoint with what `fit` says of its training; see `training.bookkeeping`."""
+
 EXTRA = "_extra_state"
 """How the names end under which torch keeps what a module says beside its tensors."""
 
@@ -33,6 +36,12 @@ def require_bounded(content: Mapping[str, Any], path: Path) -> None:
     problem = complain_of_tensors(content) or complain(content["hyper_parameters"])
     if problem:
         raise UserError(f"{str(path)!r} is no checkpoint of this project ({problem}): {REMEDY}")
+
+
+def training_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its training; nothing where it is older than that."""
+    found = checkpoint.get(TRAINING)
+    return found if isinstance(found, dict) else {}
 
 
 def require_form(content: Mapping[str, Any], path: Path) -> None:

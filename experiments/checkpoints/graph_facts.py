@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datamodules.reading.image_reading import complain_of_reading
-from safe_files.plain import complain
+from plain_values import complain
 from user_error import UserError
 
 KEY = "robust_segmentation"

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
+from experiments.checkpoints.checkpoint import describe_data
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from user_error import UserError
 
 
@@ -33,6 +35,34 @@ class Mapped:
         """That of `as_json`; what a stranger's record says otherwise is left out."""
         given = said if isinstance(said, dict) else {}
         return cls(_names(given.get("classes")), _names(given.get("channels")), given.get("window") is True)
+
+
+def require_its_data(file: CheckpointFile, classes: int, channels: int, data: SegmentationDataModule) -> None:
+    """Refuse data of other classes, channels or levels than those that the network of a checkpoint was made for.
+
+    Raises:
+        UserError: they differ.
+    """
+    require_its_numbers(file.path, classes, channels, data)
+    require_same_names(file.path, describe_data(file), data)
+
+
+def require_its_numbers(checkpoint: Path, classes: int, channels: int, data: SegmentationDataModule) -> None:
+    """Refuse data of more or fewer classes or channels than those that the network of `checkpoint` was made for.
+
+    Raises:
+        UserError: they are.
+    """
+    if classes != data.num_classes:
+        raise UserError(
+            f"{str(checkpoint)!r} tells {classes} classes apart, but the data have {data.num_classes}: pass the --data it "
+            "was trained for"
+        )
+    if channels != data.in_channels:
+        raise UserError(
+            f"{str(checkpoint)!r} takes images of {channels} channels, but the data have {data.in_channels}: pass the "
+            "--data it was trained for"
+        )
 
 
 def _names(said: Any) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from experiments.checkpoints.derived_checkpoint import network_state
+from experiments.checkpoints.form import training_of
 from experiments.checkpoints.settings import read_settings
-from experiments.training.bookkeeping import training_of
 from user_error import UserError
 
 SNAPSHOT = re.compile(r"snapshot-\d+\.ckpt")

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoints.earlier_components import translate
-from safe_files.plain import show
+from experiments.evaluation.earlier_settings import translate
+from plain_values import show
 from safe_files.yaml_file import read_mapping
 from user_error import UserError
 

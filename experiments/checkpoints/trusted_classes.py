@@ -28,7 +28,7 @@ def find_trusted(name: Any, where: str) -> Any:
     """The class that a file names, if it may; of a package that the user trusts also a function that makes something.
 
     The name is judged before anything is imported, and what it leads to again: a trusted module holds what it has imported
-    from others, so that ``datamodules.folder.Path`` is a class of ours by its name alone.
+    from others, so that ``datamodules.datasets.folder.Path`` is a class of ours by its name alone.
 
     Args:
         name: as the file has it.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Literal,
@@ -20,11 +19,9 @@ from typing import (
     get_type_hints,
 )
 
+from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.parser_errors import describe_parser_error
 from user_error import UserError
-
-if TYPE_CHECKING:
-    from datamodules.base import SegmentationDataModule
 
 DATA = "--data"
 DATA_HELP = (
@@ -56,16 +53,6 @@ class Option:
     repeated: bool = False
     name: str | None = None
     formerly: str | None = None
-
-
-class ChosenData(NamedTuple):
-    """The data of a verb that reads some, and class and settings that they were built from.
-
-    A parameter of this type adds ``--data``; by default they are the data in the run folder of the verb's checkpoint.
-    """
-
-    module: "SegmentationDataModule"
-    settings: dict[str, Any]
 
 
 class CommandLine(list[str]):
@@ -286,6 +273,6 @@ def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[
         if words:
             raise UserError(f"{words[0]} is for --checkpoint: pass one, or leave it out")
         return None
-    from experiments.checkpoints.data_parser import choose_data
+    from experiments.command_line.data_option import choose_data
 
     return choose_data(verb, checkpoint, words)

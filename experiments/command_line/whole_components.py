@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import Namespace, _typehints
 
-from experiments.checkpoints.earlier_components import translate
+from experiments.evaluation.earlier_settings import translate
 from user_error import UserError
 
 FRAME = "SegmentationModule"

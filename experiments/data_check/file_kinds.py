@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from datamodules.aspect import describe_framing
 from datamodules.base import SegmentationDataModule
-from datamodules.folder import FolderDataModule
+from datamodules.datasets.folder import FolderDataModule
 from datamodules.image_files import ImageFiles
 from datamodules.reading.found_files import find_files
 from experiments.data_check.findings import Finding, name_some

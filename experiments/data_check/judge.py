@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datamodules.base import SegmentationDataModule
-from datamodules.folder import FolderDataModule
+from datamodules.datasets.folder import FolderDataModule
 from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES
 from experiments.data_check.copies import find_copies

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from datamodules.synthetic import SyntheticScenes
+from datamodules.datasets.synthetic import SyntheticScenes
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 

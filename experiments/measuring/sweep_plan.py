@@ -118,7 +118,9 @@ def _starting() -> float:
     """Seconds that a process imports."""
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "import experiments.benchmark"], check=True, cwd=Path(__file__).parent.parent.parent
+        [sys.executable, "-c", "import experiments.commands.evaluate.benchmark"],
+        check=True,
+        cwd=Path(__file__).parent.parent.parent,
     )
     return time.perf_counter() - started
 

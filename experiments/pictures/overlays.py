@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from datamodules.dataset import IGNORED
-from datamodules.voc import voc_palette
+from datamodules.datasets.voc import voc_palette
 from experiments.files.replaceable import SOFTWARE
 from experiments.files.whole import whole_file
 

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from lightning_modules.metrics.uncertainty import uncertainty
-from lightning_modules.networks.network import as_network
+from lightning_modules.networks.ensembles.combination import find_combination
 from lightning_modules.segmentation import SegmentationModule
 
 SINGLE, SEVERAL = ("entropy",), ("entropy", "mutual_information", "disagreement")
@@ -13,7 +13,7 @@ SINGLE, SEVERAL = ("entropy",), ("entropy", "mutual_information", "disagreement"
 
 def name_maps(module: SegmentationModule) -> tuple[str, ...]:
     """The names of the maps that `uncertainty_maps` gives."""
-    return SINGLE if as_network(module.network).combination is None else SEVERAL
+    return SINGLE if find_combination(module.network) is None else SEVERAL
 
 
 def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
@@ -22,7 +22,7 @@ def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Ten
     Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
     several opinions, it has an entropy only.
     """
-    several = as_network(module.network).combination
+    several = find_combination(module.network)
     found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
     maps = found._asdict()
     guess = math.log(module.num_classes)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.networks.max_margin import MarginConv2d, MaxMarginNetwork
+from lightning_modules.networks.heads.max_margin import MarginConv2d, MaxMarginNetwork
 from user_error import UserError
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.evaluation.record import Edges, Record
+from experiments.evaluation.robustness_curves import curves, with_mean
+from experiments.evaluation.scores.base import UNIT
+from experiments.evaluation.scores.probabilities import risk_coverage
 from experiments.files.tables import percent
-from experiments.records.record import Edges, Record
-from experiments.records.robustness_curves import curves, with_mean
-from experiments.records.scores.base import UNIT
-from experiments.records.scores.probabilities import risk_coverage
 from experiments.reporting.svg import Chart, Figure, Look, Point, figure, look, ticks
 
 MEAN = "mean of all"

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from experiments.evaluation.record import Manifest, Picture, Record
 from experiments.files.tables import percent
-from experiments.records.record import Manifest, Picture, Record
-from experiments.records.record_file import beside
+from experiments.record_files.record_file import beside
 from user_error import UserError
 
 COMMIT = re.compile(r"[0-9a-f]{7,64}")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from experiments.evaluation.record import Cell, Record
+from experiments.evaluation.robustness import CLEAN, mean_corrupted, mean_of_known
+from experiments.evaluation.scores.base import number
 from experiments.files.tables import percent
-from experiments.records.record import Cell, Record
-from experiments.records.robustness import CLEAN, mean_corrupted, mean_of_known
-from experiments.records.scores.base import number
 from experiments.reporting.charts import interval_text
 from experiments.reporting.svg import Look, interval_bar, look
 

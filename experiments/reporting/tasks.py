@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.records.compared_metrics import COMPARED, Metric
-from experiments.records.record import Cell, Record
-from experiments.records.robustness import CLEAN, mean_of_known
-from experiments.records.scores.base import number
+from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.record import Cell, Record
+from experiments.evaluation.robustness import CLEAN, mean_of_known
+from experiments.evaluation.scores.base import number
 
 
 class TaskColumn(NamedTuple):

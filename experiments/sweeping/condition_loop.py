@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from experiments.records.scores.tasks import TASK
+from experiments.evaluation.scores.tasks import TASK
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import unit_range

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, draw_key
 from datamodules.corruptions.conditions import Condition
-from experiments.records.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
+from experiments.evaluation.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
 from lightning_modules.conditions.base import NetworkCondition
 from lightning_modules.networks.network import as_network
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from datamodules.fingerprint import Fingerprint, find_difference
-from experiments.records.record import manifest_hash
+from experiments.evaluation.record import manifest_hash
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.counters.base import Counter
 

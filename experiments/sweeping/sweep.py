@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.checkpoint import describe_data
-from experiments.checkpoints.data_parser import require_its_numbers
-from experiments.checkpoints.matching import Mapped, match_data, require_same_names
+from experiments.checkpoints.matching import Mapped, match_data, require_its_numbers, require_same_names
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.processes import cluster_plugins, first_process, leave_signals
 from experiments.sweeping.journal import Journal
@@ -27,7 +26,7 @@ from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from lightning_modules.metrics.counters.base import Counter
-from lightning_modules.networks.reordered import Reordered
+from lightning_modules.networks.wrappers.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 

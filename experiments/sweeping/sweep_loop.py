@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.base import SegmentationDataModule
-from experiments.records.scores.base import Counts
+from experiments.evaluation.scores.base import Counts
 from experiments.sweeping.condition_loop import BatchCounts, ConditionLoop
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.records.record_file import width
-from experiments.records.scores.base import Counts
+from experiments.evaluation.scores.base import Counts
+from experiments.record_files.record_file import width
 from user_error import UserError
 
 SUM, IMAGE = "sum_", "image_"

@@ -7,10 +7,10 @@ from typing import Any
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
-from experiments.records.recipe import data_name
-from experiments.records.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
-from experiments.records.robustness import find_idle
-from experiments.records.scoring import describe_counts, find_intervals, make_cells, make_summary
+from experiments.evaluation.recipe import data_name
+from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
+from experiments.evaluation.robustness import find_idle
+from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule

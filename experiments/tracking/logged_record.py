@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.evaluation.record import Picture, Record
+from experiments.evaluation.robustness import is_left_out
+from experiments.evaluation.robustness_curves import curves, with_mean
 from experiments.files.digest import sha256
 from experiments.files.tables import percent
-from experiments.records.record import Picture, Record
-from experiments.records.record_file import beside
-from experiments.records.robustness import is_left_out
-from experiments.records.robustness_curves import curves, with_mean
+from experiments.record_files.record_file import beside
 
 if TYPE_CHECKING:
     import wandb

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.command_line.processes import first_process
+from experiments.evaluation.recipe import recipe_group, recipe_key, recipe_seed
 from experiments.files.whole import whole_file
-from experiments.records.recipe import recipe_group, recipe_key, recipe_seed
 from experiments.tracking.dead_runs import hold_run, remove_dead_runs
 from safe_files.text import read_text
 from user_error import UserError
@@ -17,7 +17,7 @@ from user_error import UserError
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from experiments.records.record import Record
+    from experiments.evaluation.record import Record
 
 PROJECT = "robust-segmentation"
 

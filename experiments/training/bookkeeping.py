@@ -7,13 +7,11 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
+from experiments.checkpoints.form import TRAINING, training_of
 from experiments.training.own_checkpoint import drop_foreign_paths
 from lightning_modules.callbacks.sparsity import GradualSparsity
 from lightning_modules.callbacks.stochastic_weights import StochasticWeights
 from user_error import UserError
-
-TRAINING = "training"
-"""Entry of a checkpoint that `Bookkeeping` writes."""
 
 
 class Bookkeeping(pl.Callback):
@@ -75,12 +73,6 @@ class Bookkeeping(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how long the training is."""
         self.steps = _length(trainer)
-
-
-def training_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Bookkeeping` wrote into a checkpoint; nothing where it is older than that."""
-    found = checkpoint.get(TRAINING)
-    return found if isinstance(found, dict) else {}
 
 
 def _length(trainer: pl.Trainer) -> int | None:

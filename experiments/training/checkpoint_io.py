@@ -6,7 +6,7 @@ from typing import Any
 from lightning_fabric.utilities.cloud_io import _is_local_file_protocol
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from experiments.checkpoints.earlier_versions import translate_checkpoint
+from experiments.checkpoints.earlier_checkpoints import translate_checkpoint
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 
 

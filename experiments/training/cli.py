@@ -15,7 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from datamodules.base import SegmentationDataModule, Split
-from experiments.checkpoints.earlier_versions import require_same_draws
+from experiments.checkpoints.earlier_checkpoints import require_same_draws
 from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import first_process, leave_signals

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.earlier_versions import DREW_OTHERWISE
+from experiments.checkpoints.earlier_checkpoints import DREW_OTHERWISE
+from experiments.checkpoints.form import training_of
 from experiments.checkpoints.settings import differences, plain
-from experiments.records.recipe import FREE
-from experiments.training.bookkeeping import training_of
+from experiments.evaluation.recipe import FREE
 from user_error import UserError
 
 ENDLESS = 1000
@@ -28,7 +28,7 @@ class Resumed:
         training: what `Bookkeeping` wrote down.
         stopped: whether early stopping ended it, as far as its own state says.
         within: whether it lies within an epoch.
-        drew_otherwise: what it drew in another way than this version would; see `checkpoints.earlier_versions`.
+        drew_otherwise: what it drew in another way than this version would; see `checkpoints.earlier_checkpoints`.
     """
 
     path: Path

@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from safe_files.plain import show
+from plain_values import show
 from user_error import UserError, brief, find_user_error
 
 REMEDY = "take another one, or begin anew with --restart"

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoints.earlier_versions import find_other_draws, translate_recipe
 from experiments.checkpoints.settings import differences, read_settings
+from experiments.evaluation.earlier_settings import find_other_draws, translate_recipe
+from experiments.evaluation.recipe import FREE, data_folder
 from experiments.files.digest import sha256
 from experiments.files.lock import held
-from experiments.records.recipe import FREE, data_folder
 from experiments.training.resumed import Resumed, read_resumed
 from user_error import UserError
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.features.base import Feature
-from lightning_modules.features.hog import Hog
 from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD, require_for_each
 from lightning_modules.networks.encoders import pretrained_encoder
+from lightning_modules.networks.features.base import Feature
+from lightning_modules.networks.features.hog import Hog
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -22,7 +22,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
     """An encoder-decoder that sees classical features of the image as further channels.
 
     HOG (Dalal & Triggs, CVPR 2005), SIFT (Lowe, IJCV 2004), ORB (Rublee et al., ICCV 2011), Canny's edges (PAMI 1986),
-    local binary patterns (Ojala et al., PAMI 2002); see `lightning_modules.features`. They are computed on the CPU from
+    local binary patterns (Ojala et al., PAMI 2002); see `lightning_modules.networks.features`. They are computed on the CPU from
     the very image that the network is given, a corrupted one included, from its 8-bit levels: a float image is rounded
     to the nearest ones. No gradient flows through them: an attack sees that of the image's channels alone.
 
@@ -31,7 +31,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
-        features: in the order of their channels, see `lightning_modules.features`; HOG if null.
+        features: in the order of their channels, see `lightning_modules.networks.features`; HOG if null.
         image: keep the image's own channels before the features; the features alone if false.
         mean: of the image's channels, see `SegmentationNetwork`.
         std: of the image's channels, see `SegmentationNetwork`.
@@ -54,7 +54,8 @@ class ClassicalFeatureNetwork(SmpNetwork):
         chosen = (Hog(),) if features is None else tuple(features)
         if not chosen:
             raise UserError(
-                "the network is given no features: name one such as lightning_modules.features.hog.Hog, or take SmpNetwork"
+                "the network is given no features: name one such as lightning_modules.networks.features.hog.Hog, or take "
+                "SmpNetwork"
             )
         extra = sum(feature.channels for feature in chosen)
         colour = in_channels == 3

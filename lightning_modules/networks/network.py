@@ -1,14 +1,10 @@
 """What every network answers beside its logits: outputs of several tasks and members, by the names of the tasks."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from lightning_modules.tasks.base import Task
-
-if TYPE_CHECKING:
-    from lightning_modules.networks.combination import Combination
 
 SEGMENTATION = "segmentation"
 
@@ -27,11 +23,6 @@ class Network(nn.Module):
     @property
     def shared(self) -> nn.Parameter | None:
         """The weight of the last layer that every task depends on; `None` where there is no such layer."""
-        return None
-
-    @property
-    def combination(self) -> "Combination | None":
-        """The network within it that combines several members; `None` where none does."""
         return None
 
     def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:

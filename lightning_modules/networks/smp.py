@@ -1,6 +1,7 @@
 """Any encoder-decoder of segmentation-models-pytorch."""
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from types import NoneType
@@ -22,7 +23,6 @@ from lightning_modules.networks.encoders import (
     remove_unused_parts,
 )
 from lightning_modules.networks.mended import CANNOT, cannot_build, find_sides, mend
-from lightning_modules.networks.part import Part
 from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
@@ -42,6 +42,21 @@ NOT_OF_DECODERS = {
 
 HALVED = {"PAN": 3}
 """How often a decoder pools the coarsest map, which must not vanish."""
+
+
+class Part(ABC):
+    """One of the `parts` of an `SmpNetwork`: it holds the settings of an idea, and builds it into a network.
+
+    Parts are built in one after the other: each finds the network as those before it left it.
+    """
+
+    @abstractmethod
+    def build_into(self, network: "SmpNetwork") -> None:
+        """Change a network that was just made, before its weights are loaded.
+
+        Raises:
+            UserError: the idea does not fit its architecture.
+        """
 
 
 class SmpNetwork(SegmentationNetwork):

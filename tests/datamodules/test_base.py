@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 from safe_files.roots import find_data
 from user_error import UserError
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 from datamodules import fingerprint
 from datamodules.base import SegmentationDataModule
-from datamodules.cityscapes import CityscapesDataModule
 from datamodules.dataset import Sample, SegmentationDataset
+from datamodules.datasets.cityscapes import CityscapesDataModule
+from datamodules.datasets.folder import FolderDataModule
+from datamodules.datasets.oxford_pet import OxfordPetDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
+from datamodules.datasets.voc import VOCDataModule
 from datamodules.fingerprint import Fingerprint
-from datamodules.folder import FolderDataModule
-from datamodules.oxford_pet import OxfordPetDataModule
-from datamodules.synthetic import SyntheticDataModule
 from datamodules.transforms import FlipScaleCrop
-from datamodules.voc import VOCDataModule
 
 META = "split,stem,light\n" + "".join(
     f"{s},{s}_{n},{'day' if n else 'dusk'}\n" for s in ("train", "test") for n in (0, 1)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny_folder import tiny_folder
 
-from datamodules.folder import FolderDataModule
+from datamodules.datasets.folder import FolderDataModule
 from datamodules.leaks import find_equal_files, find_leaks, require_apart
 from user_error import UserError
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from datamodules.base import Split
-from datamodules.folder import FolderDataModule
+from datamodules.datasets.folder import FolderDataModule
 from user_error import UserError
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"

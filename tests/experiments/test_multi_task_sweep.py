@@ -11,9 +11,9 @@ import torch
 from command_line import TINY, experiments
 from sklearn.metrics import f1_score
 
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.records.record_file import open_record
+from experiments.record_files.record_file import open_record
 from user_error import UserError
 
 SUITE = """

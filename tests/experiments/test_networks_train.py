@@ -9,7 +9,7 @@ import yaml
 from command_line import ROOT, TINY
 from jsonargparse import ArgumentParser
 
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.training.cli import run_cli
 from lightning_modules.metrics.counts import image_confusion, mean_iou

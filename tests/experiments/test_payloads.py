@@ -13,7 +13,7 @@ from command_line import TINY
 from PIL import Image
 
 from experiments.__main__ import main
-from lightning_modules.networks.any_module import AnyModule
+from lightning_modules.networks.adapters.any_module import AnyModule
 from user_error import UserError
 
 VERBS: dict[str, Callable[[Path, Path], list[str]]] = {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reports import HOSTILE, make_records
 
-from experiments import report
+from experiments.commands.analyse import report
 from experiments.files.tables import percent
-from experiments.records.record_file import read_record
+from experiments.record_files.record_file import read_record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

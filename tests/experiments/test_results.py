@@ -12,9 +12,9 @@ import pytest
 from command_line import ROOT, experiments
 from PIL import Image
 
-from experiments.fill import OPENED, filled
-from experiments.records import record_file
+from experiments.record_files import record_file
 from experiments.sweeping.suites import find_suite
+from experiments.upkeep.fill import OPENED, filled
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))

@@ -12,11 +12,11 @@ import torch
 from command_line import experiments
 from torch import nn
 
-from datamodules.synthetic import SyntheticDataModule
-from experiments import benchmark
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from experiments.commands.evaluate import benchmark
 from experiments.files.digest import sha256
-from experiments.records.record_file import read_record
+from experiments.record_files.record_file import read_record
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep_loop import SweepLoop

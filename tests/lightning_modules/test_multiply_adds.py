@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.multiply_adds import multiply_adds
-from lightning_modules.networks.recurrent import ReSeg
+from lightning_modules.networks.parts.recurrent import ReSeg
 from lightning_modules.networks.smp import SmpNetwork
 
 BY_HAND = {

@@ -6,9 +6,9 @@ import torch
 from datamodules.corruptions import blur as blurs
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.blur import DefocusBlur, GaussianBlur, GlassBlur, MotionBlur, ZoomBlur
-from datamodules.corruptions.disc import ONE, softened_disc_sum
-from datamodules.corruptions.filters import blurred_levels
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.disc import ONE, softened_disc_sum
+from datamodules.corruptions.kernels.filters import blurred_levels
+from datamodules.corruptions.kernels.random import random_bits
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 

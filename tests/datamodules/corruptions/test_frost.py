@@ -6,7 +6,7 @@ import torch
 
 from datamodules.corruptions import frost
 from datamodules.corruptions.frost import PHOTOS, Frost, find_photos
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.random import random_bits
 from experiments.sweeping.suite import Suite
 from user_error import UserError
 

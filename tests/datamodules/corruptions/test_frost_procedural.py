@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from datamodules.corruptions.frost_procedural import PLACES, FrostProcedural, _magnification, _places, _rim, _windows
-from datamodules.corruptions.ice import PLATES, SIZE
-from datamodules.corruptions.random import random_bits
+from datamodules.corruptions.kernels.ice import PLATES, SIZE
+from datamodules.corruptions.kernels.random import random_bits
 
 CPU = torch.device("cpu")
 

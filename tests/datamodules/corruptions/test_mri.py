@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import ndimage
 
+from datamodules.corruptions.kernels.soft_shapes import between, directions
 from datamodules.corruptions.mri import BiasField, Ghosting, GibbsRinging, KSpaceSpike, Motion, RicianNoise
-from datamodules.corruptions.soft_shapes import between, directions
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 sizes = pytest.mark.parametrize(("height", "width"), [(48, 64), (45, 51)])

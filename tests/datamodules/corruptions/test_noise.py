@@ -6,8 +6,8 @@ import torch
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Corrupted
+from datamodules.corruptions.kernels.random import normal_quantiles
 from datamodules.corruptions.noise import GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise, poisson_levels
-from datamodules.corruptions.random import normal_quantiles
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])

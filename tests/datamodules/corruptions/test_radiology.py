@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.corruptions.kernels.random import normals
 from datamodules.corruptions.radiology import (
     AcousticShadow,
     ContrastShift,
@@ -11,7 +12,6 @@ from datamodules.corruptions.radiology import (
     _spline,
     _spread,
 )
-from datamodules.corruptions.random import normals
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 KEYS = torch.arange(-6, 6)

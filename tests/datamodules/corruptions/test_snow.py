@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.random import normals, random_bits
+from datamodules.corruptions.kernels.random import normals, random_bits
 from datamodules.corruptions.snow import Snow
 
 reference = pytest.importorskip("imagecorruptions")

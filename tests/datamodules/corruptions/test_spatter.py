@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from datamodules.corruptions import spatter
-from datamodules.corruptions.random import normals
+from datamodules.corruptions.kernels.random import normals
 from datamodules.corruptions.spatter import Spatter
 
 KEY = torch.tensor([3])

@@ -6,7 +6,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from datamodules.corruptions import weather
-from datamodules.corruptions.plasma import plasma
+from datamodules.corruptions.kernels.plasma import plasma
 from datamodules.corruptions.weather import Brightness, Fog
 
 

@@ -12,13 +12,13 @@ from command_line import TINY, experiments, refusal
 from tiny_folder import tiny_folder
 
 import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
-from datamodules.folder import FolderDataModule
-from experiments import trial
+from datamodules.datasets.folder import FolderDataModule
 from experiments.__main__ import main
 from experiments.ablation import resolved
 from experiments.ablation.claims import claimed
 from experiments.ablation.same_data import find_change
 from experiments.ablation.trial_folder import TrialFolder
+from experiments.commands.train import trial
 from experiments.files.digest import sha256
 from user_error import UserError
 
@@ -167,7 +167,7 @@ def test_labels_that_changed(tmp_path: Path, changed: str) -> None:
     splits = {split: data.fingerprint(split) for split in ("train", "val")}  # type: ignore[arg-type]
     content = data.fingerprint("test").sha256
     folder = make_done(tmp_path / "run", WORDS, data={"split": "test", "content": content})
-    described = {"class_path": "datamodules.folder.FolderDataModule", "init_args": {"root": str(root)}}
+    described = {"class_path": "datamodules.datasets.folder.FolderDataModule", "init_args": {"root": str(root)}}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump({"data": described}))
     (tmp_path / "run" / "training.json").write_text(json.dumps({k: v.as_json() for k, v in splits.items()}))
     if changed == "root":

@@ -137,7 +137,7 @@ def own_run(own_package: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A run of a network of that package, trained for one epoch."""
     monkeypatch.delenv(TRUST, raising=False)
     (tmp_path / "net.yaml").write_text(
-        "class_path: lightning_modules.networks.any_module.AnyModule\n"
+        "class_path: lightning_modules.networks.adapters.any_module.AnyModule\n"
         "init_args: {target: my_nets.Net, arguments: {width: 6}, num_classes_argument: classes,"
         " in_channels_argument: channels, output: null, stride: 1}\n"
     )
@@ -177,7 +177,7 @@ def test_a_trusted_package_that_is_not_here(own_run: Path, monkeypatch: pytest.M
 def test_trust_in_one_package_is_none_in_others(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TRUST, "my_nets.,lightning")
     network = {
-        "class_path": "lightning_modules.networks.any_module.AnyModule",
+        "class_path": "lightning_modules.networks.adapters.any_module.AnyModule",
         "init_args": {"target": "my_nets.Net", "arguments": {"deep": [{"class_path": name, "init_args": {}}]}},
     }
     with pytest.raises(UserError, match=f"asks for '{name}'"):

@@ -7,7 +7,7 @@ from torch import nn
 
 from datamodules.reading.image_reading import ImageReading
 from experiments.checkpoints.matching import Mapped, describe_framing_change, match_data, require_same_names
-from lightning_modules.networks.reordered import Reordered
+from lightning_modules.networks.wrappers.reordered import Reordered
 from user_error import UserError
 
 FILE = Path("best.ckpt")

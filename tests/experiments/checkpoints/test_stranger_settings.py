@@ -28,7 +28,7 @@ FAMILIES = (
     *("network", "loss", "optimizer", "schedule", "weighting", "data", "augmentation", "batch_transform", "objective"),
 )
 COMPONENTS = [path for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))]
-SYNTHETIC = "datamodules.synthetic.SyntheticDataModule"
+SYNTHETIC = "datamodules.datasets.synthetic.SyntheticDataModule"
 
 
 def written(base: type, settings: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MINE = {
 from pathlib import Path
 
 from datamodules.corruptions.base import Corruption
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 
 
 def make(path: str = "") -> Path:
@@ -119,7 +119,7 @@ def test_a_text_in_the_place_of_a_corruption_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["datamodules_of_a_user.Mine", "experiments.fill.main", "safe_files.text.Path", "tests.x.Y"]
+    "name", ["datamodules_of_a_user.Mine", "experiments.upkeep.fill.main", "safe_files.text.Path", "tests.x.Y"]
 )
 def test_other_packages_are_not(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TRUST, raising=False)

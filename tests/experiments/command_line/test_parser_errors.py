@@ -21,7 +21,7 @@ def parser() -> ArgumentParser:
     return parser
 
 
-SYNTHETIC = "--data=datamodules.synthetic.SyntheticDataModule"
+SYNTHETIC = "--data=datamodules.datasets.synthetic.SyntheticDataModule"
 MODEL = "--model=lightning_modules.segmentation.SegmentationModule"
 SETTING = "--model.init_args"
 STOPPING = "--trainer.callbacks+=pytorch_lightning.callbacks.EarlyStopping"
@@ -33,7 +33,7 @@ RATE = f"{SETTING}.optimizer.init_args.lr"
     ("words", "named"),
     [
         ([SYNTHETIC, "--data.init_args.trian=3"], "SyntheticDataModule has no setting 'trian'"),
-        (["--data=datamodules.synthetic.Syntetic"], "no class 'datamodules.synthetic.Syntetic'"),
+        (["--data=datamodules.datasets.synthetic.Syntetic"], "no class 'datamodules.datasets.synthetic.Syntetic'"),
         (["--data=nowhere.Data"], "no class 'nowhere.Data'"),
         ([SYNTHETIC, "--data.init_args.augmentation=nowhere.X"], "no class 'nowhere.X'"),
         ([SYNTHETIC, "--data.init_args.train=many"], "many"),
@@ -91,7 +91,7 @@ def test_one_sentence_names_the_key(parser: ArgumentParser, words: list[str], na
 
 
 @pytest.mark.parametrize(
-    "content", ["epoch: 2", "data: {class_path: datamodules.synthetic.SyntheticDataModule, init_arg: {}}"]
+    "content", ["epoch: 2", "data: {class_path: datamodules.datasets.synthetic.SyntheticDataModule, init_arg: {}}"]
 )
 def test_unknown_keys_in_a_file(parser: ArgumentParser, tmp_path: Path, content: str) -> None:
     (tmp_path / "c.yaml").write_text(content)

@@ -10,9 +10,9 @@ from command_line import refusal
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from yaml.representer import RepresenterError
 
-from experiments import report
 from experiments.__main__ import main
 from experiments.command_line.refusals import TABLE, find_refusal
+from experiments.commands.analyse import report
 
 EXAMPLES: list[tuple[BaseException, str]] = [
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ..."), "2.00 GiB more .*batch_size"),

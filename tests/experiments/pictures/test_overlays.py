@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datamodules.voc import voc_palette
+from datamodules.datasets.voc import voc_palette
 from experiments.pictures.overlays import ROWS, as_rgb, find_palette, overlay, save
 
 PALETTE = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)

@@ -13,9 +13,9 @@ from command_line import refusal
 from PIL import Image
 from tiny_folder import tiny_folder
 
-from datamodules.synthetic import SyntheticDataModule
-from experiments import benchmark
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.__main__ import main
+from experiments.commands.evaluate import benchmark
 from experiments.sweeping.identity import find_change
 
 

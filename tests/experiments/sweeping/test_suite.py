@@ -7,7 +7,7 @@ from scenes import SUITES
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
-from experiments.records.record import manifest_hash
+from experiments.evaluation.record import manifest_hash
 from experiments.sweeping.suite import Suite
 from user_error import UserError
 

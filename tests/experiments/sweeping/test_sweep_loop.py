@@ -12,10 +12,10 @@ from own_conditions import GradientSign, Learning
 from torch import nn
 
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.synthetic import SyntheticDataModule
+from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.records.record import Record
-from experiments.records.record_file import open_record
+from experiments.evaluation.record import Record
+from experiments.record_files.record_file import open_record
 from experiments.sweeping import sweep_loop
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_once

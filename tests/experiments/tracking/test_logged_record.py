@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from records import make_record
 
-from experiments.records.record import Picture, Record
-from experiments.records.record_file import read_record
+from experiments.evaluation.record import Picture, Record
+from experiments.record_files.record_file import read_record
 from experiments.tracking.logged_record import caption, cell_table, curve_points, summary
 
 CELLS = [("clean", 0), ("light=dusk", 0), ("noise", 1), ("noise", 5), ("blur", 1), ("blur", 3)]

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from command_line import TINY, experiments
 
+from experiments.evaluation.recipe import recipe_key
 from experiments.files.digest import sha256
-from experiments.records.recipe import recipe_key
-from experiments.records.record_file import read_record
+from experiments.record_files.record_file import read_record
 from experiments.tracking.session import fit_logger, run_id, sync_hint, wandb_mode
 
 BLOCK, HEADER = 32768, 7

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from tiny_folder import tiny_folder
 
-from datamodules.folder import FolderDataModule
-from datamodules.voc import VOCDataModule
+from datamodules.datasets.folder import FolderDataModule
+from datamodules.datasets.voc import VOCDataModule
 from experiments.training.data_checks import check_data
 from user_error import UserError
 

@@ -53,7 +53,7 @@ def test_masks_that_are_ignored_everywhere(tmp_path: Path, split: str, said: str
         Image.fromarray(np.full_like(np.asarray(Image.open(path)), 255)).save(path)
     words = [word for word in SHORT if not word.startswith("--data")]
     data = [
-        "--data=datamodules.folder.FolderDataModule",
+        "--data=datamodules.datasets.folder.FolderDataModule",
         f"--data.init_args.root={root}",
         "--data.init_args.batch_size=2",
     ]

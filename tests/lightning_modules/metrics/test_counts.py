@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from experiments.records.scores import overlap
+from experiments.evaluation.scores import overlap
 from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion, mean_iou
 
 CLASSES = 4

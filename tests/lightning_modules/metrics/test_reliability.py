@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from experiments.records.scores.probabilities import calibration_error, calibration_gaps, risk_coverage_area
-from experiments.records.shares import score
+from experiments.evaluation.scores.probabilities import calibration_error, calibration_gaps, risk_coverage_area
+from experiments.evaluation.scores.shares import score
 from lightning_modules.metrics.fixed_point import (
     CALIBRATION_BINS,
     LEAST_ODDS_EXPONENT,

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.features.base import Feature
-from lightning_modules.features.edges import Edges
-from lightning_modules.features.hog import Hog
-from lightning_modules.features.lbp import Lbp
-from lightning_modules.features.orb import Orb
-from lightning_modules.features.sift import Sift
 from lightning_modules.networks.classical_features import ClassicalFeatureNetwork
+from lightning_modules.networks.features.base import Feature
+from lightning_modules.networks.features.edges import Edges
+from lightning_modules.networks.features.hog import Hog
+from lightning_modules.networks.features.lbp import Lbp
+from lightning_modules.networks.features.orb import Orb
+from lightning_modules.networks.features.sift import Sift
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.ensemble import Ensemble
-from lightning_modules.networks.monte_carlo_dropout import MonteCarloDropout
-from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.ensembles.ensemble import Ensemble
+from lightning_modules.networks.ensembles.monte_carlo_dropout import MonteCarloDropout
+from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.network import SEGMENTATION, as_network
-from lightning_modules.networks.pruned import PrunedNetwork
-from lightning_modules.networks.reordered import Reordered
-from lightning_modules.networks.temperature import TemperatureScaled
-from lightning_modules.networks.test_time_augmentation import TestTimeAugmentation
+from lightning_modules.networks.wrappers.pruned import PrunedNetwork
+from lightning_modules.networks.wrappers.reordered import Reordered
+from lightning_modules.networks.wrappers.temperature import TemperatureScaled
+from lightning_modules.networks.wrappers.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.tasks.base import Task
 from lightning_modules.tasks.boundary import Boundary
@@ -98,6 +98,6 @@ def test_a_module_of_another_library_answers_by_default() -> None:
     for network in (Plain(), Reordered(Plain(), [0], [2, 1, 0])):
         answering = as_network(network)
         assert answering.tasks == {}
-        assert answering.shared is answering.combination is None
+        assert answering.shared is None
         assert torch.equal(answering.outputs(IMAGE)[SEGMENTATION], network(IMAGE))
         assert torch.equal(answering.training_outputs(IMAGE)[SEGMENTATION][0], network(IMAGE))

@@ -11,12 +11,13 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.layers import DropPath
 from torch import nn
 
-from lightning_modules.networks.dropblock import DropBlock
+from lightning_modules.networks.ensembles.multi_head import MultiHead
 from lightning_modules.networks.fcn import FcnNetwork
-from lightning_modules.networks.fusion import LateFusionNetwork, MiddleFusionNetwork
-from lightning_modules.networks.multi_head import MultiHead
-from lightning_modules.networks.multi_task import MultiTaskNetwork
-from lightning_modules.networks.recurrent import ReSeg
+from lightning_modules.networks.fusion.late import LateFusionNetwork
+from lightning_modules.networks.fusion.middle import MiddleFusionNetwork
+from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
+from lightning_modules.networks.parts.dropblock import DropBlock
+from lightning_modules.networks.parts.recurrent import ReSeg
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 from user_error import UserError
 

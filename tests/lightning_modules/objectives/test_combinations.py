@@ -13,9 +13,9 @@ from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners
 from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.draws import step_generator
-from lightning_modules.networks.ensemble import Ensemble
-from lightning_modules.networks.multi_head import MultiHead
-from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.ensembles.ensemble import Ensemble
+from lightning_modules.networks.ensembles.multi_head import MultiHead
+from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.multi_task import MultiTask

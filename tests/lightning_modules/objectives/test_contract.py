@@ -9,7 +9,7 @@ from command_line import ROOT
 from jsonargparse import ArgumentParser
 from task_batches import CLASSES, batch
 
-from lightning_modules.networks.multi_task import MultiTaskNetwork
+from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.base import Objective
 from lightning_modules.segmentation import SegmentationModule

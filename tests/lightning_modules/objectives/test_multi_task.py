@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from resumed import assert_resumes
 
-from datamodules.synthetic import SyntheticDataModule
-from lightning_modules.networks.multi_task import MultiTaskNetwork
+from datamodules.datasets.synthetic import SyntheticDataModule
+from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.segmentation import SegmentationModule

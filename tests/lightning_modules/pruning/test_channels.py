@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.multiply_adds import multiply_adds
-from lightning_modules.networks.ensemble import Ensemble
+from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
 from lightning_modules.pruning.tracing import Traced, last_layers

@@ -11,7 +11,7 @@ from networks import PATHS, make
 from torch import nn
 
 from lightning_modules.multiply_adds import multiply_adds
-from lightning_modules.networks.pruned import PrunedNetwork
+from lightning_modules.networks.wrappers.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import remove_channels
 from lightning_modules.pruning.plan import make_plan
 from user_error import UserError

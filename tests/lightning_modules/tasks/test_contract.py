@@ -7,8 +7,8 @@ import torch
 from family_classes import family_classes
 from task_batches import CLASSES, batch, output_of, task_scores
 
-from experiments.records.scores.known import mean_scores
-from experiments.records.scores.tasks import TASK
+from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.scores.tasks import TASK
 from lightning_modules import tasks
 from lightning_modules.tasks.base import Task, unknown_where
 from lightning_modules.tasks.depth import Depth

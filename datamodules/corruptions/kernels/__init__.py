@@ -1,0 +1,1 @@
+"""The arithmetic that families of corruptions share."""

@@ -1,0 +1,119 @@
+"""Soft shapes: what dust, drops, reflections and shadows are drawn with, at any size of the image.
+
+Lengths are shares of the image's shorter side. Everything on pixels is sums, products, quotients, square roots and
+maxima of float32, which all devices round alike; sines and exponentials come from tables. Divisors are tensors: what
+looks like a division by a number is a product with its reciprocal on some devices alone.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import cos, pi, sin
+
+import torch
+from torch import Tensor
+
+from datamodules.corruptions.kernels.random import normals, random_bits, uniforms
+
+DIRECTIONS = 4096
+HIGHEST_STREAM = 1 << 10  # `clustered` draws from streams of its own, beyond those that its callers count up
+
+
+def between(low: float, high: float, keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """float32 (B, *shape): uniform numbers between `low` and `high`; see `random_bits`."""
+    return uniforms(keys, shape, stream).mul_(high - low).add_(low)
+
+
+def directions(keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """float32 (2, B, *shape): cosine and sine of uniform angles."""
+    turns = random_bits(keys, shape, stream).bitwise_right_shift_(4)
+    return _circle(keys.device).index_select(1, turns.view(-1)).view(2, *turns.shape)
+
+
+@lru_cache(maxsize=4)
+def _circle(device: torch.device) -> Tensor:
+    angles = [2 * pi * turn / DIRECTIONS for turn in range(DIRECTIONS)]
+    return torch.tensor([[cos(angle) for angle in angles], [sin(angle) for angle in angles]]).to(device)
+
+
+def grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 (H, 1) and (1, W): rows and columns of the pixels' middles from the image's middle, in shorter sides."""
+    side = min(height, width)
+    rows = (torch.arange(height, dtype=torch.float32, device=device) - (height - 1) / 2).mul_(1 / side)
+    columns = (torch.arange(width, dtype=torch.float32, device=device) - (width - 1) / 2).mul_(1 / side)
+    return rows[:, None], columns[None]
+
+
+def rise(field: Tensor, start: float | Tensor, end: float | Tensor) -> Tensor:
+    """Cubic step of the same shape: 0 up to `start`, 1 from `end` on, smooth between them."""
+    share, width = field.sub(start), end - start
+    share = share.div_(width) if isinstance(width, Tensor) else share.mul_(1 / width)
+    share.clamp_(0, 1)
+    return (3 - 2 * share).mul_(share).mul_(share)
+
+
+def blended(images: Tensor, colour: float | Tensor, opacity: Tensor) -> Tensor:
+    """Images under a layer, rounded to the nearest level.
+
+    Args:
+        images: uint8 (B, C, H, W), or float32 levels of that shape, which are overwritten.
+        colour: of the layer in levels 0..255; a tensor broadcasts to the images.
+        opacity: float32 in [0, 1], broadcasts to the images.
+
+    Returns:
+        uint8 (B, C, H, W).
+    """
+    levels = images.to(torch.float32)
+    return levels.add_((colour - levels).mul_(opacity)).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+def clustered(keys: Tensor, count: int, clusters: int, spread: float, stream: int) -> Tensor:
+    """Places in groups around uniformly drawn middles.
+
+    Args:
+        keys: int64 (B,).
+        count: of the places in an image.
+        clusters: number of groups; the places take turns.
+        spread: standard deviation around the middle, as a share of height and width.
+        stream: number of the field.
+
+    Returns:
+        float32 (B, count, 2): shares of height and width in [0, 1).
+    """
+    middles = between(0.1, 0.9, keys, (clusters, 2), stream)
+    members = torch.arange(count, device=keys.device) % clusters
+    away = normals(keys, (count, 2), stream + HIGHEST_STREAM).mul_(spread)
+    return middles.index_select(1, members).add_(away).clamp_(0, 0.999)
+
+
+def largest(
+    size: tuple[int, int], places: Tensor, reach: int, value: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype
+) -> Tensor:
+    """The largest value that small shapes have at each pixel; the order of the shapes does not matter.
+
+    Args:
+        size: height and width of the field.
+        places: float32 (B, N, 2), shares of height and width in [0, 1).
+        reach: how far a shape extends, in pixels.
+        value: from rows (B, N, K, 1) and columns (B, N, 1, K) around the places, in pixels, to values (B, N, K, K),
+            at least 0.
+        dtype: of the values.
+
+    Returns:
+        (B, H, W) of `dtype`, 0 where there is no shape.
+    """
+    height, width = size
+    reach += 1
+    pitch = width + 2 * reach
+    at = places * torch.tensor([height, width], dtype=torch.float32, device=places.device) - 0.5
+    corner = at.floor()
+    steps = torch.arange(-reach, reach + 1, device=places.device)
+    rows = (steps - (at - corner)[..., :1])[..., None]
+    columns = (steps - (at - corner)[..., 1:])[..., None, :]
+    values = value(rows, columns).to(dtype)
+    # Places lie up to half a pixel outside of the field; the frame takes what falls there.
+    first = (corner[..., 0].long() + reach) * pitch + corner[..., 1].long() + reach
+    index = first[..., None, None] + (steps[:, None] * pitch + steps)
+    index.clamp_(0, (height + 2 * reach) * pitch - 1)
+    field = torch.zeros((len(places), (height + 2 * reach) * pitch), dtype=dtype, device=places.device)
+    field.scatter_reduce_(1, index.flatten(1), values.flatten(1), "amax")
+    return field.view(-1, height + 2 * reach, pitch)[:, reach:-reach, reach:-reach]

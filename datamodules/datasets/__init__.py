@@ -1,0 +1,1 @@
+"""Data sets: one file per data set or form of folder."""

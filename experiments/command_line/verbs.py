@@ -1,0 +1,52 @@
+"""The verbs: where each lies, and what it does."""
+
+FOLDERS = {
+    "commands.train": {
+        "check": "read a data set once before training, and say what is wrong with it",
+        "fit": "train a network from a recipe, or resume its training",
+        "trial": "train, then sweep: one trial of an ablation",
+        "ablate": "run the trials of a sweep file, and rank them",
+    },
+    "commands.evaluate": {
+        "plan": "say what a sweep will take on so many processes",
+        "benchmark": "sweep a checkpoint over corruptions and write its record",
+        "verify": "recompute a record, and sweep a sample of it again",
+        "predict": "segment image files",
+        "corruptions": "draw an image under every corruption of a suite",
+        "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
+    },
+    "commands.derive": {
+        "ensemble": "make one network of several, or of the seeds of a recipe",
+        "soup": "average the weights of networks",
+        "tta": "ask a network about several views of an image",
+        "prune": "remove channels or weights of a network",
+        "calibrate": "fit the temperature of a network's probabilities",
+        "svm": "fit a linear SVM on a checkpoint's features",
+        "export": "write a checkpoint as an ONNX file",
+        "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
+    },
+    "commands.analyse": {
+        "collect": "gather records from run folders into one tree",
+        "leaderboard": "rank records in a table, beside published ones",
+        "tradeoff": "put what networks cost beside how they hold up",
+        "compare": "test whether the difference of two records holds",
+        "recipes": "test whether recipes differ, by several trainings of each",
+        "effects": "say what each factor of an ablation does",
+        "curves": "draw the robustness curves of records",
+        "report": "make a page of records: leaderboard, curves, reliability, worst images",
+    },
+    "upkeep": {
+        "fill": "fill the tables of pages with what records say",
+        "parity": "hold the corruptions of ImageNet-C against the reference implementation",
+        "speed": "measure corruptions, sweep and pipeline against the usual ones",
+    },
+}
+"""Where verbs lie, by the stage of work that they serve, and what each does."""
+
+VERBS = {verb: line for lines in FOLDERS.values() for verb, line in lines.items()}
+
+
+def name_module(verb: str) -> str:
+    """The import path of a verb."""
+    folder = next(folder for folder, lines in FOLDERS.items() if verb in lines)
+    return f"experiments.{folder}.{verb}"

@@ -1,0 +1,218 @@
+"""Hold two records against each other: does their difference hold?"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from tqdm import tqdm
+
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.comparison import Comparison, Line, better, compare, holds
+from experiments.evaluation.recipe import recipe_key, recipe_seed
+from experiments.evaluation.scoring import resampled_units
+from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, holm
+from experiments.files.replaceable import say
+from experiments.files.tables import markdown_table, p_value
+from experiments.record_files.record_file import read_swept
+from user_error import UserError
+
+EXAMPLES = """
+runs/unet/record-core.json runs/segformer/record-core.json
+a.json b.json --metric boundary_iou --format json --output comparison.json
+a.json b.json --metric depth.delta1 --format sentences
+baseline.json runs/*/record-core.json
+"""
+
+
+def verdict(found: Comparison) -> str:
+    """What follows, in plain words."""
+    line = found.headline
+    if line.difference is None or line.p is None:
+        return "Nothing follows: a score does not exist."
+    size = f"{found.metric.size(line.difference)} of {line.name} {found.metric.words}"
+    if holds(line.p):
+        said = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+    else:
+        said = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
+    held = [one for one in found.conditions if holds(one.p_holm)]
+    wins = [sum(better(one, found.metric) == side for one in held) for side in ("A", "B")]
+    number_of = len(found.conditions)
+    return (
+        f"{said}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
+        f"{number_of - len(held)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
+    )
+
+
+def caution(found: Comparison) -> str:
+    """What the test does not know."""
+    keys, seeds = ([of(record.recipe) for record in (found.a, found.b)] for of in (recipe_key, recipe_seed))
+    if keys[0] is not None and keys[0] == keys[1] and seeds[0] != seeds[1]:
+        return (
+            f"A and B are one recipe with the seeds {seeds[0]} and {seeds[1]}: what differs is the chance of training, "
+            "not an idea."
+        )
+    return (
+        "The test asks whether these two networks differ on images like these. Whether their recipes do takes several "
+        "seeds of each: 'recipes' compares those."
+    )
+
+
+def _change(line: Line, metric: Metric) -> str:
+    low, high = metric.shown(line.low, "+"), metric.shown(line.high, "+")
+    return f"{metric.shown(line.difference, '+')} [{low}, {high}]"
+
+
+def _basis(found: Comparison) -> str:
+    """What was compared, and how."""
+    data, suite = found.a.data, found.a.suite
+    return (
+        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
+        f"bootstrap) and two-sided p values (paired permutation test) over {resampled_units(data.unit)}"
+    )
+
+
+def markdown(found: Comparison) -> str:
+    """For people."""
+
+    def cells(line: Line) -> list[str]:
+        shown = found.metric.shown
+        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), p_value(line.p)]
+
+    overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
+    conditions = markdown_table(
+        ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
+        [
+            [*cells(line), p_value(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
+            for line in found.conditions
+        ],
+        left=(0, 6),
+    )
+    note = f"{found.metric.words} ({found.metric.unit}) on {_basis(found)}."
+    if found.unscored:
+        note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
+    return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
+
+
+def overview(found: Sequence[Comparison]) -> str:
+    """Several records against one, for people: a row for each, from the best to the worst."""
+    metric, adjusted = found[0].metric, headlines(found)
+    best_first = sorted(found, key=lambda one: (one.headline.difference or 0) * (1 if metric.lower_is_better else -1))
+    rows = []
+    for one in best_first:
+        lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
+        said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
+        changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
+        rows.append([one.b.name, *changes, p_value(one.headline.p), p_value(p_holm), said])
+    table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
+    note = (
+        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
+        "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
+    )
+    return f"{table}\n{note}\n"
+
+
+def headlines(found: Sequence[Comparison]) -> dict[str, float]:
+    """The p value of each headline by the name of B, adjusted for their number."""
+    return holm({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
+
+
+def as_json(found: Comparison) -> str:
+    """For programs; names of conditions are those of `cell_name`."""
+    return json.dumps(content_of(found), indent=2) + "\n"
+
+
+def content_of(found: Comparison) -> dict[str, Any]:
+    """All of a comparison in plain values."""
+    return {
+        "a": found.a.name,
+        "b": found.b.name,
+        "metric": found.metric.name,
+        "data": found.a.data.name,
+        "images": found.a.data.images,
+        "suite": found.a.suite.name,
+        "suite_hash": found.a.suite_hash,
+        "unit": found.a.data.unit,
+        "holds": holds(found.headline.p),
+        "verdict": verdict(found),
+        "caution": caution(found),
+        "overall": [line._asdict() for line in found.overall],
+        "conditions": [line._asdict() for line in found.conditions],
+        "unscored": found.unscored,
+    }
+
+
+def sentences(found: Comparison) -> str:
+    """The verdict alone."""
+    return f"{verdict(found)}\n"
+
+
+FORMATS = {"markdown": markdown, "json": as_json, "sentences": sentences}
+
+OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
+    "markdown": overview,
+    "json": lambda found: json.dumps([content_of(one) for one in found], indent=2) + "\n",
+    "sentences": lambda found: "\n".join(f"{one.b.name}: {verdict(one)}" for one in found) + "\n",
+}
+
+
+def require_names(found: Sequence[Comparison]) -> None:
+    """Rows are told apart by their names.
+
+    Raises:
+        UserError: two records are called alike.
+    """
+    names = [one.b.name for one in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two records are called {twice!r}: sweep one with another --name, or leave it out")
+
+
+def compare_records(
+    a: Annotated[Path, Option(metavar="A.json")],
+    b: Annotated[list[Path], Option(metavar="B.json")],
+    /,
+    *,
+    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Compare two records image by image.
+
+    Paired bootstrap intervals of their difference, and a permutation test with Holm's correction over the conditions.
+    Both must have met the same images under the same suite. Several records after the first are each compared with it,
+    with Holm's correction over them.
+
+    Args:
+        a: a record, its counts beside it.
+        b: another one, or several; A among several is left out.
+        metric: what is compared; those with a dot are of further tasks.
+        permutations: of the test.
+        seed: of resamples and permutations.
+        format: of what is printed.
+        output: write the comparison to this file as well.
+
+    Raises:
+        UserError: there is nothing to compare, or no test of so few permutations.
+    """
+    if permutations < 100 or seed < 0:
+        raise UserError("the test needs --permutations of 100 at least, and a --seed of 0 or more")
+    first = read_swept(a)
+    others = b if len(b) == 1 else [path for path in b if path.resolve() != a.resolve()]
+    if not others:
+        raise UserError(f"there is nothing to compare {str(a)!r} with: pass another record after it")
+    found = [
+        compare(first, read_swept(path), metric, permutations, seed)
+        for path in tqdm(others, desc="compare", unit="record", disable=len(others) == 1)
+    ]
+    require_names(found)
+    text = FORMATS[format](found[0]) if len(found) == 1 else OVERVIEWS[format](found)
+    say(text, output)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("compare", compare_records, EXAMPLES, argv)

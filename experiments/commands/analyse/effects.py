@@ -1,0 +1,127 @@
+"""What each factor of an ablation does: the effects of its levels, from the records of the trials."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from experiments.ablation.factor_effects import (
+    MIOU,
+    REPLICATE,
+    SCORES,
+    Change,
+    Effect,
+    Trained,
+    find_effects,
+    measure_trial,
+)
+from experiments.ablation.sweep_file import Sweep, read_sweep
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.scoring import resampled_units
+from experiments.files.replaceable import say
+from experiments.files.tables import as_csv, markdown_table
+from experiments.record_files.record_file import once, read_swept
+from user_error import UserError
+
+EXAMPLES = """
+experiments/configs/sweep/seeds_synthetic.yaml experiments/results/synthetic/core/*.json
+experiments/configs/sweep/attention_synthetic.yaml runs/attention_synthetic/*/record-core.json --format csv --output effects.csv
+"""
+
+
+def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
+    """For people, in points."""
+    data = trained[0].record.data
+    titles = ["factor", "level", "against", "trials"]
+    titles += [f"{score}, {over}" for score in ("clean mIoU", "corrupted mIoU") for over in ("images", "trainings")]
+    cells = []
+    for effect in effects:
+        shown = [text for name in SCORES for text in _shown(effect.changes[name])]
+        cells.append([effect.factor, effect.level, effect.against, str(effect.trials), *shown])
+    note = (
+        f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
+        f"{len(trained)} trials under the additive model. 95 % intervals: over {resampled_units(data.unit)} (BCa bootstrap, "
+        "these very trainings on other images) and over trainings (Student's t from what the model leaves unexplained; a "
+        "dash where no trial is left over for that, or where the trials cannot tell a level from another factor's)."
+    )
+    seeds = {str(one.arguments[REPLICATE]) for one in trained if REPLICATE in one.arguments}
+    note += f" The {len(seeds)} seeds are replicates, no factor." if len(seeds) > 1 else ""
+    return f"{markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
+
+
+def _shown(change: Change) -> list[str]:
+    if change.value is None or change.images is None:
+        return ["-", "-"]
+    low, high = change.images.bca
+    over = "-" if change.trainings is None else "[{}, {}]".format(*(MIOU.shown(edge, "+") for edge in change.trainings))
+    return [f"{MIOU.shown(change.value, '+')} [{MIOU.shown(low, '+')}, {MIOU.shown(high, '+')}]", over]
+
+
+def csv(effects: Sequence[Effect]) -> str:
+    """For programs, at full precision."""
+    rows = []
+    for effect in effects:
+        row: dict[str, Any] = {name: getattr(effect, name) for name in ("factor", "level", "against", "trials")}
+        for name, change in effect.changes.items():
+            low, high = change.images.bca if change.images else (None, None)
+            least, most = change.trainings or (None, None)
+            row |= {name: change.value, f"{name}_low": low, f"{name}_high": high}
+            row |= {f"{name}_trainings_low": least, f"{name}_trainings_high": most}
+        rows.append(row)
+    return as_csv(rows)
+
+
+FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[Trained]], str]] = {
+    "markdown": markdown,
+    "csv": lambda effects, _: csv(effects),
+}
+
+
+def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
+    """Records with the options of the trial that each is called after.
+
+    Raises:
+        UserError: a record is that of no trial, or a trial has two.
+    """
+    trials = {trial.name: trial for trial in sweep.trials}
+    found: dict[str, Trained] = {}
+    for path in once(paths):
+        record, images = read_swept(path)
+        if record.name not in trials:
+            raise UserError(f"{str(path)!r} holds the record of {record.name!r}, which is no trial of {sweep.name}")
+        if record.name in found:
+            raise UserError(f"there are two records of {record.name!r}: leave one out")
+        found[record.name] = measure_trial(trials[record.name].arguments, record, images)
+    return [found[name] for name in trials if name in found]
+
+
+def say_effects(
+    file: Annotated[Path, Option(metavar="FILE")],
+    records: Annotated[list[Path], Option(metavar="RECORD")],
+    /,
+    *,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end.
+
+    Trials are known by their names; those without a record are left out.
+
+    Args:
+        file: a YAML of experiments/configs/sweep.
+        records: of its trials.
+        format: of what is printed.
+        output: write the table to this file as well.
+
+    Raises:
+        UserError: fewer than two trials have a record.
+    """
+    sweep = read_sweep(file)
+    trained = find_trials(sweep, records)
+    if len(trained) < 2:
+        raise UserError("an effect takes the records of two trials or more")
+    say(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("effects", say_effects, EXAMPLES, argv)

@@ -1,0 +1,234 @@
+"""Hold recipes against each other by several trainings of each: is the difference the idea's, or a seed's?"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from tqdm import tqdm
+
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.comparison import Measured, holds, measured
+from experiments.evaluation.recipe_comparison import (
+    Change,
+    RecipeComparison,
+    compare_recipes,
+    differ_by_seed_alone,
+    recipe_name,
+)
+from experiments.evaluation.record import Record
+from experiments.evaluation.scoring import resampled_units
+from experiments.evaluation.statistics import holm
+from experiments.files.replaceable import say
+from experiments.files.tables import markdown_table, p_value
+from experiments.record_files.record_file import read_swept
+from user_error import UserError
+
+EXAMPLES = """
+runs/unet_seed*/record-core.json --with runs/fpn_seed*/record-core.json
+unet_*.json --with fpn_*.json --with segformer_*.json
+dense_*.json --with half_*.json --metric ece --format json --output seeds.json
+"""
+
+
+def adjusted(found: Sequence[RecipeComparison]) -> list[float]:
+    """The p value of each headline, adjusted for their number; NaN where there is none."""
+    values = {str(at): float("nan") if one.headline.p is None else one.headline.p for at, one in enumerate(found)}
+    return list(holm(values).values())
+
+
+def direction(change: Change, metric: Metric, p: float) -> str:
+    """Whether B is better or worse than A beyond the chance of images and of trainings, or nothing."""
+    low, high = change.images
+    if not holds(p) or change.difference is None or low is None or high is None or low <= 0 <= high:
+        return ""
+    return "better" if (change.difference > 0) != metric.lower_is_better else "worse"
+
+
+def verdict(found: RecipeComparison, p: float) -> str:
+    """What follows, in plain words."""
+    change, names = found.headline, [recipe_name(side) for side in (found.a, found.b)]
+    if change.difference is None:
+        return f"{names[1]}: nothing follows, since a score does not exist."
+    size = f"{found.metric.size(change.difference)} of {change.name} {found.metric.words}"
+    counts = f"{_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
+    if change.p is None:
+        return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
+    said, chance = direction(found.headline, found.metric, p), f"p {'' if p < 0.00005 else '= '}{p_value(p)}"
+    if said:
+        return f"{names[1]} is {said} than {names[0]} by {size} ({counts}, {chance})."
+    return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance})."
+
+
+def _trainings(count: int) -> str:
+    return "1 training" if count == 1 else f"{count} trainings"
+
+
+def _cells(change: Change | None, metric: Metric) -> list[str]:
+    """The difference with its interval over images, and the one over trainings."""
+    if change is None:
+        return ["-", "-"]
+    over = [
+        "-" if edges is None else "[{}, {}]".format(*(metric.shown(edge, "+") for edge in edges))
+        for edges in (change.images, change.trainings)
+    ]
+    return [f"{metric.shown(change.difference, '+')} {over[0]}", over[1]]
+
+
+def markdown(found: Sequence[RecipeComparison]) -> str:
+    """For people: a row for each recipe, from the best to the worst; for one alone, a row for each condition, too."""
+    metric, first = found[0].metric, found[0].a
+    pairs = list(zip(found, adjusted(found), strict=True))
+    pairs.sort(key=lambda pair: (pair[0].headline.difference or 0) * (1 if metric.lower_is_better else -1))
+    rows = []
+    for one, p in pairs:
+        changes = {change.name: change for change in one.overall}
+        cells = [cell for name in ("clean", "mean corrupted") for cell in _cells(changes.get(name), metric)]
+        adjusted_p = None if one.headline.p is None else p
+        rows.append(
+            [
+                recipe_name(one.b),
+                str(len(one.b)),
+                *cells,
+                p_value(one.headline.p),
+                p_value(adjusted_p),
+                direction(one.headline, metric, p),
+            ]
+        )
+    titles = [
+        "",
+        "trainings",
+        "clean, images",
+        "clean, trainings",
+        "mean corrupted, images",
+        "mean corrupted, trainings",
+    ]
+    table = markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
+    if len(found) == 1 and len(found[0].conditions) > 1:
+        table += f"\n{_conditions(found[0])}"
+    data, suite = first[0].data, first[0].suite
+    note = (
+        f"Differences of mean {metric.words} ({metric.unit}) from {_trainings(len(first))} of {recipe_name(first)}, on "
+        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}. 95 % intervals over "
+        f"{resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings (Welch's t, as are "
+        "the two-sided p values, with Holm's correction over the rows of a table)."
+    )
+    mixed = [
+        recipe_name(side)
+        for side in (first, *(one.b for one in found))
+        if len(side) > 1 and not differ_by_seed_alone(side)
+    ]
+    if mixed:
+        note += f" By their records, the trainings of {', '.join(mixed)} differ in more than the seed."
+    return f"{table}\n{note}\n"
+
+
+def _conditions(found: RecipeComparison) -> str:
+    """A row for each condition, with Holm's correction over them."""
+    metric, none = found.metric, float("nan")
+    p_values = holm({change.name: none if change.p is None else change.p for change in found.conditions})
+    rows = []
+    for change in found.conditions:
+        means, p = [metric.shown(change.a), metric.shown(change.b)], p_values[change.name]
+        shown = ["-", "-"] if change.p is None else [p_value(change.p), p_value(p)]
+        rows.append([change.name, *means, *_cells(change, metric), *shown, direction(change, metric, p)])
+    titles = ["condition", recipe_name(found.a), recipe_name(found.b), "difference, images", "difference, trainings"]
+    return markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
+
+
+def as_json(found: Sequence[RecipeComparison]) -> str:
+    """For programs; names of conditions are those of `cell_name`."""
+    pairs = zip(found, adjusted(found), strict=True)
+    return json.dumps([content_of(one, p) for one, p in pairs], indent=2) + "\n"
+
+
+def content_of(found: RecipeComparison, p: float) -> dict[str, Any]:
+    """All of a comparison in plain values."""
+
+    def side(records: Sequence[Record]) -> dict[str, Any]:
+        return {
+            "name": recipe_name(records),
+            "trainings": [record.name for record in records],
+            "differ_by_seed_alone": differ_by_seed_alone(records),
+        }
+
+    return {
+        "a": side(found.a),
+        "b": side(found.b),
+        "metric": found.metric.name,
+        "data": found.a[0].data.name,
+        "images": found.a[0].data.images,
+        "suite": found.a[0].suite.name,
+        "suite_hash": found.a[0].suite_hash,
+        "p_holm": None if found.headline.p is None else p,
+        "holds": direction(found.headline, found.metric, p),
+        "verdict": verdict(found, p),
+        "overall": [change._asdict() for change in found.overall],
+        "conditions": [change._asdict() for change in found.conditions],
+    }
+
+
+def sentences(found: Sequence[RecipeComparison]) -> str:
+    """The verdicts alone."""
+    return "\n".join(verdict(one, p) for one, p in zip(found, adjusted(found), strict=True)) + "\n"
+
+
+FORMATS: dict[str, Callable[[Sequence[RecipeComparison]], str]] = {
+    "markdown": markdown,
+    "json": as_json,
+    "sentences": sentences,
+}
+
+
+def compare_trainings(
+    a: Annotated[list[Path], Option(metavar="A.json")],
+    /,
+    *,
+    others: Annotated[Sequence[list[Path]], Option(metavar="B.json", repeated=True, name="--with")] = (),
+    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
+    seed: int = 0,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+) -> None:
+    """Compare recipes by several trainings of each.
+
+    'compare' tests whether two networks differ, this whether what made them does. Each difference of means has an
+    interval over images, for these very trainings, and one over trainings (Welch's t); it holds where both leave zero
+    out. Two or three trainings tell large differences alone.
+
+    Args:
+        a: records of the trainings of a recipe.
+        others: of another one that is held against it; once for each recipe.
+        metric: what is compared; those with a dot are of further tasks.
+        seed: of the resamples.
+        format: of what is printed.
+        output: write the comparison to this file as well.
+
+    Raises:
+        UserError: there is nothing to compare with.
+    """
+    if not others:
+        raise UserError("there is nothing to compare with: pass the records of another recipe after --with")
+    if seed < 0:
+        raise UserError("resamples need a --seed of 0 or more")
+    several = len(others) > 1 or len(a) + len(others[0]) > 20
+    with tqdm(desc="recipes", unit="record", total=len(a) + sum(map(len, others)), disable=not several) as shown:
+
+        def read(paths: Sequence[Path]) -> list[Measured]:
+            """One record after the other: their counts together may not fit into memory."""
+            return [_noted(measured(*read_swept(path), COMPARED[metric], seed), shown) for path in paths]
+
+        first = read(a)
+        found = [compare_recipes(first, read(other), metric) for other in others]
+    say(FORMATS[format](found), output)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("recipes", compare_trainings, EXAMPLES, argv)
+
+
+def _noted(one: Measured, shown: Any) -> Measured:
+    shown.update()
+    return one

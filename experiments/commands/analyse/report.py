@@ -1,0 +1,189 @@
+"""Write a report: one HTML page, made from records alone, that opens without a network."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.ranking import in_order
+from experiments.evaluation.record import Record
+from experiments.files.tables import percent
+from experiments.files.whole import require_writable, whole_file
+from experiments.record_files.record_file import read_record
+from experiments.reporting.charts import (
+    Reliability,
+    highest_risk,
+    reliability_diagram,
+    risk_chart,
+    robustness_panels,
+    shift_chart,
+)
+from experiments.reporting.origin import find_pictures, origin, suite_tables
+from experiments.reporting.svg import MARKERS, Figure, look
+from experiments.reporting.tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
+from experiments.reporting.tasks import task_tables
+from user_error import UserError
+
+PAGE = Path(__file__).parents[2] / "reporting" / "page"
+
+CROWD = 6
+"""From this many records on, bands of intervals show for the highlighted record alone."""
+
+RELIABILITY = {"ece": "ECE, %", "nll": "NLL, nats", "brier": "Brier score", "aurc": "AURC, %"}
+
+EXAMPLES = """
+runs/*/record-core.json --output report.html
+experiments/results/camvid/imagenet_c/*.json --output camvid.html --title "CamVid under ImageNet-C"
+"""
+
+
+class Ranked(NamedTuple):
+    """A record, its rank, and the path that it was read from."""
+
+    rank: int
+    record: Record
+    path: Path
+
+
+def lead(records: Sequence[Record]) -> str:
+    """One line that says what is compared."""
+    kinds = dict.fromkeys(
+        f"{record.data.name} ({record.data.split}, {record.data.images} images), suite {record.suite.name} "
+        f"v{record.suite.version} with {len(record.cells)} conditions"
+        for record in records
+    )
+    methods = dict.fromkeys(record.summary.interval_method for record in records)
+    number = "1 record" if len(records) == 1 else f"{len(records)} records"
+    return f"{number} on {'; '.join(kinds)}. Intervals: {'; '.join(methods)}."
+
+
+def reliability(records: Sequence[Record]) -> list[Reliability]:
+    """Diagrams and numbers of each record's confidence."""
+    highest = highest_risk(records)
+    return [
+        Reliability(
+            place,
+            record.name,
+            reliability_diagram(record, place),
+            risk_chart(record, place, highest),
+            [
+                (title, _shown(name, clean_of(record, name)), _shown(name, mean_of(record, name)))
+                for name, title in RELIABILITY.items()
+            ],
+        )
+        for place, record in enumerate(records)
+    ]
+
+
+def _shown(name: str, value: float | None) -> str:
+    if name in ("ece", "aurc"):
+        return percent(value)
+    return "-" if value is None else f"{value:.3f}"
+
+
+def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, Any]:
+    """All that the page shows; `entries` are in the order of their ranks.
+
+    Raises:
+        UserError: a picture beside a record was altered or lies elsewhere.
+    """
+    records = [entry.record for entry in entries]
+    columns, rows = leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
+    severities, heat = heat_map(records)
+    return {
+        "title": title,
+        "lead": lead(records),
+        "names": [record.name for record in records],
+        "looks": [look(place) for place in range(len(records))],
+        "markers": MARKERS,
+        "crowded": len(records) >= CROWD,
+        "columns": columns,
+        "rows": rows,
+        "panels": robustness_panels(records),
+        "shifts": shift_chart(records),
+        "scores": score_table(records),
+        "severities": severities,
+        "heat": heat,
+        "reliability": reliability(records),
+        "classes": class_table(records),
+        "tasks": task_tables(records),
+        "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
+        "suites": suite_tables(records),
+        "origins": [origin(entry.rank, entry.record, entry.path) for entry in entries],
+    }
+
+
+class Charts:
+    """Collects the points of the charts in the order in which the page shows them, for its script."""
+
+    def __init__(self) -> None:
+        self.data: list[dict[str, Any]] = []
+
+    def number(self, chart: Figure) -> int:
+        """Number of a chart, which is now known to the script."""
+        self.data.append({"title": chart.title, "points": [list(point) for point in chart.points]})
+        return len(self.data) - 1
+
+
+def digest(text: str) -> str:
+    """Name of an inline style or script in a Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def render(shown: dict[str, Any]) -> str:
+    """The page; whatever a record says is escaped, and nothing but the page's own style and script may run."""
+    style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment.get_template("page.html.jinja").render(
+        **shown, charts=Charts(), style=Markup(style), script=Markup(script), policy=policy
+    )
+
+
+def write_report(
+    records: Annotated[list[Path], Option(metavar="RECORD")],
+    /,
+    *,
+    output: Path = Path("report.html"),
+    title: str = "Robustness report",
+    allow_mixed: bool = False,
+) -> None:
+    """Write one HTML page about records.
+
+    Leaderboard, robustness curves, heat map, reliability, classes, pictures, and how each row was made. It needs no
+    network. Scores are recomputed from the counts.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        output: page to write.
+        title: heading of the page.
+        allow_mixed: put different suites or images onto one page.
+
+    Raises:
+        UserError: the page is not named as one.
+    """
+    if output.suffix not in (".html", ".htm"):
+        raise UserError(f"the page {str(output)!r} must be named *.html")
+    require_writable(output)
+    found = [read_record(path) for path in records]
+    order = in_order(found, allow_mixed)
+    entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
+    page = render(contents(entries, title, allow_mixed))
+    with whole_file(output, "wb") as file:
+        file.write(page.encode())
+    print(f"report: {output}")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("report", write_report, EXAMPLES, argv)

@@ -1,0 +1,276 @@
+"""What networks cost and how they hold up, side by side: smaller and larger ones, pruned ones, ensembles."""
+
+import json
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import numpy as np
+
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.comparable import difference
+from experiments.evaluation.compared_metrics import COMPARED
+from experiments.evaluation.comparison import measures
+from experiments.evaluation.costs import Cost, Costs, note_files
+from experiments.evaluation.kinds import CLEAN
+from experiments.evaluation.recipe_comparison import bare_name
+from experiments.evaluation.record import Images, Record, without_counts
+from experiments.evaluation.scores.base import number
+from experiments.evaluation.statistics import intervals, whole
+from experiments.files.replaceable import say
+from experiments.files.tables import as_csv, markdown_table, scaled
+from experiments.files.whole import require_writable
+from experiments.pictures.figures import require_format, save_figure
+from experiments.record_files.cost_file import read_costs
+from experiments.record_files.record_file import read_swept
+from experiments.reporting import cost_table
+from user_error import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXAMPLES = """
+runs/*/record-core.json --costs costs.json
+runs/dense/record-core.json runs/half/record-core.json --costs costs.json --figure surface.png
+runs/{dense,half}_*/record-core.json --costs costs.json --figure surface.png --seeds-together
+runs/*/record-core.json --costs costs.json --format csv --output tradeoff.csv
+--costs costs.json
+"""
+
+SCORES = ("miou", "ece")
+PARTS = ("clean", "mean corrupted")
+
+
+class Network(NamedTuple):
+    """A record, and what its network costs."""
+
+    record: Record
+    cost: Cost
+    scores: dict[str, Any]
+
+
+def score_row(record: Record, images: Images) -> dict[str, Any]:
+    """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
+    row: dict[str, Any] = {}
+    for name in SCORES:
+        share = images.share(COMPARED[name].share(images)).of(lambda part: part[:, record.counted])
+        measure = measures([record.conditions[place] for place in record.counted])
+        values, bounds = measure(whole(share)), intervals(share, measure)
+        for part in PARTS:
+            if part in values:
+                key = f"{part.replace(' ', '_')}_{name}"
+                low, high = bounds[part].bca
+                row |= {key: number(values[part]), f"{key}_low": number(low), f"{key}_high": number(high)}
+    return row
+
+
+def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
+    """Records with their costs, the costliest first, alike ones in the order of their paths.
+
+    Raises:
+        UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
+            different suites or data.
+    """
+    found: list[Network] = []
+    for path in paths:  # one after the other: their counts together may not fit into memory
+        record, images = read_swept(path)
+        if found and (why := difference(found[-1].record, record)) is not None:
+            raise UserError(
+                f"{found[-1].record.name!r} and {record.name!r} were swept {why}, so their scores do not stand side by side: "
+                "sweep all with the same suite and data"
+            )
+        cost = costs.find(record.checkpoint.get("sha256"))
+        if cost is None:
+            raise UserError(
+                f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
+                "of all these records"
+            )
+        found.append(Network(without_counts(record), cost, score_row(record, images)))
+    return sorted(found, key=lambda network: (-network.cost.multiply_adds, _zeros(network.cost)))
+
+
+def _zeros(cost: Cost) -> int:
+    """Weights that are zero, in percent."""
+    return round(100 * cost.zero_weights / cost.parameters)
+
+
+def flat(network: Network) -> dict[str, Any]:
+    """One row of the table, at full precision."""
+    cost = network.cost
+    row: dict[str, Any] = {"name": network.record.name, "seed": network.record.recipe.get("seed_everything")}
+    row |= {
+        key: getattr(cost, key)
+        for key in ("parameters", "zero_weights", "multiply_adds", "file_bytes", "training_bytes")
+    }
+    for batch in cost.batches:
+        measured = batch.model_dump(exclude={"batch_size"})
+        row |= {f"{key}_batch_{batch.batch_size}": value for key, value in measured.items()}
+    return row | network.scores
+
+
+def markdown(networks: Sequence[Network], costs: Costs) -> str:
+    """A table for people."""
+    titles = ["name", "parameters (M)", "zeros (%)", "multiply-adds (G)", "file (MB)"]
+    for batch in costs.reference_cost.batches:
+        titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
+    titles += ["clean mIoU", "corrupted mIoU", "clean ECE", "corrupted ECE"]
+    cells = []
+    for network in networks:
+        cost = network.cost
+        row = [network.record.name, scaled(cost.parameters, 1e6), str(_zeros(cost))]
+        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.network_file_bytes, 1e6)]
+        for batch in cost.batches:
+            row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
+            row.append(scaled(batch.peak_memory_bytes, 1e6))
+        cells.append(
+            row + [_shown(network.scores, f"{part}_{name}") for name in SCORES for part in ("clean", "mean_corrupted")]
+        )
+    environment, (height, width) = costs.environment, costs.reference_cost.size
+    note = (
+        f"Scores in percent, with 95 % bootstrap intervals (BCa) over images or their units. Images of {height} x {width} on "
+        f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
+        f"latency are to {costs.reference_cost.name!r}.{note_files(costs)}"
+    )
+    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+
+
+def _shown(scores: dict[str, Any], key: str) -> str:
+    if scores.get(key) is None:
+        return "-"
+    edges = [scores[f"{key}{end}"] for end in ("_low", "_high")]
+    inside = ", ".join("-" if edge is None else f"{100 * edge:.1f}" for edge in edges)
+    return f"{100 * scores[key]:.1f} [{inside}]"
+
+
+FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
+    "markdown": markdown,
+    "csv": lambda networks, _: as_csv([flat(network) for network in networks]),
+    "json": lambda networks, _: json.dumps([flat(network) for network in networks], indent=2) + "\n",
+}
+
+
+def by_severity(record: Record) -> dict[int, float]:
+    """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, as far as it is known."""
+    groups: dict[int, list[float]] = {}
+    for cell in (record.cells[place] for place in record.counted):
+        if cell.miou is not None and (cell.severity or cell.corruption == CLEAN):
+            groups.setdefault(cell.severity, []).append(100 * cell.miou)
+    return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
+
+
+class Column(NamedTuple):
+    """What stands at one place of the figure: a network, or trainings of one recipe."""
+
+    name: str
+    networks: Sequence[Network]
+
+    @property
+    def weights(self) -> float:
+        """How many are not zero, in the mean."""
+        return float(np.mean([one.cost.parameters - one.cost.zero_weights for one in self.networks]))
+
+    @property
+    def multiply_adds(self) -> float:
+        """For one image, in the mean."""
+        return float(np.mean([one.cost.multiply_adds for one in self.networks]))
+
+
+def columns(networks: Sequence[Network], together: bool) -> list[Column]:
+    """The networks one by one, or those `together` whose names differ in a number at the end; the costliest first."""
+    groups: dict[str, list[Network]] = {}
+    for network in networks:
+        name = network.record.name
+        groups.setdefault(bare_name(name) if together else name, []).append(network)
+    found = [Column(name, group) for name, group in groups.items()]
+    return sorted(found, key=lambda column: (-column.multiply_adds, -column.weights))
+
+
+def draw(found: Sequence[Column]) -> "Figure":
+    """MIoU over severity and share of weights that are left: a surface, seen from above.
+
+    Raises:
+        UserError: the records hold nothing but clean scores.
+    """
+    from matplotlib.figure import Figure
+
+    surfaces = [[by_severity(network.record) for network in column.networks] for column in found]
+    severities = sorted(set.intersection(*(set(surface) for group in surfaces for surface in group)))
+    if len(severities) < 2:
+        raise UserError("the records share no severity to draw: sweep all with the same suite of corruptions")
+    trainings = [[[surface[severity] for surface in group] for group in surfaces] for severity in severities]
+    values = np.array([[np.mean(group) for group in row] for row in trainings])
+    figure = Figure(figsize=(1.8 + 1.25 * len(found), 1.6 + 0.55 * len(severities)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        colour, scores = "black" if value > middle else "white", trainings[row][column]
+        spread = f" ± {np.std(scores, ddof=1):.1f}" if len(scores) > 1 else ""
+        axes.text(column, row, f"{value:.1f}{spread}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(found)), [_label(column, found[0]) for column in found], fontsize=8)
+    axes.set_yticks(range(len(severities)), [str(severity) for severity in severities])
+    axes.set_ylabel("severity (0: clean)", fontsize=10)
+    axes.set_xlabel("network; weights left, multiply-adds left", fontsize=10)
+    figure.colorbar(image, label="mIoU (%)")
+    return figure
+
+
+def _label(column: Column, first: Column) -> str:
+    """A name, and what is left beside the costliest network."""
+    name = textwrap.fill(column.name.replace("_", " "), 14)
+    trainings = f"\n{len(column.networks)} trainings" if len(column.networks) > 1 else ""
+    weights, adds = column.weights / first.weights, column.multiply_adds / first.multiply_adds
+    return f"{name}{trainings}\n{100 * weights:.0f} %, {100 * adds:.0f} %"
+
+
+def weigh_costs(
+    records: Annotated[Sequence[Path], Option(metavar="RECORD")] = (),
+    /,
+    *,
+    costs: Path,
+    format: Annotated[str, Option(choices=FORMATS)] = "markdown",
+    output: Path | None = None,
+    figure: Path | None = None,
+    seeds_together: bool = False,
+) -> None:
+    """Put what networks cost beside how they hold up.
+
+    Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted mIoU and calibration error
+    with their intervals. --figure draws mIoU over severity and the share of weights that are left. Without records, the
+    costs alone.
+
+    Args:
+        records: JSON files that 'benchmark' wrote.
+        costs: file that 'costs' wrote, of the same checkpoints.
+        format: of what is printed.
+        output: write the table to this file as well.
+        figure: picture to write: .png, .svg or .pdf.
+        seeds_together: draw records whose names differ in a number at the end as one column of means and standard
+            deviations.
+
+    Raises:
+        UserError: a figure is asked for without records.
+    """
+    if figure is not None:
+        require_format(figure)
+        if not records:
+            raise UserError("a figure shows how networks hold up: name their records")
+    for path in (output, figure):
+        if path is not None:
+            require_writable(path)
+    known = read_costs(costs)
+    if not records:
+        say(cost_table.FORMATS[format](known), output)
+        return
+    networks = find_networks(records, known)
+    text = FORMATS[format](networks, known)
+    say(text, output)
+    if figure is not None:
+        save_figure(draw(columns(networks, seeds_together)), figure)
+        print(f"figure: {figure}")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("tradeoff", weigh_costs, EXAMPLES, argv)

@@ -1,0 +1,1 @@
+"""Verbs that make a checkpoint, or a graph, of checkpoints."""

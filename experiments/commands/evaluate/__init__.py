@@ -1,0 +1,1 @@
+"""Verbs that ask a network, or say what asking it takes."""

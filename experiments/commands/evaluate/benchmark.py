@@ -1,0 +1,272 @@
+"""Sweep a checkpoint over corruptions and write its record."""
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+
+from datamodules.base import SegmentationDataModule
+from experiments.checkpoints.checkpoint import describe_data, load_module
+from experiments.checkpoints.matching import Mapped, describe_framing_change
+from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from experiments.command_line.chosen_data import ChosenData
+from experiments.command_line.processes import first_process
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.record import Images, Record
+from experiments.files.lock import held
+from experiments.files.secret import find_secret
+from experiments.files.tables import percent
+from experiments.files.whole import require_writable
+from experiments.measuring.environment import describe_environment
+from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
+from experiments.record_files.record_file import write_record
+from experiments.sweeping.counters import counter_names, find_counters
+from experiments.sweeping.identity import describe_identity
+from experiments.sweeping.journal import Journal
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.suites import suite_names
+from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
+from experiments.sweeping.sweep_loop import SweepLoop
+from experiments.sweeping.swept import Swept
+from experiments.sweeping.swept_record import describe_recipe, make_record
+from experiments.tracking.session import log_record, sync_hint
+from lightning_modules.labels import require_labelled
+from lightning_modules.segmentation import SegmentationModule
+from safe_files.yaml_file import load_yaml
+from user_error import UserError, brief
+
+EXAMPLES = """
+--checkpoint runs/synthetic_unet/best.ckpt
+--checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
+--checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
+--checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
+
+The same command goes on with a sweep that was interrupted."""
+
+
+def read_names(text: str) -> dict[str, str]:
+    """Names by names, as ``{polyp: lesion}`` writes them.
+
+    Raises:
+        UserError: they are none.
+    """
+    try:
+        found = load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{text!r} is no mapping of names ({brief(error)}): write it as '{{polyp: lesion}}'") from error
+    if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
+    return found
+
+
+def read_truth(text: str) -> bool:
+    """``true`` or ``false``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text.lower() not in ("true", "false"):
+        raise UserError(f"{text!r} is neither true nor false: write one of them")
+    return text.lower() == "true"
+
+
+def read_devices(text: str) -> int | str:
+    """A number of processes, or ``auto``."""
+    return int(text) if text.isdigit() else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Sweep a checkpoint over every condition of a suite, in one pass over the data, and write its record.
+
+    Args:
+        checkpoint: file that 'fit' wrote; it knows its network.
+        suite: a YAML file or one of.
+        output: record to write (default: record-SUITE.json beside the checkpoint).
+        name: name on the leaderboard (default: the run folder's).
+        counters: counted beside the usual ones: YAML files, or some of.
+        split: images to sweep.
+        seed: of the corruptions.
+        restart: discard an unfinished sweep.
+        pictures: of the hardest falls, 0 to 20, beside the record.
+        data: that are swept.
+        map_classes: names of the data by the checkpoint's: '{polyp: lesion}'.
+        map_channels: likewise.
+        map_window: whether another window than the training's is meant.
+        accelerator: cpu, gpu, ...
+        devices: number of processes.
+        num_nodes: machines, where a cluster starts them.
+        precision: 'bf16-mixed' is faster on some hardware, and inexact.
+    """
+
+    checkpoint: Path
+    suite: Annotated[str, Option(listed=suite_names)] = "core"
+    output: Path | None = None
+    name: str | None = None
+    counters: Annotated[list[str] | None, Option(listed=counter_names)] = None
+    split: Literal["train", "val", "test"] = "test"
+    seed: int = 0
+    restart: bool = False
+    pictures: int = PICTURES
+    data: ChosenData
+    map_classes: Annotated[dict[str, str] | None, Option(name="--map.classes", read=read_names)] = None
+    map_channels: Annotated[dict[str, str] | None, Option(name="--map.channels", read=read_names)] = None
+    map_window: Annotated[bool, Option(name="--map.window", read=read_truth)] = False
+    accelerator: Annotated[str, Option(name="--trainer.accelerator")] = "auto"
+    devices: Annotated[int | str, Option(name="--trainer.devices", read=read_devices)] = "auto"
+    num_nodes: Annotated[int, Option(name="--trainer.num_nodes")] = 1
+    precision: Annotated[str, Option(name="--trainer.precision")] = "32-true"
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    options: Options = call_verb("benchmark", Options, EXAMPLES, argv)
+    checkpoint, (data, described) = options.checkpoint, options.data
+    file = CheckpointFile(checkpoint)
+    module = load_module(file)
+    recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
+    mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
+    recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
+    suite = prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
+    if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
+        print(said, flush=True)
+    output = find_output(options, suite, checkpoint)
+    with alone_with(output):
+        record = sweep_into(output, module, file, data, suite, described, recipe, options)
+        if record is not None:
+            report(record, output)
+            log_record(record, output, checkpoint)
+            if hint := sync_hint(checkpoint.parent):
+                print(hint, flush=True)
+
+
+def alone_with(output: Path) -> AbstractContextManager[Any]:
+    """Keep other sweeps away from a record, from the first look at its journal to the last picture beside it.
+
+    Raises:
+        UserError: one is on its way.
+    """
+    if not first_process():
+        return nullcontext()
+    require_writable(output)
+    return held(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", stays=False)
+
+
+def sweep_into(
+    output: Path,
+    module: SegmentationModule,
+    file: CheckpointFile,
+    data: SegmentationDataModule,
+    suite: Suite,
+    described: dict[str, Any],
+    recipe: dict[str, Any],
+    options: Options,
+) -> Record | None:
+    """The record of a sweep, once it is written with all that lies beside it; `None` on processes that do not write.
+
+    Args:
+        output: where it goes.
+        module: what is swept.
+        file: where that comes from.
+        data: with the split of the sweep.
+        suite: what they meet.
+        described: class and settings of the data.
+        recipe: of the training.
+        options: of the verb.
+    """
+    counters = find_counters(options.counters or ())
+    started, precision = time.perf_counter(), options.precision
+    content = data.fingerprint(data.test_split) if first_process() else None
+    identity = (
+        {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
+    )
+    identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
+    journal = Journal(output.with_suffix(".unfinished"), identity)
+    trainer = make_trainer(options, suite)
+    if first_process():
+        journal.open(known_secret(), options.restart)
+    sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
+    if not trainer.is_global_zero:
+        return None
+    swept, images = collect(journal, data)
+    require_labelled(bool(swept.sums["confusion"][0].any()), f"images of the split {data.test_split!r}")
+    record = make_record(
+        swept,
+        images,
+        data,
+        suite,
+        file,
+        name=options.name or file.path.resolve().parent.name,
+        data_hash=data_hash(images.ids, swept.digests),
+        content=None if content is None else content.sha256,
+        recipe=recipe,
+        environment={
+            **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),
+            "seconds_of_last_call": round(time.perf_counter() - started, 1),
+        },
+    )
+    module.to(trainer.strategy.root_device)  # the trainer has put it back on the CPU
+    with trainer.precision_plugin.test_step_context():  # the very predictions of the sweep
+        record.pictures = draw_worst(module, data, suite, images, output, options.pictures)
+    write_record(record, output, images)
+    journal.remove()
+    return record
+
+
+def known_secret() -> bytes:
+    """The key of this user, or of this process alone, which is said."""
+    secret, why = find_secret()
+    if why is not None:
+        print(
+            f"once interrupted, this sweep cannot go on, since no key can be kept that knows it again ({why}): set "
+            "XDG_STATE_HOME to a folder of yours",
+            flush=True,
+        )
+    return secret
+
+
+def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
+    """All that was counted, in the order of the data set.
+
+    Raises:
+        UserError: the journal is not that of a whole sweep.
+    """
+    swept = journal.total()
+    ids = list(data.open_split(data.test_split).ids)
+    if swept.index.tolist() != list(range(len(ids))):
+        raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
+    return swept, Images(ids, swept.counts, data.units(data.test_split))
+
+
+def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
+    """Where the record goes.
+
+    Raises:
+        UserError: the options do not fit a record.
+    """
+    if not 0 <= options.pictures <= MOST_PICTURES:
+        raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
+    output = options.output or checkpoint.parent / f"record-{suite.name}.json"
+    if output.suffix != ".json":
+        raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
+    return output
+
+
+def report(record: Record, path: Path) -> None:
+    """Say what came out."""
+    summary = record.summary
+    if record.left_out:
+        print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
+    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
+    print(
+        f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
+        f"[{low}, {high}], retention {percent(summary.retention)} %",
+        flush=True,
+    )
+    for kind, mean in summary.means.items():
+        low, high = (percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
+        print(f"mean mIoU under conditions of the kind {kind}: {percent(mean)} % [{low}, {high}]", flush=True)
+    print(f"record: {path}", flush=True)

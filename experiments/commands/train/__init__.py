@@ -1,0 +1,1 @@
+"""Verbs before and during training."""

@@ -1,0 +1,213 @@
+"""Two records, number by number: how far apart they are, and how sure that is."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.evaluation import robustness
+from experiments.evaluation.comparable import difference
+from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.record import Images, Record, without_counts
+from experiments.evaluation.scores.base import number
+from experiments.evaluation.scoring import resampled_units
+from experiments.evaluation.statistics import (
+    LEVEL,
+    PERMUTATIONS,
+    RESAMPLES,
+    Scores,
+    holm,
+    paired_intervals,
+    permutation_test,
+    scores_of,
+    whole,
+)
+from user_error import UserError
+
+OVERALL = ("clean", "mean corrupted", "retention")
+
+
+class Line(NamedTuple):
+    """One number of both records: ``difference`` is B - A, ``p_holm`` is adjusted for all conditions."""
+
+    name: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None = None
+
+
+class Comparison(NamedTuple):
+    """Two records, number by number."""
+
+    a: Record
+    b: Record
+    metric: Metric
+    overall: list[Line]
+    conditions: list[Line]
+    unscored: list[str]  # conditions in which at least one of the two has no score
+
+    @property
+    def headline(self) -> Line:
+        """What the verdict is about: the corrupted mean, or clean where nothing is corrupted."""
+        corrupted = next((line for line in self.overall if line.name == "mean corrupted"), None)
+        return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
+
+
+def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> None:
+    """Both met the same images under the same conditions.
+
+    Raises:
+        UserError: they did not.
+    """
+    why = difference(a, b)
+    if why is None and list(ids_a) != list(ids_b):
+        why = "on images of different names"
+    if why is None and a.data.unit != b.data.unit:
+        why = f"with intervals over {resampled_units(a.data.unit)} and {resampled_units(b.data.unit)}"
+    if why is not None:
+        raise UserError(
+            f"{a.name!r} and {b.name!r} were swept {why}, so they cannot be compared image by image: sweep both with the "
+            "same suite, seed and data"
+        )
+
+
+def measures(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Scores (..., conditions) to the numbers that are compared."""
+    corrupted = bool(robustness.by_corruption(conditions))
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        found = {"clean": robustness.clean_score(scores, conditions)}
+        if corrupted:
+            mean = robustness.mean_corrupted(scores, conditions)
+            found |= {"mean corrupted": mean, "retention": robustness.ratio(mean, found["clean"])}
+        return found | {cell_name(condition): scores[..., at] for at, condition in enumerate(conditions)}
+
+    return measure
+
+
+def measures_of(record: Record, places: Sequence[int], metric: Metric) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Scores (..., conditions) of those at `places` to the numbers that are compared."""
+    of_scores = measures([record.conditions[at] for at in places])
+    return lambda scores: of_scores(metric.scale(scores))
+
+
+def cell_name(condition: robustness.Condition) -> str:
+    """A condition in words."""
+    corruption, severity = condition
+    return f"{corruption.replace('_', ' ')} {severity}" if severity else f"all {corruption}"
+
+
+class Measured(NamedTuple):
+    """What a metric says of a record, without the counts that it follows from: many records fit into memory."""
+
+    record: Record
+    ids: list[str]
+    units: list[str] | None
+    scores: Scores
+
+
+def measured(record: Record, images: Images, metric: Metric, seed: int = 0) -> Measured:
+    """A record as a metric sees it; `seed` is that of the resamples."""
+    scores = scores_of([images.share(metric.share(images))], RESAMPLES, seed)
+    return Measured(without_counts(record), images.ids, images.units, scores)
+
+
+def require_aligned(found: Sequence[tuple[Record, Sequence[str], Sequence[str] | None]]) -> None:
+    """Records, ids and units of the same images under the same conditions.
+
+    Raises:
+        UserError: the records do not compare.
+    """
+    (one, ids, units), *others = found
+    for other, other_ids, other_units in others:
+        require_comparable(one, other, ids, other_ids)
+        if units != other_units:
+            raise UserError(
+                f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
+            )
+
+
+def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) -> list[int]:
+    """Places of the conditions in which all have a score, and of clean.
+
+    A further task has none where a corruption moved its truth away.
+
+    Args:
+        record: of any of them.
+        scores: (conditions,) of each.
+        metric: of the scores.
+    """
+    known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
+    known = np.broadcast_to(known, len(record.conditions))
+    clean = record.conditions.index((robustness.CLEAN, 0))
+    return [at for at in record.counted if known[at] or at == clean]
+
+
+def compare(
+    a: tuple[Record, Images],
+    b: tuple[Record, Images],
+    metric: str = "miou",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Comparison:
+    """Paired bootstrap and permutation test of every number of two records.
+
+    Args:
+        a: a record with the counts of its images.
+        b: likewise, of the same images under the same conditions.
+        metric: one of `COMPARED`.
+        permutations: of the test.
+        seed: of resamples and permutations.
+
+    Raises:
+        UserError: the records do not compare.
+    """
+    (one, _), (other, _) = a, b
+    chosen = COMPARED[metric]
+    require_aligned([(record, images.ids, images.units) for record, images in (a, b)])
+    shares = [images.share(chosen.share(images)) for _, images in (a, b)]
+    places = scored_places(one, [whole(share) for share in shares], chosen)
+    conditions, measure = [one.conditions[at] for at in places], measures_of(one, places, chosen)
+    first, second = shares
+    if len(places) < len(one.conditions):
+        first, second = (share.of(lambda part: part[:, places]) for share in shares)
+    bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
+    p_values = permutation_test(first, second, measure, permutations, seed)
+    names = [cell_name(condition) for condition in conditions]
+    adjusted = holm({name: p_values[name] for name in names})
+    left, right = (measure(whole(share)) for share in (first, second))
+
+    def line(name: str) -> Line:
+        low, high = bounds[name].bca
+        return Line(
+            name=name,
+            a=number(left[name]),
+            b=number(right[name]),
+            difference=number(right[name] - left[name]),
+            low=number(low),
+            high=number(high),
+            p=number(p_values[name]),
+            p_holm=number(adjusted.get(name, np.nan)),
+        )
+
+    overall = [line(name) for name in OVERALL if name in left]
+    if chosen.unit != "percent":  # a share of an error says little
+        overall = [one for one in overall if one.name != "retention"]
+    unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
+    return Comparison(
+        without_counts(one), without_counts(other), chosen, overall, [line(name) for name in names], unscored
+    )
+
+
+def better(line: Line, metric: Metric) -> str:
+    """Which record is better in a number, "A" or "B"."""
+    return "B" if ((line.difference or 0) > 0) != metric.lower_is_better else "A"
+
+
+def holds(p: float | None) -> bool:
+    """Whether a p value leaves less than 5 % to chance."""
+    return p is not None and p <= 1 - LEVEL

@@ -1,0 +1,70 @@
+"""What this version knows of the counts of a record: their shapes, which of them none may be negative, what follows from what."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.evaluation.scores.overlap import class_counts
+from experiments.evaluation.scores.probabilities import calibration_gaps
+from experiments.evaluation.scores.tasks import TASK
+
+CALIBRATION_BINS = 15
+ODDS_BINS = 160
+"""As `lightning_modules.metrics.fixed_point` has them."""
+
+
+def known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each known count for so many classes.
+
+    ``confusion``, rows are true classes; ``classes``, intersection, predicted and true pixels of each class;
+    ``boundary``, the same within the boundary regions; ``losses``, negative log-likelihood and Brier score in fixed
+    point; ``calibration``, pixels, correct ones and confidence in fixed point of each bin of the confidence; ``gaps``, by
+    how much its confidence exceeds its correct pixels; ``odds``, pixels and correct ones.
+    """
+    return {
+        "confusion": (classes, classes),
+        "classes": (classes, 3),
+        "boundary": (classes, 3),
+        "losses": (2,),
+        "calibration": (CALIBRATION_BINS, 3),
+        "gaps": (CALIBRATION_BINS,),
+        "odds": (ODDS_BINS, 2),
+    }
+
+
+def is_nonnegative(name: str, classes: int) -> bool:
+    """Whether counts of that name are numbers of something; of those that this version does not know nothing is asked."""
+    return name.startswith(TASK) or (name in known_shapes(classes) and name != "gaps")
+
+
+class Relation(NamedTuple):
+    """What holds between counts of one condition.
+
+    Called with counts that lack one of both it is not asked.
+    """
+
+    one: str
+    other: str
+    holds: Callable[[np.ndarray, np.ndarray], bool]
+
+
+def _same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
+    return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
+
+
+RELATIONS = (
+    Relation("calibration", "confusion", _same_pixels),
+    Relation("odds", "confusion", _same_pixels),
+    Relation("classes", "confusion", lambda classes, confusion: np.array_equal(classes, class_counts(confusion))),
+    Relation("gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, calibration_gaps(calibration))),
+)
+
+
+def add_derived(counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Counts (..., shape), and those that records of the second format left out because they follow from others."""
+    return {
+        **counts,
+        "classes": class_counts(counts["confusion"]),
+        "gaps": calibration_gaps(counts["calibration"]),
+    }

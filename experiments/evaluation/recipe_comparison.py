@@ -1,0 +1,158 @@
+"""Two recipes, each trained several times: does what differs come from them, or from the chance of a training?"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.comparison import (
+    OVERALL,
+    Measured,
+    cell_name,
+    measures_of,
+    require_aligned,
+    scored_places,
+)
+from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.record import Record
+from experiments.evaluation.scores.base import number
+from experiments.evaluation.statistics import LEVEL, Scores, joint_intervals
+from user_error import UserError
+
+SEED = re.compile(r"[-_ ,]+(seed(_everything)?[-_= ]*)?\d+$")
+"""The end of a name that tells trainings of a recipe apart."""
+
+
+class Change(NamedTuple):
+    """One number: means over the trainings of both recipes, and B's less A's.
+
+    ``images`` are the edges of the interval over images, for these very trainings; ``trainings`` those over trainings, and
+    ``p`` the two-sided p value of no difference between recipes; `None` where one of them was trained once.
+    """
+
+    name: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    images: tuple[float | None, float | None]
+    trainings: tuple[float, float] | None
+    p: float | None
+
+
+class RecipeComparison(NamedTuple):
+    """Two recipes, number by number."""
+
+    a: Sequence[Record]
+    b: Sequence[Record]
+    metric: Metric
+    overall: list[Change]
+    conditions: list[Change]
+
+    @property
+    def headline(self) -> Change:
+        """What the verdict is about: the corrupted mean, or clean where nothing is corrupted."""
+        corrupted = next((change for change in self.overall if change.name == "mean corrupted"), None)
+        return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
+
+
+def bare_name(name: str) -> str:
+    """The name of a training without the number that tells it from the others of its recipe."""
+    return SEED.sub("", name)
+
+
+def recipe_name(records: Sequence[Record]) -> str:
+    """What the names of a recipe's trainings have in common before their numbers, or the first and how many more."""
+    names = [record.name for record in records]
+    if len(names) == 1:
+        return names[0]
+    bare = {bare_name(name) for name in names}
+    return bare.pop() if len(bare) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def differ_by_seed_alone(records: Sequence[Record]) -> bool:
+    """Whether the records themselves say that they are trainings of one recipe."""
+    keys = {recipe_key(record.recipe) for record in records}
+    return len(keys) == 1 and None not in keys
+
+
+def compare_recipes(a: Sequence[Measured], b: Sequence[Measured], metric: str = "miou") -> RecipeComparison:
+    """Differences of means over trainings, with two intervals, since two things are drawn.
+
+    Over images, all trainings on the same resamples (BCa bootstrap): these very networks on other images. Over
+    trainings, by Welch's t test (Biometrika 1947): other seeds on these very images, as if the scores of a recipe's
+    trainings were normal.
+
+    Args:
+        a: trainings of a recipe, swept.
+        b: of another, on the same images under the same conditions.
+        metric: one of `COMPARED`, by which they were measured, all on the same resamples.
+
+    Raises:
+        UserError: the records do not compare, or a training counts twice.
+    """
+    records = [one.record for one in chain(a, b)]
+    _require_once(records)
+    chosen = COMPARED[metric]
+    require_aligned([(one.record, one.ids, one.units) for one in chain(a, b)])
+    places = scored_places(records[0], [one.scores.whole for one in chain(a, b)], chosen)
+    measure = measures_of(records[0], places, chosen)
+    models = [Scores(*(kind[..., places] for kind in one.scores)) for one in chain(a, b)]
+
+    def of_recipes(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        measured = [measure(score) for score in scores]
+        first, second = measured[: len(a)], measured[len(a) :]
+        return {
+            name: np.mean([one[name] for one in second], axis=0) - np.mean([one[name] for one in first], axis=0)
+            for name in measured[0]
+        }
+
+    bounds = joint_intervals(models, of_recipes)
+    values = [measure(model.whole) for model in models]
+
+    def change(name: str) -> Change:
+        first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
+        low, high = bounds[name].bca
+        trainings, p = _welch(first, second)
+        left, right = (float(np.mean(part)) for part in (first, second))
+        images = number(low), number(high)
+        return Change(name, number(left), number(right), number(right - left), images, trainings, p)
+
+    overall = [change(name) for name in OVERALL if name in values[0]]
+    if chosen.unit != "percent":  # a share of an error says little
+        overall = [one for one in overall if one.name != "retention"]
+    return RecipeComparison(
+        records[: len(a)],
+        records[len(a) :],
+        chosen,
+        overall,
+        [change(cell_name(records[0].conditions[at])) for at in places],
+    )
+
+
+def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
+    """Interval of the difference of means at `LEVEL`, and its p value; `None` where one of them has no spread to tell from."""
+    from scipy import stats  # loads slowly
+
+    spreads = [float(np.var(part, ddof=1)) if len(part) > 1 else 0.0 for part in (a, b)]
+    if min(len(a), len(b)) < 2 or not sum(spreads) > 0:
+        return None, None
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # of trainings that score alike, as those that call all background
+        found = stats.ttest_ind(b, a, equal_var=False)
+        low, high = found.confidence_interval(LEVEL)
+    return (float(low), float(high)), float(found.pvalue)
+
+
+def _require_once(records: Sequence[Record]) -> None:
+    ordered = sorted(records, key=lambda record: str(record.checkpoint.get("sha256")))
+    for one, other in pairwise(ordered):
+        if one.checkpoint.get("sha256") is not None and one.checkpoint.get("sha256") == other.checkpoint.get("sha256"):
+            raise UserError(
+                f"{one.name!r} and {other.name!r} are records of one checkpoint, which would count twice: leave one out"
+            )

@@ -1,0 +1,282 @@
+"""The record of a sweep: what ran, the counts, and the numbers that follow from them.
+
+A record is one JSON file; the counts of every image lie beside it in a compressed array file. Both are data only.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    model_validator,
+)
+
+from experiments.evaluation import robustness
+from experiments.evaluation.earlier import upgrade
+from experiments.evaluation.kinds import find_kind
+from experiments.evaluation.robustness import Condition
+from experiments.evaluation.scores.base import Counts
+from experiments.evaluation.scores.shares import Share
+from experiments.evaluation.statistics import by_unit
+from plain_values import complain, show
+
+FORMAT = "robust-segmentation-record/3"
+
+
+MOST_FACTS = 100_000
+"""Values of what a record says in free form, such as its recipe."""
+
+
+def _bounded(facts: Any) -> Any:
+    if problem := complain(facts, most=MOST_FACTS):
+        raise ValueError(problem)
+    return facts
+
+
+def _whole_numbers(nested: Any) -> Any:
+    """Nested lists of integers."""
+    try:
+        found = np.array(nested)
+    except ValueError as error:
+        raise ValueError("rows of different lengths") from error
+    if found.dtype.kind not in "iu" or (found.size and max(int(found.max()), -int(found.min())) > 2**53):
+        raise ValueError("counts are whole numbers of at most 2^53")
+    return nested
+
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
+Facts = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Score = float | None
+Edges = tuple[Score, Score]
+
+
+class Strict(BaseModel):
+    """Nothing but what is declared."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Bounds(Strict):
+    """Intervals of one number."""
+
+    percentile: Edges
+    bca: Edges
+
+
+class CountForm(Strict):
+    """The form of counts of one name.
+
+    ``shape`` under one condition; ``per_image`` whether the array file holds those of every image, which add up to them.
+    """
+
+    shape: list[Annotated[int, Field(ge=1, le=2**20)]] = Field(max_length=4)
+    per_image: bool
+
+
+class Cell(Strict):
+    """Counts and scores of one condition, by name; see `known_counts` and `scores`."""
+
+    corruption: str
+    severity: int = Field(ge=0, le=2**31)
+    counts: dict[str, Annotated[Any, AfterValidator(_whole_numbers)]]
+    scores: dict[str, Score | list[Score]]
+    miou_interval: Bounds
+
+    @property
+    def miou(self) -> Score:
+        """The score that robustness is stated in."""
+        found = self.scores.get("miou")
+        return None if isinstance(found, list) else found
+
+
+class PerImage(Strict):
+    """The array file beside the record: ``ids`` (N,), perhaps ``units`` (N,), and counts (N, conditions, ...) by name."""
+
+    file: str
+    sha256: str
+
+
+class Picture(Strict):
+    """A picture beside the record: an image whose score fell far."""
+
+    file: str
+    sha256: str
+    id: str
+    corruption: str
+    severity: int
+    clean_miou: float
+    miou: float
+
+
+class Worst(Strict):
+    """The condition with the lowest mIoU."""
+
+    corruption: str
+    severity: int
+    miou: float
+
+
+class Summary(Strict):
+    """Numbers of a leaderboard row, see `experiments.evaluation.robustness`, with their intervals by dotted name.
+
+    Numbers that this version does not know are passed over.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    clean_miou: Score
+    mean_corrupted_miou: Score
+    retention: Score
+    mpc: Score
+    rpc: Score
+    severity_area: Score
+    worst: Worst | None
+    gam: dict[int, Score]
+    rem: Score
+    families: dict[str, Score]
+    corruptions: dict[str, Score]
+    shifts: dict[str, Score]
+    means: dict[str, Score] = {}
+    """Of each kind of conditions that is not in the headline numbers, such as attacks beside corruptions."""
+    intervals: dict[str, Bounds]
+    interval_method: str
+
+
+class Manifest(BaseModel):
+    """What decides the pixels of a sweep; see `Suite.manifest`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: int
+    conditions: list[dict[str, Any]] = []
+
+    @model_validator(mode="after")
+    def _plain(self) -> "Manifest":
+        problem = complain([self.model_extra, self.conditions], most=MOST_FACTS, finite=True)
+        if problem:  # its hash is one of JSON
+            raise ValueError(problem)
+        for entry in self.conditions:
+            for key, kind in (("corruption", str), ("family", str), ("severity", int)):
+                if not isinstance(entry.get(key), kind | None):
+                    raise ValueError(f"a condition whose {key} is {show(entry[key])}")
+        return self
+
+    def kinds(self, conditions: Sequence[Condition]) -> list[str]:
+        """Kind of each condition, as the manifest has it."""
+        stated = {(str(entry.get("corruption")), entry.get("severity")): find_kind(entry) for entry in self.conditions}
+        return [stated.get(one, find_kind({"corruption": one[0]})) for one in conditions]
+
+    def of_family(self) -> dict[str, str]:
+        """Family of each condition with severities that has one."""
+        found = {
+            str(entry.get("corruption")): entry.get("family") for entry in self.conditions if entry.get("severity")
+        }
+        return {name: str(of) for name, of in found.items() if of}
+
+
+class Data(Strict):
+    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
+
+    ``content`` is of their files and of the settings by which these are read; it is missing in earlier records.
+
+    ``unit`` names what images belong together, such as a patient; where it is null each image stands for itself.
+    """
+
+    name: str
+    split: Literal["train", "val", "test"]
+    images: Count
+    batch_size: int = Field(ge=1, le=2**31)
+    hash: str
+    unit: str | None = None
+    content: str | None = None
+
+
+class Record(Strict):
+    """All of a sweep but the counts of single images."""
+
+    format: str
+    name: str
+    created: str
+    classes: list[str] = Field(min_length=1)
+    suite: Manifest
+    suite_hash: str
+    data: Data
+    recipe: Facts
+    checkpoint: Facts
+    environment: Facts
+    counts: dict[Name, CountForm] = Field(max_length=100)
+    cells: Annotated[list[Cell], FailFast()] = Field(min_length=1)
+    summary: Summary
+    per_image: PerImage
+    pictures: list[Picture] = []
+    left_out: list[str] = []
+    """Corruptions, and single severities of others, that left every image as it is: they are in no mean."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_earlier(cls, fields: Any) -> Any:
+        return upgrade(fields, FORMAT)
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """(corruption, severity) of each cell."""
+        return [(cell.corruption, cell.severity) for cell in self.cells]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kind of each cell's condition."""
+        return self.suite.kinds(self.conditions)
+
+    @property
+    def counted(self) -> list[int]:
+        """Places of the conditions that enter the headline numbers."""
+        return robustness.counted(self.conditions, self.left_out, self.kinds)
+
+    @property
+    def totals(self) -> dict[str, np.ndarray]:
+        """The counts of all cells by name, (conditions, ...)."""
+        return {name: np.array([cell.counts[name] for cell in self.cells], np.int64) for name in self.counts}
+
+
+class Images(NamedTuple):
+    """What is known of each image of a sweep."""
+
+    ids: list[str]
+    counts: Counts  # by name, (N, conditions, ...)
+    units: list[str] | None = None
+
+    def share(self, of: Share) -> Share:
+        """A share of `counts`, summed up over the images of each unit."""
+        return of if self.units is None else by_unit(of, self.units)
+
+
+def without_counts(record: Record) -> Record:
+    """A record that was read, as tables take it: its cells' scores without their counts, which are most of it."""
+    return record.model_copy(update={"cells": [cell.model_copy(update={"counts": {}}) for cell in record.cells]})
+
+
+def dump(record: Record) -> str:
+    """JSON with a line for each entry and each cell."""
+    fields = record.model_dump(mode="json")
+    if not fields["left_out"]:
+        del fields["left_out"]
+    if fields["data"]["content"] is None:
+        del fields["data"]["content"]
+    cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
+    text = json.dumps(fields, indent=2)
+    return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"
+
+
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """Hex digest of a manifest, whatever the order of its keys."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,120 @@
+"""The numbers of a record, from the counts of its sweep."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.evaluation import robustness
+from experiments.evaluation.kinds import ATTACK
+from experiments.evaluation.record import Bounds, Cell, CountForm, Images, Manifest, Summary
+from experiments.evaluation.robustness import Condition
+from experiments.evaluation.scores.base import Counts, number
+from experiments.evaluation.scores.known import condition_scores
+from experiments.evaluation.scores.overlap import iou, mean_iou
+from experiments.evaluation.statistics import LEVEL, RESAMPLES, Interval, blocks, joint_intervals, scores_of
+
+METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
+
+
+def find_intervals(
+    conditions: Sequence[Condition], images: Images, manifest: Manifest, left_out: Sequence[str] = ()
+) -> tuple[dict[str, Bounds], list[Bounds]]:
+    """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
+    families, kinds = manifest.of_family(), manifest.kinds(conditions)
+    counted = robustness.counted(conditions, left_out, kinds)
+    kept = [conditions[place] for place in counted]
+    classes = images.counts["classes"]
+    cells = [f"{name}/{severity}" for name, severity in conditions]
+
+    def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
+        by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
+        further = robustness.further_means(scores, conditions, left_out, kinds)
+        named = {f"means.{kind}": mean for kind, mean in further.items()}
+        return robustness.numbers(scores[..., counted], kept, families) | named | by_cell
+
+    parts = (images.share(iou(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
+    bounds = joint_intervals([scores_of(parts)], lambda scores: measure(scores[0]))
+    found = {name: make_bounds(interval) for name, interval in bounds.items()}
+    return found, [found.pop(name) for name in cells]
+
+
+def make_cells(conditions: Sequence[Condition], totals: Counts, bounds: Sequence[Bounds]) -> list[Cell]:
+    """Cells of a sweep's sums (conditions, ...) by name, with the intervals of their mIoU."""
+    cells = []
+    for place, ((corruption, severity), interval) in enumerate(zip(conditions, bounds, strict=True)):
+        own = {name: part[place] for name, part in totals.items()}
+        cells.append(
+            Cell(
+                corruption=corruption,
+                severity=severity,
+                counts={name: part.tolist() for name, part in own.items()},
+                scores=condition_scores(own),
+                miou_interval=interval,
+            )
+        )
+    return cells
+
+
+def describe_counts(totals: Counts, per_image: Counts) -> dict[str, CountForm]:
+    """The forms of a sweep's counts.
+
+    Args:
+        totals: (conditions, ...) by name.
+        per_image: those of them that are there image by image.
+    """
+    return {name: CountForm(shape=[*part.shape[1:]], per_image=name in per_image) for name, part in totals.items()}
+
+
+def make_bounds(interval: Interval) -> Bounds:
+    """Intervals as JSON holds them."""
+    percentile, bca = ((number(low), number(high)) for low, high in interval)
+    return Bounds(percentile=percentile, bca=bca)
+
+
+def summary_numbers(
+    every: Sequence[Condition], totals: Counts, manifest: Manifest, left_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The fields of `Summary` that follow from the cells, whose conditions are `every`."""
+    kinds = manifest.kinds(every)
+    counted, scores = robustness.counted(every, left_out, kinds), mean_iou(totals["classes"])
+    miou, conditions = scores[counted], [every[place] for place in counted]
+    attacks = [name for (name, _), kind in zip(every, kinds, strict=True) if kind == ATTACK]
+    worst = robustness.worst(miou, conditions)
+
+    def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
+        return {name: number(value) for name, value in values.items()}
+
+    return {
+        **held(robustness.summarise(miou, conditions)),
+        "worst": None
+        if worst is None
+        else {"corruption": conditions[worst][0], "severity": conditions[worst][1], "miou": float(miou[worst])},
+        "gam": held(robustness.generalisation(miou, conditions)),
+        "rem": number(robustness.reliability(scores, every, attacks)),
+        "families": held(robustness.family_means(miou, conditions, manifest.of_family())),
+        "corruptions": held(robustness.corruption_means(miou, conditions)),
+        "shifts": held(robustness.shift_scores(miou, conditions)),
+        "means": held(robustness.further_means(scores, every, left_out, kinds)),
+    }
+
+
+def make_summary(
+    conditions: Sequence[Condition],
+    totals: Counts,
+    manifest: Manifest,
+    bounds: dict[str, Bounds],
+    unit: str | None,
+    left_out: Sequence[str] = (),
+) -> Summary:
+    """Summary of a sweep's sums; `unit` names what images belong together."""
+    return Summary(
+        **summary_numbers(conditions, totals, manifest, left_out),
+        intervals=bounds,
+        interval_method=METHOD.format(units=resampled_units(unit)),
+    )
+
+
+def resampled_units(unit: str | None) -> str:
+    """What is resampled, in words."""
+    return "images" if unit is None else f"groups of images by {unit}"

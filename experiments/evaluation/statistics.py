@@ -1,0 +1,280 @@
+"""Uncertainty as pure functions of the counts of single images.
+
+Images that belong together (slices of a patient, frames of a drive) are no independent draws: `by_unit` sums them up
+first, and every function here then draws whole units.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.evaluation.scores.shares import Share, score
+
+RESAMPLES = 1000
+PERMUTATIONS = 10_000
+LEVEL = 0.95
+CHUNK = 100  # draws at a time: bounds the memory of many classes
+BLOCK = 2**22  # numbers at a time, of units, conditions and classes: likewise
+NORMAL = NormalDist()
+ROUNDING = 1e-12  # what sums of the same numbers in another order may differ by
+
+Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""Numbers (...) by name from scores (..., conditions)."""
+
+
+class Interval(NamedTuple):
+    """Edges of the intervals at `LEVEL`; NaN where there are none."""
+
+    percentile: tuple[float, float]
+    bca: tuple[float, float]
+
+
+class Scores(NamedTuple):
+    """All that intervals take of a model: far less than the counts that it follows from."""
+
+    whole: np.ndarray  # (conditions,) of all units
+    resampled: np.ndarray  # (R, conditions)
+    left_out: np.ndarray  # (N, conditions) without each unit in turn
+
+
+def by_unit(share: Share, units: Sequence[str]) -> Share:
+    """Sums (U, conditions, k) over the images (N, conditions, k) of each unit, units in the order of their names."""
+    names, places = np.unique(np.asarray(units), return_inverse=True)
+
+    def summed(part: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(names), *part.shape[1:]), dtype=np.int64)
+        np.add.at(total, places, part)
+        return total
+
+    return share.of(summed)
+
+
+def _flat(part: np.ndarray) -> np.ndarray:
+    return part.reshape(len(part), -1).astype(np.float64)  # whole numbers below 2^53: their sums stay exact
+
+
+@lru_cache(maxsize=1)  # the same for every block of conditions, and for every record of the same images
+def _draws(number: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of `number` units is drawn in each resample, (R, number)."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    shares, sizes = np.full(number, 1 / number), [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)]
+    return np.concatenate([random.multinomial(number, shares, size=size).astype(np.int32) for size in sizes])
+
+
+def blocks(shape: Sequence[int]) -> list[slice]:
+    """The conditions of counts (N, conditions, ...), a few at a time: all of them at once may not fit into memory."""
+    units, conditions, *rest = shape
+    step = max(1, BLOCK // max(1, units * int(np.prod(rest))))
+    return [slice(start, start + step) for start in range(0, conditions, step)]
+
+
+def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Scores of data sets drawn from the units with replacement (bootstrap; Efron, Ann. Statist. 1979).
+
+    Args:
+        share: (N, conditions, k) of each unit; a unit is drawn whole, over all conditions at once.
+        resamples: R.
+        seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
+
+    Returns:
+        (R, conditions).
+    """
+    draws = _draws(len(share.numerator), resamples, seed)
+    pieces = (share.of(partial(_conditions, at=at)) for at in blocks(share.numerator.shape))
+    return np.concatenate([_drawn(piece, draws) for piece in pieces], axis=-1)
+
+
+def _conditions(part: np.ndarray, at: slice) -> np.ndarray:
+    return part[:, at]
+
+
+def _drawn(share: Share, draws: np.ndarray) -> np.ndarray:
+    """Scores (R, conditions) of units (N, conditions, k) in each draw (R, N)."""
+    shape, flat = share.numerator.shape[1:], share.of(_flat)
+    found = []
+    for start in range(0, len(draws), CHUNK):
+        chosen = draws[start : start + CHUNK].astype(np.float64)
+        drawn = Share(chosen @ flat.numerator, chosen @ flat.denominator, share.gaps)
+        found.append(score(drawn.of(lambda part: part.reshape(-1, *shape))))
+    return np.concatenate(found)
+
+
+def whole(share: Share) -> np.ndarray:
+    """Scores (conditions,) of all units."""
+    return score(share.of(lambda part: part.sum(0)))
+
+
+def left_out(share: Share) -> np.ndarray:
+    """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
+    number, *shape = share.numerator.shape
+    step, (numerator, denominator) = max(1, BLOCK // max(1, int(np.prod(shape)))), (part.sum(0) for part in share[:2])
+    return np.concatenate(
+        [
+            score(
+                Share(
+                    numerator - share.numerator[start : start + step],
+                    denominator - share.denominator[start : start + step],
+                    share.gaps,
+                )
+            )
+            for start in range(0, number, step)
+        ]
+    )
+
+
+def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The middle `level` of resampled values (R,); NaN if none exists."""
+    return _quantiles(values, (1 - level) / 2, (1 + level) / 2)
+
+
+def bca_interval(
+    estimate: float, values: np.ndarray, jackknife: np.ndarray, level: float = LEVEL
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval (Efron, J. Am. Stat. Assoc. 1987).
+
+    Args:
+        estimate: from all units.
+        values: (R,) from resamples.
+        jackknife: (N,) without each unit in turn.
+        level: of the interval.
+
+    Returns:
+        Its edges; those of the percentile interval where the correction does not exist: all resamples on one side of
+        the estimate, or no variation.
+    """
+    values, jackknife = values[~np.isnan(values)], jackknife[~np.isnan(jackknife)]
+    under, over = (np.sum(values < estimate + sign * ROUNDING) for sign in (-1, 1))  # halfway: equals count half
+    below = (under + over) / (2 * max(1, len(values)))
+    varies = len(jackknife) > 0 and np.ptp(jackknife) > ROUNDING
+    if not 0 < below < 1 or not varies:
+        return percentile_interval(values, level)
+    deviations = jackknife.mean() - jackknife
+    bias, acceleration = NORMAL.inv_cdf(below), np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5)
+
+    def corrected(tail: float) -> float:
+        shifted = bias + NORMAL.inv_cdf(tail)
+        return NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
+
+    return _quantiles(values, corrected((1 - level) / 2), corrected((1 + level) / 2))
+
+
+def _quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    first, last = np.quantile(values, [low, high])
+    return float(first), float(last)
+
+
+def scores_of(parts: Iterable[Share], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+    """Scores of a model.
+
+    Args:
+        parts: its share (N, conditions, k) of each unit, perhaps a few conditions at a time.
+        resamples: R, bootstrap resamples.
+        seed: of the draw.
+    """
+    found = [(whole(part), resampled(part, resamples, seed), left_out(part)) for part in parts]
+    return Scores(*(np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True)))
+
+
+def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """Intervals of every number that `measure` makes of scores.
+
+    Args:
+        share: (N, conditions, k) of each unit.
+        measure: scores (..., conditions) to numbers (...).
+        resamples: bootstrap resamples.
+        seed: of the draw.
+    """
+    return joint_intervals([scores_of([share], resamples, seed)], lambda scores: measure(scores[0]))
+
+
+def paired_intervals(
+    one: Share, other: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
+    """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
+
+    def difference(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        left, right = map(measure, scores)
+        return {name: right[name] - left[name] for name in left}
+
+    return joint_intervals([scores_of([share], resamples, seed) for share in (one, other)], difference)
+
+
+def joint_intervals(
+    models: Sequence[Scores], measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]]
+) -> dict[str, Interval]:
+    """Intervals of numbers that follow from several models, all on the same resamples of the same units.
+
+    Args:
+        models: scores of each.
+        measure: scores (..., conditions) of each model to numbers (...).
+    """
+    estimates, values, jackknife = (measure(kind) for kind in zip(*models, strict=True))
+    return {
+        name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
+        for name, estimate in estimates.items()
+    }
+
+
+def permutation_test(
+    one: Share, other: Share, measure: Measure, permutations: int = PERMUTATIONS, seed: int = 0
+) -> dict[str, float]:
+    """Two-sided p values of no difference between two models on the same units (Fisher's randomisation test).
+
+    If the models were alike, it would not matter which of them made which of a unit's two predictions: each
+    permutation swaps each unit's with probability one half, and the p value is the share of permutations, the observed
+    one among them, that differ at least as much as was observed. NaN where a score does not exist.
+
+    Args:
+        one: (N, conditions, k) of each unit.
+        other: likewise, of the same units.
+        measure: scores (..., conditions) to numbers (...).
+        permutations: drawn ones.
+        seed: of the draw.
+    """
+    totals = [measure(whole(share)) for share in (one, other)]
+    observed = {name: abs(float(totals[1][name] - totals[0][name])) for name in totals[0]}
+    reached = dict.fromkeys(observed, 1)
+    for left, right in _swapped(one, other, permutations, seed):
+        first, second = measure(left), measure(right)
+        for name, difference in observed.items():
+            smaller = np.abs(second[name] - first[name]) < difference - ROUNDING
+            reached[name] += int(np.sum(~smaller))  # one without a score is no evidence of a difference
+    return {
+        name: float("nan") if np.isnan(observed[name]) else count / (permutations + 1)
+        for name, count in reached.items()
+    }
+
+
+def _swapped(one: Share, other: Share, permutations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    shape = one.numerator.shape[1:]
+    parts = [(_flat(left), _flat(right)) for left, right in zip(one[:2], other[:2], strict=True)]
+    for start in range(0, permutations, CHUNK):
+        swaps = random.integers(0, 2, (min(CHUNK, permutations - start), len(one.numerator))).astype(np.float64)
+        moved = [swaps @ (right - left) for left, right in parts]
+
+        def swapped(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:
+            summed = [
+                (pair[side].sum(0) + sign * move).reshape(-1, *shape) for pair, move in zip(parts, moved, strict=True)
+            ]
+            return score(Share(summed[0], summed[1], one.gaps))
+
+        yield swapped(0, 1), swapped(1, -1)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P values adjusted for their number (Holm, Scand. J. Stat. 1979); NaN stays and counts for none."""
+    ordered = sorted((value, name) for name, value in p_values.items() if not np.isnan(value))
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for place, (value, name) in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - place) * value))
+        adjusted[name] = largest
+    return {name: adjusted.get(name, float("nan")) for name in p_values}

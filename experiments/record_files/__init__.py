@@ -1,0 +1,1 @@
+"""Records, costs and published tables on disk."""

@@ -1,0 +1,47 @@
+"""Costs as tables for people and for programs."""
+
+from collections.abc import Callable
+
+from experiments.evaluation.costs import Costs, note_files
+from experiments.files.tables import as_csv, markdown_table, scaled
+
+
+def markdown(costs: Costs) -> str:
+    """A table for people."""
+    titles = ["name", "parameters (M)", "multiply-adds (G)", "weights (MB)", "file (MB)"]
+    for batch in costs.reference_cost.batches:
+        titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
+    cells = []
+    for cost in costs.costs:
+        cells.append([cost.name, scaled(cost.parameters, 1e6), scaled(cost.multiply_adds, 1e9)])
+        cells[-1] += [scaled(cost.weight_bytes, 1e6), scaled(cost.network_file_bytes, 1e6)]
+        for batch in cost.batches:
+            least, most = batch.latency_ratio_least, batch.latency_ratio_most
+            ratio = f"{batch.latency_ratio:.2f} [{least:.2f}, {most:.2f}]"
+            cells[-1] += [f"{batch.milliseconds_per_image:.2f}", ratio, scaled(batch.peak_memory_bytes, 1e6)]
+    environment, (height, width) = costs.environment, costs.reference_cost.size
+    note = (
+        f"Images of {height} x {width} on {environment['device']}, {environment['threads']} threads; medians of "
+        f"{costs.rounds} rounds, in brackets the least and the most. Ratios are to {costs.reference_cost.name!r}, in "
+        f"turns; its own, in turns with itself, shows the noise.{note_files(costs)}"
+    )
+    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+
+
+def flat(costs: Costs) -> str:
+    """Comma-separated values, a row for each network; what depends on the batch size has it in its name."""
+    rows = []
+    for cost in costs.costs:
+        row = cost.model_dump(exclude={"batches", "size"}) | dict(zip(("height", "width"), cost.size, strict=True))
+        for batch in cost.batches:
+            measured = batch.model_dump(exclude={"batch_size"})
+            row |= {f"{key}_batch_{batch.batch_size}": value for key, value in measured.items()}
+        rows.append(row)
+    return as_csv(rows)
+
+
+FORMATS: dict[str, Callable[[Costs], str]] = {
+    "markdown": markdown,
+    "csv": flat,
+    "json": lambda costs: costs.model_dump_json(indent=2) + "\n",
+}

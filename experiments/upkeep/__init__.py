@@ -1,0 +1,1 @@
+"""What keeps the project honest: measured speed, parity with the reference, filled pages, studies."""

@@ -1,0 +1,154 @@
+"""Fill the tables and sentences of a page with what records and corruptions say, by the commands that stand in it."""
+
+import contextlib
+import importlib
+import io
+import shlex
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+from typing import Annotated
+
+from experiments.command_line.verb_parser import Option, call_verb
+from experiments.command_line.verbs import name_module
+from experiments.files.whole import whole_file
+from plain_values import show
+from safe_files.text import MEBI, read_text
+from user_error import UserError
+
+EXAMPLES = """
+README.md docs/networks.md
+--check README.md docs/*.md
+"""
+
+OPTIONS = {
+    "leaderboard": ("--published", "--reference", "--costs", "--by", "--format", "--allow-mixed"),
+    "compare": ("--metric", "--permutations", "--seed", "--format"),
+    "recipes": ("--with", "--metric", "--seed", "--format"),
+    "effects": ("--format",),
+    "tradeoff": ("--costs", "--format", "--seeds-together"),
+    "corruptions": ("--parameters",),
+}
+"""What a page may call: verbs that read records, with the options by which they print what these say, and the parameters of
+corruptions."""
+
+VERBS = tuple(OPTIONS)
+
+OPENED, OPENING, CLOSED = "<!-- fill: ", " -->", "<!-- /fill -->"
+
+MOST_PATTERNS = 3
+"""Folders of a path that are patterns: each more takes as many times as long to look through."""
+
+LARGEST = 4 * MEBI
+
+REMEDY = "pass a Markdown page"
+
+
+def run(words: Sequence[str]) -> str:
+    """What a verb prints; patterns of files are those of the folder that one is in.
+
+    Raises:
+        UserError: a verb or an option that a page may not call, or a pattern without files.
+    """
+    verb, *rest = words or [""]
+    if verb not in OPTIONS:
+        raise UserError(f"a page cannot call {show(verb)}: its blocks may hold {', '.join(VERBS)}")
+    for word in rest:
+        if word.startswith("-") and word.partition("=")[0] not in OPTIONS[verb]:
+            raise UserError(
+                f"a page cannot write files, or ask for more than {', '.join(OPTIONS[verb])}: leave {show(word)} out of its "
+                f"block of {verb!r}"
+            )
+    arguments = [file for word in rest for file in _files(word, verb)]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        importlib.import_module(name_module(verb)).main(arguments)
+    return printed.getvalue()
+
+
+def _files(word: str, verb: str) -> list[str]:
+    """The files that a pattern stands for, or the word itself."""
+    if not set("*[") & set(word):
+        return [word]
+    if sum(bool(set("*[") & set(part)) for part in word.split("/")) > MOST_PATTERNS:
+        raise UserError(f"{show(word)} has more than {MOST_PATTERNS} folders of patterns: name the folders")
+    found = sorted(glob(word))
+    if not found:
+        raise UserError(f"no file fits {show(word)}, which a page calls {verb!r} with")
+    return found
+
+
+def filled(text: str) -> str:
+    """A page with the output of each block's command between ``<!-- fill: VERB ... -->`` and ``<!-- /fill -->``.
+
+    Raises:
+        UserError: a block that is not closed, or a command that cannot be run.
+    """
+    lines: list[str] = []
+    command: str | None = None
+    for line in text.split("\n"):
+        opens, closes = line.startswith(OPENED) and line.endswith(OPENING), line == CLOSED
+        marked = OPENED in line or CLOSED in line
+        if marked != (opens or closes) or (marked and opens != (command is None)):
+            raise _not_closed()
+        if command is not None and closes:
+            lines += ["", *call(command).split("\n"), ""]
+            command = None
+        if command is None:
+            lines.append(line)
+        if opens:
+            command = line.removeprefix(OPENED).removesuffix(OPENING)
+    if command is not None:
+        raise _not_closed()
+    return "\n".join(lines)
+
+
+def _not_closed() -> UserError:
+    return UserError(f"a block of the page is not closed: each {OPENED!r} line needs a {CLOSED!r} line after it")
+
+
+def call(command: str) -> str:
+    """What a block's command prints, as it stands in the page."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"a block of the page calls {show(command)} ({error}): close what is quoted") from error
+    printed = run(words).strip("\n")
+    if "sentences" in words:  # a quotation
+        printed = "\n".join(f"> {line}" for line in printed.splitlines())
+    return printed
+
+
+def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check: bool = False) -> None:
+    """Fill pages with what records and corruptions say.
+
+    Each block between '<!-- fill: VERB ARGUMENTS -->' and '<!-- /fill -->' gets what that command prints.
+
+    Args:
+        pages: Markdown files.
+        check: change nothing; exit with 2 where a page would change.
+
+    Raises:
+        UserError: a page cannot be read, or would change under `check`.
+    """
+    changed = []
+    for page in pages:
+        try:
+            before = read_text(page, REMEDY, LARGEST)
+        except OSError as error:
+            raise UserError(f"cannot read the page {str(page)!r}: {error}") from error
+        after = filled(before)
+        if after == before:
+            continue
+        changed.append(str(page))
+        if not check:
+            with whole_file(page) as file:
+                file.write(after)
+    if check and changed:
+        raise UserError(f"{', '.join(changed)} would change: call 'make results'")
+    print(f"filled: {', '.join(changed)}" if changed else "every page says what the records say")
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    call_verb("fill", fill_pages, EXAMPLES, argv)

@@ -1,0 +1,191 @@
+"""Measure speed as ratios within one run: corruptions, the sweep's step and the whole sweep against the usual ways.
+
+Reading records alone is held to seconds: a person waits for it.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
+from experiments.command_line.device import AUTO, usable
+from experiments.command_line.verb_parser import CommandLine, Option, call_verb
+from experiments.files.replaceable import say
+from experiments.files.whole import require_writable
+from experiments.measuring.environment import device_name, processor
+from experiments.measuring.reference import reference
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.suites import find_suite
+from experiments.upkeep.speed_corruptions import corruptions_table, measure_corruptions
+from experiments.upkeep.speed_pipeline import measure_pipeline, pipeline_lines
+from experiments.upkeep.speed_records import measure_records, records_lines
+from experiments.upkeep.speed_sweep import measure_sweep, sweep_lines
+from user_error import UserError
+
+EXAMPLES = """
+--output docs/speed.md
+--measure corruptions --size 256 --severity all
+--measure sweep --suite core --size 512 --batch-size 4
+--measure pipeline --images 64 --device cuda
+--measure records
+"""
+
+MEASURES = ("corruptions", "sweep", "pipeline", "records")
+SUITE, EXTRA = "imagenet_c", "imagenet_c_extra"
+SIZES = (256, 512)
+STRIDE = 32  # of the network; the bare forward passes do not pad
+
+
+def known_to_reference(corruptions: Sequence[Corruption]) -> list[Corruption]:
+    """Those that the reference implementation has as well.
+
+    Raises:
+        UserError: it has none of them.
+    """
+    from imagecorruptions import get_corruption_names
+
+    shared = [one for one in corruptions if one.name in get_corruption_names("all")]
+    if not shared:
+        raise UserError(
+            f"the reference has no corruption of this suite: pass --suite {SUITE}, or measure the sweep alone"
+        )
+    return shared
+
+
+def at_severities(suite: Suite, severities: Sequence[int]) -> Suite:
+    """The corruptions of `suite` that the reference has as well, at `severities` alone."""
+    kept = known_to_reference(suite.corruptions)
+    return Suite(suite.name, suite.version, kept, {one.name: list(severities) for one in kept}, seed=suite.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Time in turns what is ours and what is usual.
+
+    Our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a whole sweep against the
+    usual pipeline, which decodes, corrupts and forwards each image for each cell; and what it takes to read records.
+
+    Args:
+        measure: what is timed.
+        size: height and width; beyond the first for corruptions only.
+        batch_size: images in a batch.
+        rounds: of each measurement.
+        severity: 1 to 5, or 'all', of corruptions and pipeline; the sweep has all.
+        suite: name or YAML (default: imagenet_c, and imagenet_c_extra for the corruptions).
+        images: files of the pipeline.
+        workers: loader processes of the pipeline.
+        device: cpu, cuda, ... (default: a GPU where there is one).
+        output: write the tables to this Markdown file as well.
+        command_line: the words that ask for it.
+
+    Raises:
+        UserError: nothing can be measured at such numbers.
+    """
+
+    measure: Annotated[Sequence[str], Option(choices=MEASURES)] = MEASURES
+    size: Sequence[int] = SIZES
+    batch_size: int = 8
+    rounds: int = 5
+    severity: str = "3"
+    suite: str | None = None
+    images: int = 16
+    workers: int = 2
+    device: str = AUTO
+    output: Path | None = None
+    command_line: CommandLine
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.rounds, self.images) < 1 or self.workers < 0:
+            raise UserError(
+                "there is nothing to measure: give --batch-size, --rounds and --images at least 1, --workers at least 0"
+            )
+        if self.severity != "all" and self.severity not in map(str, SEVERITIES):
+            raise UserError(f"there is no severity {self.severity!r}: pass 1 to 5, or all")
+        if min(self.size) < SMALLEST_SIDE:
+            raise UserError(f"{min(self.size)} pixels are too few: corruptions are defined from {SMALLEST_SIDE} on")
+        if self.size[0] % STRIDE and set(self.measure) & {"sweep", "pipeline"}:
+            raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {self.size[0]}")
+
+
+def corruptions_lines(options: Options, severities: Sequence[int], device: torch.device) -> list[str]:
+    """Measure the corruptions; the bars are for the mean over the first suite."""
+    shared = [(one, True) for one in known_to_reference(find_suite(options.suite or SUITE).corruptions)]
+    if options.suite is None:
+        shared += [(one, False) for one in known_to_reference(find_suite(EXTRA).corruptions)]
+    said = f"severity {severities[0]}" if len(severities) == 1 else "the mean over all severities"
+    lines = [
+        "## Corruptions against the reference",
+        "",
+        f"Batches of {options.batch_size} photographs at {said}: ours on {device.type} as a sweep draws them, "
+        "`imagecorruptions` image by",
+        f"image on the CPU. The mean is over the {sum(counted for _, counted in shared)} corruptions of "
+        f"`{options.suite or SUITE}`.",
+        "",
+    ]
+    for size in options.size:
+        costs = measure_corruptions(shared, size, options.batch_size, severities, options.rounds, device)
+        lines += corruptions_table(costs, size)
+    return lines
+
+
+def needs_reference(measures: Sequence[str]) -> bool:
+    """Whether the reference implementation is one side of a measurement."""
+    return bool({"corruptions", "pipeline"} & set(measures))
+
+
+def heading(options: Options, device: torch.device) -> list[str]:
+    """What was measured on, and how to do it again."""
+    name = device_name(device)
+    host = f" beside {processor()}" if device.type == "cuda" else ""
+    rounds = "one round" if options.rounds == 1 else f"medians of {options.rounds} rounds"
+    packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(options.measure)
+    made_with = ", ".join(f"{name} {version(name)}" for name in packages)
+    command = shlex.join(["python", "-m", "experiments", "speed", *options.command_line])
+    return [
+        "# Speed",
+        "",
+        f"Ratios within one run: the two sides take turns; {rounds}. Made by",
+        "",
+        f"    {command}",
+        "",
+        f"on {name}{host}, {torch.get_num_threads()} threads, {made_with}.",
+        "",
+    ]
+
+
+def measure_speed(options: Options) -> None:
+    """Measure, print and write what is asked for."""
+    device = usable(options.device)
+    torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
+    if options.output:
+        require_writable(options.output)
+    if needs_reference(options.measure):
+        reference()
+    suite, size = find_suite(options.suite or SUITE), options.size[0]
+    severities = SEVERITIES if options.severity == "all" else (int(options.severity),)
+    lines = heading(options, device)
+    if "corruptions" in options.measure:
+        lines += corruptions_lines(options, severities, device)
+    if "sweep" in options.measure:
+        lines += sweep_lines(
+            measure_sweep(suite, size, options.batch_size, options.rounds, device), suite, size, options.batch_size
+        )
+    if "pipeline" in options.measure:
+        cells = at_severities(suite, severities)
+        loading = (options.images, size, options.batch_size, options.workers)
+        turns = measure_pipeline(cells, *loading, options.rounds, device)
+        lines += pipeline_lines(turns, cells, *loading, device)
+    if "records" in options.measure:
+        lines += records_lines(measure_records(options.rounds))
+    print()
+    say("\n".join(lines), options.output)
+
+
+def main(argv: list[str]) -> None:
+    """The verb."""
+    measure_speed(call_verb("speed", Options, EXAMPLES, argv))

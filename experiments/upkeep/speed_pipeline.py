@@ -1,0 +1,174 @@
+"""A whole sweep against the usual pipeline: decode, corrupt and forward every image for every cell."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from datamodules.base import quiet_worker
+from datamodules.datasets.folder import FolderDataModule
+from experiments.measuring.photographs import photographs
+from experiments.measuring.reference import reference
+from experiments.measuring.turns import Turns, take_turns
+from experiments.sweeping.suite import Suite
+from experiments.sweeping.sweep import sweep_once
+from experiments.upkeep.speed_corruptions import verdict
+from experiments.upkeep.speed_sweep import CLASSES, make_module
+from lightning_modules.metrics.counts import image_confusion
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.segmentation import SegmentationModule
+
+BARS = {"cpu": 1.3, "cuda": 10.0}
+"""How many times faster than the usual pipeline a sweep shall be."""
+
+
+def write_folder(root: Path, number: int, size: int) -> None:
+    """A data folder of `number` JPEG photographs of `size` px and PNG masks of their grey levels, as a test split."""
+    for kind in ("images", "masks"):
+        (root / "test" / kind).mkdir(parents=True)
+    for place, image in enumerate(photographs(number, size)):
+        Image.fromarray(image).save(root / "test" / "images" / f"{place:04d}.jpg", quality=95)
+        levels = image.mean(-1) * (CLASSES / 256)
+        Image.fromarray(levels.astype(np.uint8)).save(root / "test" / "masks" / f"{place:04d}.png")
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"classes": [f"level {place}" for place in range(CLASSES)]}))
+
+
+class UsualCells(Dataset[tuple[int, Tensor, Tensor]]):
+    """Every image under every cell, decoded, corrupted by the reference and normalised in numpy, one by one.
+
+    Args:
+        root: folder of `write_folder`.
+        cells: corruption and severity; `None` for clean.
+        network: whose normalisation.
+    """
+
+    def __init__(self, root: Path, cells: Sequence[tuple[str, int] | None], network: SmpNetwork) -> None:
+        self.images = sorted((root / "test" / "images").iterdir())
+        self.masks = sorted((root / "test" / "masks").iterdir())
+        self.cells = cells
+        self.mean = network.mean.flatten().cpu().numpy()
+        self.std = network.std.flatten().cpu().numpy()
+
+    def __getitem__(self, request: int) -> tuple[int, Tensor, Tensor]:
+        """The cell, a normalised image (3, H, W) and a mask (H, W)."""
+        cell, place = divmod(request, len(self.images))
+        image, mask = (np.array(Image.open(paths[place])) for paths in (self.images, self.masks))
+        wanted = self.cells[cell]
+        if wanted is not None:
+            image = reference()(image, wanted[1], wanted[0])
+        normal = (image.astype(np.float32) / 255 - self.mean) / self.std
+        return cell, torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1))), torch.from_numpy(mask)
+
+    def batches(self, batch_size: int) -> list[list[int]]:
+        """Requests, cell after cell; no batch holds two cells."""
+        number = len(self.images)
+        return [
+            [cell * number + place for place in range(start, min(start + batch_size, number))]
+            for cell in range(len(self.cells))
+            for start in range(0, number, batch_size)
+        ]
+
+
+def usual_pipeline(
+    root: Path,
+    cells: Sequence[tuple[str, int] | None],
+    module: SegmentationModule,
+    batch_size: int,
+    workers: int,
+    device: torch.device,
+) -> Tensor:
+    """Confusion matrices (cells, K, K) of the usual pipeline.
+
+    It gets one loader for all cells, so that its processes start once, and the network, memory format and inference
+    mode of the sweep.
+    """
+    network: SmpNetwork = module.network  # type: ignore[assignment]
+    module.to(device).eval()
+    view = UsualCells(root, cells, network)
+    loader = DataLoader(
+        view,
+        batch_sampler=view.batches(batch_size),
+        num_workers=workers,
+        worker_init_fn=quiet_worker,
+        pin_memory=device.type == "cuda",
+    )
+    confusion = torch.zeros(len(cells), CLASSES, CLASSES, dtype=torch.int64, device=device)
+    with torch.inference_mode():
+        for cell, image, mask in tqdm(loader, desc="usual pipeline", unit="batch"):
+            moved = image.to(device).contiguous(memory_format=torch.channels_last)
+            predicted = network.logits(moved).argmax(1)
+            confusion[cell[0]] += image_confusion(predicted, mask.to(device).long(), CLASSES).sum(0)
+    return confusion.cpu()
+
+
+def whole_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite, device: torch.device) -> Tensor:
+    """Confusion matrices (conditions, K, K) of a sweep as ``benchmark`` runs it, its journal included."""
+    accelerator = "gpu" if device.type == "cuda" else "cpu"
+    return torch.from_numpy(
+        sweep_once(module, data, suite, accelerator, "32-true", device.index or 0).sums["confusion"]
+    )
+
+
+def cells_of(suite: Suite) -> list[tuple[str, int] | None]:
+    """The cells of the usual pipeline: those of `suite`, in its order."""
+    return [None, *((one.name, one.severity) for one in suite.corrupted)]
+
+
+def pipelines(
+    root: Path, suite: Suite, batch_size: int, workers: int, device: torch.device
+) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """The sweep and the usual pipeline over the folder `root`, both warm; each call gives confusion matrices."""
+    module = make_module(device)
+    data = FolderDataModule(str(root), eval_batch_size=batch_size, num_workers=workers)
+
+    def ours(met: Suite = suite) -> Tensor:
+        return whole_sweep(module, data, met, device)
+
+    def theirs(cells: Sequence[tuple[str, int] | None]) -> Tensor:
+        return usual_pipeline(root, cells, module, batch_size, workers, device)
+
+    with Image.open(root / "test" / "images" / "0000.jpg") as file:
+        image = np.array(file)
+    for cell in cells_of(suite)[1:]:  # numba compiles here, before the loader's processes are forked
+        assert cell is not None
+        reference()(image, cell[1], cell[0])
+    ours(Suite("clean", 1)), theirs([None])
+    return ours, lambda: theirs(cells_of(suite))
+
+
+def measure_pipeline(
+    suite: Suite, images: int, size: int, batch_size: int, workers: int, rounds: int, device: torch.device
+) -> Turns:
+    """Seconds of a whole sweep over `images` files, and of the usual pipeline over the same files and cells."""
+    with TemporaryDirectory() as folder:
+        write_folder(Path(folder), images, size)
+        ours, theirs = pipelines(Path(folder), suite, batch_size, workers, device)
+        return take_turns(ours, theirs, range(rounds), device)
+
+
+def pipeline_lines(
+    turns: Turns, suite: Suite, images: int, size: int, batch_size: int, workers: int, device: torch.device
+) -> list[str]:
+    """Markdown."""
+    bar = BARS.get(device.type)
+    asked = "" if bar is None else f"at least {bar:g}: {verdict(turns.speedup >= bar)}"
+    return [
+        "## Whole sweep against the usual pipeline",
+        "",
+        f"{images} JPEG files of {size} x {size} under the {len(suite.conditions)} conditions of `{suite.name}`, U-Net "
+        f"ResNet-18, batches of {batch_size}, {workers} loader processes.",
+        "The sweep decodes an image once; the usual pipeline decodes, corrupts with `imagecorruptions` and normalises it",
+        "in the loader for every cell, with one loader for all cells, and the sweep's network, memory format and counts.",
+        "",
+        "| sweep (s) | usual pipeline (s) | times faster | bar |",
+        "|---:|---:|---:|---|",
+        f"| {turns.ours_median:.2f} | {turns.theirs_median:.2f} | **{turns.speedup:.2f}** | {asked} |",
+        "",
+    ]

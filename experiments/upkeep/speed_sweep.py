@@ -1,0 +1,86 @@
+"""A sweep's step against as many bare forward passes on tensors in memory: with the confusion alone, and with all."""
+
+import statistics
+from functools import partial
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from experiments.measuring.photographs import photographs
+from experiments.measuring.sweep_step import sweep_step
+from experiments.measuring.turns import Turns, take_turns
+from experiments.sweeping.suite import Suite
+from experiments.upkeep.speed_corruptions import verdict
+from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.segmentation import SegmentationModule
+
+BARS = {"confusion counts": 1.08, "everything": 1.15}
+"""Most that the step may take of the forward passes, by what it counts."""
+
+CLASSES = 19
+
+
+def make_module(device: torch.device) -> SegmentationModule:
+    """The network of all measurements: a U-Net with ResNet-18, in the memory format of a sweep."""
+    torch.manual_seed(0)
+    make_network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
+    module = SegmentationModule(make_network, num_classes=CLASSES).eval()
+    module.setup("test")
+    return module.to(device)
+
+
+def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device: torch.device) -> dict[str, Turns]:
+    """Seconds of a batch under every condition of `suite`: the sweep's step by what it counts, and the bare passes."""
+    module = make_module(device)
+    network: SmpNetwork = module.network  # type: ignore[assignment]
+    images = np.stack([image.transpose(2, 0, 1) for image in photographs(batch_size, size)])
+    image = torch.from_numpy(images).contiguous().to(device)
+    mask = torch.randint(0, CLASSES, (batch_size, size, size)).to(device)
+    ids = [str(place) for place in range(batch_size)]
+    tensors = network.normalise(image).contiguous(memory_format=torch.channels_last)
+
+    def forward() -> None:
+        for _ in suite.conditions:
+            network.logits(tensors)
+
+    def confusion_alone() -> None:
+        sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
+        for place, condition in enumerate(suite.conditions):
+            met, moved = condition(module.network, image, mask, ids, suite.seed)
+            confusion = image_confusion(module.predict_logits(met).argmax(1), moved, CLASSES)
+            sums.update(confusion, place)
+            class_counts(confusion)
+
+    everything = sweep_step(module, suite, image, mask)
+    found = {}
+    with torch.inference_mode():
+        forward()
+        for name, step in zip(BARS, (confusion_alone, everything), strict=True):
+            step()  # both warm
+            found[name] = take_turns(step, forward, tqdm(range(rounds), desc=f"sweep, {name}", unit="round"), device)
+    return found
+
+
+def sweep_lines(measured: dict[str, Turns], suite: Suite, size: int, batch_size: int) -> list[str]:
+    """Markdown."""
+    lines = [
+        "## Sweep against bare forward passes",
+        "",
+        f"One batch, {batch_size} x 3 x {size} x {size}, under the {len(suite.conditions)} conditions of `{suite.name}`, "
+        "U-Net ResNet-18: the sweep's step",
+        "(corruptions, forward passes, counts) against as many forward passes on tensors in memory. What the step counts",
+        "is the confusion of classes alone, or everything: boundaries, losses, calibration and risk as well.",
+        "",
+        "| counted | forward passes (s) | sweep (s) | sweep / forward | least | most | bar |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for name, turns in measured.items():
+        ratios = turns.overheads
+        median = statistics.median(ratios)
+        lines.append(
+            f"| {name} | {turns.theirs_median:.3f} | {turns.ours_median:.3f} | **{median:.3f}** | {min(ratios):.3f} "
+            f"| {max(ratios):.3f} | at most {BARS[name]}: {verdict(median <= BARS[name])} |"
+        )
+    return [*lines, ""]

@@ -1,0 +1,177 @@
+"""The semantic segmentation networks of Hugging Face Transformers."""
+
+import copy
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import Tensor, nn
+
+from lightning_modules.networks.adapters.base import Adapter, at_size_of, classes_checked, first_convolution
+from lightning_modules.networks.pretrained import load_local
+from user_error import UserError, brief
+
+MASK_CLASSIFIERS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
+"""Networks that classify masks instead of pixels."""
+
+DOWNLOADS = ("backbone", "use_pretrained_backbone", "use_timm_backbone", "auto_map")
+"""Settings by which a constructor would fetch weights or code; older versions of Transformers obey them."""
+
+
+class TransformersNetwork(Adapter):
+    """A semantic segmentation network of Transformers (Wolf et al., EMNLP 2020 demonstrations).
+
+    SegFormer (Xie et al., NeurIPS 2021), UPerNet (Xiao et al., ECCV 2018), DPT (Ranftl et al., ICCV 2021), BEiT (Bao et
+    al., ICLR 2022), MobileViT (Mehta & Rastegari, ICLR 2022) and whatever else its class AutoModelForSemanticSegmentation
+    knows. It is built from its configuration alone, with random weights and without the hub.
+
+    MaskFormer (Cheng et al., NeurIPS 2021), Mask2Former (Cheng et al., CVPR 2022) and EoMT (Kerssies et al., CVPR 2025)
+    classify masks: a pixel's score for a class is the sum over masks of p(class | mask) p(pixel in mask), as in these
+    papers, and its logarithm is the logit. The loss is then one on pixels, not their matching of masks. EoMT takes images of its
+    configuration's ``image_size`` only.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        model: the model type of Transformers: segformer, upernet, mobilevit, mask2former, ...
+        config: arguments of its configuration class, such as ``{depths: [2, 2, 2, 2]}``; a backbone stands in
+            ``backbone_config`` with its own ``model_type``.
+        stride: the input is padded to a multiple of it.
+        mean: see `SegmentationNetwork`.
+        std: see `SegmentationNetwork`.
+
+    Raises:
+        UserError: Transformers is not installed, or has no such model or setting.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        model: str = "segformer",
+        config: dict[str, Any] | None = None,
+        stride: int = 32,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        built_config = _config(model, config or {}, num_classes, in_channels)
+        super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
+        self.model_type = model
+        _, first = first_convolution(self.model)
+        if first.in_channels != in_channels:
+            raise UserError(
+                f"{model!r} of Transformers takes images of {first.in_channels} channels, but the data have {in_channels}: "
+                "choose another model or backbone"
+            )
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
+        if self.model_type not in MASK_CLASSIFIERS:
+            return super().logits(x)
+        found = self.model(x)
+        scores = mask_scores(found.class_queries_logits, found.masks_queries_logits)
+        return at_size_of(x, classes_checked(scores, self.num_classes))
+
+    def load_pretrained(self, weights: str) -> None:
+        """Start from `weights`: what fits of them; a head for other classes starts at random.
+
+        Those of three channels are spread over any other number, as timm does it.
+
+        Args:
+            weights: a repository of the hub, such as "nvidia/mit-b0", a folder that `save_pretrained` wrote, or the path
+                of a file that holds the state dict of this network's `model`, which must fit entirely.
+
+        Raises:
+            UserError: they cannot be had, or belong to another network.
+        """
+        if Path(weights).is_file():
+            load_local(self.model, Path(weights), self.model_type)
+            return
+        config = copy.deepcopy(self.model.config)
+        _first_config(config).num_channels = 3
+        loaded = _from_pretrained(self.model_type, weights, config)
+        state = loaded.state_dict()
+        name = f"{first_convolution(loaded)[0]}.weight"
+        if self.in_channels != 3:
+            state[name] = timm.models.adapt_input_conv(self.in_channels, state[name])
+        self.model.load_state_dict(state)
+
+
+def mask_scores(classes: Tensor, masks: Tensor) -> Tensor:
+    """Log scores (B, K, h, w) of pixels, from the logits of Q masks.
+
+    Args:
+        classes: (B, Q, K + 1); the last is "no object".
+        masks: (B, Q, h, w).
+    """
+    probability = torch.einsum("bqk,bqhw->bkhw", classes.softmax(-1)[..., :-1], masks.sigmoid())
+    return probability.clamp_min(torch.finfo(probability.dtype).tiny).log()
+
+
+def _transformers() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise UserError(
+            f"networks of Transformers need its package ({error}): run pip install 'transformers>=5,<6'"
+        ) from error
+
+
+def _first_config(config: Any) -> Any:
+    """The part of a configuration that knows the image's channels."""
+    return getattr(config, "backbone_config", None) or config
+
+
+def _auto_class(model: str) -> Any:
+    kind = "Universal" if model in MASK_CLASSIFIERS else "Semantic"
+    return getattr(_transformers(), f"AutoModelFor{kind}Segmentation")
+
+
+def _config(model: str, settings: Mapping[str, Any], num_classes: int, in_channels: int) -> Any:
+    configs = _transformers().AutoConfig
+    try:
+        known = configs.for_model(model)
+        unknown = [name for name in settings if not hasattr(known, name) or name in DOWNLOADS]
+        if unknown:  # Transformers keeps them and does nothing
+            raise UserError(
+                f"the configuration of {model!r} in Transformers takes no {unknown[0]!r}: see its documentation"
+            )
+        config = configs.for_model(model, num_labels=num_classes, **copy.deepcopy(dict(settings)))
+    except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
+        raise UserError(f"Transformers cannot configure {model!r}: {brief(error)}") from error
+    first = _first_config(config)
+    first.num_channels = in_channels
+    if hasattr(first, "use_pretrained_backbone"):  # weights come from `load_pretrained` alone
+        first.use_pretrained_backbone = False
+    return config
+
+
+def _build(model: str, config: Any) -> nn.Module:
+    try:
+        return _auto_class(model).from_config(config, trust_remote_code=False)
+    except (TypeError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"Transformers cannot build {model!r}: {brief(error)}") from error
+
+
+def _from_pretrained(model: str, weights: str, config: Any) -> nn.Module:
+    try:
+        loaded, said = _auto_class(model).from_pretrained(
+            weights,
+            config=config,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            weights_only=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"encoder weights {weights!r} cannot be had ({brief(error)}): pass a repository of the hub that can be "
+            "reached, a folder of save_pretrained, a file, or null"
+        ) from error
+    if 2 * (len(said["missing_keys"]) + len(said["mismatched_keys"])) > len(loaded.state_dict()):
+        raise UserError(f"encoder weights: {weights!r} does not fit {model!r}; pass those of the same model, or null")
+    return loaded

@@ -1,0 +1,1 @@
+"""Networks that combine the logits of several members."""

@@ -1,0 +1,135 @@
+"""Members that share their weights but for a factor on every channel."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.networks.ensembles.combination import Combination
+from lightning_modules.networks.ensembles.kept import Kept
+from lightning_modules.networks.smp import SmpNetwork
+from user_error import UserError
+
+
+class Turn:
+    """Whose turn it is: the member of each image of a batch, (B,) int64, and the network that is asked."""
+
+    members: Tensor
+    network: nn.Module
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
+        return Turn()
+
+
+class BatchEnsemble(Combination, SmpNetwork):
+    """An encoder-decoder of smp whose members share all weights but a rank-one factor of each convolution.
+
+    Wen et al., "BatchEnsemble", ICLR 2020: the weight of member m is the shared one times the outer product of a factor
+    for each output and for each input channel, which begin at 1 or -1 at random (here at 1 with some noise: random signs
+    would undo pretrained weights) and do not decay. In training the images of a batch are dealt out to the members, beginning
+    with one that is drawn, so that small batches reach all of them; in evaluation each member sees all images, with its
+    factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
+    network. A checkpoint holds one network, evaluation the kernels of M.
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        size: M, how many members there are.
+        spread: standard deviation of the factors around 1 at the beginning.
+        average: what the mean is of, "probabilities" or "logits".
+        **settings: of `SmpNetwork`.
+
+    Raises:
+        UserError: no members, no such average, or a wrong setting of `SmpNetwork`.
+    """
+
+    unprunable = "each member has a factor for every channel; prune a plain network instead"
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        size: int = 4,
+        spread: float = 0.1,
+        average: str = "probabilities",
+        **settings: Any,
+    ) -> None:
+        if size < 1:
+            raise UserError(f"size is {size}: give at least 1 member")
+        super().__init__(num_classes, in_channels, **settings)
+        self.require_average(average)
+        self.size = size
+        self.turn = Turn()
+        self.layers = [layer for layer in self.model.modules() if isinstance(layer, nn.Conv2d)]
+        for layer in self.layers:
+            _give_factors(layer, size, spread, self.turn)
+        self.kept = Kept()
+
+    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+        """The logits (B, K, H, W) of each member; in training those of one member for each image."""
+        self.turn.network = self.model
+        if self.training:
+            first = torch.randint(self.size, (1,), device=image.device)
+            self.turn.members = (first + torch.arange(len(image), device=image.device)) % self.size
+            yield SmpNetwork.forward(self, image)
+            return
+        members = self.members()
+        for member in range(self.size):
+            self.turn.members = torch.full((1,), member, device=image.device)
+            self.turn.network = members[member] if members else self.model
+            yield SmpNetwork.forward(self, image)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W) to logits (B, K, H, W) of those whose turn it is."""
+        return self.turn.network(x)
+
+    def members(self) -> list[nn.Module]:
+        """The members as plain networks; none where gradients or a graph shall lead to the factors."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return []
+        factored = (one for layer in self.layers for one in layer.parameters(recurse=False))
+        return self.kept.get(factored, lambda: [self.multiplied_out(member) for member in range(self.size)])
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def multiplied_out(self, member: int) -> nn.Module:
+        """A copy of the network with a member's factors in its kernels, which shares all else."""
+        factored = {id(one) for layer in self.layers for one in layer.parameters(recurse=False)}
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        plain = copy.deepcopy(self.model, {id(one): one for one in tensors if id(one) not in factored})
+        for layer in plain.modules():
+            if isinstance(layer, nn.Conv2d):
+                _multiply_out(layer, member)
+        return plain
+
+
+def _give_factors(layer: Any, size: int, spread: float, turn: Turn) -> None:
+    """Attach the factors as parameters and hooks: the names of the shared weights stay those of pretrained ones."""
+    layer.turn = turn
+    for name, channels in (("inputs", layer.in_channels), ("outputs", layer.out_channels)):
+        layer.register_parameter(f"factors_of_{name}", nn.Parameter(1 + spread * torch.randn(size, channels, 1, 1)))
+    layer.undecayed = ("factors_of_inputs", "factors_of_outputs")  # towards 0, where they should be about 1
+    layer.register_forward_pre_hook(_before)
+    layer.register_forward_hook(_after)
+
+
+def _before(layer: Any, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0] * layer.factors_of_inputs[layer.turn.members],)
+
+
+def _after(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    return output * layer.factors_of_outputs[layer.turn.members]
+
+
+def _multiply_out(layer: Any, member: int) -> None:
+    """Put a member's factors into the kernels, and take away what gave them."""
+    inputs = layer.factors_of_inputs[member].view(layer.groups, 1, -1, 1, 1)
+    outputs = layer.factors_of_outputs[member]  # (C_out, 1, 1)
+    layer.weight.copy_((layer.weight.unflatten(0, (layer.groups, -1)) * inputs).flatten(0, 1) * outputs[:, None])
+    if layer.bias is not None:
+        layer.bias.mul_(outputs.flatten())
+    layer._forward_pre_hooks.clear()
+    layer._forward_hooks.clear()
+    del layer.factors_of_inputs, layer.factors_of_outputs, layer.undecayed, layer.turn

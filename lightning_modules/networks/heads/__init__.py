@@ -1,0 +1,1 @@
+"""Encoder-decoders with other heads than one convolution."""

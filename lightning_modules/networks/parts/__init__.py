@@ -1,0 +1,1 @@
+"""Ideas that are built into any encoder-decoder."""

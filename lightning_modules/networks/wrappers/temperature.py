@@ -1,0 +1,52 @@
+"""A network whose probabilities were calibrated."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from lightning_modules.networks.network import SEGMENTATION, Wrapper
+from user_error import UserError
+
+
+class TemperatureScaled(Wrapper):
+    """A network with its logits divided by a temperature, which changes no prediction.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. `calibrate` fits the temperature on the validation
+    split; of an ensemble it scales the combined logits ("pool, then calibrate", Rahaman & Thiery, NeurIPS 2021).
+
+    Args:
+        num_classes: K; the command line takes it from the data.
+        in_channels: C; the command line takes it from the data.
+        network: makes the network from (num_classes, in_channels).
+        temperature: what its logits are divided by.
+
+    Raises:
+        UserError: the temperature is not positive.
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int, network: Callable[[int, int], nn.Module], temperature: float = 1.0
+    ) -> None:
+        if not temperature > 0:
+            raise UserError(f"the temperature is {temperature}: give a number above 0")
+        super().__init__()
+        self.network = network(num_classes, in_channels)
+        self.temperature = temperature
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
+        return self.network(image) / self.temperature
+
+    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """Those of the network within, with every member's logits divided."""
+        found = super().training_outputs(image)
+        return {**found, SEGMENTATION: [logits / self.temperature for logits in found[SEGMENTATION]]}
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """Those of the network within, with its logits divided."""
+        found = super().outputs(image)
+        return {**found, SEGMENTATION: found[SEGMENTATION] / self.temperature}
+
+    def load_pretrained(self, weights: str) -> None:
+        """As the network itself does."""
+        self.network.load_pretrained(weights)  # type: ignore[operator]

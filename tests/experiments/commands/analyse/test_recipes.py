@@ -1,0 +1,156 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import refusal
+from records import make_record
+from scipy import stats
+
+from experiments.commands.analyse import recipes
+from experiments.evaluation.compared_metrics import COMPARED
+from experiments.evaluation.comparison import compare, measured
+from experiments.evaluation.recipe_comparison import compare_recipes, recipe_name
+from experiments.record_files.record_file import open_record, read_swept
+from user_error import UserError
+
+
+def trainings(folder: Path, name: str, count: int, noise: float, first: int = 0) -> list[Path]:
+    """Records of one recipe with several seeds."""
+    return [
+        make_record(
+            folder / f"{name}_{seed}.json",
+            f"{name}-seed_everything={seed}",
+            seed,
+            40,
+            noise=noise,
+            recipe={"seed_everything": seed, "model": {"network": name}},
+        )
+        for seed in range(first, first + count)
+    ]
+
+
+def printed(capsys: pytest.CaptureFixture, a: list[Path], *others: list[Path], options: tuple[str, ...] = ()) -> str:
+    words = [str(path) for path in a]
+    for other in others:
+        words += ["--with", *map(str, other)]
+    recipes.main([*words, *options])
+    return capsys.readouterr().out
+
+
+def clean(paths: list[Path]) -> list[float]:
+    return [open_record(path)[0].summary.clean_miou for path in paths]
+
+
+def test_a_difference_that_holds(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    poor, good = trainings(tmp_path, "poor", 3, 0.9), trainings(tmp_path, "good", 3, 0.4, first=5)
+    table = printed(capsys, poor, good)
+    assert "| good | 3 | +" in table
+    assert "| better |" in table
+    assert "differ in more than the seed" not in table
+    assert "| condition | poor | good |" in table
+    assert "| noise 5 | " in table
+    assert "good is better than poor by" in printed(capsys, poor, good, options=("--format=sentences",))
+    assert "poor is worse than good by" in printed(capsys, good, poor, options=("--format=sentences",))
+    lower = printed(capsys, poor, good, options=("--format=sentences", "--metric=nll"))
+    assert "good is better than poor by" in lower
+
+
+def test_a_difference_of_seeds_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one, other = trainings(tmp_path, "one", 3, 0.7), trainings(tmp_path, "other", 3, 0.7, first=7)
+    assert "no difference from one holds" in printed(capsys, one, other, options=("--format=sentences",))
+
+
+def test_images_alone_are_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Two trainings that scatter widely, against two that lie between: clear on these images, not over trainings."""
+    wide = [*trainings(tmp_path, "wide", 1, 0.3), *trainings(tmp_path, "wide", 1, 1.2, first=1)]
+    narrow = trainings(tmp_path, "narrow", 2, 0.35, first=3)
+    found = json.loads(printed(capsys, wide, narrow, options=("--format=json",)))[0]
+    change = found["overall"][1]
+    assert change["name"] == "mean corrupted"
+    assert not change["images"][0] <= 0 <= change["images"][1]
+    assert change["trainings"][0] < 0 < change["trainings"][1]
+    assert found["holds"] == ""
+
+
+def test_numbers_are_welchs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one, other = trainings(tmp_path, "one", 3, 0.9), trainings(tmp_path, "other", 4, 0.5)
+    found = json.loads(printed(capsys, one, other, options=("--format=json",)))[0]
+    change = found["overall"][0]
+    a, b = clean(one), clean(other)
+    assert (change["a"], change["b"]) == pytest.approx((np.mean(a), np.mean(b)))
+    assert change["difference"] == pytest.approx(np.mean(b) - np.mean(a))
+    variances = [np.var(part, ddof=1) / len(part) for part in (a, b)]
+    freedom = sum(variances) ** 2 / sum(v**2 / (n - 1) for v, n in zip(variances, (3, 4), strict=True))
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(variances))
+    assert change["trainings"] == pytest.approx([change["difference"] - half, change["difference"] + half])
+    assert change["p"] == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert [side["differ_by_seed_alone"] for side in (found["a"], found["b"])] == [True, True]
+
+
+def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> None:
+    one, other = (read_swept(trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6)))
+    of_networks = compare(one, other, permutations=200)
+    of_recipes = compare_recipes([measured(*one, COMPARED["miou"])], [measured(*other, COMPARED["miou"])])
+    for change, line in zip(
+        of_recipes.overall + of_recipes.conditions, of_networks.overall + of_networks.conditions, strict=True
+    ):
+        assert change.name == line.name
+        assert change.images == pytest.approx((line.low, line.high))
+        assert (change.trainings, change.p) == (None, None)
+
+
+def test_a_single_training_says_nothing_of_its_recipe(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one, other = trainings(tmp_path, "one", 3, 0.9), trainings(tmp_path, "other", 1, 0.4)
+    text = printed(capsys, one, other, options=("--format=sentences",))
+    assert "whether that is chance takes several trainings of each" in text
+    assert "| - |" in printed(capsys, one, other)
+
+
+def test_several_recipes_are_adjusted_for_their_number(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one = trainings(tmp_path, "one", 3, 0.9)
+    others = [trainings(tmp_path, name, 3, noise) for name, noise in (("two", 0.8), ("three", 0.5))]
+    found = json.loads(printed(capsys, one, *others, options=("--format=json",)))
+    values = [next(c["p"] for c in one["overall"] if c["name"] == "mean corrupted") for one in found]
+    assert min(one["p_holm"] for one in found) == pytest.approx(2 * min(values))
+    table = printed(capsys, one, *others)
+    assert "| condition |" not in table
+    assert table.index("| three |") < table.index("| two |")  # the better first
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["half_0", "half_1"], "half"),
+        (["fpn", "fpn-seed_everything=1"], "fpn"),
+        (["FPN mobilenet_v2", "FPN mobilenet_v2, seed 1"], "FPN mobilenet_v2"),
+        (["one", "another", "third"], "one and 2 more"),
+        (["half_0"], "half_0"),
+    ],
+)
+def test_names(tmp_path: Path, names: list[str], expected: str) -> None:
+    records = [open_record(make_record(tmp_path / f"{at}.json", name))[0] for at, name in enumerate(names)]
+    assert recipe_name(records) == expected
+
+
+def test_recipes_that_differ_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    mixed = [*trainings(tmp_path, "one", 1, 0.9), *trainings(tmp_path, "two", 1, 0.8, first=1)]
+    text = printed(capsys, mixed, trainings(tmp_path, "three", 2, 0.5, first=3))
+    assert "the trainings of one-seed_everything=0 and 1 more differ in more than the seed" in text
+
+
+def test_a_training_counts_once(tmp_path: Path) -> None:
+    path = trainings(tmp_path, "one", 1, 0.9)[0]
+    record, images = read_swept(path)
+    record = record.model_copy(update={"checkpoint": {"sha256": "a" * 64}})
+    known = measured(record, images, COMPARED["miou"])
+    with pytest.raises(UserError, match="would count twice"):
+        compare_recipes([known], [known])
+
+
+def test_refusals(tmp_path: Path) -> None:
+    one, other = trainings(tmp_path, "one", 2, 0.9), make_record(tmp_path / "other.json", "other", images=30)
+    assert "cannot be compared image by image" in refusal("recipes", *one, "--with", other)
+    assert "after --with" in refusal("recipes", *one)
+    assert "--seed of 0 or more" in refusal("recipes", one[0], "--with", one[1], "--seed=-1")

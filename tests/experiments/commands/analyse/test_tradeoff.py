@@ -1,0 +1,130 @@
+"""Costs beside scores: the numbers of both files, and a surface of them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import experiments, refusal
+from cost_files import make_costs, with_checkpoint
+from PIL import Image
+from records import make_record
+
+from experiments.commands.analyse.tradeoff import by_severity, columns, draw, find_networks, score_row
+from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.statistics import whole
+from experiments.record_files.cost_file import read_costs
+from experiments.record_files.record_file import read_swept
+
+DIGESTS = ["a" * 64, "b" * 64, "c" * 64]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    """Three records; the third is of the costliest network."""
+    found = [
+        make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half", "sparse", "dense"))
+    ]
+    for path, digest in zip(found, DIGESTS, strict=True):
+        with_checkpoint(path, digest)
+    return found
+
+
+@pytest.fixture
+def costs(tmp_path: Path) -> Path:
+    path = make_costs(tmp_path / "costs.json", DIGESTS)
+    content = json.loads(path.read_text())
+    content["costs"][1]["zero_weights"] = 1_500_000
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
+    lines = experiments("tradeoff", *paths, f"--costs={costs}").stdout.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| dense", "| sparse", "| half"]
+    assert lines[3].split(" | ")[1:4] == ["3.00", "50", "4.68"]
+    assert "ratios of latency are to 'net 0'" in lines[-1]
+
+
+def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
+    record, images = read_swept(paths[0])
+    row = score_row(record, images)
+    assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
+    assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
+    ece = whole(images.share(mean_scores()["ece"].share(images.counts)))
+    assert row["clean_ece"] == pytest.approx(ece[0])
+    assert row["clean_ece"] == pytest.approx(record.cells[0].scores["ece"])
+    assert row["mean_corrupted_ece"] == pytest.approx(ece[1:].mean())
+    for key in ("clean_miou", "mean_corrupted_miou", "clean_ece", "mean_corrupted_ece"):
+        assert row[f"{key}_low"] <= row[key] <= row[f"{key}_high"]
+
+
+def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
+    words = [*map(str, paths), f"--costs={costs}"]
+    as_json = json.loads(experiments("tradeoff", *words, "--format=json", f"--output={tmp_path / 'x.json'}").stdout)
+    assert json.loads((tmp_path / "x.json").read_text()) == as_json
+    rows = list(csv.DictReader(io.StringIO(experiments("tradeoff", *words, "--format=csv").stdout)))
+    for row, known in zip(rows, as_json, strict=True):
+        assert {key: str(value) if value is not None else "" for key, value in known.items()} == row
+    assert [row["latency_ratio_batch_8"] for row in as_json] == [4.0, 3.0, 2.0]
+
+
+def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
+    networks = find_networks(paths, read_costs(costs))
+    axes = draw(columns(networks, together=False)).axes[0]
+    shown = np.asarray(axes.get_images()[0].get_array())
+    severities = sorted(by_severity(networks[0].record))
+    assert shown.shape == (len(severities), 3)
+    for column, network in enumerate(networks):
+        np.testing.assert_allclose(shown[:, column], list(by_severity(network.record).values()))
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
+    assert labels == ["dense 100 %, 100 %", "sparse 33 %, 67 %", "half 33 %, 33 %"]
+    picture = tmp_path / "surface.png"
+    experiments("tradeoff", *paths, f"--costs={costs}", f"--figure={picture}")
+    assert min(Image.open(picture).size) > 200
+
+
+def test_costs_alone(costs: Path) -> None:
+    lines = experiments("tradeoff", f"--costs={costs}").stdout.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| net 0", "| net 1", "| net 2"]
+    assert "name their records" in refusal("tradeoff", f"--costs={costs}", "--figure=x.png")
+
+
+def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
+    paths = [
+        make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half_1", "half_0", "dense"))
+    ]
+    for path, digest in zip(paths, DIGESTS, strict=True):
+        with_checkpoint(path, digest)
+    networks = find_networks(paths, read_costs(costs))
+    axes = draw(columns(networks, together=True)).axes[0]
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
+    assert labels == ["dense 100 %, 100 %", "half 2 trainings 33 %, 50 %"]
+    shown, halves = (
+        np.asarray(axes.get_images()[0].get_array())[:, 1],
+        [by_severity(network.record) for network in networks[1:]],
+    )
+    for severity, value in zip(sorted(halves[0]), shown, strict=True):
+        assert value == pytest.approx((halves[0][severity] + halves[1][severity]) / 2)
+    texts = [text.get_text() for text in axes.texts]
+    clean = [half[0] for half in halves]
+    assert f"{np.mean(clean):.1f} ± {abs(clean[0] - clean[1]) / 2**0.5:.1f}" in texts
+    assert all("±" in text for text in texts[1::2])
+    assert not any("±" in text for text in texts[::2])
+
+
+def test_refusals(paths: list[Path], costs: Path, tmp_path: Path) -> None:
+    words = [*paths, f"--costs={costs}"]
+    assert "cannot draw a .txt" in refusal("tradeoff", *words, "--figure=x.txt")
+    other = make_record(tmp_path / "unknown.json", "unknown", 5)
+    assert "not among the costs" in refusal("tradeoff", other, *words)
+    few = make_record(tmp_path / "few.json", "few", 5, cells=[("clean", 0), ("noise", 1)])
+    with_checkpoint(few, DIGESTS[0])
+    assert "do not stand side by side" in refusal("tradeoff", few, *words)
+    clean = make_record(tmp_path / "clean.json", "clean", 5, cells=[("clean", 0)])
+    with_checkpoint(clean, DIGESTS[0])
+    assert "share no severity" in refusal("tradeoff", clean, f"--costs={costs}", f"--figure={tmp_path / 'x.png'}")
+    paths[0].with_suffix(".npz").unlink()
+    assert refusal("tradeoff", *words)
