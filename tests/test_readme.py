@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from command_line import ROOT
+from doc_blocks import PAGES, find_blocks
 
 from datamodules.corruptions.base import SEVERITIES
 from experiments.__main__ import VERBS
@@ -15,19 +17,11 @@ from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.training_batch import read_training_batch
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(python|yaml|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
-
 
 def added(name: str) -> tuple[Any, dict]:
     """A class that README adds, and the entry of the YAML that it adds for it."""
-    (code,) = [text for text in blocks(PAGES[0], "python") if f"class {name}(" in text]
-    (config,) = [text for text in blocks(PAGES[0], "yaml") if f".{name}\n" in text]
+    (code,) = [text for text in find_blocks(PAGES[0], "python") if f"class {name}(" in text]
+    (config,) = [text for text in find_blocks(PAGES[0], "yaml") if f".{name}\n" in text]
     namespace: dict[str, Any] = {}
     exec(compile(code, name, "exec"), namespace)
     module = code.splitlines()[0].removeprefix("# ").removesuffix(".py").replace("/", ".")
@@ -57,7 +51,7 @@ def test_a_corruption_is_added_as_shown() -> None:
 
 def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
     made: dict[str, Any] = {}
-    for code in blocks(ROOT / "docs" / "training.md", "python"):
+    for code in find_blocks(ROOT / "docs" / "training.md", "python"):
         exec(compile(code, "training", "exec"), made)
     objective = made["Mirrored"](Supervised(), weight=2.0)
     module = SegmentationModule(SmpNetwork, 4, batch_transforms=[made["Noise"]()], objective=objective)
@@ -66,12 +60,12 @@ def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
     loss.backward()
     assert list(logged) == ["train/mirrored"] == list(objective.logged)
     assert 0 < 2 * logged["train/mirrored"] < loss
-    for config in blocks(ROOT / "docs" / "training.md", "yaml"):
+    for config in find_blocks(ROOT / "docs" / "training.md", "yaml"):
         assert yaml.safe_load(config)["class_path"].rsplit(".", 1)[1] in made
 
 
 def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
-    (code,) = [text for text in blocks(PAGES[0], "python") if "draw_key(" in text]
+    (code,) = [text for text in find_blocks(PAGES[0], "python") if "draw_key(" in text]
     namespace: dict[str, Any] = {}
     exec(compile(code, "loop", "exec"), namespace)
     images, corrupted = namespace["images"], namespace["corrupted"]
@@ -82,7 +76,7 @@ def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
 
 @pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])
 def test_a_part_is_added_as_shown(architecture: str) -> None:
-    (code,) = [text for text in blocks(ROOT / "docs" / "networks.md", "python") if "(Part):" in text]
+    (code,) = [text for text in find_blocks(ROOT / "docs" / "networks.md", "python") if "(Part):" in text]
     namespace: dict[str, Any] = {}
     exec(compile(code, "part", "exec"), namespace)
     network = SmpNetwork(4, 5, architecture=architecture, parts=[namespace["ChannelScale"]()])
