@@ -236,15 +236,15 @@ class_path: lightning_modules.metrics.counters.own_counter.Margins
 """How much of what is right lies in the margin."""
 
 from experiments.evaluation.scores.base import MeanScore
-from experiments.evaluation.scores.shares import Share
+from experiments.evaluation.scores.ratios import Ratio
 
 
 def _ratio(counts):
-    return Share(counts["margins"][..., :1], counts["margins"].sum(-1, keepdims=True))
+    return Ratio(counts["margins"][..., :1], counts["margins"].sum(-1, keepdims=True))
 
 
 SCORES = {"margin_ratio": MeanScore(("margins",), _ratio), "hit_ratio": MeanScore(
-    ("classes",), lambda counts: Share(counts["classes"][..., 0], counts["classes"][..., 1]))}
+    ("classes",), lambda counts: Ratio(counts["classes"][..., 0], counts["classes"][..., 1]))}
 ''',
 }
 

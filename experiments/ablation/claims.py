@@ -12,7 +12,7 @@ LOCK = "ablate.lock"
 
 
 @contextmanager
-def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
+def claim_trials(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
     """Write down what the trials of a folder are made of, and keep calls with other settings away until the end.
 
     Whoever is alone here may replace what an earlier call wrote down of trials that were never trained; where another call
@@ -28,7 +28,7 @@ def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        alone = _try_alone(descriptor)
+        alone = _try_lock(descriptor)
         if not alone:
             fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for one that is writing, not for those that train
         for trial in trials:
@@ -42,7 +42,7 @@ def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _try_alone(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -13,7 +13,7 @@ from safe_files.roots import find_data
 from user_error import UserError, find_user_error
 
 
-class Done(NamedTuple):
+class DoneTrial(NamedTuple):
     """A trial that is done.
 
     Args:
@@ -27,7 +27,7 @@ class Done(NamedTuple):
     root: str | None
 
 
-def require_same_data(trials: Sequence[Done]) -> None:
+def require_same_data(trials: Sequence[DoneTrial]) -> None:
     """Refuse trials whose images or labels are no longer the same.
 
     Data that are not here change nothing. The libraries of data take seconds to import and much memory: they stay in a
@@ -47,14 +47,14 @@ def require_same_data(trials: Sequence[Done]) -> None:
             )
 
 
-def find_changes(trials: Sequence[Done]) -> list[str | None]:
+def find_changes(trials: Sequence[DoneTrial]) -> list[str | None]:
     """What changed in the data of each, in words."""
     import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
 
     return [find_change(trial) for trial in trials]
 
 
-def find_change(trial: Done) -> str | None:
+def find_change(trial: DoneTrial) -> str | None:
     """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
     described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
     root = trial.root or ((described or {}).get("init_args") or {}).get("root")
@@ -69,7 +69,7 @@ def find_change(trial: Done) -> str | None:
         return str(mistake)
 
 
-def _compare(trial: Done) -> str | None:
+def _compare(trial: DoneTrial) -> str | None:
     from experiments.command_line.data_option import choose_data
     from experiments.training.content import read_splits
     from experiments.training.run_folder import RunFolder

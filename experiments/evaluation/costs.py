@@ -73,7 +73,7 @@ class Costs(Strict):
     costs: list[Cost] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _measured_alike(self) -> "Costs":
+    def _check_measured_alike(self) -> "Costs":
         digests = [cost.sha256 for cost in self.costs]
         if len(set(digests)) != len(digests):
             raise ValueError("a checkpoint has two entries")
@@ -93,13 +93,13 @@ class Costs(Strict):
         return next(cost for cost in self.costs if cost.sha256 == self.reference)
 
 
-def note_files(costs: Costs) -> str:
+def describe_file_sizes(costs: Costs) -> str:
     """What the sizes of files count; nothing for those that were measured before it was known."""
     known = all(cost.training_bytes is not None for cost in costs.costs)
     return " Files are without the state of a training in progress, such as its optimiser's." if known else ""
 
 
-def yardstick(costs: Costs) -> tuple:
+def make_reference_key(costs: Costs) -> tuple:
     """What a ratio of latencies is to: the reference by what it computes, since its weights make no difference."""
     reference = costs.reference_cost
     first = reference.batches[0].batch_size

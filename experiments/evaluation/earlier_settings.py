@@ -101,12 +101,12 @@ REPLACED = {
 """What is passed today in place of a class."""
 
 
-def current_name(class_path: str) -> str:
+def find_current_name(class_path: str) -> str:
     """The import path of a class today; that of one that has not moved, or is none of ours, as it is."""
     return MOVED.get(class_path, class_path)
 
 
-def first_name(class_path: str) -> str:
+def find_first_name(class_path: str) -> str:
     """The import path that a class had first, by which it is known wherever it lies."""
     return FIRST.get(class_path, class_path)
 
@@ -125,7 +125,7 @@ def translate(settings: Any) -> Any:
     name, given = found.get("class_path"), found.get("init_args")
     if not isinstance(name, str):
         return found
-    found["class_path"] = name = current_name(name)
+    found["class_path"] = name = find_current_name(name)
     if name not in SHORT or not isinstance(given, dict):
         return found
     place, package, defaults = SHORT[name]
@@ -138,8 +138,8 @@ def translate(settings: Any) -> Any:
 
 def _name_class(package: str, name: str, defaults: dict[str, Any], settings: Any) -> dict[str, Any]:
     """A component of its own; settings that are no mapping stay, and are refused where it is built."""
-    whole = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
-    return {"class_path": f"{package}.{name}.{name.capitalize()}", "init_args": whole}
+    complete = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
+    return {"class_path": f"{package}.{name}.{name.capitalize()}", "init_args": complete}
 
 
 def translate_module(class_path: Any, settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -162,11 +162,11 @@ def translate_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(model, Mapping) or not isinstance(model.get("init_args"), Mapping):
         return found
     class_path, settings = translate_module(model.get("class_path"), model["init_args"])
-    pasted = [one.get("init_args") for one in _callbacks(trainer) if one.get("class_path") == CUTMIX_CALLBACK]
+    pasted = [one.get("init_args") for one in _list_callbacks(trainer) if one.get("class_path") == CUTMIX_CALLBACK]
     if pasted and isinstance(trainer, Mapping):
         cutmix = [{"class_path": CUTMIX, "init_args": dict(one or {})} for one in pasted]
         settings["batch_transforms"] = cutmix + list(settings.get("batch_transforms") or [])
-        others = [one for one in _callbacks(trainer) if one.get("class_path") != CUTMIX_CALLBACK]
+        others = [one for one in _list_callbacks(trainer) if one.get("class_path") != CUTMIX_CALLBACK]
         found["trainer"] = {**trainer, "callbacks": others or None}
     found["model"] = {**model, "class_path": class_path, "init_args": settings}
     return found
@@ -177,10 +177,10 @@ def find_other_draws(recipe: Mapping[str, Any]) -> str | None:
     model = recipe.get("model")
     if isinstance(model, Mapping) and model.get("class_path") == MIXUP_MODULE:
         return "mixup"
-    cutmix = any(one.get("class_path") == CUTMIX_CALLBACK for one in _callbacks(recipe.get("trainer")))
+    cutmix = any(one.get("class_path") == CUTMIX_CALLBACK for one in _list_callbacks(recipe.get("trainer")))
     return "CutMix" if cutmix else None
 
 
-def _callbacks(trainer: Any) -> list[Mapping[str, Any]]:
+def _list_callbacks(trainer: Any) -> list[Mapping[str, Any]]:
     given = trainer.get("callbacks") if isinstance(trainer, Mapping) else None
     return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, Mapping)]

@@ -30,7 +30,7 @@ class Description(BaseModel):
     clean: float | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> "Description":
+    def _check_complete(self) -> "Description":
         if self.layout == "severities" and (self.model is None or self.clean is None):
             raise ValueError("a table of severities needs the keys model and clean")
         return self
@@ -59,29 +59,29 @@ def make_table(name: str, described: Description, columns: list[str], rows: list
         KeyError: a cell is missing.
         ValueError: one is no number.
     """
-    models = (_models if described.layout == "models" else _severities)(described, columns, rows)
+    models = (_read_models if described.layout == "models" else _read_severities)(described, columns, rows)
     return Table(name, described, models)
 
 
-def _models(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
+def _read_models(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
     corruptions = [column for column in columns if column not in ("model", CLEAN)]
     conditions = [(CLEAN, 0), *((name, 1) for name in corruptions)]
     return [
-        Published(row["model"], conditions, _shares([row[name] for name, _ in conditions], described.scale))
+        Published(row["model"], conditions, _as_ratios([row[name] for name, _ in conditions], described.scale))
         for row in rows
     ]
 
 
-def _severities(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
+def _read_severities(described: Description, columns: list[str], rows: list[dict[str, str]]) -> list[Published]:
     cells = [
         ((row["corruption"], int(column)), row[column]) for row in rows for column in columns if column != "corruption"
     ]
     conditions = [(CLEAN, 0), *(condition for condition, _ in cells)]
-    scores = _shares([described.clean, *(value for _, value in cells)], described.scale)
+    scores = _as_ratios([described.clean, *(value for _, value in cells)], described.scale)
     return [Published(str(described.model), conditions, scores)]
 
 
-def _shares(values: Sequence[Any], scale: float) -> np.ndarray:
+def _as_ratios(values: Sequence[Any], scale: float) -> np.ndarray:
     numbers = np.array([float(value) for value in values])
     if not scale > 0 or not np.isfinite(numbers).all():
         raise ValueError("a score is no finite number, or the scale is not above zero")

@@ -24,7 +24,7 @@ COLOURS = (
 LINES = ("-", "--", "-.", ":")
 
 
-def style(place: int) -> dict[str, Any]:
+def find_line_style(place: int) -> dict[str, Any]:
     """Line of the record at a place."""
     colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
     return {"color": colour, "linestyle": line, "marker": "o"}

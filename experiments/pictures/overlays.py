@@ -33,11 +33,11 @@ def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: f
     mixed = np.empty((*mask.shape, 3), np.uint8)
     for start in range(0, len(mask), ROWS):  # in doubles, eight times the picture
         rows = slice(start, start + ROWS)
-        mixed[rows] = _mixed(as_rgb(image[rows]), mask[rows], palette, opacity)
+        mixed[rows] = _mix(as_rgb(image[rows]), mask[rows], palette, opacity)
     return mixed
 
 
-def _mixed(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
+def _mix(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
     counted = mask != IGNORED
     mixed = np.rint((1 - opacity) * base + opacity * palette[np.where(counted, mask, 0)]).astype(np.uint8)
     return np.where(counted[..., None], mixed, base)

@@ -41,7 +41,7 @@ def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
     return torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
 
 
-def temperature_of(network: nn.Module, data: SegmentationDataModule, pixels: int, seed: int) -> float:
+def fit_validation_temperature(network: nn.Module, data: SegmentationDataModule, pixels: int, seed: int) -> float:
     """The temperature that fits pixels drawn from the validation split; says what it gains there.
 
     Raises:

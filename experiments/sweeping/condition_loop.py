@@ -69,23 +69,27 @@ class ConditionLoop:
         changed: list[Tensor] = []
         seen: Tensor | None = None
         for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
-            network = self._network(place)
-            with _gradients(condition.needs_gradients):
-                met, moved = condition(network, images, masks, ids, self.suite.seed)
-                if condition.predicts or met is not seen:  # a condition may change the masks alone
-                    logits, outputs = self._predict(place, network, met)
-            seen = None if condition.predicts else met
+            network = self._find_network(place)
+            with _enable_gradients(condition.needs_gradients):
+                corrupted, moved_masks = condition(network, images, masks, ids, self.suite.seed)
+                if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
+                    logits, outputs = self._predict(place, network, corrupted)
+            seen = None if condition.predicts else corrupted
             predicted = logits.argmax(1)
             finite.append(find_finite(logits))
-            tasks = {f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved).items()}
-            counted.append(self.sums.count(logits, predicted, moved, place) | tasks)
-            changed.append(_differ(met, images) | _differ(moved, masks) | condition.has_state)
+            tasks = {
+                f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
+            }
+            counted.append(self.sums.count(logits, predicted, moved_masks, place) | tasks)
+            changed.append(
+                _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
+            )
             self.on_condition(number)
         require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
         counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
         return BatchCounts(counts, torch.stack(changed))
 
-    def _network(self, place: int) -> nn.Module:
+    def _find_network(self, place: int) -> nn.Module:
         """The network of a condition, from its first batch on; one that has a state gets a copy."""
         if place not in self._networks:
             condition, own = self.conditions[place], self.module.network
@@ -107,11 +111,11 @@ class ConditionLoop:
         return outputs.pop(SEGMENTATION), outputs
 
 
-def _gradients(needed: bool) -> AbstractContextManager[Any]:
+def _enable_gradients(needed: bool) -> AbstractContextManager[Any]:
     return torch.enable_grad() if needed else nullcontext()
 
 
-def _differ(one: Tensor, other: Tensor) -> Tensor:
+def _find_different(one: Tensor, other: Tensor) -> Tensor:
     """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are held against levels as such."""
     if one is other:
         return torch.zeros(len(one), dtype=torch.bool, device=one.device)

@@ -14,7 +14,7 @@ from experiments.evaluation.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
 from lightning_modules.conditions.base import NetworkCondition
 from lightning_modules.networks.network import as_network
 
-FOLLOWING = (CLEAN, SHIFT, CORRUPTION, MODALITY)
+IMPLIED = (CLEAN, SHIFT, CORRUPTION, MODALITY)
 """Kinds that follow from name and family: manifests have not always stated a kind, and keep their hash."""
 
 
@@ -62,9 +62,9 @@ class SweptCondition(ABC):
         return as_network(network).outputs(images)
 
     @property
-    def described(self) -> dict[str, JSON]:
+    def manifest_entry(self) -> dict[str, JSON]:
         """The condition's entry in a manifest."""
-        stated: dict[str, JSON] = {} if self.kind in FOLLOWING else {"kind": self.kind}
+        stated: dict[str, JSON] = {} if self.kind in IMPLIED else {"kind": self.kind}
         return {
             "corruption": self.name,
             "family": self.family,
@@ -78,7 +78,7 @@ class SweptCondition(ABC):
 
 
 @dataclass(frozen=True)
-class OfPixels(SweptCondition):
+class SweptPixelCondition(SweptCondition):
     """A condition of `datamodules`: whatever the network, its images are the same."""
 
     condition: Condition
@@ -119,7 +119,7 @@ class OfPixels(SweptCondition):
 
 
 @dataclass(frozen=True)
-class OfNetwork(SweptCondition):
+class SweptNetworkCondition(SweptCondition):
     """A condition that is shown the network, on clean images or on those of a condition of pixels.
 
     Args:
@@ -128,7 +128,7 @@ class OfNetwork(SweptCondition):
     """
 
     condition: NetworkCondition
-    under: OfPixels
+    under: SweptPixelCondition
 
     predicts = True
 
@@ -166,7 +166,7 @@ class OfNetwork(SweptCondition):
     @property
     @override
     def parameters(self) -> dict[str, JSON]:
-        under: dict[str, JSON] = {} if self.under.kind == CLEAN else {"under": self.under.described}
+        under: dict[str, JSON] = {} if self.under.kind == CLEAN else {"under": self.under.manifest_entry}
         return (
             {"class": f"{type(self.condition).__module__}.{type(self.condition).__qualname__}"}
             | under

@@ -17,27 +17,27 @@ import numpy as np
 
 from experiments.files.sealed import derive, holds, read_sealed, write_sealed
 from experiments.sweeping.identity import find_change
-from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, insert, take
+from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, from_arrays, insert
 from user_error import UserError
 
 
-class Form(NamedTuple):
+class FileForm(NamedTuple):
     """How files of one kind are called."""
 
     stem: str
     plural: str
 
-    def path(self, folder: Path, number: int) -> Path:
+    def make_path(self, folder: Path, number: int) -> Path:
         """The file of a number."""
         return folder / f"{self.stem}-{number:06d}.npz"
 
-    def number(self, path: Path) -> int | None:
+    def read_number(self, path: Path) -> int | None:
         """The number of a file by its name; `None` for the file of another form."""
         named = re.fullmatch(rf"{self.stem}-(\d{{6,}})\.npz", path.name)
-        return int(named[1]) if named and self.path(path.parent, int(named[1])).name == path.name else None
+        return int(named[1]) if named and self.make_path(path.parent, int(named[1])).name == path.name else None
 
 
-BATCH, CONDITION = Form("batch", "batches"), Form("condition", "conditions")
+BATCH, CONDITION = FileForm("batch", "batches"), FileForm("condition", "conditions")
 
 
 class Journal:
@@ -76,17 +76,17 @@ class Journal:
             raise UserError(
                 f"{self.folder} is not the folder of an unfinished sweep: pass another --output, or --restart to remove it"
             )
-        stamp, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
-        if os.path.lexists(stamp):
-            begun = self._require_same(read_sealed(stamp, key))
+        identity_file, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
+        if os.path.lexists(identity_file):
+            begun = self._require_same(read_sealed(identity_file, key))
         else:
             begun = json.dumps(self.identity, indent=2).encode()
-            write_sealed(stamp, begun, key)
+            write_sealed(identity_file, begun, key)
         self.key = derive(secret, b"batches of " + begun)
-        self.done, self.finished = self._find_sound(BATCH), self._find_sound(CONDITION)
+        self.done, self.finished = self._find_intact(BATCH), self._find_intact(CONDITION)
 
     @property
-    def handed_over(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
+    def shared_state(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
         """What the first process tells the others: key, finished batches and finished conditions."""
         return self.key, self.done, self.finished
 
@@ -109,14 +109,14 @@ class Journal:
             )
         return content
 
-    def _find_sound(self, form: Form) -> frozenset[int]:
+    def _find_intact(self, form: FileForm) -> frozenset[int]:
         """Numbers of the finished files of a form; what is damaged goes, and is swept again."""
         found, damaged = set(), 0
         for path in list(self.folder.iterdir()):
             if path.name.startswith((f".{form.stem}-", ".identity.json.")):  # a process was killed as it wrote
                 discard(path)
             elif path.name.startswith(f"{form.stem}-"):
-                number = form.number(path)
+                number = form.read_number(path)
                 if number is not None and holds(path, self.key):
                     found.add(number)
                 else:
@@ -129,11 +129,11 @@ class Journal:
 
     def write(self, number: int, swept: Swept) -> None:
         """Keep the counts of a batch under all conditions that are met batch by batch."""
-        self._write(BATCH.path(self.folder, number), swept)
+        self._write(BATCH.make_path(self.folder, number), swept)
 
     def write_condition(self, place: int, swept: Swept) -> None:
         """Keep the counts of all images under the condition at a place of the suite, which is met by itself."""
-        self._write(CONDITION.path(self.folder, place), swept)
+        self._write(CONDITION.make_path(self.folder, place), swept)
 
     def _write(self, path: Path, swept: Swept) -> None:
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
@@ -143,7 +143,7 @@ class Journal:
         np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
         write_sealed(path, content.getvalue(), self.key)
 
-    def total(self) -> Swept:
+    def sum_up(self) -> Swept:
         """The sum over all finished batches, images in the order of the data set, conditions in that of the suite.
 
         Raises:
@@ -151,12 +151,14 @@ class Journal:
             OSError: the disk has no room for all counts at once, which are put together there.
         """
         together = assemble(lambda: (arrays for _, arrays in self._read(BATCH)), self.folder)
-        return insert(together, {place: take(arrays) for place, arrays in self._read(CONDITION)}, self.folder)
+        return insert(together, {place: from_arrays(arrays) for place, arrays in self._read(CONDITION)}, self.folder)
 
-    def _read(self, form: Form) -> Iterator[tuple[int, Any]]:
+    def _read(self, form: FileForm) -> Iterator[tuple[int, Any]]:
         """Number and arrays of the finished files of a form, one after the other."""
-        for number in sorted(number for path in self.folder.iterdir() if (number := form.number(path)) is not None):
-            path = form.path(self.folder, number)
+        for number in sorted(
+            number for path in self.folder.iterdir() if (number := form.read_number(path)) is not None
+        ):
+            path = form.make_path(self.folder, number)
             content = read_sealed(path, self.key)
             if content is None:
                 raise UserError(f"{path} was damaged: call again, and it is swept again")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.ablation.stamp import changes, make_stamp, options_of, read_stamp
+from experiments.ablation.fingerprint import find_differences, make_fingerprint, parse_options, read_fingerprint
 from experiments.ablation.sweep_file import Trial
 from user_error import UserError
 
@@ -28,20 +28,20 @@ def arguments(tmp_path: Path) -> dict:
 
 def differences(arguments: dict, path: Path) -> list[str]:
     """What changed since the stamp at a path was written."""
-    before = read_stamp(path)
+    before = read_fingerprint(path)
     assert before is not None
-    return changes(before, make_stamp(Trial("", arguments).words))
+    return find_differences(before, make_fingerprint(Trial("", arguments).words))
 
 
 @pytest.fixture
 def stamp(arguments: dict, tmp_path: Path) -> Path:
-    make_stamp(Trial("", arguments).words).write(tmp_path / "trial.json")
+    make_fingerprint(Trial("", arguments).words).write(tmp_path / "trial.json")
     return tmp_path / "trial.json"
 
 
 def test_nothing_changed(arguments: dict, stamp: Path) -> None:
     assert differences(arguments, stamp) == []
-    assert read_stamp(stamp.with_name("none.json")) is None
+    assert read_fingerprint(stamp.with_name("none.json")) is None
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_another_suite_of_the_same_stem(arguments: dict, stamp: Path) -> None:
 def test_options_as_people_write_them() -> None:
     words = ["--config", "a.yaml", "--keep=x", "--keep", "y", "--parts", "b.yaml", "c.yaml", "--restart", "--lr=1=2"]
     found = {"config": "a.yaml", "keep": ["x", "y"], "parts": "b.yaml c.yaml", "restart": "", "lr": "1=2"}
-    assert options_of(words) == found
+    assert parse_options(words) == found
 
 
 def test_a_stamp_of_an_earlier_version(arguments: dict, stamp: Path) -> None:
     """It holds typed values, the suite among them, and not the files that stand within lists of texts."""
     written = json.loads(stamp.read_text())
     files = {name: digest for name, digest in written["files"].items() if not name.endswith("part.yaml")}
-    suite = make_stamp([f"--start={arguments['suite']}"]).files
+    suite = make_fingerprint([f"--start={arguments['suite']}"]).files
     stamp.write_text(json.dumps({"arguments": {**arguments, "name": "x"}, "files": {**files, **suite}}))
     assert differences(arguments, stamp) == []
     assert differences({**arguments, "lr": 0.3}, stamp) == ["lr"]
@@ -96,4 +96,4 @@ def test_a_stamp_of_an_earlier_version(arguments: dict, stamp: Path) -> None:
 def test_a_damaged_stamp(stamp: Path, content: str) -> None:
     stamp.write_text(content, encoding="latin-1")
     with pytest.raises(UserError, match="stamp of the trial is damaged"):
-        read_stamp(stamp)
+        read_fingerprint(stamp)
