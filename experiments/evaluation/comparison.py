@@ -1,4 +1,4 @@
-"""Two records, number by number: how far apart they are, and how sure that is."""
+"""Comparison of two records, number by number: differences, intervals and p values."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class Comparison(NamedTuple):
 
 
 def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> None:
-    """Both met the same images under the same conditions.
+    """Require that both records are of the same images under the same conditions.
 
     Raises:
         UserError: they did not.
@@ -104,7 +104,7 @@ def name_condition(condition: robustness.Condition) -> str:
 
 
 class MeasuredRecord(NamedTuple):
-    """What a metric says of a record, without the counts that it follows from: many records fit into memory."""
+    """Scores of a record by one metric, without the counts that they follow from, so that many fit into memory."""
 
     record: Record
     ids: list[str]
@@ -113,7 +113,7 @@ class MeasuredRecord(NamedTuple):
 
 
 def measure_record(record: Record, images: Images, metric: Metric, seed: int = 0) -> MeasuredRecord:
-    """A record as a metric sees it; `seed` is that of the resamples."""
+    """Scores of a record by a metric; `seed` is that of the resamples."""
     scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], RESAMPLES, seed)
     return MeasuredRecord(drop_counts(record), images.ids, images.units, scores)
 
@@ -197,7 +197,7 @@ def compare(
         )
 
     overall = [compare_number(name) for name in OVERALL if name in left]
-    if chosen.unit != "percent":  # a ratio of an error says little
+    if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     unscored = [name_condition(condition) for condition in one.conditions if condition not in conditions]
     return Comparison(
@@ -211,5 +211,5 @@ def find_better(line: ComparedNumber, metric: Metric) -> str:
 
 
 def is_significant(p: float | None) -> bool:
-    """Whether a p value leaves less than 5 % to chance."""
+    """Whether a p value is significant at the level of 5 %."""
     return p is not None and p <= 1 - LEVEL

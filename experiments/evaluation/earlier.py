@@ -50,5 +50,5 @@ def _upgrade_cell(cell: dict[str, Any]) -> dict[str, Any]:
     for name, task in (cell.get("tasks") or {}).items():
         counts[f"{TASK}{name}"] = task["counts"]
         scores |= {f"{name}.{key}": value for key, value in task["scores"].items()}
-    kept = {name: cell[name] for name in OTHERS if name in cell and name != "tasks"}
-    return {**kept, "counts": counts, "scores": scores}
+    retained = {name: cell[name] for name in OTHERS if name in cell and name != "tasks"}
+    return {**retained, "counts": counts, "scores": scores}

@@ -1,4 +1,4 @@
-"""Settings of earlier versions, in the terms of this one: classes that lay elsewhere, and what was said in another way.
+"""Settings of earlier versions, in the terms of this one: moved classes, and settings that were written in another form.
 
 Mixup and several tasks were subclasses of the module, and CutMix a callback. Mixup and CutMix of today follow the same method
 and draw other numbers.
@@ -81,7 +81,7 @@ SHORT = {
 }
 """Networks whose further parts had short names, ``tasks: {boundary: {}}``: the setting, and each name with its defaults then.
 
-A training that goes on is held against its settings, so that what was left out is stated.
+A resumed training is compared with its settings, so that defaults that were left out are written out.
 """
 
 MODULE = "lightning_modules.segmentation.SegmentationModule"
@@ -137,7 +137,7 @@ def translate(settings: Any) -> Any:
 
 
 def _name_class(package: str, name: str, defaults: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """A component of its own; settings that are no mapping stay, and are refused where it is built."""
+    """A short name as a component; settings that are no mapping are left as they are, and refused when it is built."""
     complete = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
     return {"class_path": f"{package}.{name}.{name.capitalize()}", "init_args": complete}
 
@@ -173,7 +173,7 @@ def translate_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_other_draws(recipe: Mapping[str, Any]) -> str | None:
-    """What a training of an earlier version drew in another way than this one would; `None` where it drew the same."""
+    """The method whose random draws differ between the version of a recipe and this one; `None` where there is none."""
     model = recipe.get("model")
     if isinstance(model, Mapping) and model.get("class_path") == MIXUP_MODULE:
         return "mixup"

@@ -1,4 +1,4 @@
-"""What this version knows of the counts of a record: their shapes, which of them none may be negative, what follows from what."""
+"""Counts of a record that this version knows: their shapes, which are never negative, and relations between them."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -34,15 +34,12 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
 
 
 def is_nonnegative(name: str, classes: int) -> bool:
-    """Whether counts of that name are numbers of something; of those that this version does not know nothing is asked."""
+    """Whether counts of that name are never negative; `False` for names that this version does not know."""
     return name.startswith(TASK) or (name in list_known_shapes(classes) and name != "gaps")
 
 
 class Relation(NamedTuple):
-    """What holds between counts of one condition.
-
-    Called with counts that lack one of both it is not asked.
-    """
+    """A relation between two counts of one condition; it is checked where both are there."""
 
     one: str
     other: str

@@ -10,7 +10,7 @@ from experiments.evaluation.robustness import CLEAN, Condition
 
 
 class Description(BaseModel):
-    """What the YAML beside a table says of it.
+    """The YAML that describes a table.
 
     A table of `layout` "models" has a row for each model: its name, its clean score and one for each corruption, a
     mean over severities. One of "severities" holds a single model: a row for each corruption, a column for each
@@ -37,7 +37,7 @@ class Description(BaseModel):
 
 
 class Published(NamedTuple):
-    """The scores of one model, as shares, like those of a record."""
+    """The scores of one model, as fractions, like those of a record."""
 
     name: str
     conditions: list[Condition]

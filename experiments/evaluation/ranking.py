@@ -120,7 +120,7 @@ def _find_costs(record: Record, costs: Sequence[Costs]) -> Row:
 def compute_degradation(
     conditions: Sequence[robustness.Condition], scores: np.ndarray, reference: np.ndarray
 ) -> dict[str, Any]:
-    """See `robustness.against_reference`; both have the scores of the same conditions."""
+    """See `robustness.degradation_against_reference`; both have the scores of the same conditions."""
 
     def split(values: np.ndarray) -> tuple[float, Mapping[str, np.ndarray]]:
         groups = robustness.group_by_corruption(conditions)

@@ -18,7 +18,7 @@ FREE = (
     "trainer.accelerator",
     "trainer.enable_progress_bar",
 )
-"""What may change while a training is resumed: it draws no other number."""
+"""Settings that may change when a training is resumed: no random draw depends on them."""
 
 MONITORING = (
     "data.init_args.eval_batch_size",
@@ -28,16 +28,16 @@ MONITORING = (
     "trainer.logger",
     "trainer.profiler",
 )
-"""What watches a training from aside: no weight depends on it."""
+"""Settings that only monitor a training: no weight depends on them."""
 
 WEIGHTS = "model.init_args.encoder_weights"
-"""A setting that names a file: known by its name, wherever that lies."""
+"""A setting that names a file: identified by the file's name, not by its folder."""
 
 LONGEST_NAME = 80  # W&B takes 128 letters for a group
 
 
 def compute_recipe_key(recipe: dict[str, Any]) -> str | None:
-    """Hash of the settings that decide a training, less its seed; `None` where the recipe does not say the seed.
+    """Hash of the settings that decide a training, less its seed; `None` where the recipe states no seed.
 
     Settings that are null count as left out. Classes are known by the import path that they had first, data by the name of
     their folder, and encoder weights by that of their file, wherever these lie. Settings of an earlier version count as those
@@ -60,7 +60,7 @@ def compute_recipe_key(recipe: dict[str, Any]) -> str | None:
 
 
 def find_recipe_seed(recipe: dict[str, Any]) -> int | None:
-    """The seed of a training, where the recipe says it."""
+    """The seed of a training, where the recipe states it."""
     seed = recipe.get("seed_everything")
     return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
 
@@ -108,14 +108,14 @@ def _find_class_name(class_path: Any) -> str | None:
 
 
 def find_entry(settings: Any, *keys: str) -> Any:
-    """What nested settings say under these keys; `None` where they are not that deep."""
+    """The value of nested settings at a path of keys; `None` where there is none."""
     for key in keys:
         settings = settings.get(key) if isinstance(settings, dict) else None
     return settings
 
 
 def _normalise_text(text: str, place: str) -> str:
-    """A text as it counts, wherever the file or the class that it names lies."""
+    """A text independent of where the file or the class that it names lies."""
     if place == WEIGHTS:
         return PurePath(text).name
     return find_first_name(text) if place.endswith("class_path") else text

@@ -1,4 +1,4 @@
-"""Two recipes, each trained several times: does what differs come from them, or from the chance of a training?"""
+"""Comparison of two recipes, each trained several times: differences of means, with intervals over images and over trainings."""
 
 import re
 import warnings
@@ -24,7 +24,7 @@ from experiments.evaluation.statistics import LEVEL, Scores, compute_joint_inter
 from user_error import UserError
 
 SEED = re.compile(r"[-_ ,]+(seed(_everything)?[-_= ]*)?\d+$")
-"""The end of a name that tells trainings of a recipe apart."""
+"""The end of a name that distinguishes trainings of one recipe."""
 
 
 class Change(NamedTuple):
@@ -60,7 +60,7 @@ class RecipeComparison(NamedTuple):
 
 
 def strip_seed(name: str) -> str:
-    """The name of a training without the number that tells it from the others of its recipe."""
+    """The name of a training without the seed or number at its end."""
     return SEED.sub("", name)
 
 
@@ -74,7 +74,7 @@ def find_recipe_name(records: Sequence[Record]) -> str:
 
 
 def differ_by_seed_alone(records: Sequence[Record]) -> bool:
-    """Whether the records themselves say that they are trainings of one recipe."""
+    """Whether the recipes of the records are equal but for their seeds."""
     keys = {compute_recipe_key(record.recipe) for record in records}
     return len(keys) == 1 and None not in keys
 
@@ -122,7 +122,7 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
         return Change(name, as_number(left), as_number(right), as_number(right - left), images, trainings, p)
 
     overall = [make_change(name) for name in OVERALL if name in values[0]]
-    if chosen.unit != "percent":  # a share of an error says little
+    if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     return RecipeComparison(
         records[: len(a)],

@@ -1,4 +1,4 @@
-"""A record against itself: its scores from the counts of its cells, these and the intervals from those of its images."""
+"""Verification of a record: its scores recomputed from the counts of its cells, the intervals from those of its images."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,7 +43,7 @@ def require_agreement(record: Record, path: Path) -> None:
 
 
 def describe_cell(record: Record, place: int) -> str:
-    """A cell as a sentence about it begins."""
+    """The subject of a sentence about a cell."""
     corruption, severity = record.conditions[place]
     return f"the cell {corruption}, severity {severity},"
 
@@ -63,8 +63,8 @@ def _check_forms(record: Record, path: Path) -> None:
         shape = known.get(name, tuple(form.shape))
         for place, cell in enumerate(record.cells):
             if name not in cell.counts or np.shape(cell.counts[name]) != shape or tuple(form.shape) != shape:
-                said = " x ".join(map(str, shape))
-                raise UserError(f"{describe_cell(record, place)} of {str(path)!r} has no {name} of {said} counts")
+                sides = " x ".join(map(str, shape))
+                raise UserError(f"{describe_cell(record, place)} of {str(path)!r} has no {name} of {sides} counts")
             if is_nonnegative(name, len(record.classes)) and np.min(cell.counts[name], initial=0) < 0:
                 raise UserError(f"{describe_cell(record, place)} of {str(path)!r} has {name} below zero: {ALTERED}")
     for place, cell in enumerate(record.cells):

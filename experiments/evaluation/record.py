@@ -31,7 +31,7 @@ FORMAT = "robust-segmentation-record/3"
 
 
 MOST_FACTS = 100_000
-"""Values of what a record says in free form, such as its recipe."""
+"""Most values in the free-form parts of a record, such as its recipe."""
 
 
 def _check_facts(facts: Any) -> Any:
@@ -151,7 +151,7 @@ class Summary(Strict):
 
 
 class Manifest(BaseModel):
-    """What decides the pixels of a sweep; see `Suite.manifest`."""
+    """What decides the pixels of a sweep; see `Suite.make_manifest`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -184,7 +184,7 @@ class Manifest(BaseModel):
 
 
 class Data(Strict):
-    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
+    """The images of a sweep; `hash` is of the clean pixels that the network was given, and of their masks.
 
     ``content`` is of their files and of the settings by which these are read; it is missing in earlier records.
 
@@ -255,12 +255,12 @@ class Images(NamedTuple):
     units: list[str] | None = None
 
     def sum_by_unit(self, ratio: Ratio) -> Ratio:
-        """A share of `counts`, summed up over the images of each unit."""
+        """A ratio of `counts`, summed over the images of each unit."""
         return ratio if self.units is None else sum_by_unit(ratio, self.units)
 
 
 def drop_counts(record: Record) -> Record:
-    """A record that was read, as tables take it: its cells' scores without their counts, which are most of it."""
+    """A copy of a record without the counts of its cells, which are most of its size; tables need the scores alone."""
     return record.model_copy(update={"cells": [cell.model_copy(update={"counts": {}}) for cell in record.cells]})
 
 

@@ -28,7 +28,7 @@ def find_headline_places(conditions: Sequence[Condition], left_out: Sequence[str
 
     Args:
         conditions: of a sweep.
-        left_out: of them, see `find_idle`.
+        left_out: of them, see `find_ineffective`.
         kinds: of each condition.
     """
     headline = (*SINGLE, find_main_kind(kinds))
@@ -56,7 +56,7 @@ def compute_further_means(
 
 
 def is_left_out(condition: Condition, left_out: Sequence[str]) -> bool:
-    """Whether a condition is in no mean; see `find_idle`."""
+    """Whether a condition is in no mean; see `find_ineffective`."""
     name, severity = condition
     return bool(severity) and (name in left_out or name_severity(name, severity) in left_out)
 
@@ -67,7 +67,7 @@ def name_severity(name: str, severity: int) -> str:
 
 
 def find_ineffective(conditions: Sequence[Condition], changed: Sequence[int]) -> list[str]:
-    """What did nothing: corruptions by name, and the severities of those that do something at others alone.
+    """Conditions that changed no image: corruptions by name, or single severities of those that change images at others.
 
     Args:
         conditions: of a sweep.
@@ -121,7 +121,7 @@ def compute_corrupted_mean(scores: np.ndarray, conditions: Sequence[Condition]) 
 
 
 def compute_known_corrupted_mean(scores: np.ndarray, conditions: Sequence[Condition]) -> float:
-    """`mean_corrupted` of those conditions that have a score (conditions,); NaN if none has."""
+    """`compute_corrupted_mean` of those conditions that have a score (conditions,); NaN if none has."""
     places = [place for place, score in enumerate(scores) if not np.isnan(score)]
     return float(compute_corrupted_mean(scores[places], [conditions[place] for place in places]))
 
@@ -129,7 +129,7 @@ def compute_known_corrupted_mean(scores: np.ndarray, conditions: Sequence[Condit
 def mean_performance_under_corruption(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """MPC (...): mean over all corrupted conditions alike (Michaelis et al. 2019, arXiv:1907.07484); NaN if none.
 
-    The same as `mean_corrupted` where all corruptions have equally many severities.
+    The same as `compute_corrupted_mean` where all corruptions have equally many severities.
     """
     places = [place for place, (_, severity) in enumerate(conditions) if severity]
     return scores[..., places].mean(-1) if places else np.full(scores.shape[:-1], np.nan)
@@ -144,8 +144,8 @@ def summarise(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, 
     """The numbers of a leaderboard row, each (...).
 
     Returns:
-        ``clean_miou``; ``mean_corrupted_miou`` and ``retention``, its share of clean; ``mpc`` and ``rpc``, likewise over
-        conditions; ``severity_area``, see there.
+        ``clean_miou``; ``mean_corrupted_miou`` and ``retention``, its ratio to clean; ``mpc`` and ``rpc``, likewise over
+        conditions; ``severity_area``, see `compute_severity_area`.
     """
     clean = select_clean_score(scores, conditions)
     corrupted, performance = (
@@ -163,7 +163,7 @@ def summarise(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, 
 
 
 def compute_severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
-    """Area (...) under score over severity from clean on, mean over corruptions, as a share of the axis.
+    """Area (...) under score over severity from clean on, mean over corruptions, as a fraction of the axis.
 
     Trapezes between the severities that were swept; NaN if there is no corruption.
     """

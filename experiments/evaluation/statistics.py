@@ -1,7 +1,7 @@
 """Uncertainty as pure functions of the counts of single images.
 
-Images that belong together (slices of a patient, frames of a drive) are no independent draws: `by_unit` sums them up
-first, and every function here then draws whole units.
+Images that belong together (slices of a patient, frames of a drive) are no independent draws: `sum_by_unit` sums them up
+first, and every function here then draws complete units.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class Interval(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """All that intervals take of a model: far less than the counts that it follows from."""
+    """What intervals need of a model, which is far smaller than its counts."""
 
     estimate: np.ndarray  # (conditions,) of all units
     resampled: np.ndarray  # (R, conditions)
@@ -60,8 +60,11 @@ def _flatten(part: np.ndarray) -> np.ndarray:
 def _draw_units(number: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of `number` units is drawn in each resample, (R, number)."""
     random = np.random.Generator(np.random.PCG64(seed))
-    ratios, sizes = np.full(number, 1 / number), [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)]
-    return np.concatenate([random.multinomial(number, ratios, size=size).astype(np.int32) for size in sizes])
+    probabilities, sizes = (
+        np.full(number, 1 / number),
+        [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)],
+    )
+    return np.concatenate([random.multinomial(number, probabilities, size=size).astype(np.int32) for size in sizes])
 
 
 def split_into_blocks(shape: Sequence[int]) -> list[slice]:
@@ -75,7 +78,7 @@ def bootstrap(ratio: Ratio, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
     """Scores of data sets drawn from the units with replacement (bootstrap; Efron, Ann. Statist. 1979).
 
     Args:
-        ratio: (N, conditions, k) of each unit; a unit is drawn whole, over all conditions at once.
+        ratio: (N, conditions, k) of each unit; a unit is drawn with all its conditions.
         resamples: R.
         seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
 

@@ -30,13 +30,13 @@ def dice(counts: np.ndarray) -> Ratio:
 
 
 def recall(counts: np.ndarray) -> Ratio:
-    """Share of each class's true pixels that were found."""
+    """Fraction of each class's true pixels that were found."""
     hit, _, true = _split_counts(counts)
     return Ratio(hit, true)
 
 
 def accuracy(counts: np.ndarray) -> Ratio:
-    """Share of all counted pixels that are right."""
+    """Fraction of all counted pixels that are right."""
     hit, _, true = _split_counts(counts)
     return Ratio(hit.sum(-1, keepdims=True), true.sum(-1, keepdims=True))
 

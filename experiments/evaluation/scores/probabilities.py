@@ -25,7 +25,7 @@ def calibration_error(gaps: np.ndarray, pixels: np.ndarray) -> Ratio:
     """Expected calibration error of the predicted class (Naeini et al., AAAI 2015; Guo et al., ICML 2017).
 
     Args:
-        gaps: (..., bins) of `calibration_gaps`.
+        gaps: (..., bins) of `compute_calibration_gaps`.
         pixels: (...) in all bins.
     """
     return Ratio(gaps, np.broadcast_to(pixels[..., None] * UNIT, gaps.shape), gaps=True)

@@ -1,4 +1,4 @@
-"""Scores that add up over images as a ratio: a sum over a sum; numpy alone, so that whoever reads a record knows them."""
+"""Scores that add up over images as a ratio: a sum over a sum."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 class Ratio(NamedTuple):
     """Numerators and denominators of ratios, (..., k) each.
 
-    Their score is the mean of the k ratios that have a divisor; of `gaps`, the sum of what they are apart from 0.
+    Their score is the mean of the k ratios that have a divisor; of `gaps`, the sum of their absolute values.
     """
 
     numerator: np.ndarray
@@ -17,7 +17,7 @@ class Ratio(NamedTuple):
     gaps: bool = False
 
     def apply(self, change: Callable[[np.ndarray], np.ndarray]) -> "Ratio":
-        """The ratio of numerators and denominators that were changed alike: summed up, drawn, left out."""
+        """The ratio after one change of numerators and denominators, such as a sum or a resample."""
         return self._replace(numerator=change(self.numerator), denominator=change(self.denominator))
 
 

@@ -12,14 +12,14 @@ TASK = "task_"
 
 
 def as_decibels(ratio: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of a mean squared error, as a share of the squared peak; NaN where there is no error."""
+    """Peak signal-to-noise ratio of a mean squared error, as a fraction of the squared peak; NaN where there is no error."""
     return -10 * np.log10(ratio, out=np.full(np.shape(ratio), np.nan), where=np.asarray(ratio) > 0)
 
 
 def _classification_f1(counts: np.ndarray) -> Ratio:
-    """F1 of each class; (right, said, shown) of one after another."""
-    right, said, shown = np.moveaxis(counts.reshape(*counts.shape[:-1], -1, 3), -1, 0)
-    return Ratio(2 * right, said + shown)
+    """F1 of each class; (correct, predicted, true) of one after another."""
+    correct, predicted, true = np.moveaxis(counts.reshape(*counts.shape[:-1], -1, 3), -1, 0)
+    return Ratio(2 * correct, predicted + true)
 
 
 def _make_single_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Ratio:
@@ -27,8 +27,8 @@ def _make_single_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Ratio:
 
 
 def _boundary_f1(counts: np.ndarray) -> Ratio:
-    right, said, true = np.moveaxis(counts, -1, 0)
-    return _make_single_ratio(2 * right, said + true)
+    correct, predicted, true = np.moveaxis(counts, -1, 0)
+    return _make_single_ratio(2 * correct, predicted + true)
 
 
 def _distance_error(counts: np.ndarray) -> Ratio:
@@ -67,10 +67,10 @@ def _make_score(
 SCORES = {
     "classification.f1": _make_score(
         "classification", _classification_f1
-    ),  # macro F1 over the classes that are shown or said to be
+    ),  # macro F1 over the classes that occur in truth or prediction
     "boundary.f1": _make_score("boundary", _boundary_f1),  # of boundary pixels
     "distance.error": _make_score("distance", _distance_error, "pixels", lower_is_better=True),  # mean absolute error
-    "depth.delta1": _make_score("depth", _depth_delta1),  # share of pixels within a factor of 1.25
+    "depth.delta1": _make_score("depth", _depth_delta1),  # fraction of pixels within a factor of 1.25
     "depth.relative_error": _make_score("depth", _depth_relative_error, "number", lower_is_better=True),
     "reconstruction.psnr": _make_score("reconstruction", _reconstruction_error, "dB", scale=as_decibels),
 }
