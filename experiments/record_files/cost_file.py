@@ -1,4 +1,4 @@
-"""What 'costs' measured, as a file."""
+"""Files of measured costs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from user_error import UserError
 
 
 def write_costs(costs: Costs, path: Path) -> None:
-    """Write the file, whole.
+    """Write the file atomically.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.

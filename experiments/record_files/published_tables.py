@@ -1,4 +1,4 @@
-"""Published tables on disk: a CSV, and beside it a YAML that says what it is."""
+"""Published tables on disk: a CSV, and beside it a YAML that describes it."""
 
 from functools import cache
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Records on disk: written whole, and recomputed by whoever reads them.
+"""Records on disk: written atomically, and recomputed at every reading.
 
-One that does not agree with itself is refused, with the cell or the number named.
+A record whose numbers are inconsistent is refused; the message names the cell or the number.
 """
 
 from collections.abc import Iterable, Mapping
