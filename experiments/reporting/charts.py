@@ -14,7 +14,7 @@ from experiments.files.tables import percent
 from experiments.reporting.svg import Chart, Figure, Point, SeriesStyle, find_style, find_ticks, make_figure
 
 MEAN = "mean of all"
-TIPS = 20  # points of a risk-coverage curve that say their numbers
+TIPS = 20  # points of a risk-coverage curve with a tooltip
 
 
 def format_interval(edges: Edges | None) -> str:
@@ -125,7 +125,7 @@ def _draw_shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: 
 
 
 class Reliability(NamedTuple):
-    """What is known of a record's confidence."""
+    """Reliability diagram and risk curves of a record."""
 
     record: int
     name: str
@@ -159,7 +159,7 @@ def find_highest_risk(records: Sequence[Record]) -> float:
 
 
 def draw_risk_chart(record: Record, place: int, highest: float) -> Figure:
-    """Share of wrong pixels among the most confident ones, over their share of all."""
+    """Selective risk over coverage: the fraction of wrong pixels among the most confident ones."""
     levels = find_ticks(max(highest, 0.1))
     chart = Chart((0, 100), (0, levels[-1]), (280, 230), (38, 10, 12, 36))
     chart.draw_y_axis((level, f"{level:g}") for level in levels)

@@ -104,7 +104,7 @@ class SuiteTable(NamedTuple):
 
 
 def make_suite_tables(records: Sequence[Record]) -> list[SuiteTable]:
-    """The manifests of the records, each once."""
+    """The distinct manifests of the records."""
     found = {record.suite_hash: record.suite for record in records}
     return [_make_suite_table(digest, manifest) for digest, manifest in found.items()]
 
@@ -185,7 +185,7 @@ def _format_yaml(value: Any) -> str:
 
 
 def format_commands(record: Record, path: Path, commit: str) -> str:
-    """Command lines that sweep the checkpoint again and compare; whatever the record says is quoted for the shell."""
+    """Command lines that sweep the checkpoint again and compare; every value of the record is quoted for the shell."""
     base, changed = commit.removesuffix("+changes"), commit.endswith("+changes")
     checkpoint = _quote_word(record.checkpoint.get("file") or "best.ckpt")
     lines = ["# the record does not know its commit"]
@@ -203,6 +203,6 @@ def format_commands(record: Record, path: Path, commit: str) -> str:
 
 
 def _quote_word(value: Any) -> str:
-    """One word of a command, whatever is in it; never an option, never a line of its own."""
+    """A value quoted as one word of a command; it is never read as an option or as a new line."""
     text = " ".join(str(value).split())
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 class Hover(NamedTuple):
-    """A point that can be asked for its numbers: where it lies in the SVG, whose it is, and what it says."""
+    """A point with a tooltip: its place in the SVG, its record and the text."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class Hover(NamedTuple):
 
 
 class SeriesStyle(NamedTuple):
-    """How the record at a place looks everywhere: colour, marker and dash."""
+    """The style of a record in all charts: colour, marker and dash."""
 
     record: int
     classes: str
@@ -36,7 +36,7 @@ class SeriesStyle(NamedTuple):
 
 
 def find_style(place: int) -> SeriesStyle:
-    """The look of the record at a place; 196 of them differ."""
+    """The style of the record at a place; the first 196 differ."""
     colours, lines = len(COLOURS), len(LINES)
     dash = place // colours % lines
     return SeriesStyle(
@@ -141,7 +141,7 @@ class Chart:
             self.add('<path class="{}" d="{}"/>', kind, self.format_path(points))
 
     def draw_mark(self, style: SeriesStyle, at: Point, text: str, kind: str = "mark", size: int = 8) -> None:
-        """A marker of the record's shape, which says `text` when it is asked."""
+        """A marker of the record's shape with the tooltip `text`."""
         x, y = self.scale_x(at[0]), self.scale_y(at[1])
         half = size / 2
         self.add(
@@ -156,7 +156,7 @@ class Chart:
         self.add_hover(style, at, text)
 
     def add_hover(self, style: SeriesStyle, at: Point, text: str) -> None:
-        """A place that says `text` when it is asked, without a mark."""
+        """A point with the tooltip `text` and without a marker."""
         self.points.append(Hover(self.scale_x(at[0]), self.scale_y(at[1]), style.record, text))
 
     def as_svg(self) -> Markup:

@@ -1,4 +1,4 @@
-"""Tables of the report as pure functions of records: what their cells say and are sorted by, not how they look."""
+"""Tables of the report as pure functions of records: texts and sort keys of their cells, without their markup."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ def _make_worst_entry(record: Record) -> Entry:
 
 
 def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
-    """Columns after rank and name, and rows; `mixed` tables say what each row was measured on."""
+    """Columns after rank and name, and rows; `mixed` tables have a column of what each row was measured on."""
     makers: list[tuple[Column, Callable[[Record], Entry]]] = [
         (Column("clean mIoU", "of the images as they are"), _make_summary_entry("clean_miou")),
         (
@@ -210,7 +210,7 @@ class ClassScore(NamedTuple):
 
     @property
     def drop(self) -> float | None:
-        """What corruption takes."""
+        """Drop from clean to corrupted."""
         return None if self.clean is None or self.corrupted is None else self.clean - self.corrupted
 
 
