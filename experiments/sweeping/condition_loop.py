@@ -1,4 +1,4 @@
-"""What a sweep does with one batch: it meets one condition after the other."""
+"""The inner loop of a sweep: one batch under one condition after the other."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from lightning_modules.segmentation import SegmentationModule
 
 
 class BatchCounts(NamedTuple):
-    """What a batch counted under conditions."""
+    """The counts of a batch under each condition."""
 
     counts: dict[str, Tensor]  # of each image by name, (conditions, B, ...) int64
     changed: Tensor  # (conditions, B), whether image, mask or network is not as it is clean
@@ -31,9 +31,9 @@ class ConditionLoop:
     Args:
         module: of the network, on the device of the batches, in evaluation mode.
         suite: whose conditions.
-        places: of the conditions in the suite, in the order in which they are met; all if `None`.
+        places: of the conditions in the suite, in the order in which they are applied; all if `None`.
         counters: what is counted; the usual ones if `None`.
-        on_condition: told the number of images that count, after each condition.
+        on_condition: called with the number of counted images after each condition.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class ConditionLoop:
         self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
         self.sums = SweepCounts(module.num_classes, len(self.conditions), counters).to(module.device)
         self.on_condition = on_condition
-        self._networks: dict[int, nn.Module] = {}  # what is asked under each condition, once it has begun
+        self._networks: dict[int, nn.Module] = {}  # the network of each condition, from its first batch on
 
     def count(self, batch: dict[str, Any]) -> BatchCounts:
         """Add a batch to `sums`.
 
-        A batch of nothing but filling meets the first condition alone: it keeps its process in step and counts nothing.
+        A batch of padding alone runs the first condition only: it keeps its process in step and counts nothing.
 
         Args:
-            batch: of the contract, on the module's device; ids that are "" are a filling, which no one counts.
+            batch: of the contract, on the module's device; images whose id is "" are padding, which is not counted.
 
         Raises:
             UserError: logits are no numbers; image and condition are named.
@@ -98,7 +98,7 @@ class ConditionLoop:
         return self._networks[place]
 
     def end(self) -> None:
-        """Let the networks of the conditions go: each that has a state holds a whole copy."""
+        """Release the networks of the conditions: each with a state is a complete copy."""
         self._networks.clear()
 
     def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -116,7 +116,7 @@ def _enable_gradients(needed: bool) -> AbstractContextManager[Any]:
 
 
 def _find_different(one: Tensor, other: Tensor) -> Tensor:
-    """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are held against levels as such."""
+    """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are compared with scaled levels."""
     if one is other:
         return torch.zeros(len(one), dtype=torch.bool, device=one.device)
     if one.is_floating_point():

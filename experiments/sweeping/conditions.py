@@ -1,4 +1,4 @@
-"""The conditions of a sweep as its loop meets them, whether they know the network or the pixels alone."""
+"""The common interface of conditions of a sweep: those that change pixels alone, and those that need the network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class SweptCondition(ABC):
         """Images and masks under this condition, each drawn from (`seed`, id).
 
         Args:
-            network: that is asked under it.
+            network: that predicts under it.
             images: uint8 (B, C, H, W).
             masks: int64 (B, H, W), 255 where ignored.
             ids: of the images.
@@ -54,11 +54,11 @@ class SweptCondition(ABC):
         """
 
     def begin(self, network: nn.Module) -> nn.Module:
-        """The network that is asked under this condition."""
+        """The network that predicts under this condition."""
         return network
 
     def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-        """What that network says, by name."""
+        """The outputs of that network by name."""
         return as_network(network).outputs(images)
 
     @property
@@ -124,7 +124,7 @@ class SweptNetworkCondition(SweptCondition):
 
     Args:
         condition: with the network.
-        under: what the images are met under before it.
+        under: the condition that is applied to the images before it.
     """
 
     condition: NetworkCondition
@@ -134,13 +134,13 @@ class SweptNetworkCondition(SweptCondition):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Of the condition, and of what it is met under."""
+        """Of the condition, and of the condition that is applied before it."""
         own = self.condition.name
         return own if self.under.kind == CLEAN else f"{own}_under_{self.under.name}"
 
     @property
     def severity(self) -> int:  # type: ignore[override]
-        """Of what it is met under; on clean images its own."""
+        """Of the condition that is applied before it; on clean images its own."""
         return self.under.severity or self.condition.severity
 
     @property
@@ -155,12 +155,12 @@ class SweptNetworkCondition(SweptCondition):
 
     @property
     def needs_gradients(self) -> bool:  # type: ignore[override]
-        """Whether it differentiates."""
+        """Whether it needs gradients."""
         return self.condition.needs_gradients
 
     @property
     def has_state(self) -> bool:  # type: ignore[override]
-        """Whether what it learns from a batch acts on the next."""
+        """Whether it adapts to a batch in a way that affects the next."""
         return self.condition.has_state
 
     @property

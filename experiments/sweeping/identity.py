@@ -1,4 +1,4 @@
-"""What the counts of a sweep depend on, by which an interrupted one knows whether it may go on."""
+"""The identity of a sweep: what its counts depend on. An interrupted sweep is resumed only if it is unchanged."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", 
 
 
 COUNTING = 3
-"""Raised with what a batch keeps: an unfinished sweep of an earlier version lacks some of it."""
+"""Version of the counts of a batch: it is raised when they change, since unfinished sweeps then lack some of them."""
 
 
 def describe_identity(
@@ -30,7 +30,7 @@ def describe_identity(
 
     Args:
         data: with the split of the sweep.
-        suite: what they meet.
+        suite: of the sweep.
         content: of that split.
         settings: class and settings of the data.
         checkpoint: SHA-256 of its file.

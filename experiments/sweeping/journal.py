@@ -1,6 +1,6 @@
-"""What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood.
+"""The journal of a sweep: the counts of each batch on disk, from which an interrupted sweep is resumed.
 
-Every file bears the seal of this user's key, so that nobody else's counts pass for those of a sweep.
+Every file is authenticated with the key of this user, so that files of others are not accepted.
 """
 
 import io
@@ -22,7 +22,7 @@ from user_error import UserError
 
 
 class FileForm(NamedTuple):
-    """How files of one kind are called."""
+    """The names of files of one kind."""
 
     stem: str
     plural: str
@@ -41,10 +41,10 @@ BATCH, CONDITION = FileForm("batch", "batches"), FileForm("condition", "conditio
 
 
 class Journal:
-    """A folder with one array file per finished batch, and one per finished condition that is met by itself.
+    """A folder with one array file per finished batch, and one per finished condition with a state.
 
     Batches are the same for any number of processes, so a sweep may go on with another number of them. Each file
-    appears whole or not at all, and is sealed for this identity and this batch: what was altered, exchanged or put there
+    is written atomically, and is sealed for this identity and this batch: what was altered, exchanged or put there
     by others is not read.
 
     Args:
@@ -57,10 +57,10 @@ class Journal:
         self.identity = identity
         self.key = b""  # of this sweep; known once it is open
         self.done: frozenset[int] = frozenset()  # numbers of the batches that were there when it was opened
-        self.finished: frozenset[int] = frozenset()  # places of the conditions that were, which are met by themselves
+        self.finished: frozenset[int] = frozenset()  # places of the finished conditions with a state
 
     def open(self, secret: bytes, restart: bool = False) -> None:
-        """Begin or go on; called by one process, which tells the others what is `handed_over`.
+        """Begin or go on; called by one process, which broadcasts `shared_state` to the others.
 
         Args:
             secret: of this user, see `experiments.files.secret`.
@@ -87,11 +87,11 @@ class Journal:
 
     @property
     def shared_state(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
-        """What the first process tells the others: key, finished batches and finished conditions."""
+        """What the first process broadcasts: key, finished batches and finished conditions."""
         return self.key, self.done, self.finished
 
     def take_over(self, key: bytes, done: frozenset[int], finished: frozenset[int]) -> None:
-        """Go on as the first process does."""
+        """Take the state of the first process."""
         self.key, self.done, self.finished = key, done, finished
 
     def _require_same(self, content: bytes | None) -> bytes:
@@ -110,7 +110,7 @@ class Journal:
         return content
 
     def _find_intact(self, form: FileForm) -> frozenset[int]:
-        """Numbers of the finished files of a form; what is damaged goes, and is swept again."""
+        """Numbers of the finished files of a form; damaged ones are removed, and swept again."""
         found, damaged = set(), 0
         for path in list(self.folder.iterdir()):
             if path.name.startswith((f".{form.stem}-", ".identity.json.")):  # a process was killed as it wrote
@@ -128,11 +128,11 @@ class Journal:
         return frozenset(found)
 
     def write(self, number: int, swept: Swept) -> None:
-        """Keep the counts of a batch under all conditions that are met batch by batch."""
+        """Write the counts of a batch under all conditions without a state."""
         self._write(BATCH.make_path(self.folder, number), swept)
 
     def write_condition(self, place: int, swept: Swept) -> None:
-        """Keep the counts of all images under the condition at a place of the suite, which is met by itself."""
+        """Write the counts of all images under the condition with a state at a place of the suite."""
         self._write(CONDITION.make_path(self.folder, place), swept)
 
     def _write(self, path: Path, swept: Swept) -> None:
@@ -166,11 +166,11 @@ class Journal:
                 yield number, arrays
 
     def remove(self) -> None:
-        """The record is written: the journal has served. It goes at once, never in parts; a link goes, not its target."""
+        """Remove the journal, atomically by a rename; of a link, the link and not its target."""
         if os.path.lexists(self.folder):
-            doomed = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
-            self.folder.rename(doomed / "journal")
-            discard(doomed)
+            discarded = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+            self.folder.rename(discarded / "journal")
+            discard(discarded)
 
     def _clear_neighbours(self) -> None:
         """Remove what calls left that were killed as they removed the journal."""

@@ -21,7 +21,7 @@ class Suite:
     """An ordered, versioned list of conditions.
 
     Clean, real shifts, each corruption at its severities, missing channels, and what depends on the network. Real shifts
-    and missing channels depend on the data: `for_data` adds them.
+    and missing channels depend on the data: `adapt_to_data` adds them.
 
     Args:
         name: of the suite, as records and leaderboards show it.
@@ -30,7 +30,7 @@ class Suite:
         severities: for the corruptions that do not take all five, the ones they take.
         shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
         missing: which channels may be missing.
-        network_conditions: attacks, adaptation and their kin.
+        network_conditions: attacks, adaptation and the like.
         seed: of everything that is drawn.
 
     Raises:
@@ -60,17 +60,17 @@ class Suite:
 
     @property
     def stateless_places(self) -> list[int]:
-        """Places of the conditions that are met batch by batch."""
+        """Places of the conditions without a state, which are applied batch by batch."""
         return [place for place, one in enumerate(self.conditions) if not one.has_state]
 
     @property
     def stateful_places(self) -> list[int]:
-        """Places of the conditions that learn from what they see: each meets all batches by itself."""
+        """Places of the conditions with a state: each takes a pass over all batches of its own."""
         return [place for place, one in enumerate(self.conditions) if one.has_state]
 
     @property
     def needs_gradients(self) -> bool:
-        """Whether a condition differentiates, or changes a network, which PyTorch's inference mode forbids."""
+        """Whether a condition needs gradients, or changes a network, which PyTorch's inference mode forbids."""
         return any(one.needs_gradients or one.has_state for one in self.conditions)
 
     @property
@@ -98,15 +98,15 @@ class Suite:
         self, shifted: Sequence[Condition], missing: Sequence[Condition]
     ) -> tuple[SweptCondition, ...]:
         corrupted = [SweptPixelCondition(one) for one in (Clean(), *shifted, *self.corrupted_conditions, *missing)]
-        asked = [
+        with_network = [
             SweptNetworkCondition(one, SweptPixelCondition(under))
             for one in self.network_conditions
             for under in (Clean(), *(self.corrupted_conditions if one.every_condition else []))
         ]
-        names = [(one.name, one.severity) for one in (*corrupted, *asked)]
+        names = [(one.name, one.severity) for one in (*corrupted, *with_network)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise UserError(f"suite {self.name!r} has {twice[0][0]} at severity {twice[0][1]} twice: keep one")
-        return (*corrupted, *asked)
+        return (*corrupted, *with_network)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Suite":

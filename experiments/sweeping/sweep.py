@@ -1,4 +1,4 @@
-"""One pass over the data: every image is decoded once, and meets all conditions."""
+"""One pass over the data: every image is decoded once and evaluated under all conditions."""
 
 import hashlib
 import logging
@@ -41,7 +41,7 @@ def prepare_suite(
     seed: int,
     mapped: Mapped | None = None,
 ) -> Suite:
-    """The suite that a network meets on some data, which are told the split.
+    """The suite for a network and its data; sets the split of the data, and reorders the network where needed.
 
     Args:
         data: what is swept over.
@@ -125,12 +125,12 @@ def sweep_temporarily(
     device: int = 0,
     counters: Sequence[Counter] | None = None,
 ) -> Swept:
-    """The counts of a sweep in this process that leaves nothing behind, in the order of the data set.
+    """Sweep in this process with a temporary journal; the counts, in the order of the data set.
 
     Args:
         module: what is swept.
         data: with the split.
-        suite: what it meets.
+        suite: conditions of the sweep.
         accelerator: "cpu", "gpu" or "auto".
         precision: of the forward passes, as Lightning names it.
         device: which of several GPUs.
@@ -140,12 +140,12 @@ def sweep_temporarily(
     options = SimpleNamespace(accelerator=accelerator, devices=devices, num_nodes=1, precision=precision)
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "sweep", {})
-        journal.open(token_bytes(32))  # it dies with this process
+        journal.open(token_bytes(32))  # a key for this process alone
         sweep(SweepLoop(module, data, suite, journal, counters), make_trainer(options, suite))
         return journal.sum_up()
 
 
 def hash_data(ids: list[str], digests: list[str]) -> str:
-    """Hash of the evaluated pixels: images and masks as the network met them clean."""
+    """Hash of the evaluated pixels: clean images and masks as the network was given them."""
     lines = sorted(f"{name} {digest}" for name, digest in zip(ids, digests, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

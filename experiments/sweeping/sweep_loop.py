@@ -1,7 +1,7 @@
 """The loop of a sweep over batches and conditions, in two orders.
 
-Most conditions are met batch by batch: an image is decoded once. One with a state, which learns from what it sees, meets
-all batches in their order instead, on one process; several of them are shared out over the processes.
+Conditions without a state are applied batch by batch: an image is decoded once. One with a state, which adapts to what it
+is given, takes a pass over all batches in their order, on one process; several of them are distributed over the processes.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class SweepLoop(pl.LightningModule):
         journal: takes what is counted; opened on the first process.
         counters: what is counted; the usual ones if `None`.
         checkpoint: SHA-256 of the module's file, the same on all processes; `None` where there is none.
-        on_condition: told the number of images that count, after each condition.
+        on_condition: called with the number of counted images after each condition.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SweepLoop(pl.LightningModule):
         self.checkpoint = checkpoint
         self.on_condition = on_condition
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
-        self._alone: list[Swept] = []  # batches of the condition that is met by itself
+        self._alone: list[Swept] = []  # batches of the current condition with a state
 
     def setup(self, stage: str) -> None:
         """Agree with the first process: on what is done, and by which key it is sealed (machines need not share a home).

@@ -1,4 +1,4 @@
-"""The counts of a sweep, and how those of its batches come together without filling the memory."""
+"""The counts of a sweep, assembled from those of its batches on disk."""
 
 import mmap
 import os
@@ -20,12 +20,12 @@ CHANGED = "changed"
 """How the arrays of sums over images, and those of single images, are named."""
 
 BLOCK = 2**25
-"""Bytes of counts that are held before they are put in their places."""
+"""Bytes of counts that are buffered before they are written to their places."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep has counted of some images, in the order of their index."""
+    """The counts of some images of a sweep, in the order of their index."""
 
     index: np.ndarray  # (N,) int64
     digests: list[str]  # of the pixels of each image and mask
@@ -82,7 +82,7 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Swept:
-    """What one file holds, in memory."""
+    """The counts of one file, in memory."""
     return Swept(
         index=arrays["index"],
         digests=[str(digest) for digest in arrays["digests"]],

@@ -63,7 +63,7 @@ def make_record(
 
 
 def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
-    """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here.
+    """How the network was trained, as far as the run folder or the checkpoint knows, and the data of this sweep.
 
     ``trained_on`` are the data of the training where they were described otherwise.
     """
