@@ -129,7 +129,7 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
 
 
 def _name_channels(channels: int) -> list[str]:
-    """Of a file, which does not say them."""
+    """Names of the channels of a file, which states none."""
     return ["red", "green", "blue"] if channels == 3 else [f"channel {place}" for place in range(1, channels + 1)]
 
 

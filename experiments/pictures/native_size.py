@@ -1,4 +1,4 @@
-"""What a network says of an image, brought to the image's own size a strip at a time."""
+"""Outputs of a network, interpolated to the native size of the image in strips."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NUMBERS = 2**26
-"""Of those that are brought to an image's size at once: 256 MB."""
+"""Numbers that are interpolated at once: 256 MB."""
 
 
 def interpolate_levels(size: tuple[int, int], outputs: Tensor, levels: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -29,7 +29,7 @@ def interpolate_levels(size: tuple[int, int], outputs: Tensor, levels: Callable[
 
 
 def _split_parts(size: tuple[int, int], outputs: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Rows, columns, and what `said` is there."""
+    """Rows, columns, and the interpolated outputs there."""
     (height, width), classes, everything = size, outputs.shape[1], slice(None)
     if outputs.shape[2:] == size:
         for rows in _list_strips(height, NUMBERS // (classes * width)):

@@ -13,7 +13,7 @@ from experiments.files.replaceable import SOFTWARE
 from experiments.files.whole import whole_file
 
 ROWS = 64
-"""Of a picture, mixed at once."""
+"""Rows of a picture that are blended at once."""
 
 
 def find_palette(colours: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def _mix(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all, that says by what it was drawn."""
+    """Write a PNG atomically, with the name of this software in its metadata."""
     mark = PngInfo()
     mark.add_text("Software", SOFTWARE)
     with whole_file(path, "wb") as file:

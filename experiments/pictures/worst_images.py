@@ -1,4 +1,4 @@
-"""The images on which a network falls hardest, as pictures beside the record."""
+"""Pictures of the images with the largest drops in mIoU, beside the record."""
 
 import re
 from collections.abc import Sequence
@@ -35,15 +35,15 @@ class Drop(NamedTuple):
 
 
 def find_largest_drops(classes: np.ndarray, conditions: Sequence[Condition], number: int = PICTURES) -> list[Drop]:
-    """The largest falls of an image's own mIoU from clean, every image and every corruption at most once.
+    """The largest drops of an image's own mIoU from clean, every image and every corruption at most once.
 
-    Greedily: the largest fall of all, then the largest among the other images and corruptions, and so on. Equal falls
+    Greedily: the largest drop of all, then the largest among the other images and corruptions, and so on. Equal drops
     keep the order of the images, then that of the conditions. An image's mIoU is the mean over the classes that occur
     in its mask or prediction: other than the data set's, it serves to find images and ranks no model.
 
     Args:
         classes: (N, conditions, K, 3): intersection, predicted and true pixels of each image.
-        conditions: of the sweep; clean and real shifts, which have severity 0, are no falls.
+        conditions: of the sweep; clean and real shifts, which have severity 0, are no drops.
         number: of pairs, at most.
     """
     parts = (np.ascontiguousarray(classes[start : start + FEW]) for start in range(0, len(classes) or 1, FEW))
@@ -73,12 +73,12 @@ def draw_worst(
     record: Path,
     number: int = PICTURES,
 ) -> list[Picture]:
-    """Draw the hardest falls of a sweep and remove the pictures of an earlier one.
+    """Draw the largest drops of a sweep and remove the pictures of an earlier one.
 
     Args:
         module: on the device of the sweep, in evaluation mode.
         data: with the split of the sweep.
-        suite: what they met.
+        suite: of the sweep.
         images: their counts.
         record: path of the record; the pictures are named ``STEM.worst-1.png``, ... beside it.
         number: of pictures, at most.
@@ -87,7 +87,7 @@ def draw_worst(
         OSError: the folder cannot be written or the disk is full.
     """
     remove_pictures(record)
-    redrawn = suite.stateless_places  # an image by itself says nothing of what a condition has learned from others
+    redrawn = suite.stateless_places  # the state of the others depends on all images before
     conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     pictures = []
     drops = find_largest_drops(images.counts["classes"][:, redrawn], [conditions[place] for place in redrawn], number)
