@@ -26,7 +26,7 @@ class Inputs:
         unread: how many files of which suffix are of no kind that is read.
         results: files that an earlier `predict` wrote.
         masks: files that are named after an image beside them, or lie in a folder of masks, as ground truth does.
-        repeated: files that were met before, such as through a link.
+        repeated: files that were found before, such as through a link.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -67,14 +67,14 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
     Raises:
         UserError: a path does not exist, a folder holds no image, or two results would share a name.
     """
-    found, met = Inputs(), set[Path]()
+    found, seen = Inputs(), set[Path]()
     for path in given:
         for place, file in _find_places(path, found.unread).items():
             real = file.resolve()
-            if real in met:
+            if real in seen:
                 found.repeated.append(file)
                 continue
-            met.add(real)
+            seen.add(real)
             if is_marked(file):
                 found.results.append(file)
             elif place in found.files:

@@ -1,4 +1,4 @@
-"""Pictures that `predict` writes say so in their file, by which it knows them: nothing else is ever overwritten."""
+"""Pictures that `predict` writes are marked in their metadata: only marked files are ever overwritten."""
 
 import hashlib
 import os
@@ -12,11 +12,11 @@ from experiments.files.whole import whole_file
 from user_error import UserError
 
 KEY = "robust-segmentation predict"
-"""Of the text chunk, which holds a digest of the pixels: one that was corrected by hand is no longer what was written."""
+"""Key of the text chunk with the digest of the pixels, by which a picture that was edited by hand is recognised."""
 
 
 def write_result(picture: Image.Image, path: Path) -> None:
-    """Write a PNG that says that `predict` wrote it, whole or not at all."""
+    """Write a PNG atomically, marked as a result of `predict`."""
     mark = PngInfo()
     mark.add_text(KEY, _digest(picture))
     with whole_file(path, "wb") as file:
@@ -24,7 +24,7 @@ def write_result(picture: Image.Image, path: Path) -> None:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a file says that `predict` wrote it."""
+    """Whether a file is marked as a result of `predict`."""
     return _read_mark(path) is not None
 
 

@@ -1,4 +1,4 @@
-"""An image as the network sees it, and where in what it sees the image lies."""
+"""The input of a network for an image: resized, and perhaps padded, with the region that shows the image."""
 
 from typing import NamedTuple
 
@@ -16,15 +16,14 @@ class NetworkInput(NamedTuple):
     inside: tuple[slice, slice]
 
     def cut(self, outputs: Tensor) -> Tensor:
-        """What a network says (..., h, w) of the file's image alone."""
+        """The outputs (..., h, w) of a network, cropped to the region of the image."""
         return outputs[..., self.inside[0], self.inside[1]]
 
 
 def make_network_input(image: np.ndarray, size: tuple[int, int] | None, aspect: Aspect) -> NetworkInput:
     """An image (H, W, C) as a training saw its images.
 
-    Where these were cut, the image is seen whole, at the scale at which its part would have been seen: every pixel is
-    answered.
+    Where these were cut, the complete image is resized at the same scale, so that every pixel is predicted.
 
     Args:
         image: of a file.

@@ -1,4 +1,4 @@
-"""What a checkpoint makes of image files: read, seen and written as its training saw them."""
+"""Segmentation of image files by a checkpoint, read and resized as in its training."""
 
 import errno
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def make_reading(described: Mapping[str, Any], in_channels: int) -> ImageReading
 
 
 class Segmenter(NamedTuple):
-    """Writes what a network says of image files.
+    """Writes the predictions of a network for image files.
 
     Attributes:
         module: on its device.
