@@ -1,4 +1,4 @@
-"""What the last layer of a network sees at single pixels, and seeded samples of it."""
+"""Input features of the last layer of a network at single pixels, and seeded samples of them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,7 +64,7 @@ class LinearHead:
             self.bias.copy_(bias / temperature)
 
     def compute_features(self, decoded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """What the head sees at pixels of the image.
+        """Input features of the head at pixels of the image.
 
         Args:
             decoded: the convolution's input for one image, (C, h, w).
@@ -148,7 +148,7 @@ class Reservoir:
 
 @contextmanager
 def record_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
-    """What a module is given while the context lasts."""
+    """Record the inputs of a module while the context lasts."""
     seen: list[Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     try:
@@ -198,7 +198,7 @@ def sample_features(
 
 
 def _require_linear(head: LinearHead, features: Tensor, logits: Tensor) -> None:
-    """What follows the head, or stands beside it, cannot be foreseen in every network; what comes out can be seen."""
+    """Require that the logits follow from the features by the head alone, whatever else the network contains."""
     expected = (features @ head.weight.flatten(1).T + head.bias) / head.temperature
     if not torch.allclose(expected, logits.float(), rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
         raise UserError(

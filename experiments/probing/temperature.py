@@ -42,7 +42,7 @@ def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_validation_temperature(network: nn.Module, data: SegmentationDataModule, pixels: int, seed: int) -> float:
-    """The temperature that fits pixels drawn from the validation split; says what it gains there.
+    """The temperature that fits pixels drawn from the validation split; prints the gain in likelihood there.
 
     Raises:
         UserError: no pixel counts there.
