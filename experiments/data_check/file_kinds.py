@@ -14,7 +14,7 @@ from experiments.data_check.scan import ScannedSplit
 from user_error import UserError
 
 CLIPPED = 0.9
-"""Share of the levels of an image that are as dark or as bright as can be, from which on it is said."""
+"""Smallest fraction of clipped levels (0 or 255) for which an image is reported."""
 
 MOST_NAMED = 20
 """Files that a line names."""
@@ -96,7 +96,7 @@ def _find_unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
 
 
 def _remove_names(error: str, names: Sequence[str]) -> str:
-    """A sentence without the paths, names and numbers that differ between files."""
+    """An error message without the paths, names and numbers that differ between files."""
     remaining = re.sub(r"\S*[/\\]\S*", "", error)
     for name in names:
         remaining = remaining.replace(repr(name), "") if len(name) < 3 else remaining.replace(name, "")

@@ -1,4 +1,4 @@
-"""A ``dataset.yaml`` for a folder that has none, as far as its files say what belongs into it."""
+"""A proposed ``dataset.yaml`` for a folder that has none, inferred from its files."""
 
 import re
 from collections.abc import Iterable
@@ -102,7 +102,7 @@ def _read_values(masks: Iterable[Path]) -> list[set[int]]:
     for path in masks:
         try:
             levels = read_levels(path) if path.suffix.lower() == ".npy" else np.asarray(open_picture(path).image)
-        except Exception:  # decoders raise many kinds; said when it is read
+        except Exception:  # decoders raise many kinds; reported when the file is read
             continue
         levels = levels[..., 0] if levels.ndim == 3 and (levels[..., :1] == levels).all() else levels
         if levels.ndim != 2 or levels.dtype.kind not in "bui":

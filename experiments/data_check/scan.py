@@ -21,7 +21,7 @@ from safe_files.array_file import read_header
 from user_error import UserError
 
 THREADS = min(8, os.cpu_count() or 1)
-"""Decoders let go of the interpreter while they work."""
+"""Decoders release the interpreter lock, so that threads run in parallel."""
 
 BITS = {"1": "1 bit", "I": "32 bit", "F": "32-bit float"}
 PALETTES, ALPHAS = ("P", "PA"), ("LA", "La", "PA", "RGBA", "RGBa")
@@ -42,7 +42,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class ScannedImage:
-    """What one image was found to be."""
+    """What was measured of one image."""
 
     id: str
     image: FileFacts = FileFacts()
@@ -52,7 +52,7 @@ class ScannedImage:
     digest: bytes = b""  # of the decoded image
     thumbnail: np.ndarray | None = None  # (17, 17) float32
     blank: bool = False  # one level in each channel
-    clipped: float = 0.0  # share of the levels that are 0 or 255
+    clipped: float = 0.0  # fraction of the levels that are 0 or 255
     error: str = ""  # why it cannot be read
 
 
@@ -71,7 +71,7 @@ class ScannedSplit:
 
     @property
     def readable(self) -> list[ScannedImage]:
-        """The images that could be."""
+        """The images that could be read."""
         return [one for one in self.images if not one.error]
 
     def count_pixels(self, classes: int) -> np.ndarray:
@@ -133,7 +133,7 @@ def scan_image(dataset: SegmentationDataset | None, number: int, data: Segmentat
 
 
 def read_sample(dataset: SegmentationDataset, number: int) -> Sample:
-    """A sample by itself: what all files must agree in is looked at once, and no reason to show none of them.
+    """A sample read alone, without the checks of what all files must have in common, so that one bad file hides no other.
 
     Raises:
         UserError: it cannot be read.
