@@ -349,7 +349,7 @@ READERS = [
     ),
     Reader("sweep file", "sweep.yaml", "yaml", lambda place, rng: verb("ablate", place / "sweep.yaml", "--list")),
     Reader(
-        "stamp of a trial",
+        "fingerprint of a trial",
         "trials/unet/trial.json",
         "json",
         lambda place, rng: verb("ablate", place / "sweep.yaml", "--list", "--output", place / "trials"),

@@ -1,4 +1,4 @@
-"""Several calls of `ablate` may share a folder, if they mean the same trials."""
+"""Locking: several calls of `ablate` may work in one folder if their trials have the same settings."""
 
 import fcntl
 import os
@@ -13,14 +13,14 @@ LOCK = "ablate.lock"
 
 @contextmanager
 def claim_trials(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
-    """Write down what the trials of a folder are made of, and keep calls with other settings away until the end.
+    """Write the fingerprints of the trials, and lock the folder against calls with other settings until the context ends.
 
-    Whoever is alone here may replace what an earlier call wrote down of trials that were never trained; where another call
-    is on its way, what it wrote holds.
+    A call that has the folder to itself may replace the fingerprints of trials that were never trained; while another call
+    is running, the fingerprints that it wrote are binding.
 
     Args:
         folder: of the ablation.
-        trials: all of them, also those of other shares.
+        trials: all of them, also those of other shards.
 
     Raises:
         UserError: one of them holds a trial of other settings.

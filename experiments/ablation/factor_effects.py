@@ -15,7 +15,7 @@ from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.statistics import LEVEL, Interval, compute_joint_intervals
 
 REPLICATE = "seed_everything"
-"""The factor that is no idea: its levels are trainings of the same, and tell how far these differ."""
+"""The factor whose levels are repeated trainings of the same settings: they measure the spread between trainings."""
 
 SCORES = ("clean_miou", "mean_corrupted_miou")
 
@@ -32,7 +32,7 @@ class TrainedTrial(NamedTuple):
 
     @property
     def record(self) -> Record:
-        """What the trial left, without its counts."""
+        """The record of the trial, without its counts."""
         return self.measured.record
 
 

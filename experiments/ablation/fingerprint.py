@@ -1,4 +1,4 @@
-"""What a trial was made of, so that one that is done is not taken for another."""
+"""The fingerprint of a trial: options and digests of files, by which a finished trial is told from one of other settings."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ from user_error import UserError
 WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 """Of a YAML; one that ends like a file's name is the path of another, relative to its folder."""
 
-REMEDY = "the stamp of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
+REMEDY = "the fingerprint of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
 
 INDECISIVE = ("run", "restart", "suite", "name", "pictures", *FREE)
-"""Options on which no weight depends and no count. The suite of each sweep is noted by itself."""
+"""Options on which neither weights nor counts depend. The suite of each sweep is stored separately."""
 
 ROOT = "data.init_args.root"
 
@@ -36,9 +36,9 @@ class TrialFingerprint:
 
     Args:
         arguments: the options of the training, as texts.
-        files: digests of all files that they lead to.
+        files: digests of all files that the options name, directly or through a YAML.
         suites: digests of the suites whose sweeps were begun, by the stem of their records; `None` where it is not known.
-        older: whether an earlier version wrote it, which noted fewer files.
+        older: whether an earlier version wrote it, which stored fewer files.
     """
 
     arguments: dict[str, Any]
@@ -47,14 +47,14 @@ class TrialFingerprint:
     older: bool = False
 
     def write(self, path: Path) -> None:
-        """Write it down."""
+        """Write the fingerprint as JSON."""
         content = {"arguments": self.arguments, "files": self.files, "suites": self.suites}
         with whole_file(path) as file:
             json.dump(content, file, indent=2)
 
 
 def make_fingerprint(words: Sequence[str]) -> TrialFingerprint:
-    """The stamp of a trial by the words of its command line."""
+    """The fingerprint of a trial, from the words of its command line."""
     options = parse_options(words)
     files: dict[str, str] = {}
     for key, value in options.items():
@@ -66,7 +66,7 @@ def make_fingerprint(words: Sequence[str]) -> TrialFingerprint:
 
 
 def read_fingerprint(path: Path) -> TrialFingerprint | None:
-    """The stamp at `path`; `None` where there is none.
+    """The fingerprint at `path`; `None` where there is none.
 
     Those of earlier versions hold typed values, and the suite among them.
 
@@ -93,8 +93,8 @@ def read_fingerprint(path: Path) -> TrialFingerprint | None:
 
 
 def find_differences(before: TrialFingerprint, now: TrialFingerprint) -> list[str]:
-    """The options, files and suites in which two stamps differ; of suites, those that both know."""
-    one, other = ({key: as_text(value) for key, value in stamp.arguments.items()} for stamp in (before, now))
+    """The options, files and suites in which two fingerprints differ; of the suites, those that both contain."""
+    one, other = ({key: as_text(value) for key, value in each.arguments.items()} for each in (before, now))
     found = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
     known = before.files.keys() | (() if before.older else now.files.keys())
     found += [name for name in known if before.files.get(name) != now.files.get(name)]
@@ -116,7 +116,7 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Less what is aside; data are known by the name of their folder, wherever that lies, as they are for `fit`."""
+    """The options less `INDECISIVE`; data are identified by the name of their folder, not by its path, as for `fit`."""
     found = {key: value for key, value in options.items() if key not in INDECISIVE}
     return found | ({ROOT: PurePath(str(options[ROOT])).name} if ROOT in options else {})
 
@@ -134,7 +134,7 @@ def _digest(digests: Iterable[str]) -> str:
 
 
 def _add_files(path: Path, files: dict[str, str]) -> None:
-    """The digest of a file, and of those that a YAML leads on to."""
+    """Add the digest of a file and, where it is a YAML, of the files that it names."""
     name = os.path.normpath(path)
     path = find_weights(path)
     if name in files or not path.is_file():

@@ -1,4 +1,4 @@
-"""What a trial of an earlier version was made of, which wrote down no more than its record."""
+"""The settings of a trial of an earlier version, which stored no fingerprint, from its record."""
 
 import subprocess
 import sys

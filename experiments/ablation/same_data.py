@@ -40,10 +40,10 @@ def require_same_data(trials: Sequence[DoneTrial]) -> None:
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         changed = pool.submit(find_changes, trials).result()
-    for trial, said in zip(trials, changed, strict=True):
-        if said is not None:
+    for trial, reason in zip(trials, changed, strict=True):
+        if reason is not None:
             raise UserError(
-                f"{trial.run} holds a trial on other data ({said}): pass another folder to keep it, or --restart to train anew"
+                f"{trial.run} holds a trial on other data ({reason}): pass another folder to keep it, or --restart to train anew"
             )
 
 
@@ -55,7 +55,7 @@ def find_changes(trials: Sequence[DoneTrial]) -> list[str | None]:
 
 
 def find_change(trial: DoneTrial) -> str | None:
-    """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
+    """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or it is unknown."""
     described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
     root = trial.root or ((described or {}).get("init_args") or {}).get("root")
     if described is None or (isinstance(root, str) and not find_data(root).exists()):
@@ -79,8 +79,8 @@ def _compare(trial: DoneTrial) -> str | None:
     for split, before in read_splits(RunFolder(trial.run).content).items():
         now = data.fingerprint(split, before)
         seen = {key: now.settings.get(key) for key in before.settings}  # by a training
-        if said := replace(now, settings=seen).difference_from(before):
-            return said
+        if difference := replace(now, settings=seen).difference_from(before):
+            return difference
     swept = read_origin(trial.record).data
     if swept.content is None or swept.content == data.fingerprint(swept.split).sha256:
         return None

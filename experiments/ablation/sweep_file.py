@@ -30,10 +30,10 @@ MOST_TRIALS = 10_000
 """Of one file: a grid grows with each parameter."""
 
 DRAWS_FOR_EACH = 100
-"""So often a random sweep is drawn for a trial that is not there yet."""
+"""Attempts, for each trial of a random sweep, to draw one that differs from the others."""
 
 SUITE = "core"
-"""What a trial is swept over where it does not say."""
+"""The suite of a trial that names none."""
 
 KNOWN = ("name", "description", "program", "command", "method", "metric", "parameters", "run_cap", "project", "entity")
 
@@ -72,7 +72,7 @@ class Factor:
 
 
 class Sweep(NamedTuple):
-    """What a sweep file says."""
+    """The content of a sweep file."""
 
     name: str
     trials: list[Trial]
@@ -182,7 +182,7 @@ def _check_classes(where: str, value: Any) -> None:
 
 
 def _find_distribution(entry: Mapping[str, Any]) -> str:
-    """Which is meant where none is named: W&B goes by the type of the range, too."""
+    """The distribution of a parameter; where none is named, it follows from the type of the range, as in W&B."""
     integral = all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
     return str(entry.get("distribution", "int_uniform" if integral else "uniform"))
 
@@ -241,7 +241,7 @@ def _is_component(value: Any) -> bool:
 
 
 def name_level(value: Any) -> str:
-    """A value as people call it: components' files by their stems, classes by their names, any other as it is written."""
+    """A readable name of a value: components' files by their stems, classes by their names, any other as it is written."""
     if _is_component(value):
         return PurePath(value).stem
     if isinstance(value, list) and all(_is_component(one) or _is_written_out(one) for one in value):
@@ -260,7 +260,7 @@ def _name_class(written: Mapping[str, Any]) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A value as a command line has it."""
+    """A value as text of a command line."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

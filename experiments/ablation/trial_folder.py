@@ -41,7 +41,7 @@ class TrialFolder:
         self.training = training
         self.record = find_record_path(path, str(parse_options(words).get("suite", SUITE)))
         self.log = path / "trial.log"
-        self._stamp = path / "trial.json"
+        self._fingerprint_file = path / "trial.json"
         self._lock = path / "trial.lock"
 
     @contextmanager
@@ -60,17 +60,17 @@ class TrialFolder:
 
     @cached_property
     def fingerprint(self) -> TrialFingerprint:
-        """What the trial is made of."""
+        """The fingerprint of the trial."""
         return make_fingerprint(self.words)
 
     @property
     def done_trial(self) -> DoneTrial:
-        """What it is made of, once it is done."""
+        """The trial as `experiments.ablation.same_data` takes it once it is done."""
         return DoneTrial(self.path, self.record, self.root)
 
     @property
     def root(self) -> str | None:
-        """Where the options say that the data lie, if they do."""
+        """The folder of the data, where the options name it."""
         found = parse_options(self.words).get(ROOT)
         return found if isinstance(found, str) else None
 
@@ -87,7 +87,7 @@ class TrialFolder:
         Raises:
             UserError: it does.
         """
-        before = read_fingerprint(self._stamp)
+        before = read_fingerprint(self._fingerprint_file)
         if before is None or not (claimed or self.has_work()):
             return
         if changed := find_differences(before, self.fingerprint):
@@ -102,7 +102,7 @@ class TrialFolder:
         self.require_same()
         if not self.record.exists():
             return False
-        before = read_fingerprint(self._stamp)
+        before = read_fingerprint(self._fingerprint_file)
         if before is None:
             self._require_same_recipe()
         elif not self.fingerprint.suites.keys() <= before.suites.keys():  # it is of what was trained here before
@@ -124,43 +124,45 @@ class TrialFolder:
             return False
 
     def _require_same_recipe(self) -> None:
-        """What `require_same` does, for a folder in which earlier versions wrote down no more than the record."""
+        """What `require_same` does, for a folder in which earlier versions stored only the record."""
         if self.training is None:
             raise UserError(f"{self.path} holds a trial whose settings are not written down: {REMEDY}")
         if changed := find_resolved_changes(self.training, self.record):
             raise UserError(f"{self.path} holds a trial with other settings ({', '.join(changed)}): {REMEDY}")
 
     def claim(self, *, restart: bool = False) -> None:
-        """Write down what the trial is made of, before it is trained.
+        """Write the fingerprint of the trial before it is trained.
 
         Args:
-            restart: whether what was swept here goes.
+            restart: whether to discard the earlier sweeps of this folder.
         """
-        before = read_fingerprint(self._stamp) if self.has_work() and not restart else None
-        replace(self.fingerprint, suites={} if before is None else before.suites).write(self._stamp)
+        before = read_fingerprint(self._fingerprint_file) if self.has_work() and not restart else None
+        replace(self.fingerprint, suites={} if before is None else before.suites).write(self._fingerprint_file)
 
     @contextmanager
     def claim_for_training(self, restart: bool) -> Iterator[None]:
         """Claim the folder for a training; one that refuses to begin leaves the trial that is there."""
-        before, record = (path.read_bytes() if path.exists() else None for path in (self._stamp, self.record))
+        before, record = (
+            path.read_bytes() if path.exists() else None for path in (self._fingerprint_file, self.record)
+        )
         self.claim(restart=restart)
         try:
             yield
         except SystemExit:
             if before is not None and self.record.exists() and self.record.read_bytes() == record:
-                with whole_file(self._stamp, "wb") as file:
+                with whole_file(self._fingerprint_file, "wb") as file:
                     file.write(before)
             raise
 
     def note_sweep(self) -> None:
-        """Write down the suite as well, before the sweep."""
-        before = read_fingerprint(self._stamp)
+        """Add the suite to the fingerprint before the sweep."""
+        before = read_fingerprint(self._fingerprint_file)
         replace(self.fingerprint, suites={**(before.suites if before else {}), **self.fingerprint.suites}).write(
-            self._stamp
+            self._fingerprint_file
         )
 
 
 @cache
 def _digest(path: Path, mtime_ns: int) -> str:
-    """The digest of a file as it is at a time: an ablation asks twice for that of every trial."""
+    """The digest of a file as it is at a time: cached, since an ablation needs that of every trial twice."""
     return sha256(path)
