@@ -125,7 +125,7 @@ def headlines(found: Sequence[Comparison]) -> dict[str, float]:
 
 
 def as_json(found: Comparison) -> str:
-    """For programs; names of conditions are those of `cell_name`."""
+    """For programs; names of conditions are those of `name_condition`."""
     return json.dumps(content_of(found), indent=2) + "\n"
 
 

@@ -144,7 +144,7 @@ def _conditions(found: RecipeComparison) -> str:
 
 
 def as_json(found: Sequence[RecipeComparison]) -> str:
-    """For programs; names of conditions are those of `cell_name`."""
+    """For programs; names of conditions are those of `name_condition`."""
     pairs = zip(found, adjusted(found), strict=True)
     return json.dumps([content_of(one, p) for one, p in pairs], indent=2) + "\n"
 

@@ -80,7 +80,7 @@ def test_options_as_people_write_them() -> None:
     assert parse_options(words) == found
 
 
-def test_a_stamp_of_an_earlier_version(arguments: dict, fingerprint_file: Path) -> None:
+def test_a_fingerprint_of_an_earlier_version(arguments: dict, fingerprint_file: Path) -> None:
     """It holds typed values, the suite among them, and not the files that stand within lists of texts."""
     written = json.loads(fingerprint_file.read_text())
     files = {name: digest for name, digest in written["files"].items() if not name.endswith("part.yaml")}

@@ -145,7 +145,7 @@ def test_what_never_trained_keeps_nothing_away(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no stamp: the settings of its record are held against the resolved ones of the command."""
+    """It has no fingerprint: the settings of its record are compared with the resolved ones of the command."""
     forked = SimpleNamespace(run=lambda command, **_: experiments(*command[3:], check=False))
     monkeypatch.setattr(resolved, "subprocess", forked)  # the command, with its imports done
     recipe = yaml.safe_load((tiny_run / "config.yaml").read_text())
