@@ -23,12 +23,12 @@ from tiny_folder import tiny_folder
 
 from datamodules.datasets.folder import FolderDataModule
 from experiments.__main__ import main
-from experiments.ablation.stamp import make_stamp
+from experiments.ablation.fingerprint import make_fingerprint
 from experiments.ablation.sweep_file import read_sweep
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.data_option import choose_data
-from experiments.evaluation.recipe import recipe_group
-from experiments.evaluation.record import Manifest, manifest_hash
+from experiments.evaluation.recipe import name_recipe_group
+from experiments.evaluation.record import Manifest, hash_manifest
 from experiments.record_files import published_tables as published
 from experiments.sweeping.suites import find_suite
 from experiments.tracking.session import run_id
@@ -172,7 +172,7 @@ def _make_trials(place: Path) -> None:
         folder = place / "trials" / trial.name
         folder.mkdir(parents=True)
         (folder / "record-core.json").write_text("{}")
-        make_stamp(trial.words).write(folder / "trial.json")
+        make_fingerprint(trial.words).write(folder / "trial.json")
 
 
 def _make_onnx(place: Path) -> None:
@@ -236,7 +236,7 @@ def _repair_record(place: Path, rng: random.Random) -> None:
     try:
         content = json.loads(path.read_bytes())
         content["per_image"]["sha256"] = hashlib.sha256((place / "a.npz").read_bytes()).hexdigest()
-        content["suite_hash"] = manifest_hash(Manifest(**content["suite"]).model_dump(exclude_unset=True))
+        content["suite_hash"] = hash_manifest(Manifest(**content["suite"]).model_dump(exclude_unset=True))
         path.write_text(json.dumps(content))
     except Exception:  # no record any more
         return
@@ -245,13 +245,13 @@ def _repair_record(place: Path, rng: random.Random) -> None:
 def _read_published(place: Path, rng: random.Random) -> None:
     published.FOLDER = place / "published"
     published.read_table.cache_clear()
-    verb("leaderboard", *(word for name in published.table_names() for word in ("--published", name)), "--by", "none")
+    verb("leaderboard", *(word for name in published.list_tables() for word in ("--published", name)), "--by", "none")
 
 
 def _read_settings(place: Path, rng: random.Random) -> None:
     checkpoint = place / "settings/best.ckpt"
     choose_data("benchmark", checkpoint, [])
-    recipe_group(read_settings(checkpoint) or {})
+    name_recipe_group(read_settings(checkpoint) or {})
     verb("tta", "--checkpoint", checkpoint, "--output", place / "out/tta/best.ckpt")
 
 
@@ -339,7 +339,7 @@ READERS = [
         "npy",
         lambda place, rng: verb("corruptions", "--image", place / "array.npy", *_gallery(place)),
     ),
-    Reader("suite", "suite.yaml", "yaml", lambda place, rng: find_suite(str(place / "suite.yaml")).manifest(None)),
+    Reader("suite", "suite.yaml", "yaml", lambda place, rng: find_suite(str(place / "suite.yaml")).make_manifest(None)),
     Reader("recipe", "recipe.yaml", "yaml", lambda place, rng: verb(*_recipe_words(place))),
     Reader(
         "network",
@@ -349,7 +349,7 @@ READERS = [
     ),
     Reader("sweep file", "sweep.yaml", "yaml", lambda place, rng: verb("ablate", place / "sweep.yaml", "--list")),
     Reader(
-        "stamp of a trial",
+        "fingerprint of a trial",
         "trials/unet/trial.json",
         "json",
         lambda place, rng: verb("ablate", place / "sweep.yaml", "--list", "--output", place / "trials"),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.sweeping.suites import find_suite
-from experiments.sweeping.sweep import sweep_once
+from experiments.sweeping.sweep import sweep_temporarily
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.segmentation import SegmentationModule
 
@@ -44,8 +44,8 @@ def swept() -> dict[str, Any]:
     """Counts of the sweep over the core suite."""
     data = SyntheticDataModule(train=1, val=1, test=11, size=(48, 64), eval_batch_size=4, num_workers=0)
     module = SegmentationModule(partial(Thresholds), data.num_classes)
-    suite = find_suite("core").for_data(data.channels, {})
-    found = sweep_once(module, data, suite, "cpu", "32-true")
+    suite = find_suite("core").adapt_to_data(data.channels, {})
+    found = sweep_temporarily(module, data, suite, "cpu", "32-true")
     counts = {name: found.totals[name].tolist() for name in ("confusion", "boundary", "losses")}
     return {"conditions": [str(one) for one in suite.conditions], "digests": found.digests, **counts}
 

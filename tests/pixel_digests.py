@@ -26,7 +26,7 @@ def pixel_digests(
     data = SyntheticDataModule(
         test=IMAGES, size=(45, 52), num_classes=4, eval_batch_size=batch_size, num_workers=workers
     )
-    conditions = Suite.from_yaml(SUITES / f"{suite}.yaml").for_data(data.channels, {}).conditions
+    conditions = Suite.from_yaml(SUITES / f"{suite}.yaml").adapt_to_data(data.channels, {}).conditions
     digests: dict[str, dict[str, str]] = {}
     for loaded in data.evaluation_dataloader("test", (rank, processes), done):
         batch = data.on_after_batch_transfer(loaded, 0)

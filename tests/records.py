@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
+from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, hash_manifest
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.tasks import TASK
 from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
@@ -63,7 +63,7 @@ def make_record(
         created="2026-01-01T00:00:00+00:00",
         classes=CLASSES,
         suite=suite,
-        suite_hash=manifest_hash(suite.model_dump()),
+        suite_hash=hash_manifest(suite.model_dump()),
         data=Data(name="scenes", images=images, hash="d", split="test", batch_size=1, unit=unit),
         recipe=recipe or {},
         checkpoint={},

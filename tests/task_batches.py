@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.scores.tasks import TASK
 from lightning_modules.labels import IGNORED
 from lightning_modules.tasks.base import Task
@@ -35,6 +35,8 @@ def output_of(task: Task, target: torch.Tensor) -> torch.Tensor:
 
 def task_scores(name: str, sums: np.ndarray) -> dict[str, float | None]:
     """Scores of a task by their own names, of the sums of its counts."""
-    known = mean_scores()
-    own = {one: known[one].of_sums({f"{TASK}{name}": sums}) for one in known if known[one].needs == (f"{TASK}{name}",)}
+    known = find_mean_scores()
+    own = {
+        one: known[one].score_sums({f"{TASK}{name}": sums}) for one in known if known[one].needs == (f"{TASK}{name}",)
+    }
     return {one.partition(".")[2]: value for one, value in own.items()}

@@ -1,4 +1,4 @@
-"""Several calls of `ablate` may share a folder, if they mean the same trials."""
+"""Locking: several calls of `ablate` may work in one folder if their trials have the same settings."""
 
 import fcntl
 import os
@@ -12,15 +12,15 @@ LOCK = "ablate.lock"
 
 
 @contextmanager
-def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
-    """Write down what the trials of a folder are made of, and keep calls with other settings away until the end.
+def claim_trials(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
+    """Write the fingerprints of the trials, and lock the folder against calls with other settings until the context ends.
 
-    Whoever is alone here may replace what an earlier call wrote down of trials that were never trained; where another call
-    is on its way, what it wrote holds.
+    A call that has the folder to itself may replace the fingerprints of trials that were never trained; while another call
+    is running, the fingerprints that it wrote are binding.
 
     Args:
         folder: of the ablation.
-        trials: all of them, also those of other shares.
+        trials: all of them, also those of other shards.
 
     Raises:
         UserError: one of them holds a trial of other settings.
@@ -28,7 +28,7 @@ def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        alone = _try_alone(descriptor)
+        alone = _try_lock(descriptor)
         if not alone:
             fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for one that is writing, not for those that train
         for trial in trials:
@@ -42,7 +42,7 @@ def claimed(folder: Path, trials: Sequence[TrialFolder]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _try_alone(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments.ablation.sweep_file import Factor, level
+from experiments.ablation.sweep_file import Factor, name_level
 from experiments.evaluation import robustness
 from experiments.evaluation.compared_metrics import COMPARED
-from experiments.evaluation.comparison import Measured, measured, require_comparable
+from experiments.evaluation.comparison import MeasuredRecord, measure_record, require_comparable
 from experiments.evaluation.record import Images, Record
-from experiments.evaluation.scores.base import number
-from experiments.evaluation.statistics import LEVEL, Interval, joint_intervals
+from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.statistics import LEVEL, Interval, compute_joint_intervals
 
 REPLICATE = "seed_everything"
-"""The factor that is no idea: its levels are trainings of the same, and tell how far these differ."""
+"""The factor whose levels are repeated trainings of the same settings: they measure the spread between trainings."""
 
 SCORES = ("clean_miou", "mean_corrupted_miou")
 
@@ -24,15 +24,15 @@ MIOU = COMPARED["miou"]
 SOLVED = 1e-9  # how far an estimable contrast may be from itself
 
 
-class Trained(NamedTuple):
+class TrainedTrial(NamedTuple):
     """A trial with its record: ``arguments`` are its options, as the sweep file gives them."""
 
     arguments: Mapping[str, Any]
-    measured: Measured  # by its mIoU, as `measure_trial` does
+    measured: MeasuredRecord  # by its mIoU, as `measure_trial` does
 
     @property
     def record(self) -> Record:
-        """What the trial left, without its counts."""
+        """The record of the trial, without its counts."""
         return self.measured.record
 
 
@@ -64,12 +64,12 @@ class _Column(NamedTuple):
     values: np.ndarray
 
 
-def measure_trial(arguments: Mapping[str, Any], record: Record, images: Images, seed: int = 0) -> Trained:
+def measure_trial(arguments: Mapping[str, Any], record: Record, images: Images, seed: int = 0) -> TrainedTrial:
     """A trial and what its effects follow from; `seed` is that of the resamples."""
-    return Trained(arguments, measured(record, images, MIOU, seed))
+    return TrainedTrial(arguments, measure_record(record, images, MIOU, seed))
 
 
-def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[Effect]:
+def find_effects(trained: Sequence[TrainedTrial], factors: Sequence[Factor]) -> list[Effect]:
     """Effects of every level under the additive model, by least squares over the trials.
 
     In a grid that is the mean difference between trials that are equal in all else. Intervals come in two kinds: over
@@ -90,51 +90,57 @@ def find_effects(trained: Sequence[Trained], factors: Sequence[Factor]) -> list[
         column
         for factor in factors
         if factor.option != REPLICATE
-        for column in _columns(factor, [one.arguments for one in trained])
+        for column in _make_columns(factor, [one.arguments for one in trained])
     ]
     design = np.stack([np.ones(len(trained)), *(column.values for column in columns)], axis=1)
     inverse = np.linalg.pinv(design)
     known = np.abs(inverse @ design - np.eye(design.shape[1])).max(1) < SOLVED
-    counted = first.record.counted
+    counted = first.record.headline_places
     conditions = [first.record.conditions[place] for place in counted]
 
-    def of_scores(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def compute_effects(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Effects (...) from the scores (..., conditions) of each trial, by score and column."""
         found: dict[str, np.ndarray] = {}
-        for name, values in _measured([one[..., counted] for one in scores], conditions).items():
+        for name, values in _summarise_trials([one[..., counted] for one in scores], conditions).items():
             solved = np.moveaxis(inverse, 0, -1)  # (T, columns)
             effects = np.tensordot(values, solved, axes=([0], [0]))
             found |= {f"{name}.{place}": effects[..., place] for place in range(len(columns) + 1)}
         return found
 
     models = [one.measured.scores for one in trained]
-    bounds = joint_intervals(models, of_scores)
+    bounds = compute_joint_intervals(models, compute_effects)
     estimates = {
-        name: (inverse @ values, _spread(values, design, inverse))
-        for name, values in _measured([model.whole[counted] for model in models], conditions).items()
+        name: (inverse @ values, _compute_half_widths(values, design, inverse))
+        for name, values in _summarise_trials([model.estimate[counted] for model in models], conditions).items()
     }
 
-    def change(name: str, place: int) -> Change:
+    def make_change(name: str, place: int) -> Change:
         value, spread = estimates[name][0][place], estimates[name][1][place]
         if not known[place] or np.isnan(value):
             return Change(None, None, None)
         trainings = None if np.isnan(spread) else (float(value - spread), float(value + spread))
-        return Change(number(value), bounds[f"{name}.{place}"], trainings)
+        return Change(as_number(value), bounds[f"{name}.{place}"], trainings)
 
     return [
-        Effect(column.factor.option, column.level, column.against, column.trials, {n: change(n, place) for n in SCORES})
+        Effect(
+            column.factor.option,
+            column.level,
+            column.against,
+            column.trials,
+            {n: make_change(n, place) for n in SCORES},
+        )
         for place, column in enumerate(columns, 1)
     ]
 
 
-def _columns(factor: Factor, trials: Sequence[Mapping[str, Any]]) -> list[_Column]:
+def _make_columns(factor: Factor, trials: Sequence[Mapping[str, Any]]) -> list[_Column]:
     """A column for each level but the first, or one for a range."""
     values = [trial[factor.option] for trial in trials]
     if factor.scale != "levels":
         numbers = np.array(values, dtype=float)
         step, moved = ("times ten", np.log10(numbers)) if factor.scale == "log" else ("plus one", numbers)
         return [_Column(factor, step, "", len(trials), moved)]
-    words = [level(value) for value in values]
+    words = [name_level(value) for value in values]
     names = [name for name in factor.levels if name in words]
     return [
         _Column(factor, name, names[0], words.count(name), np.array([word == name for word in words], dtype=float))
@@ -142,13 +148,15 @@ def _columns(factor: Factor, trials: Sequence[Mapping[str, Any]]) -> list[_Colum
     ]
 
 
-def _measured(scores: Sequence[np.ndarray], conditions: Sequence[robustness.Condition]) -> dict[str, np.ndarray]:
+def _summarise_trials(
+    scores: Sequence[np.ndarray], conditions: Sequence[robustness.Condition]
+) -> dict[str, np.ndarray]:
     """`SCORES` (T, ...) of scores (..., conditions) of each trial."""
     summaries = [robustness.summarise(one, conditions) for one in scores]
     return {name: np.stack([summary[name] for summary in summaries]) for name in SCORES}
 
 
-def _spread(values: np.ndarray, design: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def _compute_half_widths(values: np.ndarray, design: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Half the width of each effect's interval over trainings; NaN where no trial is left over to tell."""
     left_over = len(values) - int(np.linalg.matrix_rank(design))
     if left_over < 1:

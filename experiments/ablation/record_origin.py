@@ -1,4 +1,4 @@
-"""What a record was made of, without recomputing its scores."""
+"""Checkpoint, recipe and data of a record, read without recomputing its scores."""
 
 from pathlib import Path
 from typing import Any, Literal

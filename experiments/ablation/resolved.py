@@ -1,4 +1,4 @@
-"""What a trial of an earlier version was made of, which wrote down no more than its record."""
+"""The settings of a trial of an earlier version, which stored no fingerprint, from its record."""
 
 import subprocess
 import sys
@@ -11,11 +11,11 @@ import yaml
 from experiments.ablation.record_origin import read_origin
 from experiments.checkpoints.settings import differences
 from experiments.evaluation.earlier_settings import translate_recipe
-from experiments.evaluation.recipe import FREE, WATCHING, data_folder, training_data
+from experiments.evaluation.recipe import FREE, MONITORING, find_data_folder, find_training_data
 from user_error import UserError
 
 
-def resolved_changes(words: Sequence[str], record: Path) -> list[str]:
+def find_resolved_changes(words: Sequence[str], record: Path) -> list[str]:
     """The settings of a training that are others than those of the record that lies where its own would.
 
     Args:
@@ -27,10 +27,12 @@ def resolved_changes(words: Sequence[str], record: Path) -> list[str]:
     """
     before, now = translate_recipe(read_origin(record).recipe), _resolve(words)
     pairs = [(before.get(key), now.get(key), key) for key in ("seed_everything", "model", "trainer")]
-    pairs.append((training_data(before), now.get("data"), "data"))
+    pairs.append((find_training_data(before), now.get("data"), "data"))
     found = [key for one, other, section in pairs for key in differences(one, other, section)]
-    changed = [key for key in found if key not in FREE + WATCHING]
-    return changed + (["data.init_args.root"] if data_folder(training_data(before)) != data_folder(now["data"]) else [])
+    changed = [key for key in found if key not in FREE + MONITORING]
+    return changed + (
+        ["data.init_args.root"] if find_data_folder(find_training_data(before)) != find_data_folder(now["data"]) else []
+    )
 
 
 def _resolve(words: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from safe_files.roots import find_data
 from user_error import UserError, find_user_error
 
 
-class Done(NamedTuple):
+class DoneTrial(NamedTuple):
     """A trial that is done.
 
     Args:
@@ -27,7 +27,7 @@ class Done(NamedTuple):
     root: str | None
 
 
-def require_same_data(trials: Sequence[Done]) -> None:
+def require_same_data(trials: Sequence[DoneTrial]) -> None:
     """Refuse trials whose images or labels are no longer the same.
 
     Data that are not here change nothing. The libraries of data take seconds to import and much memory: they stay in a
@@ -40,22 +40,22 @@ def require_same_data(trials: Sequence[Done]) -> None:
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         changed = pool.submit(find_changes, trials).result()
-    for trial, said in zip(trials, changed, strict=True):
-        if said is not None:
+    for trial, reason in zip(trials, changed, strict=True):
+        if reason is not None:
             raise UserError(
-                f"{trial.run} holds a trial on other data ({said}): pass another folder to keep it, or --restart to train anew"
+                f"{trial.run} holds a trial on other data ({reason}): pass another folder to keep it, or --restart to train anew"
             )
 
 
-def find_changes(trials: Sequence[Done]) -> list[str | None]:
+def find_changes(trials: Sequence[DoneTrial]) -> list[str | None]:
     """What changed in the data of each, in words."""
     import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
 
     return [find_change(trial) for trial in trials]
 
 
-def find_change(trial: Done) -> str | None:
-    """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or nobody knows."""
+def find_change(trial: DoneTrial) -> str | None:
+    """What changed in the data of a trial since it was trained and swept; `None` where nothing did, or it is unknown."""
     described = (read_settings(trial.run / "best.ckpt") or {}).get("data")
     root = trial.root or ((described or {}).get("init_args") or {}).get("root")
     if described is None or (isinstance(root, str) and not find_data(root).exists()):
@@ -69,7 +69,7 @@ def find_change(trial: Done) -> str | None:
         return str(mistake)
 
 
-def _compare(trial: Done) -> str | None:
+def _compare(trial: DoneTrial) -> str | None:
     from experiments.command_line.data_option import choose_data
     from experiments.training.content import read_splits
     from experiments.training.run_folder import RunFolder
@@ -79,8 +79,8 @@ def _compare(trial: Done) -> str | None:
     for split, before in read_splits(RunFolder(trial.run).content).items():
         now = data.fingerprint(split, before)
         seen = {key: now.settings.get(key) for key in before.settings}  # by a training
-        if said := replace(now, settings=seen).difference_from(before):
-            return said
+        if difference := replace(now, settings=seen).difference_from(before):
+            return difference
     swept = read_origin(trial.record).data
     if swept.content is None or swept.content == data.fingerprint(swept.split).sha256:
         return None

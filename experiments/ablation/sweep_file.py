@@ -30,10 +30,10 @@ MOST_TRIALS = 10_000
 """Of one file: a grid grows with each parameter."""
 
 DRAWS_FOR_EACH = 100
-"""So often a random sweep is drawn for a trial that is not there yet."""
+"""Attempts, for each trial of a random sweep, to draw one that differs from the others."""
 
 SUITE = "core"
-"""What a trial is swept over where it does not say."""
+"""The suite of a trial that names none."""
 
 KNOWN = ("name", "description", "program", "command", "method", "metric", "parameters", "run_cap", "project", "entity")
 
@@ -72,7 +72,7 @@ class Factor:
 
 
 class Sweep(NamedTuple):
-    """What a sweep file says."""
+    """The content of a sweep file."""
 
     name: str
     trials: list[Trial]
@@ -87,7 +87,7 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         UserError: no such file, or a key, method or distribution that is not supported.
     """
-    content = _content(path)
+    content = _read_content(path)
     parameters = content["parameters"]
     for key, entry in parameters.items():
         _check_parameter(path, key, entry)
@@ -96,10 +96,12 @@ def read_sweep(path: Path) -> Sweep:
         raise UserError(
             f"{path}: method is {show(method)}: 'ablate' runs {' and '.join(METHODS)}, the others are W&B's own"
         )
-    chosen = _grid(path, parameters) if method == "grid" else _draws(path, parameters, content.get("run_cap"))
-    factors = [_factor(key, entry) for key, entry in parameters.items() if "value" not in entry]
+    chosen = (
+        _list_grid(path, parameters) if method == "grid" else _draw_trials(path, parameters, content.get("run_cap"))
+    )
+    factors = [_make_factor(key, entry) for key, entry in parameters.items() if "value" not in entry]
     varied = [factor.option for factor in factors]
-    trials = [Trial(_name(arguments, varied), arguments) for arguments in chosen]
+    trials = [Trial(_name_trial(arguments, varied), arguments) for arguments in chosen]
     names = [trial.name for trial in trials]
     twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
@@ -107,13 +109,13 @@ def read_sweep(path: Path) -> Sweep:
     return Sweep(str(content.get("name", path.stem)), trials, factors)
 
 
-def _factor(option: str, entry: Mapping[str, Any]) -> Factor:
+def _make_factor(option: str, entry: Mapping[str, Any]) -> Factor:
     if "values" in entry:
-        return Factor(option, "levels", tuple(level(value) for value in entry["values"]))
-    return Factor(option, "log" if _distribution(entry).startswith("log") else "linear")
+        return Factor(option, "levels", tuple(name_level(value) for value in entry["values"]))
+    return Factor(option, "log" if _find_distribution(entry).startswith("log") else "linear")
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _read_content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no sweep file {str(path)!r}: pass one of experiments/configs/sweep/")
     content = read_yaml(path, "pass one of experiments/configs/sweep/", text_keys=True)
@@ -144,7 +146,7 @@ def _check_parameter(path: Path, key: str, entry: Any) -> None:
         if None in values:  # an agent of W&B would write the word None
             raise UserError(f"{where} is null: write it as the text 'null', in quotes")
         return
-    kind = _distribution(entry)
+    kind = _find_distribution(entry)
     if kind not in DISTRIBUTIONS or not {"min", "max"} <= set(entry):
         raise UserError(f"{where} needs a value, values, or min and max with one of {', '.join(DISTRIBUTIONS)}")
     for edge in ("min", "max"):
@@ -179,13 +181,13 @@ def _check_classes(where: str, value: Any) -> None:
             raise UserError(f"{where} has the class {show(one)}: write its class_path, and its init_args as a mapping")
 
 
-def _distribution(entry: Mapping[str, Any]) -> str:
-    """Which is meant where none is named: W&B goes by the type of the range, too."""
-    whole = all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
-    return str(entry.get("distribution", "int_uniform" if whole else "uniform"))
+def _find_distribution(entry: Mapping[str, Any]) -> str:
+    """The distribution of a parameter; where none is named, it follows from the type of the range, as in W&B."""
+    integral = all(isinstance(entry.get(edge), int) for edge in ("min", "max"))
+    return str(entry.get("distribution", "int_uniform" if integral else "uniform"))
 
 
-def _grid(path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _list_grid(path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     choices = []
     for key, entry in parameters.items():
         if "value" not in entry and "values" not in entry:
@@ -199,7 +201,7 @@ def _grid(path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*choices)]
 
 
-def _draws(path: Path, parameters: Mapping[str, Any], number: Any) -> list[dict[str, Any]]:
+def _draw_trials(path: Path, parameters: Mapping[str, Any], number: Any) -> list[dict[str, Any]]:
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_TRIALS:
         raise UserError(
             f"{path}: a random sweep has no end of its own: set run_cap to the number of trials, at most {MOST_TRIALS}"
@@ -219,31 +221,31 @@ def _draw(rng: random.Random, entry: Mapping[str, Any]) -> Any:
         return entry["value"]
     if "values" in entry:
         return rng.choices(entry["values"], entry.get("probabilities"))[0]
-    return DISTRIBUTIONS[_distribution(entry)](rng, entry["min"], entry["max"])
+    return DISTRIBUTIONS[_find_distribution(entry)](rng, entry["min"], entry["max"])
 
 
-def _name(arguments: Mapping[str, Any], varied: list[str]) -> str:
-    words = [_short(key, arguments[key]) for key in varied]
+def _name_trial(arguments: Mapping[str, Any], varied: list[str]) -> str:
+    words = [_shorten(key, arguments[key]) for key in varied]
     return "-".join(words) or "trial"
 
 
-def _short(key: str, value: Any) -> str:
+def _shorten(key: str, value: Any) -> str:
     """A component's file by its stem, any other value beside the last part of its option."""
     if _is_component(value) or (isinstance(value, list) and value and all(map(_is_component, value))):
-        return re.sub(r"[^\w.+-]", "_", level(value))
-    return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={level(value)}")
+        return re.sub(r"[^\w.+-]", "_", name_level(value))
+    return re.sub(r"[^\w.+=-]", "_", f"{key.rsplit('.', 1)[-1]}={name_level(value)}")
 
 
 def _is_component(value: Any) -> bool:
     return isinstance(value, str) and value.endswith((".yaml", ".yml"))
 
 
-def level(value: Any) -> str:
-    """A value as people call it: components' files by their stems, classes by their names, any other as it is written."""
+def name_level(value: Any) -> str:
+    """A readable name of a value: components' files by their stems, classes by their names, any other as it is written."""
     if _is_component(value):
         return PurePath(value).stem
     if isinstance(value, list) and all(_is_component(one) or _is_written_out(one) for one in value):
-        return "+".join(_class(one) if _is_written_out(one) else level(one) for one in value) or "none"
+        return "+".join(_name_class(one) if _is_written_out(one) else name_level(one) for one in value) or "none"
     return as_text(value)
 
 
@@ -251,17 +253,17 @@ def _is_written_out(value: Any) -> bool:
     return isinstance(value, dict) and "class_path" in value
 
 
-def _class(written: Mapping[str, Any]) -> str:
+def _name_class(written: Mapping[str, Any]) -> str:
     """A class that a sweep writes out, by its name and the values of its settings."""
     settings = written.get("init_args") or {}
     return " ".join([written["class_path"].rsplit(".", 1)[-1], *map(as_text, settings.values())])
 
 
 def as_text(value: Any) -> str:
-    """A value as a command line has it."""
+    """A value as text of a command line."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def record_path(run: Path, suite: str) -> Path:
+def find_record_path(run: Path, suite: str) -> Path:
     """Where the record of a trial lies."""
     return run / f"record-{Path(suite).stem}.json"

@@ -6,11 +6,18 @@ from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 
+from experiments.ablation.fingerprint import (
+    ROOT,
+    TrialFingerprint,
+    find_differences,
+    make_fingerprint,
+    parse_options,
+    read_fingerprint,
+)
 from experiments.ablation.record_origin import read_origin
-from experiments.ablation.resolved import resolved_changes
-from experiments.ablation.same_data import Done
-from experiments.ablation.stamp import ROOT, Stamp, changes, make_stamp, options_of, read_stamp
-from experiments.ablation.sweep_file import SUITE, record_path
+from experiments.ablation.resolved import find_resolved_changes
+from experiments.ablation.same_data import DoneTrial
+from experiments.ablation.sweep_file import SUITE, find_record_path
 from experiments.files.digest import sha256
 from experiments.files.lock import held, is_held
 from experiments.files.whole import whole_file
@@ -32,13 +39,13 @@ class TrialFolder:
         self.path = path
         self.words = list(words)
         self.training = training
-        self.record = record_path(path, str(options_of(words).get("suite", SUITE)))
+        self.record = find_record_path(path, str(parse_options(words).get("suite", SUITE)))
         self.log = path / "trial.log"
-        self._stamp = path / "trial.json"
+        self._fingerprint_file = path / "trial.json"
         self._lock = path / "trial.lock"
 
     @contextmanager
-    def locked(self) -> Iterator[int]:
+    def hold_lock(self) -> Iterator[int]:
         """Hold the folder, from the first look at its record to the last file that is written.
 
         Raises:
@@ -52,19 +59,19 @@ class TrialFolder:
         return is_held(self._lock)
 
     @cached_property
-    def now(self) -> Stamp:
-        """What the trial is made of."""
-        return make_stamp(self.words)
+    def fingerprint(self) -> TrialFingerprint:
+        """The fingerprint of the trial."""
+        return make_fingerprint(self.words)
 
     @property
-    def done(self) -> Done:
-        """What it is made of, once it is done."""
-        return Done(self.path, self.record, self.root)
+    def done_trial(self) -> DoneTrial:
+        """The trial as `experiments.ablation.same_data` takes it once it is done."""
+        return DoneTrial(self.path, self.record, self.root)
 
     @property
     def root(self) -> str | None:
-        """Where the options say that the data lie, if they do."""
-        found = options_of(self.words).get(ROOT)
+        """The folder of the data, where the options name it."""
+        found = parse_options(self.words).get(ROOT)
         return found if isinstance(found, str) else None
 
     def has_work(self) -> bool:
@@ -80,10 +87,10 @@ class TrialFolder:
         Raises:
             UserError: it does.
         """
-        before = read_stamp(self._stamp)
+        before = read_fingerprint(self._fingerprint_file)
         if before is None or not (claimed or self.has_work()):
             return
-        if changed := changes(before, self.now):
+        if changed := find_differences(before, self.fingerprint):
             raise UserError(f"{self.path} holds a trial with other settings ({', '.join(changed)}): {REMEDY}")
 
     def is_done(self) -> bool:
@@ -95,10 +102,10 @@ class TrialFolder:
         self.require_same()
         if not self.record.exists():
             return False
-        before = read_stamp(self._stamp)
+        before = read_fingerprint(self._fingerprint_file)
         if before is None:
             self._require_same_recipe()
-        elif not self.now.suites.keys() <= before.suites.keys():  # it is of what was trained here before
+        elif not self.fingerprint.suites.keys() <= before.suites.keys():  # it is of what was trained here before
             return False
         best = self.path / "best.ckpt"
         if best.exists() and _digest(best, best.stat().st_mtime_ns) != read_origin(self.record).checkpoint.get(
@@ -117,41 +124,45 @@ class TrialFolder:
             return False
 
     def _require_same_recipe(self) -> None:
-        """What `require_same` does, for a folder in which earlier versions wrote down no more than the record."""
+        """What `require_same` does, for a folder in which earlier versions stored only the record."""
         if self.training is None:
             raise UserError(f"{self.path} holds a trial whose settings are not written down: {REMEDY}")
-        if changed := resolved_changes(self.training, self.record):
+        if changed := find_resolved_changes(self.training, self.record):
             raise UserError(f"{self.path} holds a trial with other settings ({', '.join(changed)}): {REMEDY}")
 
     def claim(self, *, restart: bool = False) -> None:
-        """Write down what the trial is made of, before it is trained.
+        """Write the fingerprint of the trial before it is trained.
 
         Args:
-            restart: whether what was swept here goes.
+            restart: whether to discard the earlier sweeps of this folder.
         """
-        before = read_stamp(self._stamp) if self.has_work() and not restart else None
-        replace(self.now, suites={} if before is None else before.suites).write(self._stamp)
+        before = read_fingerprint(self._fingerprint_file) if self.has_work() and not restart else None
+        replace(self.fingerprint, suites={} if before is None else before.suites).write(self._fingerprint_file)
 
     @contextmanager
-    def claimed(self, restart: bool) -> Iterator[None]:
+    def claim_for_training(self, restart: bool) -> Iterator[None]:
         """Claim the folder for a training; one that refuses to begin leaves the trial that is there."""
-        before, record = (path.read_bytes() if path.exists() else None for path in (self._stamp, self.record))
+        before, record = (
+            path.read_bytes() if path.exists() else None for path in (self._fingerprint_file, self.record)
+        )
         self.claim(restart=restart)
         try:
             yield
         except SystemExit:
             if before is not None and self.record.exists() and self.record.read_bytes() == record:
-                with whole_file(self._stamp, "wb") as file:
+                with whole_file(self._fingerprint_file, "wb") as file:
                     file.write(before)
             raise
 
     def note_sweep(self) -> None:
-        """Write down the suite as well, before the sweep."""
-        before = read_stamp(self._stamp)
-        replace(self.now, suites={**(before.suites if before else {}), **self.now.suites}).write(self._stamp)
+        """Add the suite to the fingerprint before the sweep."""
+        before = read_fingerprint(self._fingerprint_file)
+        replace(self.fingerprint, suites={**(before.suites if before else {}), **self.fingerprint.suites}).write(
+            self._fingerprint_file
+        )
 
 
 @cache
 def _digest(path: Path, mtime_ns: int) -> str:
-    """The digest of a file as it is at a time: an ablation asks twice for that of every trial."""
+    """The digest of a file as it is at a time: cached, since an ablation needs that of every trial twice."""
     return sha256(path)

@@ -12,7 +12,7 @@ from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoi
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
-from experiments.evaluation.recipe import entry
+from experiments.evaluation.recipe import find_entry
 from experiments.files.whole import require_writable, whole_file
 from plain_values import complain
 from user_error import UserError
@@ -246,6 +246,6 @@ def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         "classes": states[0].get("classes") if states else None,
         "channels": states[0].get("channels") if states else None,
         "window": states[0].get("window") if states else None,
-        "input size": entry(data, "init_args", "size"),
+        "input size": find_entry(data, "init_args", "size"),
         "aspect": states[0].get("aspect", "squash") if states else "squash",
     }

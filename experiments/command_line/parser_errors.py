@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.evaluation.earlier_settings import REPLACED, current_name
+from experiments.evaluation.earlier_settings import REPLACED, find_current_name
 from user_error import report_of
 
 PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
@@ -184,8 +184,8 @@ def _describe_class(report: Report) -> str | None:
             return f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
         if name in REPLACED:
             return f"{report.where}{name} is of an earlier version: leave it out, and pass {REPLACED[name]}"
-        if current_name(name) != name:
-            return f"{report.where}{name} is now called {current_name(name)}: write that"
+        if find_current_name(name) != name:
+            return f"{report.where}{name} is now called {find_current_name(name)}: write that"
         if found := NO_NAME.search(report.text):
             return f"{report.where}there is no class {name!r} ({found[0]}): check its spelling, or {_a_yaml(report)}"
     return None

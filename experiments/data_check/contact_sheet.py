@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
-from experiments.data_check.scan import ScannedSplit, Seen, read_sample
+from experiments.data_check.scan import ScannedImage, ScannedSplit, read_sample
 from experiments.pictures.overlays import find_palette, overlay, save
 
 WIDTH, HEIGHT = 220, 200
@@ -19,17 +19,17 @@ OPACITY = 0.6
 INK, FAINT, PAPER, IGNORED_INK = (20, 20, 20), (110, 110, 110), (255, 255, 255), (255, 0, 255)
 
 
-def choose(split: ScannedSplit, number: int) -> list[int]:
+def choose_images(split: ScannedSplit, number: int) -> list[int]:
     """The numbers of images that show every class, rare ones first, filled up with ones evenly apart."""
     seen = split.images
     readable = [place for place, one in enumerate(seen) if not one.error]
-    total = sum((_pixels(seen[place])[:-1] for place in readable), np.zeros(1, np.int64))
+    total = sum((_get_pixels(seen[place])[:-1] for place in readable), np.zeros(1, np.int64))
     chosen: list[int] = []
     for number_of_class in np.argsort(total):
         if len(chosen) == number or not total[number_of_class]:
             continue
-        if not any(_pixels(seen[place])[number_of_class] for place in chosen):
-            chosen.append(max(readable, key=lambda place: int(_pixels(seen[place])[number_of_class])))
+        if not any(_get_pixels(seen[place])[number_of_class] for place in chosen):
+            chosen.append(max(readable, key=lambda place: int(_get_pixels(seen[place])[number_of_class])))
     rest = [place for place in readable if place not in chosen]
     missing = min(number - len(chosen), len(rest))
     chosen += [rest[(2 * step + 1) * len(rest) // (2 * missing)] for step in range(missing)]
@@ -45,7 +45,11 @@ def draw(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit], numbe
         number: images of each split.
     """
     palette = find_palette(data.palette, data.num_classes)
-    panels = {name: _panels(split, choose(split, number), palette) for name, split in splits.items() if split.read}
+    panels = {
+        name: _draw_panels(split, choose_images(split, number), palette)
+        for name, split in splits.items()
+        if split.readable
+    }
     tile = WIDTH * 2 + 4
     width = GAP + COLUMNS * (tile + GAP)
     legend = _place_legend(data.classes, width)
@@ -57,11 +61,11 @@ def draw(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit], numbe
     _draw_legend(pen, legend, [*data.classes, "ignored"], [*map(tuple, palette.tolist()), IGNORED_INK])
     for name, found in panels.items():
         split = splits[name]
-        pen.text((GAP, top), f"{name}: {len(split.images)} images", INK, _font(16))
+        pen.text((GAP, top), f"{name}: {len(split.images)} images", INK, _load_font(16))
         top += LINE + GAP
         for place, (title, picture) in enumerate(found):
             left, upper = GAP + place % COLUMNS * (tile + GAP), top + place // COLUMNS * (HEIGHT + LINE + GAP)
-            pen.text((left, upper), title, FAINT, _font(12))
+            pen.text((left, upper), title, FAINT, _load_font(12))
             sheet.paste(picture, (left, upper + LINE - 4))
         top += rows[name] * (HEIGHT + LINE + GAP)
     return sheet
@@ -72,17 +76,17 @@ def write(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit], numb
     save(draw(data, splits, number), path)
 
 
-def _panels(split: ScannedSplit, places: Sequence[int], palette: np.ndarray) -> list[tuple[str, Image.Image]]:
+def _draw_panels(split: ScannedSplit, places: Sequence[int], palette: np.ndarray) -> list[tuple[str, Image.Image]]:
     """A title, and the image with its overlay to the right, for each of some images."""
     assert split.dataset is not None
     found = []
     for place in places:
         sample, seen = read_sample(split.dataset, place), split.images[place]
         image, mask = sample["image"], sample["mask"]
-        mixed = overlay(_shown(image), mask, palette, OPACITY)
+        mixed = overlay(_as_colours(image), mask, palette, OPACITY)
         mixed[mask == IGNORED] = _hatch(mask.shape, mixed)[mask == IGNORED]
         pair = Image.new("RGB", (2 * WIDTH + 4, HEIGHT), (236, 236, 236))
-        for left, picture in ((0, _shown(image)), (WIDTH + 4, mixed)):
+        for left, picture in ((0, _as_colours(image)), (WIDTH + 4, mixed)):
             fitted = _fit(picture)
             pair.paste(fitted, (left + (WIDTH - fitted.width) // 2, (HEIGHT - fitted.height) // 2))
         name = seen.id if len(seen.id) <= 40 else f"...{seen.id[-37:]}"
@@ -90,7 +94,7 @@ def _panels(split: ScannedSplit, places: Sequence[int], palette: np.ndarray) -> 
     return found
 
 
-def _shown(image: np.ndarray) -> np.ndarray:
+def _as_colours(image: np.ndarray) -> np.ndarray:
     """The first three channels, or the first one, as (H, W, 3)."""
     return image[..., :3] if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
 
@@ -114,7 +118,7 @@ def _fit(picture: np.ndarray) -> Image.Image:
     return image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -122,7 +126,7 @@ def _place_legend(classes: Sequence[str], width: int) -> list[tuple[int, int]]:
     """Where the entries of the legend stand, in lines as wide as the sheet."""
     places, left, top = [], GAP, GAP
     for name in [*classes, "ignored"]:
-        needed = 24 + int(_font(14).getlength(name)) + 16
+        needed = 24 + int(_load_font(14).getlength(name)) + 16
         if left + needed > width and left > GAP:
             left, top = GAP, top + LINE
         places.append((left, top))
@@ -138,9 +142,9 @@ def _draw_legend(
 ) -> None:
     for (left, top), name, colour in zip(places, names, colours, strict=True):
         pen.rectangle((left, top + 1, left + 16, top + 15), colour, FAINT)
-        pen.text((left + 22, top), name, INK, _font(14))
+        pen.text((left + 22, top), name, INK, _load_font(14))
 
 
-def _pixels(seen: Seen) -> np.ndarray:
+def _get_pixels(seen: ScannedImage) -> np.ndarray:
     assert seen.pixels is not None
     return seen.pixels

@@ -9,7 +9,7 @@ from datamodules.base import SegmentationDataModule, Split
 from datamodules.leaks import Leak, find_leaks, leak_of_pictures
 from experiments.data_check.findings import Finding, Level, name_some
 from experiments.data_check.near_duplicates import find_near
-from experiments.data_check.scan import ScannedSplit, Seen
+from experiments.data_check.scan import ScannedImage, ScannedSplit
 
 UNITS = ("patient", "subject", "case", "person", "volume", "video", "sequence", "scene", "slide", "animal")
 """Columns of meta.csv whose images belong together, as people call them."""
@@ -19,18 +19,18 @@ def find_copies(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]
     """What is in two splits, and what is twice in one."""
     leaks = find_leaks(data)
     for leak in leaks:
-        yield _of_leak(leak, data)
+        yield _make_leak_finding(leak, data)
     for first, second in combinations(splits, 2):
         if data.test_is_val and (first, second) == ("val", "test"):
             continue
         known = {leak.splits for leak in leaks if leak.kind == "picture"}
-        yield from _between((first, second), splits, data, (first, second) in known)
+        yield from _find_between((first, second), splits, data, (first, second) in known)
     for name, split in splits.items():
-        yield from _within(name, split.read)
-    yield from _undeclared_units(data, splits)
+        yield from _find_within(name, split.readable)
+    yield from _find_undeclared_units(data, splits)
 
 
-def _of_leak(leak: Leak, data: SegmentationDataModule) -> Finding:
+def _make_leak_finding(leak: Leak, data: SegmentationDataModule) -> Finding:
     level: Level = "wrong" if data.leaks == "refuse" else "note"
     what = "units" if leak.kind == "unit" else "images"
     mend = (
@@ -39,16 +39,16 @@ def _of_leak(leak: Leak, data: SegmentationDataModule) -> Finding:
     return Finding(level, f"leak_{leak.kind}", leak.said, mend, leak.shared)
 
 
-def _between(
+def _find_between(
     names: tuple[str, str], splits: Mapping[str, ScannedSplit], data: SegmentationDataModule, known: bool
 ) -> Iterator[Finding]:
     """Equal pixels, and pictures that look alike and are not equal."""
-    first, second = (splits[name].read for name in names)
+    first, second = (splits[name].readable for name in names)
     by_digest = {one.digest: one for one in second if not one.blank}
     equal = [(one.id, by_digest[one.digest].id) for one in first if one.digest in by_digest]
     leak = None if known else leak_of_pictures(names, equal, "pixels")
     if leak is not None:
-        yield _of_leak(leak, data)
+        yield _make_leak_finding(leak, data)
     of_first, of_second = ([one.thumbnail for one in seen if one.thumbnail is not None] for seen in (first, second))
     near = [
         f"{first[one].id} ~ {second[other].id}"
@@ -66,7 +66,7 @@ def _between(
         )
 
 
-def _within(name: str, seen: list[Seen]) -> Iterator[Finding]:
+def _find_within(name: str, seen: list[ScannedImage]) -> Iterator[Finding]:
     same: dict[bytes, list[str]] = defaultdict(list)
     for one in seen:
         if not one.blank:
@@ -77,7 +77,7 @@ def _within(name: str, seen: list[Seen]) -> Iterator[Finding]:
         yield Finding("look", "repeated", says, "remove the others: each counts as an image of its own", repeated)
 
 
-def _undeclared_units(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def _find_undeclared_units(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     if data.unit is not None:
         return
     rows = {name: data.meta(name) for name in get_args(Split) if splits.get(name) and splits[name].dataset is not None}

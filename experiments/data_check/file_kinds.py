@@ -14,32 +14,32 @@ from experiments.data_check.scan import ScannedSplit
 from user_error import UserError
 
 CLIPPED = 0.9
-"""Share of the levels of an image that are as dark or as bright as can be, from which on it is said."""
+"""Smallest fraction of clipped levels (0 or 255) for which an image is reported."""
 
 MOST_NAMED = 20
 """Files that a line names."""
 
 
-def find_files_wrong(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def find_file_problems(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     """What is wrong with the files, split by split, and over all of them."""
-    yield from _unreadable(splits)
+    yield from _find_unreadable(splits)
     for name, split in splits.items():
         if not split.refused and not split.images:
             yield Finding(
                 "wrong", "empty", f"the split {name!r} holds no image", "add images, or correct its list", [name]
             )
     yield from find_left_out(data, [name for name, split in splits.items() if split.dataset is not None])
-    yield from _kinds(splits)
-    yield from _turned(splits)
-    yield from _sizes(data, splits)
-    yield from _blank(data, splits)
+    yield from _find_kinds(splits)
+    yield from _find_turned(splits)
+    yield from _find_sizes(data, splits)
+    yield from _find_blank(data, splits)
     if isinstance(data, FolderDataModule):
-        yield from _in_no_split(data, splits)
+        yield from _find_in_no_split(data, splits)
 
 
-def _blank(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
-    blank = [f"{name}/{one.id}" for name, split in splits.items() for one in split.read if one.blank]
-    clipped = [f"{name}/{one.id}" for name, split in splits.items() for one in split.read if one.clipped >= CLIPPED]
+def _find_blank(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    blank = [f"{name}/{one.id}" for name, split in splits.items() for one in split.readable if one.blank]
+    clipped = [f"{name}/{one.id}" for name, split in splits.items() for one in split.readable if one.clipped >= CLIPPED]
     window = data.reading.window
     seen = "" if window is None else f" by the window [{window[0]:g}, {window[1]:g}]"
     mend = (
@@ -47,7 +47,7 @@ def _blank(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> 
         if window is None
         else "window: [low, high]   # in dataset.yaml, levels that occur"
     )
-    if blank and len(blank) == sum(len(split.read) for split in splits.values()):
+    if blank and len(blank) == sum(len(split.readable) for split in splits.values()):
         says = f"every image has one level in each channel{seen} and shows nothing"
         yield Finding("wrong", "all_blank", says, mend, blank)
         return
@@ -61,7 +61,7 @@ def _blank(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> 
         yield Finding("look", "clipped", says, mend, clipped)
 
 
-def _in_no_split(data: FolderDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def _find_in_no_split(data: FolderDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     """Images that lie beside those of lists."""
     listed = [split.dataset for split in splits.values() if isinstance(split.dataset, ImageFiles)]
     if data.where or not listed or any(split.refused for split in splits.values()):
@@ -79,28 +79,28 @@ def _in_no_split(data: FolderDataModule, splits: Mapping[str, ScannedSplit]) -> 
         yield Finding("look", "in_no_split", says, "add them to the lists, or remove them", left)
 
 
-def _unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def _find_unreadable(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     """One finding for each reason, which names all images, or splits, that it holds for."""
     images = [(f"{name}/{one.id}", one.error) for name, split in splits.items() for one in split.images if one.error]
-    said = {error for _, error in images}
-    whole = [(name, split.refused) for name, split in splits.items() if split.refused and split.refused not in said]
-    for kind, met in (("unreadable", images), ("refused", whole)):
+    errors = {error for _, error in images}
+    refused = [(name, split.refused) for name, split in splits.items() if split.refused and split.refused not in errors]
+    for kind, found in (("unreadable", images), ("refused", refused)):
         reasons: dict[str, list[tuple[str, str]]] = {}
-        for name, error in met:
+        for name, error in found:
             known = next((key for key, alike in reasons.items() if alike[0][1] == error), None)
-            reasons.setdefault(known or _less_names(error, name.partition("/")), []).append((name, error))
+            reasons.setdefault(known or _remove_names(error, name.partition("/")), []).append((name, error))
         for alike in reasons.values():
             others = [name for name, _ in alike[1:]]
             more = f"the same of {len(others)} more: {name_some(others, MOST_NAMED)}" if others else ""
             yield Finding("wrong", kind, alike[0][1], more, [name for name, _ in alike])
 
 
-def _less_names(error: str, names: Sequence[str]) -> str:
-    """A sentence without the paths, names and numbers that differ between files."""
-    kept = re.sub(r"\S*[/\\]\S*", "", error)
+def _remove_names(error: str, names: Sequence[str]) -> str:
+    """An error message without the paths, names and numbers that differ between files."""
+    remaining = re.sub(r"\S*[/\\]\S*", "", error)
     for name in names:
-        kept = kept.replace(repr(name), "") if len(name) < 3 else kept.replace(name, "")
-    return re.sub(r"\d+", "0", kept)
+        remaining = remaining.replace(repr(name), "") if len(name) < 3 else remaining.replace(name, "")
+    return re.sub(r"\d+", "0", remaining)
 
 
 def find_left_out(data: SegmentationDataModule, splits: Sequence[str]) -> Iterator[Finding]:
@@ -128,9 +128,9 @@ def find_left_out(data: SegmentationDataModule, splits: Sequence[str]) -> Iterat
         )
 
 
-def _kinds(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def _find_kinds(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     for what, of_masks in (("images", False), ("masks", True)):
-        kinds: Counter[str] = sum((split.kinds(of_masks) for split in splits.values()), Counter())
+        kinds: Counter[str] = sum((split.count_kinds(of_masks) for split in splits.values()), Counter())
         if len(kinds) < 2:
             continue
         told = ", ".join(f"{times} {kind}" for kind, times in kinds.most_common())
@@ -145,7 +145,7 @@ def _kinds(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
         yield Finding("note", f"kinds_of_{what}", says, where=where)
 
 
-def _turned(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def _find_turned(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     for what, of_masks in (("images", False), ("masks", True)):
         turned = [
             f"{name}/{one.id}"
@@ -159,11 +159,11 @@ def _turned(splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
             yield Finding("look", f"orientation_of_{what}", says, mend, turned)
 
 
-def _sizes(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
-    sizes = Counter(one.size for split in splits.values() for one in split.read)
+def _find_sizes(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+    sizes = Counter(one.size for split in splits.values() for one in split.readable)
     if not sizes:
         return
-    smallest, largest = min(sizes, key=_area), max(sizes, key=_area)
+    smallest, largest = min(sizes, key=_compute_area), max(sizes, key=_compute_area)
     if len(sizes) > 1 and data.size is None:
         says = f"the images have {len(sizes)} sizes, from {_as_text(smallest)} to {_as_text(largest)}, and batches need one"
         common = max(sizes, key=lambda size: sizes[size])
@@ -174,7 +174,7 @@ def _sizes(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> 
             yield Finding("look", "aspect", says, "choose a `size` of the aspect of the images, or keep theirs")
 
 
-def _area(size: tuple[int, int]) -> int:
+def _compute_area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
 
 

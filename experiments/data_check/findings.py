@@ -1,4 +1,4 @@
-"""What was found in a data set: a sentence each, how certain it is, and what mends it."""
+"""Findings of a data check: a sentence, its certainty, and the remedy."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,12 +15,12 @@ MEANING = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One.
+    """One finding.
 
     Args:
         level: how certain it is.
         kind: a word for programs.
-        says: what was met, and where.
+        says: what was found, and where.
         mend: the lines of YAML or the command that mend it; nothing where `says` has them.
         where: images or files that it is about.
     """

@@ -8,9 +8,9 @@ from datamodules.datasets.folder import FolderDataModule
 from datamodules.reading.layouts import explain_layout
 from datamodules.reading.lists import SPLIT_NAMES
 from experiments.data_check.copies import find_copies
-from experiments.data_check.file_kinds import find_files_wrong
+from experiments.data_check.file_kinds import find_file_problems
 from experiments.data_check.findings import Finding
-from experiments.data_check.labels import find_labels
+from experiments.data_check.labels import find_label_problems
 from experiments.data_check.scan import ScannedSplit
 
 
@@ -24,7 +24,7 @@ def judge(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> l
         if splits["test"].dataset is None and _is_absent(data.root, "test", data):
             del known["test"]
             found = [Finding("look", "no_test", "there is no test split: training needs none, and a sweep does")]
-    return [*found, *find_files_wrong(data, known), *find_labels(data, known), *find_copies(data, known)]
+    return [*found, *find_file_problems(data, known), *find_label_problems(data, known), *find_copies(data, known)]
 
 
 def _is_absent(root: Path, split: str, data: FolderDataModule) -> bool:

@@ -9,30 +9,32 @@ from experiments.data_check.findings import Finding, Level, name_some
 from experiments.data_check.scan import ScannedSplit
 
 
-def find_labels(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
+def find_label_problems(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     """What is wrong with the classes."""
-    full = {name: split for name, split in splits.items() if split.read}
-    shares = {name: split.pixels(data.num_classes) for name, split in full.items()}
-    for name, pixels in shares.items():
-        yield from _ignored(name, pixels, full[name])
-    nowhere = [one for number, one in enumerate(data.classes) if not sum(pixels[number] for pixels in shares.values())]
-    if nowhere and any(pixels[:-1].any() for pixels in shares.values()):
+    full = {name: split for name, split in splits.items() if split.readable}
+    class_pixels = {name: split.count_pixels(data.num_classes) for name, split in full.items()}
+    for name, pixels in class_pixels.items():
+        yield from _find_ignored(name, pixels, full[name])
+    nowhere = [
+        one for number, one in enumerate(data.classes) if not sum(pixels[number] for pixels in class_pixels.values())
+    ]
+    if nowhere and any(pixels[:-1].any() for pixels in class_pixels.values()):
         says = f"no mask of any split holds a pixel of {name_some(nowhere)}"
         yield Finding(
             "look", "class_nowhere", says, "remove it from `classes`, or look whether its value is another", nowhere
         )
-    for name, pixels in shares.items():
+    for name, pixels in class_pixels.items():
         missing = [
             one
             for number, one in enumerate(data.classes)
             if not pixels[number] and one not in nowhere and pixels[:-1].any()
         ]
         if missing:
-            yield _missing(name, missing)
+            yield _make_missing_finding(name, missing)
 
 
-def _ignored(name: str, pixels: np.ndarray, split: ScannedSplit) -> Iterator[Finding]:
-    empty = [one.id for one in split.read if one.pixels is not None and not one.pixels[:-1].any()]
+def _find_ignored(name: str, pixels: np.ndarray, split: ScannedSplit) -> Iterator[Finding]:
+    empty = [one.id for one in split.readable if one.pixels is not None and not one.pixels[:-1].any()]
     if not pixels[:-1].any():
         says = (
             f"every pixel of the split {name!r} is ignored: nothing is learned from it, and there is nothing to score"
@@ -44,7 +46,7 @@ def _ignored(name: str, pixels: np.ndarray, split: ScannedSplit) -> Iterator[Fin
         yield Finding("look", "image_ignored", says, "remove them, or correct their masks", empty)
 
 
-def _missing(name: str, missing: list[str]) -> Finding:
+def _make_missing_finding(name: str, missing: list[str]) -> Finding:
     level: Level = "look"
     if name == "train":
         says = f"the split 'train' has no pixel of {name_some(missing)}, which other splits have: it cannot be learned"

@@ -36,7 +36,7 @@ def shrink(image: np.ndarray) -> np.ndarray:
     return small.mean(axis=2, dtype=np.float32)
 
 
-def take_hash(thumbnail: np.ndarray) -> np.ndarray:
+def compute_hash(thumbnail: np.ndarray) -> np.ndarray:
     """Where a thumbnail's levels rise, uint8 (68,)."""
     across, down = np.diff(thumbnail, axis=1) > RISE, np.diff(thumbnail, axis=0) > RISE
     return np.packbits(np.concatenate([across.ravel(), down.ravel()]))
@@ -58,14 +58,14 @@ def find_near(
         second: of another.
         most: bits that may differ.
     """
-    places, others = ([place for place, one in enumerate(seen) if _is_told(one)] for seen in (first, second))
+    places, others = ([place for place, one in enumerate(seen) if _is_distinctive(one)] for seen in (first, second))
     if not places or not others:
         return
-    left = np.stack([_bits(take_hash(first[place])) for place in places])
+    left = np.stack([_unpack_bits(compute_hash(first[place])) for place in places])
     turned = [turn_all_ways(second[place]) for place in others]
     distance, nearest = np.full(len(places), np.iinfo(np.int32).max), np.zeros(len(places), np.int64)
     for way in range(WAYS):
-        right = np.stack([_bits(take_hash(one[way])) for one in turned])
+        right = np.stack([_unpack_bits(compute_hash(one[way])) for one in turned])
         for start in range(0, len(places), ROWS):
             rows = slice(start, start + ROWS)
             found = _count_different(left[rows], right)
@@ -77,11 +77,11 @@ def find_near(
         yield places[row], others[nearest[row]], int(distance[row])
 
 
-def _is_told(thumbnail: np.ndarray) -> bool:
-    return bool(_bits(take_hash(thumbnail)).sum() >= LEAST_RISES)
+def _is_distinctive(thumbnail: np.ndarray) -> bool:
+    return bool(_unpack_bits(compute_hash(thumbnail)).sum() >= LEAST_RISES)
 
 
-def _bits(packed: np.ndarray) -> np.ndarray:
+def _unpack_bits(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed).astype(np.float32)
 
 

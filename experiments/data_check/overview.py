@@ -15,34 +15,34 @@ def describe_splits(data: SegmentationDataModule, splits: Mapping[str, ScannedSp
     """Two tables, a column for each split."""
     rows = [
         ["images", *(str(len(split.images)) for split in splits.values())],
-        ["unreadable", *(str(len(split.images) - len(split.read)) for split in splits.values())],
-        ["kinds of images", *(_counted(split.kinds(False)) for split in splits.values())],
-        ["kinds of masks", *(_counted(split.kinds(True)) for split in splits.values())],
-        ["height x width", *(_counted(_sizes(split)) for split in splits.values())],
+        ["unreadable", *(str(len(split.images) - len(split.readable)) for split in splits.values())],
+        ["kinds of images", *(_format_counts(split.count_kinds(False)) for split in splits.values())],
+        ["kinds of masks", *(_format_counts(split.count_kinds(True)) for split in splits.values())],
+        ["height x width", *(_format_counts(_count_sizes(split)) for split in splits.values())],
     ]
-    pixels = {name: split.pixels(data.num_classes) for name, split in splits.items()}
+    pixels = {name: split.count_pixels(data.num_classes) for name, split in splits.items()}
     sums = {name: int(found.sum()) for name, found in pixels.items()}
     counted = {name: int(found[:-1].sum()) for name, found in pixels.items()}
     classes = [
-        [f"{number} {title}", *(_share(int(pixels[name][number]), counted[name]) for name in splits)]
+        [f"{number} {title}", *(_format_ratio(int(pixels[name][number]), counted[name]) for name in splits)]
         for number, title in enumerate(data.classes)
     ]
-    classes.append(["ignored (of all)", *(_share(int(pixels[name][-1]), sums[name]) for name in splits)])
+    classes.append(["ignored (of all)", *(_format_ratio(int(pixels[name][-1]), sums[name]) for name in splits)])
     left = tuple(range(len(splits) + 1))
     first = markdown_table(["", *splits], rows, left)
     second = markdown_table(["share of pixels in %", *splits], classes, (0,))
     return f"{first}\n{second}"
 
 
-def _sizes(split: ScannedSplit) -> Counter[str]:
-    return Counter(f"{one.size[0]} x {one.size[1]}" for one in split.read)
+def _count_sizes(split: ScannedSplit) -> Counter[str]:
+    return Counter(f"{one.size[0]} x {one.size[1]}" for one in split.readable)
 
 
-def _counted(found: Counter[str]) -> str:
+def _format_counts(found: Counter[str]) -> str:
     parts = [f"{times} {what}" if len(found) > 1 else what for what, times in found.most_common(MOST_KINDS)]
     more = [f"{len(found) - MOST_KINDS} more"] if len(found) > MOST_KINDS else []
     return ", ".join(parts + more) or "-"
 
 
-def _share(part: int, whole: int) -> str:
-    return "-" if not part else percent(part / whole) if part / whole >= 0.0005 else "< 0.1"
+def _format_ratio(part: int, total: int) -> str:
+    return "-" if not part else percent(part / total) if part / total >= 0.0005 else "< 0.1"

@@ -1,4 +1,4 @@
-"""A ``dataset.yaml`` for a folder that has none, as far as its files say what belongs into it."""
+"""A proposed ``dataset.yaml`` for a folder that has none, inferred from its files."""
 
 import re
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def propose_description(root: Path) -> str | None:
             continue
         try:
             images = list(find_files(found[0] / image_folder).by_id.values())
-            masks = [path for place in found for path in _masks(place / mask_folder, ending)]
+            masks = [path for place in found for path in _list_masks(place / mask_folder, ending)]
         except UserError:
             return None
         if images and masks:
@@ -50,21 +50,21 @@ def propose_description(root: Path) -> str | None:
     return None
 
 
-def _masks(folder: Path, ending: str) -> list[Path]:
+def _list_masks(folder: Path, ending: str) -> list[Path]:
     return [path for name, path in find_files(folder).by_id.items() if name.endswith(ending)]
 
 
 def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: Path) -> str | None:
     step = max(1, len(masks) // SAMPLE)
-    found = _values(masks[::step])
+    found = _read_values(masks[::step])
     values = set().union(*found)
     _refuse_mixed(found, values)
-    channels = _channels(image)
+    channels = _name_channels(image)
     binary = values == {0, 255}
     ids = sorted(values if binary else values - {255})
     if channels is None or not 2 <= len(ids) <= MOST_CLASSES:
         return None
-    lines = ["classes:   # names are yours to write", *(f"  {one}: {_name(one, ids)}" for one in ids)]
+    lines = ["classes:   # names are yours to write", *(f"  {one}: {_name_class(one, ids)}" for one in ids)]
     lines.append(f"ignore_index: {255 if 255 in values and not binary else 'null'}")
     lines.append(f"channels: [{', '.join(channels)}]")
     image_folder, mask_folder, ending = naming
@@ -78,7 +78,7 @@ def _write(image: Path, masks: list[Path], naming: tuple[str, str, str], root: P
     return "\n".join(lines) + "\n"
 
 
-def _name(number: int, ids: list[int]) -> str:
+def _name_class(number: int, ids: list[int]) -> str:
     return "background" if number == 0 else "object" if len(ids) == 2 else f"class_{number}"
 
 
@@ -96,13 +96,13 @@ def _refuse_mixed(found: list[set[int]], values: set[int]) -> None:
         )
 
 
-def _values(masks: Iterable[Path]) -> list[set[int]]:
+def _read_values(masks: Iterable[Path]) -> list[set[int]]:
     """The values that occur in each; nothing where masks are no levels of one channel."""
     found: list[set[int]] = []
     for path in masks:
         try:
             levels = read_levels(path) if path.suffix.lower() == ".npy" else np.asarray(open_picture(path).image)
-        except Exception:  # decoders raise many kinds; said when it is read
+        except Exception:  # decoders raise many kinds; reported when the file is read
             continue
         levels = levels[..., 0] if levels.ndim == 3 and (levels[..., :1] == levels).all() else levels
         if levels.ndim != 2 or levels.dtype.kind not in "bui":
@@ -111,7 +111,7 @@ def _values(masks: Iterable[Path]) -> list[set[int]]:
     return found
 
 
-def _channels(image: Path) -> list[str] | None:
+def _name_channels(image: Path) -> list[str] | None:
     try:
         if image.suffix.lower() == ".npy":
             shape = read_levels(image).shape

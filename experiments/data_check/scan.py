@@ -21,7 +21,7 @@ from safe_files.array_file import read_header
 from user_error import UserError
 
 THREADS = min(8, os.cpu_count() or 1)
-"""Decoders let go of the interpreter while they work."""
+"""Decoders release the interpreter lock, so that threads run in parallel."""
 
 BITS = {"1": "1 bit", "I": "32 bit", "F": "32-bit float"}
 PALETTES, ALPHAS = ("P", "PA"), ("LA", "La", "PA", "RGBA", "RGBa")
@@ -41,8 +41,8 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one image was found to be."""
+class ScannedImage:
+    """What was measured of one image."""
 
     id: str
     image: FileFacts = FileFacts()
@@ -52,7 +52,7 @@ class Seen:
     digest: bytes = b""  # of the decoded image
     thumbnail: np.ndarray | None = None  # (17, 17) float32
     blank: bool = False  # one level in each channel
-    clipped: float = 0.0  # share of the levels that are 0 or 255
+    clipped: float = 0.0  # fraction of the levels that are 0 or 255
     error: str = ""  # why it cannot be read
 
 
@@ -67,27 +67,27 @@ class ScannedSplit:
 
     dataset: SegmentationDataset | None = None
     refused: str = ""
-    images: list[Seen] = field(default_factory=list)
+    images: list[ScannedImage] = field(default_factory=list)
 
     @property
-    def read(self) -> list[Seen]:
-        """The images that could be."""
+    def readable(self) -> list[ScannedImage]:
+        """The images that could be read."""
         return [one for one in self.images if not one.error]
 
-    def pixels(self, classes: int) -> np.ndarray:
+    def count_pixels(self, classes: int) -> np.ndarray:
         """Pixels (K + 1,) of each class, the ignored last."""
-        return sum((one.pixels for one in self.read if one.pixels is not None), np.zeros(classes + 1, np.int64))
+        return sum((one.pixels for one in self.readable if one.pixels is not None), np.zeros(classes + 1, np.int64))
 
-    def kinds(self, of_masks: bool) -> Counter[str]:
+    def count_kinds(self, of_masks: bool) -> Counter[str]:
         """How many files of which kind."""
         return Counter(facts.kind for one in self.images if (facts := one.mask if of_masks else one.image).kind)
 
 
 def scan(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> None:
     """Read all images of the splits; a bar shows how far it is."""
-    tasks = [(split, number) for split in splits.values() for number in range(_count(split.dataset))]
+    tasks = [(split, number) for split in splits.values() for number in range(_count_images(split.dataset))]
     with ThreadPoolExecutor(THREADS) as pool:
-        found = pool.map(lambda task: look(task[0].dataset, task[1], data), tasks)
+        found = pool.map(lambda task: scan_image(task[0].dataset, task[1], data), tasks)
         shown = tqdm(found, total=len(tasks), unit="image", desc="reading", delay=1)
         for (split, _), seen in zip(tasks, shown, strict=True):
             split.images.append(seen)
@@ -106,7 +106,7 @@ def list_splits(data: SegmentationDataModule, names: Sequence[str]) -> dict[str,
     return found
 
 
-def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDataModule) -> Seen:
+def scan_image(dataset: SegmentationDataset | None, number: int, data: SegmentationDataModule) -> ScannedImage:
     """One image, read as a training would read it."""
     assert dataset is not None
     name, image, mask = dataset.ids[number], FileFacts(), FileFacts()
@@ -116,10 +116,10 @@ def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDat
             image, mask = read_facts(pair.image), read_facts(pair.mask)
         sample = read_sample(dataset, number)
     except UserError as error:
-        return Seen(name, image, mask, error=str(error))
+        return ScannedImage(name, image, mask, error=str(error))
     levels, classes = sample["image"], sample["mask"]
     counts = np.bincount(classes.ravel(), minlength=256)
-    return Seen(
+    return ScannedImage(
         id=name,
         image=image,
         mask=mask,
@@ -133,7 +133,7 @@ def look(dataset: SegmentationDataset | None, number: int, data: SegmentationDat
 
 
 def read_sample(dataset: SegmentationDataset, number: int) -> Sample:
-    """A sample by itself: what all files must agree in is looked at once, and no reason to show none of them.
+    """A sample read alone, without the checks of what all files must have in common, so that one bad file hides no other.
 
     Raises:
         UserError: it cannot be read.
@@ -150,13 +150,13 @@ def read_facts(path: Path) -> FileFacts:
             header = read_header(path)
             return FileFacts(f"NPY {header.dtype} x {header.shape[2] if len(header.shape) == 3 else 1}")
         with open_header(path) as picture:
-            kind = f"{picture.format} {_colours(picture.mode, rawmodes_of(picture))}"
+            kind = f"{picture.format} {_describe_colours(picture.mode, rawmodes_of(picture))}"
             return FileFacts(kind, orientation_of(picture))
     except Exception:  # decoders raise many kinds; the sentence comes from reading
         return FileFacts()
 
 
-def _colours(mode: str, rawmodes: str) -> str:
+def _describe_colours(mode: str, rawmodes: str) -> str:
     if mode in PALETTES:
         return "palette" + " with alpha" * (mode in ALPHAS)
     for bits in (2, 4):
@@ -174,5 +174,5 @@ def _colours(mode: str, rawmodes: str) -> str:
     return f"grey {BITS[mode]}" if mode in BITS else name.get(mode, mode)
 
 
-def _count(dataset: SegmentationDataset | None) -> int:
+def _count_images(dataset: SegmentationDataset | None) -> int:
     return 0 if dataset is None else len(dataset)

@@ -7,32 +7,34 @@ from typing import Any
 from experiments.evaluation.record import Manifest, Record
 
 
-def difference(one: Record, other: Record) -> str | None:
+def find_difference(one: Record, other: Record) -> str | None:
     """Why the scores of two records do not compare, in words; `None` if they do."""
     if one.suite_hash != other.suite_hash:
-        return f"with different suite manifests ({manifest_difference(one.suite, other.suite)})"
+        return f"with different suite manifests ({find_manifest_difference(one.suite, other.suite)})"
     if one.classes != other.classes:
         return "for different classes"
     if one.data.hash != other.data.hash:
         return f"on different images ({one.data.name} {one.data.split}, {other.data.name} {other.data.split})"
     if one.left_out != other.left_out:
-        said = ", ".join(sorted({*one.left_out} ^ {*other.left_out}))
-        return f"with other means (one of them leaves out {said}, which did nothing to its images)"
+        corruptions = ", ".join(sorted({*one.left_out} ^ {*other.left_out}))
+        return f"with other means (one of them leaves out {corruptions}, which did nothing to its images)"
     return None
 
 
-def manifest_difference(one: Manifest, other: Manifest) -> str:
+def find_manifest_difference(one: Manifest, other: Manifest) -> str:
     """The first thing in which two manifests differ, in words."""
     left, right = one.model_dump(), other.model_dump()
     for key in (key for key in (left | right) if left.get(key) != right.get(key)):
         if key != "conditions":
             return f"{key} {left.get(key)} and {right.get(key)}"
         entries: Iterable[tuple[dict[str, Any], dict[str, Any]]] = zip_longest(left[key], right[key], fillvalue={})
-        return " and ".join(_condition(entry) for entry in next(pair for pair in entries if pair[0] != pair[1]))
+        return " and ".join(
+            _describe_condition(entry) for entry in next(pair for pair in entries if pair[0] != pair[1])
+        )
     return "nothing"
 
 
-def _condition(entry: dict[str, Any]) -> str:
+def _describe_condition(entry: dict[str, Any]) -> str:
     if not entry:
         return "no further condition"
     parameters = ", ".join(f"{key} {value}" for key, value in entry.get("parameters", {}).items())

@@ -1,4 +1,4 @@
-"""Two records, number by number: how far apart they are, and how sure that is."""
+"""Comparison of two records, number by number: differences, intervals and p values."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,28 +6,28 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.evaluation import robustness
-from experiments.evaluation.comparable import difference
+from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import COMPARED, Metric
-from experiments.evaluation.record import Images, Record, without_counts
-from experiments.evaluation.scores.base import number
-from experiments.evaluation.scoring import resampled_units
+from experiments.evaluation.record import Images, Record, drop_counts
+from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import (
     LEVEL,
     PERMUTATIONS,
     RESAMPLES,
     Scores,
-    holm,
-    paired_intervals,
+    adjust_p_values,
+    compute_paired_intervals,
+    estimate_scores,
     permutation_test,
-    scores_of,
-    whole,
+    point_estimate,
 )
 from user_error import UserError
 
 OVERALL = ("clean", "mean corrupted", "retention")
 
 
-class Line(NamedTuple):
+class ComparedNumber(NamedTuple):
     """One number of both records: ``difference`` is B - A, ``p_holm`` is adjusted for all conditions."""
 
     name: str
@@ -46,28 +46,28 @@ class Comparison(NamedTuple):
     a: Record
     b: Record
     metric: Metric
-    overall: list[Line]
-    conditions: list[Line]
+    overall: list[ComparedNumber]
+    conditions: list[ComparedNumber]
     unscored: list[str]  # conditions in which at least one of the two has no score
 
     @property
-    def headline(self) -> Line:
+    def headline(self) -> ComparedNumber:
         """What the verdict is about: the corrupted mean, or clean where nothing is corrupted."""
         corrupted = next((line for line in self.overall if line.name == "mean corrupted"), None)
         return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
 
 
 def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> None:
-    """Both met the same images under the same conditions.
+    """Require that both records are of the same images under the same conditions.
 
     Raises:
         UserError: they did not.
     """
-    why = difference(a, b)
+    why = find_difference(a, b)
     if why is None and list(ids_a) != list(ids_b):
         why = "on images of different names"
     if why is None and a.data.unit != b.data.unit:
-        why = f"with intervals over {resampled_units(a.data.unit)} and {resampled_units(b.data.unit)}"
+        why = f"with intervals over {describe_resampled_units(a.data.unit)} and {describe_resampled_units(b.data.unit)}"
     if why is not None:
         raise UserError(
             f"{a.name!r} and {b.name!r} were swept {why}, so they cannot be compared image by image: sweep both with the "
@@ -75,34 +75,36 @@ def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequen
         )
 
 
-def measures(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+def make_measure(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Scores (..., conditions) to the numbers that are compared."""
-    corrupted = bool(robustness.by_corruption(conditions))
+    corrupted = bool(robustness.group_by_corruption(conditions))
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
-        found = {"clean": robustness.clean_score(scores, conditions)}
+        found = {"clean": robustness.select_clean_score(scores, conditions)}
         if corrupted:
-            mean = robustness.mean_corrupted(scores, conditions)
-            found |= {"mean corrupted": mean, "retention": robustness.ratio(mean, found["clean"])}
-        return found | {cell_name(condition): scores[..., at] for at, condition in enumerate(conditions)}
+            mean = robustness.compute_corrupted_mean(scores, conditions)
+            found |= {"mean corrupted": mean, "retention": robustness.divide(mean, found["clean"])}
+        return found | {name_condition(condition): scores[..., at] for at, condition in enumerate(conditions)}
 
     return measure
 
 
-def measures_of(record: Record, places: Sequence[int], metric: Metric) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+def make_record_measure(
+    record: Record, places: Sequence[int], metric: Metric
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Scores (..., conditions) of those at `places` to the numbers that are compared."""
-    of_scores = measures([record.conditions[at] for at in places])
+    of_scores = make_measure([record.conditions[at] for at in places])
     return lambda scores: of_scores(metric.scale(scores))
 
 
-def cell_name(condition: robustness.Condition) -> str:
+def name_condition(condition: robustness.Condition) -> str:
     """A condition in words."""
     corruption, severity = condition
     return f"{corruption.replace('_', ' ')} {severity}" if severity else f"all {corruption}"
 
 
-class Measured(NamedTuple):
-    """What a metric says of a record, without the counts that it follows from: many records fit into memory."""
+class MeasuredRecord(NamedTuple):
+    """Scores of a record by one metric, without the counts that they follow from, so that many fit into memory."""
 
     record: Record
     ids: list[str]
@@ -110,10 +112,10 @@ class Measured(NamedTuple):
     scores: Scores
 
 
-def measured(record: Record, images: Images, metric: Metric, seed: int = 0) -> Measured:
-    """A record as a metric sees it; `seed` is that of the resamples."""
-    scores = scores_of([images.share(metric.share(images))], RESAMPLES, seed)
-    return Measured(without_counts(record), images.ids, images.units, scores)
+def measure_record(record: Record, images: Images, metric: Metric, seed: int = 0) -> MeasuredRecord:
+    """Scores of a record by a metric; `seed` is that of the resamples."""
+    scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], RESAMPLES, seed)
+    return MeasuredRecord(drop_counts(record), images.ids, images.units, scores)
 
 
 def require_aligned(found: Sequence[tuple[Record, Sequence[str], Sequence[str] | None]]) -> None:
@@ -131,7 +133,7 @@ def require_aligned(found: Sequence[tuple[Record, Sequence[str], Sequence[str] |
             )
 
 
-def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) -> list[int]:
+def find_scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) -> list[int]:
     """Places of the conditions in which all have a score, and of clean.
 
     A further task has none where a corruption moved its truth away.
@@ -144,7 +146,7 @@ def scored_places(record: Record, scores: Sequence[np.ndarray], metric: Metric) 
     known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
     known = np.broadcast_to(known, len(record.conditions))
     clean = record.conditions.index((robustness.CLEAN, 0))
-    return [at for at in record.counted if known[at] or at == clean]
+    return [at for at in record.headline_places if known[at] or at == clean]
 
 
 def compare(
@@ -169,45 +171,45 @@ def compare(
     (one, _), (other, _) = a, b
     chosen = COMPARED[metric]
     require_aligned([(record, images.ids, images.units) for record, images in (a, b)])
-    shares = [images.share(chosen.share(images)) for _, images in (a, b)]
-    places = scored_places(one, [whole(share) for share in shares], chosen)
-    conditions, measure = [one.conditions[at] for at in places], measures_of(one, places, chosen)
-    first, second = shares
+    ratios = [images.sum_by_unit(chosen.ratio(images)) for _, images in (a, b)]
+    places = find_scored_places(one, [point_estimate(ratio) for ratio in ratios], chosen)
+    conditions, measure = [one.conditions[at] for at in places], make_record_measure(one, places, chosen)
+    first, second = ratios
     if len(places) < len(one.conditions):
-        first, second = (share.of(lambda part: part[:, places]) for share in shares)
-    bounds = paired_intervals(first, second, measure, RESAMPLES, seed)
+        first, second = (ratio.apply(lambda part: part[:, places]) for ratio in ratios)
+    bounds = compute_paired_intervals(first, second, measure, RESAMPLES, seed)
     p_values = permutation_test(first, second, measure, permutations, seed)
-    names = [cell_name(condition) for condition in conditions]
-    adjusted = holm({name: p_values[name] for name in names})
-    left, right = (measure(whole(share)) for share in (first, second))
+    names = [name_condition(condition) for condition in conditions]
+    adjusted = adjust_p_values({name: p_values[name] for name in names})
+    left, right = (measure(point_estimate(ratio)) for ratio in (first, second))
 
-    def line(name: str) -> Line:
+    def compare_number(name: str) -> ComparedNumber:
         low, high = bounds[name].bca
-        return Line(
+        return ComparedNumber(
             name=name,
-            a=number(left[name]),
-            b=number(right[name]),
-            difference=number(right[name] - left[name]),
-            low=number(low),
-            high=number(high),
-            p=number(p_values[name]),
-            p_holm=number(adjusted.get(name, np.nan)),
+            a=as_number(left[name]),
+            b=as_number(right[name]),
+            difference=as_number(right[name] - left[name]),
+            low=as_number(low),
+            high=as_number(high),
+            p=as_number(p_values[name]),
+            p_holm=as_number(adjusted.get(name, np.nan)),
         )
 
-    overall = [line(name) for name in OVERALL if name in left]
-    if chosen.unit != "percent":  # a share of an error says little
+    overall = [compare_number(name) for name in OVERALL if name in left]
+    if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
-    unscored = [cell_name(condition) for condition in one.conditions if condition not in conditions]
+    unscored = [name_condition(condition) for condition in one.conditions if condition not in conditions]
     return Comparison(
-        without_counts(one), without_counts(other), chosen, overall, [line(name) for name in names], unscored
+        drop_counts(one), drop_counts(other), chosen, overall, [compare_number(name) for name in names], unscored
     )
 
 
-def better(line: Line, metric: Metric) -> str:
+def find_better(line: ComparedNumber, metric: Metric) -> str:
     """Which record is better in a number, "A" or "B"."""
     return "B" if ((line.difference or 0) > 0) != metric.lower_is_better else "A"
 
 
-def holds(p: float | None) -> bool:
-    """Whether a p value leaves less than 5 % to chance."""
+def is_significant(p: float | None) -> bool:
+    """Whether a p value is significant at the level of 5 %."""
     return p is not None and p <= 1 - LEVEL

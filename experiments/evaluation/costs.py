@@ -1,4 +1,4 @@
-"""What networks cost: beside records it says at what price a network holds up."""
+"""Costs of networks: parameters, operations, latency and memory, to set beside the scores of records."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,7 +18,7 @@ class Batch(Strict):
     """Latency and memory at one batch size.
 
     The ratio is that of this network's seconds to the reference's in the same round: the median over the rounds, the
-    least and the most. The reference has taken turns with itself: its ratios show the noise of the machine.
+    least and the most. The reference is measured against itself in the same way: its ratios show the noise of the machine.
     ``peak_memory_bytes`` are weights, images and what a forward pass holds beside them, see
     `experiments.measuring.peak_memory.peak_bytes`.
     """
@@ -52,8 +52,8 @@ class Cost(Strict):
     weight_bytes: Count
     file_bytes: Count
     multiply_adds: Count
-    training_bytes: Count | None = None  # files of before have none, and ``file_bytes`` tell networks apart no better
-    zero_weights: Count = 0  # files of before pruning have no such field
+    training_bytes: Count | None = None  # missing in earlier files, where ``file_bytes`` include them
+    zero_weights: Count = 0  # missing in files from before there was pruning
     batches: list[Batch] = Field(min_length=1)
 
     @property
@@ -73,7 +73,7 @@ class Costs(Strict):
     costs: list[Cost] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _measured_alike(self) -> "Costs":
+    def _check_measured_alike(self) -> "Costs":
         digests = [cost.sha256 for cost in self.costs]
         if len(set(digests)) != len(digests):
             raise ValueError("a checkpoint has two entries")
@@ -93,14 +93,14 @@ class Costs(Strict):
         return next(cost for cost in self.costs if cost.sha256 == self.reference)
 
 
-def note_files(costs: Costs) -> str:
-    """What the sizes of files count; nothing for those that were measured before it was known."""
+def describe_file_sizes(costs: Costs) -> str:
+    """A sentence on what file sizes exclude; empty for files that were measured without ``training_bytes``."""
     known = all(cost.training_bytes is not None for cost in costs.costs)
     return " Files are without the state of a training in progress, such as its optimiser's." if known else ""
 
 
-def yardstick(costs: Costs) -> tuple:
-    """What a ratio of latencies is to: the reference by what it computes, since its weights make no difference."""
+def make_reference_key(costs: Costs) -> tuple:
+    """A key of the network that latencies are ratios to: its architecture and sizes, since weights do not affect latency."""
     reference = costs.reference_cost
     first = reference.batches[0].batch_size
     return (reference.network, reference.parameters, reference.multiply_adds, reference.size, first)

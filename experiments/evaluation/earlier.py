@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.evaluation.known_counts import add_derived, known_shapes
+from experiments.evaluation.known_counts import add_derived, list_known_shapes
 from experiments.evaluation.scores.tasks import TASK
 
 SECOND = "robust-segmentation-record/2"
@@ -35,7 +35,7 @@ def upgrade(fields: Any, present: str) -> Any:
         }
         forms = {
             name: {"shape": [*shape], "per_image": name in PER_IMAGE}
-            for name, shape in known_shapes(len(fields["classes"])).items()
+            for name, shape in list_known_shapes(len(fields["classes"])).items()
         }
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"its cells are not those of {SECOND!r}") from error
@@ -50,5 +50,5 @@ def _upgrade_cell(cell: dict[str, Any]) -> dict[str, Any]:
     for name, task in (cell.get("tasks") or {}).items():
         counts[f"{TASK}{name}"] = task["counts"]
         scores |= {f"{name}.{key}": value for key, value in task["scores"].items()}
-    kept = {name: cell[name] for name in OTHERS if name in cell and name != "tasks"}
-    return {**kept, "counts": counts, "scores": scores}
+    retained = {name: cell[name] for name in OTHERS if name in cell and name != "tasks"}
+    return {**retained, "counts": counts, "scores": scores}

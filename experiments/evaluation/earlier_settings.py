@@ -1,4 +1,4 @@
-"""Settings of earlier versions, in the terms of this one: classes that lay elsewhere, and what was said in another way.
+"""Settings of earlier versions, in the terms of this one: moved classes, and settings that were written in another form.
 
 Mixup and several tasks were subclasses of the module, and CutMix a callback. Mixup and CutMix of today follow the same method
 and draw other numbers.
@@ -81,7 +81,7 @@ SHORT = {
 }
 """Networks whose further parts had short names, ``tasks: {boundary: {}}``: the setting, and each name with its defaults then.
 
-A training that goes on is held against its settings, so that what was left out is stated.
+A resumed training is compared with its settings, so that defaults that were left out are written out.
 """
 
 MODULE = "lightning_modules.segmentation.SegmentationModule"
@@ -101,12 +101,12 @@ REPLACED = {
 """What is passed today in place of a class."""
 
 
-def current_name(class_path: str) -> str:
+def find_current_name(class_path: str) -> str:
     """The import path of a class today; that of one that has not moved, or is none of ours, as it is."""
     return MOVED.get(class_path, class_path)
 
 
-def first_name(class_path: str) -> str:
+def find_first_name(class_path: str) -> str:
     """The import path that a class had first, by which it is known wherever it lies."""
     return FIRST.get(class_path, class_path)
 
@@ -125,7 +125,7 @@ def translate(settings: Any) -> Any:
     name, given = found.get("class_path"), found.get("init_args")
     if not isinstance(name, str):
         return found
-    found["class_path"] = name = current_name(name)
+    found["class_path"] = name = find_current_name(name)
     if name not in SHORT or not isinstance(given, dict):
         return found
     place, package, defaults = SHORT[name]
@@ -137,9 +137,9 @@ def translate(settings: Any) -> Any:
 
 
 def _name_class(package: str, name: str, defaults: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """A component of its own; settings that are no mapping stay, and are refused where it is built."""
-    whole = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
-    return {"class_path": f"{package}.{name}.{name.capitalize()}", "init_args": whole}
+    """A short name as a component; settings that are no mapping are left as they are, and refused when it is built."""
+    complete = defaults | (settings or {}) if isinstance(settings, dict | None) else settings
+    return {"class_path": f"{package}.{name}.{name.capitalize()}", "init_args": complete}
 
 
 def translate_module(class_path: Any, settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -162,25 +162,25 @@ def translate_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(model, Mapping) or not isinstance(model.get("init_args"), Mapping):
         return found
     class_path, settings = translate_module(model.get("class_path"), model["init_args"])
-    pasted = [one.get("init_args") for one in _callbacks(trainer) if one.get("class_path") == CUTMIX_CALLBACK]
+    pasted = [one.get("init_args") for one in _list_callbacks(trainer) if one.get("class_path") == CUTMIX_CALLBACK]
     if pasted and isinstance(trainer, Mapping):
         cutmix = [{"class_path": CUTMIX, "init_args": dict(one or {})} for one in pasted]
         settings["batch_transforms"] = cutmix + list(settings.get("batch_transforms") or [])
-        others = [one for one in _callbacks(trainer) if one.get("class_path") != CUTMIX_CALLBACK]
+        others = [one for one in _list_callbacks(trainer) if one.get("class_path") != CUTMIX_CALLBACK]
         found["trainer"] = {**trainer, "callbacks": others or None}
     found["model"] = {**model, "class_path": class_path, "init_args": settings}
     return found
 
 
 def find_other_draws(recipe: Mapping[str, Any]) -> str | None:
-    """What a training of an earlier version drew in another way than this one would; `None` where it drew the same."""
+    """The method whose random draws differ between the version of a recipe and this one; `None` where there is none."""
     model = recipe.get("model")
     if isinstance(model, Mapping) and model.get("class_path") == MIXUP_MODULE:
         return "mixup"
-    cutmix = any(one.get("class_path") == CUTMIX_CALLBACK for one in _callbacks(recipe.get("trainer")))
+    cutmix = any(one.get("class_path") == CUTMIX_CALLBACK for one in _list_callbacks(recipe.get("trainer")))
     return "CutMix" if cutmix else None
 
 
-def _callbacks(trainer: Any) -> list[Mapping[str, Any]]:
+def _list_callbacks(trainer: Any) -> list[Mapping[str, Any]]:
     given = trainer.get("callbacks") if isinstance(trainer, Mapping) else None
     return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, Mapping)]

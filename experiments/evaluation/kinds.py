@@ -26,7 +26,7 @@ def find_kind(entry: Mapping[str, Any]) -> str:
     return OF_FAMILIES.get(str(entry.get("family")), CORRUPTION)
 
 
-def main_kind(kinds: Sequence[str]) -> str:
+def find_main_kind(kinds: Sequence[str]) -> str:
     """The kind that the headline mean of a suite is of: corruptions, or what it has in their place."""
     of_means = [kind for kind in kinds if kind not in SINGLE]
     return CORRUPTION if CORRUPTION in of_means or not of_means else of_means[0]

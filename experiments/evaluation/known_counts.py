@@ -1,12 +1,12 @@
-"""What this version knows of the counts of a record: their shapes, which of them none may be negative, what follows from what."""
+"""Counts of a record that this version knows: their shapes, which are never negative, and relations between them."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.scores.overlap import class_counts
-from experiments.evaluation.scores.probabilities import calibration_gaps
+from experiments.evaluation.scores.overlap import compute_class_counts
+from experiments.evaluation.scores.probabilities import compute_calibration_gaps
 from experiments.evaluation.scores.tasks import TASK
 
 CALIBRATION_BINS = 15
@@ -14,7 +14,7 @@ ODDS_BINS = 160
 """As `lightning_modules.metrics.fixed_point` has them."""
 
 
-def known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
+def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     """The shape of each known count for so many classes.
 
     ``confusion``, rows are true classes; ``classes``, intersection, predicted and true pixels of each class;
@@ -34,30 +34,31 @@ def known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
 
 
 def is_nonnegative(name: str, classes: int) -> bool:
-    """Whether counts of that name are numbers of something; of those that this version does not know nothing is asked."""
-    return name.startswith(TASK) or (name in known_shapes(classes) and name != "gaps")
+    """Whether counts of that name are never negative; `False` for names that this version does not know."""
+    return name.startswith(TASK) or (name in list_known_shapes(classes) and name != "gaps")
 
 
 class Relation(NamedTuple):
-    """What holds between counts of one condition.
-
-    Called with counts that lack one of both it is not asked.
-    """
+    """A relation between two counts of one condition; it is checked where both are there."""
 
     one: str
     other: str
     holds: Callable[[np.ndarray, np.ndarray], bool]
 
 
-def _same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
+def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
     return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
 
 
 RELATIONS = (
-    Relation("calibration", "confusion", _same_pixels),
-    Relation("odds", "confusion", _same_pixels),
-    Relation("classes", "confusion", lambda classes, confusion: np.array_equal(classes, class_counts(confusion))),
-    Relation("gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, calibration_gaps(calibration))),
+    Relation("calibration", "confusion", _have_same_pixels),
+    Relation("odds", "confusion", _have_same_pixels),
+    Relation(
+        "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
+    ),
+    Relation(
+        "gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, compute_calibration_gaps(calibration))
+    ),
 )
 
 
@@ -65,6 +66,6 @@ def add_derived(counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Counts (..., shape), and those that records of the second format left out because they follow from others."""
     return {
         **counts,
-        "classes": class_counts(counts["confusion"]),
-        "gaps": calibration_gaps(counts["calibration"]),
+        "classes": compute_class_counts(counts["confusion"]),
+        "gaps": compute_calibration_gaps(counts["calibration"]),
     }

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from experiments.evaluation import robustness
-from experiments.evaluation.comparable import difference
+from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.costs import Costs, find_cost
 from experiments.evaluation.published import Published, Table
-from experiments.evaluation.recipe import recipe_key, recipe_seed
+from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
 from experiments.evaluation.record import Record
-from experiments.evaluation.scores.base import number
+from experiments.evaluation.scores.base import as_number
 from user_error import UserError
 
 HEADLINES = ("clean_miou", "mean_corrupted_miou", "retention")
@@ -22,20 +22,20 @@ COSTS = ("parameters", "multiply_adds", "latency_ratio")
 Row = dict[str, Any]
 
 
-def record_row(record: Record) -> Row:
+def make_record_row(record: Record) -> Row:
     """The flat row of a record."""
     summary = record.summary
     flat: Row = {"name": record.name, "source": "record", "data": record.data.name, "images": record.data.images}
     for key in HEADLINES:
         flat[key] = getattr(summary, key)
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
-    flat |= {"recipe": recipe_key(record.recipe), "seed": recipe_seed(record.recipe)}
+    flat |= {"recipe": compute_recipe_key(record.recipe), "seed": find_recipe_seed(record.recipe)}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}
     return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
 
 
-def ranked(
+def make_ranked_rows(
     records: Sequence[Record],
     allow_mixed: bool = False,
     reference: Record | None = None,
@@ -55,58 +55,58 @@ def ranked(
     rows = [
         {
             "rank": rank,
-            **record_row(records[place]),
-            **_left_out(records[place]),
-            **_degradation(records[place], reference),
-            **_costs(records[place], costs),
+            **make_record_row(records[place]),
+            **_describe_left_out(records[place]),
+            **_compute_degradations(records[place], reference),
+            **_find_costs(records[place], costs),
         }
-        for rank, place in enumerate(in_order(records, allow_mixed), 1)
+        for rank, place in enumerate(order_records(records, allow_mixed), 1)
     ]
-    return _with_seeds(rows)
+    return _add_seed_statistics(rows)
 
 
-def in_order(records: Sequence[Record], allow_mixed: bool = False) -> list[int]:
+def order_records(records: Sequence[Record], allow_mixed: bool = False) -> list[int]:
     """Places of the records from the best on.
 
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
     """
     for one, other in pairwise(records):
-        why = None if allow_mixed else difference(one, other)
+        why = None if allow_mixed else find_difference(one, other)
         if why is not None:
             raise UserError(
                 f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not rank against each other: rank "
                 "them apart, or pass --allow-mixed to see them in one table all the same"
             )
-    return sorted(range(len(records)), key=lambda place: -_merit(records[place]))
+    return sorted(range(len(records)), key=lambda place: -_find_ranking_score(records[place]))
 
 
-def _merit(record: Record) -> float:
+def _find_ranking_score(record: Record) -> float:
     scores = (record.summary.mean_corrupted_miou, record.summary.clean_miou)
     return next((score for score in scores if score is not None), -1.0)
 
 
-def _left_out(record: Record) -> Row:
+def _describe_left_out(record: Record) -> Row:
     return {"left_out": ", ".join(record.left_out)} if record.left_out else {}
 
 
-def _degradation(record: Record, reference: Record | None) -> Row:
+def _compute_degradations(record: Record, reference: Record | None) -> Row:
     """Against `reference`: of 1 - mIoU (CD) and of the pixel error (CE); nothing where the two do not compare."""
-    if reference is None or difference(record, reference) is not None or not record.summary.corruptions:
+    if reference is None or find_difference(record, reference) is not None or not record.summary.corruptions:
         return {}
     found = {
-        metric: against(
-            [record.conditions[place] for place in record.counted],
-            np.array([record.cells[place].scores.get(metric) for place in record.counted], dtype=float),
-            np.array([reference.cells[place].scores.get(metric) for place in record.counted], dtype=float),
+        metric: compute_degradation(
+            [record.conditions[place] for place in record.headline_places],
+            np.array([record.cells[place].scores.get(metric) for place in record.headline_places], dtype=float),
+            np.array([reference.cells[place].scores.get(metric) for place in record.headline_places], dtype=float),
         )
         for metric in ("miou", "pixel_accuracy")
     }
-    degradation = {key: number(found["miou"][key]) for key in DEGRADATIONS}
-    return {**degradation, "mce": number(found["pixel_accuracy"]["mcd"])}
+    degradation = {key: as_number(found["miou"][key]) for key in DEGRADATIONS}
+    return {**degradation, "mce": as_number(found["pixel_accuracy"]["mcd"])}
 
 
-def _costs(record: Record, costs: Sequence[Costs]) -> Row:
+def _find_costs(record: Record, costs: Sequence[Costs]) -> Row:
     """Of the record's checkpoint; the latency is that of the first batch size."""
     if not costs:
         return {}
@@ -117,17 +117,21 @@ def _costs(record: Record, costs: Sequence[Costs]) -> Row:
     return dict(zip(COSTS, measured, strict=True))
 
 
-def against(conditions: Sequence[robustness.Condition], scores: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
-    """See `robustness.against_reference`; both have the scores of the same conditions."""
+def compute_degradation(
+    conditions: Sequence[robustness.Condition], scores: np.ndarray, reference: np.ndarray
+) -> dict[str, Any]:
+    """See `robustness.degradation_against_reference`; both have the scores of the same conditions."""
 
     def split(values: np.ndarray) -> tuple[float, Mapping[str, np.ndarray]]:
-        groups = robustness.by_corruption(conditions)
-        return float(robustness.clean_score(values, conditions)), {name: values[at] for name, at in groups.items()}
+        groups = robustness.group_by_corruption(conditions)
+        return float(robustness.select_clean_score(values, conditions)), {
+            name: values[at] for name, at in groups.items()
+        }
 
-    return robustness.against_reference(*split(scores), *split(reference))
+    return robustness.degradation_against_reference(*split(scores), *split(reference))
 
 
-def _with_seeds(rows: Sequence[Row]) -> list[Row]:
+def _add_seed_statistics(rows: Sequence[Row]) -> list[Row]:
     """Where rows share a recipe, its mean over the seeds, their standard deviation and their number."""
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
@@ -137,11 +141,11 @@ def _with_seeds(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         group = groups.get((row["recipe"], row["suite_hash"], row["data"]), [])
         several = len({member["seed"] for member in group}) > 1
-        spread.append({**row, **(_spread(group) if several else {})})
+        spread.append({**row, **(_compute_seed_statistics(group) if several else {})})
     return spread
 
 
-def _spread(group: Sequence[Row]) -> Row:
+def _compute_seed_statistics(group: Sequence[Row]) -> Row:
     found: Row = {"seeds": len(group)}
     for key in HEADLINES:
         values = [row[key] for row in group if row[key] is not None]
@@ -151,7 +155,7 @@ def _spread(group: Sequence[Row]) -> Row:
     return found
 
 
-def published_rows(table: Table, reference: str | None = None) -> list[Row]:
+def make_published_rows(table: Table, reference: str | None = None) -> list[Row]:
     """Rows of a published table, ranked among themselves alone.
 
     Args:
@@ -160,14 +164,14 @@ def published_rows(table: Table, reference: str | None = None) -> list[Row]:
     """
     metric = table.description.metric
     chosen = next((model for model in table.models if model.name == (reference or table.description.reference)), None)
-    order = sorted(table.models, key=lambda model: -robustness.mean_corrupted(model.scores, model.conditions))
+    order = sorted(table.models, key=lambda model: -robustness.compute_corrupted_mean(model.scores, model.conditions))
     return [
-        {"rank": place, "name": model.name, "source": table.name, **_published(model, chosen, metric)}
+        {"rank": place, "name": model.name, "source": table.name, **_make_published_row(model, chosen, metric)}
         for place, model in enumerate(order, 1)
     ]
 
 
-def _published(model: Published, reference: Published | None, metric: str) -> Row:
+def _make_published_row(model: Published, reference: Published | None, metric: str) -> Row:
     summary = robustness.summarise(model.scores, model.conditions)
     flat: Row = {
         f"clean_{metric}": float(summary["clean_miou"]),
@@ -175,7 +179,7 @@ def _published(model: Published, reference: Published | None, metric: str) -> Ro
         **{key: float(summary[key]) for key in ("retention", "mpc", "rpc")},
     }
     if reference is not None:
-        found = against(model.conditions, model.scores, reference.scores)
-        flat |= {key: number(found[key]) for key in DEGRADATIONS}
-    means = robustness.corruption_means(model.scores, model.conditions)
+        found = compute_degradation(model.conditions, model.scores, reference.scores)
+        flat |= {key: as_number(found[key]) for key in DEGRADATIONS}
+    means = robustness.compute_corruption_means(model.scores, model.conditions)
     return flat | {f"{metric}_{name}": float(value) for name, value in means.items()}

@@ -1,4 +1,4 @@
-"""Two recipes, each trained several times: does what differs come from them, or from the chance of a training?"""
+"""Comparison of two recipes, each trained several times: differences of means, with intervals over images and over trainings."""
 
 import re
 import warnings
@@ -11,20 +11,20 @@ import numpy as np
 from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.comparison import (
     OVERALL,
-    Measured,
-    cell_name,
-    measures_of,
+    MeasuredRecord,
+    find_scored_places,
+    make_record_measure,
+    name_condition,
     require_aligned,
-    scored_places,
 )
-from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.recipe import compute_recipe_key
 from experiments.evaluation.record import Record
-from experiments.evaluation.scores.base import number
-from experiments.evaluation.statistics import LEVEL, Scores, joint_intervals
+from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.statistics import LEVEL, Scores, compute_joint_intervals
 from user_error import UserError
 
 SEED = re.compile(r"[-_ ,]+(seed(_everything)?[-_= ]*)?\d+$")
-"""The end of a name that tells trainings of a recipe apart."""
+"""The end of a name that distinguishes trainings of one recipe."""
 
 
 class Change(NamedTuple):
@@ -59,27 +59,27 @@ class RecipeComparison(NamedTuple):
         return self.overall[0] if corrupted is None or corrupted.difference is None else corrupted
 
 
-def bare_name(name: str) -> str:
-    """The name of a training without the number that tells it from the others of its recipe."""
+def strip_seed(name: str) -> str:
+    """The name of a training without the seed or number at its end."""
     return SEED.sub("", name)
 
 
-def recipe_name(records: Sequence[Record]) -> str:
+def find_recipe_name(records: Sequence[Record]) -> str:
     """What the names of a recipe's trainings have in common before their numbers, or the first and how many more."""
     names = [record.name for record in records]
     if len(names) == 1:
         return names[0]
-    bare = {bare_name(name) for name in names}
+    bare = {strip_seed(name) for name in names}
     return bare.pop() if len(bare) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def differ_by_seed_alone(records: Sequence[Record]) -> bool:
-    """Whether the records themselves say that they are trainings of one recipe."""
-    keys = {recipe_key(record.recipe) for record in records}
+    """Whether the recipes of the records are equal but for their seeds."""
+    keys = {compute_recipe_key(record.recipe) for record in records}
     return len(keys) == 1 and None not in keys
 
 
-def compare_recipes(a: Sequence[Measured], b: Sequence[Measured], metric: str = "miou") -> RecipeComparison:
+def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], metric: str = "miou") -> RecipeComparison:
     """Differences of means over trainings, with two intervals, since two things are drawn.
 
     Over images, all trainings on the same resamples (BCa bootstrap): these very networks on other images. Over
@@ -95,14 +95,14 @@ def compare_recipes(a: Sequence[Measured], b: Sequence[Measured], metric: str = 
         UserError: the records do not compare, or a training counts twice.
     """
     records = [one.record for one in chain(a, b)]
-    _require_once(records)
+    _require_unique_checkpoints(records)
     chosen = COMPARED[metric]
     require_aligned([(one.record, one.ids, one.units) for one in chain(a, b)])
-    places = scored_places(records[0], [one.scores.whole for one in chain(a, b)], chosen)
-    measure = measures_of(records[0], places, chosen)
+    places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], chosen)
+    measure = make_record_measure(records[0], places, chosen)
     models = [Scores(*(kind[..., places] for kind in one.scores)) for one in chain(a, b)]
 
-    def of_recipes(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def subtract_means(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         measured = [measure(score) for score in scores]
         first, second = measured[: len(a)], measured[len(a) :]
         return {
@@ -110,30 +110,30 @@ def compare_recipes(a: Sequence[Measured], b: Sequence[Measured], metric: str = 
             for name in measured[0]
         }
 
-    bounds = joint_intervals(models, of_recipes)
-    values = [measure(model.whole) for model in models]
+    bounds = compute_joint_intervals(models, subtract_means)
+    values = [measure(model.estimate) for model in models]
 
-    def change(name: str) -> Change:
+    def make_change(name: str) -> Change:
         first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
         low, high = bounds[name].bca
-        trainings, p = _welch(first, second)
+        trainings, p = _welch_t_test(first, second)
         left, right = (float(np.mean(part)) for part in (first, second))
-        images = number(low), number(high)
-        return Change(name, number(left), number(right), number(right - left), images, trainings, p)
+        images = as_number(low), as_number(high)
+        return Change(name, as_number(left), as_number(right), as_number(right - left), images, trainings, p)
 
-    overall = [change(name) for name in OVERALL if name in values[0]]
-    if chosen.unit != "percent":  # a share of an error says little
+    overall = [make_change(name) for name in OVERALL if name in values[0]]
+    if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     return RecipeComparison(
         records[: len(a)],
         records[len(a) :],
         chosen,
         overall,
-        [change(cell_name(records[0].conditions[at])) for at in places],
+        [make_change(name_condition(records[0].conditions[at])) for at in places],
     )
 
 
-def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
+def _welch_t_test(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
     """Interval of the difference of means at `LEVEL`, and its p value; `None` where one of them has no spread to tell from."""
     from scipy import stats  # loads slowly
 
@@ -149,7 +149,7 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] 
     return (float(low), float(high)), float(found.pvalue)
 
 
-def _require_once(records: Sequence[Record]) -> None:
+def _require_unique_checkpoints(records: Sequence[Record]) -> None:
     ordered = sorted(records, key=lambda record: str(record.checkpoint.get("sha256")))
     for one, other in pairwise(ordered):
         if one.checkpoint.get("sha256") is not None and one.checkpoint.get("sha256") == other.checkpoint.get("sha256"):

@@ -1,4 +1,4 @@
-"""A record against itself: its scores from the counts of its cells, these and the intervals from those of its images."""
+"""Verification of a record: its scores recomputed from the counts of its cells, the intervals from those of its images."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from experiments.evaluation.kinds import CLEAN
-from experiments.evaluation.known_counts import RELATIONS, is_nonnegative, known_shapes
+from experiments.evaluation.known_counts import RELATIONS, is_nonnegative, list_known_shapes
 from experiments.evaluation.record import Bounds, Images, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.scores.base import Counts
-from experiments.evaluation.scores.known import condition_scores, known_scores
+from experiments.evaluation.scores.known import compute_condition_scores, find_known_scores
 from experiments.evaluation.scores.tasks import TASK
-from experiments.evaluation.scoring import METHOD, find_intervals, resampled_units, summary_numbers
+from experiments.evaluation.scoring import METHOD, compute_summary, describe_resampled_units, find_intervals
 from user_error import UserError
 
 TOLERANCE = 1e-9
@@ -42,8 +42,8 @@ def require_agreement(record: Record, path: Path) -> None:
     _check_summary(record, totals, path)
 
 
-def cell_name(record: Record, place: int) -> str:
-    """A cell as a sentence about it begins."""
+def describe_cell(record: Record, place: int) -> str:
+    """The subject of a sentence about a cell."""
     corruption, severity = record.conditions[place]
     return f"the cell {corruption}, severity {severity},"
 
@@ -58,19 +58,19 @@ def _check_forms(record: Record, path: Path) -> None:
         raise UserError(f"{str(path)!r} has no counts of {min(needed)!r}: {ALTERED}")
     if not record.counts["classes"].per_image:
         raise UserError(f"{str(path)!r} does not count 'classes' image by image: {ALTERED}")
-    known = known_shapes(len(record.classes))
+    known = list_known_shapes(len(record.classes))
     for name, form in record.counts.items():
         shape = known.get(name, tuple(form.shape))
         for place, cell in enumerate(record.cells):
             if name not in cell.counts or np.shape(cell.counts[name]) != shape or tuple(form.shape) != shape:
-                said = " x ".join(map(str, shape))
-                raise UserError(f"{cell_name(record, place)} of {str(path)!r} has no {name} of {said} counts")
+                sides = " x ".join(map(str, shape))
+                raise UserError(f"{describe_cell(record, place)} of {str(path)!r} has no {name} of {sides} counts")
             if is_nonnegative(name, len(record.classes)) and np.min(cell.counts[name], initial=0) < 0:
-                raise UserError(f"{cell_name(record, place)} of {str(path)!r} has {name} below zero: {ALTERED}")
+                raise UserError(f"{describe_cell(record, place)} of {str(path)!r} has {name} below zero: {ALTERED}")
     for place, cell in enumerate(record.cells):
         if further := cell.counts.keys() - record.counts.keys():
             raise UserError(
-                f"{cell_name(record, place)} of {str(path)!r} has counts {min(further)!r} without their form"
+                f"{describe_cell(record, place)} of {str(path)!r} has counts {min(further)!r} without their form"
             )
 
 
@@ -90,35 +90,38 @@ def _check_relations(record: Record, place: int, counts: Counts, path: Path) -> 
             counts[relation.one], counts[relation.other]
         ):
             raise UserError(
-                f"{cell_name(record, place)} of {str(path)!r}: its {relation.one} and its {relation.other} count other "
+                f"{describe_cell(record, place)} of {str(path)!r}: its {relation.one} and its {relation.other} count other "
                 f"pixels: {ALTERED}"
             )
 
 
 def _check_scores(record: Record, place: int, counts: Counts, path: Path) -> None:
-    cell, where = record.cells[place], f"{cell_name(record, place)} of {str(path)!r}"
+    cell, where = record.cells[place], f"{describe_cell(record, place)} of {str(path)!r}"
     try:
-        wanted = condition_scores(counts)
+        wanted = compute_condition_scores(counts)
     except (IndexError, ValueError) as error:  # counts of another shape than a score needs
         raise UserError(f"{where} has counts of another shape than its scores need: {ALTERED}") from error
     for name, value in wanted.items():
         given = cell.scores.setdefault(name, value)
-        if not _same(given, value):
-            raise UserError(f"{where} states {name} {_shown(given)}, but its counts give {_shown(value)}: {ALTERED}")
-    for name in cell.scores.keys() & known_scores().keys() - wanted.keys():
+        if not _is_same(given, value):
+            raise UserError(
+                f"{where} states {name} {_format_value(given)}, but its counts give {_format_value(value)}: {ALTERED}"
+            )
+    for name in cell.scores.keys() & find_known_scores().keys() - wanted.keys():
         raise UserError(f"{where} states {name}, but does not hold the counts that it follows from: {ALTERED}")
 
 
 def _check_summary(record: Record, totals: Counts, path: Path) -> None:
-    wanted = summary_numbers(record.conditions, totals, record.suite, record.left_out)
+    wanted = compute_summary(record.conditions, totals, record.suite, record.left_out)
     stated = record.summary.model_dump(exclude_unset=True)
     for name, value in wanted.items():
-        for key, one, other in _differing(stated.get(name, value), value, name):
+        for key, one, other in _find_differing(stated.get(name, value), value, name):
             raise UserError(
-                f"the summary of {str(path)!r} states {key} {_shown(one)}, but its cells give {_shown(other)}: {ALTERED}"
+                f"the summary of {str(path)!r} states {key} {_format_value(one)}, but its cells give "
+                f"{_format_value(other)}: {ALTERED}"
             )
     record.summary = record.summary.model_copy(update={name: wanted[name] for name in wanted.keys() - stated.keys()})
-    method = METHOD.format(units=resampled_units(record.data.unit))
+    method = METHOD.format(units=describe_resampled_units(record.data.unit))
     if record.summary.interval_method != method:
         raise UserError(f"the intervals of {str(path)!r} are no {method}: {ALTERED}")
 
@@ -134,36 +137,36 @@ def require_intervals(record: Record, images: Images, path: Path) -> None:
         given = record.summary.intervals.setdefault(name, bounds)
         _require_same_bounds(given, bounds, f"the summary of {str(path)!r} states for {name}")
     for place, (cell, bounds) in enumerate(zip(record.cells, cells, strict=True)):
-        _require_same_bounds(cell.miou_interval, bounds, f"{cell_name(record, place)} of {str(path)!r} states")
+        _require_same_bounds(cell.miou_interval, bounds, f"{describe_cell(record, place)} of {str(path)!r} states")
 
 
 def _require_same_bounds(given: Bounds, wanted: Bounds, where: str) -> None:
-    for kind, one, other in _differing(given.model_dump(), wanted.model_dump(), "interval"):
+    for kind, one, other in _find_differing(given.model_dump(), wanted.model_dump(), "interval"):
         raise UserError(
-            f"{where} an {kind.replace('.', ' ')} of {_shown(one)}, but its images give {_shown(other)}: {ALTERED}"
+            f"{where} an {kind.replace('.', ' ')} of {_format_value(one)}, but its images give {_format_value(other)}: {ALTERED}"
         )
 
 
-def _differing(given: Any, wanted: Any, name: str) -> Iterable[tuple[str, Any, Any]]:
+def _find_differing(given: Any, wanted: Any, name: str) -> Iterable[tuple[str, Any, Any]]:
     """(name, given, wanted) of every number that differs; names are dotted."""
     if isinstance(given, dict) and isinstance(wanted, dict):
         for key in dict.fromkeys([*given, *wanted]):
-            yield from _differing(given.get(key, "nothing"), wanted.get(key, "nothing"), f"{name}.{key}")
-    elif not _same(given, wanted):
+            yield from _find_differing(given.get(key, "nothing"), wanted.get(key, "nothing"), f"{name}.{key}")
+    elif not _is_same(given, wanted):
         yield name, given, wanted
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(_same(left, right) for left, right in zip(one, other, strict=True))
+        return len(one) == len(other) and all(_is_same(left, right) for left, right in zip(one, other, strict=True))
     if isinstance(one, int | float) and isinstance(other, int | float):
         return abs(one - other) <= TOLERANCE
     return one == other
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_shown(entry) for entry in value) + "]"
+        return "[" + ", ".join(_format_value(entry) for entry in value) + "]"
     return str(value)

@@ -23,24 +23,24 @@ from experiments.evaluation.earlier import upgrade
 from experiments.evaluation.kinds import find_kind
 from experiments.evaluation.robustness import Condition
 from experiments.evaluation.scores.base import Counts
-from experiments.evaluation.scores.shares import Share
-from experiments.evaluation.statistics import by_unit
+from experiments.evaluation.scores.ratios import Ratio
+from experiments.evaluation.statistics import sum_by_unit
 from plain_values import complain, show
 
 FORMAT = "robust-segmentation-record/3"
 
 
 MOST_FACTS = 100_000
-"""Values of what a record says in free form, such as its recipe."""
+"""Most values in the free-form parts of a record, such as its recipe."""
 
 
-def _bounded(facts: Any) -> Any:
+def _check_facts(facts: Any) -> Any:
     if problem := complain(facts, most=MOST_FACTS):
         raise ValueError(problem)
     return facts
 
 
-def _whole_numbers(nested: Any) -> Any:
+def _check_integers(nested: Any) -> Any:
     """Nested lists of integers."""
     try:
         found = np.array(nested)
@@ -53,7 +53,7 @@ def _whole_numbers(nested: Any) -> Any:
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
-Facts = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Facts = Annotated[dict[str, Any], AfterValidator(_check_facts)]
 Score = float | None
 Edges = tuple[Score, Score]
 
@@ -86,7 +86,7 @@ class Cell(Strict):
 
     corruption: str
     severity: int = Field(ge=0, le=2**31)
-    counts: dict[str, Annotated[Any, AfterValidator(_whole_numbers)]]
+    counts: dict[str, Annotated[Any, AfterValidator(_check_integers)]]
     scores: dict[str, Score | list[Score]]
     miou_interval: Bounds
 
@@ -151,7 +151,7 @@ class Summary(Strict):
 
 
 class Manifest(BaseModel):
-    """What decides the pixels of a sweep; see `Suite.manifest`."""
+    """What decides the pixels of a sweep; see `Suite.make_manifest`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -160,7 +160,7 @@ class Manifest(BaseModel):
     conditions: list[dict[str, Any]] = []
 
     @model_validator(mode="after")
-    def _plain(self) -> "Manifest":
+    def _check_plain(self) -> "Manifest":
         problem = complain([self.model_extra, self.conditions], most=MOST_FACTS, finite=True)
         if problem:  # its hash is one of JSON
             raise ValueError(problem)
@@ -170,12 +170,12 @@ class Manifest(BaseModel):
                     raise ValueError(f"a condition whose {key} is {show(entry[key])}")
         return self
 
-    def kinds(self, conditions: Sequence[Condition]) -> list[str]:
+    def find_kinds(self, conditions: Sequence[Condition]) -> list[str]:
         """Kind of each condition, as the manifest has it."""
         stated = {(str(entry.get("corruption")), entry.get("severity")): find_kind(entry) for entry in self.conditions}
         return [stated.get(one, find_kind({"corruption": one[0]})) for one in conditions]
 
-    def of_family(self) -> dict[str, str]:
+    def find_families(self) -> dict[str, str]:
         """Family of each condition with severities that has one."""
         found = {
             str(entry.get("corruption")): entry.get("family") for entry in self.conditions if entry.get("severity")
@@ -184,7 +184,7 @@ class Manifest(BaseModel):
 
 
 class Data(Strict):
-    """The images of a sweep; `hash` is of the pixels that the network met clean, and of their masks.
+    """The images of a sweep; `hash` is of the clean pixels that the network was given, and of their masks.
 
     ``content`` is of their files and of the settings by which these are read; it is missing in earlier records.
 
@@ -223,7 +223,7 @@ class Record(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_earlier(cls, fields: Any) -> Any:
+    def _upgrade_earlier(cls, fields: Any) -> Any:
         return upgrade(fields, FORMAT)
 
     @property
@@ -234,12 +234,12 @@ class Record(Strict):
     @property
     def kinds(self) -> list[str]:
         """Kind of each cell's condition."""
-        return self.suite.kinds(self.conditions)
+        return self.suite.find_kinds(self.conditions)
 
     @property
-    def counted(self) -> list[int]:
+    def headline_places(self) -> list[int]:
         """Places of the conditions that enter the headline numbers."""
-        return robustness.counted(self.conditions, self.left_out, self.kinds)
+        return robustness.find_headline_places(self.conditions, self.left_out, self.kinds)
 
     @property
     def totals(self) -> dict[str, np.ndarray]:
@@ -254,13 +254,13 @@ class Images(NamedTuple):
     counts: Counts  # by name, (N, conditions, ...)
     units: list[str] | None = None
 
-    def share(self, of: Share) -> Share:
-        """A share of `counts`, summed up over the images of each unit."""
-        return of if self.units is None else by_unit(of, self.units)
+    def sum_by_unit(self, ratio: Ratio) -> Ratio:
+        """A ratio of `counts`, summed over the images of each unit."""
+        return ratio if self.units is None else sum_by_unit(ratio, self.units)
 
 
-def without_counts(record: Record) -> Record:
-    """A record that was read, as tables take it: its cells' scores without their counts, which are most of it."""
+def drop_counts(record: Record) -> Record:
+    """A copy of a record without the counts of its cells, which are most of its size; tables need the scores alone."""
     return record.model_copy(update={"cells": [cell.model_copy(update={"counts": {}}) for cell in record.cells]})
 
 
@@ -276,7 +276,7 @@ def dump(record: Record) -> str:
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"
 
 
-def manifest_hash(manifest: dict[str, Any]) -> str:
+def hash_manifest(manifest: dict[str, Any]) -> str:
     """Hex digest of a manifest, whatever the order of its keys."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.evaluation.kinds import CLEAN, SINGLE, main_kind
+from experiments.evaluation.kinds import CLEAN, SINGLE, find_main_kind
 
 Condition = tuple[str, int]
 """Name and severity; `CLEAN`, real shifts and whatever else has none have severity 0."""
 
 
-def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
+def group_by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
     """Positions of each corruption's severities, in the order of first appearance; severity 0 is no corruption."""
     groups: dict[str, list[int]] = {}
     for position, (corruption, severity) in enumerate(conditions):
@@ -23,15 +23,15 @@ def by_corruption(conditions: Sequence[Condition]) -> dict[str, list[int]]:
     return groups
 
 
-def counted(conditions: Sequence[Condition], left_out: Sequence[str], kinds: Sequence[str]) -> list[int]:
+def find_headline_places(conditions: Sequence[Condition], left_out: Sequence[str], kinds: Sequence[str]) -> list[int]:
     """Places of the conditions that enter the headline numbers: clean, shifts and those of the main kind.
 
     Args:
         conditions: of a sweep.
-        left_out: of them, see `find_idle`.
+        left_out: of them, see `find_ineffective`.
         kinds: of each condition.
     """
-    headline = (*SINGLE, main_kind(kinds))
+    headline = (*SINGLE, find_main_kind(kinds))
     return [
         place
         for place, (condition, kind) in enumerate(zip(conditions, kinds, strict=True))
@@ -39,7 +39,7 @@ def counted(conditions: Sequence[Condition], left_out: Sequence[str], kinds: Seq
     ]
 
 
-def further_means(
+def compute_further_means(
     scores: np.ndarray, conditions: Sequence[Condition], left_out: Sequence[str], kinds: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Mean (...) over the conditions of each kind that is not in the headline, each name the mean over its severities."""
@@ -50,54 +50,54 @@ def further_means(
             for place, condition in enumerate(conditions)
             if kinds[place] == kind and not is_left_out(condition, left_out)
         ]
-        if kind not in (*SINGLE, main_kind(kinds)) and places:
-            means[kind] = mean_corrupted(scores[..., places], [conditions[place] for place in places])
+        if kind not in (*SINGLE, find_main_kind(kinds)) and places:
+            means[kind] = compute_corrupted_mean(scores[..., places], [conditions[place] for place in places])
     return means
 
 
 def is_left_out(condition: Condition, left_out: Sequence[str]) -> bool:
-    """Whether a condition is in no mean; see `find_idle`."""
+    """Whether a condition is in no mean; see `find_ineffective`."""
     name, severity = condition
-    return bool(severity) and (name in left_out or at_severity(name, severity) in left_out)
+    return bool(severity) and (name in left_out or name_severity(name, severity) in left_out)
 
 
-def at_severity(name: str, severity: int) -> str:
+def name_severity(name: str, severity: int) -> str:
     """What one severity of a corruption is called."""
     return f"{name} at severity {severity}"
 
 
-def find_idle(conditions: Sequence[Condition], changed: Sequence[int]) -> list[str]:
-    """What did nothing: corruptions by name, and the severities of those that do something at others alone.
+def find_ineffective(conditions: Sequence[Condition], changed: Sequence[int]) -> list[str]:
+    """Conditions that changed no image: corruptions by name, or single severities of those that change images at others.
 
     Args:
         conditions: of a sweep.
         changed: number of images that each of them did not leave as they are.
     """
     idle: list[str] = []
-    for name, places in by_corruption(conditions).items():
-        still = [at_severity(name, conditions[at][1]) for at in places if not changed[at]]
+    for name, places in group_by_corruption(conditions).items():
+        still = [name_severity(name, conditions[at][1]) for at in places if not changed[at]]
         idle += [name] if len(still) == len(places) else still
     return idle
 
 
-def clean_score(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+def select_clean_score(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """Score (...) of the clean images."""
     return scores[..., list(conditions).index((CLEAN, 0))]
 
 
-def corruption_means(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+def compute_corruption_means(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
     """Mean (...) over severities of each corruption."""
-    return {name: scores[..., places].mean(-1) for name, places in by_corruption(conditions).items()}
+    return {name: scores[..., places].mean(-1) for name, places in group_by_corruption(conditions).items()}
 
 
-def shift_scores(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
+def select_shift_scores(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, np.ndarray]:
     """Score (...) of each real shift: what has severity 0 and is not `CLEAN`."""
     return {
         name: scores[..., place] for place, (name, severity) in enumerate(conditions) if not severity and name != CLEAN
     }
 
 
-def family_means(
+def compute_family_means(
     scores: np.ndarray, conditions: Sequence[Condition], families: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
     """Mean (...) of each family's corruptions, each of them the mean over its severities.
@@ -108,34 +108,34 @@ def family_means(
         families: of each corruption; one without a family is in none.
     """
     groups: dict[str, list[np.ndarray]] = {}
-    for name, mean in corruption_means(scores, conditions).items():
+    for name, mean in compute_corruption_means(scores, conditions).items():
         if name in families:
             groups.setdefault(families[name], []).append(mean)
     return {family: np.mean(means, axis=0) for family, means in groups.items()}
 
 
-def mean_corrupted(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+def compute_corrupted_mean(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """Mean over corruptions of the mean over their severities, (...); NaN if there is no corruption."""
-    means = list(corruption_means(scores, conditions).values())
+    means = list(compute_corruption_means(scores, conditions).values())
     return np.mean(means, axis=0) if means else np.full(scores.shape[:-1], np.nan)
 
 
-def mean_of_known(scores: np.ndarray, conditions: Sequence[Condition]) -> float:
-    """`mean_corrupted` of those conditions that have a score (conditions,); NaN if none has."""
+def compute_known_corrupted_mean(scores: np.ndarray, conditions: Sequence[Condition]) -> float:
+    """`compute_corrupted_mean` of those conditions that have a score (conditions,); NaN if none has."""
     places = [place for place, score in enumerate(scores) if not np.isnan(score)]
-    return float(mean_corrupted(scores[places], [conditions[place] for place in places]))
+    return float(compute_corrupted_mean(scores[places], [conditions[place] for place in places]))
 
 
-def mean_performance(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+def mean_performance_under_corruption(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
     """MPC (...): mean over all corrupted conditions alike (Michaelis et al. 2019, arXiv:1907.07484); NaN if none.
 
-    The same as `mean_corrupted` where all corruptions have equally many severities.
+    The same as `compute_corrupted_mean` where all corruptions have equally many severities.
     """
     places = [place for place, (_, severity) in enumerate(conditions) if severity]
     return scores[..., places].mean(-1) if places else np.full(scores.shape[:-1], np.nan)
 
 
-def ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """`one` / `other`, NaN where `other` is not positive."""
     return np.divide(one, other, out=np.full(np.shape(one), np.nan), where=np.asarray(other) > 0)
 
@@ -144,29 +144,32 @@ def summarise(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[str, 
     """The numbers of a leaderboard row, each (...).
 
     Returns:
-        ``clean_miou``; ``mean_corrupted_miou`` and ``retention``, its share of clean; ``mpc`` and ``rpc``, likewise over
-        conditions; ``severity_area``, see there.
+        ``clean_miou``; ``mean_corrupted_miou`` and ``retention``, its ratio to clean; ``mpc`` and ``rpc``, likewise over
+        conditions; ``severity_area``, see `compute_severity_area`.
     """
-    clean = clean_score(scores, conditions)
-    corrupted, performance = mean_corrupted(scores, conditions), mean_performance(scores, conditions)
+    clean = select_clean_score(scores, conditions)
+    corrupted, performance = (
+        compute_corrupted_mean(scores, conditions),
+        mean_performance_under_corruption(scores, conditions),
+    )
     return {
         "clean_miou": clean,
         "mean_corrupted_miou": corrupted,
-        "retention": ratio(corrupted, clean),
+        "retention": divide(corrupted, clean),
         "mpc": performance,
-        "rpc": ratio(performance, clean),
-        "severity_area": severity_area(scores, conditions),
+        "rpc": divide(performance, clean),
+        "severity_area": compute_severity_area(scores, conditions),
     }
 
 
-def severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
-    """Area (...) under score over severity from clean on, mean over corruptions, as a share of the axis.
+def compute_severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+    """Area (...) under score over severity from clean on, mean over corruptions, as a fraction of the axis.
 
     Trapezes between the severities that were swept; NaN if there is no corruption.
     """
-    clean = clean_score(scores, conditions)
+    clean = select_clean_score(scores, conditions)
     areas = []
-    for places in by_corruption(conditions).values():
+    for places in group_by_corruption(conditions).values():
         points = sorted((conditions[place][1], place) for place in places)
         curve = np.stack([clean, *(scores[..., place] for _, place in points)], axis=-1)
         severities = [0, *(severity for severity, _ in points)]
@@ -174,13 +177,13 @@ def severity_area(scores: np.ndarray, conditions: Sequence[Condition]) -> np.nda
     return np.mean(areas, axis=0) if areas else np.full(scores.shape[:-1], np.nan)
 
 
-def worst(scores: np.ndarray, conditions: Sequence[Condition]) -> int | None:
+def find_worst(scores: np.ndarray, conditions: Sequence[Condition]) -> int | None:
     """Position of the lowest score (conditions,) among all but clean; `None` if there is none."""
     places = [k for k, condition in enumerate(conditions) if condition != (CLEAN, 0) and not np.isnan(scores[k])]
     return min(places, key=lambda place: scores[place]) if places else None
 
 
-def generalisation(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[int, np.ndarray]:
+def generalisation_ability_measure(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[int, np.ndarray]:
     """GAM (...) of each severity: the lowest score over the corruptions that have it.
 
     Generalisation Ability Measure (SemSegBench, Agnihotri et al. 2025, arXiv:2505.18015).
@@ -192,7 +195,7 @@ def generalisation(scores: np.ndarray, conditions: Sequence[Condition]) -> dict[
     }
 
 
-def reliability(scores: np.ndarray, conditions: Sequence[Condition], attacks: Sequence[str]) -> np.ndarray:
+def reliability_measure(scores: np.ndarray, conditions: Sequence[Condition], attacks: Sequence[str]) -> np.ndarray:
     """ReM (...): the lowest score over the attacks, at any budget; NaN if there is none.
 
     Reliability Measure (SemSegBench, Agnihotri et al. 2025, arXiv:2505.18015).
@@ -201,7 +204,7 @@ def reliability(scores: np.ndarray, conditions: Sequence[Condition], attacks: Se
     return scores[..., places].min(-1) if places else np.full(scores.shape[:-1], np.nan)
 
 
-def against_reference(
+def degradation_against_reference(
     clean: float, corrupted: Mapping[str, np.ndarray], other_clean: float, other: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """Degradation against a reference model (Hendrycks & Dietterich, ICLR 2019; Kamann & Rother, CVPR 2020).
@@ -224,23 +227,25 @@ def against_reference(
     lost = np.array([np.mean(1 - corrupted[name]) for name in names])
     other_lost = np.array([np.mean(1 - other[name]) for name in names])
     fallen, other_fallen = lost - (1 - clean), other_lost - (1 - other_clean)
-    cd, rcd = ratio(lost, other_lost), ratio(fallen, other_fallen)
+    cd, rcd = divide(lost, other_lost), divide(fallen, other_fallen)
     return {
         "mcd": float(cd.mean()),
         "mrcd": float(rcd.mean()),
-        "cd_of_sums": float(ratio(lost.sum(), other_lost.sum())),
-        "rcd_of_sums": float(ratio(fallen.sum(), other_fallen.sum())),
+        "cd_of_sums": float(divide(lost.sum(), other_lost.sum())),
+        "rcd_of_sums": float(divide(fallen.sum(), other_fallen.sum())),
         "cd": dict(zip(names, cd.tolist(), strict=True)),
         "rcd": dict(zip(names, rcd.tolist(), strict=True)),
     }
 
 
-def numbers(scores: np.ndarray, conditions: Sequence[Condition], families: Mapping[str, str]) -> dict[str, np.ndarray]:
+def compute_summary_numbers(
+    scores: np.ndarray, conditions: Sequence[Condition], families: Mapping[str, str]
+) -> dict[str, np.ndarray]:
     """Every number of a summary that has an interval, (...) each, by its dotted name."""
     groups = {
-        "families": family_means(scores, conditions, families),
-        "corruptions": corruption_means(scores, conditions),
-        "shifts": shift_scores(scores, conditions),
+        "families": compute_family_means(scores, conditions, families),
+        "corruptions": compute_corruption_means(scores, conditions),
+        "shifts": select_shift_scores(scores, conditions),
     }
     dotted = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
     return summarise(scores, conditions) | dotted

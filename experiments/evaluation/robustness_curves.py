@@ -3,14 +3,14 @@
 from experiments.evaluation.record import Record
 
 
-def curves(record: Record) -> dict[str, dict[int, float]]:
+def compute_curves(record: Record) -> dict[str, dict[int, float]]:
     """Mean mIoU in percent by severity, 0 for clean, of each panel; cells without a score are left out.
 
     Each corruption has a panel, and so has each stand-in for missing channels: its severity is their number.
     """
     families = {entry.get("corruption"): entry for entry in record.suite.conditions}
     scores: dict[str, dict[int, list[float]]] = {}
-    for cell in (record.cells[place] for place in record.counted):
+    for cell in (record.cells[place] for place in record.headline_places):
         if cell.severity and cell.miou is not None:
             entry, title = families.get(cell.corruption, {}), cell.corruption.replace("_", " ")
             if entry.get("family") == "modality":
@@ -24,7 +24,7 @@ def curves(record: Record) -> dict[str, dict[int, float]]:
     }
 
 
-def with_mean(panels: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+def add_mean(panels: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
     """The panels, and the mean over all of them at each severity that they share."""
     if not panels:
         return panels

@@ -9,10 +9,17 @@ from experiments.evaluation import robustness
 from experiments.evaluation.kinds import ATTACK
 from experiments.evaluation.record import Bounds, Cell, CountForm, Images, Manifest, Summary
 from experiments.evaluation.robustness import Condition
-from experiments.evaluation.scores.base import Counts, number
-from experiments.evaluation.scores.known import condition_scores
+from experiments.evaluation.scores.base import Counts, as_number
+from experiments.evaluation.scores.known import compute_condition_scores
 from experiments.evaluation.scores.overlap import iou, mean_iou
-from experiments.evaluation.statistics import LEVEL, RESAMPLES, Interval, blocks, joint_intervals, scores_of
+from experiments.evaluation.statistics import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    compute_joint_intervals,
+    estimate_scores,
+    split_into_blocks,
+)
 
 METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
 
@@ -21,20 +28,20 @@ def find_intervals(
     conditions: Sequence[Condition], images: Images, manifest: Manifest, left_out: Sequence[str] = ()
 ) -> tuple[dict[str, Bounds], list[Bounds]]:
     """Intervals of a summary's numbers by dotted name, and of each cell's mIoU: from the same resamples."""
-    families, kinds = manifest.of_family(), manifest.kinds(conditions)
-    counted = robustness.counted(conditions, left_out, kinds)
-    kept = [conditions[place] for place in counted]
+    families, kinds = manifest.find_families(), manifest.find_kinds(conditions)
+    counted = robustness.find_headline_places(conditions, left_out, kinds)
+    headline = [conditions[place] for place in counted]
     classes = images.counts["classes"]
     cells = [f"{name}/{severity}" for name, severity in conditions]
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
         by_cell = {name: scores[..., place] for place, name in enumerate(cells)}
-        further = robustness.further_means(scores, conditions, left_out, kinds)
+        further = robustness.compute_further_means(scores, conditions, left_out, kinds)
         named = {f"means.{kind}": mean for kind, mean in further.items()}
-        return robustness.numbers(scores[..., counted], kept, families) | named | by_cell
+        return robustness.compute_summary_numbers(scores[..., counted], headline, families) | named | by_cell
 
-    parts = (images.share(iou(np.ascontiguousarray(classes[:, at]))) for at in blocks(classes.shape))
-    bounds = joint_intervals([scores_of(parts)], lambda scores: measure(scores[0]))
+    parts = (images.sum_by_unit(iou(np.ascontiguousarray(classes[:, at]))) for at in split_into_blocks(classes.shape))
+    bounds = compute_joint_intervals([estimate_scores(parts)], lambda scores: measure(scores[0]))
     found = {name: make_bounds(interval) for name, interval in bounds.items()}
     return found, [found.pop(name) for name in cells]
 
@@ -49,7 +56,7 @@ def make_cells(conditions: Sequence[Condition], totals: Counts, bounds: Sequence
                 corruption=corruption,
                 severity=severity,
                 counts={name: part.tolist() for name, part in own.items()},
-                scores=condition_scores(own),
+                scores=compute_condition_scores(own),
                 miou_interval=interval,
             )
         )
@@ -68,34 +75,34 @@ def describe_counts(totals: Counts, per_image: Counts) -> dict[str, CountForm]:
 
 def make_bounds(interval: Interval) -> Bounds:
     """Intervals as JSON holds them."""
-    percentile, bca = ((number(low), number(high)) for low, high in interval)
+    percentile, bca = ((as_number(low), as_number(high)) for low, high in interval)
     return Bounds(percentile=percentile, bca=bca)
 
 
-def summary_numbers(
+def compute_summary(
     every: Sequence[Condition], totals: Counts, manifest: Manifest, left_out: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The fields of `Summary` that follow from the cells, whose conditions are `every`."""
-    kinds = manifest.kinds(every)
-    counted, scores = robustness.counted(every, left_out, kinds), mean_iou(totals["classes"])
+    kinds = manifest.find_kinds(every)
+    counted, scores = robustness.find_headline_places(every, left_out, kinds), mean_iou(totals["classes"])
     miou, conditions = scores[counted], [every[place] for place in counted]
     attacks = [name for (name, _), kind in zip(every, kinds, strict=True) if kind == ATTACK]
-    worst = robustness.worst(miou, conditions)
+    worst = robustness.find_worst(miou, conditions)
 
-    def held(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
-        return {name: number(value) for name, value in values.items()}
+    def as_numbers(values: Mapping[Any, np.ndarray]) -> dict[Any, float | None]:
+        return {name: as_number(value) for name, value in values.items()}
 
     return {
-        **held(robustness.summarise(miou, conditions)),
+        **as_numbers(robustness.summarise(miou, conditions)),
         "worst": None
         if worst is None
         else {"corruption": conditions[worst][0], "severity": conditions[worst][1], "miou": float(miou[worst])},
-        "gam": held(robustness.generalisation(miou, conditions)),
-        "rem": number(robustness.reliability(scores, every, attacks)),
-        "families": held(robustness.family_means(miou, conditions, manifest.of_family())),
-        "corruptions": held(robustness.corruption_means(miou, conditions)),
-        "shifts": held(robustness.shift_scores(miou, conditions)),
-        "means": held(robustness.further_means(scores, every, left_out, kinds)),
+        "gam": as_numbers(robustness.generalisation_ability_measure(miou, conditions)),
+        "rem": as_number(robustness.reliability_measure(scores, every, attacks)),
+        "families": as_numbers(robustness.compute_family_means(miou, conditions, manifest.find_families())),
+        "corruptions": as_numbers(robustness.compute_corruption_means(miou, conditions)),
+        "shifts": as_numbers(robustness.select_shift_scores(miou, conditions)),
+        "means": as_numbers(robustness.compute_further_means(scores, every, left_out, kinds)),
     }
 
 
@@ -109,12 +116,12 @@ def make_summary(
 ) -> Summary:
     """Summary of a sweep's sums; `unit` names what images belong together."""
     return Summary(
-        **summary_numbers(conditions, totals, manifest, left_out),
+        **compute_summary(conditions, totals, manifest, left_out),
         intervals=bounds,
-        interval_method=METHOD.format(units=resampled_units(unit)),
+        interval_method=METHOD.format(units=describe_resampled_units(unit)),
     )
 
 
-def resampled_units(unit: str | None) -> str:
+def describe_resampled_units(unit: str | None) -> str:
     """What is resampled, in words."""
     return "images" if unit is None else f"groups of images by {unit}"

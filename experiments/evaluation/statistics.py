@@ -1,7 +1,7 @@
 """Uncertainty as pure functions of the counts of single images.
 
-Images that belong together (slices of a patient, frames of a drive) are no independent draws: `by_unit` sums them up
-first, and every function here then draws whole units.
+Images that belong together (slices of a patient, frames of a drive) are no independent draws: `sum_by_unit` sums them up
+first, and every function here then draws complete units.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.scores.shares import Share, score
+from experiments.evaluation.scores.ratios import Ratio, compute_score
 
 RESAMPLES = 1000
 PERMUTATIONS = 10_000
@@ -33,91 +33,94 @@ class Interval(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """All that intervals take of a model: far less than the counts that it follows from."""
+    """What intervals need of a model, which is far smaller than its counts."""
 
-    whole: np.ndarray  # (conditions,) of all units
+    estimate: np.ndarray  # (conditions,) of all units
     resampled: np.ndarray  # (R, conditions)
-    left_out: np.ndarray  # (N, conditions) without each unit in turn
+    jackknifed: np.ndarray  # (N, conditions) without each unit in turn
 
 
-def by_unit(share: Share, units: Sequence[str]) -> Share:
+def sum_by_unit(ratio: Ratio, units: Sequence[str]) -> Ratio:
     """Sums (U, conditions, k) over the images (N, conditions, k) of each unit, units in the order of their names."""
     names, places = np.unique(np.asarray(units), return_inverse=True)
 
-    def summed(part: np.ndarray) -> np.ndarray:
+    def sum_units(part: np.ndarray) -> np.ndarray:
         total = np.zeros((len(names), *part.shape[1:]), dtype=np.int64)
         np.add.at(total, places, part)
         return total
 
-    return share.of(summed)
+    return ratio.apply(sum_units)
 
 
-def _flat(part: np.ndarray) -> np.ndarray:
+def _flatten(part: np.ndarray) -> np.ndarray:
     return part.reshape(len(part), -1).astype(np.float64)  # whole numbers below 2^53: their sums stay exact
 
 
 @lru_cache(maxsize=1)  # the same for every block of conditions, and for every record of the same images
-def _draws(number: int, resamples: int, seed: int) -> np.ndarray:
+def _draw_units(number: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of `number` units is drawn in each resample, (R, number)."""
     random = np.random.Generator(np.random.PCG64(seed))
-    shares, sizes = np.full(number, 1 / number), [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)]
-    return np.concatenate([random.multinomial(number, shares, size=size).astype(np.int32) for size in sizes])
+    probabilities, sizes = (
+        np.full(number, 1 / number),
+        [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)],
+    )
+    return np.concatenate([random.multinomial(number, probabilities, size=size).astype(np.int32) for size in sizes])
 
 
-def blocks(shape: Sequence[int]) -> list[slice]:
+def split_into_blocks(shape: Sequence[int]) -> list[slice]:
     """The conditions of counts (N, conditions, ...), a few at a time: all of them at once may not fit into memory."""
     units, conditions, *rest = shape
     step = max(1, BLOCK // max(1, units * int(np.prod(rest))))
     return [slice(start, start + step) for start in range(0, conditions, step)]
 
 
-def resampled(share: Share, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def bootstrap(ratio: Ratio, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """Scores of data sets drawn from the units with replacement (bootstrap; Efron, Ann. Statist. 1979).
 
     Args:
-        share: (N, conditions, k) of each unit; a unit is drawn whole, over all conditions at once.
+        ratio: (N, conditions, k) of each unit; a unit is drawn with all its conditions.
         resamples: R.
         seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
 
     Returns:
         (R, conditions).
     """
-    draws = _draws(len(share.numerator), resamples, seed)
-    pieces = (share.of(partial(_conditions, at=at)) for at in blocks(share.numerator.shape))
-    return np.concatenate([_drawn(piece, draws) for piece in pieces], axis=-1)
+    draws = _draw_units(len(ratio.numerator), resamples, seed)
+    pieces = (ratio.apply(partial(_select_conditions, at=at)) for at in split_into_blocks(ratio.numerator.shape))
+    return np.concatenate([_score_draws(piece, draws) for piece in pieces], axis=-1)
 
 
-def _conditions(part: np.ndarray, at: slice) -> np.ndarray:
+def _select_conditions(part: np.ndarray, at: slice) -> np.ndarray:
     return part[:, at]
 
 
-def _drawn(share: Share, draws: np.ndarray) -> np.ndarray:
+def _score_draws(ratio: Ratio, draws: np.ndarray) -> np.ndarray:
     """Scores (R, conditions) of units (N, conditions, k) in each draw (R, N)."""
-    shape, flat = share.numerator.shape[1:], share.of(_flat)
+    shape, flat = ratio.numerator.shape[1:], ratio.apply(_flatten)
     found = []
     for start in range(0, len(draws), CHUNK):
         chosen = draws[start : start + CHUNK].astype(np.float64)
-        drawn = Share(chosen @ flat.numerator, chosen @ flat.denominator, share.gaps)
-        found.append(score(drawn.of(lambda part: part.reshape(-1, *shape))))
+        drawn = Ratio(chosen @ flat.numerator, chosen @ flat.denominator, ratio.gaps)
+        found.append(compute_score(drawn.apply(lambda part: part.reshape(-1, *shape))))
     return np.concatenate(found)
 
 
-def whole(share: Share) -> np.ndarray:
+def point_estimate(ratio: Ratio) -> np.ndarray:
     """Scores (conditions,) of all units."""
-    return score(share.of(lambda part: part.sum(0)))
+    return compute_score(ratio.apply(lambda part: part.sum(0)))
 
 
-def left_out(share: Share) -> np.ndarray:
+def jackknife(ratio: Ratio) -> np.ndarray:
     """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
-    number, *shape = share.numerator.shape
-    step, (numerator, denominator) = max(1, BLOCK // max(1, int(np.prod(shape)))), (part.sum(0) for part in share[:2])
+    number, *shape = ratio.numerator.shape
+    step, (numerator, denominator) = max(1, BLOCK // max(1, int(np.prod(shape)))), (part.sum(0) for part in ratio[:2])
     return np.concatenate(
         [
-            score(
-                Share(
-                    numerator - share.numerator[start : start + step],
-                    denominator - share.denominator[start : start + step],
-                    share.gaps,
+            compute_score(
+                Ratio(
+                    numerator - ratio.numerator[start : start + step],
+                    denominator - ratio.denominator[start : start + step],
+                    ratio.gaps,
                 )
             )
             for start in range(0, number, step)
@@ -127,7 +130,7 @@ def left_out(share: Share) -> np.ndarray:
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """The middle `level` of resampled values (R,); NaN if none exists."""
-    return _quantiles(values, (1 - level) / 2, (1 + level) / 2)
+    return _find_quantiles(values, (1 - level) / 2, (1 + level) / 2)
 
 
 def bca_interval(
@@ -154,14 +157,14 @@ def bca_interval(
     deviations = jackknife.mean() - jackknife
     bias, acceleration = NORMAL.inv_cdf(below), np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5)
 
-    def corrected(tail: float) -> float:
+    def correct(tail: float) -> float:
         shifted = bias + NORMAL.inv_cdf(tail)
         return NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
 
-    return _quantiles(values, corrected((1 - level) / 2), corrected((1 + level) / 2))
+    return _find_quantiles(values, correct((1 - level) / 2), correct((1 + level) / 2))
 
 
-def _quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+def _find_quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")
@@ -169,43 +172,43 @@ def _quantiles(values: np.ndarray, low: float, high: float) -> tuple[float, floa
     return float(first), float(last)
 
 
-def scores_of(parts: Iterable[Share], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+def estimate_scores(parts: Iterable[Ratio], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
     """Scores of a model.
 
     Args:
-        parts: its share (N, conditions, k) of each unit, perhaps a few conditions at a time.
+        parts: its ratio (N, conditions, k) of each unit, perhaps a few conditions at a time.
         resamples: R, bootstrap resamples.
         seed: of the draw.
     """
-    found = [(whole(part), resampled(part, resamples, seed), left_out(part)) for part in parts]
+    found = [(point_estimate(part), bootstrap(part, resamples, seed), jackknife(part)) for part in parts]
     return Scores(*(np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True)))
 
 
-def intervals(share: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+def compute_intervals(ratio: Ratio, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
     """Intervals of every number that `measure` makes of scores.
 
     Args:
-        share: (N, conditions, k) of each unit.
+        ratio: (N, conditions, k) of each unit.
         measure: scores (..., conditions) to numbers (...).
         resamples: bootstrap resamples.
         seed: of the draw.
     """
-    return joint_intervals([scores_of([share], resamples, seed)], lambda scores: measure(scores[0]))
+    return compute_joint_intervals([estimate_scores([ratio], resamples, seed)], lambda scores: measure(scores[0]))
 
 
-def paired_intervals(
-    one: Share, other: Share, measure: Measure, resamples: int = RESAMPLES, seed: int = 0
+def compute_paired_intervals(
+    one: Ratio, other: Ratio, measure: Measure, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Interval]:
     """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
 
-    def difference(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def subtract(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         left, right = map(measure, scores)
         return {name: right[name] - left[name] for name in left}
 
-    return joint_intervals([scores_of([share], resamples, seed) for share in (one, other)], difference)
+    return compute_joint_intervals([estimate_scores([ratio], resamples, seed) for ratio in (one, other)], subtract)
 
 
-def joint_intervals(
+def compute_joint_intervals(
     models: Sequence[Scores], measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]]
 ) -> dict[str, Interval]:
     """Intervals of numbers that follow from several models, all on the same resamples of the same units.
@@ -222,12 +225,12 @@ def joint_intervals(
 
 
 def permutation_test(
-    one: Share, other: Share, measure: Measure, permutations: int = PERMUTATIONS, seed: int = 0
+    one: Ratio, other: Ratio, measure: Measure, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> dict[str, float]:
     """Two-sided p values of no difference between two models on the same units (Fisher's randomisation test).
 
     If the models were alike, it would not matter which of them made which of a unit's two predictions: each
-    permutation swaps each unit's with probability one half, and the p value is the share of permutations, the observed
+    permutation swaps each unit's with probability one half, and the p value is the ratio of permutations, the observed
     one among them, that differ at least as much as was observed. NaN where a score does not exist.
 
     Args:
@@ -237,10 +240,10 @@ def permutation_test(
         permutations: drawn ones.
         seed: of the draw.
     """
-    totals = [measure(whole(share)) for share in (one, other)]
+    totals = [measure(point_estimate(ratio)) for ratio in (one, other)]
     observed = {name: abs(float(totals[1][name] - totals[0][name])) for name in totals[0]}
     reached = dict.fromkeys(observed, 1)
-    for left, right in _swapped(one, other, permutations, seed):
+    for left, right in _score_swapped(one, other, permutations, seed):
         first, second = measure(left), measure(right)
         for name, difference in observed.items():
             smaller = np.abs(second[name] - first[name]) < difference - ROUNDING
@@ -251,25 +254,25 @@ def permutation_test(
     }
 
 
-def _swapped(one: Share, other: Share, permutations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _score_swapped(one: Ratio, other: Ratio, permutations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
     random = np.random.Generator(np.random.PCG64(seed))
     shape = one.numerator.shape[1:]
-    parts = [(_flat(left), _flat(right)) for left, right in zip(one[:2], other[:2], strict=True)]
+    parts = [(_flatten(left), _flatten(right)) for left, right in zip(one[:2], other[:2], strict=True)]
     for start in range(0, permutations, CHUNK):
         swaps = random.integers(0, 2, (min(CHUNK, permutations - start), len(one.numerator))).astype(np.float64)
         moved = [swaps @ (right - left) for left, right in parts]
 
-        def swapped(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:
+        def score_side(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:
             summed = [
                 (pair[side].sum(0) + sign * move).reshape(-1, *shape) for pair, move in zip(parts, moved, strict=True)
             ]
-            return score(Share(summed[0], summed[1], one.gaps))
+            return compute_score(Ratio(summed[0], summed[1], one.gaps))
 
-        yield swapped(0, 1), swapped(1, -1)
+        yield score_side(0, 1), score_side(1, -1)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def adjust_p_values(p_values: Mapping[str, float]) -> dict[str, float]:
     """P values adjusted for their number (Holm, Scand. J. Stat. 1979); NaN stays and counts for none."""
     ordered = sorted((value, name) for name, value in p_values.items() if not np.isnan(value))
     adjusted: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Figures: how lines look, and what they are written as."""
+"""Figures: line styles and file formats."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ COLOURS = (
 LINES = ("-", "--", "-.", ":")
 
 
-def style(place: int) -> dict[str, Any]:
+def find_line_style(place: int) -> dict[str, Any]:
     """Line of the record at a place."""
     colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
     return {"color": colour, "linestyle": line, "marker": "o"}
@@ -43,7 +43,7 @@ def require_format(path: Path) -> None:
 
 
 def save_figure(figure: "Figure", path: Path, dpi: float = 130) -> None:
-    """Write a figure in the format that its suffix names, whole or not at all.
+    """Write a figure in the format that its suffix names, atomically.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.

@@ -59,7 +59,7 @@ def read_sample(image: Path, mask: Path | None = None, window: tuple[float, floa
     for path in (image, mask):
         if path is not None and not path.is_file():
             raise UserError(f"there is no file {str(path)!r}: check the path")
-    channels, mode = _channels(image)
+    channels, mode = _find_channels(image)
     reading = ImageReading(name_channels(channels), window, mode)
     if mask is None:
         return Sample(image=reading.read(image))
@@ -67,7 +67,7 @@ def read_sample(image: Path, mask: Path | None = None, window: tuple[float, floa
     return ImageFiles([Pair(image.stem, image, mask)], MaskReading(values, levels="stored"), reading)[0]
 
 
-def _channels(path: Path) -> tuple[int, str | None]:
+def _find_channels(path: Path) -> tuple[int, str | None]:
     """Number of channels of a file and the Pillow mode to read it in; what cannot be read is left to `ImageReading`."""
     try:
         if path.suffix.lower() == ".npy":
@@ -80,22 +80,22 @@ def _channels(path: Path) -> tuple[int, str | None]:
         return 3, None
 
 
-def resized(sample: Sample, size: tuple[int, int] | None) -> Sample:
+def resize_sample(sample: Sample, size: tuple[int, int] | None) -> Sample:
     """The sample as a data set of that `size` (height, width) hands it over; its own size if `None`.
 
     Raises:
         UserError: the image is then too small to be corrupted.
     """
     height, width = sample["image"].shape[:2]
-    whole = sample if "mask" in sample else Sample(**sample, mask=np.zeros((height, width), np.uint8))
+    masked = sample if "mask" in sample else Sample(**sample, mask=np.zeros((height, width), np.uint8))
     height, width = size or (height, width)
     if min(height, width) < SMALLEST_SIDE:
         raise UserError(
             f"the image would be met at {height} x {width} pixels: corruptions are defined from {SMALLEST_SIDE} x "
             f"{SMALLEST_SIDE} on, pass a larger --size"
         )
-    whole = Resize(size)(whole)
-    return whole if "mask" in sample else Sample(image=whole["image"])
+    masked = Resize(size)(masked)
+    return masked if "mask" in sample else Sample(image=masked["image"])
 
 
 def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
@@ -112,8 +112,8 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
     clean, mask = sample["image"], sample.get("mask")
     images = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None]
     masks = torch.zeros(1, *clean.shape[:2], dtype=torch.int64) if mask is None else torch.from_numpy(mask).long()[None]
-    missing = [] if suite.missing is None else suite.missing.conditions(_channel_names(clean.shape[2]))
-    corrupted: list[Corrupted | Missing] = [*suite.corrupted]
+    missing = [] if suite.missing is None else suite.missing.conditions(_name_channels(clean.shape[2]))
+    corrupted: list[Corrupted | Missing] = [*suite.corrupted_conditions]
     corrupted += missing
     if not corrupted:
         raise UserError(f"the suite {suite.name!r} has no corruptions to draw: pass another --suite, see --list")
@@ -128,12 +128,12 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
     return tiles
 
 
-def _channel_names(channels: int) -> list[str]:
-    """Of a file, which does not say them."""
+def _name_channels(channels: int) -> list[str]:
+    """Names of the channels of a file, which states none."""
     return ["red", "green", "blue"] if channels == 3 else [f"channel {place}" for place in range(1, channels + 1)]
 
 
-def shown(image: np.ndarray) -> np.ndarray:
+def as_tile(image: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8 for the eye: the first three channels or the first one, at a tile's size."""
     colours = image[..., :3] if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
     longest = max(image.shape[:2])
@@ -156,10 +156,10 @@ class Layout:
 
     def __init__(self, tile: tuple[int, int], rows: int, columns: int, title: int = 0) -> None:
         self.tile = tile
-        self.width = max(self.corner(0, columns)[1], self.corner(0, 1)[1] + 8 * title)
-        self.height = self.corner(rows + 1, 0)[0] - GAP // 2
+        self.width = max(self.find_corner(0, columns)[1], self.find_corner(0, 1)[1] + 8 * title)
+        self.height = self.find_corner(rows + 1, 0)[0] - GAP // 2
 
-    def corner(self, row: int, column: int) -> tuple[int, int]:
+    def find_corner(self, row: int, column: int) -> tuple[int, int]:
         """(top, left) of a tile."""
         top = GAP + row * (self.tile[0] + CAPTION + GAP) + (HEAD if row else 0)
         return top, GUTTER + column * (max(self.tile[1], 64) + GAP)
@@ -180,36 +180,36 @@ def draw(tiles: Sequence[Tile], clean: np.ndarray, title: str, figure: "Figure |
 
     names = list(dict.fromkeys(tile.name for tile in tiles))
     severities = sorted({tile.severity for tile in tiles})
-    first = shown(clean)
+    first = as_tile(clean)
     layout = Layout((first.shape[0], first.shape[1]), len(names), len(severities), max(map(len, title.split("\n"))))
     figure = figure or Figure()
     figure.set_dpi(DPI)
     figure.set_size_inches(layout.width / DPI, layout.height / DPI)
-    _label(figure, layout, 0, "clean", "")
+    _draw_label(figure, layout, 0, "clean", "")
     for name, family in {tile.name: tile.family for tile in tiles}.items():
-        _label(figure, layout, 1 + names.index(name), name, family)
-    _place(figure, layout, 0, 0, first)
-    _write(figure, layout, layout.corner(0, 1), title, fontsize=10, va="top", linespacing=1.5)
+        _draw_label(figure, layout, 1 + names.index(name), name, family)
+    _draw_picture(figure, layout, 0, 0, first)
+    _draw_text(figure, layout, layout.find_corner(0, 1), title, fontsize=10, va="top", linespacing=1.5)
     for column, severity in enumerate(severities):
-        top, left = layout.corner(1, column)
-        _write(figure, layout, (top - HEAD + 6, left), f"severity {severity}", fontsize=10, va="top")
+        top, left = layout.find_corner(1, column)
+        _draw_text(figure, layout, (top - HEAD + 6, left), f"severity {severity}", fontsize=10, va="top")
     for tile in tiles:
         row, column = 1 + names.index(tile.name), severities.index(tile.severity)
-        top, left = layout.corner(row, column)
+        top, left = layout.find_corner(row, column)
         if tile.image is None:
-            _write(figure, layout, (top + layout.tile[0] // 2, left + 6), "needs --mask", fontsize=9, color="0.4")
+            _draw_text(figure, layout, (top + layout.tile[0] // 2, left + 6), "needs --mask", fontsize=9, color="0.4")
             continue
-        _place(figure, layout, row, column, shown(tile.image))
-        _write(figure, layout, (top + layout.tile[0] + 4, left), _decibel(tile.psnr), fontsize=8.5, va="top")
+        _draw_picture(figure, layout, row, column, as_tile(tile.image))
+        _draw_text(figure, layout, (top + layout.tile[0] + 4, left), _format_psnr(tile.psnr), fontsize=8.5, va="top")
     return figure
 
 
-def _decibel(value: float | None) -> str:
+def _format_psnr(value: float | None) -> str:
     return "unchanged" if value is None or value == float("inf") else f"{value:.1f} dB"
 
 
-def _place(figure: "Figure", layout: Layout, row: int, column: int, picture: np.ndarray) -> None:
-    (height, width), (top, left) = layout.tile, layout.corner(row, column)
+def _draw_picture(figure: "Figure", layout: Layout, row: int, column: int, picture: np.ndarray) -> None:
+    (height, width), (top, left) = layout.tile, layout.find_corner(row, column)
     bottom = layout.height - top - height
     box = (left / layout.width, bottom / layout.height, width / layout.width, height / layout.height)
     axes = figure.add_axes(box)
@@ -217,13 +217,13 @@ def _place(figure: "Figure", layout: Layout, row: int, column: int, picture: np.
     axes.axis("off")
 
 
-def _label(figure: "Figure", layout: Layout, row: int, name: str, family: str) -> None:
-    top = layout.corner(row, 0)[0]
+def _draw_label(figure: "Figure", layout: Layout, row: int, name: str, family: str) -> None:
+    top = layout.find_corner(row, 0)[0]
     lines = textwrap.wrap(name.replace("_", " "), 15)
-    _write(figure, layout, (top + 2, 10), "\n".join(lines), fontsize=11, va="top")
-    _write(figure, layout, (top + 4 + 19 * len(lines), 10), family, fontsize=9, va="top", color="0.45")
+    _draw_text(figure, layout, (top + 2, 10), "\n".join(lines), fontsize=11, va="top")
+    _draw_text(figure, layout, (top + 4 + 19 * len(lines), 10), family, fontsize=9, va="top", color="0.45")
 
 
-def _write(figure: "Figure", layout: Layout, corner: tuple[int, int], text: str, **style: object) -> None:
+def _draw_text(figure: "Figure", layout: Layout, corner: tuple[int, int], text: str, **style: object) -> None:
     top, left = corner
     figure.text(left / layout.width, 1 - top / layout.height, text, ha="left", **style)  # type: ignore[arg-type]

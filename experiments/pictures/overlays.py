@@ -13,7 +13,7 @@ from experiments.files.replaceable import SOFTWARE
 from experiments.files.whole import whole_file
 
 ROWS = 64
-"""Of a picture, mixed at once."""
+"""Rows of a picture that are blended at once."""
 
 
 def find_palette(colours: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
@@ -33,18 +33,18 @@ def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: f
     mixed = np.empty((*mask.shape, 3), np.uint8)
     for start in range(0, len(mask), ROWS):  # in doubles, eight times the picture
         rows = slice(start, start + ROWS)
-        mixed[rows] = _mixed(as_rgb(image[rows]), mask[rows], palette, opacity)
+        mixed[rows] = _mix(as_rgb(image[rows]), mask[rows], palette, opacity)
     return mixed
 
 
-def _mixed(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
+def _mix(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
     counted = mask != IGNORED
     mixed = np.rint((1 - opacity) * base + opacity * palette[np.where(counted, mask, 0)]).astype(np.uint8)
     return np.where(counted[..., None], mixed, base)
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all, that says by what it was drawn."""
+    """Write a PNG atomically, with the name of this software in its metadata."""
     mark = PngInfo()
     mark.add_text("Software", SOFTWARE)
     with whole_file(path, "wb") as file:

@@ -1,4 +1,4 @@
-"""The images on which a network falls hardest, as pictures beside the record."""
+"""Pictures of the images with the largest drops in mIoU, beside the record."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.base import SegmentationDataModule
 from experiments.evaluation.record import Images, Picture
-from experiments.evaluation.robustness import Condition, clean_score
+from experiments.evaluation.robustness import Condition, select_clean_score
 from experiments.evaluation.scores.overlap import mean_iou
 from experiments.files.digest import sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
@@ -25,7 +25,7 @@ GAP = 4  # px of white between tiles
 FEW = 64  # images whose counts are in memory at once
 
 
-class Fall(NamedTuple):
+class Drop(NamedTuple):
     """An image that lost score under a condition."""
 
     image: int  # place in the data set
@@ -34,32 +34,32 @@ class Fall(NamedTuple):
     miou: float
 
 
-def hardest_falls(classes: np.ndarray, conditions: Sequence[Condition], number: int = PICTURES) -> list[Fall]:
-    """The largest falls of an image's own mIoU from clean, every image and every corruption at most once.
+def find_largest_drops(classes: np.ndarray, conditions: Sequence[Condition], number: int = PICTURES) -> list[Drop]:
+    """The largest drops of an image's own mIoU from clean, every image and every corruption at most once.
 
-    Greedily: the largest fall of all, then the largest among the other images and corruptions, and so on. Equal falls
+    Greedily: the largest drop of all, then the largest among the other images and corruptions, and so on. Equal drops
     keep the order of the images, then that of the conditions. An image's mIoU is the mean over the classes that occur
     in its mask or prediction: other than the data set's, it serves to find images and ranks no model.
 
     Args:
         classes: (N, conditions, K, 3): intersection, predicted and true pixels of each image.
-        conditions: of the sweep; clean and real shifts, which have severity 0, are no falls.
+        conditions: of the sweep; clean and real shifts, which have severity 0, are no drops.
         number: of pairs, at most.
     """
     parts = (np.ascontiguousarray(classes[start : start + FEW]) for start in range(0, len(classes) or 1, FEW))
     scores = np.concatenate([mean_iou(part) for part in parts])
-    clean = clean_score(scores, conditions)
-    falls = clean[:, None] - scores
-    falls[:, [not severity for _, severity in conditions]] = np.nan
-    chosen: list[Fall] = []
+    clean = select_clean_score(scores, conditions)
+    drops = clean[:, None] - scores
+    drops[:, [not severity for _, severity in conditions]] = np.nan
+    chosen: list[Drop] = []
     images, corruptions = set(), set()
-    for flat in np.argsort(-falls, axis=None, kind="stable"):  # those without a score come last
+    for flat in np.argsort(-drops, axis=None, kind="stable"):  # those without a score come last
         image, condition = divmod(int(flat), len(conditions))
         name = conditions[condition][0]
-        if len(chosen) == number or not falls[image, condition] > 0:
+        if len(chosen) == number or not drops[image, condition] > 0:
             break
         if image not in images and name not in corruptions:
-            chosen.append(Fall(image, condition, float(clean[image]), float(scores[image, condition])))
+            chosen.append(Drop(image, condition, float(clean[image]), float(scores[image, condition])))
             images.add(image)
             corruptions.add(name)
     return chosen
@@ -73,12 +73,12 @@ def draw_worst(
     record: Path,
     number: int = PICTURES,
 ) -> list[Picture]:
-    """Draw the hardest falls of a sweep and remove the pictures of an earlier one.
+    """Draw the largest drops of a sweep and remove the pictures of an earlier one.
 
     Args:
         module: on the device of the sweep, in evaluation mode.
         data: with the split of the sweep.
-        suite: what they met.
+        suite: of the sweep.
         images: their counts.
         record: path of the record; the pictures are named ``STEM.worst-1.png``, ... beside it.
         number: of pictures, at most.
@@ -87,23 +87,23 @@ def draw_worst(
         OSError: the folder cannot be written or the disk is full.
     """
     remove_pictures(record)
-    redrawn = suite.together  # an image by itself says nothing of what a condition has learned from others
+    redrawn = suite.stateless_places  # the state of the others depends on all images before
     conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     pictures = []
-    falls = hardest_falls(images.counts["classes"][:, redrawn], [conditions[place] for place in redrawn], number)
-    for place, fall in enumerate((one._replace(condition=redrawn[one.condition]) for one in falls), 1):
+    drops = find_largest_drops(images.counts["classes"][:, redrawn], [conditions[place] for place in redrawn], number)
+    for place, drop in enumerate((one._replace(condition=redrawn[one.condition]) for one in drops), 1):
         path = record.with_name(f"{record.stem}.worst-{place}.png")
-        save(Image.fromarray(draw(module, data, suite, fall.image, fall.condition)), path)
-        corruption, severity = conditions[fall.condition]
+        save(Image.fromarray(draw(module, data, suite, drop.image, drop.condition)), path)
+        corruption, severity = conditions[drop.condition]
         pictures.append(
             Picture(
                 file=path.name,
                 sha256=sha256(path),
-                id=images.ids[fall.image],
+                id=images.ids[drop.image],
                 corruption=corruption,
                 severity=severity,
-                clean_miou=fall.clean_miou,
-                miou=fall.miou,
+                clean_miou=drop.clean_miou,
+                miou=drop.miou,
             )
         )
     return pictures
@@ -130,24 +130,24 @@ def draw(
     clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
     chosen = suite.conditions[condition]
     with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():
-        met, moved = chosen(chosen.begin(module.network), clean, mask, [dataset.ids[image]], suite.seed)
+        corrupted, moved_mask = chosen(chosen.begin(module.network), clean, mask, [dataset.ids[image]], suite.seed)
     with torch.inference_mode():
-        predicted = module.predict_logits(met.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
+        predicted = module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
     palette = find_palette(data.palette, data.num_classes)
-    seen = _pixels(met if met.dtype == torch.uint8 else (255 * met).round().to(torch.uint8))
-    return side_by_side(
-        as_rgb(_pixels(clean)),
+    seen = _as_pixels(corrupted if corrupted.dtype == torch.uint8 else (255 * corrupted).round().to(torch.uint8))
+    return place_side_by_side(
+        as_rgb(_as_pixels(clean)),
         as_rgb(seen),
-        overlay(seen, moved[0].cpu().numpy(), palette),
+        overlay(seen, moved_mask[0].cpu().numpy(), palette),
         overlay(seen, predicted.cpu().numpy(), palette),
     )
 
 
-def _pixels(images: Tensor) -> np.ndarray:
+def _as_pixels(images: Tensor) -> np.ndarray:
     return images[0].permute(1, 2, 0).cpu().numpy()
 
 
-def side_by_side(*tiles: np.ndarray) -> np.ndarray:
+def place_side_by_side(*tiles: np.ndarray) -> np.ndarray:
     """Tiles (H, W, 3) of one height in a row, `GAP` white pixels between them."""
     gap = np.full((tiles[0].shape[0], GAP, 3), 255, np.uint8)
     parts = [part for tile in tiles for part in (gap, tile)]

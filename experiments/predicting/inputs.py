@@ -26,7 +26,7 @@ class Inputs:
         unread: how many files of which suffix are of no kind that is read.
         results: files that an earlier `predict` wrote.
         masks: files that are named after an image beside them, or lie in a folder of masks, as ground truth does.
-        repeated: files that were met before, such as through a link.
+        repeated: files that were found before, such as through a link.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -48,16 +48,16 @@ class Inputs:
             (self.repeated, "met before under another path"),
         ):
             if paths:
-                lines.append(f"left out: {_count(len(paths), 'file')} {reason}, the first is {str(paths[0])!r}")
+                lines.append(f"left out: {_format_count(len(paths), 'file')} {reason}, the first is {str(paths[0])!r}")
         if self.unread:
             kinds = ", ".join(f"{times} {kind}" for kind, times in sorted(self.unread.items()))
             lines.append(
-                f"left out: {_count(self.unread.total(), 'file')} of kinds that are not read ({kinds}): {CONVERT}"
+                f"left out: {_format_count(self.unread.total(), 'file')} of kinds that are not read ({kinds}): {CONVERT}"
             )
         return lines
 
 
-def _count(number: int, what: str) -> str:
+def _format_count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -67,14 +67,14 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
     Raises:
         UserError: a path does not exist, a folder holds no image, or two results would share a name.
     """
-    found, met = Inputs(), set[Path]()
+    found, seen = Inputs(), set[Path]()
     for path in given:
-        for place, file in _places(path, found.unread).items():
+        for place, file in _find_places(path, found.unread).items():
             real = file.resolve()
-            if real in met:
+            if real in seen:
                 found.repeated.append(file)
                 continue
-            met.add(real)
+            seen.add(real)
             if is_marked(file):
                 found.results.append(file)
             elif place in found.files:
@@ -90,14 +90,14 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
     return found
 
 
-def _places(path: Path, unread: Counter[str]) -> dict[str, Path]:
+def _find_places(path: Path, unread: Counter[str]) -> dict[str, Path]:
     """The files that a path names, by their place."""
     if path.is_dir():
         files = find_files(path)
         unread.update(files.kinds_left_out)
         if not files.by_id and not files.left_out:
             raise UserError(f"the folder {str(path)!r} holds no image ({KINDS}): check the path")
-        return _own_first(path, files.by_id)
+        return _sort_links_last(path, files.by_id)
     if path.is_file():
         suffix = suffix_of(path)
         return {as_id(path.name[: -len(suffix)] if suffix else path.name): path}
@@ -106,7 +106,7 @@ def _places(path: Path, unread: Counter[str]) -> dict[str, Path]:
     raise UserError(f"no image and no folder {str(path)!r}: check the path")
 
 
-def _own_first(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
+def _sort_links_last(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
     """Files before links to them, so that a picture is known by its own name."""
     base = folder.resolve()
     linked = {place: file.resolve() != base / file.relative_to(folder) for place, file in files.items()}

@@ -1,4 +1,4 @@
-"""Pictures that `predict` writes say so in their file, by which it knows them: nothing else is ever overwritten."""
+"""Pictures that `predict` writes are marked in their metadata: only marked files are ever overwritten."""
 
 import hashlib
 import os
@@ -12,11 +12,11 @@ from experiments.files.whole import whole_file
 from user_error import UserError
 
 KEY = "robust-segmentation predict"
-"""Of the text chunk, which holds a digest of the pixels: one that was corrected by hand is no longer what was written."""
+"""Key of the text chunk with the digest of the pixels, by which a picture that was edited by hand is recognised."""
 
 
 def write_result(picture: Image.Image, path: Path) -> None:
-    """Write a PNG that says that `predict` wrote it, whole or not at all."""
+    """Write a PNG atomically, marked as a result of `predict`."""
     mark = PngInfo()
     mark.add_text(KEY, _digest(picture))
     with whole_file(path, "wb") as file:
@@ -24,13 +24,13 @@ def write_result(picture: Image.Image, path: Path) -> None:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a file says that `predict` wrote it."""
-    return _mark_of(path) is not None
+    """Whether a file is marked as a result of `predict`."""
+    return _read_mark(path) is not None
 
 
 def is_as_written(path: Path) -> bool:
     """Whether a file is what `predict` wrote, pixel by pixel."""
-    mark = _mark_of(path)
+    mark = _read_mark(path)
     if mark is None or path.is_symlink():
         return False
     try:
@@ -50,21 +50,21 @@ def require_free(paths: Iterable[Path], overwrite: bool) -> None:
     others = [path for path in there if not is_as_written(path)]
     if others:
         raise UserError(
-            f"{str(others[0])!r} is there{_and_more(others)}, and is not what predict wrote: choose another --output, since "
+            f"{str(others[0])!r} is there{_count_more(others)}, and is not what predict wrote: choose another --output, since "
             "that is never overwritten; nothing was written"
         )
     if there and not overwrite:
         raise UserError(
-            f"{str(there[0])!r} is there{_and_more(there)}, from an earlier predict: pass --overwrite to replace what predict "
+            f"{str(there[0])!r} is there{_count_more(there)}, from an earlier predict: pass --overwrite to replace what predict "
             "wrote, or choose another --output; nothing was written"
         )
 
 
-def _and_more(paths: list[Path]) -> str:
+def _count_more(paths: list[Path]) -> str:
     return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
 
 
-def _mark_of(path: Path) -> str | None:
+def _read_mark(path: Path) -> str | None:
     if path.suffix.lower() != ".png":
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a checkpoint makes of image files: read, seen and written as its training saw them."""
+"""Segmentation of image files by a checkpoint, read and resized as in its training."""
 
 import errno
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from PIL import Image
 from datamodules.aspect import Aspect
 from datamodules.reading.found_files import suffix_of
 from datamodules.reading.image_reading import ImageReading, NotAsDescribedError, name_channels
+from experiments.pictures.native_size import interpolate_levels
 from experiments.pictures.overlays import overlay
-from experiments.pictures.own_size import levels_at
 from experiments.predicting.inputs import CONVERT, SUFFIXES
 from experiments.predicting.marked_results import write_result
-from experiments.predicting.seen_image import see
-from experiments.predicting.uncertainty_maps import name_maps, uncertainty_maps
+from experiments.predicting.network_input import make_network_input
+from experiments.predicting.uncertainty_maps import compute_uncertainty_maps, name_maps
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 
-def reading_of(described: Mapping[str, Any], in_channels: int) -> ImageReading:
+def make_reading(described: Mapping[str, Any], in_channels: int) -> ImageReading:
     """How images of a checkpoint's data are read; see `describe_data`.
 
     Args:
@@ -35,7 +35,7 @@ def reading_of(described: Mapping[str, Any], in_channels: int) -> ImageReading:
 
 
 class Segmenter(NamedTuple):
-    """Writes what a network says of image files.
+    """Writes the predictions of a network for image files.
 
     Attributes:
         module: on its device.
@@ -56,7 +56,7 @@ class Segmenter(NamedTuple):
     def name_results(self, place: Path) -> list[Path]:
         """The files that `write` writes."""
         kinds = ("mask", "overlay", *(name_maps(self.module) if self.uncertainty else ()))
-        return [_at(place, kind) for kind in kinds]
+        return [_name_result(place, kind) for kind in kinds]
 
     def write(self, file: Path, place: Path) -> None:
         """Segment an image file into ``PLACE_mask.png`` and the like.
@@ -90,10 +90,10 @@ class Segmenter(NamedTuple):
                 raise UserError(f"{str(file)!r} is of a kind that is not read ({suffix}): {CONVERT}") from error
             if not isinstance(error.__cause__, NotAsDescribedError):
                 raise
-            met, _, remedy = str(error.__cause__).partition(": ")
+            problem, _, remedy = str(error.__cause__).partition(": ")
             if "dataset.yaml" not in remedy:
-                met = f"{met}: {remedy}"
-            raise UserError(f"the image {file} {met} ({self._describe_reading()})") from error
+                problem = f"{problem}: {remedy}"
+            raise UserError(f"the image {file} {problem} ({self._describe_reading()})") from error
 
     def _describe_reading(self) -> str:
         window = self.reading.window
@@ -102,22 +102,22 @@ class Segmenter(NamedTuple):
         return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} as in its training; bring images to that"
 
     def _write(self, image: np.ndarray, file: Path, place: Path) -> None:
-        seen, size = see(image, self.size, self.aspect), (image.shape[0], image.shape[1])
+        seen, size = make_network_input(image, self.size, self.aspect), (image.shape[0], image.shape[1])
         batch = torch.from_numpy(np.ascontiguousarray(seen.image.transpose(2, 0, 1)))[None].to(self.module.device)
         with torch.inference_mode():
             logits = seen.cut(self.module.predict_logits(batch))
             require_finite(find_finite(logits)[None], [str(file)])
-            mask = levels_at(size, logits, lambda part: part.argmax(1)[0])
+            mask = interpolate_levels(size, logits, lambda part: part.argmax(1)[0])
         ids = Image.fromarray(mask, mode="L").convert("P")
         ids.putpalette(self.palette.ravel().tolist())
-        write_result(ids, _at(place, "mask"))
-        write_result(Image.fromarray(overlay(image, mask, self.palette)), _at(place, "overlay"))
+        write_result(ids, _name_result(place, "mask"))
+        write_result(Image.fromarray(overlay(image, mask, self.palette)), _name_result(place, "overlay"))
         if self.uncertainty:
             with torch.inference_mode():
-                for name, values in uncertainty_maps(self.module, batch).items():
-                    levels = levels_at(size, seen.cut(values[None]), lambda part: (255 * part[0, 0]).round())
-                    write_result(Image.fromarray(levels), _at(place, name))
+                for name, values in compute_uncertainty_maps(self.module, batch).items():
+                    levels = interpolate_levels(size, seen.cut(values[None]), lambda part: (255 * part[0, 0]).round())
+                    write_result(Image.fromarray(levels), _name_result(place, name))
 
 
-def _at(place: Path, kind: str) -> Path:
+def _name_result(place: Path, kind: str) -> Path:
     return place.with_name(f"{place.name}_{kind}.png")

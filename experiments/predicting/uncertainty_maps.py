@@ -1,4 +1,4 @@
-"""Where a network is unsure of an image, as maps from 0 to 1."""
+"""Maps of a network's uncertainty, from 0 to 1."""
 
 import math
 
@@ -8,19 +8,19 @@ from lightning_modules.metrics.uncertainty import uncertainty
 from lightning_modules.networks.ensembles.combination import find_combination
 from lightning_modules.segmentation import SegmentationModule
 
-SINGLE, SEVERAL = ("entropy",), ("entropy", "mutual_information", "disagreement")
+SINGLE, COMBINED = ("entropy",), ("entropy", "mutual_information", "disagreement")
 
 
 def name_maps(module: SegmentationModule) -> tuple[str, ...]:
-    """The names of the maps that `uncertainty_maps` gives."""
-    return SINGLE if find_combination(module.network) is None else SEVERAL
+    """The names of the maps that `compute_uncertainty_maps` gives."""
+    return SINGLE if find_combination(module.network) is None else COMBINED
 
 
-def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
-    """How unsure a network is of one image (1, C, H, W), from 0 to 1, (1, H, W) each by name.
+def compute_uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Tensor]:
+    """Uncertainty of a network for one image (1, C, H, W), from 0 to 1, (1, H, W) each by name.
 
-    Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
-    several opinions, it has an entropy only.
+    Entropy and mutual information are fractions of the entropy of the uniform distribution, log K. A network that does not
+    combine several members has an entropy only.
     """
     several = find_combination(module.network)
     found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)

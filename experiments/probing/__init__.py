@@ -1,1 +1,1 @@
-"""What networks say of single pixels, and what follows from it."""
+"""Features and logits of single pixels, and what is fitted to them."""

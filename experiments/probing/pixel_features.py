@@ -1,4 +1,4 @@
-"""What the last layer of a network sees at single pixels, and seeded samples of it."""
+"""Input features of the last layer of a network at single pixels, and seeded samples of them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -63,8 +63,8 @@ class LinearHead:
             self.weight.copy_(weight / temperature)
             self.bias.copy_(bias / temperature)
 
-    def features(self, decoded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """What the head sees at pixels of the image.
+    def compute_features(self, decoded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Input features of the head at pixels of the image.
 
         Args:
             decoded: the convolution's input for one image, (C, h, w).
@@ -74,15 +74,17 @@ class LinearHead:
         Returns:
             (N, C k k), in the order of the convolution's weights.
         """
-        top, bottom, down = _neighbours(rows, decoded.shape[1], self.scale)
-        left, right, along = _neighbours(columns, decoded.shape[2], self.scale)
-        upper = torch.lerp(self._patches(decoded, top, left), self._patches(decoded, top, right), along)
+        top, bottom, down = _find_neighbours(rows, decoded.shape[1], self.scale)
+        left, right, along = _find_neighbours(columns, decoded.shape[2], self.scale)
+        upper = torch.lerp(self._gather_patches(decoded, top, left), self._gather_patches(decoded, top, right), along)
         if self.scale == 1:
             return upper
-        lower = torch.lerp(self._patches(decoded, bottom, left), self._patches(decoded, bottom, right), along)
+        lower = torch.lerp(
+            self._gather_patches(decoded, bottom, left), self._gather_patches(decoded, bottom, right), along
+        )
         return torch.lerp(upper, lower, down)
 
-    def _patches(self, decoded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def _gather_patches(self, decoded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         size = self.convolution.kernel_size[0]
         steps = torch.arange(size, device=decoded.device)
         padded = F.pad(decoded, (size // 2,) * 4)
@@ -90,7 +92,7 @@ class LinearHead:
         return picked.transpose(0, 1).flatten(1)
 
 
-def _neighbours(places: Tensor, side: int, scale: int) -> tuple[Tensor, Tensor, Tensor]:
+def _find_neighbours(places: Tensor, side: int, scale: int) -> tuple[Tensor, Tensor, Tensor]:
     """The two grid points (N,) between which each place lies when corners are aligned, and how far along, (N, 1)."""
     position = places.float() * ((side - 1) / max(1, side * scale - 1))
     first = position.floor().long().clamp(max=side - 1)
@@ -130,7 +132,7 @@ class Reservoir:
         self.keys = np.empty(0)
         self.rows: np.ndarray | None = None
 
-    def candidates(self, keys: np.ndarray) -> np.ndarray:
+    def find_candidates(self, keys: np.ndarray) -> np.ndarray:
         """Indices of the keys that would stay, (n,)."""
         bound = self.keys.max() if len(self.keys) == self.size else np.inf
         found = np.flatnonzero(keys < bound)
@@ -145,8 +147,8 @@ class Reservoir:
 
 
 @contextmanager
-def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """What a module is given while the context lasts."""
+def record_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Record the inputs of a module while the context lasts."""
     seen: list[Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     try:
@@ -175,9 +177,9 @@ def sample_features(
     Raises:
         UserError: the head is not the last that happens to the logits.
     """
-    kept = [Reservoir(pixels) for _ in range(classes)]
+    reservoirs = [Reservoir(pixels) for _ in range(classes)]
     device = head.weight.device
-    with inputs_of(head.convolution) as seen, torch.inference_mode():
+    with record_inputs(head.convolution) as seen, torch.inference_mode():
         for batch in tqdm(loader, desc="features", unit="batch"):
             seen.clear()
             logits = head.network(batch["image"].to(device))
@@ -185,18 +187,18 @@ def sample_features(
                 keys = np.random.default_rng([seed, index]).random(mask.shape)
                 for true in range(classes):
                     rows, columns = np.nonzero(mask == true)
-                    chosen = kept[true].candidates(keys[rows, columns])
+                    chosen = reservoirs[true].find_candidates(keys[rows, columns])
                     if not len(chosen):
                         continue
                     places = [torch.from_numpy(axis[chosen]).to(device) for axis in (rows, columns)]
-                    features = head.features(seen[-1][number], places[0], places[1])
-                    _check(head, features, logits[number][:, places[0], places[1]].T)
-                    kept[true].add(keys[rows[chosen], columns[chosen]], features.cpu().numpy())
-    return {true: reservoir.rows for true, reservoir in enumerate(kept) if reservoir.rows is not None}
+                    features = head.compute_features(seen[-1][number], places[0], places[1])
+                    _require_linear(head, features, logits[number][:, places[0], places[1]].T)
+                    reservoirs[true].add(keys[rows[chosen], columns[chosen]], features.cpu().numpy())
+    return {true: reservoir.rows for true, reservoir in enumerate(reservoirs) if reservoir.rows is not None}
 
 
-def _check(head: LinearHead, features: Tensor, logits: Tensor) -> None:
-    """What follows the head, or stands beside it, cannot be foreseen in every network; what comes out can be seen."""
+def _require_linear(head: LinearHead, features: Tensor, logits: Tensor) -> None:
+    """Require that the logits follow from the features by the head alone, whatever else the network contains."""
     expected = (features @ head.weight.flatten(1).T + head.bias) / head.temperature
     if not torch.allclose(expected, logits.float(), rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
         raise UserError(
@@ -216,7 +218,7 @@ def sample_logits(
     Raises:
         UserError: logits are no numbers.
     """
-    kept = Reservoir(pixels)
+    reservoir = Reservoir(pixels)
     device = next(network.parameters()).device
     with torch.inference_mode():
         for batch in tqdm(loader, desc="temperature", unit="batch"):
@@ -227,9 +229,9 @@ def sample_logits(
             ):
                 rows, columns = np.nonzero(mask < classes)
                 keys = np.random.default_rng([seed, index]).random(mask.shape)[rows, columns]
-                chosen = kept.candidates(keys)
+                chosen = reservoir.find_candidates(keys)
                 rows, columns = rows[chosen], columns[chosen]
                 true = mask[rows, columns].astype(np.float32)  # class ids are exact in it
-                kept.add(keys[chosen], np.column_stack([scores[:, rows, columns].T, true]))
-    rows_kept = kept.rows if kept.rows is not None else np.empty((0, classes + 1), np.float32)
-    return rows_kept[:, :-1], rows_kept[:, -1].astype(np.int64)
+                reservoir.add(keys[chosen], np.column_stack([scores[:, rows, columns].T, true]))
+    sampled = reservoir.rows if reservoir.rows is not None else np.empty((0, classes + 1), np.float32)
+    return sampled[:, :-1], sampled[:, -1].astype(np.int64)

@@ -1,16 +1,16 @@
-"""What 'costs' measured, as a file."""
+"""Files of measured costs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.evaluation.costs import FORMAT, Costs, yardstick
+from experiments.evaluation.costs import FORMAT, Costs, make_reference_key
 from experiments.files.json_file import read_json
 from experiments.files.whole import whole_file
 from user_error import UserError
 
 
 def write_costs(costs: Costs, path: Path) -> None:
-    """Write the file, whole.
+    """Write the file atomically.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.
@@ -31,7 +31,7 @@ def read_costs(path: Path) -> Costs:
     return costs
 
 
-def read_all(paths: Sequence[Path]) -> list[Costs]:
+def read_all_costs(paths: Sequence[Path]) -> list[Costs]:
     """Read several files whose latencies are ratios to one network, at one size of images and of batches.
 
     Raises:
@@ -39,7 +39,7 @@ def read_all(paths: Sequence[Path]) -> list[Costs]:
     """
     found = [read_costs(path) for path in paths]
     for path, costs in zip(paths[1:], found[1:], strict=True):
-        if yardstick(costs) != yardstick(found[0]):
+        if make_reference_key(costs) != make_reference_key(found[0]):
             raise UserError(
                 f"the latencies of {str(paths[0])!r} and {str(path)!r} are ratios to different networks, or at different "
                 "sizes: run 'costs' with the same --reference, --size and --batch-sizes, or pass one of them"

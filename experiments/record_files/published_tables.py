@@ -1,4 +1,4 @@
-"""Published tables on disk: a CSV, and beside it a YAML that says what it is."""
+"""Published tables on disk: a CSV, and beside it a YAML that describes it."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from user_error import UserError
 FOLDER = Path(__file__).parent.parent / "published"
 
 
-def table_names() -> list[str]:
+def list_tables() -> list[str]:
     """Names of the tables that come with the project."""
     return sorted(path.stem for path in FOLDER.glob("*.csv"))
 
@@ -25,8 +25,8 @@ def read_table(name: str) -> Table:
     Raises:
         UserError: there is none, or its files are malformed.
     """
-    if name not in table_names():
-        raise UserError(f"no published table {name!r}: pass one of {', '.join(table_names())}")
+    if name not in list_tables():
+        raise UserError(f"no published table {name!r}: pass one of {', '.join(list_tables())}")
     try:
         described = Description(**read_mapping(FOLDER / f"{name}.yaml", "restore it"))
         columns, rows = read_csv(FOLDER / f"{name}.csv", "restore it")

@@ -1,6 +1,6 @@
-"""Records on disk: written whole, and recomputed by whoever reads them.
+"""Records on disk: written atomically, and recomputed at every reading.
 
-One that does not agree with itself is refused, with the cell or the number named.
+A record whose numbers are inconsistent is refused; the message names the cell or the number.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.evaluation.known_counts import is_nonnegative
-from experiments.evaluation.recomputed import ALTERED, cell_name, require_agreement, require_intervals
-from experiments.evaluation.record import FORMAT, Images, PerImage, Record, dump, manifest_hash
+from experiments.evaluation.recomputed import ALTERED, describe_cell, require_agreement, require_intervals
+from experiments.evaluation.record import FORMAT, Images, PerImage, Record, dump, hash_manifest
 from experiments.files.digest import sha256
 from experiments.files.json_file import read_json
 from experiments.files.whole import whole_file
@@ -32,7 +32,7 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     # Neighbouring conditions have equal true counts: with the images innermost the compression finds the repetition.
     # Arrays that lie so already, on disk, are written piece by piece.
     arrays = {name: np.asfortranarray(part) for name, part in images.counts.items()}
-    arrays = {name: part.astype(width(part), copy=False) for name, part in arrays.items()}
+    arrays = {name: part.astype(find_integer_type(part), copy=False) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
     with whole_file(counts_path, "wb") as file:
@@ -42,13 +42,13 @@ def write_record(record: Record, path: Path, images: Images) -> None:
         file.write(dump(record) + "\n")
 
 
-def width(part: np.ndarray) -> type[np.signedinteger]:
+def find_integer_type(part: np.ndarray) -> type[np.signedinteger]:
     """The type that holds all integers of an array."""
     largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
     return np.int32 if largest < 2**31 else np.int64
 
 
-def once(paths: Iterable[Path]) -> list[Path]:
+def remove_duplicates(paths: Iterable[Path]) -> list[Path]:
     """Paths less those that lead to the same file: several patterns of a shell may meet one."""
     found: dict[Path, Path] = {}
     for path in paths:
@@ -73,7 +73,7 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
     record = read_json(path, Record, "record", "is not a record", "benchmark")
     if record.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
-    if record.suite_hash != manifest_hash(record.suite.model_dump(exclude_unset=True)):
+    if record.suite_hash != hash_manifest(record.suite.model_dump(exclude_unset=True)):
         raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
     require_agreement(record, path)
     images = _read_images(record, path)
@@ -106,7 +106,7 @@ def read_images(record: Record, path: Path) -> Images:
     return images
 
 
-def beside(path: Path, name: str) -> Path:
+def resolve_beside(path: Path, name: str) -> Path:
     """The file `name` in the folder of the record at `path`.
 
     Raises:
@@ -118,7 +118,7 @@ def beside(path: Path, name: str) -> Path:
 
 
 def _read_images(record: Record, path: Path) -> Images | None:
-    file = beside(path, record.per_image.file)
+    file = resolve_beside(path, record.per_image.file)
     if not file.is_file():
         return None
     if sha256(file) != record.per_image.sha256:
@@ -144,7 +144,9 @@ def _read_images(record: Record, path: Path) -> Images | None:
         wrong = (part.sum(0) != totals[name]).reshape(len(record.cells), -1).any(1)
         if wrong.any() or (is_nonnegative(name, len(record.classes)) and part.min(initial=0) < 0):
             place = int(np.argmax(wrong))
-            raise UserError(f"{cell_name(record, place)} of {str(path)!r}: its {name} are not the sum of its images")
+            raise UserError(
+                f"{describe_cell(record, place)} of {str(path)!r}: its {name} are not the sum of its images"
+            )
     return Images(ids, counts, units)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from experiments.evaluation.costs import Costs
-from experiments.evaluation.ranking import COSTS, Row, ranked
+from experiments.evaluation.ranking import COSTS, Row, make_ranked_rows
 from experiments.evaluation.record import Record
 from experiments.files.tables import markdown_table, with_bounds
-from experiments.reporting.cost_columns import COST_TITLES, cost_cells, cost_note
+from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
 from user_error import UserError
 
 EDGES = ("", "_low", "_high")
@@ -18,7 +18,7 @@ SCORES = ("clean_miou", "mean_corrupted_miou")
 TITLES = {"clean_miou": "clean", "mean_corrupted_miou": "corrupted"}
 
 
-def across_data(records: Sequence[Record], costs: Sequence[Costs] = ()) -> list[Row]:
+def make_rows_across_data(records: Sequence[Record], costs: Sequence[Costs] = ()) -> list[Row]:
     """A row for each name, with its scores on every data set.
 
     The best on average over the data sets comes first, by the place among those that all of them have; a name that is
@@ -31,10 +31,10 @@ def across_data(records: Sequence[Record], costs: Sequence[Costs] = ()) -> list[
     Raises:
         UserError: records of one data set do not compare, or two of them have one name.
     """
-    tables = {name: _by_name(name, group, costs) for name, group in _grouped(records).items()}
+    tables = {name: _rank_by_name(name, group, costs) for name, group in _group_by_data(records).items()}
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
-    whole = [name for name in names if all(name in table for table in tables.values())]
-    places = {name: np.mean([_place(name, whole, table) for table in tables.values()]) for name in whole}
+    common = [name for name in names if all(name in table for table in tables.values())]
+    places = {name: np.mean([_find_place(name, common, table) for table in tables.values()]) for name in common}
     rows = []
     for rank, name in enumerate(sorted(names, key=lambda name: places.get(name, len(names))), 1):
         row: Row = {"rank": rank, "name": name}
@@ -48,15 +48,15 @@ def across_data(records: Sequence[Record], costs: Sequence[Costs] = ()) -> list[
     return rows
 
 
-def _grouped(records: Sequence[Record]) -> dict[str, list[Record]]:
+def _group_by_data(records: Sequence[Record]) -> dict[str, list[Record]]:
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.data.name, []).append(record)
     return groups
 
 
-def _by_name(data: str, records: Sequence[Record], costs: Sequence[Costs]) -> dict[str, Row]:
-    rows = ranked(records, costs=costs)
+def _rank_by_name(data: str, records: Sequence[Record], costs: Sequence[Costs]) -> dict[str, Row]:
+    rows = make_ranked_rows(records, costs=costs)
     names = [row["name"] for row in rows]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -64,12 +64,12 @@ def _by_name(data: str, records: Sequence[Record], costs: Sequence[Costs]) -> di
     return dict(zip(names, rows, strict=True))
 
 
-def _place(name: str, names: Sequence[str], table: Mapping[str, Row]) -> int:
+def _find_place(name: str, names: Sequence[str], table: Mapping[str, Row]) -> int:
     """Among `names`, from 0."""
     return [one for one in table if one in names].index(name)
 
 
-def agreement(rows: Sequence[Row], data: Sequence[str]) -> list[tuple[str, str, str, float, int]]:
+def compute_rank_correlations(rows: Sequence[Row], data: Sequence[str]) -> list[tuple[str, str, str, float, int]]:
     """Kendall's tau of each score between every two data sets: (score, one, other, tau, rows)."""
     found = []
     for score in SCORES:
@@ -81,22 +81,22 @@ def agreement(rows: Sequence[Row], data: Sequence[str]) -> list[tuple[str, str, 
     return found
 
 
-def data_of(rows: Sequence[Row]) -> list[str]:
+def list_data(rows: Sequence[Row]) -> list[str]:
     """Names of the data sets that rows have columns of."""
     return list(dict.fromkeys(key.rpartition(".")[0] for row in rows for key in row if key.endswith(f".{SCORES[0]}")))
 
 
-def markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
+def format_markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
     """For people, in percent."""
-    data = data_of(rows)
+    data = list_data(rows)
     titles = ["#", "name", *(f"{one} {TITLES[score]}" for one in data for score in SCORES)]
     titles += COST_TITLES if costs else []
     shown = [
         [
             str(row["rank"]),
             row["name"],
-            *_scores(row, data),
-            *(cost_cells(row) if costs else []),
+            *_format_scores(row, data),
+            *(format_cost_cells(row) if costs else []),
         ]
         for row in rows
     ]
@@ -104,14 +104,14 @@ def markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
     note += " The best on average over the data sets, by place, comes first."
     alike = [
         f"{TITLES[score]} mIoU of {one} and {other} {tau:.2f} ({number} networks)"
-        for score, one, other, tau, number in agreement(rows, data)
+        for score, one, other, tau, number in compute_rank_correlations(rows, data)
     ]
     if alike:
         note += f" Kendall's rank correlation, 1 where two data sets rank alike: {', '.join(alike)}."
-    note += f" {cost_note(costs)}" if costs else ""
+    note += f" {describe_costs(costs)}" if costs else ""
     return f"{markdown_table(titles, shown)}\n{note}\n"
 
 
-def _scores(row: Row, data: Sequence[str]) -> list[str]:
+def _format_scores(row: Row, data: Sequence[str]) -> list[str]:
     keys = [f"{name}.{score}" for name in data for score in SCORES]
     return ["-" if row[key] is None else with_bounds(*(row[f"{key}{edge}"] for edge in EDGES)) for key in keys]

@@ -7,22 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.evaluation.record import Edges, Record
-from experiments.evaluation.robustness_curves import curves, with_mean
+from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.evaluation.scores.base import UNIT
-from experiments.evaluation.scores.probabilities import risk_coverage
+from experiments.evaluation.scores.probabilities import risk_coverage_curve
 from experiments.files.tables import percent
-from experiments.reporting.svg import Chart, Figure, Look, Point, figure, look, ticks
+from experiments.reporting.svg import Chart, Figure, Point, SeriesStyle, find_style, find_ticks, make_figure
 
 MEAN = "mean of all"
-TIPS = 20  # points of a risk-coverage curve that say their numbers
+TIPS = 20  # points of a risk-coverage curve with a tooltip
 
 
-def interval_text(edges: Edges | None) -> str:
+def format_interval(edges: Edges | None) -> str:
     """An interval of a share in percent, in brackets; nothing where there is none."""
     return "" if edges is None or None in edges else f"[{percent(edges[0])}, {percent(edges[1])}]"
 
 
-def panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
+def find_panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
     """Interval of each point of a panel that is one cell; a mean over several cells has none in the record."""
     titles = [(cell.corruption.replace("_", " "), cell.severity) for cell in record.cells]
     single = Counter(titles)
@@ -33,19 +33,19 @@ def panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
     }
 
 
-def robustness_panels(records: Sequence[Record]) -> list[Figure]:
+def draw_robustness_panels(records: Sequence[Record]) -> list[Figure]:
     """A panel for each corruption that any record has, and one for their mean: mIoU in percent over severity."""
-    lines = [with_mean(curves(record)) for record in records]
-    bounds = [panel_intervals(record) for record in records]
+    lines = [add_mean(compute_curves(record)) for record in records]
+    bounds = [find_panel_intervals(record) for record in records]
     names = list(dict.fromkeys(name for panels in lines for name in panels if name != MEAN))
     names += [MEAN] * any(MEAN in panels for panels in lines)
     highest = [value for panels in lines for points in panels.values() for value in points.values()]
     highest += [100 * (high or 0) for edges in bounds for _, high in edges.values()]
-    levels = ticks(max(highest, default=100))
-    return [_panel(name, [panels.get(name, {}) for panels in lines], bounds, levels) for name in names]
+    levels = find_ticks(max(highest, default=100))
+    return [_draw_panel(name, [panels.get(name, {}) for panels in lines], bounds, levels) for name in names]
 
 
-def _panel(
+def _draw_panel(
     name: str,
     lines: Sequence[dict[int, float]],
     bounds: Sequence[dict[tuple[str, int], Edges]],
@@ -53,8 +53,8 @@ def _panel(
 ) -> Figure:
     severities = sorted({severity for points in lines for severity in points})
     chart = Chart((0, max(severities)), (0, levels[-1]))
-    chart.y_axis((level, f"{level:g}") for level in levels)
-    chart.x_axis((severity, str(severity) if severity else "clean") for severity in severities)
+    chart.draw_y_axis((level, f"{level:g}") for level in levels)
+    chart.draw_x_axis((severity, str(severity) if severity else "clean") for severity in severities)
     for place, (points, edges) in enumerate(zip(lines, bounds, strict=True)):
         if points:
             known = {
@@ -62,24 +62,26 @@ def _panel(
                 for severity in points
                 if (key := (name if severity else "clean", severity)) in edges and name != MEAN
             }
-            _curve(chart, look(place), points, known)
+            _draw_curve(chart, find_style(place), points, known)
     words = "mIoU in percent over severity, a line for each record; arrow keys walk from point to point"
-    return figure(chart, name, f"{name}: {words}")
+    return make_figure(chart, name, f"{name}: {words}")
 
 
-def _curve(chart: Chart, style: Look, points: dict[int, float], edges: dict[int, Edges]) -> None:
-    chart.begin(style)
+def _draw_curve(chart: Chart, style: SeriesStyle, points: dict[int, float], edges: dict[int, Edges]) -> None:
+    chart.begin_group(style)
     lows = [(severity, 100 * (low or 0)) for severity, (low, _) in edges.items()]
     highs = [(severity, 100 * (high or 0)) for severity, (_, high) in edges.items()]
-    chart.band(lows, highs)
-    chart.line(list(points.items()))
+    chart.draw_band(lows, highs)
+    chart.draw_line(list(points.items()))
     for severity, value in points.items():
         where = f"severity {severity}" if severity else "clean"
-        chart.mark(style, (severity, value), f"{where}: {value:.1f} % {interval_text(edges.get(severity))}".strip())
-    chart.end()
+        chart.draw_mark(
+            style, (severity, value), f"{where}: {value:.1f} % {format_interval(edges.get(severity))}".strip()
+        )
+    chart.end_group()
 
 
-def shift_chart(records: Sequence[Record]) -> Figure | None:
+def draw_shift_chart(records: Sequence[Record]) -> Figure | None:
     """Scores of real shifts, a row for each and one for all clean images; `None` if no record has any."""
     names = list(dict.fromkeys(name for record in records for name in record.summary.shifts))
     if not names:
@@ -89,25 +91,25 @@ def shift_chart(records: Sequence[Record]) -> Figure | None:
     rows = ["clean", *names]
     longest = min(30, max(len(name) for name in rows))
     chart = Chart((0, 100), (len(rows), 0), (640, row * len(rows) + 34), (24 + 6 * longest, 6, 16, 28))
-    chart.x_axis(((level, f"{level:g}") for level in (0, 20, 40, 60, 80, 100)), grid=True)
+    chart.draw_x_axis(((level, f"{level:g}") for level in (0, 20, 40, 60, 80, 100)), grid=True)
     for place, name in enumerate(rows):
         label = name if len(name) <= longest else name[: longest - 1] + "…"
         chart.add(
             '<text class="label" x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>',
             chart.left - 10,
-            chart.y(place + 0.5) + 4,
+            chart.scale_y(place + 0.5) + 4,
             label,
             name,
         )
-        chart.across(chart.y(place + 1))
+        chart.draw_grid_line(chart.scale_y(place + 1))
     for place, record in enumerate(records):
-        _shift_marks(chart, record, rows, look(place), each / row * (place - (len(records) - 1) / 2))
+        _draw_shift_marks(chart, record, rows, find_style(place), each / row * (place - (len(records) - 1) / 2))
     words = "mIoU in percent of the images of each real shift, a mark for each record, with 95 % intervals"
-    return figure(chart, "real shifts", words)
+    return make_figure(chart, "real shifts", words)
 
 
-def _shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: Look, offset: float) -> None:
-    chart.begin(style)
+def _draw_shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: SeriesStyle, offset: float) -> None:
+    chart.begin_group(style)
     found = {cell.corruption: cell for cell in record.cells if not cell.severity}
     for place, name in enumerate(rows):
         cell = found.get(name)
@@ -116,14 +118,14 @@ def _shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: Look,
         low, high = cell.miou_interval.bca
         level = place + 0.5 + offset
         if low is not None and high is not None:
-            chart.line([(100 * low, level), (100 * high, level)], "whisker")
-        text = f"{name}: {percent(cell.miou)} % {interval_text(cell.miou_interval.bca)}".strip()
-        chart.mark(style, (100 * cell.miou, level), text)
-    chart.end()
+            chart.draw_line([(100 * low, level), (100 * high, level)], "whisker")
+        text = f"{name}: {percent(cell.miou)} % {format_interval(cell.miou_interval.bca)}".strip()
+        chart.draw_mark(style, (100 * cell.miou, level), text)
+    chart.end_group()
 
 
 class Reliability(NamedTuple):
-    """What is known of a record's confidence."""
+    """Reliability diagram and risk curves of a record."""
 
     record: int
     name: str
@@ -132,76 +134,78 @@ class Reliability(NamedTuple):
     numbers: list[tuple[str, str, str]]  # name of the score, clean, mean over corruptions
 
 
-def parts(record: Record) -> Iterator[tuple[str, list[int]]]:
+def list_parts(record: Record) -> Iterator[tuple[str, list[int]]]:
     """Places of the cells of clean and, where there are any, of the corrupted ones."""
     conditions = record.conditions
     yield "clean", [conditions.index(("clean", 0))]
-    corrupted = [place for place in record.counted if conditions[place][1]]
+    corrupted = [place for place in record.headline_places if conditions[place][1]]
     if corrupted:
         yield "corrupted", corrupted
 
 
-def risk_curves(record: Record) -> dict[str, list[Point]]:
+def compute_risk_curves(record: Record) -> dict[str, list[Point]]:
     """Coverage and risk in percent, clean and over all corrupted pixels."""
     odds = record.totals["odds"]
     return {
-        name: list(zip(*(100 * axis for axis in risk_coverage(odds[places].sum(0))), strict=True))
-        for name, places in parts(record)
+        name: list(zip(*(100 * axis for axis in risk_coverage_curve(odds[places].sum(0))), strict=True))
+        for name, places in list_parts(record)
     }
 
 
-def highest_risk(records: Sequence[Record]) -> float:
+def find_highest_risk(records: Sequence[Record]) -> float:
     """The highest risk in percent of any curve, so that all records can share an axis."""
-    risks = [risk for record in records for points in risk_curves(record).values() for _, risk in points]
+    risks = [risk for record in records for points in compute_risk_curves(record).values() for _, risk in points]
     return max(risks, default=0.0)
 
 
-def risk_chart(record: Record, place: int, highest: float) -> Figure:
-    """Share of wrong pixels among the most confident ones, over their share of all."""
-    levels = ticks(max(highest, 0.1))
+def draw_risk_chart(record: Record, place: int, highest: float) -> Figure:
+    """Selective risk over coverage: the fraction of wrong pixels among the most confident ones."""
+    levels = find_ticks(max(highest, 0.1))
     chart = Chart((0, 100), (0, levels[-1]), (280, 230), (38, 10, 12, 36))
-    chart.y_axis((level, f"{level:g}") for level in levels)
-    chart.x_axis((level, f"{level:g}") for level in (0, 25, 50, 75, 100))
-    _axis_title(chart, "coverage, %")
-    style = look(place)
-    for name, points in risk_curves(record).items():
-        chart.begin(style, name)
-        chart.line(points)
+    chart.draw_y_axis((level, f"{level:g}") for level in levels)
+    chart.draw_x_axis((level, f"{level:g}") for level in (0, 25, 50, 75, 100))
+    _draw_axis_title(chart, "coverage, %")
+    style = find_style(place)
+    for name, points in compute_risk_curves(record).items():
+        chart.begin_group(style, name)
+        chart.draw_line(points)
         wanted = np.linspace(100 / TIPS, 100, TIPS)
         nearest = {min(range(len(points)), key=lambda k: abs(points[k][0] - share)) for share in wanted if points}
         for coverage, risk in (points[k] for k in sorted(nearest)):
-            chart.hover(style, (coverage, risk), f"{name}, coverage {coverage:.0f} %: {risk:.2f} % of pixels wrong")
-        chart.end()
-    return figure(chart, "Risk over coverage", f"{record.name}: share of wrong pixels among the most confident ones")
+            chart.add_hover(style, (coverage, risk), f"{name}, coverage {coverage:.0f} %: {risk:.2f} % of pixels wrong")
+        chart.end_group()
+    return make_figure(
+        chart, "Risk over coverage", f"{record.name}: share of wrong pixels among the most confident ones"
+    )
 
 
-def calibration_points(calibration: np.ndarray) -> list[tuple[float, float, float]]:
+def compute_calibration_points(calibration: np.ndarray) -> list[tuple[float, float, float]]:
     """Mean confidence, accuracy and share of all pixels of each bin (bins, 3) that holds pixels, in percent."""
     pixels, correct, confidence = calibration[calibration[:, 0] > 0].astype(np.float64).T
     values = np.stack([confidence / UNIT / pixels, correct / pixels, pixels / max(1, pixels.sum())], axis=-1)
     return [(float(one), float(two), float(three)) for one, two, three in 100 * values]
 
 
-def reliability_diagram(record: Record, place: int) -> Figure:
+def draw_reliability_diagram(record: Record, place: int) -> Figure:
     """Accuracy over confidence (DeGroot & Fienberg, J. R. Stat. Soc. D 1983), clean and over all corrupted pixels."""
     chart = Chart((0, 100), (0, 100), (280, 230), (38, 10, 12, 36))
     levels = [(level, f"{level}") for level in (0, 25, 50, 75, 100)]
-    chart.y_axis(levels)
-    chart.x_axis(levels)
-    _axis_title(chart, "confidence, %")
-    chart.add('<path class="diagonal" d="{}"/>', chart.path([(0, 0), (100, 100)]))
-    style, calibration = look(place), record.totals["calibration"]
-    for name, places in parts(record):
-        chart.begin(style, name)
-        points = calibration_points(calibration[places].sum(0))
-        chart.line([(confidence, accuracy) for confidence, accuracy, _ in points])
-        for confidence, accuracy, share in points:
-            words = f"{name}, confidence {confidence:.1f} %: {accuracy:.1f} % right ({share:.1f} % of pixels)"
-            chart.mark(style, (confidence, accuracy), words, size=7)
-        chart.end()
-    return figure(chart, "Reliability", f"{record.name}: accuracy over confidence, in 15 bins of equal width")
+    chart.draw_y_axis(levels)
+    chart.draw_x_axis(levels)
+    _draw_axis_title(chart, "confidence, %")
+    chart.add('<path class="diagonal" d="{}"/>', chart.format_path([(0, 0), (100, 100)]))
+    style, calibration = find_style(place), record.totals["calibration"]
+    for name, places in list_parts(record):
+        chart.begin_group(style, name)
+        points = compute_calibration_points(calibration[places].sum(0))
+        chart.draw_line([(confidence, accuracy) for confidence, accuracy, _ in points])
+        for confidence, accuracy, fraction in points:
+            words = f"{name}, confidence {confidence:.1f} %: {accuracy:.1f} % right ({fraction:.1f} % of pixels)"
+            chart.draw_mark(style, (confidence, accuracy), words, size=7)
+        chart.end_group()
+    return make_figure(chart, "Reliability", f"{record.name}: accuracy over confidence, in 15 bins of equal width")
 
 
-def _axis_title(chart: Chart, text: str) -> None:
+def _draw_axis_title(chart: Chart, text: str) -> None:
     middle = (chart.left + chart.right) / 2
     chart.add('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', middle, chart.height - 5, text)

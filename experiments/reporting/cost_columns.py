@@ -9,14 +9,14 @@ from experiments.files.tables import scaled
 COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 
 
-def cost_cells(row: Row) -> list[str]:
-    """Those of a row, under `COST_TITLES`."""
+def format_cost_cells(row: Row) -> list[str]:
+    """The cost cells of a row, under `COST_TITLES`."""
     parameters, products, ratio = (row.get(key) for key in COSTS)
     return [scaled(parameters, 1e6), scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
 
 
-def cost_note(costs: Sequence[Costs]) -> str:
-    """On what they were measured; the files are alike, see `read_all`."""
+def describe_costs(costs: Sequence[Costs]) -> str:
+    """The conditions of the measurement; the files are alike, see `read_all_costs`."""
     reference = costs[0].reference_cost
     height, width = reference.size
     measured = dict.fromkeys(

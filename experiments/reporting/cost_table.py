@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from experiments.evaluation.costs import Costs, note_files
+from experiments.evaluation.costs import Costs, describe_file_sizes
 from experiments.files.tables import as_csv, markdown_table, scaled
 
 
-def markdown(costs: Costs) -> str:
+def format_markdown(costs: Costs) -> str:
     """A table for people."""
     titles = ["name", "parameters (M)", "multiply-adds (G)", "weights (MB)", "file (MB)"]
     for batch in costs.reference_cost.batches:
@@ -23,12 +23,12 @@ def markdown(costs: Costs) -> str:
     note = (
         f"Images of {height} x {width} on {environment['device']}, {environment['threads']} threads; medians of "
         f"{costs.rounds} rounds, in brackets the least and the most. Ratios are to {costs.reference_cost.name!r}, in "
-        f"turns; its own, in turns with itself, shows the noise.{note_files(costs)}"
+        f"turns; its own, in turns with itself, shows the noise.{describe_file_sizes(costs)}"
     )
     return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
 
-def flat(costs: Costs) -> str:
+def format_csv(costs: Costs) -> str:
     """Comma-separated values, a row for each network; what depends on the batch size has it in its name."""
     rows = []
     for cost in costs.costs:
@@ -41,7 +41,7 @@ def flat(costs: Costs) -> str:
 
 
 FORMATS: dict[str, Callable[[Costs], str]] = {
-    "markdown": markdown,
-    "csv": flat,
+    "markdown": format_markdown,
+    "csv": format_csv,
     "json": lambda costs: costs.model_dump_json(indent=2) + "\n",
 }

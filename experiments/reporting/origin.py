@@ -13,14 +13,14 @@ import yaml
 
 from experiments.evaluation.record import Manifest, Picture, Record
 from experiments.files.tables import percent
-from experiments.record_files.record_file import beside
+from experiments.record_files.record_file import resolve_beside
 from user_error import UserError
 
 COMMIT = re.compile(r"[0-9a-f]{7,64}")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class Shown(NamedTuple):
+class ShownPicture(NamedTuple):
     """A picture in the page."""
 
     record: int
@@ -28,13 +28,13 @@ class Shown(NamedTuple):
     source: str  # a data: URI
     id: str
     condition: str
-    fall: str
+    drop: str
 
 
 class Pictures(NamedTuple):
     """The pictures of all records, and a sentence for each record that lacks some."""
 
-    shown: list[Shown]
+    shown: list[ShownPicture]
     missing: list[str]
 
 
@@ -51,9 +51,9 @@ def find_pictures(records: Sequence[tuple[Record, Path]]) -> Pictures:
     for place, (record, path) in enumerate(records):
         lacking = []
         for picture in record.pictures:
-            file = beside(path, picture.file)
+            file = resolve_beside(path, picture.file)
             if file.is_file():
-                shown.append(_shown(place, record, picture, _content(file, picture, path)))
+                shown.append(_describe_picture(place, record, picture, _read_content(file, picture, path)))
             else:
                 lacking.append(picture.file)
         if lacking:
@@ -62,7 +62,7 @@ def find_pictures(records: Sequence[tuple[Record, Path]]) -> Pictures:
     return Pictures(shown, missing)
 
 
-def _content(file: Path, picture: Picture, path: Path) -> bytes:
+def _read_content(file: Path, picture: Picture, path: Path) -> bytes:
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != picture.sha256:
         raise UserError(
@@ -73,9 +73,9 @@ def _content(file: Path, picture: Picture, path: Path) -> bytes:
     return content
 
 
-def _shown(place: int, record: Record, picture: Picture, content: bytes) -> Shown:
+def _describe_picture(place: int, record: Record, picture: Picture, content: bytes) -> ShownPicture:
     severity = f", severity {picture.severity}" if picture.severity else ""
-    return Shown(
+    return ShownPicture(
         place,
         record.name,
         "data:image/png;base64," + base64.b64encode(content).decode(),
@@ -103,37 +103,40 @@ class SuiteTable(NamedTuple):
     conditions: list[Condition]
 
 
-def suite_tables(records: Sequence[Record]) -> list[SuiteTable]:
-    """The manifests of the records, each once."""
+def make_suite_tables(records: Sequence[Record]) -> list[SuiteTable]:
+    """The distinct manifests of the records."""
     found = {record.suite_hash: record.suite for record in records}
-    return [_suite_table(digest, manifest) for digest, manifest in found.items()]
+    return [_make_suite_table(digest, manifest) for digest, manifest in found.items()]
 
 
-def _suite_table(digest: str, manifest: Manifest) -> SuiteTable:
+def _make_suite_table(digest: str, manifest: Manifest) -> SuiteTable:
     facts = {key: value for key, value in manifest.model_dump().items() if key not in ("name", "version", "conditions")}
     conditions = [
         Condition(
-            plain(entry.get("corruption")), plain(entry.get("severity")), plain(entry.get("family")), _parameters(entry)
+            format_plain(entry.get("corruption")),
+            format_plain(entry.get("severity")),
+            format_plain(entry.get("family")),
+            _format_parameters(entry),
         )
         for entry in manifest.conditions
     ]
     return SuiteTable(
         f"{manifest.name} v{manifest.version}",
         digest,
-        [(key, plain(value)) for key, value in facts.items()],
+        [(key, format_plain(value)) for key, value in facts.items()],
         conditions,
     )
 
 
-def _parameters(entry: Mapping[str, Any]) -> str:
+def _format_parameters(entry: Mapping[str, Any]) -> str:
     parameters = entry.get("parameters")
-    return plain(parameters) if parameters else "-"
+    return format_plain(parameters) if parameters else "-"
 
 
-def plain(value: Any) -> str:
+def format_plain(value: Any) -> str:
     """Any JSON value in a line, without more signs than it needs."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {plain(entry)}" for key, entry in value.items()) or "none"
+        return ", ".join(f"{key} {format_plain(entry)}" for key, entry in value.items()) or "none"
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -150,13 +153,16 @@ class Origin(NamedTuple):
     commands: str
 
 
-def origin(rank: int, record: Record, path: Path) -> Origin:
+def describe_origin(rank: int, record: Record, path: Path) -> Origin:
     """How to make the row of the record at `path` again."""
     commit = str(record.environment.get("commit") or "unknown")
     facts = [
         ("record", path.name),
         ("created", record.created),
-        ("checkpoint", f"{plain(record.checkpoint.get('file'))}, sha256 {plain(record.checkpoint.get('sha256'))}"),
+        (
+            "checkpoint",
+            f"{format_plain(record.checkpoint.get('file'))}, sha256 {format_plain(record.checkpoint.get('sha256'))}",
+        ),
         ("commit", commit),
         ("data", f"{record.data.name}, {record.data.split} split, {record.data.images} images"),
         ("data hash", record.data.hash),
@@ -165,18 +171,23 @@ def origin(rank: int, record: Record, path: Path) -> Origin:
         *([("left out of means", f"{', '.join(record.left_out)} (no image changed)")] if record.left_out else []),
     ]
     return Origin(
-        rank, record.name, facts, _yaml(record.recipe), _yaml(record.environment), commands(record, path, commit)
+        rank,
+        record.name,
+        facts,
+        _format_yaml(record.recipe),
+        _format_yaml(record.environment),
+        format_commands(record, path, commit),
     )
 
 
-def _yaml(value: Any) -> str:
+def _format_yaml(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100) if value else ""
 
 
-def commands(record: Record, path: Path, commit: str) -> str:
-    """Command lines that sweep the checkpoint again and compare; whatever the record says is quoted for the shell."""
+def format_commands(record: Record, path: Path, commit: str) -> str:
+    """Command lines that sweep the checkpoint again and compare; every value of the record is quoted for the shell."""
     base, changed = commit.removesuffix("+changes"), commit.endswith("+changes")
-    checkpoint = _word(record.checkpoint.get("file") or "best.ckpt")
+    checkpoint = _quote_word(record.checkpoint.get("file") or "best.ckpt")
     lines = ["# the record does not know its commit"]
     if COMMIT.fullmatch(base):
         lines = [f"git checkout {base}" + ("  # and files that differed from it" if changed else "")]
@@ -185,13 +196,13 @@ def commands(record: Record, path: Path, commit: str) -> str:
         "seed": (record.suite.model_extra or {}).get("seed"),
         "split": record.data.split,
     }
-    words = "".join(f" --{name} {_word(value)}" for name, value in options.items() if value not in (None, "test"))
-    lines.append(f"python -m experiments benchmark --checkpoint {checkpoint}{words} --output {_word(path.name)}")
-    lines.append(f"python -m experiments verify {_word(path.name)} --checkpoint {checkpoint}")
+    words = "".join(f" --{name} {_quote_word(value)}" for name, value in options.items() if value not in (None, "test"))
+    lines.append(f"python -m experiments benchmark --checkpoint {checkpoint}{words} --output {_quote_word(path.name)}")
+    lines.append(f"python -m experiments verify {_quote_word(path.name)} --checkpoint {checkpoint}")
     return "\n".join(lines)
 
 
-def _word(value: Any) -> str:
-    """One word of a command, whatever is in it; never an option, never a line of its own."""
+def _quote_word(value: Any) -> str:
+    """A value quoted as one word of a command; it is never read as an option or as a new line."""
     text = " ".join(str(value).split())
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

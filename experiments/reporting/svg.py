@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 class Hover(NamedTuple):
-    """A point that can be asked for its numbers: where it lies in the SVG, whose it is, and what it says."""
+    """A point with a tooltip: its place in the SVG, its record and the text."""
 
     x: float
     y: float
@@ -27,24 +27,24 @@ class Hover(NamedTuple):
     text: str
 
 
-class Look(NamedTuple):
-    """How the record at a place looks everywhere: colour, marker and dash."""
+class SeriesStyle(NamedTuple):
+    """The style of a record in all charts: colour, marker and dash."""
 
     record: int
     classes: str
     marker: int
 
 
-def look(place: int) -> Look:
-    """The look of the record at a place; 196 of them differ."""
+def find_style(place: int) -> SeriesStyle:
+    """The style of the record at a place; the first 196 differ."""
     colours, lines = len(COLOURS), len(LINES)
     dash = place // colours % lines
-    return Look(
+    return SeriesStyle(
         place, f"series colour{place % colours} dash{dash}", (place % colours + place // (colours * lines)) % MARKERS
     )
 
 
-def ticks(top: float, number: int = 5) -> list[float]:
+def find_ticks(top: float, number: int = 5) -> list[float]:
     """Round steps from 0 that reach `top`, at most `number` + 1 of them."""
     rough = max(top, 1e-9) / number
     power = 10.0 ** math.floor(math.log10(rough))
@@ -52,7 +52,9 @@ def ticks(top: float, number: int = 5) -> list[float]:
     return [step * k for k in range(math.ceil(max(top, 1e-9) / step - 1e-9) + 1)]
 
 
-def span(low: float | None, high: float | None, low_edge: float, high_edge: float) -> tuple[float, float] | None:
+def clip_interval(
+    low: float | None, high: float | None, low_edge: float, high_edge: float
+) -> tuple[float, float] | None:
     """Where an interval lies within the edges; `None` if it does not exist."""
     if low is None or high is None:
         return None
@@ -83,12 +85,12 @@ class Chart:
         self.parts: list[Markup] = []
         self.points: list[Hover] = []
 
-    def x(self, value: float) -> float:
+    def scale_x(self, value: float) -> float:
         """Horizontal place of a value."""
         first, last = self.x_range
         return round(self.left + (value - first) / (last - first or 1) * (self.right - self.left), 1)
 
-    def y(self, value: float) -> float:
+    def scale_y(self, value: float) -> float:
         """Vertical place of a value."""
         first, last = self.y_range
         return round(self.bottom - (value - first) / (last - first or 1) * (self.bottom - self.top), 1)
@@ -97,50 +99,50 @@ class Chart:
         """Add an element; `values` are escaped."""
         self.parts.append(Markup(markup).format(*values))
 
-    def across(self, place: float) -> None:
+    def draw_grid_line(self, place: float) -> None:
         """A grid line from left to right."""
         self.add('<path class="grid" d="M{} {}H{}"/>', self.left, place, self.right)
 
-    def x_axis(self, labels: Iterable[tuple[float, str]], grid: bool = False) -> None:
+    def draw_x_axis(self, labels: Iterable[tuple[float, str]], grid: bool = False) -> None:
         """Labels below the plot."""
         for value, label in labels:
-            place = self.x(value)
+            place = self.scale_x(value)
             if grid:
                 self.add('<path class="grid" d="M{} {}V{}"/>', place, self.top, self.bottom)
             self.add('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', place, self.bottom + 15, label)
 
-    def y_axis(self, labels: Iterable[tuple[float, str]]) -> None:
+    def draw_y_axis(self, labels: Iterable[tuple[float, str]]) -> None:
         """Labels left of the plot, with a grid line each."""
         for value, label in labels:
-            place = self.y(value)
-            self.across(place)
+            place = self.scale_y(value)
+            self.draw_grid_line(place)
             self.add('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', self.left - 6, place + 3.5, label)
 
-    def path(self, points: Sequence[Point]) -> str:
+    def format_path(self, points: Sequence[Point]) -> str:
         """The path through points in data coordinates."""
-        return "M" + "L".join(f"{self.x(x):g} {self.y(y):g}" for x, y in points)
+        return "M" + "L".join(f"{self.scale_x(x):g} {self.scale_y(y):g}" for x, y in points)
 
-    def begin(self, style: Look, extra: str = "") -> None:
+    def begin_group(self, style: SeriesStyle, extra: str = "") -> None:
         """Open the group of a record."""
         self.add('<g class="{} {}" data-record="{}">', style.classes, extra, style.record)
 
-    def end(self) -> None:
+    def end_group(self) -> None:
         """Close the group of a record."""
         self.add("</g>")
 
-    def band(self, lows: Sequence[Point], highs: Sequence[Point]) -> None:
+    def draw_band(self, lows: Sequence[Point], highs: Sequence[Point]) -> None:
         """An area between two lines."""
         if len(lows) > 1:
-            self.add('<path class="band" d="{}Z"/>', self.path([*lows, *reversed(highs)]))
+            self.add('<path class="band" d="{}Z"/>', self.format_path([*lows, *reversed(highs)]))
 
-    def line(self, points: Sequence[Point], kind: str = "line") -> None:
+    def draw_line(self, points: Sequence[Point], kind: str = "line") -> None:
         """A line; nothing where there is but one point."""
         if len(points) > 1:
-            self.add('<path class="{}" d="{}"/>', kind, self.path(points))
+            self.add('<path class="{}" d="{}"/>', kind, self.format_path(points))
 
-    def mark(self, style: Look, at: Point, text: str, kind: str = "mark", size: int = 8) -> None:
-        """A marker of the record's shape, which says `text` when it is asked."""
-        x, y = self.x(at[0]), self.y(at[1])
+    def draw_mark(self, style: SeriesStyle, at: Point, text: str, kind: str = "mark", size: int = 8) -> None:
+        """A marker of the record's shape with the tooltip `text`."""
+        x, y = self.scale_x(at[0]), self.scale_y(at[1])
         half = size / 2
         self.add(
             '<use class="{}" href="#marker{}" x="{:g}" y="{:g}" width="{}" height="{}"/>',
@@ -151,13 +153,13 @@ class Chart:
             size,
             size,
         )
-        self.hover(style, at, text)
+        self.add_hover(style, at, text)
 
-    def hover(self, style: Look, at: Point, text: str) -> None:
-        """A place that says `text` when it is asked, without a mark."""
-        self.points.append(Hover(self.x(at[0]), self.y(at[1]), style.record, text))
+    def add_hover(self, style: SeriesStyle, at: Point, text: str) -> None:
+        """A point with the tooltip `text` and without a marker."""
+        self.points.append(Hover(self.scale_x(at[0]), self.scale_y(at[1]), style.record, text))
 
-    def svg(self) -> Markup:
+    def as_svg(self) -> Markup:
         """What has been drawn, without the ``svg`` element around it."""
         return Markup("").join(self.parts)
 
@@ -173,14 +175,14 @@ class Figure(NamedTuple):
     points: list[Hover]
 
 
-def figure(chart: Chart, title: str, description: str) -> Figure:
+def make_figure(chart: Chart, title: str, description: str) -> Figure:
     """A chart with its words."""
-    return Figure(title, description, chart.width, chart.height, chart.svg(), chart.points)
+    return Figure(title, description, chart.width, chart.height, chart.as_svg(), chart.points)
 
 
-def interval_bar(value: float | None, low: float | None, high: float | None) -> Markup:
+def draw_interval_bar(value: float | None, low: float | None, high: float | None) -> Markup:
     """A slim bar from 0 to 1 that shows a share and its interval; nothing where one of them does not exist."""
-    edges = span(low, high, 0, 1)
+    edges = clip_interval(low, high, 0, 1)
     if value is None or edges is None:
         return Markup("")
     start, end = (round(100 * edge, 1) for edge in edges)

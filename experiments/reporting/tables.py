@@ -1,4 +1,4 @@
-"""Tables of the report as pure functions of records: what their cells say and are sorted by, not how they look."""
+"""Tables of the report as pure functions of records: texts and sort keys of their cells, without their markup."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,11 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from experiments.evaluation.record import Cell, Record
-from experiments.evaluation.robustness import CLEAN, mean_corrupted, mean_of_known
-from experiments.evaluation.scores.base import number
+from experiments.evaluation.robustness import CLEAN, compute_corrupted_mean, compute_known_corrupted_mean
+from experiments.evaluation.scores.base import as_number
 from experiments.files.tables import percent
-from experiments.reporting.charts import interval_text
-from experiments.reporting.svg import Look, interval_bar, look
+from experiments.reporting.charts import format_interval
+from experiments.reporting.svg import SeriesStyle, draw_interval_bar, find_style
 
 LEVELS = 10
 """Steps of the heat map's colours between nothing left and as good as clean."""
@@ -41,36 +41,36 @@ class Row(NamedTuple):
 
     rank: int
     name: str
-    look: Look
+    style: SeriesStyle
     entries: list[Entry]
 
 
-def cell_scores(record: Record, name: str) -> np.ndarray:
+def list_cell_scores(record: Record, name: str) -> np.ndarray:
     """A score of all cells (conditions,); NaN where a cell has none."""
     return np.array([cell.scores.get(name) for cell in record.cells], dtype=np.float64)
 
 
-def clean_of(record: Record, name: str) -> float | None:
+def find_clean_score(record: Record, name: str) -> float | None:
     """A score of the clean images."""
-    return number(cell_scores(record, name)[record.conditions.index((CLEAN, 0))])
+    return as_number(list_cell_scores(record, name)[record.conditions.index((CLEAN, 0))])
 
 
-def mean_of(record: Record, name: str) -> float | None:
+def find_corrupted_mean(record: Record, name: str) -> float | None:
     """Mean over corruptions of the mean over their severities of a score."""
-    conditions = [record.conditions[place] for place in record.counted]
-    return number(mean_corrupted(cell_scores(record, name)[record.counted], conditions))
+    conditions = [record.conditions[place] for place in record.headline_places]
+    return as_number(compute_corrupted_mean(list_cell_scores(record, name)[record.headline_places], conditions))
 
 
 Value = Callable[[Record], float | None]
 
 
-def _share(record: Record, value: float | None, dotted: str) -> Entry:
+def _make_ratio_entry(record: Record, value: float | None, dotted: str) -> Entry:
     bounds = record.summary.intervals.get(dotted)
     edges = (None, None) if bounds is None else bounds.bca
-    return Entry(percent(value), value, interval_text(edges), interval_bar(value, *edges))
+    return Entry(percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
 
 
-def _worst(record: Record) -> Entry:
+def _make_worst_entry(record: Record) -> Entry:
     worst = record.summary.worst
     if worst is None:
         return Entry("-", None)
@@ -78,59 +78,64 @@ def _worst(record: Record) -> Entry:
     return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, percent(worst.miou))
 
 
-def leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
-    """Columns after rank and name, and rows; `mixed` tables say what each row was measured on."""
+def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
+    """Columns after rank and name, and rows; `mixed` tables have a column of what each row was measured on."""
     makers: list[tuple[Column, Callable[[Record], Entry]]] = [
-        (Column("clean mIoU", "of the images as they are"), _summary_entry("clean_miou")),
+        (Column("clean mIoU", "of the images as they are"), _make_summary_entry("clean_miou")),
         (
             Column("corrupted mIoU", "mean over corruptions of the mean over their severities"),
-            _summary_entry("mean_corrupted_miou"),
+            _make_summary_entry("mean_corrupted_miou"),
         ),
-        (Column("retention", "corrupted mIoU as a share of clean mIoU"), _summary_entry("retention")),
-        (Column("boundary IoU", "clean; mean over classes, near the contours"), _plain(_clean("boundary_iou"))),
-        (Column("ECE clean", "expected calibration error", True), _plain(_clean("ece"))),
+        (Column("retention", "corrupted mIoU as a share of clean mIoU"), _make_summary_entry("retention")),
+        (
+            Column("boundary IoU", "clean; mean over classes, near the contours"),
+            _make_plain_entry(_select_clean("boundary_iou")),
+        ),
+        (Column("ECE clean", "expected calibration error", True), _make_plain_entry(_select_clean("ece"))),
         (
             Column("ECE corrupted", "mean over corruptions of the mean over their severities", True),
-            _plain(lambda record: mean_of(record, "ece")),
+            _make_plain_entry(lambda record: find_corrupted_mean(record, "ece")),
         ),
-        (Column("worst condition", "the lowest mIoU, and its severity"), _worst),
+        (Column("worst condition", "the lowest mIoU, and its severity"), _make_worst_entry),
     ]
     for group in ("shifts", "corruptions"):
         names = dict.fromkeys(name for _, record in ranked for name in getattr(record.summary, group))
         title = {"shifts": "real shift", "corruptions": "mean over severities"}[group]
-        makers += [(Column(name.replace("_", " "), title), _plain(_member(group, name))) for name in names]
+        makers += [
+            (Column(name.replace("_", " "), title), _make_plain_entry(_select_member(group, name))) for name in names
+        ]
     if mixed:
-        makers.insert(0, (Column("data and suite", "what the row was measured on", True), _origin))
+        makers.insert(0, (Column("data and suite", "what the row was measured on", True), _make_origin_entry))
     columns = [column for column, _ in makers]
     table = [[make(record) for _, make in makers] for _, record in ranked]
     _mark_best(columns, table)
     return columns, [
-        Row(rank, record.name, look(place), entries)
+        Row(rank, record.name, find_style(place), entries)
         for place, ((rank, record), entries) in enumerate(zip(ranked, table, strict=True))
     ]
 
 
-def _summary_entry(name: str) -> Callable[[Record], Entry]:
-    return lambda record: _share(record, getattr(record.summary, name), name)
+def _make_summary_entry(name: str) -> Callable[[Record], Entry]:
+    return lambda record: _make_ratio_entry(record, getattr(record.summary, name), name)
 
 
-def _plain(value: Value) -> Callable[[Record], Entry]:
-    def entry(record: Record) -> Entry:
+def _make_plain_entry(value: Value) -> Callable[[Record], Entry]:
+    def make_entry(record: Record) -> Entry:
         found = value(record)
         return Entry(percent(found), found)
 
-    return entry
+    return make_entry
 
 
-def _clean(name: str) -> Value:
-    return lambda record: clean_of(record, name)
+def _select_clean(name: str) -> Value:
+    return lambda record: find_clean_score(record, name)
 
 
-def _member(group: str, name: str) -> Value:
+def _select_member(group: str, name: str) -> Value:
     return lambda record: getattr(record.summary, group).get(name)
 
 
-def _origin(record: Record) -> Entry:
+def _make_origin_entry(record: Record) -> Entry:
     text = f"{record.data.name} {record.data.split}, {record.suite.name} v{record.suite.version}"
     return Entry(text, text)
 
@@ -162,7 +167,7 @@ class HeatRow(NamedTuple):
     cells: list[Heat]
 
 
-def heat_map(records: Sequence[Record]) -> tuple[list[int], list[HeatRow]]:
+def make_heat_map(records: Sequence[Record]) -> tuple[list[int], list[HeatRow]]:
     """Severities, and a row for each corruption and real shift: mIoU as a share of the record's clean mIoU."""
     severities = sorted({severity for record in records for _, severity in record.conditions if severity})
     found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
@@ -171,29 +176,29 @@ def heat_map(records: Sequence[Record]) -> tuple[list[int], list[HeatRow]]:
     rows = []
     for name in corrupted:
         cells = [
-            _heat(place, record, found[place].get((name, severity)))
+            _make_heat(place, record, found[place].get((name, severity)))
             for place, record in enumerate(records)
             for severity in severities
         ]
         rows.append(HeatRow(name.replace("_", " "), cells))
     for name in shifts:
-        single = [_heat(place, record, found[place].get((name, 0))) for place, record in enumerate(records)]
+        single = [_make_heat(place, record, found[place].get((name, 0))) for place, record in enumerate(records)]
         rows.append(
             HeatRow(name.replace("_", " "), [cell._replace(columns=max(1, len(severities))) for cell in single])
         )
     return severities, rows
 
 
-def _heat(place: int, record: Record, cell: Cell | None) -> Heat:
+def _make_heat(place: int, record: Record, cell: Cell | None) -> Heat:
     clean = record.summary.clean_miou
     if cell is None or cell.miou is None or not clean:
         return Heat(place, "", "none", "")
-    share = cell.miou / clean
+    ratio = cell.miou / clean
     where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
-    interval = interval_text(cell.miou_interval.bca)
-    tip = f"{where}: {percent(cell.miou)} % {interval}".strip() + f", {percent(share)} % of clean"
-    level = "above" if share > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * share))))
-    return Heat(place, f"{100 * share:.0f}", level, tip)
+    interval = format_interval(cell.miou_interval.bca)
+    tip = f"{where}: {percent(cell.miou)} % {interval}".strip() + f", {percent(ratio)} % of clean"
+    level = "above" if ratio > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * ratio))))
+    return Heat(place, f"{100 * ratio:.0f}", level, tip)
 
 
 class ClassScore(NamedTuple):
@@ -204,8 +209,8 @@ class ClassScore(NamedTuple):
     corrupted: float | None
 
     @property
-    def fall(self) -> float | None:
-        """What corruption takes."""
+    def drop(self) -> float | None:
+        """Drop from clean to corrupted."""
         return None if self.clean is None or self.corrupted is None else self.clean - self.corrupted
 
 
@@ -216,10 +221,11 @@ class ClassRow(NamedTuple):
     scores: list[ClassScore]
 
 
-def class_table(records: Sequence[Record]) -> list[ClassRow]:
+def make_class_table(records: Sequence[Record]) -> list[ClassRow]:
     """A row for each class; records of other data may know other classes."""
     known = [
-        dict(zip(_numbered(record.classes), class_scores(record, k), strict=True)) for k, record in enumerate(records)
+        dict(zip(_number_names(record.classes), find_class_scores(record, k), strict=True))
+        for k, record in enumerate(records)
     ]
     keys = dict.fromkeys(key for scores in known for key in scores)
     return [
@@ -228,7 +234,7 @@ def class_table(records: Sequence[Record]) -> list[ClassRow]:
     ]
 
 
-def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+def _number_names(names: Sequence[str]) -> list[tuple[str, int]]:
     """Each name, and how often it came before."""
     seen: Counter[str] = Counter()
     keys = []
@@ -238,24 +244,24 @@ def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
     return keys
 
 
-def class_scores(record: Record, place: int) -> list[ClassScore]:
+def find_class_scores(record: Record, place: int) -> list[ClassScore]:
     """IoU of each class, clean and as a mean over corruptions of those conditions in which the class occurs."""
     scores = np.array([cell.scores["class_iou"] for cell in record.cells], dtype=np.float64).T  # (K, conditions)
     clean = scores[:, record.conditions.index((CLEAN, 0))]
-    conditions = [record.conditions[place] for place in record.counted]
-    corrupted = [mean_of_known(one[record.counted], conditions) for one in scores]
-    return [ClassScore(place, number(one), number(other)) for one, other in zip(clean, corrupted, strict=True)]
+    conditions = [record.conditions[place] for place in record.headline_places]
+    corrupted = [compute_known_corrupted_mean(one[record.headline_places], conditions) for one in scores]
+    return [ClassScore(place, as_number(one), as_number(other)) for one, other in zip(clean, corrupted, strict=True)]
 
 
-def score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:
+def make_score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:
     """Corruption, severity and, for each record, mIoU in percent with its interval: every condition of any record."""
     found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
     conditions = dict.fromkeys(condition for record in records for condition in record.conditions)
     return [
-        (name.replace("_", " "), severity, [_score(cells.get((name, severity))) for cells in found])
+        (name.replace("_", " "), severity, [_format_score(cells.get((name, severity))) for cells in found])
         for name, severity in conditions
     ]
 
 
-def _score(cell: Cell | None) -> str:
-    return "" if cell is None else f"{percent(cell.miou)} {interval_text(cell.miou_interval.bca)}".strip()
+def _format_score(cell: Cell | None) -> str:
+    return "" if cell is None else f"{percent(cell.miou)} {format_interval(cell.miou_interval.bca)}".strip()

@@ -7,8 +7,8 @@ import numpy as np
 
 from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.record import Cell, Record
-from experiments.evaluation.robustness import CLEAN, mean_of_known
-from experiments.evaluation.scores.base import number
+from experiments.evaluation.robustness import CLEAN, compute_known_corrupted_mean
+from experiments.evaluation.scores.base import as_number
 
 
 class TaskColumn(NamedTuple):
@@ -35,7 +35,7 @@ class TaskTables(NamedTuple):
     titles: list[str]
 
 
-def task_tables(records: Sequence[Record]) -> TaskTables:
+def make_task_tables(records: Sequence[Record]) -> TaskTables:
     """Of all records that learned further tasks."""
     stated = [{name for cell in record.cells for name in cell.scores} for record in records]
     metrics = [one for one in COMPARED.values() if one.task is not None and any(one.name in names for names in stated)]
@@ -45,39 +45,43 @@ def task_tables(records: Sequence[Record]) -> TaskTables:
     return TaskTables(
         [TaskColumn(at, records[at].name) for at in own],
         [
-            TaskRow(_title(metric), metric.lower_is_better, [_both(records[at], metric) for at in own])
+            TaskRow(
+                _make_title(metric),
+                metric.lower_is_better,
+                [_format_clean_and_corrupted(records[at], metric) for at in own],
+            )
             for metric in metrics
         ],
         [
             (
                 name.replace("_", " "),
                 severity,
-                [_of(cells[at].get((name, severity)), one) for one in metrics for at in own],
+                [_format_score(cells[at].get((name, severity)), one) for one in metrics for at in own],
             )
             for name, severity in conditions
         ],
-        [_title(metric) for metric in metrics],
+        [_make_title(metric) for metric in metrics],
     )
 
 
-def _title(metric: Metric) -> str:
+def _make_title(metric: Metric) -> str:
     unit = {"percent": ", %", "number": ""}.get(metric.unit, f", {metric.unit}")
-    return f"{metric.words.replace('f1', 'F1').replace('psnr', 'PSNR')}{unit}"
+    return f"{metric.title.replace('f1', 'F1').replace('psnr', 'PSNR')}{unit}"
 
 
-def _value(cell: Cell | None, metric: Metric) -> float | None:
+def _find_value(cell: Cell | None, metric: Metric) -> float | None:
     found = None if cell is None else cell.scores.get(metric.name)
     return None if isinstance(found, list) else found
 
 
-def _of(cell: Cell | None, metric: Metric) -> str:
-    return metric.shown(_value(cell, metric))
+def _format_score(cell: Cell | None, metric: Metric) -> str:
+    return metric.format_value(_find_value(cell, metric))
 
 
-def _both(record: Record, metric: Metric) -> tuple[str, str]:
+def _format_clean_and_corrupted(record: Record, metric: Metric) -> tuple[str, str]:
     """Clean, and the mean over corruptions of those conditions that are scored."""
-    scores = np.array([_value(cell, metric) for cell in record.cells], dtype=np.float64)
+    scores = np.array([_find_value(cell, metric) for cell in record.cells], dtype=np.float64)
     clean = scores[record.conditions.index((CLEAN, 0))]
-    conditions = [record.conditions[place] for place in record.counted]
-    means = (number(clean), number(mean_of_known(scores[record.counted], conditions)))
-    return metric.shown(means[0]), metric.shown(means[1])
+    conditions = [record.conditions[place] for place in record.headline_places]
+    means = (as_number(clean), as_number(compute_known_corrupted_mean(scores[record.headline_places], conditions)))
+    return metric.format_value(means[0]), metric.format_value(means[1])

@@ -1,4 +1,4 @@
-"""What a sweep does with one batch: it meets one condition after the other."""
+"""The inner loop of a sweep: one batch under one condition after the other."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from lightning_modules.segmentation import SegmentationModule
 
 
 class BatchCounts(NamedTuple):
-    """What a batch counted under conditions."""
+    """The counts of a batch under each condition."""
 
     counts: dict[str, Tensor]  # of each image by name, (conditions, B, ...) int64
     changed: Tensor  # (conditions, B), whether image, mask or network is not as it is clean
@@ -31,9 +31,9 @@ class ConditionLoop:
     Args:
         module: of the network, on the device of the batches, in evaluation mode.
         suite: whose conditions.
-        places: of the conditions in the suite, in the order in which they are met; all if `None`.
+        places: of the conditions in the suite, in the order in which they are applied; all if `None`.
         counters: what is counted; the usual ones if `None`.
-        on_condition: told the number of images that count, after each condition.
+        on_condition: called with the number of counted images after each condition.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class ConditionLoop:
         self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
         self.sums = SweepCounts(module.num_classes, len(self.conditions), counters).to(module.device)
         self.on_condition = on_condition
-        self._networks: dict[int, nn.Module] = {}  # what is asked under each condition, once it has begun
+        self._networks: dict[int, nn.Module] = {}  # the network of each condition, from its first batch on
 
     def count(self, batch: dict[str, Any]) -> BatchCounts:
         """Add a batch to `sums`.
 
-        A batch of nothing but filling meets the first condition alone: it keeps its process in step and counts nothing.
+        A batch of padding alone runs the first condition only: it keeps its process in step and counts nothing.
 
         Args:
-            batch: of the contract, on the module's device; ids that are "" are a filling, which no one counts.
+            batch: of the contract, on the module's device; images whose id is "" are padding, which is not counted.
 
         Raises:
             UserError: logits are no numbers; image and condition are named.
@@ -69,23 +69,27 @@ class ConditionLoop:
         changed: list[Tensor] = []
         seen: Tensor | None = None
         for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
-            network = self._network(place)
-            with _gradients(condition.needs_gradients):
-                met, moved = condition(network, images, masks, ids, self.suite.seed)
-                if condition.predicts or met is not seen:  # a condition may change the masks alone
-                    logits, outputs = self._predict(place, network, met)
-            seen = None if condition.predicts else met
+            network = self._find_network(place)
+            with _enable_gradients(condition.needs_gradients):
+                corrupted, moved_masks = condition(network, images, masks, ids, self.suite.seed)
+                if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
+                    logits, outputs = self._predict(place, network, corrupted)
+            seen = None if condition.predicts else corrupted
             predicted = logits.argmax(1)
             finite.append(find_finite(logits))
-            tasks = {f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved).items()}
-            counted.append(self.sums.count(logits, predicted, moved, place) | tasks)
-            changed.append(_differ(met, images) | _differ(moved, masks) | condition.has_state)
+            tasks = {
+                f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
+            }
+            counted.append(self.sums.count(logits, predicted, moved_masks, place) | tasks)
+            changed.append(
+                _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
+            )
             self.on_condition(number)
         require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
         counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
         return BatchCounts(counts, torch.stack(changed))
 
-    def _network(self, place: int) -> nn.Module:
+    def _find_network(self, place: int) -> nn.Module:
         """The network of a condition, from its first batch on; one that has a state gets a copy."""
         if place not in self._networks:
             condition, own = self.conditions[place], self.module.network
@@ -94,7 +98,7 @@ class ConditionLoop:
         return self._networks[place]
 
     def end(self) -> None:
-        """Let the networks of the conditions go: each that has a state holds a whole copy."""
+        """Release the networks of the conditions: each with a state is a complete copy."""
         self._networks.clear()
 
     def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -107,12 +111,12 @@ class ConditionLoop:
         return outputs.pop(SEGMENTATION), outputs
 
 
-def _gradients(needed: bool) -> AbstractContextManager[Any]:
+def _enable_gradients(needed: bool) -> AbstractContextManager[Any]:
     return torch.enable_grad() if needed else nullcontext()
 
 
-def _differ(one: Tensor, other: Tensor) -> Tensor:
-    """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are held against levels as such."""
+def _find_different(one: Tensor, other: Tensor) -> Tensor:
+    """Which entries (B,) of two tensors (B, ...) are not bit-equal; floats in [0, 1] are compared with scaled levels."""
     if one is other:
         return torch.zeros(len(one), dtype=torch.bool, device=one.device)
     if one.is_floating_point():

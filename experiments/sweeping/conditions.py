@@ -1,4 +1,4 @@
-"""The conditions of a sweep as its loop meets them, whether they know the network or the pixels alone."""
+"""The common interface of conditions of a sweep: those that change pixels alone, and those that need the network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from experiments.evaluation.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
 from lightning_modules.conditions.base import NetworkCondition
 from lightning_modules.networks.network import as_network
 
-FOLLOWING = (CLEAN, SHIFT, CORRUPTION, MODALITY)
+IMPLIED = (CLEAN, SHIFT, CORRUPTION, MODALITY)
 """Kinds that follow from name and family: manifests have not always stated a kind, and keep their hash."""
 
 
@@ -42,7 +42,7 @@ class SweptCondition(ABC):
         """Images and masks under this condition, each drawn from (`seed`, id).
 
         Args:
-            network: that is asked under it.
+            network: that predicts under it.
             images: uint8 (B, C, H, W).
             masks: int64 (B, H, W), 255 where ignored.
             ids: of the images.
@@ -54,17 +54,17 @@ class SweptCondition(ABC):
         """
 
     def begin(self, network: nn.Module) -> nn.Module:
-        """The network that is asked under this condition."""
+        """The network that predicts under this condition."""
         return network
 
     def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-        """What that network says, by name."""
+        """The outputs of that network by name."""
         return as_network(network).outputs(images)
 
     @property
-    def described(self) -> dict[str, JSON]:
+    def manifest_entry(self) -> dict[str, JSON]:
         """The condition's entry in a manifest."""
-        stated: dict[str, JSON] = {} if self.kind in FOLLOWING else {"kind": self.kind}
+        stated: dict[str, JSON] = {} if self.kind in IMPLIED else {"kind": self.kind}
         return {
             "corruption": self.name,
             "family": self.family,
@@ -78,7 +78,7 @@ class SweptCondition(ABC):
 
 
 @dataclass(frozen=True)
-class OfPixels(SweptCondition):
+class SweptPixelCondition(SweptCondition):
     """A condition of `datamodules`: whatever the network, its images are the same."""
 
     condition: Condition
@@ -119,28 +119,28 @@ class OfPixels(SweptCondition):
 
 
 @dataclass(frozen=True)
-class OfNetwork(SweptCondition):
+class SweptNetworkCondition(SweptCondition):
     """A condition that is shown the network, on clean images or on those of a condition of pixels.
 
     Args:
         condition: with the network.
-        under: what the images are met under before it.
+        under: the condition that is applied to the images before it.
     """
 
     condition: NetworkCondition
-    under: OfPixels
+    under: SweptPixelCondition
 
     predicts = True
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Of the condition, and of what it is met under."""
+        """Of the condition, and of the condition that is applied before it."""
         own = self.condition.name
         return own if self.under.kind == CLEAN else f"{own}_under_{self.under.name}"
 
     @property
     def severity(self) -> int:  # type: ignore[override]
-        """Of what it is met under; on clean images its own."""
+        """Of the condition that is applied before it; on clean images its own."""
         return self.under.severity or self.condition.severity
 
     @property
@@ -155,18 +155,18 @@ class OfNetwork(SweptCondition):
 
     @property
     def needs_gradients(self) -> bool:  # type: ignore[override]
-        """Whether it differentiates."""
+        """Whether it needs gradients."""
         return self.condition.needs_gradients
 
     @property
     def has_state(self) -> bool:  # type: ignore[override]
-        """Whether what it learns from a batch acts on the next."""
+        """Whether it adapts to a batch in a way that affects the next."""
         return self.condition.has_state
 
     @property
     @override
     def parameters(self) -> dict[str, JSON]:
-        under: dict[str, JSON] = {} if self.under.kind == CLEAN else {"under": self.under.described}
+        under: dict[str, JSON] = {} if self.under.kind == CLEAN else {"under": self.under.manifest_entry}
         return (
             {"class": f"{type(self.condition).__module__}.{type(self.condition).__qualname__}"}
             | under

@@ -14,7 +14,7 @@ from user_error import UserError
 COUNTERS = Path(__file__).parent.parent / "configs" / "counter"
 
 
-def counter_names() -> list[str]:
+def list_counters() -> list[str]:
     """Names of the counters that come with the project."""
     return sorted(path.stem for path in COUNTERS.glob("*.yaml"))
 
@@ -38,7 +38,7 @@ def find_counters(further: Sequence[str] = ()) -> list[Counter]:
 def _find_counter(name: str) -> Counter:
     path = Path(name) if name.endswith((".yaml", ".yml")) else COUNTERS / f"{name}.yaml"
     if not path.is_file():
-        raise UserError(f"no counter {name!r}: pass one of {', '.join(counter_names())}, or the path of a YAML file")
+        raise UserError(f"no counter {name!r}: pass one of {', '.join(list_counters())}, or the path of a YAML file")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Counter, "counter", required=True)
     try:

@@ -1,11 +1,11 @@
-"""What the counts of a sweep depend on, by which an interrupted one knows whether it may go on."""
+"""The identity of a sweep: what its counts depend on. An interrupted sweep is resumed only if it is unchanged."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from datamodules.fingerprint import Fingerprint, find_difference
-from experiments.evaluation.record import manifest_hash
+from experiments.evaluation.record import hash_manifest
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.counters.base import Counter
 
@@ -14,7 +14,7 @@ FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", 
 
 
 COUNTING = 3
-"""Raised with what a batch keeps: an unfinished sweep of an earlier version lacks some of it."""
+"""Version of the counts of a batch: it is raised when they change, since unfinished sweeps then lack some of them."""
 
 
 def describe_identity(
@@ -30,7 +30,7 @@ def describe_identity(
 
     Args:
         data: with the split of the sweep.
-        suite: what they meet.
+        suite: of the sweep.
         content: of that split.
         settings: class and settings of the data.
         checkpoint: SHA-256 of its file.
@@ -42,7 +42,7 @@ def describe_identity(
         "way of counting": COUNTING,
         "split": data.test_split,
         "seed": suite.seed,
-        "suite": manifest_hash(suite.manifest(data.size)),
+        "suite": hash_manifest(suite.make_manifest(data.size)),
         "checkpoint": checkpoint,
         "batch_size": data.eval_batch_size,
         "precision": precision,
@@ -68,8 +68,8 @@ def find_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
     known, found = before.get("data"), now["data"]
     if not isinstance(known, dict) or known.keys() != found.keys():
         return "with other data"
-    if said := find_difference(known, found):
-        return f"of other data ({said})"
+    if difference := find_difference(known, found):
+        return f"of other data ({difference})"
     if known["class"] != found["class"]:
         return f"of other data ({found['class']} in place of {known['class']})"
     keys = [*dict.fromkeys([*found["given"], *known["given"]])]

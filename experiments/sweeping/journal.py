@@ -1,6 +1,6 @@
-"""What a sweep has counted so far, batch by batch on disk: a killed sweep goes on where it stood.
+"""The journal of a sweep: the counts of each batch on disk, from which an interrupted sweep is resumed.
 
-Every file bears the seal of this user's key, so that nobody else's counts pass for those of a sweep.
+Every file is authenticated with the key of this user, so that files of others are not accepted.
 """
 
 import io
@@ -17,34 +17,34 @@ import numpy as np
 
 from experiments.files.sealed import derive, holds, read_sealed, write_sealed
 from experiments.sweeping.identity import find_change
-from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, insert, take
+from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, from_arrays, insert
 from user_error import UserError
 
 
-class Form(NamedTuple):
-    """How files of one kind are called."""
+class FileForm(NamedTuple):
+    """The names of files of one kind."""
 
     stem: str
     plural: str
 
-    def path(self, folder: Path, number: int) -> Path:
+    def make_path(self, folder: Path, number: int) -> Path:
         """The file of a number."""
         return folder / f"{self.stem}-{number:06d}.npz"
 
-    def number(self, path: Path) -> int | None:
+    def read_number(self, path: Path) -> int | None:
         """The number of a file by its name; `None` for the file of another form."""
         named = re.fullmatch(rf"{self.stem}-(\d{{6,}})\.npz", path.name)
-        return int(named[1]) if named and self.path(path.parent, int(named[1])).name == path.name else None
+        return int(named[1]) if named and self.make_path(path.parent, int(named[1])).name == path.name else None
 
 
-BATCH, CONDITION = Form("batch", "batches"), Form("condition", "conditions")
+BATCH, CONDITION = FileForm("batch", "batches"), FileForm("condition", "conditions")
 
 
 class Journal:
-    """A folder with one array file per finished batch, and one per finished condition that is met by itself.
+    """A folder with one array file per finished batch, and one per finished condition with a state.
 
     Batches are the same for any number of processes, so a sweep may go on with another number of them. Each file
-    appears whole or not at all, and is sealed for this identity and this batch: what was altered, exchanged or put there
+    is written atomically, and is sealed for this identity and this batch: what was altered, exchanged or put there
     by others is not read.
 
     Args:
@@ -57,10 +57,10 @@ class Journal:
         self.identity = identity
         self.key = b""  # of this sweep; known once it is open
         self.done: frozenset[int] = frozenset()  # numbers of the batches that were there when it was opened
-        self.finished: frozenset[int] = frozenset()  # places of the conditions that were, which are met by themselves
+        self.finished: frozenset[int] = frozenset()  # places of the finished conditions with a state
 
     def open(self, secret: bytes, restart: bool = False) -> None:
-        """Begin or go on; called by one process, which tells the others what is `handed_over`.
+        """Begin or go on; called by one process, which broadcasts `shared_state` to the others.
 
         Args:
             secret: of this user, see `experiments.files.secret`.
@@ -76,22 +76,22 @@ class Journal:
             raise UserError(
                 f"{self.folder} is not the folder of an unfinished sweep: pass another --output, or --restart to remove it"
             )
-        stamp, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
-        if os.path.lexists(stamp):
-            begun = self._require_same(read_sealed(stamp, key))
+        identity_file, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
+        if os.path.lexists(identity_file):
+            begun = self._require_same(read_sealed(identity_file, key))
         else:
             begun = json.dumps(self.identity, indent=2).encode()
-            write_sealed(stamp, begun, key)
+            write_sealed(identity_file, begun, key)
         self.key = derive(secret, b"batches of " + begun)
-        self.done, self.finished = self._find_sound(BATCH), self._find_sound(CONDITION)
+        self.done, self.finished = self._find_intact(BATCH), self._find_intact(CONDITION)
 
     @property
-    def handed_over(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
-        """What the first process tells the others: key, finished batches and finished conditions."""
+    def shared_state(self) -> tuple[bytes, frozenset[int], frozenset[int]]:
+        """What the first process broadcasts: key, finished batches and finished conditions."""
         return self.key, self.done, self.finished
 
     def take_over(self, key: bytes, done: frozenset[int], finished: frozenset[int]) -> None:
-        """Go on as the first process does."""
+        """Take the state of the first process."""
         self.key, self.done, self.finished = key, done, finished
 
     def _require_same(self, content: bytes | None) -> bytes:
@@ -109,14 +109,14 @@ class Journal:
             )
         return content
 
-    def _find_sound(self, form: Form) -> frozenset[int]:
-        """Numbers of the finished files of a form; what is damaged goes, and is swept again."""
+    def _find_intact(self, form: FileForm) -> frozenset[int]:
+        """Numbers of the finished files of a form; damaged ones are removed, and swept again."""
         found, damaged = set(), 0
         for path in list(self.folder.iterdir()):
             if path.name.startswith((f".{form.stem}-", ".identity.json.")):  # a process was killed as it wrote
                 discard(path)
             elif path.name.startswith(f"{form.stem}-"):
-                number = form.number(path)
+                number = form.read_number(path)
                 if number is not None and holds(path, self.key):
                     found.add(number)
                 else:
@@ -128,12 +128,12 @@ class Journal:
         return frozenset(found)
 
     def write(self, number: int, swept: Swept) -> None:
-        """Keep the counts of a batch under all conditions that are met batch by batch."""
-        self._write(BATCH.path(self.folder, number), swept)
+        """Write the counts of a batch under all conditions without a state."""
+        self._write(BATCH.make_path(self.folder, number), swept)
 
     def write_condition(self, place: int, swept: Swept) -> None:
-        """Keep the counts of all images under the condition at a place of the suite, which is met by itself."""
-        self._write(CONDITION.path(self.folder, place), swept)
+        """Write the counts of all images under the condition with a state at a place of the suite."""
+        self._write(CONDITION.make_path(self.folder, place), swept)
 
     def _write(self, path: Path, swept: Swept) -> None:
         arrays = {f"{SUM}{name}": part for name, part in swept.sums.items()}
@@ -143,7 +143,7 @@ class Journal:
         np.savez_compressed(content, index=swept.index, digests=np.array(swept.digests), allow_pickle=False, **arrays)
         write_sealed(path, content.getvalue(), self.key)
 
-    def total(self) -> Swept:
+    def sum_up(self) -> Swept:
         """The sum over all finished batches, images in the order of the data set, conditions in that of the suite.
 
         Raises:
@@ -151,12 +151,14 @@ class Journal:
             OSError: the disk has no room for all counts at once, which are put together there.
         """
         together = assemble(lambda: (arrays for _, arrays in self._read(BATCH)), self.folder)
-        return insert(together, {place: take(arrays) for place, arrays in self._read(CONDITION)}, self.folder)
+        return insert(together, {place: from_arrays(arrays) for place, arrays in self._read(CONDITION)}, self.folder)
 
-    def _read(self, form: Form) -> Iterator[tuple[int, Any]]:
+    def _read(self, form: FileForm) -> Iterator[tuple[int, Any]]:
         """Number and arrays of the finished files of a form, one after the other."""
-        for number in sorted(number for path in self.folder.iterdir() if (number := form.number(path)) is not None):
-            path = form.path(self.folder, number)
+        for number in sorted(
+            number for path in self.folder.iterdir() if (number := form.read_number(path)) is not None
+        ):
+            path = form.make_path(self.folder, number)
             content = read_sealed(path, self.key)
             if content is None:
                 raise UserError(f"{path} was damaged: call again, and it is swept again")
@@ -164,11 +166,11 @@ class Journal:
                 yield number, arrays
 
     def remove(self) -> None:
-        """The record is written: the journal has served. It goes at once, never in parts; a link goes, not its target."""
+        """Remove the journal, atomically by a rename; of a link, the link and not its target."""
         if os.path.lexists(self.folder):
-            doomed = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
-            self.folder.rename(doomed / "journal")
-            discard(doomed)
+            discarded = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+            self.folder.rename(discarded / "journal")
+            discard(discarded)
 
     def _clear_neighbours(self) -> None:
         """Remove what calls left that were killed as they removed the journal."""

@@ -12,7 +12,7 @@ from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
 from datamodules.corruptions.modality import MissingChannels
 from experiments.command_line.parser_errors import describe_parser_error
-from experiments.sweeping.conditions import OfNetwork, OfPixels, SweptCondition
+from experiments.sweeping.conditions import SweptCondition, SweptNetworkCondition, SweptPixelCondition
 from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
 
@@ -21,7 +21,7 @@ class Suite:
     """An ordered, versioned list of conditions.
 
     Clean, real shifts, each corruption at its severities, missing channels, and what depends on the network. Real shifts
-    and missing channels depend on the data: `for_data` adds them.
+    and missing channels depend on the data: `adapt_to_data` adds them.
 
     Args:
         name: of the suite, as records and leaderboards show it.
@@ -30,7 +30,7 @@ class Suite:
         severities: for the corruptions that do not take all five, the ones they take.
         shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
         missing: which channels may be missing.
-        network_conditions: attacks, adaptation and their kin.
+        network_conditions: attacks, adaptation and the like.
         seed: of everything that is drawn.
 
     Raises:
@@ -51,34 +51,34 @@ class Suite:
         self.name = name
         self.version = version
         self.corruptions = tuple(corruptions or ())
-        self.severities = _checked_severities(name, [one.name for one in self.corruptions], severities or {})
+        self.severities = _check_severities(name, [one.name for one in self.corruptions], severities or {})
         self.shifts = shifts or {}
         self.missing = missing
         self.network_conditions = tuple(network_conditions or ())
         self.seed = seed
-        self.conditions = self._put_together([], [])
+        self.conditions = self._assemble_conditions([], [])
 
     @property
-    def together(self) -> list[int]:
-        """Places of the conditions that are met batch by batch."""
+    def stateless_places(self) -> list[int]:
+        """Places of the conditions without a state, which are applied batch by batch."""
         return [place for place, one in enumerate(self.conditions) if not one.has_state]
 
     @property
-    def apart(self) -> list[int]:
-        """Places of the conditions that learn from what they see: each meets all batches by itself."""
+    def stateful_places(self) -> list[int]:
+        """Places of the conditions with a state: each takes a pass over all batches of its own."""
         return [place for place, one in enumerate(self.conditions) if one.has_state]
 
     @property
     def needs_gradients(self) -> bool:
-        """Whether a condition differentiates, or changes a network, which PyTorch's inference mode forbids."""
+        """Whether a condition needs gradients, or changes a network, which PyTorch's inference mode forbids."""
         return any(one.needs_gradients or one.has_state for one in self.conditions)
 
     @property
-    def corrupted(self) -> list[Corrupted]:
+    def corrupted_conditions(self) -> list[Corrupted]:
         """Each corruption at each of its severities."""
         return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]
 
-    def for_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
+    def adapt_to_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
         """This suite with the conditions that it has on some data.
 
         Args:
@@ -89,22 +89,24 @@ class Suite:
             UserError: the data have no such column, value or channel.
         """
         suite = copy(self)
-        shifted = [_selected(column, value, meta) for column, values in self.shifts.items() for value in values]
+        shifted = [_select_shift(column, value, meta) for column, values in self.shifts.items() for value in values]
         missing = [] if self.missing is None else self.missing.conditions(channels)
-        suite.conditions = self._put_together(shifted, missing)
+        suite.conditions = self._assemble_conditions(shifted, missing)
         return suite
 
-    def _put_together(self, shifted: Sequence[Condition], missing: Sequence[Condition]) -> tuple[SweptCondition, ...]:
-        corrupted = [OfPixels(one) for one in (Clean(), *shifted, *self.corrupted, *missing)]
-        asked = [
-            OfNetwork(one, OfPixels(under))
+    def _assemble_conditions(
+        self, shifted: Sequence[Condition], missing: Sequence[Condition]
+    ) -> tuple[SweptCondition, ...]:
+        corrupted = [SweptPixelCondition(one) for one in (Clean(), *shifted, *self.corrupted_conditions, *missing)]
+        with_network = [
+            SweptNetworkCondition(one, SweptPixelCondition(under))
             for one in self.network_conditions
-            for under in (Clean(), *(self.corrupted if one.every_condition else []))
+            for under in (Clean(), *(self.corrupted_conditions if one.every_condition else []))
         ]
-        names = [(one.name, one.severity) for one in (*corrupted, *asked)]
+        names = [(one.name, one.severity) for one in (*corrupted, *with_network)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise UserError(f"suite {self.name!r} has {twice[0][0]} at severity {twice[0][1]} twice: keep one")
-        return (*corrupted, *asked)
+        return (*corrupted, *with_network)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Suite":
@@ -124,7 +126,7 @@ class Suite:
         except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
             raise UserError(f"{path} is no suite: {describe_parser_error(error).removeprefix('--')}") from error
 
-    def manifest(self, size: tuple[int, int] | None) -> dict[str, JSON]:
+    def make_manifest(self, size: tuple[int, int] | None) -> dict[str, JSON]:
         """All that decides the pixels of a sweep, ready for JSON.
 
         Args:
@@ -140,12 +142,12 @@ class Suite:
             "seed": self.seed,
             "size": "native" if size is None else [int(side) for side in size],
             "order": "resize, corrupt, normalise",
-            "conditions": [condition.described for condition in self.conditions],
-            "libraries": {name: _version(name) for name in sorted(libraries)},
+            "conditions": [condition.manifest_entry for condition in self.conditions],
+            "libraries": {name: _find_version(name) for name in sorted(libraries)},
         }
 
 
-def _selected(column: str, value: str, meta: Mapping[str, Mapping[str, str]]) -> Shifted:
+def _select_shift(column: str, value: str, meta: Mapping[str, Mapping[str, str]]) -> Shifted:
     known = sorted({row[column] for row in meta.values() if column in row})
     if not known:
         columns = ", ".join(sorted({name for row in meta.values() for name in row})) or "none"
@@ -158,7 +160,7 @@ def _selected(column: str, value: str, meta: Mapping[str, Mapping[str, str]]) ->
     return Shifted(column, str(value), members)
 
 
-def _checked_severities(suite: str, names: list[str], severities: dict[str, list[int]]) -> dict[str, list[int]]:
+def _check_severities(suite: str, names: list[str], severities: dict[str, list[int]]) -> dict[str, list[int]]:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"corruptions of suite {suite!r} has {name} twice: keep one")
@@ -171,7 +173,7 @@ def _checked_severities(suite: str, names: list[str], severities: dict[str, list
     return {name: sorted(set(severities.get(name, SEVERITIES))) for name in names}
 
 
-def _version(distribution: str) -> str:
+def _find_version(distribution: str) -> str:
     """Version without its local part: "2.13.0+cpu" draws the same pixels as "2.13.0"."""
     try:
         return version(distribution).split("+")[0]

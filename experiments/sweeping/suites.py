@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 SUITES = Path(__file__).parent.parent / "configs" / "suite"
 
 
-def suite_names() -> list[str]:
+def list_suites() -> list[str]:
     """Names of the suites that come with the project."""
     return sorted(path.stem for path in SUITES.glob("*.yaml"))
 
 
-def suite_path(name: str) -> Path:
+def find_suite_path(name: str) -> Path:
     """The YAML of a suite by its name, or by the path itself.
 
     Raises:
@@ -24,7 +24,7 @@ def suite_path(name: str) -> Path:
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else SUITES / f"{name}.yaml"
     if not path.is_file():
-        raise UserError(f"no suite {name!r}: pass one of {', '.join(suite_names())}, or the path of a YAML file")
+        raise UserError(f"no suite {name!r}: pass one of {', '.join(list_suites())}, or the path of a YAML file")
     return path
 
 
@@ -36,4 +36,4 @@ def find_suite(name: str) -> "Suite":
     """
     from experiments.sweeping.suite import Suite  # takes torch, which whoever asks for names alone does without
 
-    return Suite.from_yaml(suite_path(name))
+    return Suite.from_yaml(find_suite_path(name))

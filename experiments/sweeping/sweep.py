@@ -1,4 +1,4 @@
-"""One pass over the data: every image is decoded once, and meets all conditions."""
+"""One pass over the data: every image is decoded once and evaluated under all conditions."""
 
 import hashlib
 import logging
@@ -31,7 +31,7 @@ from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
 
-def prepare(
+def prepare_suite(
     data: SegmentationDataModule,
     module: SegmentationModule,
     file: CheckpointFile,
@@ -41,7 +41,7 @@ def prepare(
     seed: int,
     mapped: Mapped | None = None,
 ) -> Suite:
-    """The suite that a network meets on some data, which are told the split.
+    """The suite for a network and its data; sets the split of the data, and reorders the network where needed.
 
     Args:
         data: what is swept over.
@@ -64,7 +64,7 @@ def prepare(
     data.test_split = split
     data.units(split)  # fails before the sweep rather than after
     found = find_suite(suite)
-    found = found.for_data(data.channels, data.meta(split) if found.shifts else {})
+    found = found.adapt_to_data(data.channels, data.meta(split) if found.shifts else {})
     found.seed = seed
     return found
 
@@ -74,12 +74,12 @@ def make_trainer(options: Any, suite: Suite) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the ties that may differ between devices
     try:
-        return leave_signals(_trainer(options, suite))
+        return leave_signals(_build_trainer(options, suite))
     except (MisconfigurationException, ValueError) as error:
         raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
 
 
-def _trainer(options: Any, suite: Suite) -> pl.Trainer:
+def _build_trainer(options: Any, suite: Suite) -> pl.Trainer:
     return pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -103,7 +103,7 @@ def sweep(loop: SweepLoop, trainer: pl.Trainer) -> None:
     if (finished or journal.finished) and first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
     total = images * len(suite.conditions)
-    initial = finished * len(suite.together) + images * len(journal.finished)
+    initial = finished * len(suite.stateless_places) + images * len(journal.finished)
     shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=not first_process())
 
     def advance(number: int) -> None:
@@ -116,7 +116,7 @@ def sweep(loop: SweepLoop, trainer: pl.Trainer) -> None:
     trainer.strategy.barrier("swept")
 
 
-def sweep_once(
+def sweep_temporarily(
     module: SegmentationModule,
     data: SegmentationDataModule,
     suite: Suite,
@@ -125,12 +125,12 @@ def sweep_once(
     device: int = 0,
     counters: Sequence[Counter] | None = None,
 ) -> Swept:
-    """The counts of a sweep in this process that leaves nothing behind, in the order of the data set.
+    """Sweep in this process with a temporary journal; the counts, in the order of the data set.
 
     Args:
         module: what is swept.
         data: with the split.
-        suite: what it meets.
+        suite: conditions of the sweep.
         accelerator: "cpu", "gpu" or "auto".
         precision: of the forward passes, as Lightning names it.
         device: which of several GPUs.
@@ -140,12 +140,12 @@ def sweep_once(
     options = SimpleNamespace(accelerator=accelerator, devices=devices, num_nodes=1, precision=precision)
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "sweep", {})
-        journal.open(token_bytes(32))  # it dies with this process
+        journal.open(token_bytes(32))  # a key for this process alone
         sweep(SweepLoop(module, data, suite, journal, counters), make_trainer(options, suite))
-        return journal.total()
+        return journal.sum_up()
 
 
-def data_hash(ids: list[str], digests: list[str]) -> str:
-    """Hash of the evaluated pixels: images and masks as the network met them clean."""
+def hash_data(ids: list[str], digests: list[str]) -> str:
+    """Hash of the evaluated pixels: clean images and masks as the network was given them."""
     lines = sorted(f"{name} {digest}" for name, digest in zip(ids, digests, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """The loop of a sweep over batches and conditions, in two orders.
 
-Most conditions are met batch by batch: an image is decoded once. One with a state, which learns from what it sees, meets
-all batches in their order instead, on one process; several of them are shared out over the processes.
+Conditions without a state are applied batch by batch: an image is decoded once. One with a state, which adapts to what it
+is given, takes a pass over all batches in their order, on one process; several of them are distributed over the processes.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class SweepLoop(pl.LightningModule):
         journal: takes what is counted; opened on the first process.
         counters: what is counted; the usual ones if `None`.
         checkpoint: SHA-256 of the module's file, the same on all processes; `None` where there is none.
-        on_condition: told the number of images that count, after each condition.
+        on_condition: called with the number of counted images after each condition.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SweepLoop(pl.LightningModule):
         self.checkpoint = checkpoint
         self.on_condition = on_condition
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
-        self._alone: list[Swept] = []  # batches of the condition that is met by itself
+        self._alone: list[Swept] = []  # batches of the current condition with a state
 
     def setup(self, stage: str) -> None:
         """Agree with the first process: on what is done, and by which key it is sealed (machines need not share a home).
@@ -71,7 +71,7 @@ class SweepLoop(pl.LightningModule):
         same = strategy.broadcast(self.checkpoint) == self.checkpoint
         if not strategy.reduce_boolean_decision(same):
             raise UserError("the checkpoint was replaced while the processes of this sweep started: call again")
-        self.journal.take_over(*strategy.broadcast(self.journal.handed_over))
+        self.journal.take_over(*strategy.broadcast(self.journal.shared_state))
         self.module.requires_grad_(False)  # an attack differentiates by the images
 
     def test_dataloader(self) -> list[DataLoader]:
@@ -79,16 +79,16 @@ class SweepLoop(pl.LightningModule):
         rank, processes = self.trainer.global_rank, self.trainer.world_size
         split, data = self.data.test_split, self.data
         loaders = [data.evaluation_dataloader(split, (rank, processes), self.journal.done)]
-        self.loops = [([*self.suite.together], self._loop(self.suite.together))]
-        left = [place for place in self.suite.apart if place not in self.journal.finished]
+        self.loops = [([*self.suite.stateless_places], self._make_loop(self.suite.stateless_places))]
+        left = [place for place in self.suite.stateful_places if place not in self.journal.finished]
         everything = frozenset(range(len(data.open_split(split))))
         for turn, place in enumerate(left):
             skip = frozenset() if turn % processes == rank else everything  # Lightning wants as many loaders everywhere
             loaders.append(data.evaluation_dataloader(split, (0, 1), skip))
-            self.loops.append(([place], self._loop([place])))
+            self.loops.append(([place], self._make_loop([place])))
         return loaders
 
-    def _loop(self, places: Sequence[int]) -> ConditionLoop:
+    def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
         return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -100,7 +100,7 @@ class SweepLoop(pl.LightningModule):
         places, loop = self.loops[dataloader_idx]
         real = [position for position, name in enumerate(batch["id"]) if name]
         if dataloader_idx:
-            self._count_alone(places[0], loop, _part(batch, real))
+            self._count_stateful(places[0], loop, _select_images(batch, real))
             return
         counted = loop.count(batch)
         if real:
@@ -108,7 +108,7 @@ class SweepLoop(pl.LightningModule):
             self.journal.write(int(swept.index[0]) // len(batch["id"]), swept)
         loop.sums.reset()
 
-    def _count_alone(self, place: int, loop: ConditionLoop, batch: Batch) -> None:
+    def _count_stateful(self, place: int, loop: ConditionLoop, batch: Batch) -> None:
         """Count a batch, less its filling, under a condition that learns from it."""
         counted = loop.count(batch)
         self._alone.append(_gather(batch, counted, loop, range(len(batch["id"]))))
@@ -119,7 +119,7 @@ class SweepLoop(pl.LightningModule):
             loop.end()
 
 
-def _part(batch: Batch, positions: Sequence[int]) -> Batch:
+def _select_images(batch: Batch, positions: Sequence[int]) -> Batch:
     """Some images of a batch."""
     at = torch.tensor(list(positions))
     return {key: value if key == "kinds" else select(value, at) for key, value in batch.items()}

@@ -1,4 +1,4 @@
-"""The counts of a sweep, and how those of its batches come together without filling the memory."""
+"""The counts of a sweep, assembled from those of its batches on disk."""
 
 import mmap
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.evaluation.scores.base import Counts
-from experiments.record_files.record_file import width
+from experiments.record_files.record_file import find_integer_type
 from user_error import UserError
 
 SUM, IMAGE = "sum_", "image_"
@@ -20,12 +20,12 @@ CHANGED = "changed"
 """How the arrays of sums over images, and those of single images, are named."""
 
 BLOCK = 2**25
-"""Bytes of counts that are held before they are put in their places."""
+"""Bytes of counts that are buffered before they are written to their places."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep has counted of some images, in the order of their index."""
+    """The counts of some images of a sweep, in the order of their index."""
 
     index: np.ndarray  # (N,) int64
     digests: list[str]  # of the pixels of each image and mask
@@ -67,10 +67,10 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
             elif key.startswith(IMAGE):
                 part = arrays[key]
                 shapes[key] = part.shape[1:]
-                types[key] = np.promote_types(types.get(key, np.int32), width(part))
+                types[key] = np.promote_types(types.get(key, np.int32), find_integer_type(part))
     changed = sums.pop(CHANGED)
     order = np.argsort(np.concatenate(index), kind="stable")
-    placed = {key: _on_disk((len(order), *shapes[key]), types[key], folder) for key in shapes}
+    placed = {key: _allocate_on_disk((len(order), *shapes[key]), types[key], folder) for key in shapes}
     _fill(placed, batches(), np.argsort(order))
     return Swept(
         index=np.concatenate(index)[order],
@@ -81,8 +81,8 @@ def assemble(batches: Callable[[], Iterator[Mapping[str, np.ndarray]]], folder: 
     )
 
 
-def take(arrays: Mapping[str, np.ndarray]) -> Swept:
-    """What one file holds, in memory."""
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> Swept:
+    """The counts of one file, in memory."""
     return Swept(
         index=arrays["index"],
         digests=[str(digest) for digest in arrays["digests"]],
@@ -103,72 +103,72 @@ def join(parts: Sequence[Swept]) -> Swept:
     )
 
 
-def insert(together: Swept, apart: Mapping[int, Swept], folder: Path) -> Swept:
+def insert(stateless: Swept, stateful: Mapping[int, Swept], folder: Path) -> Swept:
     """The counts of all conditions, in the order of the suite.
 
     Args:
-        together: of the conditions that are met batch by batch, images in their order.
-        apart: of the others, by their place in the suite; their images are in the same order.
+        stateless: counts of the conditions that are applied batch by batch, images in the order of their index.
+        stateful: counts of the others, by their place in the suite; their images are in the same order.
         folder: where there is room for the counts of all images.
 
     Raises:
         UserError: a condition did not meet each image once.
         OSError: there is no room.
     """
-    if not apart:
-        return together
-    for place, one in apart.items():
-        if not np.array_equal(one.index, together.index):
+    if not stateful:
+        return stateless
+    for place, one in stateful.items():
+        if not np.array_equal(one.index, stateless.index):
             raise UserError(f"the condition {place} of {folder} did not meet each image once: pass --restart")
-    number = len(together.changed) + len(apart)
-    others = [place for place in range(number) if place not in apart]
+    number = len(stateless.changed) + len(stateful)
+    others = [place for place in range(number) if place not in stateful]
 
     def merge(common: np.ndarray, own: Callable[[Swept], np.ndarray]) -> np.ndarray:
         merged = np.zeros((number, *common.shape[1:]), np.int64)
         merged[others] = common
-        for place, one in apart.items():
+        for place, one in stateful.items():
             merged[place] = own(one)[0]
         return merged
 
     counts = {}
-    for name, common in together.counts.items():
-        placed = _on_disk((len(common), number, *common.shape[2:]), np.int64, folder)
+    for name, common in stateless.counts.items():
+        placed = _allocate_on_disk((len(common), number, *common.shape[2:]), np.int64, folder)
         for row, place in enumerate(others):
             placed[:, place] = common[:, row]
-        for place, one in apart.items():
+        for place, one in stateful.items():
             placed[:, place] = one.counts[name][:, 0]
         counts[name] = placed
     return Swept(
-        index=together.index,
-        digests=together.digests,
-        sums={name: merge(part, partial(_sums_of, name)) for name, part in together.sums.items()},
+        index=stateless.index,
+        digests=stateless.digests,
+        sums={name: merge(part, partial(_find_sums, name)) for name, part in stateless.sums.items()},
         counts=counts,
-        changed=merge(together.changed, lambda one: one.changed),
+        changed=merge(stateless.changed, lambda one: one.changed),
     )
 
 
-def _sums_of(name: str, swept: Swept) -> np.ndarray:
+def _find_sums(name: str, swept: Swept) -> np.ndarray:
     return swept.sums[name]
 
 
 def _fill(placed: Mapping[str, np.ndarray], batches: Iterator[Mapping[str, np.ndarray]], places: np.ndarray) -> None:
     """Put the counts of images in their places, many batches at a time: neighbours on disk are images of one condition."""
-    held: dict[str, list[np.ndarray]] = {key: [] for key in placed}
+    buffered: dict[str, list[np.ndarray]] = {key: [] for key in placed}
     start = stop = size = 0
     for arrays in batches:
-        for key, parts in held.items():
+        for key, parts in buffered.items():
             parts.append(arrays[key])
             size += parts[-1].nbytes
         stop += len(arrays["index"])
         if size > BLOCK or stop == len(places):
-            for key, parts in held.items():
+            for key, parts in buffered.items():
                 placed[key][places[start:stop]] = np.concatenate(parts)
                 release(placed[key])
                 parts.clear()
             start, size = stop, 0
 
 
-def _on_disk(shape: tuple[int, ...], kind: Any, folder: Path) -> np.ndarray:
+def _allocate_on_disk(shape: tuple[int, ...], kind: Any, folder: Path) -> np.ndarray:
     """Zeros in a file that has no name."""
     size = int(np.prod(shape)) * np.dtype(kind).itemsize
     if not size:
@@ -180,6 +180,6 @@ def _on_disk(shape: tuple[int, ...], kind: Any, folder: Path) -> np.ndarray:
 
 def release(part: np.ndarray) -> None:
     """Let the system have the memory of an array that lies on disk; it is read again where it is needed."""
-    held = getattr(part, "_mmap", None)
-    if held is not None:
-        held.madvise(mmap.MADV_DONTNEED)
+    mapping = getattr(part, "_mmap", None)
+    if mapping is not None:
+        mapping.madvise(mmap.MADV_DONTNEED)

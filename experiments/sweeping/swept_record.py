@@ -7,9 +7,9 @@ from typing import Any
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
-from experiments.evaluation.recipe import data_name
-from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, manifest_hash
-from experiments.evaluation.robustness import find_idle
+from experiments.evaluation.recipe import find_data_name
+from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, hash_manifest
+from experiments.evaluation.robustness import find_ineffective
 from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept
@@ -30,10 +30,10 @@ def make_record(
     environment: dict[str, Any],
 ) -> Record:
     """The record of a sweep's counts."""
-    manifest = Manifest(**suite.manifest(data.size))  # type: ignore[arg-type]
+    manifest = Manifest(**suite.make_manifest(data.size))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     totals = swept.totals
-    left_out = find_idle(conditions, swept.changed.tolist())
+    left_out = find_ineffective(conditions, swept.changed.tolist())
     bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
     return Record(
         format=FORMAT,
@@ -41,9 +41,9 @@ def make_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         classes=list(data.classes),
         suite=manifest,
-        suite_hash=manifest_hash(suite.manifest(data.size)),
+        suite_hash=hash_manifest(suite.make_manifest(data.size)),
         data=Data(
-            name=data_name(recipe["data"]),
+            name=find_data_name(recipe["data"]),
             split=data.test_split,
             images=len(images.ids),
             batch_size=data.eval_batch_size,
@@ -63,7 +63,7 @@ def make_record(
 
 
 def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str, Any]) -> dict[str, Any]:
-    """How the network was trained, as far as the run folder or the checkpoint knows, and the data that it met here.
+    """How the network was trained, as far as the run folder or the checkpoint knows, and the data of this sweep.
 
     ``trained_on`` are the data of the training where they were described otherwise.
     """

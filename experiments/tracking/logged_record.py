@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.evaluation.record import Picture, Record
 from experiments.evaluation.robustness import is_left_out
-from experiments.evaluation.robustness_curves import curves, with_mean
+from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.files.digest import sha256
 from experiments.files.tables import percent
-from experiments.record_files.record_file import beside
+from experiments.record_files.record_file import resolve_beside
 
 if TYPE_CHECKING:
     import wandb
@@ -30,7 +30,7 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
         session.log(point)
     columns, rows = cell_table(record)
     session.log({f"{suite}/cells": wandb.Table(columns=columns, data=rows)})
-    drawn = [(picture, beside(path, picture.file)) for picture in record.pictures]
+    drawn = [(picture, resolve_beside(path, picture.file)) for picture in record.pictures]
     if drawn:
         session.log({f"{suite}/worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
     session.summary.update(summary(record))
@@ -46,7 +46,7 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
     for cell in record.cells:
         if cell.severity and not is_left_out((cell.corruption, cell.severity), record.left_out):
             points.setdefault(cell.severity, {})[cell.corruption] = cell.miou
-    mean = with_mean(curves(record)).get("mean of all", {})
+    mean = add_mean(compute_curves(record)).get("mean of all", {})
     for severity, miou in mean.items():
         points[severity]["mean"] = miou / 100
     suite = record.suite.name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.command_line.processes import first_process
-from experiments.evaluation.recipe import recipe_group, recipe_key, recipe_seed
+from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed, name_recipe_group
 from experiments.files.whole import whole_file
 from experiments.tracking.dead_runs import hold_run, remove_dead_runs
 from safe_files.text import read_text
@@ -66,15 +66,15 @@ def _describe(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         "entity": os.environ.get("WANDB_ENTITY") or None,
         "id": run_id(run),
         "resume": "allow",
-        "group": os.environ.get("WANDB_RUN_GROUP") or recipe_group(recipe),
-        "config": {"recipe": recipe_key(recipe), "seed": recipe_seed(recipe)},
+        "group": os.environ.get("WANDB_RUN_GROUP") or name_recipe_group(recipe),
+        "config": {"recipe": compute_recipe_key(recipe), "seed": find_recipe_seed(recipe)},
         "settings": wandb.Settings(silent=True),
     }
 
 
 def _tag(session: Any, recipe: dict[str, Any]) -> None:
     """Add the seed to the tags; those of a resumed run stay, which `wandb.init(tags=...)` would replace."""
-    seed = recipe_seed(recipe)
+    seed = find_recipe_seed(recipe)
     if seed is not None:
         session.tags = tuple(dict.fromkeys([*(session.tags or ()), f"seed-{seed}"]))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.evaluation.earlier_settings import find_other_draws, translate_recipe
-from experiments.evaluation.recipe import FREE, data_folder
+from experiments.evaluation.recipe import FREE, find_data_folder
 from experiments.files.digest import sha256
 from experiments.files.lock import held
 from experiments.training.resumed import Resumed, read_resumed
@@ -142,7 +142,9 @@ def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         for key in differences(one.get(section), other.get(section), section)
         if key not in FREE + ANY_TIME
     ]
-    if data_folder(before.get("data")) != data_folder(now.get("data")):  # it may lie elsewhere, under the same name
+    if find_data_folder(before.get("data")) != find_data_folder(
+        now.get("data")
+    ):  # it may lie elsewhere, under the same name
         changed.append("data.init_args.root")
     return changed
 

@@ -15,7 +15,7 @@ from datamodules.corruptions.conditions import Corrupted
 from datamodules.reading.found_files import SUFFIXES, find_files
 from experiments.checkpoints.checkpoint import load_module
 from experiments.measuring.photographs import photographs
-from experiments.pictures.gallery import read_sample, resized
+from experiments.pictures.gallery import read_sample, resize_sample
 from experiments.sweeping.suite import Suite
 from lightning_modules.networks.features.base import Feature, gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
@@ -183,7 +183,7 @@ class FeatureStability:
         Raises:
             UserError: it has no such corruptions, or a corruption refuses an image.
         """
-        conditions = [one for one in suite.corrupted if not one.corruption.reads_masks]
+        conditions = [one for one in suite.corrupted_conditions if not one.corruption.reads_masks]
         if not conditions:
             raise UserError(
                 f"the suite {suite.name!r} has no corruptions of images alone: pass another, such as 'core'"
@@ -237,7 +237,7 @@ def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> d
     paths = list(find_files(Path(folder)).by_id.values())[:number]
     if not paths:
         raise UserError(f"there are no images in {str(folder)!r}: pass a folder of files {', '.join(SUFFIXES)}")
-    return {path.stem: resized(read_sample(path), size)["image"] for path in paths}
+    return {path.stem: resize_sample(read_sample(path), size)["image"] for path in paths}
 
 
 def read_network(path: str | Path, in_channels: int = 3, seed: int = 0) -> nn.Module:

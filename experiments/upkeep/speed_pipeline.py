@@ -18,7 +18,7 @@ from experiments.measuring.photographs import photographs
 from experiments.measuring.reference import reference
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suite import Suite
-from experiments.sweeping.sweep import sweep_once
+from experiments.sweeping.sweep import sweep_temporarily
 from experiments.upkeep.speed_corruptions import verdict
 from experiments.upkeep.speed_sweep import CLASSES, make_module
 from lightning_modules.metrics.counts import image_confusion
@@ -112,13 +112,13 @@ def whole_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite
     """Confusion matrices (conditions, K, K) of a sweep as ``benchmark`` runs it, its journal included."""
     accelerator = "gpu" if device.type == "cuda" else "cpu"
     return torch.from_numpy(
-        sweep_once(module, data, suite, accelerator, "32-true", device.index or 0).sums["confusion"]
+        sweep_temporarily(module, data, suite, accelerator, "32-true", device.index or 0).sums["confusion"]
     )
 
 
 def cells_of(suite: Suite) -> list[tuple[str, int] | None]:
     """The cells of the usual pipeline: those of `suite`, in its order."""
-    return [None, *((one.name, one.severity) for one in suite.corrupted)]
+    return [None, *((one.name, one.severity) for one in suite.corrupted_conditions)]
 
 
 def pipelines(

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.evaluation.scores.overlap import iou
-from experiments.evaluation.statistics import RESAMPLES, intervals
+from experiments.evaluation.statistics import RESAMPLES, compute_intervals
 from experiments.measuring.turns import timed
 from experiments.upkeep.speed_corruptions import verdict
 
@@ -36,7 +36,7 @@ def measure_records(rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"resamples": []}
 
     def resample() -> None:
-        intervals(share, lambda scores: {str(place): scores[..., place] for place in range(CONDITIONS)})
+        compute_intervals(share, lambda scores: {str(place): scores[..., place] for place in range(CONDITIONS)})
 
     for _ in tqdm(range(rounds), desc="records", unit="round"):
         found["resamples"].append(timed(resample, torch.device("cpu")))

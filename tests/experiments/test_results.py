@@ -72,7 +72,7 @@ def test_suites_are_those_of_the_records(path: Path) -> None:
     held = opened(path)[0].suite
     suite = find_suite(held.name)
     if held.version == suite.version:
-        today = [condition.described for condition in suite.conditions]
+        today = [condition.manifest_entry for condition in suite.conditions]
         stated = [one for one in held.conditions if one["family"] not in ("shift", "modality")]
         for one, other in zip(stated, today, strict=True):
             assert {**one, "parameters": without_photos(one)} == {**other, "parameters": without_photos(other)}

@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.compared_metrics import COMPARED, Metric
-from experiments.evaluation.comparison import Comparison, Line, better, compare, holds
-from experiments.evaluation.recipe import recipe_key, recipe_seed
-from experiments.evaluation.scoring import resampled_units
-from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, holm
+from experiments.evaluation.comparison import ComparedNumber, Comparison, compare, find_better, is_significant
+from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
+from experiments.evaluation.scoring import describe_resampled_units
+from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_values
 from experiments.files.replaceable import say
 from experiments.files.tables import markdown_table, p_value
 from experiments.record_files.record_file import read_swept
@@ -31,13 +31,13 @@ def verdict(found: Comparison) -> str:
     line = found.headline
     if line.difference is None or line.p is None:
         return "Nothing follows: a score does not exist."
-    size = f"{found.metric.size(line.difference)} of {line.name} {found.metric.words}"
-    if holds(line.p):
-        said = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+    size = f"{found.metric.format_difference(line.difference)} of {line.name} {found.metric.title}"
+    if is_significant(line.p):
+        said = f"The difference holds: {find_better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
     else:
         said = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
-    held = [one for one in found.conditions if holds(one.p_holm)]
-    wins = [sum(better(one, found.metric) == side for one in held) for side in ("A", "B")]
+    held = [one for one in found.conditions if is_significant(one.p_holm)]
+    wins = [sum(find_better(one, found.metric) == side for one in held) for side in ("A", "B")]
     number_of = len(found.conditions)
     return (
         f"{said}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
@@ -47,7 +47,9 @@ def verdict(found: Comparison) -> str:
 
 def caution(found: Comparison) -> str:
     """What the test does not know."""
-    keys, seeds = ([of(record.recipe) for record in (found.a, found.b)] for of in (recipe_key, recipe_seed))
+    keys, seeds = (
+        [of(record.recipe) for record in (found.a, found.b)] for of in (compute_recipe_key, find_recipe_seed)
+    )
     if keys[0] is not None and keys[0] == keys[1] and seeds[0] != seeds[1]:
         return (
             f"A and B are one recipe with the seeds {seeds[0]} and {seeds[1]}: what differs is the chance of training, "
@@ -59,9 +61,9 @@ def caution(found: Comparison) -> str:
     )
 
 
-def _change(line: Line, metric: Metric) -> str:
-    low, high = metric.shown(line.low, "+"), metric.shown(line.high, "+")
-    return f"{metric.shown(line.difference, '+')} [{low}, {high}]"
+def _change(line: ComparedNumber, metric: Metric) -> str:
+    low, high = metric.format_value(line.low, "+"), metric.format_value(line.high, "+")
+    return f"{metric.format_value(line.difference, '+')} [{low}, {high}]"
 
 
 def _basis(found: Comparison) -> str:
@@ -69,27 +71,31 @@ def _basis(found: Comparison) -> str:
     data, suite = found.a.data, found.a.suite
     return (
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
-        f"bootstrap) and two-sided p values (paired permutation test) over {resampled_units(data.unit)}"
+        f"bootstrap) and two-sided p values (paired permutation test) over {describe_resampled_units(data.unit)}"
     )
 
 
 def markdown(found: Comparison) -> str:
     """For people."""
 
-    def cells(line: Line) -> list[str]:
-        shown = found.metric.shown
+    def cells(line: ComparedNumber) -> list[str]:
+        shown = found.metric.format_value
         return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), p_value(line.p)]
 
     overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
     conditions = markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
         [
-            [*cells(line), p_value(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
+            [
+                *cells(line),
+                p_value(line.p_holm),
+                f"{find_better(line, found.metric)} better" if is_significant(line.p_holm) else "",
+            ]
             for line in found.conditions
         ],
         left=(0, 6),
     )
-    note = f"{found.metric.words} ({found.metric.unit}) on {_basis(found)}."
+    note = f"{found.metric.title} ({found.metric.unit}) on {_basis(found)}."
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
     return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
@@ -102,12 +108,12 @@ def overview(found: Sequence[Comparison]) -> str:
     rows = []
     for one in best_first:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
-        said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
+        said = {"B": "better", "A": "worse"}[find_better(one.headline, metric)] if is_significant(p_holm) else ""
         changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
         rows.append([one.b.name, *changes, p_value(one.headline.p), p_value(p_holm), said])
     table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
     note = (
-        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
+        f"Differences of {metric.title} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
         "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
     )
     return f"{table}\n{note}\n"
@@ -115,11 +121,11 @@ def overview(found: Sequence[Comparison]) -> str:
 
 def headlines(found: Sequence[Comparison]) -> dict[str, float]:
     """The p value of each headline by the name of B, adjusted for their number."""
-    return holm({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
+    return adjust_p_values({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
 
 
 def as_json(found: Comparison) -> str:
-    """For programs; names of conditions are those of `cell_name`."""
+    """For programs; names of conditions are those of `name_condition`."""
     return json.dumps(content_of(found), indent=2) + "\n"
 
 
@@ -134,7 +140,7 @@ def content_of(found: Comparison) -> dict[str, Any]:
         "suite": found.a.suite.name,
         "suite_hash": found.a.suite_hash,
         "unit": found.a.data.unit,
-        "holds": holds(found.headline.p),
+        "holds": is_significant(found.headline.p),
         "verdict": verdict(found),
         "caution": caution(found),
         "overall": [line._asdict() for line in found.overall],

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.comparable import difference
-from experiments.evaluation.record import Record, without_counts
-from experiments.evaluation.robustness_curves import curves, with_mean
-from experiments.pictures.figures import require_format, save_figure, style
+from experiments.evaluation.comparable import find_difference
+from experiments.evaluation.record import Record, drop_counts
+from experiments.evaluation.robustness_curves import add_mean, compute_curves
+from experiments.pictures.figures import find_line_style, require_format, save_figure
 from experiments.record_files.record_file import read_record
 from user_error import UserError
 
@@ -34,7 +34,7 @@ def draw(records: Sequence[Record]) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     _require_alike(records)
-    drawn = [with_mean(curves(record)) for record in records]
+    drawn = [add_mean(compute_curves(record)) for record in records]
     names = list(dict.fromkeys(name for panels in drawn for name in panels))
     shifts = list(dict.fromkeys(name for record in records for name in record.summary.shifts))
     number = len(names) + bool(shifts)
@@ -47,7 +47,7 @@ def draw(records: Sequence[Record]) -> "Figure":
     for panel, name in zip(panels, names, strict=False):
         for place, (record, points) in enumerate(zip(records, drawn, strict=True)):
             found = points.get(name, {})
-            panel.plot(list(found), list(found.values()), **style(place), markersize=3.5, label=record.name)
+            panel.plot(list(found), list(found.values()), **find_line_style(place), markersize=3.5, label=record.name)
         panel.set_title(name, fontsize=10)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     if shifts:
@@ -72,7 +72,7 @@ def _require_alike(records: Sequence[Record]) -> None:
         UserError: it would be of several.
     """
     for one, other in pairwise(records):
-        if why := difference(one, other):
+        if why := find_difference(one, other):
             raise UserError(
                 f"{one.name!r} and {other.name!r} were swept {why}, so their means are of different "
                 "things: draw a picture of each"
@@ -85,7 +85,7 @@ def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) 
         scores = [record.summary.clean_miou, *(record.summary.shifts.get(name) for name in names)]
         found = [(at, 100 * score) for at, score in enumerate(scores) if score is not None]
         offset = 0.12 * (place - (len(records) - 1) / 2)
-        look = style(place) | {"linestyle": "none"}
+        look = find_line_style(place) | {"linestyle": "none"}
         panel.plot([at + offset for at, _ in found], [score for _, score in found], **look, label=record.name)
     panel.set_title("real shifts", fontsize=10)
     panel.set_xticks(range(len(names) + 1), ["all", *(name.replace("=", "\n") for name in names)])
@@ -102,7 +102,7 @@ def draw_curves(
         output: picture to write: .png, .svg or .pdf.
     """
     require_format(output)
-    save_figure(draw([without_counts(read_record(path)) for path in records]), output)
+    save_figure(draw([drop_counts(read_record(path)) for path in records]), output)
     print(f"curves: {output}")
 
 

@@ -10,16 +10,16 @@ from experiments.ablation.factor_effects import (
     SCORES,
     Change,
     Effect,
-    Trained,
+    TrainedTrial,
     find_effects,
     measure_trial,
 )
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.scoring import resampled_units
+from experiments.evaluation.scoring import describe_resampled_units
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table
-from experiments.record_files.record_file import once, read_swept
+from experiments.record_files.record_file import read_swept, remove_duplicates
 from user_error import UserError
 
 EXAMPLES = """
@@ -28,7 +28,7 @@ experiments/configs/sweep/attention_synthetic.yaml runs/attention_synthetic/*/re
 """
 
 
-def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
+def markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) -> str:
     """For people, in points."""
     data = trained[0].record.data
     titles = ["factor", "level", "against", "trials"]
@@ -39,9 +39,10 @@ def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
         cells.append([effect.factor, effect.level, effect.against, str(effect.trials), *shown])
     note = (
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
-        f"{len(trained)} trials under the additive model. 95 % intervals: over {resampled_units(data.unit)} (BCa bootstrap, "
-        "these very trainings on other images) and over trainings (Student's t from what the model leaves unexplained; a "
-        "dash where no trial is left over for that, or where the trials cannot tell a level from another factor's)."
+        f"{len(trained)} trials under the additive model. 95 % intervals: over {describe_resampled_units(data.unit)} "
+        "(BCa bootstrap, these very trainings on other images) and over trainings (Student's t from what the model leaves "
+        "unexplained; a dash where no trial is left over for that, or where the trials cannot tell a level from another "
+        "factor's)."
     )
     seeds = {str(one.arguments[REPLICATE]) for one in trained if REPLICATE in one.arguments}
     note += f" The {len(seeds)} seeds are replicates, no factor." if len(seeds) > 1 else ""
@@ -52,8 +53,15 @@ def _shown(change: Change) -> list[str]:
     if change.value is None or change.images is None:
         return ["-", "-"]
     low, high = change.images.bca
-    over = "-" if change.trainings is None else "[{}, {}]".format(*(MIOU.shown(edge, "+") for edge in change.trainings))
-    return [f"{MIOU.shown(change.value, '+')} [{MIOU.shown(low, '+')}, {MIOU.shown(high, '+')}]", over]
+    over = (
+        "-"
+        if change.trainings is None
+        else "[{}, {}]".format(*(MIOU.format_value(edge, "+") for edge in change.trainings))
+    )
+    return [
+        f"{MIOU.format_value(change.value, '+')} [{MIOU.format_value(low, '+')}, {MIOU.format_value(high, '+')}]",
+        over,
+    ]
 
 
 def csv(effects: Sequence[Effect]) -> str:
@@ -70,21 +78,21 @@ def csv(effects: Sequence[Effect]) -> str:
     return as_csv(rows)
 
 
-FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[Trained]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[TrainedTrial]], str]] = {
     "markdown": markdown,
     "csv": lambda effects, _: csv(effects),
 }
 
 
-def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
+def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[TrainedTrial]:
     """Records with the options of the trial that each is called after.
 
     Raises:
         UserError: a record is that of no trial, or a trial has two.
     """
     trials = {trial.name: trial for trial in sweep.trials}
-    found: dict[str, Trained] = {}
-    for path in once(paths):
+    found: dict[str, TrainedTrial] = {}
+    for path in remove_duplicates(paths):
         record, images = read_swept(path)
         if record.name not in trials:
             raise UserError(f"{str(path)!r} holds the record of {record.name!r}, which is no trial of {sweep.name}")

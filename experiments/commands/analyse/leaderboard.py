@@ -8,14 +8,14 @@ from typing import Annotated
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.published import Table
-from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
-from experiments.evaluation.record import Record, without_counts
+from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, Row, make_published_rows, make_ranked_rows
+from experiments.evaluation.record import Record, drop_counts
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
-from experiments.record_files.cost_file import read_all
-from experiments.record_files.published_tables import read_table, table_names
-from experiments.record_files.record_file import once, read_record
-from experiments.reporting.cost_columns import COST_TITLES, cost_cells, cost_note
+from experiments.record_files.cost_file import read_all_costs
+from experiments.record_files.published_tables import list_tables, read_table
+from experiments.record_files.record_file import read_record, remove_duplicates
+from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
 from user_error import UserError
 
 EXAMPLES = """
@@ -64,8 +64,8 @@ def markdown(
 def _across(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
     from experiments.reporting import across_data  # its statistics load slowly
 
-    rows = across_data.across_data(records, costs)
-    return across_data.markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
+    rows = across_data.make_rows_across_data(records, costs)
+    return across_data.format_markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
 
 
 def _beginning(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
             *([row["data"], row["suite"]] if mixed else []),
             *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
             *(percent(row.get(key)) for key in (*degradations, *corruptions)),
-            *(cost_cells(row) if costs else []),
+            *(format_cost_cells(row) if costs else []),
         ]
         for row in rows
     ]
@@ -97,7 +97,7 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
-    note += f" {cost_note(costs)}" if costs else ""
+    note += f" {describe_costs(costs)}" if costs else ""
     return f"{markdown_table(titles, cells)}\n{note}\n"
 
 
@@ -164,7 +164,7 @@ def find_costs(paths: Sequence[Path], records: Sequence[Record]) -> list[Costs]:
     Raises:
         UserError: they cannot be read or do not stand in one column, or a file has those of other checkpoints alone.
     """
-    files = read_all(paths)
+    files = read_all_costs(paths)
     for path, costs in zip(paths, files, strict=True):
         if not any(costs.find(record.checkpoint.get("sha256")) for record in records):
             measured = ", ".join(repr(cost.name) for cost in costs.costs)
@@ -179,7 +179,7 @@ def rank_records(
     records: Annotated[Sequence[Path], Option(metavar="RECORD")] = (),
     /,
     *,
-    published: Annotated[Sequence[str], Option(metavar="NAME", repeated=True, listed=table_names)] = (),
+    published: Annotated[Sequence[str], Option(metavar="NAME", repeated=True, listed=list_tables)] = (),
     reference: Annotated[str | None, Option(metavar="NAME")] = None,
     costs: Annotated[Sequence[Path], Option(metavar="FILE", repeated=True)] = (),
     by: Annotated[str, Option(choices=(*COLUMNS, ACROSS))] = "corruption",
@@ -213,15 +213,15 @@ def rank_records(
             "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"
         )
     tables = [read_table(name) for name in dict.fromkeys(published)]
-    read = [without_counts(read_record(path)) for path in once(records)]
+    read = [drop_counts(read_record(path)) for path in remove_duplicates(records)]
     baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
     if by == ACROSS:
         say(_across(read, known, format), output)
         return
-    rows = ranked(read, allow_mixed, baseline, known)
+    rows = make_ranked_rows(read, allow_mixed, baseline, known)
     for table in tables:
         named = reference if any(model.name == reference for model in table.models) else None
-        rows += published_rows(table, named)
+        rows += make_published_rows(table, named)
     text = FORMATS[format](rows, tables, known, by)
     say(text, output)
 

@@ -9,17 +9,17 @@ from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.compared_metrics import COMPARED, Metric
-from experiments.evaluation.comparison import Measured, holds, measured
+from experiments.evaluation.comparison import MeasuredRecord, is_significant, measure_record
 from experiments.evaluation.recipe_comparison import (
     Change,
     RecipeComparison,
     compare_recipes,
     differ_by_seed_alone,
-    recipe_name,
+    find_recipe_name,
 )
 from experiments.evaluation.record import Record
-from experiments.evaluation.scoring import resampled_units
-from experiments.evaluation.statistics import holm
+from experiments.evaluation.scoring import describe_resampled_units
+from experiments.evaluation.statistics import adjust_p_values
 from experiments.files.replaceable import say
 from experiments.files.tables import markdown_table, p_value
 from experiments.record_files.record_file import read_swept
@@ -35,23 +35,23 @@ dense_*.json --with half_*.json --metric ece --format json --output seeds.json
 def adjusted(found: Sequence[RecipeComparison]) -> list[float]:
     """The p value of each headline, adjusted for their number; NaN where there is none."""
     values = {str(at): float("nan") if one.headline.p is None else one.headline.p for at, one in enumerate(found)}
-    return list(holm(values).values())
+    return list(adjust_p_values(values).values())
 
 
 def direction(change: Change, metric: Metric, p: float) -> str:
     """Whether B is better or worse than A beyond the chance of images and of trainings, or nothing."""
     low, high = change.images
-    if not holds(p) or change.difference is None or low is None or high is None or low <= 0 <= high:
+    if not is_significant(p) or change.difference is None or low is None or high is None or low <= 0 <= high:
         return ""
     return "better" if (change.difference > 0) != metric.lower_is_better else "worse"
 
 
 def verdict(found: RecipeComparison, p: float) -> str:
     """What follows, in plain words."""
-    change, names = found.headline, [recipe_name(side) for side in (found.a, found.b)]
+    change, names = found.headline, [find_recipe_name(side) for side in (found.a, found.b)]
     if change.difference is None:
         return f"{names[1]}: nothing follows, since a score does not exist."
-    size = f"{found.metric.size(change.difference)} of {change.name} {found.metric.words}"
+    size = f"{found.metric.format_difference(change.difference)} of {change.name} {found.metric.title}"
     counts = f"{_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
     if change.p is None:
         return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
@@ -70,10 +70,10 @@ def _cells(change: Change | None, metric: Metric) -> list[str]:
     if change is None:
         return ["-", "-"]
     over = [
-        "-" if edges is None else "[{}, {}]".format(*(metric.shown(edge, "+") for edge in edges))
+        "-" if edges is None else "[{}, {}]".format(*(metric.format_value(edge, "+") for edge in edges))
         for edges in (change.images, change.trainings)
     ]
-    return [f"{metric.shown(change.difference, '+')} {over[0]}", over[1]]
+    return [f"{metric.format_value(change.difference, '+')} {over[0]}", over[1]]
 
 
 def markdown(found: Sequence[RecipeComparison]) -> str:
@@ -88,7 +88,7 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
         adjusted_p = None if one.headline.p is None else p
         rows.append(
             [
-                recipe_name(one.b),
+                find_recipe_name(one.b),
                 str(len(one.b)),
                 *cells,
                 p_value(one.headline.p),
@@ -109,13 +109,13 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
         table += f"\n{_conditions(found[0])}"
     data, suite = first[0].data, first[0].suite
     note = (
-        f"Differences of mean {metric.words} ({metric.unit}) from {_trainings(len(first))} of {recipe_name(first)}, on "
+        f"Differences of mean {metric.title} ({metric.unit}) from {_trainings(len(first))} of {find_recipe_name(first)}, on "
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}. 95 % intervals over "
-        f"{resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings (Welch's t, as are "
-        "the two-sided p values, with Holm's correction over the rows of a table)."
+        f"{describe_resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings "
+        "(Welch's t, as are the two-sided p values, with Holm's correction over the rows of a table)."
     )
     mixed = [
-        recipe_name(side)
+        find_recipe_name(side)
         for side in (first, *(one.b for one in found))
         if len(side) > 1 and not differ_by_seed_alone(side)
     ]
@@ -127,18 +127,24 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
 def _conditions(found: RecipeComparison) -> str:
     """A row for each condition, with Holm's correction over them."""
     metric, none = found.metric, float("nan")
-    p_values = holm({change.name: none if change.p is None else change.p for change in found.conditions})
+    p_values = adjust_p_values({change.name: none if change.p is None else change.p for change in found.conditions})
     rows = []
     for change in found.conditions:
-        means, p = [metric.shown(change.a), metric.shown(change.b)], p_values[change.name]
+        means, p = [metric.format_value(change.a), metric.format_value(change.b)], p_values[change.name]
         shown = ["-", "-"] if change.p is None else [p_value(change.p), p_value(p)]
         rows.append([change.name, *means, *_cells(change, metric), *shown, direction(change, metric, p)])
-    titles = ["condition", recipe_name(found.a), recipe_name(found.b), "difference, images", "difference, trainings"]
+    titles = [
+        "condition",
+        find_recipe_name(found.a),
+        find_recipe_name(found.b),
+        "difference, images",
+        "difference, trainings",
+    ]
     return markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
 
 
 def as_json(found: Sequence[RecipeComparison]) -> str:
-    """For programs; names of conditions are those of `cell_name`."""
+    """For programs; names of conditions are those of `name_condition`."""
     pairs = zip(found, adjusted(found), strict=True)
     return json.dumps([content_of(one, p) for one, p in pairs], indent=2) + "\n"
 
@@ -148,7 +154,7 @@ def content_of(found: RecipeComparison, p: float) -> dict[str, Any]:
 
     def side(records: Sequence[Record]) -> dict[str, Any]:
         return {
-            "name": recipe_name(records),
+            "name": find_recipe_name(records),
             "trainings": [record.name for record in records],
             "differ_by_seed_alone": differ_by_seed_alone(records),
         }
@@ -215,9 +221,9 @@ def compare_trainings(
     several = len(others) > 1 or len(a) + len(others[0]) > 20
     with tqdm(desc="recipes", unit="record", total=len(a) + sum(map(len, others)), disable=not several) as shown:
 
-        def read(paths: Sequence[Path]) -> list[Measured]:
+        def read(paths: Sequence[Path]) -> list[MeasuredRecord]:
             """One record after the other: their counts together may not fit into memory."""
-            return [_noted(measured(*read_swept(path), COMPARED[metric], seed), shown) for path in paths]
+            return [_noted(measure_record(*read_swept(path), COMPARED[metric], seed), shown) for path in paths]
 
         first = read(a)
         found = [compare_recipes(first, read(other), metric) for other in others]
@@ -229,6 +235,6 @@ def main(argv: list[str]) -> None:
     call_verb("recipes", compare_trainings, EXAMPLES, argv)
 
 
-def _noted(one: Measured, shown: Any) -> Measured:
+def _noted(one: MeasuredRecord, shown: Any) -> MeasuredRecord:
     shown.update()
     return one

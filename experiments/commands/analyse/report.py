@@ -10,23 +10,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.ranking import in_order
+from experiments.evaluation.ranking import order_records
 from experiments.evaluation.record import Record
 from experiments.files.tables import percent
 from experiments.files.whole import require_writable, whole_file
 from experiments.record_files.record_file import read_record
 from experiments.reporting.charts import (
     Reliability,
-    highest_risk,
-    reliability_diagram,
-    risk_chart,
-    robustness_panels,
-    shift_chart,
+    draw_reliability_diagram,
+    draw_risk_chart,
+    draw_robustness_panels,
+    draw_shift_chart,
+    find_highest_risk,
 )
-from experiments.reporting.origin import find_pictures, origin, suite_tables
-from experiments.reporting.svg import MARKERS, Figure, look
-from experiments.reporting.tables import class_table, clean_of, heat_map, leaderboard_table, mean_of, score_table
-from experiments.reporting.tasks import task_tables
+from experiments.reporting.origin import describe_origin, find_pictures, make_suite_tables
+from experiments.reporting.svg import MARKERS, Figure, find_style
+from experiments.reporting.tables import (
+    find_clean_score,
+    find_corrupted_mean,
+    make_class_table,
+    make_heat_map,
+    make_leaderboard_table,
+    make_score_table,
+)
+from experiments.reporting.tasks import make_task_tables
 from user_error import UserError
 
 PAGE = Path(__file__).parents[2] / "reporting" / "page"
@@ -64,15 +71,15 @@ def lead(records: Sequence[Record]) -> str:
 
 def reliability(records: Sequence[Record]) -> list[Reliability]:
     """Diagrams and numbers of each record's confidence."""
-    highest = highest_risk(records)
+    highest = find_highest_risk(records)
     return [
         Reliability(
             place,
             record.name,
-            reliability_diagram(record, place),
-            risk_chart(record, place, highest),
+            draw_reliability_diagram(record, place),
+            draw_risk_chart(record, place, highest),
             [
-                (title, _shown(name, clean_of(record, name)), _shown(name, mean_of(record, name)))
+                (title, _shown(name, find_clean_score(record, name)), _shown(name, find_corrupted_mean(record, name)))
                 for name, title in RELIABILITY.items()
             ],
         )
@@ -93,28 +100,28 @@ def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, An
         UserError: a picture beside a record was altered or lies elsewhere.
     """
     records = [entry.record for entry in entries]
-    columns, rows = leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
-    severities, heat = heat_map(records)
+    columns, rows = make_leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
+    severities, heat = make_heat_map(records)
     return {
         "title": title,
         "lead": lead(records),
         "names": [record.name for record in records],
-        "looks": [look(place) for place in range(len(records))],
+        "styles": [find_style(place) for place in range(len(records))],
         "markers": MARKERS,
         "crowded": len(records) >= CROWD,
         "columns": columns,
         "rows": rows,
-        "panels": robustness_panels(records),
-        "shifts": shift_chart(records),
-        "scores": score_table(records),
+        "panels": draw_robustness_panels(records),
+        "shifts": draw_shift_chart(records),
+        "scores": make_score_table(records),
         "severities": severities,
         "heat": heat,
         "reliability": reliability(records),
-        "classes": class_table(records),
-        "tasks": task_tables(records),
+        "classes": make_class_table(records),
+        "tasks": make_task_tables(records),
         "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
-        "suites": suite_tables(records),
-        "origins": [origin(entry.rank, entry.record, entry.path) for entry in entries],
+        "suites": make_suite_tables(records),
+        "origins": [describe_origin(entry.rank, entry.record, entry.path) for entry in entries],
     }
 
 
@@ -176,7 +183,7 @@ def write_report(
         raise UserError(f"the page {str(output)!r} must be named *.html")
     require_writable(output)
     found = [read_record(path) for path in records]
-    order = in_order(found, allow_mixed)
+    order = order_records(found, allow_mixed)
     entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
     page = render(contents(entries, title, allow_mixed))
     with whole_file(output, "wb") as file:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.comparable import difference
+from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import COMPARED
-from experiments.evaluation.comparison import measures
-from experiments.evaluation.costs import Cost, Costs, note_files
+from experiments.evaluation.comparison import make_measure
+from experiments.evaluation.costs import Cost, Costs, describe_file_sizes
 from experiments.evaluation.kinds import CLEAN
-from experiments.evaluation.recipe_comparison import bare_name
-from experiments.evaluation.record import Images, Record, without_counts
-from experiments.evaluation.scores.base import number
-from experiments.evaluation.statistics import intervals, whole
+from experiments.evaluation.recipe_comparison import strip_seed
+from experiments.evaluation.record import Images, Record, drop_counts
+from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.statistics import compute_intervals, point_estimate
 from experiments.files.replaceable import say
 from experiments.files.tables import as_csv, markdown_table, scaled
 from experiments.files.whole import require_writable
@@ -54,14 +54,14 @@ def score_row(record: Record, images: Images) -> dict[str, Any]:
     """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
     row: dict[str, Any] = {}
     for name in SCORES:
-        share = images.share(COMPARED[name].share(images)).of(lambda part: part[:, record.counted])
-        measure = measures([record.conditions[place] for place in record.counted])
-        values, bounds = measure(whole(share)), intervals(share, measure)
+        ratio = images.sum_by_unit(COMPARED[name].ratio(images)).apply(lambda part: part[:, record.headline_places])
+        measure = make_measure([record.conditions[place] for place in record.headline_places])
+        values, bounds = measure(point_estimate(ratio)), compute_intervals(ratio, measure)
         for part in PARTS:
             if part in values:
                 key = f"{part.replace(' ', '_')}_{name}"
                 low, high = bounds[part].bca
-                row |= {key: number(values[part]), f"{key}_low": number(low), f"{key}_high": number(high)}
+                row |= {key: as_number(values[part]), f"{key}_low": as_number(low), f"{key}_high": as_number(high)}
     return row
 
 
@@ -75,7 +75,7 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
     found: list[Network] = []
     for path in paths:  # one after the other: their counts together may not fit into memory
         record, images = read_swept(path)
-        if found and (why := difference(found[-1].record, record)) is not None:
+        if found and (why := find_difference(found[-1].record, record)) is not None:
             raise UserError(
                 f"{found[-1].record.name!r} and {record.name!r} were swept {why}, so their scores do not stand side by side: "
                 "sweep all with the same suite and data"
@@ -86,7 +86,7 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
                 f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
                 "of all these records"
             )
-        found.append(Network(without_counts(record), cost, score_row(record, images)))
+        found.append(Network(drop_counts(record), cost, score_row(record, images)))
     return sorted(found, key=lambda network: (-network.cost.multiply_adds, _zeros(network.cost)))
 
 
@@ -130,7 +130,7 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     note = (
         f"Scores in percent, with 95 % bootstrap intervals (BCa) over images or their units. Images of {height} x {width} on "
         f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
-        f"latency are to {costs.reference_cost.name!r}.{note_files(costs)}"
+        f"latency are to {costs.reference_cost.name!r}.{describe_file_sizes(costs)}"
     )
     return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
@@ -153,7 +153,7 @@ FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
 def by_severity(record: Record) -> dict[int, float]:
     """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, as far as it is known."""
     groups: dict[int, list[float]] = {}
-    for cell in (record.cells[place] for place in record.counted):
+    for cell in (record.cells[place] for place in record.headline_places):
         if cell.miou is not None and (cell.severity or cell.corruption == CLEAN):
             groups.setdefault(cell.severity, []).append(100 * cell.miou)
     return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
@@ -181,7 +181,7 @@ def columns(networks: Sequence[Network], together: bool) -> list[Column]:
     groups: dict[str, list[Network]] = {}
     for network in networks:
         name = network.record.name
-        groups.setdefault(bare_name(name) if together else name, []).append(network)
+        groups.setdefault(strip_seed(name) if together else name, []).append(network)
     found = [Column(name, group) for name, group in groups.items()]
     return sorted(found, key=lambda column: (-column.multiply_adds, -column.weights))
 

@@ -20,7 +20,7 @@ from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, on_device
 from experiments.command_line.verb_parser import call_verb
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
-from experiments.probing.temperature import temperature_of
+from experiments.probing.temperature import fit_validation_temperature
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -124,7 +124,7 @@ def calibrate(head: LinearHead, data: SegmentationDataModule, options: Options) 
     """
     weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
     before = head.temperature
-    found = temperature_of(head.network, data, options.pixels, options.seed)
+    found = fit_validation_temperature(head.network, data, options.pixels, options.seed)
     head.load(weight, bias, before * found)
     return found
 

@@ -23,12 +23,12 @@ from experiments.files.whole import require_writable
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
-from experiments.sweeping.counters import counter_names, find_counters
+from experiments.sweeping.counters import find_counters, list_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
-from experiments.sweeping.suites import suite_names
-from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
+from experiments.sweeping.suites import list_suites
+from experiments.sweeping.sweep import hash_data, make_trainer, prepare_suite, sweep
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
@@ -103,10 +103,10 @@ class Options:
     """
 
     checkpoint: Path
-    suite: Annotated[str, Option(listed=suite_names)] = "core"
+    suite: Annotated[str, Option(listed=list_suites)] = "core"
     output: Path | None = None
     name: str | None = None
-    counters: Annotated[list[str] | None, Option(listed=counter_names)] = None
+    counters: Annotated[list[str] | None, Option(listed=list_counters)] = None
     split: Literal["train", "val", "test"] = "test"
     seed: int = 0
     restart: bool = False
@@ -130,7 +130,9 @@ def main(argv: list[str]) -> None:
     recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
     mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
-    suite = prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
+    suite = prepare_suite(
+        data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped
+    )
     if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
         print(said, flush=True)
     output = find_output(options, suite, checkpoint)
@@ -200,7 +202,7 @@ def sweep_into(
         suite,
         file,
         name=options.name or file.path.resolve().parent.name,
-        data_hash=data_hash(images.ids, swept.digests),
+        data_hash=hash_data(images.ids, swept.digests),
         content=None if content is None else content.sha256,
         recipe=recipe,
         environment={
@@ -234,7 +236,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     Raises:
         UserError: the journal is not that of a whole sweep.
     """
-    swept = journal.total()
+    swept = journal.sum_up()
     ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")

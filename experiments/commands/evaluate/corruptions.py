@@ -44,11 +44,11 @@ def parameter_table(names: Sequence[str]) -> str:
     Raises:
         UserError: there is no such suite. A path is none: a page may ask for a table, and a suite of others is code.
     """
-    from experiments.sweeping.suites import find_suite, suite_names
+    from experiments.sweeping.suites import find_suite, list_suites
 
-    unknown = [name for name in names if name not in suite_names()]
+    unknown = [name for name in names if name not in list_suites()]
     if unknown:
-        raise UserError(f"the project has no suite {unknown[0]!r}: pass some of {', '.join(suite_names())}")
+        raise UserError(f"the project has no suite {unknown[0]!r}: pass some of {', '.join(list_suites())}")
     corruptions = {one.name: one for name in names for one in find_suite(name).corruptions}
     rows = [
         [one.name, _declared(one), "yes" * one.exact, "stay as they are" * one.colour_only]
@@ -107,9 +107,9 @@ def draw_corruptions(
         UserError: there is nothing to draw.
     """
     if list_:
-        from experiments.sweeping.suites import find_suite, suite_names
+        from experiments.sweeping.suites import find_suite, list_suites
 
-        print("\n\n".join(listing(find_suite(name)) for name in suite_names()))
+        print("\n\n".join(listing(find_suite(name)) for name in list_suites()))
         return
     if parameters:
         print(parameter_table(parameters))
@@ -142,12 +142,12 @@ def gallery(
     Raises:
         UserError: there is no such suite, or a file cannot be used.
     """
-    from experiments.pictures.gallery import draw, make_tiles, read_sample, resized
+    from experiments.pictures.gallery import draw, make_tiles, read_sample, resize_sample
     from experiments.sweeping.suites import find_suite
 
     suite = find_suite(suite_name)
     suite.seed = seed
-    sample = resized(read_sample(image, mask, window and (window[0], window[1])), size and (size[0], size[1]))
+    sample = resize_sample(read_sample(image, mask, window and (window[0], window[1])), size and (size[0], size[1]))
     height, width, channels = sample["image"].shape
     title = (
         f"image {image.stem}, {height} x {width}, {channels} channel{'s' * (channels != 1)}\n"

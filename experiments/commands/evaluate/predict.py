@@ -15,7 +15,7 @@ from experiments.files.printable import escape_controls
 from experiments.pictures.overlays import find_palette
 from experiments.predicting.inputs import find_inputs
 from experiments.predicting.marked_results import require_free
-from experiments.predicting.segmenter import Segmenter, reading_of
+from experiments.predicting.segmenter import Segmenter, make_reading
 from user_error import UserError
 
 EXAMPLES = """
@@ -94,7 +94,7 @@ def predict_files(
     learned = None if native_size else described.get("size")
     segmenter = Segmenter(
         module,
-        reading_of(described, module.hparams["in_channels"]),
+        make_reading(described, module.hparams["in_channels"]),
         None if learned is None else (learned[0], learned[1]),
         described.get("aspect", "squash"),
         find_palette(described.get("palette"), module.num_classes),

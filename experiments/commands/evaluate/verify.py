@@ -9,9 +9,9 @@ import numpy as np
 
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.comparable import manifest_difference
+from experiments.evaluation.comparable import find_manifest_difference
 from experiments.evaluation.recomputed import ALTERED
-from experiments.evaluation.record import Images, Manifest, Record, manifest_hash
+from experiments.evaluation.record import Images, Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
 from experiments.record_files.record_file import open_record
 from user_error import UserError
@@ -88,7 +88,7 @@ def sweep_again(
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
     from experiments.command_line.device import usable
-    from experiments.sweeping.sweep import data_hash, prepare, sweep_once
+    from experiments.sweeping.sweep import hash_data, prepare_suite, sweep_temporarily
 
     on = usable(device)
     file = CheckpointFile(checkpoint)
@@ -100,19 +100,19 @@ def sweep_again(
     suite = _suite(record, suite)
     seed, precision = _settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
-    found = prepare(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
+    found = prepare_suite(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
     if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
-    manifest = Manifest.model_validate(found.manifest(data.size))
-    if manifest_hash(manifest.model_dump()) != record.suite_hash:
+    manifest = Manifest.model_validate(found.make_manifest(data.size))
+    if hash_manifest(manifest.model_dump()) != record.suite_hash:
         raise UserError(
-            f"the suite {suite!r} is not that of the record ({manifest_difference(record.suite, manifest)}): pass the "
+            f"the suite {suite!r} is not that of the record ({find_manifest_difference(record.suite, manifest)}): pass the "
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
     found.conditions = tuple(found.conditions[place] for place in places)
-    swept = sweep_once(module, data, found, "gpu" if on.type == "cuda" else on.type, precision, on.index or 0)
-    if data_hash(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
+    swept = sweep_temporarily(module, data, found, "gpu" if on.type == "cuda" else on.type, precision, on.index or 0)
+    if hash_data(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
 
@@ -154,9 +154,9 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
 
 def _suite(record: Record, given: str | None) -> str:
     """The suite to sweep: a record may name one of the project's, but no file, which could name any class."""
-    from experiments.sweeping.suites import suite_names
+    from experiments.sweeping.suites import list_suites
 
-    if given is None and record.suite.name not in suite_names():
+    if given is None and record.suite.name not in list_suites():
         raise UserError(f"{record.name!r} was swept with the suite {record.suite.name!r}: pass its YAML as --suite")
     return given or record.suite.name
 

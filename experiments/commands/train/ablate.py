@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from experiments.ablation.claims import claimed
+from experiments.ablation.claims import claim_trials
 from experiments.ablation.factor_effects import find_effects, measure_trial
 from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import Factor, Sweep, Trial, read_sweep
@@ -17,7 +17,7 @@ from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line import run_verb
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.commands.analyse import effects, leaderboard
-from experiments.evaluation.ranking import ranked
+from experiments.evaluation.ranking import make_ranked_rows
 from experiments.files.replaceable import say
 from experiments.files.tables import duration
 from experiments.files.whole import require_writable, whole_file
@@ -68,7 +68,7 @@ def find_done(output: Path, trials: Sequence[Trial]) -> list[Trial]:
         UserError: a record is that of other settings, of files or of data that hold something else now.
     """
     done = [trial for trial in trials if folder_of(output, trial).is_done()]
-    require_same_data([folder_of(output, trial).done for trial in done])
+    require_same_data([folder_of(output, trial).done_trial for trial in done])
     return done
 
 
@@ -137,7 +137,7 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
     if not paths:
         return
     trained = [measure_trial(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
-    say(leaderboard.markdown(ranked([one.record for one in trained])), folder / "leaderboard.md")
+    say(leaderboard.markdown(make_ranked_rows([one.record for one in trained])), folder / "leaderboard.md")
     if len(trained) > 1:
         found = find_effects(trained, factors)
         print()
@@ -184,7 +184,7 @@ def run_sweep(
             print(f"{'done' if trial in done else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
         return
     require_writable(folder / "leaderboard.md")
-    with claimed(folder, [folder_of(folder, trial) for trial in trials]):
+    with claim_trials(folder, [folder_of(folder, trial) for trial in trials]):
         failed = run_all(folder, share)
         conclude(folder, [trial for trial in trials if folder_of(folder, trial).is_swept()], sweep.factors)
     if failed:

@@ -139,7 +139,7 @@ def run(data: "SegmentationDataModule", picture: Path, number: int, findings: Pa
         with whole_file(findings) as file:
             json.dump([one.as_json() for one in found], file, indent=1)
         print(f"findings: {findings}")
-    if any(split.read for split in splits.values()):
+    if any(split.readable for split in splits.values()):
         contact_sheet.write(data, splits, number, picture)
         print(f"contact sheet: {picture}")
     return any(one.level == "wrong" for one in found)

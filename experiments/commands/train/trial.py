@@ -11,7 +11,7 @@ from experiments.ablation.sweep_file import SUITE
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import CommandLine, Option, SentenceParser, call_verb
-from experiments.sweeping.suites import suite_path
+from experiments.sweeping.suites import find_suite_path
 from user_error import UserError
 
 EXAMPLES = """
@@ -127,15 +127,15 @@ def train_and_sweep(
         UserError: the sweep left no record.
     """
     run = run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(command_line).encode(), digest_size=6).hexdigest()
-    suite_path(suite)  # before hours of training
+    find_suite_path(suite)  # before hours of training
     words = in_order(with_budget(further, budget))
     folder, restart = TrialFolder(run, command_line, None if prune is not None else words), "--restart" in further
-    with folder.locked() as lock:
+    with folder.hold_lock() as lock:
         if not restart and folder.is_done():
-            require_same_data([folder.done])
+            require_same_data([folder.done_trial])
             print(f"done before: {folder.record}", flush=True)
             return
-        with folder.claimed(restart):
+        with folder.claim_for_training(restart):
             if prune is not None:
                 words = pruned_start(words, prune, criterion, keep, run)
             call("fit", *words, f"--run={run}", holding=lock)

@@ -1,6 +1,6 @@
 """What every score is: a function of additive integer counts by name, numpy in, numbers out.
 
-Every score of single images adds up to a share: a sum over a sum, or the mean of such shares over the classes. So it is
+Every score of single images adds up to a ratio: a sum over a sum, or the mean of such ratios over the classes. So it is
 the two integers whose quotient it is, and the same code scores a condition, a resample and a permutation.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.evaluation.scores.shares import Share, score, shares
+from experiments.evaluation.scores.ratios import Ratio, compute_ratios, compute_score
 
 Counts = Mapping[str, np.ndarray]
 """Integers that add up over images, by name; leading axes are free, such as (images, conditions)."""
@@ -22,12 +22,12 @@ UNIT = 2**16
 """Losses and confidences are counted in units of 1 / `UNIT`, as `lightning_modules.metrics.fixed_point` has it."""
 
 
-def unchanged(share: np.ndarray) -> np.ndarray:
-    """A share as it is."""
-    return share
+def identity(values: np.ndarray) -> np.ndarray:
+    """A ratio as it is."""
+    return values
 
 
-def number(value: float | np.ndarray) -> float | None:
+def as_number(value: float | np.ndarray) -> float | None:
     """A score as JSON holds it: NaN is written as null."""
     return None if np.isnan(value) else float(value)
 
@@ -43,50 +43,50 @@ class Score(ABC):
     needs: tuple[str, ...]
 
     @abstractmethod
-    def of_sums(self, counts: Counts) -> Any:
+    def score_sums(self, counts: Counts) -> Any:
         """The score of summed counts without leading axes, as JSON holds it."""
 
 
 @dataclass(frozen=True)
 class MeanScore(Score):
-    """The mean of shares that add up over images: it has intervals, and two networks are compared by it.
+    """The mean of ratios that add up over images: it has intervals, and two networks are compared by it.
 
     Args:
         needs: names of the counts that it follows from.
-        share: counts (...) to shares (..., k).
+        ratio: counts (...) to ratios (..., k).
         unit: in which it is stated.
         lower_is_better: whether a lower one is the better.
         scale: from the mean to the score.
     """
 
-    share: Callable[[Counts], Share]
+    ratio: Callable[[Counts], Ratio]
     unit: Unit = "percent"
     lower_is_better: bool = False
-    scale: Callable[[np.ndarray], np.ndarray] = unchanged
+    scale: Callable[[np.ndarray], np.ndarray] = identity
 
     def __call__(self, counts: Counts) -> np.ndarray:
         """Scores (...) of counts; NaN of nothing."""
-        return self.scale(score(self.share(counts)))
+        return self.scale(compute_score(self.ratio(counts)))
 
-    def of_sums(self, counts: Counts) -> float | None:
+    def score_sums(self, counts: Counts) -> float | None:
         """One number."""
-        return number(self(counts))
+        return as_number(self(counts))
 
 
 @dataclass(frozen=True)
 class ClassScores(Score):
-    """A share of each class.
+    """A ratio of each class.
 
     Args:
         needs: names of the counts that they follow from.
-        share: counts (...) to shares (..., K).
+        ratio: counts (...) to ratios (..., K).
     """
 
-    share: Callable[[Counts], Share]
+    ratio: Callable[[Counts], Ratio]
 
-    def of_sums(self, counts: Counts) -> list[float | None]:
+    def score_sums(self, counts: Counts) -> list[float | None]:
         """A number for each class; none for one that does not occur."""
-        return [number(value) for value in shares(self.share(counts))]
+        return [as_number(value) for value in compute_ratios(self.ratio(counts))]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,6 @@ class SumScore(Score):
 
     compute: Callable[[Counts], float]
 
-    def of_sums(self, counts: Counts) -> float | None:
+    def score_sums(self, counts: Counts) -> float | None:
         """One number."""
-        return number(self.compute(counts))
+        return as_number(self.compute(counts))

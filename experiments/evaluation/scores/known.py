@@ -10,7 +10,7 @@ from experiments.evaluation.scores.base import Counts, MeanScore, Score
 
 
 @cache
-def known_scores() -> Mapping[str, Score]:
+def find_known_scores() -> Mapping[str, Score]:
     """Every score by its name, in the order of the files' names and of their entries.
 
     Raises:
@@ -26,12 +26,12 @@ def known_scores() -> Mapping[str, Score]:
     return found
 
 
-def mean_scores() -> dict[str, MeanScore]:
+def find_mean_scores() -> dict[str, MeanScore]:
     """The scores that add up over images, by name."""
-    return {name: one for name, one in known_scores().items() if isinstance(one, MeanScore)}
+    return {name: one for name, one in find_known_scores().items() if isinstance(one, MeanScore)}
 
 
-def condition_scores(counts: Counts) -> dict[str, Any]:
+def compute_condition_scores(counts: Counts) -> dict[str, Any]:
     """All known scores that follow from the counts of one condition, ready for JSON.
 
     Args:
@@ -40,4 +40,4 @@ def condition_scores(counts: Counts) -> dict[str, Any]:
     Raises:
         ValueError: counts of another shape than a score needs.
     """
-    return {name: one.of_sums(counts) for name, one in known_scores().items() if counts.keys() >= {*one.needs}}
+    return {name: one.score_sums(counts) for name, one in find_known_scores().items() if counts.keys() >= {*one.needs}}

@@ -3,47 +3,47 @@
 import numpy as np
 
 from experiments.evaluation.scores.base import ClassScores, MeanScore
-from experiments.evaluation.scores.shares import Share, score
+from experiments.evaluation.scores.ratios import Ratio, compute_score
 
 
-def class_counts(confusion: np.ndarray) -> np.ndarray:
+def compute_class_counts(confusion: np.ndarray) -> np.ndarray:
     """Intersection, predicted and true pixels of each class: (..., K, K), rows true, to (..., K, 3)."""
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
     return np.stack([hit, confusion.sum(-2), confusion.sum(-1)], axis=-1)
 
 
-def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     hit, predicted, true = np.moveaxis(counts, -1, 0).astype(np.int64, copy=False)  # on disk they may be narrower
     return hit, predicted, true
 
 
-def iou(counts: np.ndarray) -> Share:
+def iou(counts: np.ndarray) -> Ratio:
     """Intersection over union of each class; one that occurs in neither mask nor prediction has none."""
-    hit, predicted, true = _parts(counts)
-    return Share(hit, predicted + true - hit)
+    hit, predicted, true = _split_counts(counts)
+    return Ratio(hit, predicted + true - hit)
 
 
-def dice(counts: np.ndarray) -> Share:
+def dice(counts: np.ndarray) -> Ratio:
     """Dice's coefficient, the same as F1, of each class that occurs in mask or prediction."""
-    hit, predicted, true = _parts(counts)
-    return Share(2 * hit, predicted + true)
+    hit, predicted, true = _split_counts(counts)
+    return Ratio(2 * hit, predicted + true)
 
 
-def recall(counts: np.ndarray) -> Share:
-    """Share of each class's true pixels that were found."""
-    hit, _, true = _parts(counts)
-    return Share(hit, true)
+def recall(counts: np.ndarray) -> Ratio:
+    """Fraction of each class's true pixels that were found."""
+    hit, _, true = _split_counts(counts)
+    return Ratio(hit, true)
 
 
-def accuracy(counts: np.ndarray) -> Share:
-    """Share of all counted pixels that are right."""
-    hit, _, true = _parts(counts)
-    return Share(hit.sum(-1, keepdims=True), true.sum(-1, keepdims=True))
+def accuracy(counts: np.ndarray) -> Ratio:
+    """Fraction of all counted pixels that are right."""
+    hit, _, true = _split_counts(counts)
+    return Ratio(hit.sum(-1, keepdims=True), true.sum(-1, keepdims=True))
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
     """MIoU (...) of class counts (..., K, 3)."""
-    return score(iou(counts))
+    return compute_score(iou(counts))
 
 
 SCORES = {

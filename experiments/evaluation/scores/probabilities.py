@@ -5,33 +5,33 @@ from collections.abc import Callable
 import numpy as np
 
 from experiments.evaluation.scores.base import UNIT, Counts, MeanScore, SumScore
-from experiments.evaluation.scores.shares import Share
+from experiments.evaluation.scores.ratios import Ratio
 
 
-def _loss(place: int) -> Callable[[Counts], Share]:
-    def loss(counts: Counts) -> Share:
+def _make_loss(place: int) -> Callable[[Counts], Ratio]:
+    def loss(counts: Counts) -> Ratio:
         pixels = counts["classes"][..., 2].sum(-1, keepdims=True)
-        return Share(counts["losses"][..., place, None], pixels * UNIT)
+        return Ratio(counts["losses"][..., place, None], pixels * UNIT)
 
     return loss
 
 
-def calibration_gaps(calibration: np.ndarray) -> np.ndarray:
+def compute_calibration_gaps(calibration: np.ndarray) -> np.ndarray:
     """By how much confidence exceeds correctness in each bin, in fixed point: (..., 15, 3) to (..., 15)."""
     return calibration[..., 2] - UNIT * calibration[..., 1]
 
 
-def calibration_error(gaps: np.ndarray, pixels: np.ndarray) -> Share:
+def calibration_error(gaps: np.ndarray, pixels: np.ndarray) -> Ratio:
     """Expected calibration error of the predicted class (Naeini et al., AAAI 2015; Guo et al., ICML 2017).
 
     Args:
-        gaps: (..., bins) of `calibration_gaps`.
+        gaps: (..., bins) of `compute_calibration_gaps`.
         pixels: (...) in all bins.
     """
-    return Share(gaps, np.broadcast_to(pixels[..., None] * UNIT, gaps.shape), gaps=True)
+    return Ratio(gaps, np.broadcast_to(pixels[..., None] * UNIT, gaps.shape), gaps=True)
 
 
-def risk_coverage(odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage_curve(odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coverage and selective risk after each bin that holds pixels, from the most confident on.
 
     Args:
@@ -58,11 +58,11 @@ def risk_coverage_area(odds: np.ndarray) -> float:
     pixels, wrong = filled[:, 0], filled[:, 0] - filled[:, 1]
     before, wrong_before = pixels.cumsum() - pixels, wrong.cumsum() - wrong
     rate = wrong / pixels
-    risk = rate * pixels + (wrong_before - before * rate) * (harmonic(before + pixels) - harmonic(before))
+    risk = rate * pixels + (wrong_before - before * rate) * (harmonic_number(before + pixels) - harmonic_number(before))
     return float(risk.sum() / pixels.sum())
 
 
-def harmonic(number: np.ndarray) -> np.ndarray:
+def harmonic_number(number: np.ndarray) -> np.ndarray:
     """1 + 1/2 + ... + 1/n for whole n >= 0, to about 1e-15 relative."""
     exact = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, 129))])
     small = number < len(exact)
@@ -72,8 +72,8 @@ def harmonic(number: np.ndarray) -> np.ndarray:
 
 
 SCORES = {
-    "nll": MeanScore(("losses", "classes"), _loss(0), "number", lower_is_better=True),
-    "brier": MeanScore(("losses", "classes"), _loss(1), "number", lower_is_better=True),
+    "nll": MeanScore(("losses", "classes"), _make_loss(0), "number", lower_is_better=True),
+    "brier": MeanScore(("losses", "classes"), _make_loss(1), "number", lower_is_better=True),
     "ece": MeanScore(
         ("gaps", "classes"),
         lambda counts: calibration_error(counts["gaps"], counts["classes"][..., 2].sum(-1)),

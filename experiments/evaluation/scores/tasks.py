@@ -4,73 +4,73 @@ from collections.abc import Callable
 
 import numpy as np
 
-from experiments.evaluation.scores.base import UNIT, MeanScore, Unit, unchanged
-from experiments.evaluation.scores.shares import Share
+from experiments.evaluation.scores.base import UNIT, MeanScore, Unit, identity
+from experiments.evaluation.scores.ratios import Ratio
 
 TASK = "task_"
 """How the counts of a task are called among other counts, before its name."""
 
 
-def decibels(share: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of a mean squared error, as a share of the squared peak; NaN where there is no error."""
-    return -10 * np.log10(share, out=np.full(np.shape(share), np.nan), where=np.asarray(share) > 0)
+def as_decibels(ratio: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of a mean squared error, as a fraction of the squared peak; NaN where there is no error."""
+    return -10 * np.log10(ratio, out=np.full(np.shape(ratio), np.nan), where=np.asarray(ratio) > 0)
 
 
-def _of_classes(counts: np.ndarray) -> Share:
-    """F1 of each class; (right, said, shown) of one after another."""
-    right, said, shown = np.moveaxis(counts.reshape(*counts.shape[:-1], -1, 3), -1, 0)
-    return Share(2 * right, said + shown)
+def _classification_f1(counts: np.ndarray) -> Ratio:
+    """F1 of each class; (correct, predicted, true) of one after another."""
+    correct, predicted, true = np.moveaxis(counts.reshape(*counts.shape[:-1], -1, 3), -1, 0)
+    return Ratio(2 * correct, predicted + true)
 
 
-def _one(numerator: np.ndarray, denominator: np.ndarray) -> Share:
-    return Share(numerator[..., None], denominator[..., None])
+def _make_single_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Ratio:
+    return Ratio(numerator[..., None], denominator[..., None])
 
 
-def _of_boundary(counts: np.ndarray) -> Share:
-    right, said, true = np.moveaxis(counts, -1, 0)
-    return _one(2 * right, said + true)
+def _boundary_f1(counts: np.ndarray) -> Ratio:
+    correct, predicted, true = np.moveaxis(counts, -1, 0)
+    return _make_single_ratio(2 * correct, predicted + true)
 
 
-def _of_distances(counts: np.ndarray) -> Share:
+def _distance_error(counts: np.ndarray) -> Ratio:
     pixels, errors = np.moveaxis(counts, -1, 0)
-    return _one(errors, pixels * UNIT)
+    return _make_single_ratio(errors, pixels * UNIT)
 
 
-def _close(counts: np.ndarray) -> Share:
+def _depth_delta1(counts: np.ndarray) -> Ratio:
     pixels, close, _ = np.moveaxis(counts, -1, 0)
-    return _one(close, pixels)
+    return _make_single_ratio(close, pixels)
 
 
-def _of_depths(counts: np.ndarray) -> Share:
+def _depth_relative_error(counts: np.ndarray) -> Ratio:
     pixels, _, errors = np.moveaxis(counts, -1, 0)
-    return _one(errors, pixels * UNIT)
+    return _make_single_ratio(errors, pixels * UNIT)
 
 
-def _of_levels(counts: np.ndarray) -> Share:
+def _reconstruction_error(counts: np.ndarray) -> Ratio:
     values, errors = np.moveaxis(counts, -1, 0)
-    return _one(errors, values * 255**2)
+    return _make_single_ratio(errors, values * 255**2)
 
 
-def _score(
+def _make_score(
     task: str,
-    share: Callable[[np.ndarray], Share],
+    ratio: Callable[[np.ndarray], Ratio],
     unit: Unit = "percent",
     lower_is_better: bool = False,
-    scale: Callable[[np.ndarray], np.ndarray] = unchanged,
+    scale: Callable[[np.ndarray], np.ndarray] = identity,
 ) -> MeanScore:
     name = TASK + task
     return MeanScore(
-        (name,), lambda counts: share(counts[name].astype(np.int64, copy=False)), unit, lower_is_better, scale
+        (name,), lambda counts: ratio(counts[name].astype(np.int64, copy=False)), unit, lower_is_better, scale
     )
 
 
 SCORES = {
-    "classification.f1": _score(
-        "classification", _of_classes
-    ),  # macro F1 over the classes that are shown or said to be
-    "boundary.f1": _score("boundary", _of_boundary),  # of boundary pixels
-    "distance.error": _score("distance", _of_distances, "pixels", lower_is_better=True),  # mean absolute error
-    "depth.delta1": _score("depth", _close),  # share of pixels within a factor of 1.25
-    "depth.relative_error": _score("depth", _of_depths, "number", lower_is_better=True),
-    "reconstruction.psnr": _score("reconstruction", _of_levels, "dB", scale=decibels),
+    "classification.f1": _make_score(
+        "classification", _classification_f1
+    ),  # macro F1 over the classes that occur in truth or prediction
+    "boundary.f1": _make_score("boundary", _boundary_f1),  # of boundary pixels
+    "distance.error": _make_score("distance", _distance_error, "pixels", lower_is_better=True),  # mean absolute error
+    "depth.delta1": _make_score("depth", _depth_delta1),  # fraction of pixels within a factor of 1.25
+    "depth.relative_error": _make_score("depth", _depth_relative_error, "number", lower_is_better=True),
+    "reconstruction.psnr": _make_score("reconstruction", _reconstruction_error, "dB", scale=as_decibels),
 }

@@ -64,7 +64,7 @@ def test_without_photos_a_suite_says_so_at_once(monkeypatch):
     monkeypatch.setattr(frost, "_installed_photos", lambda: None)
     monkeypatch.delenv(frost.VARIABLE, raising=False)
     with pytest.raises(UserError, match=r"photographs.*FROST_PHOTOS.*FrostProcedural"):
-        Suite("cold", 1, [Frost()]).manifest(None)
+        Suite("cold", 1, [Frost()]).make_manifest(None)
 
 
 def test_a_photo_that_is_none(tmp_path: Path):

@@ -15,7 +15,7 @@ import torchvision_operators  # noqa: F401  (before Lightning, and with it torch
 from datamodules.datasets.folder import FolderDataModule
 from experiments.__main__ import main
 from experiments.ablation import resolved
-from experiments.ablation.claims import claimed
+from experiments.ablation.claims import claim_trials
 from experiments.ablation.same_data import find_change
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.commands.train import trial
@@ -134,18 +134,18 @@ def test_what_never_trained_keeps_nothing_away(tmp_path: Path) -> None:
     """As after a setting that was refused; but while another ablation runs, what it means to train holds."""
     before, now = TrialFolder(tmp_path / "a", WORDS), TrialFolder(tmp_path / "a", [*WORDS, "--seed_everything=1"])
     refused = pytest.raises(UserError, match=r"other settings \(seed_everything\)")
-    with claimed(tmp_path, [before]), refused, claimed(tmp_path, [now]):
+    with claim_trials(tmp_path, [before]), refused, claim_trials(tmp_path, [now]):
         pass
-    with claimed(tmp_path, [before]), claimed(tmp_path, [TrialFolder(tmp_path / "a", WORDS)]):
+    with claim_trials(tmp_path, [before]), claim_trials(tmp_path, [TrialFolder(tmp_path / "a", WORDS)]):
         pass
-    with claimed(tmp_path, [now]):
+    with claim_trials(tmp_path, [now]):
         assert not TrialFolder(tmp_path / "a", WORDS).is_done()
     with pytest.raises(UserError, match="other settings"):
         before.require_same(claimed=True)
 
 
 def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no stamp: the settings of its record are held against the resolved ones of the command."""
+    """It has no fingerprint: the settings of its record are compared with the resolved ones of the command."""
     forked = SimpleNamespace(run=lambda command, **_: experiments(*command[3:], check=False))
     monkeypatch.setattr(resolved, "subprocess", forked)  # the command, with its imports done
     recipe = yaml.safe_load((tiny_run / "config.yaml").read_text())
@@ -172,13 +172,13 @@ def test_labels_that_changed(tmp_path: Path, changed: str) -> None:
     (tmp_path / "run" / "training.json").write_text(json.dumps({k: v.as_json() for k, v in splits.items()}))
     if changed == "root":
         root.rename(tmp_path / "moved")
-        assert find_change(folder.done) is None
+        assert find_change(folder.done_trial) is None
         moved = TrialFolder(tmp_path / "run", [*WORDS, f"--data.init_args.root={tmp_path / 'moved'}"])
-        assert find_change(moved.done) is None
+        assert find_change(moved.done_trial) is None
         (tmp_path / "moved/train/masks/1.png").write_bytes(b"other")
-        assert find_change(moved.done) == "'train/masks/1.png' changed"
+        assert find_change(moved.done_trial) == "'train/masks/1.png' changed"
         return
     if changed != "nothing":
         (root / changed).write_bytes(b"other")
     wanted = {"test/masks/2.png": "the images or labels of the split 'test' changed since its sweep", "nothing": None}
-    assert find_change(folder.done) == wanted.get(changed, f"{changed!r} changed")
+    assert find_change(folder.done_trial) == wanted.get(changed, f"{changed!r} changed")

@@ -23,13 +23,13 @@ from experiments.evaluation.earlier_settings import (
     FIRST,
     MOVED,
     TASKS,
-    current_name,
+    find_current_name,
+    find_first_name,
     find_other_draws,
-    first_name,
     translate,
     translate_recipe,
 )
-from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.recipe import compute_recipe_key
 from lightning_modules.networks.classical_features import ClassicalFeatureNetwork
 from lightning_modules.networks.features.hog import Hog
 from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
@@ -177,9 +177,9 @@ def test_classes_are_found_where_they_lie_now() -> None:
     for first, now in MOVED.items():
         kind = find_class(now)
         assert now == f"{kind.__module__}.{kind.__qualname__}"
-        assert (current_name(first), first_name(now)) == (now, first)
+        assert (find_current_name(first), find_first_name(now)) == (now, first)
     for name in ("lightning_modules.networks.smp.SmpNetwork", "folder.FolderDataModule", "Synthetic", "", "x.y"):
-        assert current_name(name) == first_name(name) == name
+        assert find_current_name(name) == find_first_name(name) == name
 
 
 def class_paths(settings: Any) -> Iterator[str]:
@@ -202,11 +202,11 @@ def test_classes_that_committed_records_name_are_found() -> None:
 
 def test_a_recipe_keeps_its_key_when_its_classes_move() -> None:
     """Or further seeds of a committed recipe would be of another."""
-    assert recipe_key(json.loads(PLAIN.read_text(encoding="utf-8"))["recipe"]) == "b13d6391a5e02935"
+    assert compute_recipe_key(json.loads(PLAIN.read_text(encoding="utf-8"))["recipe"]) == "b13d6391a5e02935"
     for path in RECORDS:
         recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         same = find_other_draws(recipe) is None
-        assert (recipe_key(translate_recipe(recipe)) == recipe_key(recipe)) is same
+        assert (compute_recipe_key(translate_recipe(recipe)) == compute_recipe_key(recipe)) is same
 
 
 def test_the_name_that_a_class_had_is_refused_with_that_of_today(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from records import make_record
 
 from experiments.evaluation.known_counts import CALIBRATION_BINS, ODDS_BINS
 from experiments.evaluation.scores import base, known
-from experiments.evaluation.scores.known import known_scores
+from experiments.evaluation.scores.known import find_known_scores
 from experiments.files.digest import sha256
 from experiments.record_files.record_file import open_record, read_record, write_record
 from lightning_modules.metrics import fixed_point
@@ -136,12 +136,12 @@ def test_a_new_score_is_one_file(path: Path, tmp_path: Path, monkeypatch: pytest
     family.mkdir()
     (family / "hit_ratio.py").write_text(
         "from experiments.evaluation.scores.base import MeanScore\n"
-        "from experiments.evaluation.scores.shares import Share\n"
+        "from experiments.evaluation.scores.ratios import Ratio\n"
         "SCORES = {'hit_ratio': MeanScore(\n"
-        "    ('classes',), lambda counts: Share(counts['classes'][..., 0], counts['classes'][..., 1]))}\n"
+        "    ('classes',), lambda counts: Ratio(counts['classes'][..., 0], counts['classes'][..., 1]))}\n"
     )
     monkeypatch.setattr(known.importlib.import_module(known.__package__), "__path__", [*_path(), str(family)])
-    known_scores.cache_clear()
+    find_known_scores.cache_clear()
     try:
         record = read_record(path)
         hit, predicted, _ = np.array(record.cells[1].counts["classes"]).T
@@ -150,7 +150,7 @@ def test_a_new_score_is_one_file(path: Path, tmp_path: Path, monkeypatch: pytest
         with pytest.raises(UserError, match="states hit_ratio"):
             read_record(path)
     finally:
-        known_scores.cache_clear()
+        find_known_scores.cache_clear()
 
 
 def _path() -> list[str]:
@@ -161,6 +161,6 @@ def test_the_reader_knows_what_a_sweep_counts() -> None:
     """It restates the fixed point, since it imports nothing of what trains networks."""
     assert base.UNIT == fixed_point.UNIT
     assert (CALIBRATION_BINS, ODDS_BINS) == (fixed_point.CALIBRATION_BINS, fixed_point.ODDS_BINS)
-    from experiments.evaluation.known_counts import known_shapes
+    from experiments.evaluation.known_counts import list_known_shapes
 
-    assert {name: form.shape for name, form in SweepCounts(5).forms.items()} == known_shapes(5)
+    assert {name: form.shape for name, form in SweepCounts(5).forms.items()} == list_known_shapes(5)

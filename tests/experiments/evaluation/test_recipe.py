@@ -11,7 +11,7 @@ from command_line import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.evaluation.recipe import data_name, recipe_group, recipe_key, recipe_seed
+from experiments.evaluation.recipe import compute_recipe_key, find_data_name, find_recipe_seed, name_recipe_group
 from experiments.record_files.record_file import read_record
 
 RECIPE: dict[str, Any] = {
@@ -59,12 +59,12 @@ def changed(place: str, value: Any) -> dict[str, Any]:
     ],
 )
 def test_what_draws_no_other_number_leaves_the_key(place: str, value: Any) -> None:
-    assert recipe_key(changed(place, value)) == recipe_key(RECIPE)
+    assert compute_recipe_key(changed(place, value)) == compute_recipe_key(RECIPE)
 
 
 def test_weights_are_known_by_their_name() -> None:
     here, there, other = (
-        recipe_key(changed("model.init_args.encoder_weights", path))
+        compute_recipe_key(changed("model.init_args.encoder_weights", path))
         for path in ("weights/a.pt", "../b/a.pt", "weights/b.pt")
     )
     assert here == there != other
@@ -90,15 +90,15 @@ def test_weights_are_known_by_their_name() -> None:
     ],
 )
 def test_what_decides_a_training_changes_the_key(place: str, value: Any) -> None:
-    assert recipe_key(changed(place, value)) != recipe_key(RECIPE)
+    assert compute_recipe_key(changed(place, value)) != compute_recipe_key(RECIPE)
 
 
 @pytest.mark.parametrize("seed", [None, True, False, "0"])
 def test_no_key_without_a_seed(seed: Any) -> None:
     recipe = changed("seed_everything", seed)
-    assert recipe_key(recipe) is recipe_seed(recipe) is recipe_group(recipe) is None
+    assert compute_recipe_key(recipe) is find_recipe_seed(recipe) is name_recipe_group(recipe) is None
     del recipe["seed_everything"]
-    assert recipe_key(recipe) is recipe_seed(recipe) is recipe_group(recipe) is None
+    assert compute_recipe_key(recipe) is find_recipe_seed(recipe) is name_recipe_group(recipe) is None
 
 
 settings = st.recursive(
@@ -118,38 +118,43 @@ def with_nulls(value: Any) -> Any:
 def test_key_of_any_settings(model: dict[str, Any], seed: int, other: int) -> None:
     """The same for every seed, as YAML and as JSON, in any order of the keys, and with nulls or without them."""
     recipe = {"seed_everything": seed, "model": model, "data": {}}
-    key = recipe_key(recipe)
+    key = compute_recipe_key(recipe)
     assert key is not None
     assert len(key) == 16
-    assert recipe_key({**recipe, "seed_everything": other}) == key
-    assert recipe_key(json.loads(json.dumps(recipe))) == key
-    assert recipe_key({"data": {}, "model": with_nulls(model), "seed_everything": seed}) == key
-    assert recipe_seed(recipe) == seed
+    assert compute_recipe_key({**recipe, "seed_everything": other}) == key
+    assert compute_recipe_key(json.loads(json.dumps(recipe))) == key
+    assert compute_recipe_key({"data": {}, "model": with_nulls(model), "seed_everything": seed}) == key
+    assert find_recipe_seed(recipe) == seed
 
 
 @given(st.dictionaries(st.text(), settings))
 def test_no_recipe_of_a_stranger_fails(recipe: dict[str, Any]) -> None:
     for found in (recipe, {"seed_everything": 0, "model": recipe, "data": recipe, "trained_on": list(recipe)}):
-        assert (recipe_key(found) is None) == (recipe_seed(found) is None) == (recipe_group(found) is None)
+        assert (
+            (compute_recipe_key(found) is None)
+            == (find_recipe_seed(found) is None)
+            == (name_recipe_group(found) is None)
+        )
 
 
 def test_the_run_folder_and_the_record_agree(tiny_run: Path, tiny_record: Path) -> None:
     written = yaml.safe_load((tiny_run / "config.yaml").read_text())
     record = read_record(tiny_record).recipe
-    assert recipe_key(written) == recipe_key(record) is not None
-    assert recipe_group(written) == recipe_group(record)
-    assert recipe_seed(written) == recipe_seed(record) == 0
+    assert compute_recipe_key(written) == compute_recipe_key(record) is not None
+    assert name_recipe_group(written) == name_recipe_group(record)
+    assert find_recipe_seed(written) == find_recipe_seed(record) == 0
 
 
 def test_names() -> None:
-    assert recipe_group(RECIPE) == f"unet-resnet18-camvid-{recipe_key(RECIPE)}"
+    assert name_recipe_group(RECIPE) == f"unet-resnet18-camvid-{compute_recipe_key(RECIPE)}"
     network = changed("model.init_args.network", {"class_path": "networks.Segmenter"})
-    assert recipe_group(network) == f"segmenter-camvid-{recipe_key(network)}"
-    assert data_name(RECIPE["data"]) == "camvid"
+    assert name_recipe_group(network) == f"segmenter-camvid-{compute_recipe_key(network)}"
+    assert find_data_name(RECIPE["data"]) == "camvid"
     assert (
-        data_name({"class_path": "datamodules.datasets.synthetic.SyntheticDataModule", "init_args": {}}) == "synthetic"
+        find_data_name({"class_path": "datamodules.datasets.synthetic.SyntheticDataModule", "init_args": {}})
+        == "synthetic"
     )
-    long = recipe_group(changed("model.init_args.network.init_args.encoder", "x" * 500))
+    long = name_recipe_group(changed("model.init_args.network.init_args.encoder", "x" * 500))
     assert long is not None
     assert len(long) <= 128
 

@@ -18,35 +18,35 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from experiments.evaluation.known_counts import known_shapes
-from experiments.evaluation.scores.base import Counts, number
-from experiments.evaluation.scores.known import condition_scores, mean_scores
-from experiments.evaluation.scores.overlap import accuracy, class_counts, dice, iou, mean_iou, recall
+from experiments.evaluation.known_counts import list_known_shapes
+from experiments.evaluation.scores.base import Counts, as_number
+from experiments.evaluation.scores.known import compute_condition_scores, find_mean_scores
+from experiments.evaluation.scores.overlap import accuracy, compute_class_counts, dice, iou, mean_iou, recall
 from experiments.evaluation.scores.probabilities import (
     calibration_error,
-    calibration_gaps,
-    harmonic,
-    risk_coverage,
+    compute_calibration_gaps,
+    harmonic_number,
     risk_coverage_area,
+    risk_coverage_curve,
 )
-from experiments.evaluation.scores.shares import score, shares
+from experiments.evaluation.scores.ratios import compute_ratios, compute_score
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
 
 CLASSES = 5
 LABELS = arrays(np.int64, 60, elements=st.integers(0, CLASSES - 2))  # class 4 occurs nowhere
 
-OF_MASKS = {name: one for name, one in mean_scores().items() if "." not in name}
+OF_MASKS = {name: one for name, one in find_mean_scores().items() if "." not in name}
 """Those of the segmentation; further tasks have a dot."""
 
 ODDS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
 
 
 def counts_of(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    return class_counts(confusion_matrix(true, predicted, labels=range(CLASSES)))
+    return compute_class_counts(confusion_matrix(true, predicted, labels=range(CLASSES)))
 
 
 def empty(*leading: int) -> Counts:
-    return {name: np.zeros((*leading, *shape), np.int64) for name, shape in known_shapes(CLASSES).items()}
+    return {name: np.zeros((*leading, *shape), np.int64) for name, shape in list_known_shapes(CLASSES).items()}
 
 
 def bins(pixels: list[tuple[int, int]]) -> np.ndarray:
@@ -66,19 +66,21 @@ def test_scores_are_scikit_learns(true: np.ndarray, predicted: np.ndarray) -> No
     absent = [label for label in range(CLASSES) if label not in present]
     for share, oracle in ((iou, jaccard_score), (dice, f1_score)):
         wanted = oracle(true, predicted, labels=present, average=None)
-        np.testing.assert_allclose(shares(share(counts))[present], wanted)
-        assert np.isnan(shares(share(counts))[absent]).all()
-        assert score(share(counts)) == pytest.approx(oracle(true, predicted, labels=present, average="macro"))
-    assert mean_iou(counts) == score(iou(counts))
-    assert score(accuracy(counts)) == pytest.approx(accuracy_score(true, predicted))
-    assert score(recall(counts)) == pytest.approx(recall_score(true, predicted, labels=occurring, average="macro"))
+        np.testing.assert_allclose(compute_ratios(share(counts))[present], wanted)
+        assert np.isnan(compute_ratios(share(counts))[absent]).all()
+        assert compute_score(share(counts)) == pytest.approx(oracle(true, predicted, labels=present, average="macro"))
+    assert mean_iou(counts) == compute_score(iou(counts))
+    assert compute_score(accuracy(counts)) == pytest.approx(accuracy_score(true, predicted))
+    assert compute_score(recall(counts)) == pytest.approx(
+        recall_score(true, predicted, labels=occurring, average="macro")
+    )
     if set(predicted) <= set(true) and len(occurring) > 1:  # else scikit-learn warns
-        assert score(recall(counts)) == pytest.approx(balanced_accuracy_score(true, predicted))
+        assert compute_score(recall(counts)) == pytest.approx(balanced_accuracy_score(true, predicted))
 
 
 @given(arrays(np.int64, (2, 3, 4, 4), elements=st.integers(0, 9)))
 def test_class_counts_pixel_by_pixel(confusion: np.ndarray) -> None:
-    found = class_counts(confusion)
+    found = compute_class_counts(confusion)
     assert found.shape == (2, 3, 4, 3)
     for place in np.ndindex(2, 3, 4):
         *image, label = place
@@ -91,7 +93,7 @@ def test_class_counts_pixel_by_pixel(confusion: np.ndarray) -> None:
 def test_leading_axes_are_free(leading: tuple[int, ...]) -> None:
     confusion = np.random.default_rng(0).integers(0, 4, (*leading, CLASSES, CLASSES))
     losses = np.random.default_rng(1).integers(0, UNIT, (*leading, 2))
-    classes = class_counts(confusion)
+    classes = compute_class_counts(confusion)
     gaps = np.random.default_rng(2).integers(-UNIT, UNIT, (*leading, CALIBRATION_BINS))
     counts = {"classes": classes, "boundary": classes, "losses": losses, "gaps": gaps}
     for metric in OF_MASKS.values():
@@ -102,39 +104,39 @@ def test_leading_axes_are_free(leading: tuple[int, ...]) -> None:
 
 
 def test_a_missed_class_scores_zero_and_an_absent_one_leaves_the_mean() -> None:
-    counts = class_counts(np.array([[8, 0, 0], [2, 0, 0], [0, 0, 0]]))  # class 1 missed, class 2 absent
+    counts = compute_class_counts(np.array([[8, 0, 0], [2, 0, 0], [0, 0, 0]]))  # class 1 missed, class 2 absent
     assert mean_iou(counts) == pytest.approx((8 / 10 + 0) / 2)
-    assert score(dice(counts)) == pytest.approx((16 / 18 + 0) / 2)
-    assert score(recall(counts)) == pytest.approx((1 + 0) / 2)
-    np.testing.assert_array_equal(shares(iou(counts)), [0.8, 0, np.nan])
+    assert compute_score(dice(counts)) == pytest.approx((16 / 18 + 0) / 2)
+    assert compute_score(recall(counts)) == pytest.approx((1 + 0) / 2)
+    np.testing.assert_array_equal(compute_ratios(iou(counts)), [0.8, 0, np.nan])
 
 
 def test_a_class_that_is_only_predicted_scores_zero() -> None:
     """But there is nothing of it to find: it has no recall."""
-    counts = class_counts(np.array([[8, 2, 0], [0, 0, 0], [0, 0, 0]]))
+    counts = compute_class_counts(np.array([[8, 2, 0], [0, 0, 0], [0, 0, 0]]))
     assert mean_iou(counts) == pytest.approx((8 / 10 + 0) / 2)
-    assert score(dice(counts)) == pytest.approx((16 / 18 + 0) / 2)
-    assert score(recall(counts)) == pytest.approx(0.8)
-    assert score(accuracy(counts)) == pytest.approx(0.8)
+    assert compute_score(dice(counts)) == pytest.approx((16 / 18 + 0) / 2)
+    assert compute_score(recall(counts)) == pytest.approx(0.8)
+    assert compute_score(accuracy(counts)) == pytest.approx(0.8)
 
 
 def test_a_missed_class_never_improves_a_score() -> None:
     """Class 1 is found in part, or not at all."""
-    found, missed = (class_counts(np.array([[8, 0], [2 - hit, hit]])) for hit in (1, 0))
+    found, missed = (compute_class_counts(np.array([[8, 0], [2 - hit, hit]])) for hit in (1, 0))
     for share in (iou, dice, recall, accuracy):
-        assert score(share(found)) > score(share(missed))
+        assert compute_score(share(found)) > compute_score(share(missed))
 
 
 @pytest.mark.parametrize("leading", [(), (4,)])
 def test_nothing_counted_has_no_score(leading: tuple[int, ...]) -> None:
     for metric in OF_MASKS.values():
         assert np.isnan(metric(empty(*leading))).all()
-        assert np.isnan(shares(metric.share(empty(*leading)))).all()
+        assert np.isnan(compute_ratios(metric.ratio(empty(*leading)))).all()
     assert np.isnan(risk_coverage_area(np.zeros((ODDS_BINS, 2), int)))
 
 
 def test_a_condition_without_pixels_is_null_in_json() -> None:
-    scores = condition_scores(empty())
+    scores = compute_condition_scores(empty())
     assert {name for name, value in scores.items() if value is None} == {*OF_MASKS, "aurc"}
     assert [scores[f"class_{name}"] for name in ("iou", "dice", "boundary_iou")] == [[None] * CLASSES] * 3
     json.dumps(scores, allow_nan=False)
@@ -146,15 +148,17 @@ def test_a_condition_by_hand() -> None:
     true, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])
     nll = log_loss(true, chance, normalize=False)
     brier = ((chance - np.eye(2)[true]) ** 2).sum()
-    classes = class_counts(confusion_matrix(true, predicted))
+    classes = compute_class_counts(confusion_matrix(true, predicted))
     boundary = np.array([[1, 2, 1], [1, 1, 2]])
     calibration, odds = np.zeros((CALIBRATION_BINS, 3), int), np.zeros((ODDS_BINS, 2), int)
     for place, (confidence, right) in enumerate(zip([0.9, 0.7, 0.6, 0.8], [1, 1, 0, 1], strict=True)):
         calibration[math.ceil(confidence * 15) - 1] += [1, right, round(confidence * UNIT)]
         odds[[10, 30, 40, 20][place]] += [1, right]
     losses = np.array([round(nll * UNIT), round(brier * UNIT)])
-    gaps = calibration_gaps(calibration)
-    scores = condition_scores({"classes": classes, "boundary": boundary, "losses": losses, "gaps": gaps, "odds": odds})
+    gaps = compute_calibration_gaps(calibration)
+    scores = compute_condition_scores(
+        {"classes": classes, "boundary": boundary, "losses": losses, "gaps": gaps, "odds": odds}
+    )
     assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert scores["dice"] == pytest.approx((4 / 5 + 2 / 3) / 2)
     assert scores["pixel_accuracy"] == 0.75
@@ -176,7 +180,7 @@ def test_calibration_error_by_hand(drawn: list[tuple[int, float, float]]) -> Non
     pixels = calibration[:, 0].sum()
     gaps = [n / pixels * abs(correct / n - sure / n / UNIT) for n, correct, sure in calibration.tolist() if n]
     wanted = pytest.approx(math.fsum(gaps), abs=1e-12) if pixels else pytest.approx(math.nan, nan_ok=True)
-    assert float(score(calibration_error(calibration_gaps(calibration), pixels))) == wanted
+    assert float(compute_score(calibration_error(compute_calibration_gaps(calibration), pixels))) == wanted
 
 
 @settings(deadline=None, max_examples=40)
@@ -225,7 +229,7 @@ def test_area_of_ten_billion_pixels() -> None:
 
 @given(ODDS)
 def test_risk_coverage_by_counting(pixels: list[tuple[int, int]]) -> None:
-    coverage, risk = risk_coverage(bins(pixels))
+    coverage, risk = risk_coverage_curve(bins(pixels))
     whole, seen, wrong, wanted = sum(map(sum, pixels)), 0, 0, []
     for pair in pixels:
         seen, wrong = seen + sum(pair), wrong + pair[0]
@@ -240,15 +244,15 @@ def test_risk_coverage_by_counting(pixels: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 10, 63, 64, 65, 66, 100, 1000, 20_000])
 def test_harmonic_numbers(size: int) -> None:
     wanted = math.fsum(1 / k for k in range(1, size + 1))
-    assert harmonic(np.array([float(size)]))[0] == pytest.approx(wanted, rel=2e-14)
+    assert harmonic_number(np.array([float(size)]))[0] == pytest.approx(wanted, rel=2e-14)
 
 
 def test_harmonic_numbers_of_many_and_large_ones() -> None:
     sizes = np.array([[0.0, 64.0], [65.0, 1e12]])
-    found = harmonic(sizes)
+    found = harmonic_number(sizes)
     assert found.shape == (2, 2)
     assert found[0, 0] == 0
-    assert (np.diff(harmonic(np.arange(200.0))) > 0).all()
+    assert (np.diff(harmonic_number(np.arange(200.0))) > 0).all()
     assert found[1, 1] == pytest.approx(math.log(1e12) + 0.5772156649015329, rel=1e-12)
 
 
@@ -256,12 +260,12 @@ def test_shares_add_up_over_images() -> None:
     """The data set's score is that of the sums, never a mean over images."""
     counts = np.array([[[1, 1, 1], [0, 0, 0]], [[0, 3, 3], [4, 7, 7]]])
     share = iou(counts)
-    summed = share.of(lambda part: part.sum(0))
-    np.testing.assert_array_equal(shares(summed), shares(iou(counts.sum(0))))
-    assert score(summed) == mean_iou(counts.sum(0)) == pytest.approx((1 / 7 + 4 / 10) / 2)
+    summed = share.apply(lambda part: part.sum(0))
+    np.testing.assert_array_equal(compute_ratios(summed), compute_ratios(iou(counts.sum(0))))
+    assert compute_score(summed) == mean_iou(counts.sum(0)) == pytest.approx((1 / 7 + 4 / 10) / 2)
 
 
 def test_numbers_for_json() -> None:
-    assert number(np.float64(0.25)) == 0.25
-    assert type(number(np.array(0.25))) is float
-    assert number(np.nan) is None
+    assert as_number(np.float64(0.25)) == 0.25
+    assert type(as_number(np.array(0.25))) is float
+    assert as_number(np.nan) is None

@@ -10,35 +10,35 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.evaluation.robustness import summarise
-from experiments.evaluation.scores.shares import Share
+from experiments.evaluation.scores.ratios import Ratio
 from experiments.evaluation.statistics import (
     LEVEL,
     Interval,
+    adjust_p_values,
     bca_interval,
-    by_unit,
-    holm,
-    intervals,
-    left_out,
-    paired_intervals,
+    bootstrap,
+    compute_intervals,
+    compute_paired_intervals,
+    jackknife,
     percentile_interval,
     permutation_test,
-    resampled,
-    whole,
+    point_estimate,
+    sum_by_unit,
 )
 
 CONDITIONS = [("clean", 0), ("noise", 1)]
 SEEDS = st.integers(0, 10**6)
 
 
-def of_classes(counts: np.ndarray) -> Share:
+def of_classes(counts: np.ndarray) -> Ratio:
     """IoU of class counts (N, conditions, K, 3)."""
     hit, predicted, true = np.moveaxis(counts, -1, 0)
-    return Share(hit, predicted + true - hit)
+    return Ratio(hit, predicted + true - hit)
 
 
-def of_values(values: np.ndarray) -> Share:
+def of_values(values: np.ndarray) -> Ratio:
     """A share whose score is the mean over units of `values` (N, conditions)."""
-    return Share(values[..., None], np.ones_like(values)[..., None])
+    return Ratio(values[..., None], np.ones_like(values)[..., None])
 
 
 def score_by_hand(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def test_edges_are_scipys_of_the_same_resamples(seed: int, size: int, method: st
 def test_intervals_agree_with_scipy(method: str) -> None:
     """Different draws of the same images: within what 5,000 resamples leave to chance."""
     counts = draw_images(images=30)
-    found = intervals(of_classes(counts), miou_and_retention, resamples=5000)
+    found = compute_intervals(of_classes(counts), miou_and_retention, resamples=5000)
 
     def statistic(index: np.ndarray, axis: int = -1, *, number: str) -> np.ndarray:
         hit, predicted, true = np.moveaxis(counts[np.moveaxis(index, axis, 0)].sum(0), -1, 0)
@@ -128,7 +128,7 @@ def test_intervals_agree_with_scipy(method: str) -> None:
 def test_resamples_are_drawn_with_replacement() -> None:
     """Three images: each of the 27 draws is as likely."""
     values, resamples = np.array([[1.0], [10.0], [100.0]]), 27_000
-    found = np.round(resampled(of_values(values), resamples)[:, 0] * 3).astype(int)
+    found = np.round(bootstrap(of_values(values), resamples)[:, 0] * 3).astype(int)
     wanted: dict[int, int] = {}
     for drawn in product([1, 10, 100], repeat=3):
         wanted[sum(drawn)] = wanted.get(sum(drawn), 0) + 1
@@ -141,17 +141,17 @@ def test_resamples_are_drawn_with_replacement() -> None:
 @pytest.mark.parametrize("resamples", [1, 100, 101, 250])
 def test_as_many_resamples_as_asked_for(resamples: int) -> None:
     share = of_classes(draw_images())
-    found = resampled(share, resamples)
+    found = bootstrap(share, resamples)
     assert found.shape == (resamples, 2)
-    np.testing.assert_array_equal(found, resampled(share, resamples))
-    assert not np.array_equal(found, resampled(share, resamples, seed=1))
+    np.testing.assert_array_equal(found, bootstrap(share, resamples))
+    assert not np.array_equal(found, bootstrap(share, resamples, seed=1))
 
 
 def test_intervals_are_the_same_every_time() -> None:
     share = of_classes(draw_images())
-    one = intervals(share, miou_and_retention)
-    assert one == intervals(share, miou_and_retention)
-    assert one != intervals(share, miou_and_retention, seed=1)
+    one = compute_intervals(share, miou_and_retention)
+    assert one == compute_intervals(share, miou_and_retention)
+    assert one != compute_intervals(share, miou_and_retention, seed=1)
     estimate = miou_and_retention(score_by_hand(*(part.sum(0) for part in share[:2])))
     for name, interval in one.items():
         for low, high in interval:
@@ -162,9 +162,9 @@ def test_images_are_drawn_whole() -> None:
     """The same images under all conditions: with equal counts in both, every resample agrees."""
     counts = draw_images()
     counts[:, 1] = counts[:, 0]
-    scores = resampled(of_classes(counts), 200)
+    scores = bootstrap(of_classes(counts), 200)
     np.testing.assert_array_equal(scores[:, 0], scores[:, 1])
-    assert intervals(of_classes(counts), miou_and_retention)["retention"] == Interval((1, 1), (1, 1))
+    assert compute_intervals(of_classes(counts), miou_and_retention)["retention"] == Interval((1, 1), (1, 1))
 
 
 def test_a_score_is_of_the_sums_not_a_mean_over_images() -> None:
@@ -172,13 +172,13 @@ def test_a_score_is_of_the_sums_not_a_mean_over_images() -> None:
     counts = draw_images(images=8)
     counts[0] *= 10_000
     ious = counts[0, 0, :, 0] / (counts[0, 0, :, 1] + counts[0, 0, :, 2] - counts[0, 0, :, 0])
-    scores = resampled(of_classes(counts), 500)[:, 0]
+    scores = bootstrap(of_classes(counts), 500)[:, 0]
     assert np.mean(np.abs(scores - ious.mean()) < 0.01) == pytest.approx(1 - (7 / 8) ** 8, abs=0.11)
 
 
 def test_a_class_that_a_resample_lacks_leaves_its_mean() -> None:
-    share = Share(np.array([[[8, 0]], [[0, 3]]]), np.array([[[10, 0]], [[0, 10]]]))
-    found = resampled(share, 300)
+    share = Ratio(np.array([[[8, 0]], [[0, 3]]]), np.array([[[10, 0]], [[0, 10]]]))
+    found = bootstrap(share, 300)
     assert set(np.round(found[:, 0], 12)) == {0.8, 0.3, 0.55}
 
 
@@ -190,7 +190,7 @@ def test_jackknife_leaves_out_each_unit(seed: int, images: int) -> None:
         score_by_hand(np.delete(numerator, place, 0).sum(0), np.delete(denominator, place, 0).sum(0))
         for place in range(images)
     ]
-    np.testing.assert_allclose(left_out(Share(numerator, denominator)), wanted, rtol=1e-12)
+    np.testing.assert_allclose(jackknife(Ratio(numerator, denominator)), wanted, rtol=1e-12)
 
 
 # Where an interval cannot be corrected, or there is none
@@ -244,7 +244,7 @@ def test_resamples_without_a_score_are_left_out() -> None:
 @pytest.mark.filterwarnings("error")
 def test_one_image_has_no_spread() -> None:
     counts = draw_images(images=1)
-    found = intervals(of_classes(counts), miou_and_retention)
+    found = compute_intervals(of_classes(counts), miou_and_retention)
     clean, noise = score_by_hand(*(part.sum(0) for part in of_classes(counts)[:2]))
     for name, value in {"clean_miou": clean, "mean_corrupted_miou": noise, "retention": noise / clean}.items():
         assert [*found[name].percentile, *found[name].bca] == pytest.approx([value] * 4)
@@ -253,7 +253,7 @@ def test_one_image_has_no_spread() -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_number_that_does_not_exist_has_no_interval() -> None:
     share = of_classes(draw_images()[:, :1])
-    found = intervals(share, lambda scores: summarise(scores, CONDITIONS[:1]))
+    found = compute_intervals(share, lambda scores: summarise(scores, CONDITIONS[:1]))
     assert np.isnan(found["retention"]).all()
     assert not np.isnan(found["clean_miou"]).any()
 
@@ -264,7 +264,7 @@ def test_a_number_that_does_not_exist_has_no_interval() -> None:
 @given(st.lists(st.sampled_from(["anna", "bert", "carl"]), min_size=1, max_size=12))
 def test_units_are_sums_of_their_images(units: list[str]) -> None:
     share = of_classes(draw_images(images=len(units)))
-    found = by_unit(share, units)
+    found = sum_by_unit(share, units)
     for part, summed in zip(share[:2], found[:2], strict=True):
         assert summed.dtype == part.dtype
         wanted = [sum(part[place] for place, unit in enumerate(units) if unit == name) for name in sorted(set(units))]
@@ -274,16 +274,18 @@ def test_units_are_sums_of_their_images(units: list[str]) -> None:
 def test_units_of_one_image_each_change_nothing() -> None:
     share = of_classes(draw_images(images=12))
     names = [f"{place:02d}" for place in range(12)]
-    assert intervals(by_unit(share, names), miou_and_retention) == intervals(share, miou_and_retention)
+    assert compute_intervals(sum_by_unit(share, names), miou_and_retention) == compute_intervals(
+        share, miou_and_retention
+    )
 
 
 def test_copies_within_a_unit_add_no_certainty() -> None:
     """Taken for images of their own, four copies of each would make the interval half as wide."""
     counts = draw_images(images=25)
     copies, units = counts.repeat(4, axis=0), [f"{place:02d}" for place in range(25) for _ in range(4)]
-    one = intervals(of_classes(counts), miou_and_retention)
-    grouped = intervals(by_unit(of_classes(copies), units), miou_and_retention)
-    apart = intervals(of_classes(copies), miou_and_retention)
+    one = compute_intervals(of_classes(counts), miou_and_retention)
+    grouped = compute_intervals(sum_by_unit(of_classes(copies), units), miou_and_retention)
+    apart = compute_intervals(of_classes(copies), miou_and_retention)
     for name, interval in one.items():
         np.testing.assert_allclose(np.array(grouped[name]), np.array(interval), rtol=1e-9)
         assert width(apart[name]) == pytest.approx(width(interval) / 2, rel=0.15)
@@ -294,7 +296,7 @@ def test_copies_within_a_unit_add_no_certainty() -> None:
 
 def test_paired_intervals_agree_with_scipy() -> None:
     one, other = draw_images(images=30), draw_images(images=30, skill=0.03)
-    found = paired_intervals(of_classes(one), of_classes(other), miou_and_retention, resamples=5000)
+    found = compute_paired_intervals(of_classes(one), of_classes(other), miou_and_retention, resamples=5000)
 
     def retention(index: np.ndarray, axis: int) -> list[np.ndarray]:
         ious = []
@@ -312,22 +314,22 @@ def test_paired_intervals_agree_with_scipy() -> None:
 
 def test_pairs_share_what_is_hard_about_an_image() -> None:
     one, other = of_classes(draw_images()), of_classes(draw_images(skill=0.03))
-    paired = paired_intervals(one, other, miou_and_retention)["clean_miou"]
-    assert width(paired) < 0.3 * width(intervals(one, miou_and_retention)["clean_miou"])
+    paired = compute_paired_intervals(one, other, miou_and_retention)["clean_miou"]
+    assert width(paired) < 0.3 * width(compute_intervals(one, miou_and_retention)["clean_miou"])
     low, high = paired.bca
     assert 0 < low < high
-    turned = paired_intervals(other, one, miou_and_retention)["clean_miou"]
+    turned = compute_paired_intervals(other, one, miou_and_retention)["clean_miou"]
     assert turned.percentile == pytest.approx((-paired.percentile[1], -paired.percentile[0]))
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
     share = of_classes(draw_images())
-    for interval in paired_intervals(share, share, miou_and_retention).values():
+    for interval in compute_paired_intervals(share, share, miou_and_retention).values():
         assert interval == Interval((0, 0), (0, 0))
     assert set(permutation_test(share, share, miou_and_retention, 100).values()) == {1.0}
 
 
-def enumerated(one: Share, other: Share, measure: Callable[[np.ndarray], dict[str, np.ndarray]]) -> dict[str, list]:
+def enumerated(one: Ratio, other: Ratio, measure: Callable[[np.ndarray], dict[str, np.ndarray]]) -> dict[str, list]:
     """The absolute difference of every number under each of the 2^N swaps; the first swaps nothing."""
     differences: dict[str, list] = {}
     for swaps in product([False, True], repeat=len(one.numerator)):
@@ -402,14 +404,14 @@ def test_no_score_no_p_value() -> None:
     found = permutation_test(of_classes(one), of_classes(other), by_condition, 100)
     assert np.isnan(found["1"])
     assert 0 < found["0"] <= 1
-    assert np.isnan(paired_intervals(of_classes(one), of_classes(other), by_condition)["1"]).all()
+    assert np.isnan(compute_paired_intervals(of_classes(one), of_classes(other), by_condition)["1"]).all()
 
 
 def test_swaps_without_a_number_do_not_make_a_difference_surer() -> None:
     """Each model finds the clean pixels of another image: half of the swaps leave a model without any to fall from."""
     pixels = np.full((2, 2, 1), 10)
-    one = Share(np.array([[[10], [8]], [[0], [0]]]), pixels)
-    other = Share(np.array([[[0], [0]], [[10], [2]]]), pixels)
+    one = Ratio(np.array([[[10], [8]], [[0], [0]]]), pixels)
+    other = Ratio(np.array([[[0], [0]], [[10], [2]]]), pixels)
 
     def retention(scores: np.ndarray) -> dict[str, np.ndarray]:
         return {"retention": summarise(scores, CONDITIONS)["retention"]}
@@ -424,7 +426,7 @@ def test_swaps_without_a_number_do_not_make_a_difference_surer() -> None:
 
 
 def test_holm_by_hand() -> None:
-    found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    found = adjust_p_values({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert list(found) == ["a", "b", "c", "d"]
     assert found == pytest.approx({"d": 4 * 0.005, "a": 3 * 0.01, "c": 2 * 0.03, "b": 0.06})  # b: no less than c
 
@@ -437,25 +439,25 @@ def test_holm_rejects_as_the_step_down_procedure(values: list[float], alpha: flo
         if (len(values) - step) * values[place] > alpha:
             break
         rejected.add(place)
-    adjusted = holm({str(place): value for place, value in enumerate(values)})
+    adjusted = adjust_p_values({str(place): value for place, value in enumerate(values)})
     if alpha < 1:
         assert {int(name) for name, value in adjusted.items() if value <= alpha} == rejected
     assert all(value <= adjusted[str(place)] <= 1 for place, value in enumerate(values))
 
 
 def test_holm_of_what_does_not_exist() -> None:
-    found = holm({"a": math.nan, "b": 0.02, "c": 0.5})
+    found = adjust_p_values({"a": math.nan, "b": 0.02, "c": 0.5})
     assert math.isnan(found.pop("a"))
     assert found == pytest.approx({"b": 0.04, "c": 0.5})
-    assert holm({}) == {}
+    assert adjust_p_values({}) == {}
 
 
 def test_gaps_are_summed_without_sign_and_only_at_the_end() -> None:
     """ECE: overconfidence in one image makes up for the lack of it in another, in the same bin alone."""
-    share = Share(np.array([[[6, -2]], [[-4, -2]]]), np.full((2, 1, 2), 10), gaps=True)
-    assert whole(share) == pytest.approx((2 + 4) / 20)
-    np.testing.assert_allclose(left_out(share), [[(4 + 2) / 10], [(6 + 2) / 10]])
-    assert set(np.round(resampled(share, 50).ravel(), 9)) <= {0.6, 0.3, 0.8}
-    assert whole(by_unit(share, ["a", "a"])) == whole(share)
+    share = Ratio(np.array([[[6, -2]], [[-4, -2]]]), np.full((2, 1, 2), 10), gaps=True)
+    assert point_estimate(share) == pytest.approx((2 + 4) / 20)
+    np.testing.assert_allclose(jackknife(share), [[(4 + 2) / 10], [(6 + 2) / 10]])
+    assert set(np.round(bootstrap(share, 50).ravel(), 9)) <= {0.6, 0.3, 0.8}
+    assert point_estimate(sum_by_unit(share, ["a", "a"])) == point_estimate(share)
     mirrored = share._replace(numerator=-share.numerator)
     assert permutation_test(share, mirrored, lambda scores: {"ece": scores[..., 0]}, 100)["ece"] == 1.0

@@ -19,7 +19,7 @@ from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.commands.evaluate import benchmark
 from experiments.evaluation.record import Images
 from experiments.files.digest import sha256
-from experiments.pictures.worst_images import GAP, draw, draw_worst, hardest_falls
+from experiments.pictures.worst_images import GAP, draw, draw_worst, find_largest_drops
 from experiments.record_files.record_file import open_record
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
@@ -34,7 +34,7 @@ def of_iou(hits: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def chosen(hits: Sequence[Sequence[int]], number: int = 6) -> list[tuple[int, int]]:
-    return [(fall.image, fall.condition) for fall in hardest_falls(of_iou(hits), CONDITIONS, number)]
+    return [(fall.image, fall.condition) for fall in find_largest_drops(of_iou(hits), CONDITIONS, number)]
 
 
 def test_every_image_and_every_corruption_once() -> None:
@@ -59,14 +59,14 @@ def test_images_without_a_score_are_left_out() -> None:
     classes = of_iou([[10, 0, 1, 1, 1], [10, 0, 9, 9, 9], [10, 0, 9, 9, 8]])
     classes[0] = 0
     classes[1, 2:] = 0
-    assert [(fall.image, fall.condition) for fall in hardest_falls(classes, CONDITIONS)] == [(2, 4)]
+    assert [(fall.image, fall.condition) for fall in find_largest_drops(classes, CONDITIONS)] == [(2, 4)]
 
 
 def test_scores_are_means_over_the_classes_that_occur() -> None:
     """Clean: one class, 10 of 10. Noise: it keeps 5 of 10, and the 5 others are of a class that is not there."""
     classes = np.zeros((1, 2, 3, 3), int)
     classes[0, 0, 0], classes[0, 1, 0], classes[0, 1, 1] = (10, 10, 10), (5, 5, 10), (0, 5, 0)
-    (fall,) = hardest_falls(classes, [("clean", 0), ("noise", 1)])
+    (fall,) = find_largest_drops(classes, [("clean", 0), ("noise", 1)])
     assert (fall.clean_miou, fall.miou) == (1.0, 0.25)
 
 
@@ -90,7 +90,7 @@ def test_choice_is_greedy(hits: list[list[int]], number: int) -> None:
             break
         wanted.append(max(left, key=lambda pair: shares[pair[0]][0] - shares[pair[0]][pair[1]]))  # the first of equals
     classes = of_iou(hits) if hits else np.zeros((0, 5, 2, 3), int)
-    assert [(fall.image, fall.condition) for fall in hardest_falls(classes, CONDITIONS, number)] == wanted
+    assert [(fall.image, fall.condition) for fall in find_largest_drops(classes, CONDITIONS, number)] == wanted
 
 
 def tiles(picture: np.ndarray) -> list[np.ndarray]:
@@ -119,7 +119,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
     settings = {key: value for key, value in record.recipe["data"]["init_args"].items() if key != "augmentation"}
     data = SyntheticDataModule(**settings)
     dataset, suite = data.dataset("test"), find_suite("smoke")
-    falls = hardest_falls(images.counts["classes"], record.conditions)
+    falls = find_largest_drops(images.counts["classes"], record.conditions)
     assert len(record.pictures) == len(falls) > 0
     for picture, fall in zip(record.pictures, falls, strict=True):
         file = tiny_record.parent / picture.file

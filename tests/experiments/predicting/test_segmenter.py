@@ -8,7 +8,7 @@ from PIL import Image
 
 from datamodules.aspect import Aspect
 from datamodules.reading.image_reading import COLOURS
-from experiments.predicting.segmenter import Segmenter, reading_of
+from experiments.predicting.segmenter import Segmenter, make_reading
 from user_error import UserError
 
 
@@ -45,7 +45,7 @@ def test_a_second_call_segments_the_same_images(photos: Path, predict: Callable)
     ],
 )
 def test_checkpoints_of_all_ages_are_read(described: dict, wanted: tuple) -> None:
-    found = reading_of(described, 3)
+    found = make_reading(described, 3)
     assert (found.channels, found.window, found.mode) == wanted
 
 
@@ -57,7 +57,7 @@ class TooLarge(torch.nn.Module):
 
 
 def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
-    segmenter = Segmenter(TooLarge(), reading_of({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
+    segmenter = Segmenter(TooLarge(), make_reading({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"a.png' \(5 x 7\) is too large for the memory: leave out --native-size"):
         segmenter.write(photos / "a.png", photos / "a")
 
@@ -75,7 +75,7 @@ def test_a_name_that_is_too_long_stops_no_other(photos: Path, predict: Callable,
 def test_what_is_no_number_is_no_class(photos: Path) -> None:
     network = Bright()
     network.predict_logits = lambda image: torch.full((1, 2, *image.shape[2:]), torch.nan)  # type: ignore[method-assign]
-    segmenter = Segmenter(network, reading_of({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
+    segmenter = Segmenter(network, make_reading({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"logits of the image .*a.png are not all finite numbers"):
         segmenter.write(photos / "a.png", photos / "a")
 
@@ -113,7 +113,7 @@ def test_what_was_padded_or_cut_is_undone(
     truth = (rows > size[0] / 3) & (columns < size[1] / 2)
     Image.fromarray(np.repeat(255 * truth[..., None], 3, 2).astype(np.uint8)).save(tmp_path / "a.png")
     network = Bright()
-    segmenter = Segmenter(network, reading_of({}, 3), (16, 16), aspect, np.zeros((2, 3), np.uint8), True)  # type: ignore[arg-type]
+    segmenter = Segmenter(network, make_reading({}, 3), (16, 16), aspect, np.zeros((2, 3), np.uint8), True)  # type: ignore[arg-type]
     segmenter.write(tmp_path / "a.png", tmp_path / "a")
     assert set(network.sizes) == {seen}
     mask = np.array(Image.open(tmp_path / "a_mask.png"))

@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.evaluation.ranking import published_rows
+from experiments.evaluation.ranking import make_published_rows
 from experiments.record_files import published_tables as published
-from experiments.record_files.published_tables import read_table, table_names
+from experiments.record_files.published_tables import list_tables, read_table
 from user_error import UserError
 
 SEGFORMER, MASK_RCNN = "cityscapes_c_segformer_table5", "cityscapes_c_mask_rcnn_michaelis2019"
 
 
-@pytest.mark.parametrize("name", table_names())
+@pytest.mark.parametrize("name", list_tables())
 def test_every_table_reads_and_says_where_it_is_from(name: str) -> None:
     table = read_table(name)
     assert "arXiv" in table.description.source
@@ -25,7 +25,7 @@ def test_every_table_reads_and_says_where_it_is_from(name: str) -> None:
 
 def test_segformer_as_published() -> None:
     """Xie et al. print a retention of about 80 % and the means; mCD against MobileNet-V2 follows."""
-    rows = {row["name"]: row for row in published_rows(read_table(SEGFORMER), "DLv3+ (MBv2)")}
+    rows = {row["name"]: row for row in make_published_rows(read_table(SEGFORMER), "DLv3+ (MBv2)")}
     best = rows["SegFormer-B5"]
     assert best["rank"] == 1
     assert best["clean_miou"] == 0.824
@@ -38,14 +38,14 @@ def test_segformer_as_published() -> None:
 
 def test_mean_of_ratios_and_ratio_of_sums_rank_differently() -> None:
     """By mCD GSCNN is better than DLv3+ (R101) by more than by the ratio of sums; by rCD the two swap sides of 1."""
-    rows = {row["name"]: row for row in published_rows(read_table(SEGFORMER))}
+    rows = {row["name"]: row for row in make_published_rows(read_table(SEGFORMER))}
     assert rows["GSCNN"]["mrcd"] < 1 < rows["GSCNN"]["rcd_of_sums"]
     order = [sorted(rows, key=lambda name: rows[name][key]) for key in ("mcd", "cd_of_sums", "mrcd", "rcd_of_sums")]
     assert order[2] != order[3]
 
 
 def test_mask_rcnn_as_published() -> None:
-    (row,) = published_rows(read_table(MASK_RCNN))
+    (row,) = make_published_rows(read_table(MASK_RCNN))
     assert row["clean_ap"] == 0.327
     assert row["mpc"] == pytest.approx(0.100, abs=5e-4)
     assert row["rpc"] == pytest.approx(0.305, abs=5e-4)

@@ -112,10 +112,10 @@ def test_a_cell_that_agrees_with_itself_is_held_against_its_images(path: Path) -
 def summary_of(content: dict) -> dict:
     """The summary that fits altered cells, with intervals as they were."""
     from experiments.evaluation.record import Manifest, Record
-    from experiments.evaluation.scoring import summary_numbers
+    from experiments.evaluation.scoring import compute_summary
 
     record = Record.model_validate(content)
-    found = summary_numbers(record.conditions, record.totals, Manifest(**content["suite"]))
+    found = compute_summary(record.conditions, record.totals, Manifest(**content["suite"]))
     return content["summary"] | json.loads(json.dumps(found))
 
 

@@ -10,10 +10,10 @@ from command_line import experiments, refusal
 from records import make_record
 from scipy import stats
 
-from experiments.evaluation.ranking import ranked
+from experiments.evaluation.ranking import make_ranked_rows
 from experiments.evaluation.record import Record
 from experiments.record_files.record_file import read_record
-from experiments.reporting.across_data import across_data, agreement, data_of
+from experiments.reporting.across_data import compute_rank_correlations, list_data, make_rows_across_data
 from user_error import UserError
 
 NAMES = ("a", "b", "c", "d")
@@ -32,13 +32,13 @@ def records(tmp_path: Path) -> list[Record]:
 
 
 def test_rows_hold_the_scores_of_each_data_set(records: list[Record]) -> None:
-    rows = across_data(records)
-    assert data_of(rows) == ["roads", "polyps"]
+    rows = make_rows_across_data(records)
+    assert list_data(rows) == ["roads", "polyps"]
     assert [row["name"] for row in rows][-1] == "e"
     assert rows[-1]["roads.clean_miou"] is None
     for record in records:
         (row,) = [row for row in rows if row["name"] == record.name]
-        (alone,) = ranked([record])
+        (alone,) = make_ranked_rows([record])
         for key in ("clean_miou", "clean_miou_low", "mean_corrupted_miou", "mean_corrupted_miou_high"):
             assert row[f"{record.data.name}.{key}"] == alone[key]
 
@@ -49,10 +49,12 @@ def test_order_is_that_of_mean_places(records: list[Record]) -> None:
         for data in ("roads", "polyps")
     }
     places = np.mean([stats.rankdata(-np.array(values)) for values in scores.values()], axis=0)
-    found = [NAMES.index(row["name"]) for row in across_data(records)[:4]]
+    found = [NAMES.index(row["name"]) for row in make_rows_across_data(records)[:4]]
     assert list(places[found]) == sorted(places)
     (tau,) = [
-        tau for score, _, _, tau, number in agreement(across_data(records), ["roads", "polyps"]) if "corr" in score
+        tau
+        for score, _, _, tau, number in compute_rank_correlations(make_rows_across_data(records), ["roads", "polyps"])
+        if "corr" in score
     ]
     assert tau == pytest.approx(stats.kendalltau(scores["roads"], scores["polyps"]).statistic)
 
@@ -60,10 +62,10 @@ def test_order_is_that_of_mean_places(records: list[Record]) -> None:
 def test_records_of_one_data_set_must_compare_and_differ_by_name(records: list[Record]) -> None:
     records[1].name = records[0].name
     with pytest.raises(UserError, match="two records of roads are called 'a'"):
-        across_data(records)
+        make_rows_across_data(records)
     records[1].suite_hash = "other"
     with pytest.raises(UserError, match="do not rank"):
-        across_data(records)
+        make_rows_across_data(records)
 
 
 def test_the_verb(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_real_shift_counts_the_pixels_of_its_images_alone():
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     masks = torch.ones(3, 32, 32, dtype=torch.long)
     suite = Suite("small", 1, shifts={"light": ["day"]})
-    suite = suite.for_data(["red", "green", "blue"], {"a": {"light": "day"}, "b": {"light": "dusk"}})
+    suite = suite.adapt_to_data(["red", "green", "blue"], {"a": {"light": "day"}, "b": {"light": "dusk"}})
     found = ConditionLoop(Recording(), suite).count({"image": images, "mask": masks, "id": ["b", "a", ""]})
     assert found.counts["classes"][1, :, 1, 2].tolist() == [0, 32 * 32, 0]
     assert found.changed.tolist() == [[False] * 3, [True, False, True]]

@@ -53,7 +53,7 @@ def test_batches_add_up_in_the_order_of_the_data(folder: Path, loss: int) -> Non
     batches = {number: batch(number, loss if number == 2 else 5) for number in range(4)}
     for number in (2, 0, 3, 1):
         journal.write(number, batches[number])
-    found, parts = journal.total(), list(batches.values())
+    found, parts = journal.sum_up(), list(batches.values())
     assert found.index.tolist() == list(range(IMAGES))
     assert found.digests == [f"pixels of {at}" for at in range(IMAGES)]
     np.testing.assert_array_equal(found.sums["confusion"], sum(part.sums["confusion"] for part in parts))
@@ -69,9 +69,9 @@ def test_batches_add_up_in_the_order_of_the_data(folder: Path, loss: int) -> Non
 
 def test_counts_stay_after_pieces_are_put_in_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begun(folder, 0, 1, 2, 3)
-    whole = journal.total()
+    whole = journal.sum_up()
     monkeypatch.setattr("experiments.sweeping.swept.BLOCK", 1)
-    for name, part in journal.total().counts.items():
+    for name, part in journal.sum_up().counts.items():
         np.testing.assert_array_equal(part, whole.counts[name])
 
 
@@ -142,14 +142,14 @@ def a_link(path: Path) -> None:
 @pytest.mark.parametrize("damage", [half, unsealed, altered, empty, a_folder, a_link])
 def test_a_damaged_batch_is_swept_again(folder: Path, damage, capsys: pytest.CaptureFixture) -> None:
     begun(folder, 0, 1, 2, 3)
-    whole = again(folder).total()
+    whole = again(folder).sum_up()
     damage(folder / "batch-000002.npz")
     journal = again(folder)
     assert journal.done == {0, 1, 3}
     assert capsys.readouterr().out == f"{folder}: 1 damaged batch is swept again\n"
     assert not (folder / "batch-000002.npz").exists()
     journal.write(2, batch(2))
-    for name, part in journal.total().counts.items():
+    for name, part in journal.sum_up().counts.items():
         np.testing.assert_array_equal(part, whole.counts[name])
 
 
@@ -184,7 +184,7 @@ def test_a_batch_that_is_damaged_while_the_sweep_runs(folder: Path) -> None:
     journal = begun(folder, 0, 1)
     altered(folder / "batch-000001.npz")
     with pytest.raises(UserError, match=r"batch-000001.npz was damaged: call again"):
-        journal.total()
+        journal.sum_up()
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "broken link", "link to a file"])

@@ -7,7 +7,7 @@ from scenes import SUITES
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
-from experiments.evaluation.record import manifest_hash
+from experiments.evaluation.record import hash_manifest
 from experiments.sweeping.suite import Suite
 from user_error import UserError
 
@@ -47,10 +47,10 @@ def test_refuses_what_makes_no_suite(changes, message):
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_manifests_state_what_they_stated(path):
     """What decides the place of a record; the photographs of frost are those of the machine."""
-    conditions = [condition.described for condition in Suite.from_yaml(path).conditions]
+    conditions = [condition.manifest_entry for condition in Suite.from_yaml(path).conditions]
     for condition in conditions:
         condition["parameters"].pop("photos", None)
-    digest = manifest_hash({"conditions": conditions})
+    digest = hash_manifest({"conditions": conditions})
     assert digest == HELD.get(path.stem, digest)  # a new one is held once it is written down
 
 
@@ -91,7 +91,7 @@ def test_a_missing_file_is_said(tmp_path):
 
 def test_manifest_tells_what_decides_the_pixels(monkeypatch):
     monkeypatch.setattr("experiments.sweeping.suite.version", lambda name: "4.11.0+cpu")
-    manifest = small(severities={"gaussian_noise": [2], "jpeg_compression": [3]}).manifest((256, 192))
+    manifest = small(severities={"gaussian_noise": [2], "jpeg_compression": [3]}).make_manifest((256, 192))
     assert json.loads(json.dumps(manifest)) == manifest
     assert manifest == {
         "name": "small",
@@ -111,16 +111,18 @@ def test_manifest_tells_what_decides_the_pixels(monkeypatch):
         ],
         "libraries": {"opencv-python-headless": "4.11.0"},
     }
-    assert small().manifest(None)["size"] == "native"
-    assert Suite("clean", 1, []).manifest(None)["libraries"] == {}
+    assert small().make_manifest(None)["size"] == "native"
+    assert Suite("clean", 1, []).make_manifest(None)["libraries"] == {}
 
 
 def test_manifest_hash_follows_content_alone():
-    manifest = small().manifest((64, 64))
-    assert manifest_hash(manifest) == manifest_hash(dict(reversed(manifest.items())))
+    manifest = small().make_manifest((64, 64))
+    assert hash_manifest(manifest) == hash_manifest(dict(reversed(manifest.items())))
     others = [small(seed=1), small(version=2), small(name="other"), small(severities={"gaussian_noise": [1]})]
-    hashes = {manifest_hash(suite.manifest((64, 64))) for suite in others} | {manifest_hash(small().manifest(None))}
-    assert len(hashes | {manifest_hash(manifest)}) == 6
+    hashes = {hash_manifest(suite.make_manifest((64, 64))) for suite in others} | {
+        hash_manifest(small().make_manifest(None))
+    }
+    assert len(hashes | {hash_manifest(manifest)}) == 6
 
 
 META = {"a": {"light": "day", "drive": "1"}, "b": {"light": "dusk", "drive": "1"}, "c": {"light": "day", "drive": "2"}}
@@ -129,7 +131,7 @@ META = {"a": {"light": "day", "drive": "1"}, "b": {"light": "dusk", "drive": "1"
 def test_conditions_that_depend_on_the_data():
     suite = small(corruptions=[GaussianNoise()], severities={"gaussian_noise": [2]}, shifts={"light": ["dusk", "day"]})
     suite.missing = MissingChannels()
-    bound = suite.for_data(["T1", "FLAIR"], META)
+    bound = suite.adapt_to_data(["T1", "FLAIR"], META)
     assert [(c.name, c.severity, c.family) for c in bound.conditions] == [
         ("clean", 0, None),
         ("light=dusk", 0, "shift"),
@@ -139,7 +141,7 @@ def test_conditions_that_depend_on_the_data():
         ("without_flair", 1, "modality"),
     ]
     assert [c.name for c in suite.conditions] == ["clean", "gaussian_noise"]
-    described = bound.manifest(None)["conditions"]
+    described = bound.make_manifest(None)["conditions"]
     assert described[2]["parameters"]["images"] == 2
     assert described[4]["parameters"] == {"channels": [0], "fill": "zero"}
 
@@ -147,7 +149,7 @@ def test_conditions_that_depend_on_the_data():
 def test_manifest_knows_which_images_a_shift_selects():
     suite = small(shifts={"light": ["day"]})
     other = {**META, "b": {"light": "day"}}
-    hashes = {manifest_hash(suite.for_data([], meta).manifest(None)) for meta in (META, other)}
+    hashes = {hash_manifest(suite.adapt_to_data([], meta).make_manifest(None)) for meta in (META, other)}
     assert len(hashes) == 2
 
 
@@ -161,4 +163,4 @@ def test_manifest_knows_which_images_a_shift_selects():
 )
 def test_refuses_shifts_that_the_data_do_not_have(shifts, meta, message):
     with pytest.raises(UserError, match=message):
-        small(shifts=shifts).for_data([], meta)
+        small(shifts=shifts).adapt_to_data([], meta)

@@ -18,7 +18,7 @@ from experiments.evaluation.record import Record
 from experiments.record_files.record_file import open_record
 from experiments.sweeping import sweep_loop
 from experiments.sweeping.suite import Suite
-from experiments.sweeping.sweep import sweep_once
+from experiments.sweeping.sweep import sweep_temporarily
 from lightning_modules.conditions.base import NetworkCondition
 
 SUITE = """
@@ -101,7 +101,7 @@ def test_nothing_leaks_from_a_condition_into_another(tiny_run: Path, swept: tupl
     data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), eval_batch_size=4, num_workers=0)
     torch.set_num_threads(1)
     alone = Suite("alone", 1, [GaussianNoise()], {"gaussian_noise": [4]}, network_conditions=[Learning(0.05)])
-    found = sweep_once(module, data, alone, "cpu", "32-true")
+    found = sweep_temporarily(module, data, alone, "cpu", "32-true")
     assert np.array_equal(found.counts["classes"][:, 3], swept[1].counts["classes"][:, 7])
     assert not np.array_equal(found.counts["classes"][:, 3], found.counts["classes"][:, 1])  # it has learned
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
@@ -116,7 +116,7 @@ def test_an_interrupted_sweep_goes_on_in_both_orders(
         "asked", 1, [GaussianNoise()], {"gaussian_noise": [2]}, network_conditions=[GradientSign(), Learning()]
     )
     module = load_module(tiny_run / "best.ckpt")
-    wanted = sweep_once(module, data, suite, "cpu", "32-true")
+    wanted = sweep_temporarily(module, data, suite, "cpu", "32-true")
     stepped, step = [], sweep_loop.SweepLoop.test_step
 
     def stop(self: Any, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -130,11 +130,11 @@ def test_an_interrupted_sweep_goes_on_in_both_orders(
     monkeypatch.setattr("experiments.sweeping.sweep.token_bytes", lambda number: b"k" * number)
     stopping = True
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        sweep_once(module, data, suite, "cpu", "32-true")
+        sweep_temporarily(module, data, suite, "cpu", "32-true")
     files = sorted(path.name for path in (tmp_path / "sweep").iterdir())
     assert files == [*(f"batch-{place:06d}.npz" for place in range(4)), "condition-000003.npz", "identity.json"]
     stopping, stepped[:] = False, []
-    found = sweep_once(module, data, suite, "cpu", "32-true")
+    found = sweep_temporarily(module, data, suite, "cpu", "32-true")
     assert stepped == [(1, place) for place in range(4)]
     for name, part in wanted.counts.items():
         assert np.array_equal(part, found.counts[name])
@@ -170,7 +170,7 @@ def test_a_condition_without_a_state_may_answer_by_itself(tiny_run: Path) -> Non
 
     data = SyntheticDataModule(train=1, val=1, test=5, size=(64, 64), eval_batch_size=4, num_workers=0)
     suite = Suite("answers", 1, network_conditions=[Zeros(), GradientSign(levels=0)])
-    counts = sweep_once(load_module(tiny_run / "best.ckpt"), data, suite, "cpu", "32-true").counts["classes"]
+    counts = sweep_temporarily(load_module(tiny_run / "best.ckpt"), data, suite, "cpu", "32-true").counts["classes"]
     assert not counts[:, 1, 1:, 1].any()  # all is of the first class
     assert np.array_equal(counts[:, 0], counts[:, 2])
 
@@ -192,6 +192,6 @@ def test_a_condition_begins_once_and_its_copy_is_let_go(tiny_run: Path, state: b
     second.name = "other"
     module = load_module(tiny_run / "best.ckpt")
     suite = Suite("counting", 1, [GaussianNoise()], {"gaussian_noise": [1]}, network_conditions=[first, second])
-    sweep_once(module, data, suite, "cpu", "32-true")
+    sweep_temporarily(module, data, suite, "cpu", "32-true")
     assert len(begun) == (4 if state else 2)  # that which learns is met under clean and noise
     assert alive == ([0, 0, 0, 0] if state else [0, 1])  # without a state it is the network itself

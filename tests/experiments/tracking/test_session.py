@@ -10,7 +10,7 @@ import pytest
 import yaml
 from command_line import TINY, experiments
 
-from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.recipe import compute_recipe_key
 from experiments.files.digest import sha256
 from experiments.record_files.record_file import read_record
 from experiments.tracking.session import fit_logger, run_id, sync_hint, wandb_mode
@@ -93,12 +93,14 @@ def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
     settings = yaml.safe_load((tracked.run / "config.yaml").read_text())
     assert {run.run_id for run in runs} == {run_id(tracked.run)}
     assert len(list(tracked.run.rglob("*.wandb"))) == 2
-    assert {run.run_group for run in runs} == {f"unet-tu-mobilenetv3_small_050-synthetic-{recipe_key(settings)}"}
+    assert {run.run_group for run in runs} == {
+        f"unet-tu-mobilenetv3_small_050-synthetic-{compute_recipe_key(settings)}"
+    }
     for command in sorted(tracked.run.rglob("*.wandb")):
         last = offline_history(command.parent).runs[-1]
         assert list(last.tags) == ["seed-3"]
         config = {update.key: json.loads(update.value_json) for update in last.config.update}
-        assert (config["seed"], config["recipe"]) == (3, recipe_key(settings))
+        assert (config["seed"], config["recipe"]) == (3, compute_recipe_key(settings))
     assert any("val/miou" in row for row in rows)
     for said in tracked.said:
         assert f"wandb sync {tracked.run}/wandb/offline-run-*" in said

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.sweeping.counters import COUNTERS, counter_names, find_counters
+from experiments.sweeping.counters import COUNTERS, find_counters, list_counters
 from lightning_modules.metrics.counters.base import Counter, Prediction
 from lightning_modules.metrics.sweep import SweepCounts, usual_counters
 from user_error import UserError
@@ -11,7 +11,7 @@ from user_error import UserError
 CLASSES = 3
 
 
-@pytest.fixture(params=counter_names())
+@pytest.fixture(params=list_counters())
 def counter(request: pytest.FixtureRequest) -> Counter:
     (found,) = [one for one in find_counters([request.param]) if type(one).__module__.endswith(f".{request.param}")]
     return found
@@ -48,8 +48,8 @@ def test_a_filling_counts_nothing(counter: Counter) -> None:
 
 
 def test_every_counter_has_its_yaml_and_counts_once() -> None:
-    assert {type(one).__module__.rpartition(".")[2] for one in usual_counters()} <= set(counter_names())
-    assert len(find_counters(counter_names())) == len({type(one) for one in find_counters(counter_names())})
+    assert {type(one).__module__.rpartition(".")[2] for one in usual_counters()} <= set(list_counters())
+    assert len(find_counters(list_counters())) == len({type(one) for one in find_counters(list_counters())})
     with pytest.raises(UserError, match=r"two counters count 'classes'.*rename its counts"):
         SweepCounts(CLASSES, 1, usual_counters() * 2)
     assert COUNTERS.is_dir()

@@ -36,8 +36,8 @@ def test_scores_are_those_of_the_record(seed: int) -> None:
     predicted, mask = draw(seed, 3, 0.5)
     mask[mask == 2] = 255
     confusion = image_confusion(predicted, mask, CLASSES)
-    np.testing.assert_array_equal(class_counts(confusion), overlap.class_counts(confusion.numpy()))
-    wanted = overlap.mean_iou(overlap.class_counts(confusion.numpy()))
+    np.testing.assert_array_equal(class_counts(confusion), overlap.compute_class_counts(confusion.numpy()))
+    wanted = overlap.mean_iou(overlap.compute_class_counts(confusion.numpy()))
     np.testing.assert_allclose(mean_iou(confusion), wanted, rtol=1e-12)
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from experiments.evaluation.scores.probabilities import calibration_error, calibration_gaps, risk_coverage_area
-from experiments.evaluation.scores.shares import score
+from experiments.evaluation.scores.probabilities import calibration_error, compute_calibration_gaps, risk_coverage_area
+from experiments.evaluation.scores.ratios import compute_score
 from lightning_modules.metrics.fixed_point import (
     CALIBRATION_BINS,
     LEAST_ODDS_EXPONENT,
@@ -51,7 +51,7 @@ def count(logits: torch.Tensor, mask: torch.Tensor) -> Counts:
 def error(calibration: torch.Tensor) -> float:
     """ECE of counts (..., 15, 3), summed over what leads."""
     summed = calibration.reshape(-1, CALIBRATION_BINS, 3).sum(0).numpy()
-    return float(score(calibration_error(calibration_gaps(summed), summed[:, 0].sum())))
+    return float(compute_score(calibration_error(compute_calibration_gaps(summed), summed[:, 0].sum())))
 
 
 def chances(logits: torch.Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from family_classes import family_classes
 from task_batches import CLASSES, batch, output_of, task_scores
 
-from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.scores.tasks import TASK
 from lightning_modules import tasks
 from lightning_modules.tasks.base import Task, unknown_where
@@ -25,7 +25,7 @@ def task(request: Any) -> Task:
 
 def test_every_task_has_its_scores() -> None:
     assert {TASK + kind.name for kind in TASKS} == {
-        count for one in mean_scores().values() for count in one.needs if count.startswith(TASK)
+        count for one in find_mean_scores().values() for count in one.needs if count.startswith(TASK)
     }
 
 

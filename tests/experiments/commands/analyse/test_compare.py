@@ -7,9 +7,9 @@ from command_line import experiments, refusal
 from records import make_record
 
 from experiments.commands.analyse import compare
-from experiments.evaluation.comparison import better
 from experiments.evaluation.comparison import compare as compare_records
-from experiments.evaluation.scores.known import mean_scores
+from experiments.evaluation.comparison import find_better
+from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.scores.overlap import mean_iou
 from experiments.files.digest import sha256
 from experiments.record_files.record_file import open_record
@@ -85,13 +85,13 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
     assert line.high - line.low < (high - low) / 2
 
 
-@pytest.mark.parametrize("metric", [name for name in mean_scores() if "." not in name])
+@pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name])
 def test_every_metric(unequal: list[Path], metric: str) -> None:
     a, b = (open_record(path) for path in unequal)
     found = compare_records(a, b, metric, permutations=500)
-    assert better(found.headline, found.metric) == "B"
+    assert find_better(found.headline, found.metric) == "B"
     assert found.headline.a == pytest.approx(np.mean([cell.scores[metric] for cell in a[0].cells[1:]]))
-    assert ("retention" in [line.name for line in found.overall]) == (not mean_scores()[metric].lower_is_better)
+    assert ("retention" in [line.name for line in found.overall]) == (not find_mean_scores()[metric].lower_is_better)
 
 
 def of_tasks(seed: int, worse: int) -> dict[str, np.ndarray]:

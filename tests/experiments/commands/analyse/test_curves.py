@@ -6,15 +6,15 @@ from PIL import Image
 from records import make_record
 
 from experiments.commands.analyse.curves import draw
-from experiments.evaluation.robustness_curves import curves, with_mean
+from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.record_files.record_file import read_record
 
 
 def test_lines_are_the_cells(tmp_path: Path) -> None:
     record = read_record(make_record(tmp_path / "a.json"))
     scores = {cell.severity: pytest.approx(100 * cell.miou) for cell in record.cells}
-    assert curves(record) == {"noise": scores}
-    assert with_mean(curves(record))["mean of all"] == scores
+    assert compute_curves(record) == {"noise": scores}
+    assert add_mean(compute_curves(record))["mean of all"] == scores
     axes = draw([record, record]).axes
     assert [axis.get_title() for axis in axes] == ["noise", "mean of all"]
     assert list(axes[0].lines[0].get_xdata()) == [0, 1, 5]
@@ -29,7 +29,7 @@ def test_real_shifts_and_missing_channels_have_panels(tmp_path: Path) -> None:
     record = read_record(make_record(tmp_path / "a.json", cells=cells, conditions=entries))
     clean, day, one, other, both = (100 * cell.miou for cell in record.cells)
     missing = {0: pytest.approx(clean), 1: pytest.approx((one + other) / 2), 2: pytest.approx(both)}
-    assert curves(record) == {"missing channels (zero)": missing}
+    assert compute_curves(record) == {"missing channels (zero)": missing}
     *_, panel = draw([record]).axes
     assert panel.get_title() == "real shifts"
     assert list(panel.lines[0].get_ydata()) == pytest.approx([clean, day])

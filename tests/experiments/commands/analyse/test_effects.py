@@ -9,7 +9,7 @@ from command_line import refusal
 from records import make_record
 from scipy import stats
 
-from experiments.ablation.factor_effects import SCORES, Trained, find_effects, measure_trial
+from experiments.ablation.factor_effects import SCORES, TrainedTrial, find_effects, measure_trial
 from experiments.ablation.sweep_file import Factor, read_sweep
 from experiments.commands.analyse import effects
 from experiments.commands.analyse.effects import csv, markdown
@@ -23,14 +23,14 @@ SEED = Factor("seed_everything", "levels", ("0", "1"))
 RATE = Factor("lr", "log")
 
 
-def trial(path: Path, place: int, noise: float, **arguments: object) -> Trained:
+def trial(path: Path, place: int, noise: float, **arguments: object) -> TrainedTrial:
     return measure_trial(
         arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise))
     )
 
 
 @pytest.fixture
-def grid(tmp_path: Path) -> list[Trained]:
+def grid(tmp_path: Path) -> list[TrainedTrial]:
     """Two networks, three losses, two seeds."""
     choices = itertools.product(["x/unet.yaml", "x/fpn.yaml"], ["a", "b", "c"], [0, 1])
     return [
@@ -44,11 +44,11 @@ def grid(tmp_path: Path) -> list[Trained]:
     ]
 
 
-def scores(trained: list[Trained], name: str) -> np.ndarray:
+def scores(trained: list[TrainedTrial], name: str) -> np.ndarray:
     return np.array([getattr(one.record.summary, name) for one in trained])
 
 
-def test_a_grid_gives_mean_differences(grid: list[Trained]) -> None:
+def test_a_grid_gives_mean_differences(grid: list[TrainedTrial]) -> None:
     """Between trials that are equal in all else; the seed is no idea, and not reported."""
     found = find_effects(grid, [NETWORK, LOSS, SEED])
     assert "The 2 seeds are replicates" in markdown(found, grid)
@@ -75,7 +75,7 @@ def test_one_factor_of_two_levels_is_a_comparison(tmp_path: Path) -> None:
     assert change.trainings is None
 
 
-def test_intervals_over_trainings_are_students(grid: list[Trained]) -> None:
+def test_intervals_over_trainings_are_students(grid: list[TrainedTrial]) -> None:
     """Two levels without blocks: the interval of the t test with pooled variance."""
     (found,) = find_effects(grid, [NETWORK])
     for name in SCORES:
@@ -117,7 +117,7 @@ def test_factors_that_always_go_together_are_not_told_apart(tmp_path: Path) -> N
     assert csv(found).splitlines()[0].startswith("factor,level,against,trials,clean_miou,clean_miou_low")
 
 
-def test_a_level_that_no_trial_has_is_left_out(grid: list[Trained]) -> None:
+def test_a_level_that_no_trial_has_is_left_out(grid: list[TrainedTrial]) -> None:
     """Failed trials, or those of another shard."""
     found = find_effects(grid[:4], [NETWORK, LOSS])
     assert [(one.level, one.against) for one in found] == [("b", "a")]

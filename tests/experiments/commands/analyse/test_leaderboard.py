@@ -11,7 +11,7 @@ from records import make_record
 
 from experiments.commands.analyse import leaderboard
 from experiments.commands.analyse.leaderboard import markdown
-from experiments.evaluation.ranking import ranked
+from experiments.evaluation.ranking import make_ranked_rows
 from experiments.files.tables import as_csv
 from experiments.record_files.record_file import read_record
 from user_error import UserError
@@ -23,7 +23,7 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 def test_ranks_fall(paths: list[Path]) -> None:
-    rows = ranked([read_record(path) for path in paths])
+    rows = make_ranked_rows([read_record(path) for path in paths])
     scores = [row["mean_corrupted_miou"] for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert [row["rank"] for row in rows] == [1, 2, 3]
@@ -32,13 +32,13 @@ def test_ranks_fall(paths: list[Path]) -> None:
 
 
 def test_markdown_is_a_table_whatever_the_names(paths: list[Path]) -> None:
-    lines = markdown(ranked([read_record(path) for path in paths])).splitlines()
+    lines = markdown(make_ranked_rows([read_record(path) for path in paths])).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
-    assert "two\\|2" in markdown(ranked([read_record(path) for path in paths]))
+    assert "two\\|2" in markdown(make_ranked_rows([read_record(path) for path in paths]))
 
 
 def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
-    rows = ranked([read_record(path) for path in paths])
+    rows = make_ranked_rows([read_record(path) for path in paths])
     read_back = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [float(row["clean_miou"]) for row in read_back] == [row["clean_miou"] for row in rows]
     saved = tmp_path / "board.json"
@@ -48,7 +48,7 @@ def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
 
 def test_a_column_for_each_family(paths: list[Path]) -> None:
     records = [read_record(path) for path in paths]
-    table = markdown(ranked(records), by="family")
+    table = markdown(make_ranked_rows(records), by="family")
     families = list(records[0].summary.families)
     assert families
     assert table.splitlines()[0].endswith("| " + " | ".join(families) + " |")
@@ -72,8 +72,8 @@ def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str)
     else:
         records[1].data.hash = "other"
     with pytest.raises(UserError, match="--allow-mixed"):
-        ranked(records)
-    assert len(ranked(records, allow_mixed=True)) == 2
+        make_ranked_rows(records)
+    assert len(make_ranked_rows(records, allow_mixed=True)) == 2
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_other_conditions_do_not_rank_side_by_side(paths: list[Path], what: str)
 def test_says_in_what_two_manifests_differ(tmp_path: Path, one: dict, other: dict, why: str) -> None:
     records = [read_record(make_record(tmp_path / f"{k}.json", **what)) for k, what in enumerate((one, other))]
     with pytest.raises(UserError, match=why):
-        ranked(records)
+        make_ranked_rows(records)
 
 
 def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(tmp_path: Path) -> None:
     conditions = [("clean", 0), ("light=day", 0), ("light=dusk", 0)]
     paths = [make_record(tmp_path / f"{k}.json", str(k), k, cells=conditions) for k in range(3)]
-    rows = ranked([read_record(path) for path in paths])
+    rows = make_ranked_rows([read_record(path) for path in paths])
     assert [row["clean_miou"] for row in rows] == sorted((row["clean_miou"] for row in rows), reverse=True)
     assert rows[0]["miou_light=dusk"] > 0
     assert "light=dusk" in markdown(rows).splitlines()[0]
@@ -109,7 +109,7 @@ def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(
 
 def test_degradation_against_a_reference(paths: list[Path]) -> None:
     records = [read_record(path) for path in paths]
-    rows = {row["name"]: row for row in ranked(records, reference=records[0])}
+    rows = {row["name"]: row for row in make_ranked_rows(records, reference=records[0])}
     assert {rows["one"][key] for key in ("mcd", "mrcd", "mce", "cd_of_sums", "rcd_of_sums")} == {1.0}
     worse = [1 - cell.miou for cell in records[2].cells if cell.severity]
     other = [1 - cell.miou for cell in records[0].cells if cell.severity]
@@ -133,7 +133,7 @@ def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
         read_record(make_record(tmp_path / f"{k}.json", f"net {k}", k, recipe=recipe))
         for k, recipe in enumerate(recipes)
     ]
-    rows = ranked(records)
+    rows = make_ranked_rows(records)
     of_recipe = [row for row in rows if row["name"] in ("net 0", "net 1", "net 2")]
     scores = [row["clean_miou"] for row in of_recipe]
     for row in of_recipe:

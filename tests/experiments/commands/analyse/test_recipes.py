@@ -10,8 +10,8 @@ from scipy import stats
 
 from experiments.commands.analyse import recipes
 from experiments.evaluation.compared_metrics import COMPARED
-from experiments.evaluation.comparison import compare, measured
-from experiments.evaluation.recipe_comparison import compare_recipes, recipe_name
+from experiments.evaluation.comparison import compare, measure_record
+from experiments.evaluation.recipe_comparison import compare_recipes, find_recipe_name
 from experiments.record_files.record_file import open_record, read_swept
 from user_error import UserError
 
@@ -92,7 +92,7 @@ def test_numbers_are_welchs(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
 def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> None:
     one, other = (read_swept(trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6)))
     of_networks = compare(one, other, permutations=200)
-    of_recipes = compare_recipes([measured(*one, COMPARED["miou"])], [measured(*other, COMPARED["miou"])])
+    of_recipes = compare_recipes([measure_record(*one, COMPARED["miou"])], [measure_record(*other, COMPARED["miou"])])
     for change, line in zip(
         of_recipes.overall + of_recipes.conditions, of_networks.overall + of_networks.conditions, strict=True
     ):
@@ -131,7 +131,7 @@ def test_several_recipes_are_adjusted_for_their_number(tmp_path: Path, capsys: p
 )
 def test_names(tmp_path: Path, names: list[str], expected: str) -> None:
     records = [open_record(make_record(tmp_path / f"{at}.json", name))[0] for at, name in enumerate(names)]
-    assert recipe_name(records) == expected
+    assert find_recipe_name(records) == expected
 
 
 def test_recipes_that_differ_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -144,7 +144,7 @@ def test_a_training_counts_once(tmp_path: Path) -> None:
     path = trainings(tmp_path, "one", 1, 0.9)[0]
     record, images = read_swept(path)
     record = record.model_copy(update={"checkpoint": {"sha256": "a" * 64}})
-    known = measured(record, images, COMPARED["miou"])
+    known = measure_record(record, images, COMPARED["miou"])
     with pytest.raises(UserError, match="would count twice"):
         compare_recipes([known], [known])
 

@@ -13,8 +13,8 @@ from PIL import Image
 from records import make_record
 
 from experiments.commands.analyse.tradeoff import by_severity, columns, draw, find_networks, score_row
-from experiments.evaluation.scores.known import mean_scores
-from experiments.evaluation.statistics import whole
+from experiments.evaluation.scores.known import find_mean_scores
+from experiments.evaluation.statistics import point_estimate
 from experiments.record_files.cost_file import read_costs
 from experiments.record_files.record_file import read_swept
 
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     row = score_row(record, images)
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
-    ece = whole(images.share(mean_scores()["ece"].share(images.counts)))
+    ece = point_estimate(images.sum_by_unit(find_mean_scores()["ece"].ratio(images.counts)))
     assert row["clean_ece"] == pytest.approx(ece[0])
     assert row["clean_ece"] == pytest.approx(record.cells[0].scores["ece"])
     assert row["mean_corrupted_ece"] == pytest.approx(ece[1:].mean())

@@ -11,7 +11,7 @@ from experiments.checkpoints.checkpoint import describe_data, load_module, read_
 from experiments.command_line.data_option import choose_data
 from experiments.commands.derive import calibrate
 from experiments.commands.evaluate.benchmark import main as benchmark
-from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.recipe import compute_recipe_key
 from experiments.probing.pixel_features import sample_logits
 from experiments.probing.temperature import fit_temperature
 from experiments.record_files.record_file import read_record
@@ -59,7 +59,7 @@ def test_sweep_is_an_ordinary_sweep(calibrated: Path, tiny_run: Path, tiny_recor
     assert after.totals["confusion"].tolist() == before.totals["confusion"].tolist()
     assert [cell.scores["nll"] for cell in after.cells] != [cell.scores["nll"] for cell in before.cells]
     trained = yaml.safe_load((tiny_run / "config.yaml").read_text())
-    assert recipe_key(after.recipe) not in (None, recipe_key(trained))
+    assert compute_recipe_key(after.recipe) not in (None, compute_recipe_key(trained))
     assert describe_data(calibrated) == describe_data(tiny_run / "best.ckpt")
 
 

@@ -22,8 +22,8 @@ from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.data_option import choose_data
 from experiments.commands.derive import svm
 from experiments.commands.evaluate.benchmark import main as benchmark
-from experiments.evaluation.recipe import recipe_key
-from experiments.probing.pixel_features import Reservoir, find_head, inputs_of, sample_features, sample_logits
+from experiments.evaluation.recipe import compute_recipe_key
+from experiments.probing.pixel_features import Reservoir, find_head, record_inputs, sample_features, sample_logits
 from experiments.probing.temperature import fit_temperature, mean_nll
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
@@ -85,9 +85,9 @@ def test_features_are_what_the_head_sees(network: SmpNetwork) -> None:
     """Against torch's own unfolding and enlarging of whole maps, and against the logits themselves."""
     head, image = find_head(network), batches([1], 3)[0]["image"]
     rows, columns = (grid.flatten() for grid in torch.meshgrid(torch.arange(64), torch.arange(57), indexing="ij"))
-    with inputs_of(head.convolution) as seen:
+    with record_inputs(head.convolution) as seen:
         logits = network(image)[0]
-    found = head.features(seen[0][0], rows, columns)
+    found = head.compute_features(seen[0][0], rows, columns)
     size, (height, width) = head.convolution.kernel_size[0], seen[0].shape[2:]
     whole = F.unfold(seen[0], size, padding=size // 2).view(1, -1, height, width)
     whole = nn.Upsample(scale_factor=head.scale, mode="bilinear", align_corners=True)(whole)[0]
@@ -145,7 +145,7 @@ def test_reservoir_keeps_the_smallest_keys() -> None:
     keys = np.random.default_rng(0).random(1000)
     kept = Reservoir(50)
     for part in np.split(np.arange(1000), [3, 40, 400, 990]):
-        chosen = kept.candidates(keys[part])
+        chosen = kept.find_candidates(keys[part])
         assert len(chosen) <= 50
         kept.add(keys[part][chosen], part[chosen])
     np.testing.assert_array_equal(kept.rows, np.argsort(keys)[:50])
@@ -199,7 +199,10 @@ def test_sweep_is_an_ordinary_sweep(fitted: Path, tiny_run: Path, tmp_path: Path
     assert record.name == "tiny_svm"
     assert record.summary.clean_miou > 0.1
     trained = yaml.safe_load((tiny_run / "config.yaml").read_text())
-    assert recipe_key(record.recipe) not in (None, recipe_key(trained))  # another row than the training's
+    assert compute_recipe_key(record.recipe) not in (
+        None,
+        compute_recipe_key(trained),
+    )  # another row than the training's
 
 
 def test_refusals(tiny_run: Path, fitted: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from datamodules.datasets.folder import FolderDataModule
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.commands.evaluate import benchmark
-from experiments.evaluation.recipe import recipe_key
+from experiments.evaluation.recipe import compute_recipe_key
 from experiments.evaluation.scoring import find_intervals, make_cells, make_summary
 from experiments.files.secret import find_secret
 from experiments.record_files.record_file import open_record, read_record
@@ -180,7 +180,7 @@ def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, mon
     before, forged = counts(output), list(journal.glob("batch-*.npz"))
     assert "not begun by this user" in refusal("benchmark", *words)
     shutil.copytree(journal, kept)
-    monkeypatch.setattr(Journal, "total", lambda self: pytest.fail("swept"))
+    monkeypatch.setattr(Journal, "sum_up", lambda self: pytest.fail("swept"))
     with pytest.raises(pytest.fail.Exception):
         benchmark.main([*words, "--restart"])
     monkeypatch.undo()
@@ -303,7 +303,7 @@ def test_the_data_of_the_training_are_kept(tiny_run: Path, tiny_record: Path, tm
     assert "trained_on" not in own.recipe
     assert other.recipe["data"]["init_args"]["scene_seed"] == 1
     assert other.recipe["trained_on"] == own.recipe["data"]
-    assert recipe_key(other.recipe) == recipe_key(own.recipe) is not None
+    assert compute_recipe_key(other.recipe) == compute_recipe_key(own.recipe) is not None
 
 
 def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing_extensions import override
 from datamodules.corruptions.base import Corruption, draw_key
 from datamodules.corruptions.noise import GaussianNoise
 from experiments.commands.evaluate.corruptions import main
-from experiments.pictures.gallery import Layout, draw, make_tiles, read_sample, resized, shown
+from experiments.pictures.gallery import Layout, as_tile, draw, make_tiles, read_sample, resize_sample
 from experiments.sweeping.suite import Suite
-from experiments.sweeping.suites import find_suite, suite_names
+from experiments.sweeping.suites import find_suite, list_suites
 
 
 def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -78,9 +78,9 @@ def test_the_picture_holds_the_tiles(tmp_path: Path) -> None:
         for column, severity in enumerate((1, 5)):
             keys = torch.tensor([draw_key(3, "name", corruption.name, severity)])
             wanted = corruption(planes, severity, keys)[0].permute(1, 2, 0)
-            top, left = layout.corner(row, column)
+            top, left = layout.find_corner(row, column)
             assert np.array_equal(drawn[top : top + 120, left : left + 150], wanted)
-    top, left = layout.corner(0, 0)
+    top, left = layout.find_corner(0, 0)
     assert np.array_equal(drawn[top : top + 120, left : left + 150], picture(120, 150))
 
 
@@ -100,9 +100,9 @@ def test_a_corruption_that_reads_the_mask_asks_for_one() -> None:
 def test_what_is_shown() -> None:
     for channels, same in ((1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])):
         image = picture(110, 60, channels)
-        assert np.array_equal(shown(image), image[..., same])
-    assert shown(picture(500, 1000)).shape == (104, 208, 3)
-    assert np.array_equal(shown(picture(32, 40))[::3, ::3], picture(32, 40))
+        assert np.array_equal(as_tile(image), image[..., same])
+    assert as_tile(picture(500, 1000)).shape == (104, 208, 3)
+    assert np.array_equal(as_tile(picture(32, 40))[::3, ::3], picture(32, 40))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "RGB"])
@@ -116,10 +116,10 @@ def test_arrays_masks_and_sizes(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 50)[..., 0]).save(tmp_path / "mask.png")
     sample = read_sample(tmp_path / "a.npy", tmp_path / "mask.png", (0, 4080))
     assert np.array_equal(sample["image"], picture(40, 50, 5))
-    smaller = resized(sample, (32, 36))
+    smaller = resize_sample(sample, (32, 36))
     assert smaller["image"].shape == (32, 36, 5)
     assert smaller["mask"].shape == (32, 36)
-    assert "mask" not in resized({"image": picture(40, 50)}, (32, 36))
+    assert "mask" not in resize_sample({"image": picture(40, 50)}, (32, 36))
 
 
 @pytest.mark.parametrize(("channels", "sets"), [(3, 6), (2, 2)])
@@ -136,7 +136,7 @@ def test_missing_channels_are_drawn(channels: int, sets: int) -> None:
 def test_list_names_every_suite_and_corruption(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--list"])
     text = capsys.readouterr().out
-    for name in suite_names():
+    for name in list_suites():
         assert f"{name} (version " in text
         assert all(f" {one.family} " in text and f" {one.name} " in text for one in find_suite(name).corruptions)
     assert "severities 1 5\n" in text

@@ -16,7 +16,7 @@ from experiments.evaluation.costs import Costs
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.turns import Turns
 from experiments.record_files.cost_file import read_costs
-from experiments.reporting.cost_table import flat, markdown
+from experiments.reporting.cost_table import format_csv, format_markdown
 from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -97,7 +97,7 @@ def test_what_belongs_to_a_training_is_no_cost_of_a_network(measured: Costs) -> 
     assert [4 * OPTIMISER < cost.training_bytes < 4 * OPTIMISER + 5000 for cost in measured.costs] == [False, True]
     for cost in measured.costs:
         assert cost.weight_bytes < cost.network_file_bytes < cost.weight_bytes + 250_000
-    assert "without the state of a training" in markdown(measured)
+    assert "without the state of a training" in format_markdown(measured)
 
 
 def test_latencies_and_memory_are_sound(measured: Costs) -> None:
@@ -110,13 +110,13 @@ def test_latencies_and_memory_are_sound(measured: Costs) -> None:
 
 
 def test_formats_agree(measured: Costs) -> None:
-    rows = list(csv.DictReader(io.StringIO(flat(measured))))
+    rows = list(csv.DictReader(io.StringIO(format_csv(measured))))
     assert [int(row["parameters"]) for row in rows] == [cost.parameters for cost in measured.costs]
     assert [float(row["latency_ratio_batch_2"]) for row in rows] == [
         cost.batches[1].latency_ratio for cost in measured.costs
     ]
     assert (rows[0]["height"], rows[0]["width"]) == ("33", "64")
-    lines = markdown(measured).splitlines()
+    lines = format_markdown(measured).splitlines()
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith(f"| unet | {measured.costs[0].parameters / 1e6:.3g}")
     assert "33 x 64" in lines[5]

@@ -9,7 +9,7 @@ from records import make_record
 
 from experiments.commands.evaluate.verify import Deviation, choose
 from experiments.evaluation.known_counts import add_derived
-from experiments.evaluation.record import Manifest, Record, manifest_hash
+from experiments.evaluation.record import Manifest, Record, hash_manifest
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scoring import find_intervals, make_cells, make_summary
 from experiments.record_files.record_file import open_record, write_record
@@ -132,7 +132,7 @@ def test_a_record_may_not_ask_for_any_memory(
         content = json.loads(tiny_record.read_text())
         for key, value in settings.items():
             content[key] |= value
-        content["suite_hash"] = manifest_hash(content["suite"])
+        content["suite_hash"] = hash_manifest(content["suite"])
         (tmp_path / "tiny.json").write_text(json.dumps(content))
         return refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
 

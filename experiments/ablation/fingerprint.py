@@ -1,4 +1,4 @@
-"""What a trial was made of, so that one that is done is not taken for another."""
+"""The fingerprint of a trial: options and digests of files, by which a finished trial is told from one of other settings."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from experiments.ablation.sweep_file import SUITE, as_text
 from experiments.evaluation.recipe import FREE
 from experiments.files.digest import sha256
 from experiments.files.whole import whole_file
-from experiments.sweeping.suites import suite_path
+from experiments.sweeping.suites import find_suite_path
 from safe_files.json_file import read_json_object
 from safe_files.roots import find_weights
 from safe_files.text import read_text
@@ -22,23 +22,23 @@ from user_error import UserError
 WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 """Of a YAML; one that ends like a file's name is the path of another, relative to its folder."""
 
-REMEDY = "the stamp of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
+REMEDY = "the fingerprint of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
 
-ASIDE = ("run", "restart", "suite", "name", "pictures", *FREE)
-"""Options on which no weight depends and no count. The suite of each sweep is noted by itself."""
+INDECISIVE = ("run", "restart", "suite", "name", "pictures", *FREE)
+"""Options on which neither weights nor counts depend. The suite of each sweep is stored separately."""
 
 ROOT = "data.init_args.root"
 
 
 @dataclass(frozen=True)
-class Stamp:
+class TrialFingerprint:
     """What decides a trial.
 
     Args:
         arguments: the options of the training, as texts.
-        files: digests of all files that they lead to.
+        files: digests of all files that the options name, directly or through a YAML.
         suites: digests of the suites whose sweeps were begun, by the stem of their records; `None` where it is not known.
-        older: whether an earlier version wrote it, which noted fewer files.
+        older: whether an earlier version wrote it, which stored fewer files.
     """
 
     arguments: dict[str, Any]
@@ -47,26 +47,26 @@ class Stamp:
     older: bool = False
 
     def write(self, path: Path) -> None:
-        """Write it down."""
+        """Write the fingerprint as JSON."""
         content = {"arguments": self.arguments, "files": self.files, "suites": self.suites}
         with whole_file(path) as file:
             json.dump(content, file, indent=2)
 
 
-def make_stamp(words: Sequence[str]) -> Stamp:
-    """The stamp of a trial by the words of its command line."""
-    options = options_of(words)
+def make_fingerprint(words: Sequence[str]) -> TrialFingerprint:
+    """The fingerprint of a trial, from the words of its command line."""
+    options = parse_options(words)
     files: dict[str, str] = {}
     for key, value in options.items():
-        if key not in ASIDE:
+        if key not in INDECISIVE:
             for one in [value] if isinstance(value, str) else value:
                 for text in (one, *WORD.findall(one)):
                     _add_files(Path(text), files)
-    return Stamp(_decisive(options), files, _suite(options))
+    return TrialFingerprint(_select_decisive(options), files, _digest_suite(options))
 
 
-def read_stamp(path: Path) -> Stamp | None:
-    """The stamp at `path`; `None` where there is none.
+def read_fingerprint(path: Path) -> TrialFingerprint | None:
+    """The fingerprint at `path`; `None` where there is none.
 
     Those of earlier versions hold typed values, and the suite among them.
 
@@ -81,18 +81,20 @@ def read_stamp(path: Path) -> Stamp | None:
         texts = {str(key): as_text(value) for key, value in found["arguments"].items()}
         files = {str(name): str(digest) for name, digest in found["files"].items()}
         if not older:
-            return Stamp(_decisive(texts), files, {str(stem): digest for stem, digest in found["suites"].items()})
+            return TrialFingerprint(
+                _select_decisive(texts), files, {str(stem): digest for stem, digest in found["suites"].items()}
+            )
         suite = texts.get("suite", SUITE)
         content = files.pop(os.path.normpath(suite), None)
         suites = {PurePath(suite).stem: None if content is None else _digest([content])}
-        return Stamp(_decisive(texts), files, suites, older=True)
+        return TrialFingerprint(_select_decisive(texts), files, suites, older=True)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} says no arguments, files and suites: {REMEDY}") from error
 
 
-def changes(before: Stamp, now: Stamp) -> list[str]:
-    """The options, files and suites in which two stamps differ; of suites, those that both know."""
-    one, other = ({key: as_text(value) for key, value in stamp.arguments.items()} for stamp in (before, now))
+def find_differences(before: TrialFingerprint, now: TrialFingerprint) -> list[str]:
+    """The options, files and suites in which two fingerprints differ; of the suites, those that both contain."""
+    one, other = ({key: as_text(value) for key, value in each.arguments.items()} for each in (before, now))
     found = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
     known = before.files.keys() | (() if before.older else now.files.keys())
     found += [name for name in known if before.files.get(name) != now.files.get(name)]
@@ -100,7 +102,7 @@ def changes(before: Stamp, now: Stamp) -> list[str]:
     return sorted(found) + [f"suite {stem}" for stem in suites]
 
 
-def options_of(words: Sequence[str]) -> dict[str, Any]:
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
     """Options of a command line with their values as text; several of one are a list."""
     found: dict[str, list[str]] = {}
     for word in words:
@@ -113,17 +115,17 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
-def _decisive(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Less what is aside; data are known by the name of their folder, wherever that lies, as they are for `fit`."""
-    found = {key: value for key, value in options.items() if key not in ASIDE}
+def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options less `INDECISIVE`; data are identified by the name of their folder, not by its path, as for `fit`."""
+    found = {key: value for key, value in options.items() if key not in INDECISIVE}
     return found | ({ROOT: PurePath(str(options[ROOT])).name} if ROOT in options else {})
 
 
-def _suite(options: Mapping[str, Any]) -> dict[str, str | None]:
+def _digest_suite(options: Mapping[str, Any]) -> dict[str, str | None]:
     """The digest of the suite, by the stem of its record: of its file, and of those that this leads to."""
     name = str(options.get("suite", SUITE))
     files: dict[str, str] = {}
-    _add_files(suite_path(name), files)
+    _add_files(find_suite_path(name), files)
     return {PurePath(name).stem: _digest(files.values())}
 
 
@@ -132,7 +134,7 @@ def _digest(digests: Iterable[str]) -> str:
 
 
 def _add_files(path: Path, files: dict[str, str]) -> None:
-    """The digest of a file, and of those that a YAML leads on to."""
+    """Add the digest of a file and, where it is a YAML, of the files that it names."""
     name = os.path.normpath(path)
     path = find_weights(path)
     if name in files or not path.is_file():

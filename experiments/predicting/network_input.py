@@ -1,4 +1,4 @@
-"""An image as the network sees it, and where in what it sees the image lies."""
+"""The input of a network for an image: resized, and perhaps padded, with the region that shows the image."""
 
 from typing import NamedTuple
 
@@ -9,22 +9,21 @@ from datamodules.aspect import Aspect, place
 from datamodules.transforms import Resize
 
 
-class Seen(NamedTuple):
+class NetworkInput(NamedTuple):
     """An image (h, w, C) uint8, and the rows and columns of it that show the file's image, all of which they show."""
 
     image: np.ndarray
     inside: tuple[slice, slice]
 
-    def cut(self, said: Tensor) -> Tensor:
-        """What a network says (..., h, w) of the file's image alone."""
-        return said[..., self.inside[0], self.inside[1]]
+    def cut(self, outputs: Tensor) -> Tensor:
+        """The outputs (..., h, w) of a network, cropped to the region of the image."""
+        return outputs[..., self.inside[0], self.inside[1]]
 
 
-def see(image: np.ndarray, size: tuple[int, int] | None, aspect: Aspect) -> Seen:
+def make_network_input(image: np.ndarray, size: tuple[int, int] | None, aspect: Aspect) -> NetworkInput:
     """An image (H, W, C) as a training saw its images.
 
-    Where these were cut, the image is seen whole, at the scale at which its part would have been seen: every pixel is
-    answered.
+    Where these were cut, the complete image is resized at the same scale, so that every pixel is predicted.
 
     Args:
         image: of a file.
@@ -34,5 +33,5 @@ def see(image: np.ndarray, size: tuple[int, int] | None, aspect: Aspect) -> Seen
     own = (image.shape[0], image.shape[1])
     if size is not None and aspect == "crop":
         size, aspect = place(own, size, "crop").scaled, "squash"
-    seen = Resize(size, aspect=aspect)({"image": image, "mask": np.zeros(own, np.uint8)})["image"]
-    return Seen(seen, place(own, size or own, aspect).inside)
+    resized = Resize(size, aspect=aspect)({"image": image, "mask": np.zeros(own, np.uint8)})["image"]
+    return NetworkInput(resized, place(own, size or own, aspect).inside)
