@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT
 
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 
 PACKAGES = ("datamodules", "lightning_modules", "experiments", "safe_files")
 
@@ -268,11 +268,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / package, copy / package, ignore=left_out)
     for path in ROOT.glob("*.py"):
         shutil.copy(path, copy)
-    known = {path: sha256(path) for path in copy.rglob("*") if path.is_file()}
+    known = {path: compute_sha256(path) for path in copy.rglob("*") if path.is_file()}
     for name, content in IDEAS.items():
         assert not (copy / name).exists()
         (copy / name).write_text(content.lstrip())
-    assert all(sha256(path) == digest for path, digest in known.items())
+    assert all(compute_sha256(path) == digest for path, digest in known.items())
     return copy
 
 

@@ -13,7 +13,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_ch
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.evaluation.recipe import entry
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from plain_values import complain
 from user_error import UserError
 
@@ -193,7 +193,7 @@ def write(
         settings: ``config.yaml``.
     """
     write_checkpoint({**lasting(content), DERIVED: describe_step(verb, facts, sources)}, output)
-    with whole_file(output.parent / "config.yaml") as file:
+    with atomic_write(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 
 

@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
@@ -16,7 +16,7 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         OSError: the folder cannot be written or the disk is full; `path` is then as it was.
     """
-    with whole_file(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         try:
             torch.save(dict(content), file)
         except RuntimeError as error:  # torch's writer makes one of its own of what the system refuses

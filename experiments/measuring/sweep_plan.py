@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.reading.image_reading import ImageReading
-from experiments.files.tables import duration
+from experiments.files.tables import format_duration
 from experiments.measuring.peak_memory import peak_bytes
 from experiments.measuring.photographs import photographs
 from experiments.measuring.sweep_step import sweep_step
@@ -156,7 +156,7 @@ def limits(rows: Sequence[Row], found: Measured, images: int, batch_size: int, w
         decode = row.batches * batch_size * found.decode / max(1, workers)
         if decode > row.seconds:
             said.append(
-                f"{row.processes} processes wait for images: decoding takes {duration(decode)} with {workers} workers each"
+                f"{row.processes} processes wait for images: decoding takes {format_duration(decode)} with {workers} workers each"
             )
         if row.idle > 0.2:
             whole = math.ceil(images / batch_size)
@@ -165,5 +165,7 @@ def limits(rows: Sequence[Row], found: Measured, images: int, batch_size: int, w
                 "one that has most: take smaller batches, or fewer processes"
             )
         if found.start > row.seconds:
-            said.append(f"{row.processes} processes take longer to start ({duration(found.start)}) than to sweep")
+            said.append(
+                f"{row.processes} processes take longer to start ({format_duration(found.start)}) than to sweep"
+            )
     return said

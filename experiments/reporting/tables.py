@@ -10,7 +10,7 @@ from markupsafe import Markup
 from experiments.evaluation.record import Cell, Record
 from experiments.evaluation.robustness import CLEAN, mean_corrupted, mean_of_known
 from experiments.evaluation.scores.base import number
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.reporting.charts import interval_text
 from experiments.reporting.svg import Look, interval_bar, look
 
@@ -67,7 +67,7 @@ Value = Callable[[Record], float | None]
 def _share(record: Record, value: float | None, dotted: str) -> Entry:
     bounds = record.summary.intervals.get(dotted)
     edges = (None, None) if bounds is None else bounds.bca
-    return Entry(percent(value), value, interval_text(edges), interval_bar(value, *edges))
+    return Entry(format_percent(value), value, interval_text(edges), interval_bar(value, *edges))
 
 
 def _worst(record: Record) -> Entry:
@@ -75,7 +75,7 @@ def _worst(record: Record) -> Entry:
     if worst is None:
         return Entry("-", None)
     severity = f" {worst.severity}" if worst.severity else ""
-    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, percent(worst.miou))
+    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, format_percent(worst.miou))
 
 
 def leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
@@ -117,7 +117,7 @@ def _summary_entry(name: str) -> Callable[[Record], Entry]:
 def _plain(value: Value) -> Callable[[Record], Entry]:
     def entry(record: Record) -> Entry:
         found = value(record)
-        return Entry(percent(found), found)
+        return Entry(format_percent(found), found)
 
     return entry
 
@@ -191,7 +191,7 @@ def _heat(place: int, record: Record, cell: Cell | None) -> Heat:
     share = cell.miou / clean
     where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
     interval = interval_text(cell.miou_interval.bca)
-    tip = f"{where}: {percent(cell.miou)} % {interval}".strip() + f", {percent(share)} % of clean"
+    tip = f"{where}: {format_percent(cell.miou)} % {interval}".strip() + f", {format_percent(share)} % of clean"
     level = "above" if share > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * share))))
     return Heat(place, f"{100 * share:.0f}", level, tip)
 
@@ -258,4 +258,4 @@ def score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:
 
 
 def _score(cell: Cell | None) -> str:
-    return "" if cell is None else f"{percent(cell.miou)} {interval_text(cell.miou_interval.bca)}".strip()
+    return "" if cell is None else f"{format_percent(cell.miou)} {interval_text(cell.miou_interval.bca)}".strip()

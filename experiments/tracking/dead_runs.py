@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from experiments.files.leftovers import hold, is_held
+from experiments.files.leftovers import is_being_written, mark_being_written
 
 OWNER = "owner.lock"
 """File in a folder of W&B that the process which writes there holds."""
@@ -22,7 +22,7 @@ def hold_run(files: Path) -> None:
         files: ``dir`` of the run, within its folder.
     """
     descriptor = os.open(files.parent / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    _held.append(hold(descriptor))
+    _held.append(mark_being_written(descriptor))
     os.close(descriptor)
 
 
@@ -31,7 +31,7 @@ def remove_dead_runs(run: Path) -> None:
     for folder in run.glob("wandb/*run-*-*"):
         logged = sum(path.stat().st_size - HEADER for path in folder.glob("run-*.wandb"))
         owner = folder / OWNER
-        if not folder.is_symlink() and logged <= 0 and owner.exists() and not is_held(owner):
+        if not folder.is_symlink() and logged <= 0 and owner.exists() and not is_being_written(owner):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.evaluation.record import Picture, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.robustness_curves import curves, with_mean
-from experiments.files.digest import sha256
-from experiments.files.tables import percent
+from experiments.files.digest import compute_sha256
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import beside
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
         session.log({f"{suite}/worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
     session.summary.update(summary(record))
     _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
-    if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint.get("sha256"):  # it may be another by now
+    if checkpoint.is_file() and compute_sha256(checkpoint) == record.checkpoint.get(
+        "sha256"
+    ):  # it may be another by now
         _keep(session, "model", "model", [checkpoint])
 
 
@@ -71,7 +73,7 @@ def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
 
 def caption(picture: Picture) -> str:
     """Image, condition and the fall of the image's own mIoU, in percent."""
-    fallen = f"{percent(picture.clean_miou)} % -> {percent(picture.miou)} %"
+    fallen = f"{format_percent(picture.clean_miou)} % -> {format_percent(picture.miou)} %"
     return f"{picture.id}, {picture.corruption} {picture.severity}, {fallen}"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.command_line.processes import first_process
 from experiments.evaluation.recipe import recipe_group, recipe_key, recipe_seed
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
 from experiments.tracking.dead_runs import hold_run, remove_dead_runs
 from safe_files.text import read_text
 from user_error import UserError
@@ -40,7 +40,7 @@ def run_id(run: Path) -> str:
     """The W&B id of a run folder, made on first use: training, its resumption and its sweeps share one W&B run."""
     file = run / "wandb_id.txt"
     if not file.exists():
-        with whole_file(file) as text:
+        with atomic_write(file) as text:
             text.write(secrets.token_hex(4))
     remedy = "remove it, and the next call makes another"
     found = read_text(file, remedy, 1000).strip()

@@ -20,7 +20,7 @@ from experiments.checkpoints.settings import plain
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
 from experiments.command_line.processes import first_process, leave_signals
 from experiments.command_line.whole_components import begin_from_defaults, require_order
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from experiments.tracking.dead_runs import remove_empty_versions
 from experiments.tracking.session import fit_logger, sync_hint
 from experiments.training.bookkeeping import Bookkeeping
@@ -49,7 +49,7 @@ class SaveConfig(SaveConfigCallback):
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Called on the first process before training."""
-        with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
+        with atomic_write(Path(trainer.default_root_dir) / "config.yaml") as file:
             yaml.safe_dump(recipe(self.parser, self.config), file, sort_keys=False)
 
 

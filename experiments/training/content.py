@@ -8,8 +8,8 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.fingerprint import Fingerprint
-from experiments.files.digest import sha256
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
+from experiments.files.digest import compute_sha256
 from safe_files.json_file import read_json
 from safe_files.roots import find_weights
 from user_error import UserError
@@ -31,7 +31,7 @@ class Content:
 
     def save(self, path: Path) -> None:
         """Write down the splits, so that the next call reads no file that is as it was, and can say what is not."""
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             json.dump({name: found.as_json() for name, found in self.splits.items()}, file)
 
     def find_change(self, before: Any, known: Mapping[str, Fingerprint]) -> str | None:
@@ -78,7 +78,7 @@ def take_content(
     """
     found: dict[str, Fingerprint] = {split: data.fingerprint(split, known.get(split)) for split in splits}
     seen = {name: replace(one, settings=_less(one.settings, WATCHED)) for name, one in found.items()}
-    return Content(seen, {name: sha256(path) for name, path in named_files(model, "model").items()})
+    return Content(seen, {name: compute_sha256(path) for name, path in named_files(model, "model").items()})
 
 
 def named_files(settings: Any, place: str) -> dict[str, Path]:

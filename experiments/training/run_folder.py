@@ -9,8 +9,8 @@ from typing import Any
 from experiments.checkpoints.settings import differences, read_settings
 from experiments.evaluation.earlier_settings import find_other_draws, translate_recipe
 from experiments.evaluation.recipe import FREE, data_folder
-from experiments.files.digest import sha256
-from experiments.files.lock import held
+from experiments.files.digest import compute_sha256
+from experiments.files.lock import hold_lock
 from experiments.training.resumed import Resumed, read_resumed
 from user_error import UserError
 
@@ -50,7 +50,7 @@ class RunFolder:
         Raises:
             UserError: another call trains here.
         """
-        return held(self.path / "fit.lock", f"a training is running in {self.path}")
+        return hold_lock(self.path / "fit.lock", f"a training is running in {self.path}")
 
     def find_resumed(self, chosen: str | None, settings: Mapping[str, Any]) -> Resumed | None:
         """What a training by `settings` goes on from; `None` where it begins.
@@ -69,7 +69,7 @@ class RunFolder:
         if chosen is None or self.holds(Path(chosen)):
             return read_resumed(self.last if chosen is None else Path(chosen))
         found, origin = read_resumed(self.last), read_resumed(Path(chosen))
-        if found.training.get("resumed_from") != sha256(origin.path):
+        if found.training.get("resumed_from") != compute_sha256(origin.path):
             raise UserError(
                 f"{self.path} holds a training that did not go on from {chosen!r}: pass another --run to keep both, or "
                 "--restart to begin anew"
@@ -85,7 +85,7 @@ class RunFolder:
         """The digest of the checkpoint of another folder that the training here once went on from."""
         if resumed is None:
             return None
-        return resumed.training.get("resumed_from") if self.holds(resumed.path) else sha256(resumed.path)
+        return resumed.training.get("resumed_from") if self.holds(resumed.path) else compute_sha256(resumed.path)
 
     def holds(self, path: Path) -> bool:
         """Whether a file lies in the folder."""

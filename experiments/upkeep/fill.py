@@ -11,7 +11,7 @@ from typing import Annotated
 
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.command_line.verbs import name_module
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
 from plain_values import show
 from safe_files.text import MEBI, read_text
 from user_error import UserError
@@ -142,7 +142,7 @@ def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check
             continue
         changed.append(str(page))
         if not check:
-            with whole_file(page) as file:
+            with atomic_write(page) as file:
                 file.write(after)
     if check and changed:
         raise UserError(f"{', '.join(changed)} would change: call 'make results'")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.replaceable import say
+from experiments.files.replaceable import print_and_save
 from experiments.measuring.reference import psnr, reference
 from user_error import UserError
 
@@ -204,7 +204,7 @@ def compare_with_reference(
     """
     reference()
     text = table(list(measured(reference_corruptions(corruption))))
-    say(text, output)
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

@@ -15,8 +15,8 @@ import torch
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
 from experiments.command_line.device import AUTO, usable
 from experiments.command_line.verb_parser import CommandLine, Option, call_verb
-from experiments.files.replaceable import say
-from experiments.files.whole import require_writable
+from experiments.files.atomic_write import require_writable
+from experiments.files.replaceable import print_and_save
 from experiments.measuring.environment import device_name, processor
 from experiments.measuring.reference import reference
 from experiments.sweeping.suite import Suite
@@ -183,7 +183,7 @@ def measure_speed(options: Options) -> None:
     if "records" in options.measure:
         lines += records_lines(measure_records(options.rounds))
     print()
-    say("\n".join(lines), options.output)
+    print_and_save("\n".join(lines), options.output)
 
 
 def main(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from reports import HOSTILE, make_records
 
 from experiments.commands.analyse import report
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def fog(written: Path, severity: int) -> str:
     record = read_record(written.parent / "r0.json")
     cell = next(cell for cell in record.cells if (cell.corruption, cell.severity) == ("fog", severity))
     low, high = cell.miou_interval.bca
-    return f"severity {severity}: {percent(cell.miou)} % [{percent(low)}, {percent(high)}]"
+    return f"severity {severity}: {format_percent(cell.miou)} % [{format_percent(low)}, {format_percent(high)}]"
 
 
 def test_a_curve_says_its_numbers_under_the_pointer(written: Path, opened: Open) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.commands.evaluate import benchmark
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import read_record
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
@@ -63,7 +63,7 @@ def train_on(checkpoint: Path) -> None:
 def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhile) -> None:
     """The record is that of the file that was loaded, in hash, counts and pictures; and the settings are those of then."""
     benchmark.main([*words(run), f"--output={run / 'before.json'}"])
-    swept = sha256(Path(shutil.copy(run / "best.ckpt", run / "kept.ckpt")))
+    swept = compute_sha256(Path(shutil.copy(run / "best.ckpt", run / "kept.ckpt")))
 
     def replace() -> None:
         train_on(run / "best.ckpt")
@@ -72,7 +72,7 @@ def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhil
     meanwhile(replace)
     benchmark.main([*words(run), f"--output={run / 'after.json'}"])
     before, after = read_record(run / "before.json"), read_record(run / "after.json")
-    assert after.checkpoint["sha256"] == before.checkpoint["sha256"] == swept != sha256(run / "best.ckpt")
+    assert after.checkpoint["sha256"] == before.checkpoint["sha256"] == swept != compute_sha256(run / "best.ckpt")
     assert after.cells == before.cells
     assert after.recipe == before.recipe
     assert [picture.sha256 for picture in after.pictures] == [picture.sha256 for picture in before.pictures]

@@ -13,8 +13,8 @@ from experiments.evaluation.comparison import Comparison, Line, better, compare,
 from experiments.evaluation.recipe import recipe_key, recipe_seed
 from experiments.evaluation.scoring import resampled_units
 from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, holm
-from experiments.files.replaceable import say
-from experiments.files.tables import markdown_table, p_value
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -78,13 +78,17 @@ def markdown(found: Comparison) -> str:
 
     def cells(line: Line) -> list[str]:
         shown = found.metric.shown
-        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), p_value(line.p)]
+        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), format_p_value(line.p)]
 
-    overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
-    conditions = markdown_table(
+    overall = make_markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
+    conditions = make_markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
         [
-            [*cells(line), p_value(line.p_holm), f"{better(line, found.metric)} better" if holds(line.p_holm) else ""]
+            [
+                *cells(line),
+                format_p_value(line.p_holm),
+                f"{better(line, found.metric)} better" if holds(line.p_holm) else "",
+            ]
             for line in found.conditions
         ],
         left=(0, 6),
@@ -104,8 +108,8 @@ def overview(found: Sequence[Comparison]) -> str:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
         said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
         changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
-        rows.append([one.b.name, *changes, p_value(one.headline.p), p_value(p_holm), said])
-    table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
+        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), said])
+    table = make_markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
     note = (
         f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
         "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
@@ -210,7 +214,7 @@ def compare_records(
     ]
     require_names(found)
     text = FORMATS[format](found[0]) if len(found) == 1 else OVERVIEWS[format](found)
-    say(text, output)
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

@@ -17,8 +17,8 @@ from experiments.ablation.factor_effects import (
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.scoring import resampled_units
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, make_markdown_table
 from experiments.record_files.record_file import once, read_swept
 from user_error import UserError
 
@@ -45,7 +45,7 @@ def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
     )
     seeds = {str(one.arguments[REPLICATE]) for one in trained if REPLICATE in one.arguments}
     note += f" The {len(seeds)} seeds are replicates, no factor." if len(seeds) > 1 else ""
-    return f"{markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
+    return f"{make_markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
 
 
 def _shown(change: Change) -> list[str]:
@@ -119,7 +119,7 @@ def say_effects(
     trained = find_trials(sweep, records)
     if len(trained) < 2:
         raise UserError("an effect takes the records of two trials or more")
-    say(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
+    print_and_save(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
 
 
 def main(argv: list[str]) -> None:

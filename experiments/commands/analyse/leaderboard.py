@@ -10,8 +10,8 @@ from experiments.evaluation.costs import Costs
 from experiments.evaluation.published import Table
 from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, Row, published_rows, ranked
 from experiments.evaluation.record import Record, without_counts
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, format_interval, format_percent, make_markdown_table
 from experiments.record_files.cost_file import read_all
 from experiments.record_files.published_tables import read_table, table_names
 from experiments.record_files.record_file import once, read_record
@@ -87,8 +87,8 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
             str(row["rank"]),
             row["name"],
             *([row["data"], row["suite"]] if mixed else []),
-            *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
-            *(percent(row.get(key)) for key in (*degradations, *corruptions)),
+            *(format_interval(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
+            *(format_percent(row.get(key)) for key in (*degradations, *corruptions)),
             *(cost_cells(row) if costs else []),
         ]
         for row in rows
@@ -98,7 +98,7 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {cost_note(costs)}" if costs else ""
-    return f"{markdown_table(titles, cells)}\n{note}\n"
+    return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
 def _seed_table(rows: Sequence[Row]) -> str:
@@ -111,13 +111,13 @@ def _seed_table(rows: Sequence[Row]) -> str:
             "; ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
             str(group["seeds"]),
             *(
-                f"{percent(group.get(f'{one}_seed_mean'))} ± {percent(group.get(f'{one}_seed_sd'))}"
+                f"{format_percent(group.get(f'{one}_seed_mean'))} ± {format_percent(group.get(f'{one}_seed_sd'))}"
                 for one in HEADLINES
             ),
         ]
         for key, group in pooled.items()
     ]
-    table = markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
+    table = make_markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
     return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
 
 
@@ -130,9 +130,9 @@ def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> s
     titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
     titles += [*(TITLES[key] for key in degradations), *corruptions.values()]
     keys = [*numbers, *degradations, *corruptions]
-    cells = [[str(row["rank"]), row["name"], *(percent(row.get(key)) for key in keys)] for row in rows]
+    cells = [[str(row["rank"]), row["name"], *(format_percent(row.get(key)) for key in keys)] for row in rows]
     note = f"{described.title}, as published, in percent: {described.source}. Severities: {described.severities}."
-    return f"{markdown_table(titles, cells)}\n{note}\n"
+    return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
@@ -216,14 +216,14 @@ def rank_records(
     read = [without_counts(read_record(path)) for path in once(records)]
     baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
     if by == ACROSS:
-        say(_across(read, known, format), output)
+        print_and_save(_across(read, known, format), output)
         return
     rows = ranked(read, allow_mixed, baseline, known)
     for table in tables:
         named = reference if any(model.name == reference for model in table.models) else None
         rows += published_rows(table, named)
     text = FORMATS[format](rows, tables, known, by)
-    say(text, output)
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

@@ -20,8 +20,8 @@ from experiments.evaluation.recipe_comparison import (
 from experiments.evaluation.record import Record
 from experiments.evaluation.scoring import resampled_units
 from experiments.evaluation.statistics import holm
-from experiments.files.replaceable import say
-from experiments.files.tables import markdown_table, p_value
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -55,7 +55,7 @@ def verdict(found: RecipeComparison, p: float) -> str:
     counts = f"{_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
     if change.p is None:
         return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
-    said, chance = direction(found.headline, found.metric, p), f"p {'' if p < 0.00005 else '= '}{p_value(p)}"
+    said, chance = direction(found.headline, found.metric, p), f"p {'' if p < 0.00005 else '= '}{format_p_value(p)}"
     if said:
         return f"{names[1]} is {said} than {names[0]} by {size} ({counts}, {chance})."
     return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance})."
@@ -91,8 +91,8 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
                 recipe_name(one.b),
                 str(len(one.b)),
                 *cells,
-                p_value(one.headline.p),
-                p_value(adjusted_p),
+                format_p_value(one.headline.p),
+                format_p_value(adjusted_p),
                 direction(one.headline, metric, p),
             ]
         )
@@ -104,7 +104,7 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
         "mean corrupted, images",
         "mean corrupted, trainings",
     ]
-    table = markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
+    table = make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
     if len(found) == 1 and len(found[0].conditions) > 1:
         table += f"\n{_conditions(found[0])}"
     data, suite = first[0].data, first[0].suite
@@ -131,10 +131,10 @@ def _conditions(found: RecipeComparison) -> str:
     rows = []
     for change in found.conditions:
         means, p = [metric.shown(change.a), metric.shown(change.b)], p_values[change.name]
-        shown = ["-", "-"] if change.p is None else [p_value(change.p), p_value(p)]
+        shown = ["-", "-"] if change.p is None else [format_p_value(change.p), format_p_value(p)]
         rows.append([change.name, *means, *_cells(change, metric), *shown, direction(change, metric, p)])
     titles = ["condition", recipe_name(found.a), recipe_name(found.b), "difference, images", "difference, trainings"]
-    return markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
+    return make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
 
 
 def as_json(found: Sequence[RecipeComparison]) -> str:
@@ -221,7 +221,7 @@ def compare_trainings(
 
         first = read(a)
         found = [compare_recipes(first, read(other), metric) for other in others]
-    say(FORMATS[format](found), output)
+    print_and_save(FORMATS[format](found), output)
 
 
 def main(argv: list[str]) -> None:

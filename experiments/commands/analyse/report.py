@@ -12,8 +12,8 @@ from markupsafe import Markup
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.ranking import in_order
 from experiments.evaluation.record import Record
-from experiments.files.tables import percent
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 from experiments.reporting.charts import (
     Reliability,
@@ -82,7 +82,7 @@ def reliability(records: Sequence[Record]) -> list[Reliability]:
 
 def _shown(name: str, value: float | None) -> str:
     if name in ("ece", "aurc"):
-        return percent(value)
+        return format_percent(value)
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -179,7 +179,7 @@ def write_report(
     order = in_order(found, allow_mixed)
     entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
     page = render(contents(entries, title, allow_mixed))
-    with whole_file(output, "wb") as file:
+    with atomic_write(output, "wb") as file:
         file.write(page.encode())
     print(f"report: {output}")
 

@@ -18,9 +18,9 @@ from experiments.evaluation.recipe_comparison import bare_name
 from experiments.evaluation.record import Images, Record, without_counts
 from experiments.evaluation.scores.base import number
 from experiments.evaluation.statistics import intervals, whole
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table, scaled
-from experiments.files.whole import require_writable
+from experiments.files.atomic_write import require_writable
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, format_scaled, make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from experiments.record_files.cost_file import read_costs
 from experiments.record_files.record_file import read_swept
@@ -118,11 +118,11 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     cells = []
     for network in networks:
         cost = network.cost
-        row = [network.record.name, scaled(cost.parameters, 1e6), str(_zeros(cost))]
-        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.network_file_bytes, 1e6)]
+        row = [network.record.name, format_scaled(cost.parameters, 1e6), str(_zeros(cost))]
+        row += [format_scaled(cost.multiply_adds, 1e9), format_scaled(cost.network_file_bytes, 1e6)]
         for batch in cost.batches:
             row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
-            row.append(scaled(batch.peak_memory_bytes, 1e6))
+            row.append(format_scaled(batch.peak_memory_bytes, 1e6))
         cells.append(
             row + [_shown(network.scores, f"{part}_{name}") for name in SCORES for part in ("clean", "mean_corrupted")]
         )
@@ -132,7 +132,7 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
         f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
         f"latency are to {costs.reference_cost.name!r}.{note_files(costs)}"
     )
-    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+    return f"{make_markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
 
 def _shown(scores: dict[str, Any], key: str) -> str:
@@ -261,11 +261,11 @@ def weigh_costs(
             require_writable(path)
     known = read_costs(costs)
     if not records:
-        say(cost_table.FORMATS[format](known), output)
+        print_and_save(cost_table.FORMATS[format](known), output)
         return
     networks = find_networks(records, known)
     text = FORMATS[format](networks, known)
-    say(text, output)
+    print_and_save(text, output)
     if figure is not None:
         save_figure(draw(columns(networks, seeds_together)), figure)
         print(f"figure: {figure}")

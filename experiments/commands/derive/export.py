@@ -13,7 +13,7 @@ from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.graph_facts import add_facts
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
 
@@ -129,7 +129,7 @@ def export_network(
             f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a trace "
             f"cannot follow: {INSTEAD}"
         )
-    with whole_file(output, "wb") as file:
+    with atomic_write(output, "wb") as file:
         file.write(add_facts(graph, {**describe_data(source), "size": list(size)}, channels))
     print(f"exported: {output} (logits differ by at most {apart:.1g})")
 

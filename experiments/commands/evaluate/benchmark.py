@@ -16,10 +16,10 @@ from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.processes import first_process
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.record import Images, Record
-from experiments.files.lock import held
+from experiments.files.atomic_write import require_writable
+from experiments.files.lock import hold_lock
 from experiments.files.secret import find_secret
-from experiments.files.tables import percent
-from experiments.files.whole import require_writable
+from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
@@ -152,7 +152,7 @@ def alone_with(output: Path) -> AbstractContextManager[Any]:
     if not first_process():
         return nullcontext()
     require_writable(output)
-    return held(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", stays=False)
+    return hold_lock(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", keep_file=False)
 
 
 def sweep_into(
@@ -260,13 +260,13 @@ def report(record: Record, path: Path) -> None:
     summary = record.summary
     if record.left_out:
         print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
-    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
+    low, high = (format_percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
     print(
-        f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
-        f"[{low}, {high}], retention {percent(summary.retention)} %",
+        f"clean mIoU {format_percent(summary.clean_miou)} %, mean corrupted mIoU {format_percent(summary.mean_corrupted_miou)} % "
+        f"[{low}, {high}], retention {format_percent(summary.retention)} %",
         flush=True,
     )
     for kind, mean in summary.means.items():
-        low, high = (percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
-        print(f"mean mIoU under conditions of the kind {kind}: {percent(mean)} % [{low}, {high}]", flush=True)
+        low, high = (format_percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
+        print(f"mean mIoU under conditions of the kind {kind}: {format_percent(mean)} % [{low}, {high}]", flush=True)
     print(f"record: {path}", flush=True)

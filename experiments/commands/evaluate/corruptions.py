@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.tables import markdown_table
+from experiments.files.tables import make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
 
@@ -55,7 +55,7 @@ def parameter_table(names: Sequence[str]) -> str:
         for one in corruptions.values()
     ]
     titles = ["corruption", "at severities 1 to 5", "exact", "channels other than three"]
-    return markdown_table(titles, rows, left=(0, 1, 2, 3))
+    return make_markdown_table(titles, rows, left=(0, 1, 2, 3))
 
 
 def _declared(corruption: "Corruption") -> str:

@@ -10,8 +10,8 @@ import torch
 from experiments.checkpoints.checkpoint import load_module
 from experiments.command_line.device import AUTO, usable
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.replaceable import say
-from experiments.files.tables import duration, markdown_table
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_duration, make_markdown_table
 from experiments.measuring.environment import device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
 from experiments.sweeping.suites import find_suite
@@ -81,7 +81,7 @@ def plan_sweep(
     facts = _facts(found, sizes, images, batch_size)
     chokes = [f"- Chokes: {reason}." for reason in limits(rows, found, images, batch_size, workers)]
     parts = [heading, _table(rows, batch_size * conditions), "\n".join(facts)]
-    say("\n\n".join([*parts, *(["\n".join(chokes)] if chokes else [])]) + "\n", output)
+    print_and_save("\n\n".join([*parts, *(["\n".join(chokes)] if chokes else [])]) + "\n", output)
 
 
 def main(argv: list[str]) -> None:
@@ -97,12 +97,12 @@ def _table(rows: Sequence[Row], passes: int) -> str:
             str(row.processes),
             str(row.batches),
             f"{row.batches * passes:,}",
-            duration(row.seconds),
+            format_duration(row.seconds),
             f"{row.idle:.0%}",
         ]
         for row in rows
     ]
-    return markdown_table(titles, cells, left=()).rstrip("\n")
+    return make_markdown_table(titles, cells, left=()).rstrip("\n")
 
 
 def _facts(found: Measured, sizes: dict[str, int], images: int, batch_size: int) -> list[str]:
@@ -117,7 +117,7 @@ def _facts(found: Measured, sizes: dict[str, int], images: int, batch_size: int)
         f"- To disk: {_size(images * sizes['image_counts'])} of counts of single images, and {_size(batches * sizes['sums'])} "
         "of sums over each batch, before they are compressed.",
         f"- Memory of a process: {_size(found.memory * batch_size)} of tensors at the peak of a step, beside the weights.",
-        f"- Start: {duration(found.start)} of imports on each process.",
+        f"- Start: {format_duration(found.start)} of imports on each process.",
     ]
 
 

@@ -18,9 +18,9 @@ from experiments.command_line import run_verb
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.commands.analyse import effects, leaderboard
 from experiments.evaluation.ranking import ranked
-from experiments.files.replaceable import say
-from experiments.files.tables import duration
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_duration
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -108,7 +108,7 @@ def run_all(output: Path, trials: Sequence[Trial]) -> list[str]:
     failed: list[str] = []
     for place, trial in enumerate(left):
         ran = found[Outcome.DONE] - len(done)
-        remaining = "" if not ran else f", {duration(spent / ran * (len(left) - place))} to go"
+        remaining = "" if not ran else f", {format_duration(spent / ran * (len(left) - place))} to go"
         print(f"[{_counted(found)}, {len(left) - place} left{remaining}] {trial.name}", flush=True)
         began = time.monotonic()
         outcome = run(output, trial)
@@ -137,12 +137,12 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
     if not paths:
         return
     trained = [measure_trial(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
-    say(leaderboard.markdown(ranked([one.record for one in trained])), folder / "leaderboard.md")
+    print_and_save(leaderboard.markdown(ranked([one.record for one in trained])), folder / "leaderboard.md")
     if len(trained) > 1:
         found = find_effects(trained, factors)
         print()
-        say(effects.markdown(found, trained), folder / "effects.md")
-        with whole_file(folder / "effects.csv") as file:
+        print_and_save(effects.markdown(found, trained), folder / "effects.md")
+        with atomic_write(folder / "effects.csv") as file:
             file.write(effects.csv(found))
 
 

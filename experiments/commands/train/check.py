@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import require_json, require_picture
-from experiments.files.whole import whole_file
 from safe_files.roots import find_data
 from user_error import UserError
 
@@ -136,7 +136,7 @@ def run(data: "SegmentationDataModule", picture: Path, number: int, findings: Pa
     found = judge(data, splits)
     print(describe_splits(data, splits) + describe(found), end="")
     if findings is not None:
-        with whole_file(findings) as file:
+        with atomic_write(findings) as file:
             json.dump([one.as_json() for one in found], file, indent=1)
         print(f"findings: {findings}")
     if any(split.read for split in splits.values()):

@@ -19,7 +19,7 @@ from experiments.ablation.claims import claimed
 from experiments.ablation.same_data import find_change
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.commands.train import trial
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from user_error import UserError
 
 WORDS = ["--config=experiments/configs/recipe/synthetic_unet.yaml", "--suite=smoke", "--trainer.max_epochs=1"]
@@ -32,7 +32,12 @@ def make_done(run: Path, words: list[str], **origin: object) -> TrialFolder:
     folder.claim()
     folder.note_sweep()
     (run / "best.ckpt").write_bytes(b"weights")
-    made = {"checkpoint": {"sha256": sha256(run / "best.ckpt")}, "recipe": {}, "data": {"split": "test"}, **origin}
+    made = {
+        "checkpoint": {"sha256": compute_sha256(run / "best.ckpt")},
+        "recipe": {},
+        "data": {"split": "test"},
+        **origin,
+    }
     folder.record.write_text(json.dumps(made))
     return TrialFolder(run, words)
 

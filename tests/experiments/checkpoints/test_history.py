@@ -8,7 +8,7 @@ from command_line import experiments
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.derived_checkpoint import describe_source, describe_step, find_history
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 
 
 def test_steps_are_appended(tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> None:
@@ -20,12 +20,12 @@ def test_steps_are_appended(tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> 
     experiments("tta", f"--checkpoint={files[1]}", f"--output={files[2]}")
     ensemble, mirrored = read_checkpoint(files[2])["derived_from"]
     assert (ensemble["verb"], mirrored["verb"]) == ("ensemble", "tta")
-    assert ensemble["sources"] == [sha256(tiny_run / "best.ckpt"), sha256(files[0])]
-    assert mirrored["sources"] == [sha256(files[1])]
+    assert ensemble["sources"] == [compute_sha256(tiny_run / "best.ckpt"), compute_sha256(files[0])]
+    assert mirrored["sources"] == [compute_sha256(files[1])]
     nothing, (calibrated,) = ensemble["histories"]
     assert nothing == []
     assert calibrated["verb"] == "calibrate"
-    assert calibrated["sources"] == [sha256(tiny_twin / "best.ckpt")]
+    assert calibrated["sources"] == [compute_sha256(tiny_twin / "best.ckpt")]
     assert calibrated["settings"]["pixels"] == 500
 
 

@@ -11,7 +11,7 @@ import yaml
 from command_line import TINY, experiments
 
 from experiments.evaluation.recipe import recipe_key
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import read_record
 from experiments.tracking.session import fit_logger, run_id, sync_hint, wandb_mode
 
@@ -141,7 +141,7 @@ def test_worst_images_are_media(tracked: Tracked) -> None:
     assert len(images["filenames"]) == len(record.pictures) > 0
     (media,) = tracked.run.rglob("media")
     for name, caption, picture in zip(images["filenames"], images["captions"], record.pictures, strict=True):
-        assert sha256(media.parent / name) == picture.sha256
+        assert compute_sha256(media.parent / name) == picture.sha256
         assert caption.startswith(f"{picture.id}, {picture.corruption} {picture.severity}, ")
         clean, fallen = (float(word.strip(" %")) for word in caption.split(", ")[2].split("->"))
         assert (clean, fallen) == pytest.approx((100 * picture.clean_miou, 100 * picture.miou), abs=0.051)
@@ -161,8 +161,8 @@ def test_artifacts_refer_to_the_files(tracked: Tracked) -> None:
     assert found["record"].name == f"record-smoke-{run_id(tracked.run)}"
     assert found["model"].name == f"model-{run_id(tracked.run)}"
     own = [path for folder in (tracked.wandb, tracked.run / "wandb") for path in folder.rglob("*") if path.is_file()]
-    copies = {sha256(path) for path in own} & {
-        sha256(tracked.run / name) for names in wanted.values() for name in names
+    copies = {compute_sha256(path) for path in own} & {
+        compute_sha256(tracked.run / name) for names in wanted.values() for name in names
     }
     assert not copies
 

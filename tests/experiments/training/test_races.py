@@ -12,7 +12,7 @@ from command_line import ROOT, TINY, refusal
 from resumed import SHORT
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.files.lock import held
+from experiments.files.lock import hold_lock
 
 FIT = ["fit", TINY[0], *SHORT]
 
@@ -52,7 +52,7 @@ def test_nobody_else_trains_from_the_first_look_to_the_end(tmp_path: Path, monke
     finally:
         running.kill()
         running.wait()
-    with held(tmp_path / "fit.lock", "nothing"):  # it is free at once, whatever the loader's processes do
+    with hold_lock(tmp_path / "fit.lock", "nothing"):  # it is free at once, whatever the loader's processes do
         assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed_everything"] == 0
 
 

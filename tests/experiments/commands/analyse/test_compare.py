@@ -11,7 +11,7 @@ from experiments.evaluation.comparison import better
 from experiments.evaluation.comparison import compare as compare_records
 from experiments.evaluation.scores.known import mean_scores
 from experiments.evaluation.scores.overlap import mean_iou
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record
 from lightning_modules.metrics.fixed_point import UNIT
 from user_error import UserError
@@ -177,7 +177,7 @@ def test_records_of_earlier_sweeps_say_that_they_lack_it(unequal: list[Path], ca
     with np.load(counts) as arrays:
         np.savez(counts, **{name: arrays[name] for name in arrays.files if name != "gaps"})
     content = json.loads(unequal[0].read_text())
-    content["per_image"]["sha256"] = sha256(counts)
+    content["per_image"]["sha256"] = compute_sha256(counts)
     content["counts"]["gaps"]["per_image"] = False
     unequal[0].write_text(json.dumps(content))
     assert "B is better" in printed(capsys, *unequal)

@@ -10,7 +10,7 @@ from records import make_record
 from reports import HOSTILE, altered, make_records
 
 from experiments.commands.analyse import report
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 
 
@@ -60,8 +60,8 @@ def test_everything_is_on_the_page(tmp_path: Path) -> None:
     for record in records:
         for key in ("clean_miou", "mean_corrupted_miou", "retention"):
             low, high = record.summary.intervals[key].bca
-            assert percent(getattr(record.summary, key)) in said
-            assert f"[{percent(low)}, {percent(high)}]" in said
+            assert format_percent(getattr(record.summary, key)) in said
+            assert f"[{format_percent(low)}, {format_percent(high)}]" in said
         assert record.suite_hash in said
         assert f"image of {record.name}" in said
     assert "12.3 % mIoU" in said
@@ -82,8 +82,8 @@ def test_points_of_the_curves_are_the_cells(tmp_path: Path) -> None:
         cells = [cell for cell in record.cells if cell.corruption in ("clean", "fog")]
         assert len(said) == len(cells) == 6
         for text, cell in zip(said, cells, strict=True):
-            assert f"{percent(cell.miou)} %" in text
-            assert f"[{percent(cell.miou_interval.bca[0])}, {percent(cell.miou_interval.bca[1])}]" in text
+            assert f"{format_percent(cell.miou)} %" in text
+            assert f"[{format_percent(cell.miou_interval.bca[0])}, {format_percent(cell.miou_interval.bca[1])}]" in text
 
 
 def test_best_is_first(tmp_path: Path) -> None:

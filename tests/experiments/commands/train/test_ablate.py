@@ -14,7 +14,7 @@ from command_line import ROOT, TINY, experiments, refusal
 from forks import PARENT
 
 from experiments.__main__ import main
-from experiments.files.lock import is_held
+from experiments.files.lock import is_locked
 
 
 def sweep_file(path: Path, **values: list) -> Path:
@@ -79,7 +79,7 @@ def test_two_ablations_in_one_folder(tmp_path: Path) -> None:
     other = sweep_file(tmp_path / "other.yaml", **RATES)
     out = tmp_path / "out"
     first = begin(str(file), f"--output={out}", stdout=subprocess.PIPE, text=True)
-    while not is_held(out / "lr=0.001" / "trial.lock") and first.poll() is None:
+    while not is_locked(out / "lr=0.001" / "trial.lock") and first.poll() is None:
         time.sleep(0.05)
     content = yaml.safe_load(other.read_text())
     content["parameters"]["trainer.max_epochs"] = {"value": 2}

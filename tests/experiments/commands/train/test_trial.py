@@ -11,7 +11,7 @@ import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
 from experiments.commands.train.trial import in_order, with_budget
-from experiments.files.lock import held
+from experiments.files.lock import hold_lock
 from experiments.training.cli import run_cli
 from user_error import UserError
 
@@ -103,11 +103,11 @@ def test_a_suite_is_found_before_the_training(tmp_path: Path) -> None:
 
 def test_one_trial_at_a_time_in_a_folder(tmp_path: Path) -> None:
     """Also where what started it is gone and its training is not: that holds the lock on."""
-    with held(tmp_path / "trial.lock", "") as lock:
+    with hold_lock(tmp_path / "trial.lock", "") as lock:
         assert "a trial is running in" in refusal("trial", *TINY, f"--run={tmp_path}")
         orphan = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
     assert "already: wait for it" in refusal("trial", *TINY, f"--run={tmp_path}")
     orphan.kill()
     orphan.wait()
-    with held(tmp_path / "trial.lock", ""):
+    with hold_lock(tmp_path / "trial.lock", ""):
         pass
