@@ -16,7 +16,7 @@ from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.ablation.sweep_file import read_sweep
-from experiments.command_line.whole_components import begin_from_defaults
+from experiments.command_line.complete_components import begin_from_defaults
 from lightning_modules.segmentation import SegmentationModule
 
 CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"

@@ -1,4 +1,4 @@
-"""The verbs: where each lies, and what it does."""
+"""The verbs: the folder of each, and what it does."""
 
 FOLDERS = {
     "commands.train": {
@@ -41,7 +41,7 @@ FOLDERS = {
         "speed": "measure corruptions, sweep and pipeline against the usual ones",
     },
 }
-"""Where verbs lie, by the stage of work that they serve, and what each does."""
+"""Verbs by their folder, which stands for a stage of work, with the line that the help shows."""
 
 VERBS = {verb: line for lines in FOLDERS.values() for verb, line in lines.items()}
 

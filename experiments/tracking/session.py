@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.command_line.processes import first_process
+from experiments.command_line.processes import is_first_process
 from experiments.evaluation.recipe import recipe_group, recipe_key, recipe_seed
 from experiments.files.atomic_write import atomic_write
 from experiments.tracking.dead_runs import hold_run, remove_dead_runs
@@ -82,7 +82,7 @@ def _tag(session: Any, recipe: dict[str, Any]) -> None:
 def fit_logger(run: Path, recipe: dict[str, Any]) -> "list[Logger]":
     """W&B's logger for a training by `recipe`, or none where W&B is switched off or fails."""
     mode = wandb_mode()
-    if mode == "disabled" or not first_process():
+    if mode == "disabled" or not is_first_process():
         return []
     try:
         from pytorch_lightning.loggers import WandbLogger

@@ -17,9 +17,9 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.earlier_checkpoints import require_same_draws
 from experiments.checkpoints.settings import plain
+from experiments.command_line.complete_components import begin_from_defaults, require_order
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
-from experiments.command_line.processes import first_process, leave_signals
-from experiments.command_line.whole_components import begin_from_defaults, require_order
+from experiments.command_line.processes import disable_signal_handlers, is_first_process
 from experiments.files.atomic_write import atomic_write, require_writable
 from experiments.tracking.dead_runs import remove_empty_versions
 from experiments.tracking.session import fit_logger, sync_hint
@@ -108,12 +108,12 @@ class SegmentationCLI(LightningCLI):
         if settings.trainer.fast_dev_run:
             return
         require_writable(folder.settings)
-        if first_process():
+        if is_first_process():
             self.locks.enter_context(folder.lock())
         described = self.described
         if settings.restart:
             folder.require_outside(named_files([described["model"], settings.ckpt_path], "").values())
-            if first_process():
+            if is_first_process():
                 folder.clear()
             self.resumed = None if settings.ckpt_path is None else read_resumed(Path(settings.ckpt_path))
         else:
@@ -170,7 +170,7 @@ class SegmentationCLI(LightningCLI):
         settings = self.config[self.subcommand].trainer
         require_trainer(settings)
         folder = self.folder
-        if first_process() and not settings.fast_dev_run:
+        if is_first_process() and not settings.fast_dev_run:
             self._compare_content()
             if self.over is None:
                 notes = check_data(self.datamodule)
@@ -182,7 +182,7 @@ class SegmentationCLI(LightningCLI):
         chosen = self.config_init[self.subcommand].trainer.logger
         logger: Any = chosen
         if chosen is None or chosen is True:
-            if writes and first_process():
+            if writes and is_first_process():
                 remove_empty_versions(folder.path / "metrics")
             loggers: list[Logger] = [CSVLogger(folder.path, name="metrics")]
             logger = [*loggers, *fit_logger(folder.path, self.described)] if writes else []
@@ -205,7 +205,7 @@ class SegmentationCLI(LightningCLI):
             max_time=None,
             use_distributed_sampler=False,
         )
-        return leave_signals(trainer)
+        return disable_signal_handlers(trainer)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -213,7 +213,7 @@ class SegmentationCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Train, unless nothing is left to do."""
         if self.over is not None:
-            if first_process():
+            if is_first_process():
                 left = self.folder.best if self.folder.best.exists() else self.folder.last
                 print(f"trained before: {left} ({self.over}; --restart begins anew)", flush=True)
             return

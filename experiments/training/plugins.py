@@ -4,7 +4,7 @@ from typing import Any
 
 from pytorch_lightning.plugins import CheckpointIO, ClusterEnvironment
 
-from experiments.command_line.processes import cluster_plugins
+from experiments.command_line.processes import choose_cluster_plugins
 from experiments.training.checkpoint_io import WholeCheckpointIO
 
 
@@ -21,5 +21,5 @@ def training_plugins(settings: Any) -> list[Any]:
     if not any(isinstance(one, CheckpointIO) for one in own) and settings.accelerator != "tpu":  # which has its own
         chosen.append(WholeCheckpointIO())
     if not any(isinstance(one, ClusterEnvironment) for one in own):
-        chosen += cluster_plugins(settings.num_nodes)
+        chosen += choose_cluster_plugins(settings.num_nodes)
     return chosen

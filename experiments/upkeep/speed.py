@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import CommandLine, Option, call_verb
 from experiments.files.atomic_write import require_writable
 from experiments.files.replaceable import print_and_save
@@ -160,7 +160,7 @@ def heading(options: Options, device: torch.device) -> list[str]:
 
 def measure_speed(options: Options) -> None:
     """Measure, print and write what is asked for."""
-    device = usable(options.device)
+    device = find_device(options.device)
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
     if options.output:
         require_writable(options.output)

@@ -9,7 +9,7 @@ from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import call_verb
 from experiments.probing.temperature import temperature_of
 from lightning_modules.networks.wrappers.temperature import TemperatureScaled
@@ -63,7 +63,7 @@ def calibrate_network(
     if pixels < 1 or seed < 0:
         raise UserError("--pixels must be 1 or more, and --seed 0 or more")
     derived_checkpoint.require_own_folder(output, [checkpoint], "calibrate")
-    temperature = temperature_of(on_device(module, device).network, data.module, pixels, seed)
+    temperature = temperature_of(move_to_device(module, device).network, data.module, pixels, seed)
     run = read_settings(checkpoint) or {"model": {}}
     fitted = {"pixels": pixels, "seed": seed, "after": (run.get("model") or {}).get("calibrate")}
     model = {**(run.get("model") or {}), "calibrate": fitted}

@@ -17,7 +17,7 @@ from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
@@ -203,7 +203,7 @@ def main(argv: list[str]) -> None:
     checkpoint, data = options.checkpoint, options.data.module
     check(options)
     file, output = CheckpointFile(checkpoint), options.output
-    module = on_device(load_module(file), options.device)
+    module = move_to_device(load_module(file), options.device)
     require_its_data(file, module.num_classes, module.hparams["in_channels"], data)
     derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
     content, image = (

@@ -17,7 +17,7 @@ from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import call_verb
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import require_labelled
@@ -145,7 +145,7 @@ def cook_soup(
     require_different_weights(checkpoints, contents)
     hyper = contents[0]["hyper_parameters"]
     require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data.module)
-    on = usable(device)
+    on = find_device(device)
     kitchen = Kitchen(load_module(files[0]).to(on).network, data.module, on)
     states = [derived_checkpoint.network_state(content) for content in contents]
     kept = list(range(len(states)))

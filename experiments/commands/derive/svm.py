@@ -17,7 +17,7 @@ from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import plain, read_settings
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import call_verb
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
 from experiments.probing.temperature import temperature_of
@@ -165,7 +165,7 @@ def main(argv: list[str]) -> None:
     file, data = CheckpointFile(options.checkpoint), options.data.module
     module = load_module(file)
     check(options, module)
-    head = find_head(on_device(module, options.device).network)
+    head = find_head(move_to_device(module, options.device).network)
     replace_head(head, data, options)
     temperature = calibrate(head, data, options)
     described = describe(module, options)

@@ -13,7 +13,7 @@ from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.matching import Mapped, describe_framing_change
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.processes import first_process
+from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.record import Images, Record
 from experiments.files.atomic_write import require_writable
@@ -131,7 +131,7 @@ def main(argv: list[str]) -> None:
     mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
     suite = prepare(data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped)
-    if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
+    if is_first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
         print(said, flush=True)
     output = find_output(options, suite, checkpoint)
     with alone_with(output):
@@ -149,7 +149,7 @@ def alone_with(output: Path) -> AbstractContextManager[Any]:
     Raises:
         UserError: one is on its way.
     """
-    if not first_process():
+    if not is_first_process():
         return nullcontext()
     require_writable(output)
     return hold_lock(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", keep_file=False)
@@ -179,14 +179,14 @@ def sweep_into(
     """
     counters = find_counters(options.counters or ())
     started, precision = time.perf_counter(), options.precision
-    content = data.fingerprint(data.test_split) if first_process() else None
+    content = data.fingerprint(data.test_split) if is_first_process() else None
     identity = (
         {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
     )
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options, suite)
-    if first_process():
+    if is_first_process():
         journal.open(known_secret(), options.restart)
     sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
     if not trainer.is_global_zero:

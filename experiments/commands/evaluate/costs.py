@@ -17,7 +17,7 @@ from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.derived_checkpoint import lasting
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
 from experiments.checkpoints.written_checkpoint import count_bytes
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import FORMAT, Batch, Cost, Costs
 from experiments.files.replaceable import require_json
@@ -253,7 +253,7 @@ def measure_costs(
         raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
     if min(*batch_sizes, rounds) < 1:
         raise UserError("there is nothing to measure: give --batch-sizes and --rounds at least 1")
-    on = usable(device)
+    on = find_device(device)
     if on.type not in ("cpu", "cuda"):
         raise UserError(f"latency and memory are measured on cpu and cuda, not on {on.type!r}: pass --device cpu")
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'

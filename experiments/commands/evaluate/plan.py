@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 
 from experiments.checkpoints.checkpoint import load_module
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration, make_markdown_table
@@ -64,7 +64,7 @@ def plan_sweep(
         raise UserError("--images, --size, --batch-size, --processes and --rounds must be 1 or more")
     if pass_milliseconds is not None and not pass_milliseconds > 0:
         raise UserError(f"--pass-milliseconds {pass_milliseconds:g}: give a number above 0")
-    on, swept = usable(device), find_suite(suite)
+    on, swept = find_device(device), find_suite(suite)
     module = load_module(checkpoint).to(on)
     found = measure(module, swept, size, batch_size, on, rounds)
     source = f"measured on {device_name(on)}, {torch.get_num_threads()} threads"

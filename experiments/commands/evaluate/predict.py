@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.printable import escape_controls
 from experiments.pictures.overlays import find_palette
@@ -89,7 +89,7 @@ def predict_files(
     """
     found = find_inputs(inputs)
     file = CheckpointFile(checkpoint)
-    module = on_device(load_module(file), device)
+    module = move_to_device(load_module(file), device)
     described = describe_data(file)
     learned = None if native_size else described.get("size")
     segmenter = Segmenter(

@@ -87,10 +87,10 @@ def sweep_again(
     from experiments.checkpoints.checkpoint import load_module
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
-    from experiments.command_line.device import usable
+    from experiments.command_line.device import find_device
     from experiments.sweeping.sweep import data_hash, prepare, sweep_once
 
-    on = usable(device)
+    on = find_device(device)
     file = CheckpointFile(checkpoint)
     module = load_module(file)
     if file.sha256 != record.checkpoint.get("sha256"):

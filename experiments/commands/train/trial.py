@@ -138,11 +138,11 @@ def train_and_sweep(
         with folder.claimed(restart):
             if prune is not None:
                 words = pruned_start(words, prune, criterion, keep, run)
-            call("fit", *words, f"--run={run}", holding=lock)
+            call("fit", *words, f"--run={run}", lock=lock)
         folder.note_sweep()
         options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
         options += [f"--{key}={value}" for key, value in (("name", name), ("pictures", pictures)) if value is not None]
-        call("benchmark", *options, *shared_options(further), holding=lock)
+        call("benchmark", *options, *shared_options(further), lock=lock)
     if not folder.record.exists():
         raise UserError(f"the sweep left no record {str(folder.record)!r}: what it printed says why")
 

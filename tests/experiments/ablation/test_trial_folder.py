@@ -103,7 +103,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     def register(status: int) -> list[str]:
         called: list[str] = []
 
-        def call(verb: str, *words: str, holding: int | None = None) -> None:
+        def call(verb: str, *words: str, lock: int | None = None) -> None:
             called.append(verb)
             if status:
                 raise SystemExit(status)

@@ -9,8 +9,8 @@ import pytest
 from command_line import TINY
 from processes import further_process, listening, session, start, wait_until
 
-from experiments.command_line.one_machine import FROM_OUTSIDE, OWN, OneMachine
-from experiments.command_line.processes import cluster_plugins
+from experiments.command_line.one_machine import FROM_OUTSIDE, MARKER, OneMachine
+from experiments.command_line.processes import choose_cluster_plugins
 
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 TWO = ["--trainer.devices=2", "--trainer.accelerator=cpu"]
@@ -24,14 +24,14 @@ def sweep(run: Path, output: Path) -> list[str]:
 
 
 def test_only_where_nothing_else_says_where_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*FROM_OUTSIDE, OWN):
+    for name in (*FROM_OUTSIDE, MARKER):
         monkeypatch.delenv(name, raising=False)
-    assert [type(one) for one in cluster_plugins(1)] == [OneMachine]
-    assert cluster_plugins(2) == []
+    assert [type(one) for one in choose_cluster_plugins(1)] == [OneMachine]
+    assert choose_cluster_plugins(2) == []
     for name in FROM_OUTSIDE:
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
-            assert cluster_plugins(1) == []
+            assert choose_cluster_plugins(1) == []
 
 
 @pytest.mark.parametrize(("verb", "place"), [("fit", 0), ("benchmark", 1)])

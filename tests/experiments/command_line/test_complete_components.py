@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from experiments.command_line.whole_components import begin_from_defaults, require_order
+from experiments.command_line.complete_components import begin_from_defaults, require_order
 from user_error import UserError
 
 
