@@ -31,7 +31,7 @@ from experiments.evaluation.recipe import recipe_group
 from experiments.evaluation.record import Manifest, manifest_hash
 from experiments.record_files import published_tables as published
 from experiments.sweeping.suites import find_suite
-from experiments.tracking.session import run_id
+from experiments.tracking.session import find_run_id
 from lightning_modules.networks.adapters.onnx import OnnxNetwork
 from lightning_modules.networks.pretrained import load_local, load_trained
 
@@ -365,7 +365,7 @@ READERS = [
     Reader("page", "page.md", "text", lambda place, rng: verb("fill", place / "page.md")),
     Reader("published table", "published/cityscapes_c_segformer_table5.csv", "text", _read_published),
     Reader("description of a table", "published/cityscapes_c_segformer_table5.yaml", "yaml", _read_published),
-    Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: run_id(place)),
+    Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: find_run_id(place)),
     Reader(
         "encoder weights",
         "weights.pt",

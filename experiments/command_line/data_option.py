@@ -7,8 +7,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.settings import plain, read_settings
-from experiments.checkpoints.stranger_settings import require_plain_component
+from experiments.checkpoints.settings import read_settings, to_plain
+from experiments.checkpoints.untrusted_settings import require_plain_component
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.complete_components import begin_from_defaults, require_order
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
@@ -42,7 +42,7 @@ def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> Cho
                 read_checkpoint(checkpoint)
                 raise UserError(f"no config.yaml beside {str(checkpoint)!r}, so the data are unknown: {REMEDY}")
             raise UserError(f"no data: {REMEDY}")
-        return ChosenData(parser.instantiate_classes(settings).data, plain(settings.data.as_dict()))
+        return ChosenData(parser.instantiate_classes(settings).data, to_plain(settings.data.as_dict()))
     except ArgumentError as error:
         if unusable is not None and not any(word.partition("=")[0] == "--data" for word in words):
             raise unusable from error

@@ -85,7 +85,7 @@ def uploaded(record: Any, path: Path, checkpoint: Path) -> list[str]:
     kept: list[str] = []
     session = type("Session", (), {"summary": {}, "define_metric": lambda *_, **__: None, "log": lambda *_: None})()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logged_record, "_keep", lambda session, kind, *files: kept.append(kind))
+        patch.setattr(logged_record, "_log_artifact", lambda session, kind, *files: kept.append(kind))
         logged_record.log(record, path, checkpoint, session)
     return kept
 
@@ -111,7 +111,7 @@ def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> No
 def test_a_checkpoint_that_is_written_into_is_refused(tmp_path: Path) -> None:
     (path := tmp_path / "net.ckpt").write_bytes(b"some weights")
     file = CheckpointFile(path)
-    assert file.stream().read(4) == b"some"
+    assert file.rewind().read(4) == b"some"
     path.write_bytes(b"others, and more")
     with pytest.raises(UserError, match="written into while it was read"):
         _ = file.sha256

@@ -25,9 +25,9 @@ and 'report' shows its reliability under every condition beside that of the netw
 
 def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
     """The checkpoint of a network with its temperature; one that has a temperature already gets another."""
-    network, kind = content["hyper_parameters"]["network"], derived_checkpoint.component(TemperatureScaled, {})
+    network, kind = content["hyper_parameters"]["network"], derived_checkpoint.make_component(TemperatureScaled, {})
     if network["class_path"] != kind["class_path"]:
-        return derived_checkpoint.wrapped(content, TemperatureScaled, {"temperature": temperature})
+        return derived_checkpoint.wrap_content(content, TemperatureScaled, {"temperature": temperature})
     temperature *= network["init_args"].get("temperature", 1.0)
     again = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
     return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": again}}

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import data_state, read_checkpoint
+from experiments.checkpoints.checkpoint import extract_data_state, read_checkpoint
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights, require_several_trainings
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.networks.ensembles.combination import AVERAGES
@@ -63,10 +63,10 @@ def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_tr
     state = {
         f"members.{number}.{name}": value
         for number, content in enumerate(contents)
-        for name, value in derived_checkpoint.network_state(content).items()
+        for name, value in derived_checkpoint.extract_network_state(content).items()
     }
-    network = derived_checkpoint.component(Ensemble, {"members": members, "average": average, "batched": batched})
-    data = data_state(contents[0])
+    network = derived_checkpoint.make_component(Ensemble, {"members": members, "average": average, "batched": batched})
+    data = extract_data_state(contents[0])
     return derived_checkpoint.make_content(network, state, first["num_classes"], first["in_channels"], data)
 
 
@@ -105,14 +105,14 @@ def combine_networks(
     if len(paths) < 2:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
     files = [CheckpointFile(path) for path in paths]
-    digests = different(files)
+    digests = find_distinct_digests(files)
     content = combine(files, average, batched, one_training)
     facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,
         "init_args": {"network": content["hyper_parameters"]["network"]},
     }
-    settings = derived_checkpoint.shared_settings(paths) | {"model": {**described, "ensemble": facts}}
+    settings = derived_checkpoint.find_shared_settings(paths) | {"model": {**described, "ensemble": facts}}
     sources = [derived_checkpoint.describe_source(file.sha256, read_checkpoint(file)) for file in files]
     made = {"average": average, "batched": batched}
     derived_checkpoint.write(output, content, "ensemble", made, sources, settings)

@@ -127,7 +127,7 @@ def import_graph(
             flush=True,
         )
     content = derived_checkpoint.make_content(
-        derived_checkpoint.component(OnnxNetwork, init),
+        derived_checkpoint.make_component(OnnxNetwork, init),
         network.state_dict(),
         images.num_classes,
         images.in_channels,

@@ -12,7 +12,7 @@ from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import extract_data_state, load_module, read_checkpoint
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
@@ -146,11 +146,11 @@ def without_channels(
     else:
         state = {f"network.{name}": value for name, value in state.items()}
     return derived_checkpoint.make_content(
-        derived_checkpoint.component(PrunedNetwork, {"network": described, "plan": plan}),
+        derived_checkpoint.make_component(PrunedNetwork, {"network": described, "plan": plan}),
         state,
         hyper["num_classes"],
         hyper["in_channels"],
-        data_state(content),
+        extract_data_state(content),
     ), removed.whole
 
 
@@ -180,9 +180,9 @@ def with_zeros(
         derived_checkpoint.require_one_architecture(
             [options.checkpoint, earlier.path], [content, before], "rewind to an epoch of the same training"
         )
-        module.network.load_state_dict(derived_checkpoint.network_state(before))
+        module.network.load_state_dict(derived_checkpoint.extract_network_state(before))
     apply_masks(weights, masks)
-    state = derived_checkpoint.named(module.network.state_dict())
+    state = derived_checkpoint.add_network_prefix(module.network.state_dict())
     return {**content, "state_dict": {**content["state_dict"], **state}}, [
         name for name in weights if name not in masks
     ]

@@ -15,7 +15,7 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import call_verb
@@ -136,7 +136,7 @@ def cook_soup(
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
     derived_checkpoint.require_own_folder(output, checkpoints, "soup")
     files = [CheckpointFile(path) for path in checkpoints]
-    digests = different(files)
+    digests = find_distinct_digests(files)
     require_memory(checkpoints)
     contents = derived_checkpoint.read_alike(files)
     derived_checkpoint.require_one_architecture(
@@ -147,7 +147,7 @@ def cook_soup(
     require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data.module)
     on = find_device(device)
     kitchen = Kitchen(load_module(files[0]).to(on).network, data.module, on)
-    states = [derived_checkpoint.network_state(content) for content in contents]
+    states = [derived_checkpoint.extract_network_state(content) for content in contents]
     kept = list(range(len(states)))
     if method == "greedy":
         scores = [kitchen.taste(state) for state in states]
@@ -156,9 +156,12 @@ def cook_soup(
             print(f"{checkpoints[place]}: mIoU {100 * score:.1f} %{', kept' if place in kept else ''}")
         print(f"the soup: {100 * best:.1f} % in validation")
     state = kitchen.mix([states[place] for place in kept])
-    content = {**contents[0], "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.named(state)}}
+    content = {
+        **contents[0],
+        "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.add_network_prefix(state)},
+    }
     facts = {"method": method, "of": digests, "kept": kept}
-    shared = derived_checkpoint.shared_settings(checkpoints)
+    shared = derived_checkpoint.find_shared_settings(checkpoints)
     described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
     run = shared | {"model": {**described, "soup": facts}, "data": data.settings}
     sources = [derived_checkpoint.describe_source(*pair) for pair in zip(digests, contents, strict=True)]

@@ -15,7 +15,7 @@ from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain, read_settings
+from experiments.checkpoints.settings import read_settings, to_plain
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import call_verb
@@ -149,7 +149,7 @@ def check(options: Options, module: SegmentationModule) -> None:
 def describe(module: SegmentationModule, options: Options) -> dict[str, Any]:
     """The settings of the training with those of the SVM added: another recipe, the same for all seeds of the training."""
     data = options.data.settings
-    run = read_settings(options.checkpoint) or {"model": plain(dict(module.hparams))}
+    run = read_settings(options.checkpoint) or {"model": to_plain(dict(module.hparams))}
     fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed, "head": "LinearSVC", "C": options.C}
     if run.get("data") not in (None, data):
         fitted["features_trained_on"] = run["data"]

@@ -52,7 +52,7 @@ def wrap_network(
     derived_checkpoint.require_own_folder(output, [checkpoint], "tta")
     file = CheckpointFile(checkpoint)
     inner = read_checkpoint(file)
-    content = derived_checkpoint.wrapped(inner, TestTimeAugmentation, settings)
+    content = derived_checkpoint.wrap_content(inner, TestTimeAugmentation, settings)
     run = read_settings(checkpoint) or {}
     derived_checkpoint.write(
         output,

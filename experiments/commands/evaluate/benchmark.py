@@ -32,7 +32,7 @@ from experiments.sweeping.sweep import data_hash, make_trainer, prepare, sweep
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
-from experiments.tracking.session import log_record, sync_hint
+from experiments.tracking.session import log_record, make_sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from safe_files.yaml_file import load_yaml
@@ -139,7 +139,7 @@ def main(argv: list[str]) -> None:
         if record is not None:
             report(record, output)
             log_record(record, output, checkpoint)
-            if hint := sync_hint(checkpoint.parent):
+            if hint := make_sync_hint(checkpoint.parent):
                 print(hint, flush=True)
 
 

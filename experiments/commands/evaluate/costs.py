@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.derived_checkpoint import lasting
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.derived_checkpoint import drop_training_state
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.checkpoints.written_checkpoint import count_bytes
 from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
@@ -73,7 +73,7 @@ def load_contenders(paths: Sequence[Path], names: Sequence[str] | None) -> list[
     files = [CheckpointFile(path) for path in paths]
     modules = [load_module(file) for file in files]
     names = names or [path.resolve().parent.name for path in paths]
-    found = [Contender(*one) for one in zip(names, files, different(files), modules, strict=True)]
+    found = [Contender(*one) for one in zip(names, files, find_distinct_digests(files), modules, strict=True)]
     name, times = Counter(one.name for one in found).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} checkpoints are called {name!r}: tell them apart with --names, one for each")
@@ -132,7 +132,7 @@ def weight_bytes(contender: Contender) -> int:
 def training_bytes(contender: Contender) -> int:
     """Bytes of the file that belong to a training in progress."""
     content = read_checkpoint(contender.file)
-    return count_bytes(content) - count_bytes(lasting(content)) if "optimizer_states" in content else 0
+    return count_bytes(content) - count_bytes(drop_training_state(content)) if "optimizer_states" in content else 0
 
 
 def prepare(contender: Contender, device: torch.device) -> None:

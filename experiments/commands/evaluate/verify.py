@@ -138,13 +138,13 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
     """
     import torch
 
-    from experiments.checkpoints.memory import available_bytes
+    from experiments.checkpoints.memory import read_available_bytes
     from experiments.measuring.peak_memory import peak_bytes
 
     image = data.evaluation_view(data.open_split(data.test_split))[0]["image"][None]
     with torch.inference_mode():
         needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
-    free = available_bytes()
+    free = read_available_bytes()
     if free is not None and needed > free:
         raise UserError(
             f"{record.name!r} says that it was swept in batches of {record.data.batch_size} images, which take about "

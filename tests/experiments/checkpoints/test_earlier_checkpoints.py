@@ -119,11 +119,11 @@ def test_cutmix_is_not_gone_on_with(tmp_path: Path) -> None:
     content["training"]["settings"]["trainer"]["callbacks"] = [CUTMIX]
     torch.save(content, run / "last.ckpt")
     load_module(run / "last.ckpt")
-    assert read_resumed(run / "last.ckpt").drew_otherwise == "CutMix"
+    assert read_resumed(run / "last.ckpt").changed_draws == "CutMix"
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["trainer"]["callbacks"] = [CUTMIX]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    assert RunFolder(run).drew_otherwise == "CutMix"
+    assert RunFolder(run).changed_draws == "CutMix"
     words = ("--model.init_args.batch_transforms+=experiments/configs/batch_transform/cutmix.yaml",)
     fit("synthetic_unet", run, *words, "--model.init_args.batch_transforms.probability=0.7")  # is over
     content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] = 1

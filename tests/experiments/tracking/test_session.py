@@ -13,7 +13,7 @@ from command_line import TINY, experiments
 from experiments.evaluation.recipe import recipe_key
 from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import read_record
-from experiments.tracking.session import fit_logger, run_id, sync_hint, wandb_mode
+from experiments.tracking.session import choose_wandb_mode, find_run_id, make_fit_logger, make_sync_hint
 
 BLOCK, HEADER = 32768, 7
 
@@ -91,7 +91,7 @@ def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
     """One W&B run for two commands of two processes, of the group of its recipe, tagged with its seed."""
     runs, rows, _ = tracked.offline
     settings = yaml.safe_load((tracked.run / "config.yaml").read_text())
-    assert {run.run_id for run in runs} == {run_id(tracked.run)}
+    assert {run.run_id for run in runs} == {find_run_id(tracked.run)}
     assert len(list(tracked.run.rglob("*.wandb"))) == 2
     assert {run.run_group for run in runs} == {f"unet-tu-mobilenetv3_small_050-synthetic-{recipe_key(settings)}"}
     for command in sorted(tracked.run.rglob("*.wandb")):
@@ -158,8 +158,8 @@ def test_artifacts_refer_to_the_files(tracked: Tracked) -> None:
             file = tracked.run / entry.path
             assert Path(entry.local_path) == file.resolve()
             assert base64.b64decode(entry.digest) == hashlib.md5(file.read_bytes()).digest()
-    assert found["record"].name == f"record-smoke-{run_id(tracked.run)}"
-    assert found["model"].name == f"model-{run_id(tracked.run)}"
+    assert found["record"].name == f"record-smoke-{find_run_id(tracked.run)}"
+    assert found["model"].name == f"model-{find_run_id(tracked.run)}"
     own = [path for folder in (tracked.wandb, tracked.run / "wandb") for path in folder.rglob("*") if path.is_file()]
     copies = {compute_sha256(path) for path in own} & {
         compute_sha256(tracked.run / name) for names in wanted.values() for name in names
@@ -179,35 +179,35 @@ def test_a_failure_is_a_warning(tiny_run: Path, tmp_path: Path) -> None:
 def test_a_training_goes_on_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "nonsense")
     with pytest.warns(UserWarning, match="goes on without W&B"):
-        assert fit_logger(tmp_path / "run", {"seed_everything": 0}) == []
+        assert make_fit_logger(tmp_path / "run", {"seed_everything": 0}) == []
     monkeypatch.setenv("WANDB_MODE", "offline")
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="goes on without W&B"):
-        assert fit_logger(tmp_path / "file" / "run", {"seed_everything": 0}) == []
+        assert make_fit_logger(tmp_path / "file" / "run", {"seed_everything": 0}) == []
 
 
 def test_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "dryrun")
-    assert sync_hint(tmp_path) is None
+    assert make_sync_hint(tmp_path) is None
     (tmp_path / "wandb").mkdir()
-    assert f"wandb sync {tmp_path}" in str(sync_hint(tmp_path))
+    assert f"wandb sync {tmp_path}" in str(make_sync_hint(tmp_path))
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert sync_hint(tmp_path) is None
+    assert make_sync_hint(tmp_path) is None
 
 
 def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_MODE")
-    assert wandb_mode() == "offline"
+    assert choose_wandb_mode() == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert wandb_mode() == "online"
+    assert choose_wandb_mode() == "online"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_mode() == "disabled"
+    assert choose_wandb_mode() == "disabled"
     monkeypatch.setenv("WANDB_MODE", "dryrun")  # what Lightning makes of offline
-    assert wandb_mode() == "offline"
+    assert choose_wandb_mode() == "offline"
 
 
 def test_id_stays(tmp_path: Path) -> None:
-    assert run_id(tmp_path / "run") == run_id(tmp_path / "run")
-    assert run_id(tmp_path / "run") != run_id(tmp_path / "other")
+    assert find_run_id(tmp_path / "run") == find_run_id(tmp_path / "run")
+    assert find_run_id(tmp_path / "run") != find_run_id(tmp_path / "other")

@@ -10,7 +10,7 @@ from command_line import TINY, answer, refusal
 from PIL import Image
 from tiny_folder import tiny_folder
 
-from experiments.training.content import Content, named_files, read_splits
+from experiments.training.content import Content, find_named_files, read_splits
 
 WORDS = [word for word in TINY if ".train=" not in word and ".val=" not in word and ".test=" not in word]
 FIT = ["fit", WORDS[0], "--data=experiments/configs/data/kvasir_seg.yaml", *WORDS[1:], "--trainer.max_epochs=1"]
@@ -74,7 +74,7 @@ def test_a_start_that_was_written_anew(words: list[str], tmp_path: Path) -> None
 def test_files_that_settings_name(tmp_path: Path) -> None:
     (file := tmp_path / "weights.pt").touch()
     settings = {"a": [{"b": str(file)}, "x" * 5000, "nul\0"], "c": {"d": str(tmp_path), "e": 3}}
-    assert named_files(settings, "model") == {"model.a.0.b": file}
+    assert find_named_files(settings, "model") == {"model.a.0.b": file}
 
 
 def test_a_list_of_files_that_is_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.training.resumed_state import require_training_state, resuming
+from experiments.training.resumed_state import require_training_state, resume
 from user_error import UserError
 
 
@@ -83,13 +83,13 @@ def test_what_an_optimiser_refuses_is_said_of_the_file(tiny_run: Path, trainer: 
     optimizer = torch.optim.SGD([torch.zeros(2, requires_grad=True)], 0.1)
     with (
         pytest.raises(UserError, match=r"cannot go on from .*last\.ckpt.*parameter group"),
-        resuming(str(tiny_run / "last.ckpt"), trainer),
+        resume(str(tiny_run / "last.ckpt"), trainer),
     ):
         optimizer.load_state_dict({"state": {}, "param_groups": []})
 
 
 def test_other_errors_keep_their_traceback(tiny_run: Path, trainer: Trainer) -> None:
-    with pytest.raises(ZeroDivisionError), resuming(str(tiny_run / "last.ckpt"), trainer):
+    with pytest.raises(ZeroDivisionError), resume(str(tiny_run / "last.ckpt"), trainer):
         1 / 0  # noqa: B018
-    with pytest.raises(ValueError, match="own"), resuming(None, trainer):
+    with pytest.raises(ValueError, match="own"), resume(None, trainer):
         raise ValueError("own")

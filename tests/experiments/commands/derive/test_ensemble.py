@@ -121,7 +121,7 @@ def test_refusals(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path: Path, mo
     assert "two different ones" in refusal("ensemble", "--seeds", "1", "1", output)
     assert "--run is set for each member" in refusal("ensemble", "--seeds", "0", "1", output, "--run=x")
     assert "holds another training" in refusal("ensemble", "--checkpoints", one, twin, f"--output={twin}")
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(memory, "read_available_bytes", lambda: 1000)
     assert "do not fit into" in refusal("ensemble", "--checkpoints", one, twin, output)
 
 

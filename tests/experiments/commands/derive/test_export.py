@@ -10,7 +10,7 @@ from command_line import TINY, experiments, refusal
 
 from datamodules.datasets.folder import FolderDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.derived_checkpoint import component, make_content
+from experiments.checkpoints.derived_checkpoint import make_component, make_content
 from experiments.commands.derive import ensemble, export, onnx, prune
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
@@ -70,7 +70,7 @@ def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> 
     settings = {"hidden": 8, "mean": [0.4] * channels, "std": [0.3] * channels}
     kept = {"FolderDataModule": data.state_dict()}
     source, back, file = (tmp_path / name for name in ("run/best.ckpt", "back/best.ckpt", "net.onnx"))
-    content = make_content(component(FcnNetwork, settings), network.state_dict(), 3, channels, kept)
+    content = make_content(make_component(FcnNetwork, settings), network.state_dict(), 3, channels, kept)
     source.parent.mkdir()
     torch.save(content, source)
     words = ["--data=datamodules.datasets.folder.FolderDataModule", f"--data.init_args.root={tmp_path / 'data'}"]

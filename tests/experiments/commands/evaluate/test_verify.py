@@ -125,7 +125,7 @@ def test_a_record_may_not_ask_for_any_memory(
     tiny_run: Path, tiny_record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of 20,000 images would be filled up with copies of the first; what fits is swept."""
-    monkeypatch.setattr("experiments.checkpoints.memory.available_bytes", lambda: 2**31)
+    monkeypatch.setattr("experiments.checkpoints.memory.read_available_bytes", lambda: 2**31)
     (tmp_path / "tiny.npz").write_bytes(tiny_record.with_suffix(".npz").read_bytes())
 
     def refused(**settings: object) -> str:

@@ -10,7 +10,7 @@ from command_line import ROOT
 from jsonargparse import ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.stranger_settings import build, find_parameters, is_component, require_plain_component
+from experiments.checkpoints.untrusted_settings import build, find_parameters, is_component, require_plain_component
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.optimizers.sam import SAM
