@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from experiments.commands.derive.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
+from experiments.commands.derive.export import TOLERANCE, draw_images, find_largest_difference, trace_graph  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
 from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
@@ -121,7 +121,7 @@ def try_step(network: nn.Module) -> None:
         ValueError: a parameter is without a gradient (DDP would wait for it), or something is not finite.
     """
     torch.manual_seed(SEED)
-    image, mask = random_images(2, 3, (65, 70), SEED), torch.randint(CLASSES, (2, 65, 70))
+    image, mask = draw_images(2, 3, (65, 70), SEED), torch.randint(CLASSES, (2, 65, 70))
     optimiser = torch.optim.SGD(network.train().parameters(), lr=1e-3)
     loss = F.cross_entropy(network(image), mask)
     loss.backward()
@@ -142,14 +142,14 @@ def try_odd_sizes(network: nn.Module) -> None:
     """
     network.eval()
     for height, width in ODD:
-        logits = network(random_images(1, 3, (height, width), SEED))
+        logits = network(draw_images(1, 3, (height, width), SEED))
         if logits.shape != (1, CLASSES, height, width) or not logits.isfinite().all():
             raise ValueError(f"an image of {height} x {width} gives logits of {tuple(logits.shape)}, or not finite")
 
 
 def try_prune(network: nn.Module) -> None:
     """A quarter of the multiply-adds goes, and the rest still answers."""
-    image = random_images(1, 3, (64, 64), SEED)
+    image = draw_images(1, 3, (64, 64), SEED)
     smaller = remove_channels(network.eval(), image, 0.25, lambda one: multiply_adds(partial(one, image))).network
     try_odd_sizes(smaller)
 
@@ -161,8 +161,8 @@ def try_export(network: nn.Module) -> None:
         ValueError: it does not.
     """
     network.eval()
-    graph = trace_graph(network, random_images(1, 3, (64, 64), SEED))
-    apart = farthest(graph, network, random_images(2, 3, (64, 64), SEED + 1))
+    graph = trace_graph(network, draw_images(1, 3, (64, 64), SEED))
+    apart = find_largest_difference(graph, network, draw_images(2, 3, (64, 64), SEED + 1))
     if not apart <= TOLERANCE:
         raise ValueError(f"the file differs by {apart:.2g}")
 

@@ -8,6 +8,7 @@ import pytest
 from command_line import ROOT, experiments, refusal
 
 from experiments.__main__ import VERBS, main
+from experiments.command_line.verbs import name_module
 
 
 def test_overview_names_every_verb() -> None:
@@ -32,9 +33,9 @@ def test_unknown_verb_and_none() -> None:
 
 def test_every_verb_has_a_file_and_the_reverse() -> None:
     for verb in VERBS:
-        text = (ROOT / "experiments" / f"{verb}.py").read_text()
-        assert "def main(argv: list[str]) -> None:" in text
-    found = {path.stem for path in (ROOT / "experiments").glob("*.py") if "\ndef main(argv" in path.read_text()}
+        path = ROOT / f"{name_module(verb).replace('.', '/')}.py"
+        assert "def main(argv: list[str]) -> None:" in path.read_text()
+    found = {path.stem for path in (ROOT / "experiments").rglob("*.py") if "\ndef main(argv" in path.read_text()}
     assert found - {"__main__"} == set(VERBS)
 
 

@@ -1,4 +1,4 @@
-"""Hold two records against each other: does their difference hold?"""
+"""Compare two records: is their difference significant?"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -26,27 +26,27 @@ baseline.json runs/*/record-core.json
 """
 
 
-def verdict(found: Comparison) -> str:
-    """What follows, in plain words."""
+def describe_verdict(found: Comparison) -> str:
+    """The conclusion of the tests in plain words."""
     line = found.headline
     if line.difference is None or line.p is None:
         return "Nothing follows: a score does not exist."
     size = f"{found.metric.size(line.difference)} of {line.name} {found.metric.words}"
     if holds(line.p):
-        said = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+        text = f"The difference holds: {better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
     else:
-        said = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
-    held = [one for one in found.conditions if holds(one.p_holm)]
-    wins = [sum(better(one, found.metric) == side for one in held) for side in ("A", "B")]
+        text = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
+    significant = [one for one in found.conditions if holds(one.p_holm)]
+    wins = [sum(better(one, found.metric) == side for one in significant) for side in ("A", "B")]
     number_of = len(found.conditions)
     return (
-        f"{said}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
-        f"{number_of - len(held)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
+        f"{text}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
+        f"{number_of - len(significant)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
     )
 
 
-def caution(found: Comparison) -> str:
-    """What the test does not know."""
+def describe_caution(found: Comparison) -> str:
+    """What the test does not answer."""
     keys, seeds = ([of(record.recipe) for record in (found.a, found.b)] for of in (recipe_key, recipe_seed))
     if keys[0] is not None and keys[0] == keys[1] and seeds[0] != seeds[1]:
         return (
@@ -59,13 +59,13 @@ def caution(found: Comparison) -> str:
     )
 
 
-def _change(line: Line, metric: Metric) -> str:
+def _format_change(line: Line, metric: Metric) -> str:
     low, high = metric.shown(line.low, "+"), metric.shown(line.high, "+")
     return f"{metric.shown(line.difference, '+')} [{low}, {high}]"
 
 
-def _basis(found: Comparison) -> str:
-    """What was compared, and how."""
+def _describe_basis(found: Comparison) -> str:
+    """The data, the suite and the methods of the comparison."""
     data, suite = found.a.data, found.a.suite
     return (
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
@@ -73,19 +73,19 @@ def _basis(found: Comparison) -> str:
     )
 
 
-def markdown(found: Comparison) -> str:
-    """For people."""
+def format_markdown(found: Comparison) -> str:
+    """Format a comparison as Markdown."""
 
-    def cells(line: Line) -> list[str]:
+    def make_cells(line: Line) -> list[str]:
         shown = found.metric.shown
-        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), format_p_value(line.p)]
+        return [line.name, shown(line.a), shown(line.b), _format_change(line, found.metric), format_p_value(line.p)]
 
-    overall = make_markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
+    overall = make_markdown_table(["", "A", "B", "B - A", "p"], [make_cells(line) for line in found.overall], left=(0,))
     conditions = make_markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
         [
             [
-                *cells(line),
+                *make_cells(line),
                 format_p_value(line.p_holm),
                 f"{better(line, found.metric)} better" if holds(line.p_holm) else "",
             ]
@@ -93,42 +93,46 @@ def markdown(found: Comparison) -> str:
         ],
         left=(0, 6),
     )
-    note = f"{found.metric.words} ({found.metric.unit}) on {_basis(found)}."
+    note = f"{found.metric.words} ({found.metric.unit}) on {_describe_basis(found)}."
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
-    return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
+    conclusion = f"{describe_verdict(found)}\n{describe_caution(found)}"
+    return f"A: {found.a.name}\nB: {found.b.name}\n\n{conclusion}\n\n{overall}\n{conditions}\n{note}\n"
 
 
-def overview(found: Sequence[Comparison]) -> str:
-    """Several records against one, for people: a row for each, from the best to the worst."""
-    metric, adjusted = found[0].metric, headlines(found)
+def format_overview(found: Sequence[Comparison]) -> str:
+    """Format comparisons of several records with one as Markdown: a row for each, from the best to the worst."""
+    metric, adjusted = found[0].metric, adjust_headlines(found)
     best_first = sorted(found, key=lambda one: (one.headline.difference or 0) * (1 if metric.lower_is_better else -1))
     rows = []
     for one in best_first:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
-        said = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
-        changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
-        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), said])
+        outcome = {"B": "better", "A": "worse"}[better(one.headline, metric)] if holds(p_holm) else ""
+        changes = [
+            _format_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")
+        ]
+        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), outcome])
     table = make_markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
     note = (
-        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
-        "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
+        f"Differences of {metric.words} ({metric.unit}) from {found[0].a.name} on {_describe_basis(found[0])}, with Holm's "
+        "correction over the rows. The tests are about these networks on images like these; whether recipes differ takes "
+        "several seeds."
     )
     return f"{table}\n{note}\n"
 
 
-def headlines(found: Sequence[Comparison]) -> dict[str, float]:
-    """The p value of each headline by the name of B, adjusted for their number."""
+def adjust_headlines(found: Sequence[Comparison]) -> dict[str, float]:
+    """The p value of each headline by the name of B, with Holm's correction for their number."""
     return holm({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
 
 
 def as_json(found: Comparison) -> str:
-    """For programs; names of conditions are those of `cell_name`."""
-    return json.dumps(content_of(found), indent=2) + "\n"
+    """Format a comparison as JSON; names of conditions are those of `cell_name`."""
+    return json.dumps(as_content(found), indent=2) + "\n"
 
 
-def content_of(found: Comparison) -> dict[str, Any]:
-    """All of a comparison in plain values."""
+def as_content(found: Comparison) -> dict[str, Any]:
+    """A comparison as plain values."""
     return {
         "a": found.a.name,
         "b": found.b.name,
@@ -139,33 +143,33 @@ def content_of(found: Comparison) -> dict[str, Any]:
         "suite_hash": found.a.suite_hash,
         "unit": found.a.data.unit,
         "holds": holds(found.headline.p),
-        "verdict": verdict(found),
-        "caution": caution(found),
+        "verdict": describe_verdict(found),
+        "caution": describe_caution(found),
         "overall": [line._asdict() for line in found.overall],
         "conditions": [line._asdict() for line in found.conditions],
         "unscored": found.unscored,
     }
 
 
-def sentences(found: Comparison) -> str:
-    """The verdict alone."""
-    return f"{verdict(found)}\n"
+def format_sentences(found: Comparison) -> str:
+    """Format the verdict alone."""
+    return f"{describe_verdict(found)}\n"
 
 
-FORMATS = {"markdown": markdown, "json": as_json, "sentences": sentences}
+FORMATS = {"markdown": format_markdown, "json": as_json, "sentences": format_sentences}
 
 OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
-    "markdown": overview,
-    "json": lambda found: json.dumps([content_of(one) for one in found], indent=2) + "\n",
-    "sentences": lambda found: "\n".join(f"{one.b.name}: {verdict(one)}" for one in found) + "\n",
+    "markdown": format_overview,
+    "json": lambda found: json.dumps([as_content(one) for one in found], indent=2) + "\n",
+    "sentences": lambda found: "\n".join(f"{one.b.name}: {describe_verdict(one)}" for one in found) + "\n",
 }
 
 
 def require_names(found: Sequence[Comparison]) -> None:
-    """Rows are told apart by their names.
+    """Refuse records with equal names, since rows are identified by them.
 
     Raises:
-        UserError: two records are called alike.
+        UserError: two records have the same name.
     """
     names = [one.b.name for one in found]
     twice = next((name for name in names if names.count(name) > 1), None)

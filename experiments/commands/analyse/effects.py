@@ -1,4 +1,4 @@
-"""What each factor of an ablation does: the effects of its levels, from the records of the trials."""
+"""Effects of the factors of an ablation and their levels, from the records of the trials."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,14 +28,14 @@ experiments/configs/sweep/attention_synthetic.yaml runs/attention_synthetic/*/re
 """
 
 
-def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
-    """For people, in points."""
+def format_markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
+    """Format effects as Markdown, in percentage points."""
     data = trained[0].record.data
     titles = ["factor", "level", "against", "trials"]
     titles += [f"{score}, {over}" for score in ("clean mIoU", "corrupted mIoU") for over in ("images", "trainings")]
     cells = []
     for effect in effects:
-        shown = [text for name in SCORES for text in _shown(effect.changes[name])]
+        shown = [text for name in SCORES for text in _format_change(effect.changes[name])]
         cells.append([effect.factor, effect.level, effect.against, str(effect.trials), *shown])
     note = (
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
@@ -48,7 +48,7 @@ def markdown(effects: Sequence[Effect], trained: Sequence[Trained]) -> str:
     return f"{make_markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
 
 
-def _shown(change: Change) -> list[str]:
+def _format_change(change: Change) -> list[str]:
     if change.value is None or change.images is None:
         return ["-", "-"]
     low, high = change.images.bca
@@ -56,8 +56,8 @@ def _shown(change: Change) -> list[str]:
     return [f"{MIOU.shown(change.value, '+')} [{MIOU.shown(low, '+')}, {MIOU.shown(high, '+')}]", over]
 
 
-def csv(effects: Sequence[Effect]) -> str:
-    """For programs, at full precision."""
+def format_csv(effects: Sequence[Effect]) -> str:
+    """Format effects as CSV, at full precision."""
     rows = []
     for effect in effects:
         row: dict[str, Any] = {name: getattr(effect, name) for name in ("factor", "level", "against", "trials")}
@@ -71,13 +71,13 @@ def csv(effects: Sequence[Effect]) -> str:
 
 
 FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[Trained]], str]] = {
-    "markdown": markdown,
-    "csv": lambda effects, _: csv(effects),
+    "markdown": format_markdown,
+    "csv": lambda effects, _: format_csv(effects),
 }
 
 
 def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
-    """Records with the options of the trial that each is called after.
+    """Read records, with the options of the trial by whose name each is called.
 
     Raises:
         UserError: a record is that of no trial, or a trial has two.
@@ -94,7 +94,7 @@ def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[Trained]:
     return [found[name] for name in trials if name in found]
 
 
-def say_effects(
+def print_effects(
     file: Annotated[Path, Option(metavar="FILE")],
     records: Annotated[list[Path], Option(metavar="RECORD")],
     /,
@@ -124,4 +124,4 @@ def say_effects(
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    call_verb("effects", say_effects, EXAMPLES, argv)
+    call_verb("effects", print_effects, EXAMPLES, argv)

@@ -1,4 +1,4 @@
-"""Rank records in a table, beside published ones: a pure function of their files."""
+"""Rank records in a table beside published ones, from their files alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -36,47 +36,47 @@ TITLES = {
 }
 
 COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
-"""What may have a column of its own, and how its keys begin."""
+"""What further columns may show, and the prefix of their keys in a row."""
 
 ACROSS = "data"
-"""The same, where the rows are names and each data set has columns."""
+"""The choice in which rows are names and each data set has columns."""
 
 
-def markdown(
+def format_markdown(
     rows: Sequence[Row], tables: Sequence[Table] = (), costs: Sequence[Costs] = (), by: str = "corruption"
 ) -> str:
-    """Tables for people: percent, with 95 % intervals; records first, each published table by itself.
+    """Format Markdown tables in percent, with 95 % intervals: records first, then each published table.
 
     Args:
         rows: of records and published tables.
         tables: the published ones.
-        costs: files of what the networks of the records cost.
-        by: what has a column of its own in the table of records, a key of `COLUMNS`.
+        costs: content of cost files of the records' networks.
+        by: what the further columns of the table of records show, a key of `COLUMNS`.
     """
     records = [row for row in rows if row["source"] == "record"]
-    parts = [_record_table(records, costs, COLUMNS[by]), _seed_table(records)] if records else []
+    parts = [_make_record_table(records, costs, COLUMNS[by]), _make_seed_table(records)] if records else []
     for table in tables:
         prefix = None if by == "none" else f"{table.description.metric}_"
-        parts.append(_published_table([row for row in rows if row["source"] == table.name], table, prefix))
+        parts.append(_make_published_table([row for row in rows if row["source"] == table.name], table, prefix))
     return "\n".join(part for part in parts if part)
 
 
-def _across(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
+def _format_across_data(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
     from experiments.reporting import across_data  # its statistics load slowly
 
     rows = across_data.across_data(records, costs)
     return across_data.markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
 
 
-def _beginning(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
-    """Keys of rows that have a column of their own, with its title."""
+def _find_columns(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
+    """Keys of rows that have a further column, with its title."""
     keys = dict.fromkeys(key for row in rows for key in row if prefix is not None and key.startswith(prefix))
     return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
 
 
-def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
+def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = _beginning(prefix, rows)
+    corruptions = _find_columns(prefix, rows)
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
     titles += corruptions.values()
     titles += COST_TITLES if costs else []
@@ -101,7 +101,7 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
-def _seed_table(rows: Sequence[Row]) -> str:
+def _make_seed_table(rows: Sequence[Row]) -> str:
     """A row for each recipe with several seeds; empty where there is none."""
     pooled = {(row["recipe"], row["suite_hash"], row["data"]): row for row in rows if "seeds" in row}
     if not pooled:
@@ -121,12 +121,12 @@ def _seed_table(rows: Sequence[Row]) -> str:
     return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
 
 
-def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
+def _make_published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
     described, metric = table.description, table.description.metric
     shown = "mIoU" if metric == "miou" else metric.upper()
     numbers = [f"clean_{metric}", f"mean_corrupted_{metric}", "retention"]
     degradations = [key for key in DEGRADATIONS if any(key in row for row in rows)]
-    corruptions = _beginning(prefix, rows)
+    corruptions = _find_columns(prefix, rows)
     titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
     titles += [*(TITLES[key] for key in degradations), *corruptions.values()]
     keys = [*numbers, *degradations, *corruptions]
@@ -136,7 +136,7 @@ def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> s
 
 
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
-    "markdown": markdown,
+    "markdown": format_markdown,
     "csv": lambda rows, *_: as_csv(rows),
     "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
 }
@@ -216,7 +216,7 @@ def rank_records(
     read = [without_counts(read_record(path)) for path in once(records)]
     baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
     if by == ACROSS:
-        print_and_save(_across(read, known, format), output)
+        print_and_save(_format_across_data(read, known, format), output)
         return
     rows = ranked(read, allow_mixed, baseline, known)
     for table in tables:

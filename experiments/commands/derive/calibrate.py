@@ -23,14 +23,14 @@ No prediction changes, only how sure the network says it is. The result is an or
 and 'report' shows its reliability under every condition beside that of the network before."""
 
 
-def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
-    """The checkpoint of a network with its temperature; one that has a temperature already gets another."""
+def set_temperature(content: dict[str, Any], temperature: float) -> dict[str, Any]:
+    """The checkpoint of a network with a temperature; an existing temperature is multiplied by it."""
     network, kind = content["hyper_parameters"]["network"], derived_checkpoint.make_component(TemperatureScaled, {})
     if network["class_path"] != kind["class_path"]:
         return derived_checkpoint.wrap_content(content, TemperatureScaled, {"temperature": temperature})
     temperature *= network["init_args"].get("temperature", 1.0)
-    again = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
-    return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": again}}
+    rescaled = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
+    return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": rescaled}}
 
 
 def calibrate_network(
@@ -70,7 +70,7 @@ def calibrate_network(
     inner = read_checkpoint(file)
     source = derived_checkpoint.describe_source(file.sha256, inner)
     content, facts = (
-        scaled(inner, temperature),
+        set_temperature(inner, temperature),
         {"temperature": temperature, "pixels": pixels, "seed": seed},
     )
     derived_checkpoint.write(

@@ -1,4 +1,4 @@
-"""Make one network of several trained ones: an ensemble, as an ordinary checkpoint."""
+"""Combine several trained networks into an ensemble, as an ordinary checkpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ ONE_TRAINING = "--one-training"
 
 
 def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Path]:
-    """Train one recipe with several seeds, each in a folder of its own; what is trained already stays.
+    """Train one recipe with several seeds, each in a folder of its own; complete trainings are not repeated.
 
     Raises:
-        UserError: a seed twice, or options that would make the trainings one.
+        UserError: a seed is given twice, or an option would give the trainings the same seed or folder.
     """
     if len(set(seeds)) < len(seeds) or len(seeds) < 2:
         raise UserError(f"--seeds {' '.join(map(str, seeds))}: give two different ones at least")
@@ -43,10 +43,10 @@ def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> l
 
 
 def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_training: bool = False) -> dict[str, Any]:
-    """The checkpoint of an ensemble of the networks of several checkpoints; of `one_training` only if that is meant.
+    """The checkpoint of an ensemble of the networks of several checkpoints; `one_training` allows those of one training.
 
     Raises:
-        UserError: they do not belong together, cannot be batched, or need more memory than there is.
+        UserError: they are of different tasks, cannot be batched, or do not fit into memory.
     """
     paths = [file.path for file in files]
     require_memory(paths)
@@ -91,7 +91,7 @@ def combine_networks(
         output: checkpoint to write, in a folder of its own.
         average: what the mean is of.
         batched: run members of one architecture at once, for more memory.
-        one_training: take checkpoints of one training; its snapshot-*.ckpt need no such word.
+        one_training: allow checkpoints of one training; its snapshot-*.ckpt need no such option.
 
     Raises:
         UserError: the members are no ensemble.

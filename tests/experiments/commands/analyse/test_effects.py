@@ -12,7 +12,7 @@ from scipy import stats
 from experiments.ablation.factor_effects import SCORES, Trained, find_effects, measure_trial
 from experiments.ablation.sweep_file import Factor, read_sweep
 from experiments.commands.analyse import effects
-from experiments.commands.analyse.effects import csv, markdown
+from experiments.commands.analyse.effects import format_csv, format_markdown
 from experiments.evaluation.comparison import compare
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
@@ -51,7 +51,7 @@ def scores(trained: list[Trained], name: str) -> np.ndarray:
 def test_a_grid_gives_mean_differences(grid: list[Trained]) -> None:
     """Between trials that are equal in all else; the seed is no idea, and not reported."""
     found = find_effects(grid, [NETWORK, LOSS, SEED])
-    assert "The 2 seeds are replicates" in markdown(found, grid)
+    assert "The 2 seeds are replicates" in format_markdown(found, grid)
     assert [(one.factor, one.level, one.against, one.trials) for one in found] == [
         (NETWORK.option, "fpn", "unet", 6),
         (LOSS.option, "b", "a", 4),
@@ -113,15 +113,15 @@ def test_factors_that_always_go_together_are_not_told_apart(tmp_path: Path) -> N
     ]
     found = find_effects(trained, both)
     assert [one.changes["clean_miou"].value is None for one in found] == [True, True, False]
-    assert markdown(found, trained).count("| - | - | - | - |") == 2
-    assert csv(found).splitlines()[0].startswith("factor,level,against,trials,clean_miou,clean_miou_low")
+    assert format_markdown(found, trained).count("| - | - | - | - |") == 2
+    assert format_csv(found).splitlines()[0].startswith("factor,level,against,trials,clean_miou,clean_miou_low")
 
 
 def test_a_level_that_no_trial_has_is_left_out(grid: list[Trained]) -> None:
     """Failed trials, or those of another shard."""
     found = find_effects(grid[:4], [NETWORK, LOSS])
     assert [(one.level, one.against) for one in found] == [("b", "a")]
-    assert "from 4 trials" in markdown(found, grid[:4])
+    assert "from 4 trials" in format_markdown(found, grid[:4])
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_the_verb_finds_the_trials_by_their_names(
     effects.main([str(file), *map(str, reversed(records))])
     text = capsys.readouterr().out
     trained = [measure_trial(one.arguments, *read_swept(path)) for one, path in zip(sweep.trials, records, strict=True)]
-    assert text == markdown(find_effects(trained, sweep.factors), trained)
+    assert text == format_markdown(find_effects(trained, sweep.factors), trained)
     effects.main([str(file), *map(str, records), "--format=csv", f"--output={tmp_path / 'effects.csv'}"])
-    assert (tmp_path / "effects.csv").read_text() == csv(find_effects(trained, sweep.factors))
+    assert (tmp_path / "effects.csv").read_text() == format_csv(find_effects(trained, sweep.factors))
 
 
 def test_refusals_of_the_verb(swept: tuple[Path, list[Path]], tmp_path: Path) -> None:

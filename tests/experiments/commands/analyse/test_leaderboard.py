@@ -10,7 +10,7 @@ from cost_files import make_costs, with_checkpoint
 from records import make_record
 
 from experiments.commands.analyse import leaderboard
-from experiments.commands.analyse.leaderboard import markdown
+from experiments.commands.analyse.leaderboard import format_markdown
 from experiments.evaluation.ranking import ranked
 from experiments.files.tables import as_csv
 from experiments.record_files.record_file import read_record
@@ -32,9 +32,9 @@ def test_ranks_fall(paths: list[Path]) -> None:
 
 
 def test_markdown_is_a_table_whatever_the_names(paths: list[Path]) -> None:
-    lines = markdown(ranked([read_record(path) for path in paths])).splitlines()
+    lines = format_markdown(ranked([read_record(path) for path in paths])).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
-    assert "two\\|2" in markdown(ranked([read_record(path) for path in paths]))
+    assert "two\\|2" in format_markdown(ranked([read_record(path) for path in paths]))
 
 
 def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
 
 def test_a_column_for_each_family(paths: list[Path]) -> None:
     records = [read_record(path) for path in paths]
-    table = markdown(ranked(records), by="family")
+    table = format_markdown(ranked(records), by="family")
     families = list(records[0].summary.families)
     assert families
     assert table.splitlines()[0].endswith("| " + " | ".join(families) + " |")
@@ -104,7 +104,7 @@ def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(
     rows = ranked([read_record(path) for path in paths])
     assert [row["clean_miou"] for row in rows] == sorted((row["clean_miou"] for row in rows), reverse=True)
     assert rows[0]["miou_light=dusk"] > 0
-    assert "light=dusk" in markdown(rows).splitlines()[0]
+    assert "light=dusk" in format_markdown(rows).splitlines()[0]
 
 
 def test_degradation_against_a_reference(paths: list[Path]) -> None:
@@ -123,7 +123,7 @@ def test_degradation_against_a_reference(paths: list[Path]) -> None:
         for record in (records[2], records[0])
     ]
     assert rows["three"]["mce"] == pytest.approx(errors[0] / errors[1])
-    assert "| mCD | mrCD |" in markdown(list(rows.values()))
+    assert "| mCD | mrCD |" in format_markdown(list(rows.values()))
 
 
 def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
         assert row["clean_miou_seed_mean"] == pytest.approx(statistics.mean(scores))
         assert row["clean_miou_seed_sd"] == pytest.approx(statistics.stdev(scores))
     assert not any("seeds" in row for row in rows if row not in of_recipe)
-    assert "| 3 |" in markdown(rows)
+    assert "| 3 |" in format_markdown(rows)
 
 
 def test_published_tables_stand_by_themselves(paths: list[Path]) -> None:

@@ -12,7 +12,7 @@ from cost_files import make_costs, with_checkpoint
 from PIL import Image
 from records import make_record
 
-from experiments.commands.analyse.tradeoff import by_severity, columns, draw, find_networks, score_row
+from experiments.commands.analyse.tradeoff import average_by_severity, draw, find_networks, make_columns, make_score_row
 from experiments.evaluation.scores.known import mean_scores
 from experiments.evaluation.statistics import whole
 from experiments.record_files.cost_file import read_costs
@@ -50,7 +50,7 @@ def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
 
 def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     record, images = read_swept(paths[0])
-    row = score_row(record, images)
+    row = make_score_row(record, images)
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
     ece = whole(images.share(mean_scores()["ece"].share(images.counts)))
@@ -73,12 +73,12 @@ def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
 
 def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     networks = find_networks(paths, read_costs(costs))
-    axes = draw(columns(networks, together=False)).axes[0]
+    axes = draw(make_columns(networks, together=False)).axes[0]
     shown = np.asarray(axes.get_images()[0].get_array())
-    severities = sorted(by_severity(networks[0].record))
+    severities = sorted(average_by_severity(networks[0].record))
     assert shown.shape == (len(severities), 3)
     for column, network in enumerate(networks):
-        np.testing.assert_allclose(shown[:, column], list(by_severity(network.record).values()))
+        np.testing.assert_allclose(shown[:, column], list(average_by_severity(network.record).values()))
     labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
     assert labels == ["dense 100 %, 100 %", "sparse 33 %, 67 %", "half 33 %, 33 %"]
     picture = tmp_path / "surface.png"
@@ -99,12 +99,12 @@ def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
     for path, digest in zip(paths, DIGESTS, strict=True):
         with_checkpoint(path, digest)
     networks = find_networks(paths, read_costs(costs))
-    axes = draw(columns(networks, together=True)).axes[0]
+    axes = draw(make_columns(networks, together=True)).axes[0]
     labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
     assert labels == ["dense 100 %, 100 %", "half 2 trainings 33 %, 50 %"]
     shown, halves = (
         np.asarray(axes.get_images()[0].get_array())[:, 1],
-        [by_severity(network.record) for network in networks[1:]],
+        [average_by_severity(network.record) for network in networks[1:]],
     )
     for severity, value in zip(sorted(halves[0]), shown, strict=True):
         assert value == pytest.approx((halves[0][severity] + halves[1][severity]) / 2)

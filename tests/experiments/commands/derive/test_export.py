@@ -108,9 +108,9 @@ def test_large_logits_may_differ_by_their_rounding() -> None:
         image = torch.full((1, 3, 4, 4), 1 / 3)
         graph = export.trace_graph(network, image)
         torch.nn.init.constant_(network.weight, size + 2 * allowed)
-        assert export.farthest(graph, network, image) > export.TOLERANCE
+        assert export.find_largest_difference(graph, network, image) > export.TOLERANCE
         torch.nn.init.constant_(network.weight, size + allowed / 2)
-        assert export.farthest(graph, network, image) < export.TOLERANCE
+        assert export.find_largest_difference(graph, network, image) < export.TOLERANCE
 
 
 def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:

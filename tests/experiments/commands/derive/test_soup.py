@@ -38,7 +38,7 @@ def test_weights_are_torchs_average(pair: list[Path], tmp_path: Path) -> None:
         torch.testing.assert_close(mixed.get_parameter(name), value, msg=name)
     running = [name for name, value in mixed.named_buffers() if name.endswith("running_mean") and value.any()]
     assert running
-    means = soup.mean_state([network.state_dict() for network in networks])
+    means = soup.average_states([network.state_dict() for network in networks])
     assert all(not torch.allclose(mixed.get_buffer(name), means[name]) for name in running)
 
 
@@ -60,8 +60,8 @@ def test_statistics_are_those_of_the_training_images(pair: list[Path], tmp_path:
 def test_copies_that_fill_a_batch_are_not_seen(images: int, seen: int) -> None:
     """One image would otherwise weigh as much as a whole batch."""
     data = SyntheticDataModule(train=images, val=4, size=(32, 32), batch_size=2, eval_batch_size=4, num_workers=0)
-    kitchen = soup.Kitchen(torch.nn.Identity(), data, torch.device("cpu"))
-    assert sum(len(batch) for batch in kitchen._images()) == seen
+    souping = soup.Souping(torch.nn.Identity(), data, torch.device("cpu"))
+    assert sum(len(batch) for batch in souping._iterate_images()) == seen
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_scores_of_nothing_choose_no_ingredient(weight: float, ignored: bool, sa
     torch.nn.init.constant_(network.weight, weight)
     batch = next(iter(data.val_dataloader()))
     mask = torch.full_like(batch["mask"], 255) if ignored else batch["mask"]
-    kitchen = soup.Kitchen(network, data, torch.device("cpu"))
+    souping = soup.Souping(network, data, torch.device("cpu"))
     data.val_dataloader = lambda: [{**batch, "image": batch["image"].float(), "mask": mask}]  # type: ignore[method-assign]
     with pytest.raises(UserError, match=said):
-        kitchen.taste(network.state_dict())
+        souping.score(network.state_dict())
 
 
 def test_one_network_under_two_names_is_no_soup(pair: list[Path], tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ def test_greedy_keeps_what_does_not_harm() -> None:
     """States are numbers, a soup tastes best near 3."""
     states = [{"x": torch.tensor(float(value))} for value in (9.0, 2.0, 5.0, 0.1)]
 
-    def taste(state: dict) -> float:
+    def score(state: dict) -> float:
         return -abs(float(state["x"]) - 3)
 
-    kept, best = soup.greedy(states, [taste(state) for state in states], soup.mean_state, taste)
+    kept, best = soup.select_greedily(states, [score(state) for state in states], soup.average_states, score)
     assert kept == [1, 2]  # 2, then (2 + 5) / 2, but neither with 0.1 nor with 9
     assert best == pytest.approx(-0.5)
 

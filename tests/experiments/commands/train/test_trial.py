@@ -10,7 +10,7 @@ import pytest
 import yaml
 from command_line import ROOT, TINY, experiments, refusal
 
-from experiments.commands.train.trial import in_order, with_budget
+from experiments.commands.train.trial import insert_budget, sort_options
 from experiments.files.lock import hold_lock
 from experiments.training.cli import run_cli
 from user_error import UserError
@@ -22,12 +22,12 @@ RECIPES = {"camvid": "camvid_fpn", "kvasir": "kvasir_unet", "lgg": "lgg_fusion_m
 def test_words_come_in_the_order_that_the_parser_needs() -> None:
     network = "--model.init_args.network"
     words = [f"{network}.init_args.encoder=resnet18", "--seed_everything=1", f"{network}=unet.yaml", "--config=a.yaml"]
-    assert in_order(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
+    assert sort_options(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
     parts = "--model.init_args.network.init_args.parts"
     listed = [f"{parts}+=Attention", f"{parts}.kind=cbam", f"{parts}+=Gates", f"{network}.init_args.dropout=0.1"]
-    assert in_order([*listed, f"{network}=unet.yaml"]) == [f"{network}=unet.yaml", *listed]
+    assert sort_options([*listed, f"{network}=unet.yaml"]) == [f"{network}=unet.yaml", *listed]
     apart = ["--trainer.max_epochs", "2", "--config=a.yaml"]
-    assert in_order(apart) == apart
+    assert sort_options(apart) == apart
 
 
 def test_a_trial_alone(tmp_path: Path) -> None:
@@ -55,19 +55,19 @@ def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["--x=1", "--config=a.yaml", "--y=2"], ["--config", "a.yaml", "--y", "2"]])
 def test_a_budget_lies_over_the_recipe_and_under_all_else(tmp_path: Path, words: list[str]) -> None:
     (budget := tmp_path / "budget.yaml").write_text("")
-    found = with_budget(words, budget)
+    found = insert_budget(words, budget)
     over = found.index(f"--config={budget}")
     assert "a.yaml" in found[over - 1]
     assert found[:over] + found[over + 1 :] == words
-    assert with_budget(words, None) == words
+    assert insert_budget(words, None) == words
 
 
 def test_a_budget_needs_a_recipe_and_a_file(tmp_path: Path) -> None:
     (budget := tmp_path / "budget.yaml").write_text("")
     with pytest.raises(UserError, match="pass --config"):
-        with_budget(["--x=1"], budget)
+        insert_budget(["--x=1"], budget)
     with pytest.raises(UserError, match="no budget"):
-        with_budget(["--config=a.yaml"], tmp_path / "none.yaml")
+        insert_budget(["--config=a.yaml"], tmp_path / "none.yaml")
 
 
 def resolved(words: list[str]) -> dict:
@@ -83,7 +83,7 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
     """Its settings win over the recipe's, and options of a trial over both, a component that is exchanged included."""
     recipe = f"--config=experiments/configs/recipe/{RECIPES[path.stem]}.yaml"
     network = "--model.init_args.network=experiments/configs/network/unet_eca.yaml"
-    over = in_order(with_budget([network, recipe, "--trainer.max_epochs=3"], path))
+    over = sort_options(insert_budget([network, recipe, "--trainer.max_epochs=3"], path))
     plain, found = resolved([recipe, network]), resolved(over)
     budget = yaml.safe_load(path.read_text())
     assert set(budget) <= {"trainer", "model", "data"}
