@@ -14,7 +14,7 @@ from PIL import Image
 
 from experiments.record_files import record_file
 from experiments.sweeping.suites import find_suite
-from experiments.upkeep.fill import OPENED, filled
+from experiments.upkeep.fill import OPENED, fill_text
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
@@ -87,7 +87,7 @@ def without_photos(condition: Mapping[str, Any]) -> dict[str, Any]:
 def test_pages_say_what_the_records_say(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make results` would change nothing."""
     monkeypatch.chdir(ROOT)
-    assert filled(page.read_text()) == page.read_text()
+    assert fill_text(page.read_text()) == page.read_text()
 
 
 @pytest.mark.parametrize("command", FIGURES, ids=lambda words: words[-1])

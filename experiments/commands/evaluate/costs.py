@@ -22,7 +22,7 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import FORMAT, Batch, Cost, Costs
 from experiments.files.replaceable import require_json
 from experiments.measuring.environment import describe_environment
-from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.record_files.cost_file import write_costs
 from experiments.reporting.cost_table import FORMATS
@@ -167,7 +167,7 @@ def measure(
         with torch.inference_mode():
             forward, baseline = make_pass(contender, images), make_pass(reference, reference_images)
             contender.module.eval()  # clears what it caches for evaluation, which the next pass allocates again
-            beyond = peak_bytes(forward, device)
+            beyond = measure_peak_bytes(forward, device)
             turns = take_turns(forward, baseline, rounds, device, SHORTEST)
     except torch.OutOfMemoryError as error:
         height, width = size
@@ -177,7 +177,7 @@ def measure(
         ) from error
     return Batch(
         batch_size=batch_size,
-        milliseconds_per_image=1000 * turns.ours_median / batch_size,
+        milliseconds_per_image=1000 * turns.candidate_median / batch_size,
         latency_ratio=median(turns.overheads),
         latency_ratio_least=min(turns.overheads),
         latency_ratio_most=max(turns.overheads),

@@ -12,8 +12,8 @@ from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration, make_markdown_table
-from experiments.measuring.environment import device_name
-from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
+from experiments.measuring.environment import read_device_name
+from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks, measure
 from experiments.sweeping.suites import find_suite
 from user_error import UserError
 
@@ -67,19 +67,19 @@ def plan_sweep(
     on, swept = find_device(device), find_suite(suite)
     module = load_module(checkpoint).to(on)
     found = measure(module, swept, size, batch_size, on, rounds)
-    source = f"measured on {device_name(on)}, {torch.get_num_threads()} threads"
+    source = f"measured on {read_device_name(on)}, {torch.get_num_threads()} threads"
     if pass_milliseconds is not None:
-        found = found._replace(step=pass_milliseconds / 1000 / found.share)
+        found = found._replace(step=pass_milliseconds / 1000 / found.forward_fraction)
         source = f"for forward passes of {pass_milliseconds:g} ms, with the rest of a step as {source}"
     conditions = len(swept.conditions)
     rows = add_up(images, conditions, batch_size, processes, found.step)
-    sizes = bytes_of(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
+    sizes = compute_bytes(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
     heading = (
         f"{images:,} images of {size[0]} x {size[1]} under the {conditions} conditions of {swept.name}: "
         f"{images * conditions:,} forward passes, {source}."
     )
     facts = _list_facts(found, sizes, images, batch_size)
-    bottlenecks = [f"- Chokes: {reason}." for reason in limits(rows, found, images, batch_size, workers)]
+    bottlenecks = [f"- Chokes: {reason}." for reason in find_bottlenecks(rows, found, images, batch_size, workers)]
     parts = [heading, _make_table(rows, batch_size * conditions), "\n".join(facts)]
     print_and_save("\n\n".join([*parts, *(["\n".join(bottlenecks)] if bottlenecks else [])]) + "\n", output)
 
@@ -109,8 +109,8 @@ def _list_facts(found: Measured, sizes: dict[str, int], images: int, batch_size:
     """The lines that do not depend on the number of processes."""
     batches = math.ceil(images / batch_size)
     return [
-        f"- An image under one condition: {1000 * found.step:.3g} ms, of which the forward pass is {found.share:.0%}, with "
-        f"{found.multiply_adds / 1e9:.3g} G multiply-adds.",
+        f"- An image under one condition: {1000 * found.step:.3g} ms, of which the forward pass is {found.forward_fraction:.0%}, "
+        f"with {found.multiply_adds / 1e9:.3g} G multiply-adds.",
         f"- Read: {_format_size(images * found.file)} of PNG files, each once; decoding one takes {1000 * found.decode:.3g} ms.",
         f"- To the device: {_format_size(images * sizes['to_device'])}, each image and mask once for all conditions.",
         "- Between processes: no counts; each writes a file for every batch, and one of them adds the files up.",

@@ -139,11 +139,11 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
     import torch
 
     from experiments.checkpoints.memory import read_available_bytes
-    from experiments.measuring.peak_memory import peak_bytes
+    from experiments.measuring.peak_memory import measure_peak_bytes
 
     image = data.evaluation_view(data.open_split(data.test_split))[0]["image"][None]
     with torch.inference_mode():
-        needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
+        needed = record.data.batch_size * measure_peak_bytes(lambda: module.eval().predict_logits(image), image.device)
     free = read_available_bytes()
     if free is not None and needed > free:
         raise UserError(

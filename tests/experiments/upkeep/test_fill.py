@@ -7,7 +7,7 @@ from command_line import refusal
 from records import make_record
 
 from experiments.__main__ import main
-from experiments.upkeep.fill import filled
+from experiments.upkeep.fill import fill_text
 from user_error import UserError
 
 PAGE = "Before.\n\n<!-- fill: {} -->\nold\n<!-- /fill -->\n\nAfter.\n"
@@ -24,13 +24,13 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_block_gets_what_its_command_prints(records: Path, capsys: pytest.CaptureFixture) -> None:
     main(["leaderboard", "0.json", "1.json"])
     table = capsys.readouterr().out.strip("\n")
-    page = filled(PAGE.format("leaderboard *.json"))
+    page = fill_text(PAGE.format("leaderboard *.json"))
     assert page == f"Before.\n\n<!-- fill: leaderboard *.json -->\n\n{table}\n\n<!-- /fill -->\n\nAfter.\n"
-    assert filled(page) == page
+    assert fill_text(page) == page
 
 
 def test_several_blocks_each_get_their_own(records: Path) -> None:
-    page = filled(PAGE.format("leaderboard 0.json") + PAGE.format("compare 0.json 1.json --format sentences"))
+    page = fill_text(PAGE.format("leaderboard 0.json") + PAGE.format("compare 0.json 1.json --format sentences"))
     assert "net 0" in page
     assert "net 1" not in page
     assert "\n> The difference " in page
@@ -41,7 +41,7 @@ def test_a_block_that_is_not_closed_swallows_nothing(records: Path) -> None:
     good = PAGE.format("leaderboard 0.json")
     for bad in (good.replace("<!-- /fill -->\n", "") + good, good + "<!-- /fill -->\n", good + "<!-- fill: x -->\n"):
         with pytest.raises(UserError, match="not closed"):
-            filled(bad)
+            fill_text(bad)
 
 
 def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixture) -> None:

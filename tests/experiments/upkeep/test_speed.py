@@ -9,12 +9,12 @@ import pytest
 import torch
 from command_line import refusal
 
-from experiments.measuring.photographs import photographs, scenes
+from experiments.measuring.photographs import load_photographs, make_scenes
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suites import find_suite
-from experiments.upkeep.speed import at_severities, main
-from experiments.upkeep.speed_corruptions import Cost, corruptions_table
-from experiments.upkeep.speed_pipeline import pipelines, write_folder
+from experiments.upkeep.speed import main, restrict_suite
+from experiments.upkeep.speed_corruptions import Cost, make_corruptions_table
+from experiments.upkeep.speed_pipeline import make_pipelines, write_folder
 
 CPU = torch.device("cpu")
 TINY = ["--suite=smoke", "--size", "64", "--rounds=1", "--batch-size=2", "--images=3", "--workers=1", "--device=cpu"]
@@ -53,8 +53,8 @@ def test_the_two_pipelines_count_alike(tmp_path: Path) -> None:
     """JPEG and clean draw nothing, so the usual pipeline's confusion is ours, but for ties of floating point."""
     pytest.importorskip("imagecorruptions")
     write_folder(tmp_path, 3, 64)
-    suite = at_severities(find_suite("smoke"), [5])
-    ours, theirs = (side() for side in pipelines(tmp_path, suite, 2, 0, CPU))
+    suite = restrict_suite(find_suite("smoke"), [5])
+    ours, theirs = (side() for side in make_pipelines(tmp_path, suite, 2, 0, CPU))
     assert ours.sum((1, 2)).tolist() == theirs.sum((1, 2)).tolist() == [3 * 64 * 64] * 3
     names = [condition.name for condition in suite.conditions]
     for name in ("clean", "jpeg_compression"):
@@ -76,13 +76,13 @@ def test_turns() -> None:
 @pytest.mark.parametrize(("theirs", "said"), [(8.0, "met"), (7.9, "not met")])
 def test_bars(theirs: float, said: str) -> None:
     costs = [Cost("a", True, 1.0, theirs), Cost("b", True, 3.0, 3 * theirs), Cost("extra", False, 1.2, 1.0)]
-    text = "\n".join(corruptions_table(costs, 256))
+    text = "\n".join(make_corruptions_table(costs, 256))
     assert f"**{theirs:.1f} times faster** (bar 8: {said})" in text
     assert "extra, 0.83 times faster (none slower than 1.1 times: not met)" in text
-    assert "bar" not in "\n".join(corruptions_table(costs, 64))
+    assert "bar" not in "\n".join(make_corruptions_table(costs, 64))
 
 
-@pytest.mark.parametrize("make", [photographs, scenes])
+@pytest.mark.parametrize("make", [load_photographs, make_scenes])
 def test_images_differ(make) -> None:
     images = make(12, 48)
     assert {image.shape for image in images} == {(48, 48, 3)}

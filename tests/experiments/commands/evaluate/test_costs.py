@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from experiments.commands.evaluate import costs
 from experiments.evaluation.costs import Costs
-from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import Turns
 from experiments.record_files.cost_file import read_costs
 from experiments.reporting.cost_table import flat, markdown
@@ -209,18 +209,18 @@ def test_peak_of_known_tensors() -> None:
         return x.exp().exp().exp()  # two are alive at once
 
     with torch.inference_mode():
-        assert peak_bytes(chain, CPU) == 2 * x.nbytes
-        assert peak_bytes(lambda: torch.stack([x, x, x]), CPU) == 3 * x.nbytes
-        assert peak_bytes(lambda: x.relu_(), CPU) == 0
+        assert measure_peak_bytes(chain, CPU) == 2 * x.nbytes
+        assert measure_peak_bytes(lambda: torch.stack([x, x, x]), CPU) == 3 * x.nbytes
+        assert measure_peak_bytes(lambda: x.relu_(), CPU) == 0
         kept: list[Tensor] = []
-        assert peak_bytes(lambda: kept.append(x.double()), CPU) == 2 * x.nbytes
+        assert measure_peak_bytes(lambda: kept.append(x.double()), CPU) == 2 * x.nbytes
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_peak_of_known_tensors_on_a_gpu() -> None:
     x = torch.zeros(1024, 1024, device="cuda")
     with torch.inference_mode():
-        assert peak_bytes(lambda: x.exp().exp().exp(), torch.device("cuda")) == 2 * x.nbytes
+        assert measure_peak_bytes(lambda: x.exp().exp().exp(), torch.device("cuda")) == 2 * x.nbytes
 
 
 def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
