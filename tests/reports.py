@@ -46,7 +46,7 @@ def add_pictures(path: Path, number: int, name: str) -> None:
     write_record(record, path, images)
 
 
-def altered(path: Path, **changes: object) -> Path:
+def alter_record(path: Path, **changes: object) -> Path:
     """The record with other entries at its top."""
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import ROOT, TINY, experiments
+from command_line import ROOT, TINY, run_command
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 
@@ -75,15 +75,15 @@ def test_torchrun_trains_and_sweeps(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 6  # 2 epochs of 24 images / (4 x 2 processes)
     words = [f"--checkpoint={tmp_path / 'best.ckpt'}", "--suite=smoke", "--trainer.accelerator=cpu", "--pictures=0"]
     finish("torchrun.sh", ["benchmark", *words], environment, tmp_path / "benchmark.log")
-    experiments("benchmark", *words, f"--output={tmp_path / 'one.json'}", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
+    run_command("benchmark", *words, f"--output={tmp_path / 'one.json'}", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
     assert confusions(tmp_path / "record-smoke.json") == confusions(tmp_path / "one.json")
 
 
 def test_a_requeued_job_loses_nothing(tmp_path: Path, slurm: dict[str, str]) -> None:
     """Warned by SIGUSR1 and stopped by SIGTERM in its second epoch; the same job again ends as one that ran through."""
     words = ["fit", *SHORT, "--trainer.max_epochs=4"]
-    whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "job.log"
-    experiments(*words, f"--run={whole}", "--trainer.devices=2", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
+    unbroken, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "job.log"
+    run_command(*words, f"--run={unbroken}", "--trainer.devices=2", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
     job = start("slurm.sh", [*words, f"--run={run}"], slurm, log)
     try:
         deadline = time.monotonic() + 200
@@ -100,7 +100,7 @@ def test_a_requeued_job_loses_nothing(tmp_path: Path, slurm: dict[str, str]) -> 
         assert stopped < 3, "it was over before it could be stopped"
         finish("slurm.sh", [*words, f"--run={run}"], slurm, log)
         assert f"resuming {run / 'last.ckpt'}" in log.read_text()
-        ended, wanted = (read_checkpoint(folder / "last.ckpt")["state_dict"] for folder in (run, whole))
+        ended, wanted = (read_checkpoint(folder / "last.ckpt")["state_dict"] for folder in (run, unbroken))
         for name, value in wanted.items():
             torch.testing.assert_close(ended[name], value, rtol=0, atol=0, msg=name)
     finally:

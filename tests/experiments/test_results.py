@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import ROOT, experiments
+from command_line import ROOT, run_command
 from PIL import Image
 
 from experiments.record_files import record_file
@@ -69,11 +69,11 @@ def test_record_is_fit_to_print(path: Path) -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=named)
 def test_suites_are_those_of_the_records(path: Path) -> None:
     """The corruptions of today's YAML under the parameters of the record: a new sweep ranks beside it."""
-    held = opened(path)[0].suite
-    suite = find_suite(held.name)
-    if held.version == suite.version:
+    stored = opened(path)[0].suite
+    suite = find_suite(stored.name)
+    if stored.version == suite.version:
         today = [condition.described for condition in suite.conditions]
-        stated = [one for one in held.conditions if one["family"] not in ("shift", "modality")]
+        stated = [one for one in stored.conditions if one["family"] not in ("shift", "modality")]
         for one, other in zip(stated, today, strict=True):
             assert {**one, "parameters": without_photos(one)} == {**other, "parameters": without_photos(other)}
 
@@ -95,7 +95,7 @@ def test_figures_show_the_records(command: list[str], tmp_path: Path) -> None:
     """Up to the smoothing of edges, which is the machine's."""
     *words, name = command
     arguments = [str(path) for word in words for path in (sorted(ROOT.glob(word)) if set("*[") & set(word) else [word])]
-    experiments(*arguments, str(tmp_path / "drawn.png"))
+    run_command(*arguments, str(tmp_path / "drawn.png"))
     drawn, committed = (
         np.asarray(Image.open(path).convert("RGB"), float) for path in (tmp_path / "drawn.png", ROOT / name)
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import experiments
+from command_line import run_command
 from torch import nn
 
 from datamodules.datasets.synthetic import SyntheticDataModule
@@ -82,28 +82,28 @@ def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhil
 
 def uploaded(record: Any, path: Path, checkpoint: Path) -> list[str]:
     """The artifacts that W&B would get."""
-    kept: list[str] = []
+    logged: list[str] = []
     session = type("Session", (), {"summary": {}, "define_metric": lambda *_, **__: None, "log": lambda *_: None})()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logged_record, "_log_artifact", lambda session, kind, *files: kept.append(kind))
+        patch.setattr(logged_record, "_log_artifact", lambda session, kind, *files: logged.append(kind))
         logged_record.log(record, path, checkpoint, session)
-    return kept
+    return logged
 
 
 def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> None:
     """The second is refused, whatever it would do; the first ends as if alone, and leaves no lock behind."""
-    said: list[str] = []
+    output: list[str] = []
 
     def call_again() -> None:
         for further in ([], ["--restart"]):
-            again = experiments("benchmark", *words(run), *further, check=False)
+            again = run_command("benchmark", *words(run), *further, check=False)
             assert again.returncode == 2
-            said.append(again.stderr.splitlines()[-1])
+            output.append(again.stderr.splitlines()[-1])
 
     meanwhile(call_again)
     benchmark.main(words(run))
     sentence = f"a sweep for {run / 'record-smoke.json'} is running already: wait for it, or stop it, and call again"
-    assert said == [f"error: {sentence}"] * 2
+    assert output == [f"error: {sentence}"] * 2
     assert read_record(run / "record-smoke.json").data.images == 4
     assert not [path.name for path in run.iterdir() if path.name.startswith(".") or "unfinished" in path.name]
 

@@ -63,7 +63,7 @@ def test_what_it_keeps_of_its_data_is_of_its_kind(tmp_path: Path, name: str, val
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"odd": doubled()}, "unfolds"),
         ({"odd": within_itself()}, "nested deeper"),
@@ -73,8 +73,8 @@ def test_what_it_keeps_of_its_data_is_of_its_kind(tmp_path: Path, name: str, val
         ({3: 4}, "the entry 3"),
     ],
 )
-def test_what_cannot_be_gone_through_is_refused(tmp_path: Path, changed: dict, said: str) -> None:
+def test_what_cannot_be_gone_through_is_refused(tmp_path: Path, changed: dict, message: str) -> None:
     path = tmp_path / "x.ckpt"
     torch.save({**torch.load(save(path, DATA), weights_only=True), **changed}, path)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_checkpoint(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import experiments
+from command_line import run_command
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.derived_checkpoint import describe_source, describe_step, find_history
@@ -15,9 +15,9 @@ def test_steps_are_appended(tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> 
     """An ensemble of a network and of its calibrated twin, seen in a mirror."""
     files = [tmp_path / name / "best.ckpt" for name in ("calibrated", "ensemble", "mirrored")]
     calibrate = ("calibrate", f"--checkpoint={tiny_twin / 'best.ckpt'}", f"--output={files[0]}", "--pixels=500")
-    experiments(*calibrate)
-    experiments("ensemble", "--checkpoints", tiny_run / "best.ckpt", files[0], f"--output={files[1]}")
-    experiments("tta", f"--checkpoint={files[1]}", f"--output={files[2]}")
+    run_command(*calibrate)
+    run_command("ensemble", "--checkpoints", tiny_run / "best.ckpt", files[0], f"--output={files[1]}")
+    run_command("tta", f"--checkpoint={files[1]}", f"--output={files[2]}")
     ensemble, mirrored = read_checkpoint(files[2])["derived_from"]
     assert (ensemble["verb"], mirrored["verb"]) == ("ensemble", "tta")
     assert ensemble["sources"] == [compute_sha256(tiny_run / "best.ckpt"), compute_sha256(files[0])]

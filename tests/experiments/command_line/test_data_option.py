@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.checkpoints.trusted_classes import TRUST
 from experiments.command_line.data_option import choose_data
@@ -81,4 +81,4 @@ def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["datamodules.datasets.folder.FolderDatamodule", "datamodules.nowhere.Data"])
 def test_a_class_that_this_version_does_not_have(tmp_path: Path, name: str) -> None:
     checkpoint = run_folder(tmp_path, {"class_path": name})
-    assert "pass --data" in refusal("benchmark", "--checkpoint", str(checkpoint))
+    assert "pass --data" in read_refusal("benchmark", "--checkpoint", str(checkpoint))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY
-from processes import further_process, listening, session, start, wait_until
+from processes import find_further_process, list_listening_addresses, list_session, start, wait_until
 
 from experiments.command_line.one_machine import FROM_OUTSIDE, MARKER, OneMachine
 from experiments.command_line.processes import choose_cluster_plugins
@@ -39,27 +39,27 @@ def test_one_of_two_is_killed(tiny_run: Path, tmp_path: Path, verb: str, place: 
     """All that listened until then did so on the loopback address; afterwards nothing is left, and one sentence was said."""
     words = [*FIT, f"--run={tmp_path}"] if verb == "fit" else sweep(tiny_run, tmp_path / "record.json")
     process, begun = start(*words), "last.ckpt" if verb == "fit" else "record.unfinished/batch-000001.npz"
-    said: list[str] = []
-    reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
+    outputs: list[str] = []
+    reader = threading.Thread(target=lambda: outputs.append(process.stdout.read()))
     reader.start()
     addresses: set[str] = set()
 
-    def runs() -> bool:
-        for pid in session(process.pid):
-            addresses.update(listening(pid))
+    def has_begun() -> bool:
+        for pid in list_session(process.pid):
+            addresses.update(list_listening_addresses(pid))
         return (tmp_path / begun).exists() or process.poll() is not None
 
-    assert wait_until(runs)
+    assert wait_until(has_begun)
     assert addresses
     assert addresses <= LOOPBACK
-    other = further_process(process.pid)
-    assert other is not None, said
+    other = find_further_process(process.pid)
+    assert other is not None, outputs
     os.kill(other if place else process.pid, signal.SIGKILL)
     assert wait_until(lambda: process.poll() is not None, 30)
-    assert wait_until(lambda: not session(process.pid), 30), session(process.pid)
+    assert wait_until(lambda: not list_session(process.pid), 30), list_session(process.pid)
     reader.join(30)
     assert process.returncode == (1 if place else -signal.SIGKILL)
-    errors = [line for line in said[0].splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, said[0]
+    errors = [line for line in outputs[0].splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, outputs[0]
     assert "the same command goes on" in errors[0]
-    assert "Traceback" not in said[0]
+    assert "Traceback" not in outputs[0]

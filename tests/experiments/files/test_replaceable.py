@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -20,7 +20,7 @@ def test_a_picture_of_the_user_stays(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(UserError, match="was not drawn by this command"):
         require_picture(path)
-    assert "was not drawn" in refusal("corruptions", f"--image={path}", "--suite=smoke", f"--output={path}")
+    assert "was not drawn" in read_refusal("corruptions", f"--image={path}", "--suite=smoke", f"--output={path}")
     assert path.read_bytes() == before
     with pytest.raises(UserError, match=r"must be named \*\.png"):
         require_picture(tmp_path / "meta.csv")

@@ -33,9 +33,9 @@ def test_bytes_are_those_of_the_states() -> None:
 def test_where_it_chokes() -> None:
     measured = Measured(step=1e-3, share=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
     rows = [Row(1, 10, 60.0, 0.0), Row(8, 2, 4.0, 0.4), Row(2, 5, 5000.0, 0.1)]
-    said = find_bottlenecks(rows, measured, images=80, batch_size=8, workers=1)
-    assert [line.split(" ")[0] for line in said] == ["8", "8", "8"]
-    assert "decoding takes 8 s" in said[0]
-    assert "share 10 batches of 8, and wait 40%" in said[1]
-    assert "longer to start (5 s)" in said[2]
+    reasons = find_bottlenecks(rows, measured, images=80, batch_size=8, workers=1)
+    assert [line.split(" ")[0] for line in reasons] == ["8", "8", "8"]
+    assert "decoding takes 8 s" in reasons[0]
+    assert "share 10 batches of 8, and wait 40%" in reasons[1]
+    assert "longer to start (5 s)" in reasons[2]
     assert not find_bottlenecks(rows[2:], measured, images=80, batch_size=8, workers=1)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from command_line import TINY, experiments
+from command_line import TINY, run_command
 
 from experiments.evaluation.recipe import recipe_key
 from experiments.files.digest import compute_sha256
@@ -69,7 +69,7 @@ class Tracked(NamedTuple):
 
     run: Path
     wandb: Path
-    said: list[str]
+    messages: list[str]
     offline: Offline
 
 
@@ -80,10 +80,10 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     run, own = folder / "run", folder / "wandb"
     mode = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "WANDB_DATA_DIR": str(own), "WANDB_CACHE_DIR": str(own)}
     words = ("--trainer.accelerator=cpu", "--trainer.devices=2")
-    fit = experiments(
+    fit = run_command(
         "fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, fresh=True, **mode
     )
-    swept = experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
+    swept = run_command("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
     return Tracked(run, own, [fit.stdout, swept.stdout], offline_history(run))
 
 
@@ -100,8 +100,8 @@ def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
         config = {update.key: json.loads(update.value_json) for update in last.config.update}
         assert (config["seed"], config["recipe"]) == (3, recipe_key(settings))
     assert any("val/miou" in row for row in rows)
-    for said in tracked.said:
-        assert f"wandb sync {tracked.run}/wandb/offline-run-*" in said
+    for message in tracked.messages:
+        assert f"wandb sync {tracked.run}/wandb/offline-run-*" in message
 
 
 def test_curves(tracked: Tracked) -> None:
@@ -171,7 +171,7 @@ def test_a_failure_is_a_warning(tiny_run: Path, tmp_path: Path) -> None:
     """W&B refuses the mode; the sweep is on disk all the same."""
     output = tmp_path / "record.json"
     words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
-    result = experiments(*words, WANDB_MODE="nonsense")
+    result = run_command(*words, WANDB_MODE="nonsense")
     assert "W&B did not take it" in result.stderr
     assert read_record(output).data.images == 13
 

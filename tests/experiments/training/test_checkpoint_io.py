@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from resumed import SHORT, fit
 
@@ -96,7 +96,7 @@ def test_a_training_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.M
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, before[1]))
     try:
-        refused = refusal("fit", TINY[0], *SHORT, f"--run={tmp_path / 'run'}")
+        refused = read_refusal("fit", TINY[0], *SHORT, f"--run={tmp_path / 'run'}")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert f"the disk is full, or its quota: cannot write '{tmp_path}" in refused

@@ -40,7 +40,7 @@ def replace(*keys: Any, value: Any) -> Callable[[dict], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (replace("pytorch-lightning_version", value="none"), "version is 'none'"),
         (replace("pytorch-lightning_version", value=3), "version is 3"),
@@ -57,9 +57,9 @@ def replace(*keys: Any, value: Any) -> Callable[[dict], None]:
         (replace("loops", "fit_loop", "epoch_progress", "current", "ready", value=[]), "current.ready is"),
     ],
 )
-def test_what_is_of_another_kind_is_named(content: dict, trainer: Trainer, change: Callable, said: str) -> None:
+def test_what_is_of_another_kind_is_named(content: dict, trainer: Trainer, change: Callable, message: str) -> None:
     change(content)
-    with pytest.raises(UserError, match=f"cannot go on from 'last.ckpt'.*{said}.*--restart"):
+    with pytest.raises(UserError, match=f"cannot go on from 'last.ckpt'.*{message}.*--restart"):
         require_training_state(content, "last.ckpt", trainer)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ROOT, experiments, refusal
+from command_line import ROOT, read_refusal, run_command
 
 from experiments.upkeep import parity
 from experiments.upkeep.parity import (
@@ -48,11 +48,11 @@ def test_all_nineteen_are_here() -> None:
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in RANDOM])
 def test_what_draws_nothing_is_the_same(name: str, severity: int, size: tuple[int, int]) -> None:
     for photo, image in load_crops(size).items():
-        met = compare_results(image, severity, CORRUPTIONS[name])
+        found = compare_results(image, severity, CORRUPTIONS[name])
         if name in BIT_EXACT:
-            assert met.largest == 0, photo
-        assert met.largest <= 1, photo
-        assert met.psnr > 55, photo
+            assert found.largest == 0, photo
+        assert found.largest <= 1, photo
+        assert found.psnr > 55, photo
 
 
 @sizes
@@ -61,8 +61,8 @@ def test_what_draws_nothing_is_the_same(name: str, severity: int, size: tuple[in
 def test_what_draws_is_alike(name: str, severity: int, size: tuple[int, int]) -> None:
     """Each statistic's mean within one standard deviation of the reference's draws, on every photo."""
     for photo, image in load_crops(size).items():
-        met = compare_statistics(image, severity, CORRUPTIONS[name])
-        assert max(met.mean, met.deviation, met.psnr) < 1, (photo, met)
+        found = compare_statistics(image, severity, CORRUPTIONS[name])
+        assert max(found.mean, found.deviation, found.psnr) < 1, (photo, found)
 
 
 @severities
@@ -72,8 +72,8 @@ def test_channels_are_grey_images(name: str, severity: int, channels: int) -> No
     """The reference stacks a grey image to three channels."""
     image = load_crops((80, 91))["coffee"][..., 1]
     wanted = corrupt_by_reference(image, severity, name)[..., :1].astype(int)
-    met = corrupt_by_project(np.repeat(image[..., None], channels, 2), severity, CORRUPTIONS[name])[0]
-    assert np.abs(met - wanted).max() <= (0 if name in BIT_EXACT else 1)
+    found = corrupt_by_project(np.repeat(image[..., None], channels, 2), severity, CORRUPTIONS[name])[0]
+    assert np.abs(found - wanted).max() <= (0 if name in BIT_EXACT else 1)
 
 
 def test_the_table_is_committed() -> None:
@@ -89,5 +89,5 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = output.read_text().splitlines()
     assert "| contrast | 3 | 0 | 0.00 | equal |" in lines
     assert sum(line.startswith("| gaussian_noise |") for line in lines) == 5
-    assert "no corruption of ImageNet-C" in refusal("parity", "--corruption=rain")
-    assert "examples:" in experiments("parity", "--help").stdout
+    assert "no corruption of ImageNet-C" in read_refusal("parity", "--corruption=rain")
+    assert "examples:" in run_command("parity", "--help").stdout

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from records import make_record
 
 from experiments.commands.analyse import compare
@@ -123,7 +123,7 @@ def test_further_tasks(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
 
 def test_a_task_that_a_network_did_not_learn(tmp_path: Path) -> None:
     pair = [make_record(tmp_path / f"{k}.json", str(k), tasks=tasks) for k, tasks in enumerate(({}, None))]
-    assert "no further task 'boundary' (it has none)" in refusal("compare", *pair, "--metric=boundary.f1")
+    assert "no further task 'boundary' (it has none)" in read_refusal("compare", *pair, "--metric=boundary.f1")
 
 
 def test_groups_are_resampled_whole(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -146,19 +146,19 @@ def test_names_do_not_break_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_refusals(twins: list[Path], tmp_path: Path) -> None:
     other_suite = make_record(tmp_path / "suite.json", images=40, size=[1, 1])
-    assert "different suite manifests" in refusal("compare", twins[0], other_suite)
+    assert "different suite manifests" in read_refusal("compare", twins[0], other_suite)
     fewer = make_record(tmp_path / "fewer.json", images=39)
-    assert "images of different names" in refusal("compare", twins[0], fewer)
+    assert "images of different names" in read_refusal("compare", twins[0], fewer)
     grouped = make_record(tmp_path / "grouped.json", images=40, units=["a", "b"] * 20)
-    assert "groups of images by patient" in refusal("compare", twins[0], grouped)
-    assert "100" in refusal("compare", *twins, "--permutations=5")
-    assert "no record" in refusal("compare", twins[0], tmp_path / "none.json")
+    assert "groups of images by patient" in read_refusal("compare", twins[0], grouped)
+    assert "100" in read_refusal("compare", *twins, "--permutations=5")
+    assert "no record" in read_refusal("compare", twins[0], tmp_path / "none.json")
     twins[1].with_suffix(".npz").unlink()
-    assert "beside it" in refusal("compare", *twins)
+    assert "beside it" in read_refusal("compare", *twins)
 
 
 def test_as_a_user_runs_it(unequal: list[Path]) -> None:
-    assert "The difference holds" in experiments("compare", *unequal).stdout
+    assert "The difference holds" in run_command("compare", *unequal).stdout
 
 
 def test_ece_is_compared_image_by_image(unequal: list[Path], capsys: pytest.CaptureFixture) -> None:
@@ -202,5 +202,5 @@ def test_several_against_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     assert f"| {3 * min(p_values):.4f} |" in table[0]
     lines = printed(capsys, *paths, "--format=sentences").splitlines()
     assert lines[0].startswith("worse: The difference holds: A is better")
-    assert "nothing to compare" in refusal("compare", *[paths[0]] * 3)
-    assert "two records are called 'worse'" in refusal("compare", *paths, paths[1])
+    assert "nothing to compare" in read_refusal("compare", *[paths[0]] * 3)
+    assert "two records are called 'worse'" in read_refusal("compare", *paths, paths[1])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from records import make_record
 from scipy import stats
 
@@ -168,7 +168,7 @@ def test_the_verb_finds_the_trials_by_their_names(
 def test_refusals_of_the_verb(swept: tuple[Path, list[Path]], tmp_path: Path) -> None:
     file, records = swept
     other = make_record(tmp_path / "other.json", "other", 0, 8)
-    assert "'other', which is no trial of small" in refusal("effects", file, *records, other)
+    assert "'other', which is no trial of small" in read_refusal("effects", file, *records, other)
     again = make_record(tmp_path / "again.json", read_swept(records[0])[0].name, 5, 8)
-    assert "there are two records of" in refusal("effects", file, records[0], again)
-    assert "two trials or more" in refusal("effects", file, records[0], records[0])
+    assert "there are two records of" in read_refusal("effects", file, records[0], again)
+    assert "two trials or more" in read_refusal("effects", file, records[0], records[0])

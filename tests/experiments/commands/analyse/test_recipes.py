@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from records import make_record
 from scipy import stats
 
@@ -151,6 +151,6 @@ def test_a_training_counts_once(tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path) -> None:
     one, other = trainings(tmp_path, "one", 2, 0.9), make_record(tmp_path / "other.json", "other", images=30)
-    assert "cannot be compared image by image" in refusal("recipes", *one, "--with", other)
-    assert "after --with" in refusal("recipes", *one)
-    assert "--seed of 0 or more" in refusal("recipes", one[0], "--with", one[1], "--seed=-1")
+    assert "cannot be compared image by image" in read_refusal("recipes", *one, "--with", other)
+    assert "after --with" in read_refusal("recipes", *one)
+    assert "--seed of 0 or more" in read_refusal("recipes", one[0], "--with", one[1], "--seed=-1")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from resumed import fit
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
@@ -98,14 +98,18 @@ def test_pruned_networks_are_combined(half: Path, trained: Path, tmp_path: Path)
     assert parameters(run(mixed, tmp_path / "soup_pruned" / "best.ckpt", "--ratio=0.2")) < parameters(mixed)
 
 
-@pytest.mark.parametrize(("words", "share"), [(["--method=lamp", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)])
-def test_zeros_stay_while_the_rest_is_trained(tiny_run: Path, tmp_path: Path, words: list[str], share: float) -> None:
+@pytest.mark.parametrize(
+    ("words", "fraction"), [(["--method=lamp", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)]
+)
+def test_zeros_stay_while_the_rest_is_trained(
+    tiny_run: Path, tmp_path: Path, words: list[str], fraction: float
+) -> None:
     sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", *words)
     before, after = (
         weights_of(load_module(path).network) for path in (sparse, tuned(sparse, tmp_path / "tuned", ZEROS))
     )
     masked = {name for name in before if not before[name].all()}
-    assert sparsity(before[name] for name in masked) == pytest.approx(share, abs=0.05)
+    assert sparsity(before[name] for name in masked) == pytest.approx(fraction, abs=0.05)
     assert all(torch.equal(before[name] == 0, after[name] == 0) for name in masked)
     assert any(not torch.equal(before[name], after[name]) for name in masked)
     if "--method=lamp" in words:
@@ -144,23 +148,27 @@ def test_a_ticket_has_its_early_weights(tiny_run: Path, tiny_twin: Path, tmp_pat
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out' / 'best.ckpt'}"
-    assert "pass --ratio" in refusal("prune", checkpoint, output)
+    assert "pass --ratio" in read_refusal("prune", checkpoint, output)
     for ratio in ("0", "1", "50"):
-        assert "not between 0 and 1" in refusal("prune", checkpoint, output, f"--ratio={ratio}")
-        assert "not between 0 and 1" in refusal("prune", checkpoint, output, f"--ratio={ratio}", "--method=magnitude")
-    assert "leave --ratio 0.7 out" in refusal("prune", checkpoint, output, "--method=two_of_four", "--ratio=0.7")
-    assert "--rewind-to goes with zeros" in refusal("prune", checkpoint, output, "--ratio=0.5", "--rewind-to=x")
+        assert "not between 0 and 1" in read_refusal("prune", checkpoint, output, f"--ratio={ratio}")
+        assert "not between 0 and 1" in read_refusal(
+            "prune", checkpoint, output, f"--ratio={ratio}", "--method=magnitude"
+        )
+    assert "leave --ratio 0.7 out" in read_refusal("prune", checkpoint, output, "--method=two_of_four", "--ratio=0.7")
+    assert "--rewind-to goes with zeros" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--rewind-to=x")
     sparse = ["--method=magnitude", "--ratio=0.5", "--keep=model.encoder"]
-    assert "--keep goes with channels" in refusal("prune", checkpoint, output, *sparse)
-    assert "no part 'nothing' to keep" in refusal("prune", checkpoint, output, "--ratio=0.5", "--keep=nothing")
-    assert "1 or more" in refusal("prune", checkpoint, output, "--ratio=0.5", "--multiple=0")
+    assert "--keep goes with channels" in read_refusal("prune", checkpoint, output, *sparse)
+    assert "no part 'nothing' to keep" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--keep=nothing")
+    assert "1 or more" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--multiple=0")
     same = f"--output={tiny_run / 'best.ckpt'}"
-    assert "holds another training" in refusal("prune", checkpoint, same, "--ratio=0.5")
-    assert "no checkpoint 'nowhere'" in refusal("prune", "--checkpoint=nowhere", output, "--ratio=0.5")
+    assert "holds another training" in read_refusal("prune", checkpoint, same, "--ratio=0.5")
+    assert "no checkpoint 'nowhere'" in read_refusal("prune", "--checkpoint=nowhere", output, "--ratio=0.5")
     (tmp_path / "text.ckpt").write_text("hello")
-    assert "is not a checkpoint" in refusal("prune", f"--checkpoint={tmp_path / 'text.ckpt'}", output, "--ratio=0.5")
+    assert "is not a checkpoint" in read_refusal(
+        "prune", f"--checkpoint={tmp_path / 'text.ckpt'}", output, "--ratio=0.5"
+    )
 
 
 def test_only_what_is_sparse_keeps_zeros(tiny_run: Path, tmp_path: Path) -> None:
-    said = refusal("fit", *TINY, ZEROS, f"--run={tmp_path / 'run'}")
-    assert "no weight is zero" in said
+    message = read_refusal("fit", *TINY, ZEROS, f"--run={tmp_path / 'run'}")
+    assert "no weight is zero" in message

@@ -89,9 +89,9 @@ def test_features_are_what_the_head_sees(network: SmpNetwork) -> None:
         logits = network(image)[0]
     found = head.features(seen[0][0], rows, columns)
     size, (height, width) = head.convolution.kernel_size[0], seen[0].shape[2:]
-    whole = F.unfold(seen[0], size, padding=size // 2).view(1, -1, height, width)
-    whole = nn.Upsample(scale_factor=head.scale, mode="bilinear", align_corners=True)(whole)[0]
-    torch.testing.assert_close(found, whole[:, rows, columns].T, rtol=1e-4, atol=1e-4)
+    unfolded = F.unfold(seen[0], size, padding=size // 2).view(1, -1, height, width)
+    upsampled = nn.Upsample(scale_factor=head.scale, mode="bilinear", align_corners=True)(unfolded)[0]
+    torch.testing.assert_close(found, upsampled[:, rows, columns].T, rtol=1e-4, atol=1e-4)
     wanted = found @ head.weight.flatten(1).T + head.bias
     torch.testing.assert_close(logits[:, rows, columns].T, wanted, rtol=1e-3, atol=1e-3)
 
@@ -143,12 +143,12 @@ def test_solver_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_reservoir_keeps_the_smallest_keys() -> None:
     keys = np.random.default_rng(0).random(1000)
-    kept = Reservoir(50)
+    reservoir = Reservoir(50)
     for part in np.split(np.arange(1000), [3, 40, 400, 990]):
-        chosen = kept.candidates(keys[part])
+        chosen = reservoir.candidates(keys[part])
         assert len(chosen) <= 50
-        kept.add(keys[part][chosen], part[chosen])
-    np.testing.assert_array_equal(kept.rows, np.argsort(keys)[:50])
+        reservoir.add(keys[part][chosen], part[chosen])
+    np.testing.assert_array_equal(reservoir.rows, np.argsort(keys)[:50])
 
 
 def test_samples_are_balanced_and_do_not_depend_on_batches() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.commands.derive import tta
@@ -56,8 +56,8 @@ def test_views_of_views_are_possible(flipped: Path, tmp_path: Path) -> None:
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out' / 'best.ckpt'}"
-    assert "the network as it is" in refusal("tta", checkpoint, output, "--flips=none")
-    assert "above 0" in refusal("tta", checkpoint, output, "--scales", "1", "0")
-    assert "holds another training" in refusal("tta", checkpoint, f"--output={tiny_run / 'best.ckpt'}")
-    assert "nowhere.ckpt" in refusal("tta", "--checkpoint=nowhere.ckpt", output)
+    assert "the network as it is" in read_refusal("tta", checkpoint, output, "--flips=none")
+    assert "above 0" in read_refusal("tta", checkpoint, output, "--scales", "1", "0")
+    assert "holds another training" in read_refusal("tta", checkpoint, f"--output={tiny_run / 'best.ckpt'}")
+    assert "nowhere.ckpt" in read_refusal("tta", "--checkpoint=nowhere.ckpt", output)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.ckpt"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 from PIL import Image
 from typing_extensions import override
 
@@ -180,5 +180,5 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     for sentence, words in sentences.items():
         given = words if any("--output" in str(word) for word in words) else [*words, output]
-        assert sentence in refusal("corruptions", *given)
+        assert sentence in read_refusal("corruptions", *given)
     assert not (tmp_path / "out.png").exists()

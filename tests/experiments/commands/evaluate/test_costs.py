@@ -130,12 +130,14 @@ def contenders(paths: dict[str, Path]) -> list[costs.Contender]:
 def test_what_is_printed_and_who_is_the_reference(
     paths: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met: list[str] = []
+    observed: list[str] = []
 
-    def turns(ours: partial, theirs: partial, rounds: Iterator[int], device: torch.device, shortest: float) -> Turns:
-        met.append(type(theirs.func.__self__.network.model).__name__)
+    def turns(
+        candidate: partial, baseline: partial, rounds: Iterator[int], device: torch.device, shortest: float
+    ) -> Turns:
+        observed.append(type(baseline.func.__self__.network.model).__name__)
         for _ in rounds:
-            assert (ours().shape, theirs().shape) == ((2, 4, 32, 32), (2, 4, 32, 32))
+            assert (candidate().shape, baseline().shape) == ((2, 4, 32, 32), (2, 4, 32, 32))
         return Turns([2.0, 4.0], [1.0, 4.0])
 
     monkeypatch.setattr(costs, "take_turns", turns)
@@ -156,7 +158,7 @@ def test_what_is_printed_and_who_is_the_reference(
     ]
     words += [f"--reference={paths['fpn']}", f"--output={output}", "--device=cpu"]
     costs.main([str(word) for word in words])
-    assert met == ["FPN", "FPN"]
+    assert observed == ["FPN", "FPN"]
     assert capsys.readouterr().out == output.read_text()
     found = read_costs(output)
     assert found.reference_cost.name == "b"
@@ -212,8 +214,8 @@ def test_peak_of_known_tensors() -> None:
         assert measure_peak_bytes(chain, CPU) == 2 * x.nbytes
         assert measure_peak_bytes(lambda: torch.stack([x, x, x]), CPU) == 3 * x.nbytes
         assert measure_peak_bytes(lambda: x.relu_(), CPU) == 0
-        kept: list[Tensor] = []
-        assert measure_peak_bytes(lambda: kept.append(x.double()), CPU) == 2 * x.nbytes
+        results: list[Tensor] = []
+        assert measure_peak_bytes(lambda: results.append(x.double()), CPU) == 2 * x.nbytes
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -287,7 +289,7 @@ def owe(content: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alter", "said"),
+    ("alter", "message"),
     [
         (rename, "the format 'other/1'"),
         (repeat, "has two entries"),
@@ -297,11 +299,11 @@ def owe(content: dict) -> None:
         (owe, r"costs\.0\.multiply_adds"),
     ],
 )
-def test_what_is_no_costs_file(measured: Costs, tmp_path: Path, alter: Any, said: str) -> None:
+def test_what_is_no_costs_file(measured: Costs, tmp_path: Path, alter: Any, message: str) -> None:
     content = json.loads(measured.model_dump_json())
     alter(content)
     (tmp_path / "costs.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_costs(tmp_path / "costs.json")
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import answer, refusal
+from command_line import read_output, read_refusal
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from experiments.__main__ import main
 
@@ -45,7 +45,7 @@ def noise(seed: int, *shape: int) -> np.ndarray:
 
 
 def test_of_good_data_nothing_is_said(tmp_path: Path):
-    status, text, findings = check(tiny_folder(tmp_path / "data", 2))
+    status, text, findings = check(make_tiny_folder(tmp_path / "data", 2))
     assert (status, findings) == (0, [])
     assert "nothing was found that is wrong" in text
     assert "| images | 3 | 3 | 3 |" in text
@@ -162,7 +162,7 @@ SPOILT: dict[str, tuple[Callable[[Path], None], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", SPOILT)
 def test_what_is_wrong_is_found_and_nothing_else(tmp_path: Path, name: str):
     spoil, expected = SPOILT[name]
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     spoil(root)
     status, text, findings = check(root)
     assert [(one["level"], one["kind"]) for one in findings] == expected, text
@@ -171,14 +171,14 @@ def test_what_is_wrong_is_found_and_nothing_else(tmp_path: Path, name: str):
 
 
 def test_what_is_meant_is_no_error(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     copy_pixels(root)
     status, _, findings = check(root, "--data.init_args.leaks=say")
     assert (status, [one["level"] for one in findings]) == (0, ["note"])
 
 
 def test_masks_of_two_conventions_are_not_guessed_at(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     (root / "dataset.yaml").unlink()
     for path in (root / "val" / "masks").iterdir():
         write(path, np.asarray(Image.open(path)) * 255)
@@ -189,7 +189,7 @@ def test_masks_of_two_conventions_are_not_guessed_at(tmp_path: Path):
 
 
 def test_a_folder_without_description_is_explained(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 3)
+    root = make_tiny_folder(tmp_path / "data", 3)
     (root / "dataset.yaml").unlink()
     status, text, _ = check(root)
     assert status == 3
@@ -201,15 +201,15 @@ def test_a_folder_without_description_is_explained(tmp_path: Path):
 def test_data_without_files(tmp_path: Path):
     words = ["--data.init_args.size=[32,32]", *(f"--data.init_args.{split}=3" for split in ("train", "val", "test"))]
     picture = f"--output={tmp_path / 'sheet.png'}"
-    assert "| images | 3 | 3 | 3 |" in answer(
+    assert "| images | 3 | 3 | 3 |" in read_output(
         "check", "--data=experiments/configs/data/synthetic.yaml", *words, picture
     )
     assert (tmp_path / "sheet.png").exists()
 
 
 def test_refusals(tmp_path: Path):
-    assert "there is no folder" in refusal("check", tmp_path / "nowhere")
-    assert "give 1 or more" in refusal("check", tiny_folder(tmp_path / "data", 2), "--images=0")
+    assert "there is no folder" in read_refusal("check", tmp_path / "nowhere")
+    assert "give 1 or more" in read_refusal("check", make_tiny_folder(tmp_path / "data", 2), "--images=0")
 
 
 def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
@@ -226,7 +226,7 @@ def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
 
 
 def test_one_reason_is_told_once(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     list_some(root)
     with (root / "meta.csv").open("a") as file:
         file.write("\ntest,train_0")

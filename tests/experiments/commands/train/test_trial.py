@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import ROOT, TINY, experiments, refusal
+from command_line import ROOT, TINY, read_refusal, run_command
 
 from experiments.commands.train.trial import insert_budget, sort_options
 from experiments.files.lock import hold_lock
@@ -33,23 +33,23 @@ def test_words_come_in_the_order_that_the_parser_needs() -> None:
 def test_a_trial_alone(tmp_path: Path) -> None:
     """As an agent of W&B calls it; a second call has nothing left to do."""
     words = ["trial", *TINY, "--trainer.max_epochs=1", "--suite=smoke", "--name=mine", f"--run={tmp_path}"]
-    experiments(*words)
+    run_command(*words)
     assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
-    assert "done before" in experiments(*words).stdout
+    assert "done before" in run_command(*words).stdout
 
 
 def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
     """Pruned, trained on and swept in one call: the axis of a pruning ratio."""
     dense, half = tmp_path / "dense", tmp_path / "half"
     words = [*TINY, "--trainer.max_epochs=1"]
-    experiments("fit", *words, f"--run={dense}")
-    refused = refusal("trial", *words, "--prune=0.5", f"--run={half}")
+    run_command("fit", *words, f"--run={dense}")
+    refused = read_refusal("trial", *words, "--prune=0.5", f"--run={half}")
     assert "--start" in refused
     trial = ["trial", *words, "--suite=smoke", "--pictures=0", "--prune=0.5", f"--start={dense / 'best.ckpt'}"]
-    assert "pruned: " in experiments(*trial, f"--run={half}").stdout
+    assert "pruned: " in run_command(*trial, f"--run={half}").stdout
     record = json.loads((half / "record-smoke.json").read_text())
     assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned-0.5" / "best.ckpt")
-    assert "done before" in experiments(*trial, f"--run={half}").stdout
+    assert "done before" in run_command(*trial, f"--run={half}").stdout
 
 
 @pytest.mark.parametrize("words", [["--x=1", "--config=a.yaml", "--y=2"], ["--config", "a.yaml", "--y", "2"]])
@@ -97,16 +97,16 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
 
 
 def test_a_suite_is_found_before_the_training(tmp_path: Path) -> None:
-    assert "no suite 'imagenet_z'" in refusal("trial", *TINY, "--suite=imagenet_z", f"--run={tmp_path / 'x'}")
+    assert "no suite 'imagenet_z'" in read_refusal("trial", *TINY, "--suite=imagenet_z", f"--run={tmp_path / 'x'}")
     assert not (tmp_path / "x").exists()
 
 
 def test_one_trial_at_a_time_in_a_folder(tmp_path: Path) -> None:
     """Also where what started it is gone and its training is not: that holds the lock on."""
     with hold_lock(tmp_path / "trial.lock", "") as lock:
-        assert "a trial is running in" in refusal("trial", *TINY, f"--run={tmp_path}")
+        assert "a trial is running in" in read_refusal("trial", *TINY, f"--run={tmp_path}")
         orphan = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
-    assert "already: wait for it" in refusal("trial", *TINY, f"--run={tmp_path}")
+    assert "already: wait for it" in read_refusal("trial", *TINY, f"--run={tmp_path}")
     orphan.kill()
     orphan.wait()
     with hold_lock(tmp_path / "trial.lock", ""):

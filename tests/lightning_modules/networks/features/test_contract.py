@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import ROOT
-from family_classes import family_classes
+from family_classes import list_family_classes
 
 from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks import features
@@ -19,7 +19,7 @@ from lightning_modules.networks.features.orb import Orb
 from lightning_modules.networks.features.sift import Sift
 from user_error import UserError
 
-KINDS = [kind for kind in family_classes(features, Feature) if kind.__name__ != "Surf"]
+KINDS = [kind for kind in list_family_classes(features, Feature) if kind.__name__ != "Surf"]
 SIZES = [(64, 64), (33, 47), (65, 40), (9, 9), (2, 3), (1, 1), (1, 70)]
 
 
