@@ -194,7 +194,9 @@ def _distribute(
     for reader in readers:
         outcome = worker.read(reader, VALID)
         if outcome.end != "read":
-            raise RuntimeError(f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.message}")
+            raise RuntimeError(
+                f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.message}"
+            )
     rounds = ((reader, f"{seed}/{turn}") for turn in count() for reader in readers if turn % reader.every == 0)
     for reader, number in tqdm(islice(rounds, inputs), desc="fuzz", unit="file", total=inputs):
         outcome = worker.read(reader, f"{reader.name}/{number}")

@@ -105,7 +105,7 @@ def test_an_altered_task_is_found(swept: tuple[Path, Path], tmp_path: Path, chan
         open_record(tmp_path / "record.json")
 
 
-def one_below_zero(counts: np.ndarray) -> np.ndarray:
+def make_negative(counts: np.ndarray) -> np.ndarray:
     """The same sums, but no counts of images."""
     counts = counts.copy()
     counts[0] -= 10**6
@@ -117,7 +117,7 @@ def one_below_zero(counts: np.ndarray) -> np.ndarray:
     ("change", "message"),
     [
         (lambda counts: np.full(counts.shape, "many"), "no per-image counts"),
-        (one_below_zero, "not the sum of its images"),
+        (make_negative, "not the sum of its images"),
         (lambda counts: counts + 1, "not the sum of its images"),
         (lambda counts: counts[:, :1], "counts of another shape"),
     ],

@@ -46,7 +46,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("record*", "tiny*")))
 
 
-def words(run: Path) -> list[str]:
+def make_words(run: Path) -> list[str]:
     few = ["--data.init_args.test=4", "--pictures=1", "--trainer.accelerator=cpu"]
     return [f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *few]
 
@@ -62,7 +62,7 @@ def train_on(checkpoint: Path) -> None:
 
 def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhile) -> None:
     """The record is that of the file that was loaded, in hash, counts and pictures; and the settings are those of then."""
-    benchmark.main([*words(run), f"--output={run / 'before.json'}"])
+    benchmark.main([*make_words(run), f"--output={run / 'before.json'}"])
     swept = compute_sha256(Path(shutil.copy(run / "best.ckpt", run / "kept.ckpt")))
 
     def replace() -> None:
@@ -70,7 +70,7 @@ def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhil
         (run / "config.yaml").write_text("seed_everything: 7\n")
 
     meanwhile(replace)
-    benchmark.main([*words(run), f"--output={run / 'after.json'}"])
+    benchmark.main([*make_words(run), f"--output={run / 'after.json'}"])
     before, after = read_record(run / "before.json"), read_record(run / "after.json")
     assert after.checkpoint["sha256"] == before.checkpoint["sha256"] == swept != compute_sha256(run / "best.ckpt")
     assert after.cells == before.cells
@@ -96,12 +96,12 @@ def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> No
 
     def call_again() -> None:
         for further in ([], ["--restart"]):
-            again = run_command("benchmark", *words(run), *further, check=False)
+            again = run_command("benchmark", *make_words(run), *further, check=False)
             assert again.returncode == 2
             output.append(again.stderr.splitlines()[-1])
 
     meanwhile(call_again)
-    benchmark.main(words(run))
+    benchmark.main(make_words(run))
     sentence = f"a sweep for {run / 'record-smoke.json'} is running already: wait for it, or stop it, and call again"
     assert output == [f"error: {sentence}"] * 2
     assert read_record(run / "record-smoke.json").data.images == 4

@@ -18,14 +18,14 @@ def save(path: Path, data: dict[str, Any], **changed: Any) -> Path:
     return path
 
 
-def doubled() -> list:
+def make_doubled() -> list:
     found: list = [0]
     for _ in range(40):
         found = [found, found]
     return found
 
 
-def within_itself() -> list:
+def make_cycle() -> list:
     found: list = []
     found.append(found)
     return found
@@ -65,8 +65,8 @@ def test_what_it_keeps_of_its_data_is_of_its_kind(tmp_path: Path, name: str, val
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"odd": doubled()}, "unfolds"),
-        ({"odd": within_itself()}, "nested deeper"),
+        ({"odd": make_doubled()}, "unfolds"),
+        ({"odd": make_cycle()}, "nested deeper"),
         ({"odd": torch.zeros(1).expand(10**6, 10**6)}, "repeats its numbers"),
         ({"state_dict": {"network.w": 3}}, "of the type int"),
         ({"state_dict": {5: torch.zeros(1)}}, "holds 5"),

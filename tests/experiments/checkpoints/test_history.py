@@ -37,13 +37,13 @@ def test_the_one_step_of_an_earlier_version_is_known() -> None:
     assert later == [step, {"verb": "tta", "settings": {"flips": "all"}, "sources": ["b"]}]
 
 
-def nested(depth: int) -> list[Any]:
+def make_nested(depth: int) -> list[Any]:
     found: list[Any] = []
     for _ in range(depth):
         found = [found]
     return found
 
 
-@pytest.mark.parametrize("stated", ["x", 3, [3], [{"verb": nested(500)}], {"verb": "x"}])
+@pytest.mark.parametrize("stated", ["x", 3, [3], [{"verb": make_nested(500)}], {"verb": "x"}])
 def test_a_history_of_another_form_is_passed_over(stated: Any) -> None:
     assert find_history({"derived_from": stated}) == []

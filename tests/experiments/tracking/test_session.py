@@ -18,7 +18,7 @@ from experiments.tracking.session import choose_wandb_mode, find_run_id, make_fi
 BLOCK, HEADER = 32768, 7
 
 
-def entries(path: Path) -> Iterator[bytes]:
+def list_entries(path: Path) -> Iterator[bytes]:
     """Entries of an offline W&B file: LevelDB's log format, blocks of chunks (checksum, length, kind) after a header."""
     content, at, parts = path.read_bytes(), HEADER, b""
     while at + HEADER <= len(content):
@@ -43,13 +43,13 @@ class Offline(NamedTuple):
     artifacts: list[Any]
 
 
-def offline_history(run: Path) -> Offline:
+def read_offline_history(run: Path) -> Offline:
     """Runs, logged rows and artifacts of the offline W&B files below `run`, in the order of their writing."""
     from wandb.proto import wandb_internal_pb2
 
     found = Offline([], [], [])
     for path in sorted(run.rglob("*.wandb")):
-        for data in entries(path):
+        for data in list_entries(path):
             entry = wandb_internal_pb2.Record()
             entry.ParseFromString(data)
             if entry.HasField("run"):
@@ -84,7 +84,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
         "fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, fresh=True, **mode
     )
     swept = run_command("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
-    return Tracked(run, own, [fit.stdout, swept.stdout], offline_history(run))
+    return Tracked(run, own, [fit.stdout, swept.stdout], read_offline_history(run))
 
 
 def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
@@ -95,7 +95,7 @@ def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
     assert len(list(tracked.run.rglob("*.wandb"))) == 2
     assert {run.run_group for run in runs} == {f"unet-tu-mobilenetv3_small_050-synthetic-{recipe_key(settings)}"}
     for command in sorted(tracked.run.rglob("*.wandb")):
-        last = offline_history(command.parent).runs[-1]
+        last = read_offline_history(command.parent).runs[-1]
         assert list(last.tags) == ["seed-3"]
         config = {update.key: json.loads(update.value_json) for update in last.config.update}
         assert (config["seed"], config["recipe"]) == (3, recipe_key(settings))

@@ -26,7 +26,7 @@ class Trainer:
         self.plugins, self.strategy, self.accelerator, self.num_nodes = plugins, strategy, "cpu", 1
 
 
-def kinds(settings: Trainer) -> list[str]:
+def list_kinds(settings: Trainer) -> list[str]:
     return [type(one).__name__ for one in choose_training_plugins(settings)]
 
 
@@ -72,9 +72,9 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_ours_unless_the_user_has_one() -> None:
-    assert "AtomicCheckpointIO" in kinds(Trainer())
-    assert "AtomicCheckpointIO" not in kinds(Trainer(plugins=[TorchCheckpointIO()]))
-    assert "AtomicCheckpointIO" not in kinds(Trainer(plugins=TorchCheckpointIO()))
+    assert "AtomicCheckpointIO" in list_kinds(Trainer())
+    assert "AtomicCheckpointIO" not in list_kinds(Trainer(plugins=[TorchCheckpointIO()]))
+    assert "AtomicCheckpointIO" not in list_kinds(Trainer(plugins=TorchCheckpointIO()))
 
 
 def test_a_training_needs_no_folder_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

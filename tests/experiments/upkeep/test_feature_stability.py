@@ -56,7 +56,7 @@ def image() -> np.ndarray:
     return load_photographs(1, 96)[0]
 
 
-def by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
+def compute_by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
     again = 0
     for row, column in clean:
         again += any(np.hypot(row - r, column - c) <= radius for r, c in found[: len(clean)])
@@ -65,7 +65,7 @@ def by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
 
 @given(clean=POINTS, found=POINTS, radius=st.floats(0.5, 20))
 def test_repeatability_is_that_of_a_plain_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> None:
-    assert repeatability(clean, found, radius) == pytest.approx(by_loop(clean, found, radius))
+    assert repeatability(clean, found, radius) == pytest.approx(compute_by_loop(clean, found, radius))
     assert repeatability(clean, clean, radius) == 1
     assert repeatability(clean, found, radius) <= repeatability(clean, found, radius + 1)
 

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 TINY = ["--suite=smoke", "--size", "64", "--rounds=1", "--batch-size=2", "--images=3", "--workers=1", "--device=cpu"]
 
 
-def numbers(row: str) -> list[float]:
+def read_numbers(row: str) -> list[float]:
     return [float(cell.strip(" *")) for cell in row.split("|") if re.fullmatch(r"[ *]*[\d.]+[ *]*", cell)]
 
 
@@ -34,18 +34,18 @@ def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "### 64 x 64" in text
     for name in ("gaussian_noise", "jpeg_compression"):
         (row,) = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
-        assert len(numbers(row)) == 3
-        assert min(numbers(row)) > 0
+        assert len(read_numbers(row)) == 3
+        assert min(read_numbers(row)) > 0
     assert "under the 5 conditions of `smoke`" in text  # of the sweep
     assert "under the 3 conditions of `smoke`" in text  # of the pipeline: one severity each
     rows = [
         line for bar in ("at most 1.08", "at most 1.15", "at least 1.3") for line in text.splitlines() if bar in line
     ]
-    assert [len(numbers(row)) for row in rows] == [5, 5, 3]
+    assert [len(read_numbers(row)) for row in rows] == [5, 5, 3]
     for bar in ("at most 2:", "under 1:"):
         (row,) = (line for line in text.splitlines() if bar in line)
-        assert len(numbers(row)) == 1
-    assert all(min(numbers(row)) > 0 for row in rows)
+        assert len(read_numbers(row)) == 1
+    assert all(min(read_numbers(row)) > 0 for row in rows)
     assert all(line == line.rstrip() for line in text.splitlines())
 
 

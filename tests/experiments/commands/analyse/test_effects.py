@@ -23,7 +23,7 @@ SEED = Factor("seed_everything", "levels", ("0", "1"))
 RATE = Factor("lr", "log")
 
 
-def trial(path: Path, place: int, noise: float, **arguments: object) -> Trained:
+def make_trial(path: Path, place: int, noise: float, **arguments: object) -> Trained:
     return measure_trial(
         arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise))
     )
@@ -34,7 +34,7 @@ def grid(tmp_path: Path) -> list[Trained]:
     """Two networks, three losses, two seeds."""
     choices = itertools.product(["x/unet.yaml", "x/fpn.yaml"], ["a", "b", "c"], [0, 1])
     return [
-        trial(
+        make_trial(
             tmp_path,
             place,
             0.5 + 0.1 * place,
@@ -44,7 +44,7 @@ def grid(tmp_path: Path) -> list[Trained]:
     ]
 
 
-def scores(trained: list[Trained], name: str) -> np.ndarray:
+def read_scores(trained: list[Trained], name: str) -> np.ndarray:
     return np.array([getattr(one.record.summary, name) for one in trained])
 
 
@@ -58,14 +58,14 @@ def test_a_grid_gives_mean_differences(grid: list[Trained]) -> None:
         (LOSS.option, "c", "a", 4),
     ]
     for name in SCORES:
-        table = scores(grid, name).reshape(2, 3, 2)
+        table = read_scores(grid, name).reshape(2, 3, 2)
         wanted = [table[1] - table[0], table[:, 1] - table[:, 0], table[:, 2] - table[:, 0]]
         np.testing.assert_allclose([one.changes[name].value for one in found], [part.mean() for part in wanted])
 
 
 def test_one_factor_of_two_levels_is_a_comparison(tmp_path: Path) -> None:
     """The interval over images is that of `compare`; no trial is left over to tell of others."""
-    pair = [trial(tmp_path, 0, 0.9, loss="a"), trial(tmp_path, 1, 0.6, loss="b")]
+    pair = [make_trial(tmp_path, 0, 0.9, loss="a"), make_trial(tmp_path, 1, 0.6, loss="b")]
     (found,) = find_effects(pair, [Factor("loss", "levels", ("a", "b"))])
     line = compare(*(read_swept(tmp_path / f"{place}.json") for place in (0, 1))).headline
     change = found.changes["mean_corrupted_miou"]
@@ -79,16 +79,16 @@ def test_intervals_over_trainings_are_students(grid: list[Trained]) -> None:
     """Two levels without blocks: the interval of the t test with pooled variance."""
     (found,) = find_effects(grid, [NETWORK])
     for name in SCORES:
-        one, other = scores(grid, name).reshape(2, 6)
+        one, other = read_scores(grid, name).reshape(2, 6)
         wanted = stats.ttest_ind(other, one).confidence_interval()
         assert found.changes[name].trainings == pytest.approx((wanted.low, wanted.high))
 
 
 def test_a_range_has_a_slope(tmp_path: Path) -> None:
     rates = [1e-4, 3e-4, 1e-3, 1e-2]
-    trained = [trial(tmp_path, place, 0.4 + 0.1 * place, lr=rate) for place, rate in enumerate(rates)]
+    trained = [make_trial(tmp_path, place, 0.4 + 0.1 * place, lr=rate) for place, rate in enumerate(rates)]
     (found,) = find_effects(trained, [RATE])
-    wanted = stats.linregress(np.log10(rates), scores(trained, "clean_miou"))
+    wanted = stats.linregress(np.log10(rates), read_scores(trained, "clean_miou"))
     change = found.changes["clean_miou"]
     assert found.level == "times ten"
     assert change.value == pytest.approx(wanted.slope)
@@ -96,7 +96,7 @@ def test_a_range_has_a_slope(tmp_path: Path) -> None:
     assert change.trainings == pytest.approx((wanted.slope - half, wanted.slope + half))
     (linear,) = find_effects(trained, [Factor("lr", "linear")])
     assert linear.changes["clean_miou"].value == pytest.approx(
-        stats.linregress(rates, scores(trained, "clean_miou")).slope
+        stats.linregress(rates, read_scores(trained, "clean_miou")).slope
     )
 
 
@@ -108,7 +108,7 @@ def test_factors_that_always_go_together_are_not_told_apart(tmp_path: Path) -> N
     ]
     settings = [("a", "c", "0"), ("b", "d", "0"), ("a", "c", "1"), ("b", "d", "1")]
     trained = [
-        trial(tmp_path, place, 0.5 + 0.1 * place, **dict(zip(("one", "two", "free"), chosen, strict=True)))
+        make_trial(tmp_path, place, 0.5 + 0.1 * place, **dict(zip(("one", "two", "free"), chosen, strict=True)))
         for place, chosen in enumerate(settings)
     ]
     found = find_effects(trained, both)
@@ -125,7 +125,7 @@ def test_a_level_that_no_trial_has_is_left_out(grid: list[Trained]) -> None:
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
-    one = trial(tmp_path, 0, 0.5, lr=1e-3)
+    one = make_trial(tmp_path, 0, 0.5, lr=1e-3)
     other = measure_trial({"lr": 1e-2}, *read_swept(make_record(tmp_path / "x.json", "x", 1, 7)))
     with pytest.raises(UserError, match="cannot be compared"):
         find_effects([one, other], [RATE])

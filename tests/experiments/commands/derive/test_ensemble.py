@@ -39,15 +39,15 @@ def three(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path_factory: pytest.T
     return output
 
 
-def images() -> torch.Tensor:
+def draw_images() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_it_says_the_mean_of_its_members(three: Path, tiny_run: Path, tiny_twin: Path, fpn: Path) -> None:
     members = [load_module(path) for path in (tiny_run / "best.ckpt", tiny_twin / "best.ckpt", fpn)]
     with torch.inference_mode():
-        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
-        torch.testing.assert_close(load_module(three)(images()).softmax(1), wanted)
+        wanted = torch.stack([member(draw_images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(load_module(three)(draw_images()).softmax(1), wanted)
 
 
 def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) 
     benchmark([f"--checkpoint={output}", "--suite=smoke", f"--output={record}", "--trainer.accelerator=cpu"])
     assert read_record(record).name == "calibrated"
     photo = tmp_path / "photo.png"
-    Image.fromarray(images()[0].permute(1, 2, 0).numpy()).save(photo)
+    Image.fromarray(draw_images()[0].permute(1, 2, 0).numpy()).save(photo)
     predict.main(
         [str(photo), f"--checkpoint={output}", f"--output={tmp_path / 'out'}", "--device=cpu", "--uncertainty"]
     )
     with torch.inference_mode():
-        found = load_module(three).network.uncertainty(images()[:1])
+        found = load_module(three).network.uncertainty(draw_images()[:1])
     classes = load_module(three).num_classes
     scales = {"entropy": np.log(classes), "mutual_information": np.log(classes), "disagreement": 1}
     for name, scale in scales.items():
@@ -98,12 +98,12 @@ def test_seeds_of_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
     assert "member of seed 7" in done.stdout
     members = [load_module(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt") for seed in (0, 7)]
     first = output.read_bytes()
-    assert (members[0](images()) != members[1](images())).any()
+    assert (members[0](draw_images()) != members[1](draw_images())).any()
     module = load_module(output)
     assert module.network.batched
     with torch.inference_mode():
-        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
-        torch.testing.assert_close(module(images()).softmax(1), wanted, rtol=1e-4, atol=1e-4)
+        wanted = torch.stack([member(draw_images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(module(draw_images()).softmax(1), wanted, rtol=1e-4, atol=1e-4)
     times = [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)]
     run_command("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
     assert [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)] == times

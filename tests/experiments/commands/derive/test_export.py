@@ -17,7 +17,7 @@ from lightning_modules.networks.fcn import FcnNetwork
 from user_error import UserError
 
 
-def derived(kind: str, run: Path, twin: Path, output: Path) -> Path:
+def derive(kind: str, run: Path, twin: Path, output: Path) -> Path:
     """A checkpoint of each make."""
     best = run / "best.ckpt"
     if kind == "pruned":
@@ -32,7 +32,7 @@ def test_there_and_back(
     kind: str, tiny_run: Path, tiny_twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """The file, made a checkpoint again, gives the logits of the first one, for batches of any size."""
-    source = derived(kind, tiny_run, tiny_twin, tmp_path / "made" / "best.ckpt")
+    source = derive(kind, tiny_run, tiny_twin, tmp_path / "made" / "best.ckpt")
     file, back = tmp_path / "net.onnx", tmp_path / "back" / "best.ckpt"
     export.main(["--checkpoint", str(source), "--size", "64", "64", "--output", str(file)])
     data = ["--data=experiments/configs/data/synthetic.yaml", "--data.init_args.size=[64,64]"]
@@ -47,7 +47,7 @@ def test_there_and_back(
         torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
 
 
-def bands_folder(root: Path, channels: int) -> Path:
+def make_bands_folder(root: Path, channels: int) -> Path:
     """Images of 32 x 32 with so many bands, and masks."""
     random = np.random.default_rng(channels)
     for split in ("train", "val", "test"):
@@ -65,7 +65,7 @@ def bands_folder(root: Path, channels: int) -> Path:
 def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> None:
     """Pixel by pixel under every condition of a suite, with nothing said again."""
     torch.manual_seed(channels)
-    data = FolderDataModule(bands_folder(tmp_path / "data", channels))
+    data = FolderDataModule(make_bands_folder(tmp_path / "data", channels))
     network = FcnNetwork(3, channels, hidden=8, mean=[0.4] * channels, std=[0.3] * channels)
     settings = {"hidden": 8, "mean": [0.4] * channels, "std": [0.3] * channels}
     states = {"FolderDataModule": data.state_dict()}

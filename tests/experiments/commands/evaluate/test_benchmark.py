@@ -37,7 +37,7 @@ def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
     return output
 
 
-def counts(path: Path) -> list:
+def read_counts(path: Path) -> list:
     """All that a record counts, and what follows from it; what names the call itself is left out."""
     record, images = open_record(path)
     assert images is not None
@@ -55,7 +55,7 @@ def counts(path: Path) -> list:
 
 
 def assert_same(one: Path, two: Path) -> None:
-    for left, right in zip(counts(one), counts(two), strict=True):
+    for left, right in zip(read_counts(one), read_counts(two), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -177,7 +177,7 @@ def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, mon
     benchmark.main(words)
     monkeypatch.undo()
     journal = output.with_suffix(".unfinished")
-    before, forged = counts(output), list(journal.glob("batch-*.npz"))
+    before, forged = read_counts(output), list(journal.glob("batch-*.npz"))
     assert "not begun by this user" in read_refusal("benchmark", *words)
     shutil.copytree(journal, retained)
     monkeypatch.setattr(Journal, "total", lambda self: pytest.fail("swept"))
@@ -189,7 +189,7 @@ def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, mon
     passes = count_passes(monkeypatch)
     benchmark.main(words)
     assert len(passes) == len(forged)
-    for left, right in zip(before, counts(output), strict=True):
+    for left, right in zip(before, read_counts(output), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -227,7 +227,7 @@ def test_all_batches_done_but_no_record(
     benchmark.main([f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'b.json'}"])
     (tmp_path / "b.json").unlink()
     sweep(tiny_run, tmp_path / "b.json")
-    for left, right in zip(counts(tiny_record), counts(tmp_path / "b.json"), strict=True):
+    for left, right in zip(read_counts(tiny_record), read_counts(tmp_path / "b.json"), strict=True):
         np.testing.assert_array_equal(left, right)
 
 

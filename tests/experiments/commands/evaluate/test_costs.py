@@ -65,7 +65,7 @@ def measured(paths: dict[str, Path]) -> Costs:
     return read_costs(output)
 
 
-def refused(*words: Any) -> str:
+def read_refused(*words: Any) -> str:
     with pytest.raises(UserError) as caught:
         costs.main(["--checkpoints", *map(str, words), "--device=cpu"])
     return str(caught.value)
@@ -228,16 +228,16 @@ def test_peak_of_known_tensors_on_a_gpu() -> None:
 def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     unet, fpn = paths.values()
     rest = ["--size", 32, 32, f"--output={tmp_path / 'costs.json'}"]
-    assert "--size 0 32" in refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
-    assert "--rounds" in refused(unet, *rest, "--rounds=0")
-    assert "--batch-sizes" in refused(unet, *rest, "--batch-sizes", 1, 0)
-    assert f"the reference {str(fpn)!r}" in refused(unet, *rest, f"--reference={fpn}")
-    assert "no checkpoint" in refused(unet, tmp_path / "none.ckpt", *rest)
+    assert "--size 0 32" in read_refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
+    assert "--rounds" in read_refused(unet, *rest, "--rounds=0")
+    assert "--batch-sizes" in read_refused(unet, *rest, "--batch-sizes", 1, 0)
+    assert f"the reference {str(fpn)!r}" in read_refused(unet, *rest, f"--reference={fpn}")
+    assert "no checkpoint" in read_refused(unet, tmp_path / "none.ckpt", *rest)
     (tmp_path / "text.ckpt").write_text("hello")
-    assert "is not a checkpoint" in refused(unet, tmp_path / "text.ckpt", *rest)
-    assert "1 names for 2" in refused(unet, fpn, *rest, "--names", "a")
-    assert "same checkpoint" in refused(unet, unet, *rest)
-    assert "2 checkpoints are called 'a'" in refused(unet, fpn, *rest, "--names", "a", "a")
+    assert "is not a checkpoint" in read_refused(unet, tmp_path / "text.ckpt", *rest)
+    assert "1 names for 2" in read_refused(unet, fpn, *rest, "--names", "a")
+    assert "same checkpoint" in read_refused(unet, unet, *rest)
+    assert "2 checkpoints are called 'a'" in read_refused(unet, fpn, *rest, "--names", "a", "a")
     with pytest.raises(UserError, match="there is no device"):
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=imaginary"]])
     with pytest.raises(UserError, match="not on 'meta'"):

@@ -36,7 +36,7 @@ def begin(*words: str, **settings: Any) -> subprocess.Popen:
     return subprocess.Popen([*PARENT, "ablate", *words], cwd=ROOT, env=environment, **settings)
 
 
-def counts(folder: Path) -> dict[str, list]:
+def read_counts(folder: Path) -> dict[str, list]:
     """The confusions of every trial."""
     return {
         path.parent.name: [cell["counts"]["confusion"] for cell in json.loads(path.read_text())["cells"]]
@@ -60,8 +60,8 @@ def test_a_killed_ablation_goes_on_and_shares_agree(tmp_path: Path) -> None:
     assert (unbroken / "lr=0.001" / "record-smoke.json").read_bytes() == first
     for shard in (0, 1):
         run_command("ablate", file, f"--output={shared}", f"--shard={shard}", "--shards=2")
-    assert counts(unbroken) == counts(shared)
-    assert len(counts(unbroken)) == 2
+    assert read_counts(unbroken) == read_counts(shared)
+    assert len(read_counts(unbroken)) == 2
     for name in ("leaderboard.md", "effects.md", "effects.csv"):
         assert (unbroken / name).read_text() == (shared / name).read_text()
     assert "| model.init_args.optimizer.init_args.lr | 0.01 | 0.001 | 1 |" in (unbroken / "effects.md").read_text()
@@ -91,8 +91,8 @@ def test_two_ablations_in_one_folder(tmp_path: Path) -> None:
     assert "lr=0.001 is running in another process: it is left to that" in second
     message, _ = first.communicate()
     assert first.returncode == 0, message
-    assert sorted(counts(out)) == ["lr=0.001", "lr=0.01"]
-    for trial in counts(out):
+    assert sorted(read_counts(out)) == ["lr=0.001", "lr=0.01"]
+    for trial in read_counts(out):
         assert (out / trial / "trial.log").read_text().count("trained: ") == 1
     run_command("ablate", file, f"--output={out}")
     assert all(f"lr={rate}" in (out / "leaderboard.md").read_text() for rate in (0.001, 0.01))
@@ -105,7 +105,7 @@ def test_a_failed_trial_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert "lr=-1.0 failed: " in result.stderr
     assert "1 of 2 trials failed (lr=-1.0)" in result.stderr
     assert "Traceback" not in result.stderr
-    assert list(counts(tmp_path / "out")) == ["lr=0.001"]
+    assert list(read_counts(tmp_path / "out")) == ["lr=0.001"]
 
 
 @pytest.mark.parametrize("shard", [-1, 2])

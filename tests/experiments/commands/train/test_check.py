@@ -40,7 +40,7 @@ def write(path: Path, array: np.ndarray) -> None:
     Image.fromarray(array).save(path)
 
 
-def noise(seed: int, *shape: int) -> np.ndarray:
+def draw_noise(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -90,12 +90,12 @@ def turn(root: Path) -> None:
 
 def crop(root: Path) -> None:
     for kind, shape in (("images", (40, 64, 3)), ("masks", (40, 64))):
-        write(root / "train" / kind / "0.png", noise(7, *shape) // (1 if kind == "images" else 128))
+        write(root / "train" / kind / "0.png", draw_noise(7, *shape) // (1 if kind == "images" else 128))
 
 
 def mirror(root: Path) -> None:
     """Noise of so many pixels a tile that a thumbnail keeps it."""
-    picture = noise(5, 6, 8, 3).repeat(8, 0).repeat(8, 1)
+    picture = draw_noise(5, 6, 8, 3).repeat(8, 0).repeat(8, 1)
     write(root / "train/images/0.png", picture)
     write(root / "val/images/0.png", np.ascontiguousarray(picture[:, ::-1]))
 
@@ -216,8 +216,8 @@ def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
     root = tmp_path / "data"
     root.mkdir()
     for number, split in enumerate(("train", "val", "test")):
-        write(root / f"{number}x.png", noise(number, 48, 64, 3))
-        write(root / f"{number}x_mask.png", noise(number, 48, 64) // 128 * 255)
+        write(root / f"{number}x.png", draw_noise(number, 48, 64, 3))
+        write(root / f"{number}x_mask.png", draw_noise(number, 48, 64) // 128 * 255)
         (root / f"{split}.txt").write_text(f"{number}x\n")
     text = check(root)[1]
     (root / "dataset.yaml").write_text(text[text.index("classes:") :])

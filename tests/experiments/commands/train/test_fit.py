@@ -14,12 +14,12 @@ from tiny_folder import make_tiny_folder
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
 
-def weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(path)["state_dict"]
 
 
 def assert_same(one: Path, other: Path) -> None:
-    left, right = weights(one), weights(other)
+    left, right = read_weights(one), read_weights(other)
     assert left.keys() == right.keys()
     for key, value in left.items():
         torch.testing.assert_close(value, right[key], rtol=0, atol=0, msg=key)
@@ -148,10 +148,10 @@ def test_a_training_that_begins_anew_leaves_no_record(tmp_path: Path) -> None:
 
 
 def test_finished_training_is_left_as_it_is(tiny_run: Path) -> None:
-    best, last = (tiny_run / "best.ckpt").read_bytes(), weights(tiny_run / "last.ckpt")
+    best, last = (tiny_run / "best.ckpt").read_bytes(), read_weights(tiny_run / "last.ckpt")
     run_command("fit", *TINY, f"--run={tiny_run}")
     assert (tiny_run / "best.ckpt").read_bytes() == best
-    for key, value in weights(tiny_run / "last.ckpt").items():
+    for key, value in read_weights(tiny_run / "last.ckpt").items():
         torch.testing.assert_close(value, last[key], rtol=0, atol=0, msg=key)
 
 

@@ -70,7 +70,7 @@ def test_a_budget_needs_a_recipe_and_a_file(tmp_path: Path) -> None:
         insert_budget(["--config=a.yaml"], tmp_path / "none.yaml")
 
 
-def resolved(words: list[str]) -> dict:
+def resolve(words: list[str]) -> dict:
     """The settings that a training would have."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
@@ -84,7 +84,7 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
     recipe = f"--config=experiments/configs/recipe/{RECIPES[path.stem]}.yaml"
     network = "--model.init_args.network=experiments/configs/network/unet_eca.yaml"
     over = sort_options(insert_budget([network, recipe, "--trainer.max_epochs=3"], path))
-    plain, found = resolved([recipe, network]), resolved(over)
+    plain, found = resolve([recipe, network]), resolve(over)
     budget = yaml.safe_load(path.read_text())
     assert set(budget) <= {"trainer", "model", "data"}
     for section in ("trainer", "model", "data"):
