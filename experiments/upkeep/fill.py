@@ -119,7 +119,7 @@ def call(command: str) -> str:
 
 
 def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check: bool = False) -> None:
-    """Fill pages with what records and corruptions say.
+    """Fill pages from records and declarations of corruptions.
 
     Each block between '<!-- fill: VERB ARGUMENTS -->' and '<!-- /fill -->' gets what that command prints.
 

@@ -191,7 +191,7 @@ def compare_records(
     """Compare two records image by image.
 
     Paired bootstrap intervals of their difference, and a permutation test with Holm's correction over the conditions.
-    Both must have met the same images under the same suite. Several records after the first are each compared with it,
+    Both must be of the same images under the same suite. Several records after the first are each compared with it,
     with Holm's correction over them.
 
     Args:

@@ -102,9 +102,9 @@ def print_effects(
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
 ) -> None:
-    """Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end.
+    """Estimate the effect of each factor of a sweep file, from the records of its trials, as 'ablate' does at its end.
 
-    Trials are known by their names; those without a record are left out.
+    Trials are identified by their names; those without a record are left out.
 
     Args:
         file: a YAML of experiments/configs/sweep.

@@ -239,7 +239,7 @@ def weigh_costs(
     figure: Path | None = None,
     seeds_together: bool = False,
 ) -> None:
-    """Put what networks cost beside how they hold up.
+    """Show the costs of networks beside their robustness.
 
     Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted mIoU and calibration error
     with their intervals. --figure draws mIoU over severity and the fraction of weights that are left. Without records, the

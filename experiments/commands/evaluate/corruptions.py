@@ -1,4 +1,4 @@
-"""Draw an image under every corruption of a suite, list what the suites hold, or what their severities stand for."""
+"""Draw an image under every corruption of a suite, list the suites, or print the parameters of their severities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,8 +100,8 @@ def draw_corruptions(
         size: resize the image first, as a data set of this size does.
         seed: of the corruptions, as in 'benchmark'.
         window: levels that become 0 and 255, beyond 8 bits.
-        parameters: print what severities stand for in suites of the project.
-        list_: print the suites and what they hold, and draw nothing.
+        parameters: print the parameters of severities in suites of the project.
+        list_: print the suites and their corruptions, and draw nothing.
 
     Raises:
         UserError: there is nothing to draw.

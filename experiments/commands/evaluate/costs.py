@@ -229,7 +229,7 @@ def measure_costs(
     output: Path,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
 ) -> None:
-    """Say what networks cost.
+    """Measure the costs of networks.
 
     Parameters, multiply-adds of one image, size of the file, and the latency and memory of their forward passes.
     Latencies are timed in turns with a reference, in float32, channels last, from images of 8 bit, as a sweep runs

@@ -38,10 +38,9 @@ def plan_sweep(
     device: str = AUTO,
     output: Path | None = None,
 ) -> None:
-    """Say what a sweep will take before it begins.
+    """Estimate what a sweep will take before it begins.
 
-    Time on so many processes, bytes read and sent, memory, and where it would choke. A sample is measured on this
-    device.
+    Its time on several processes, bytes read and sent, memory, and bottlenecks. A sample is measured on this device.
 
     Args:
         checkpoint: of the network that is to be swept.
