@@ -31,7 +31,7 @@ def test_bytes_are_those_of_the_states() -> None:
 
 
 def test_where_it_chokes() -> None:
-    measured = Measured(step=1e-3, share=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
+    measured = Measured(step=1e-3, forward_fraction=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
     rows = [Row(1, 10, 60.0, 0.0), Row(8, 2, 4.0, 0.4), Row(2, 5, 5000.0, 0.1)]
     reasons = find_bottlenecks(rows, measured, images=80, batch_size=8, workers=1)
     assert [line.split(" ")[0] for line in reasons] == ["8", "8", "8"]
