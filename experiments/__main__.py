@@ -10,7 +10,7 @@ import sys
 from typing import TextIO, cast
 
 from experiments.command_line.interrupts import describe_interruption, end_when_stopped
-from experiments.command_line.parent import end_with_parent, take_caller, workers_end_with_parent
+from experiments.command_line.parent import end_with_parent, end_workers_with_parent, take_caller
 from experiments.command_line.peers import (
     describe_lost_peer,
     end_with_first_process,
@@ -42,7 +42,7 @@ examples:
 'python -m experiments VERB --help' says more about each."""
 
 
-def help_text() -> str:
+def make_help_text() -> str:
     """The overview of all verbs."""
     parts = (
         "\n".join([f"{folder.rpartition('.')[2]}:", *(f"  {verb:<12} {line}" for verb, line in lines.items())])
@@ -52,7 +52,7 @@ def help_text() -> str:
 
 
 def describe(error: OSError) -> str:
-    """One sentence for what the operating system refused."""
+    """Describe an error of the operating system in one sentence."""
     where = f" {error.filename!r}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"the disk is full, or its quota: cannot write{where}; free some space or choose another place"
@@ -61,8 +61,8 @@ def describe(error: OSError) -> str:
     return f"{error.strerror or error}:{where or ' (no file named)'}; check the path"
 
 
-def nobody_reads() -> bool:
-    """Whether who read what is printed, such as ``head``, has seen enough; nothing is printed then any more."""
+def redirect_closed_output() -> bool:
+    """Whether the reader of the standard output, such as ``head``, has closed it; it is then redirected to the null device."""
     if sys.stdout is None:  # closed from the start
         return False
     stdout = sys.stdout.fileno()
@@ -75,7 +75,7 @@ def nobody_reads() -> bool:
 
 
 def run(verb: str, words: list[str]) -> None:
-    """Run a verb; names that it prints from files of others reach the terminal without control characters."""
+    """Run a verb, with control characters escaped in what it prints: names may come from untrusted files."""
     module = importlib.import_module(name_module(verb))
     if verb in DRAWING or sys.stdout is None:
         module.main(words)
@@ -87,8 +87,8 @@ def run(verb: str, words: list[str]) -> None:
 def main(argv: list[str]) -> int:
     """Run a verb.
 
-    The exit status is 0 if it did what was asked, 2 for a user's mistake, 1 for a refusal of the disk, 70 for an error that
-    nothing foresaw (with its traceback, and a line that asks for a report), and more than 128 where a signal stopped it.
+    The exit status is 0 on success, 2 for a user's mistake, 1 for an error of the operating system, 70 for an unexpected
+    error (with its traceback, and a line that asks for a report), and more than 128 where a signal stopped the verb.
     """
     verb, *rest = argv or [""]
     if verb not in (*VERBS, "", "-h", "--help"):
@@ -98,12 +98,12 @@ def main(argv: list[str]) -> int:
         if verb in VERBS:
             run(verb, rest)
         else:
-            print(help_text(), flush=True)
+            print(make_help_text(), flush=True)
     except KeyboardInterrupt:  # called from Python; see `prepare` for a process of its own
         print(f"\n{describe_interruption(verb, rest)}", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and nobody_reads():
+        if isinstance(error, BrokenPipeError) and redirect_closed_output():
             return 128 + signal.SIGPIPE
         mistake = find_user_error(error)
         if mistake is not None:
@@ -126,11 +126,11 @@ def main(argv: list[str]) -> int:
 
 
 def prepare(argv: list[str]) -> None:
-    """See to it that this process ends as it should: when it is stopped, and with the one that it is a part of."""
+    """Install the handlers by which this process ends when it is stopped, and when its parent process ends."""
     parent, further = take_caller(), is_further_process()
     verb = argv[0] if argv and argv[0] in VERBS else ""
     end_when_stopped(verb, argv[1:], silent=further or parent is not None)
-    workers_end_with_parent()
+    end_workers_with_parent()
     if parent is not None:
         (end_with_first_process if further else end_with_parent)(parent)
 
@@ -140,4 +140,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     finally:
-        nobody_reads()
+        redirect_closed_output()

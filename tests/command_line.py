@@ -32,7 +32,7 @@ TINY = [
 _forks = Forks()
 
 
-def experiments(
+def run_command(
     *words: str | Path, check: bool = True, fresh: bool = False, **environment: str | Path
 ) -> subprocess.CompletedProcess:
     """Run ``python -m experiments`` as a user would, in a process of its own.
@@ -43,18 +43,21 @@ def experiments(
         fresh: whether it imports everything by itself, and is not forked from a process that has.
         **environment: variables that it has besides those of the tests.
     """
-    said, known = [*map(str, words)], {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    arguments, variables = (
+        [*map(str, words)],
+        {**os.environ, **{name: str(value) for name, value in environment.items()}},
+    )
     if fresh:
-        command = [sys.executable, "-m", "experiments", *said]
-        result = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True)
+        command = [sys.executable, "-m", "experiments", *arguments]
+        result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
     else:
-        result = _forks.run(said, known)
+        result = _forks.run(arguments, variables)
     if check and result.returncode:
-        pytest.fail(f"{' '.join(said)}\n{result.stdout}\n{result.stderr}")
+        pytest.fail(f"{' '.join(arguments)}\n{result.stdout}\n{result.stderr}")
     return result
 
 
-def refusal(*words: str | Path) -> str:
+def read_refusal(*words: str | Path) -> str:
     """The one sentence with which a command refuses; in this process, since many are tried."""
     printed = io.StringIO()
     with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(io.StringIO()):
@@ -67,7 +70,7 @@ def refusal(*words: str | Path) -> str:
     return errors[0].removeprefix("error: ")
 
 
-def answer(*words: str | Path) -> str:
+def read_output(*words: str | Path) -> str:
     """What a command prints that does what it is asked; in this process."""
     printed, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(printed):

@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, TINY, experiments
+from command_line import ROOT, TINY, run_command
 from hypothesis import settings
 
 from safe_files.roots import DATA
@@ -33,7 +33,7 @@ def state_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a network trained for two epochs on a few synthetic scenes."""
     run = tmp_path_factory.mktemp("runs") / "tiny"
-    experiments("fit", *TINY, f"--run={run}")
+    run_command("fit", *TINY, f"--run={run}")
     return run
 
 
@@ -41,7 +41,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same training with another seed."""
     run = tmp_path_factory.mktemp("runs") / "twin"
-    experiments("fit", *TINY, "--seed_everything=1", f"--run={run}")
+    run_command("fit", *TINY, "--seed_everything=1", f"--run={run}")
     return run
 
 
@@ -49,5 +49,5 @@ def tiny_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_record(tiny_run: Path) -> Path:
     """The record of its sweep."""
     output = tiny_run / "tiny.json"
-    experiments("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
+    run_command("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
     return output

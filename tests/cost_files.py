@@ -41,7 +41,7 @@ def make_costs(path: Path, digests: list[str], device: str = "a processor") -> P
     return path
 
 
-def with_checkpoint(path: Path, digest: str) -> None:
+def set_checkpoint(path: Path, digest: str) -> None:
     """Make a record one of the checkpoint of this sha256."""
     content = json.loads(path.read_text())
     content["checkpoint"] = {"file": "best.ckpt", "sha256": digest}

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 
-def family_classes(package: ModuleType, base: Any) -> list[Any]:
+def list_family_classes(package: ModuleType, base: Any) -> list[Any]:
     """Subclasses of `base`, in the order of their files."""
     modules = (
         importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)

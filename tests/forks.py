@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 2**20  # bytes of a request
-PARENT = [sys.executable, "-c", "import os, sys, forks; forks.prepare(); forks.run_verb(sys.argv[1:], os.environ)"]
+PARENT = [sys.executable, "-c", "import os, sys, forks; forks.import_verbs(); forks.run_verb(sys.argv[1:], os.environ)"]
 """A process of its own that becomes the verb which follows, and forks those that it runs; for ROOT/tests on the path."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # a pool of threads does not survive a fork
@@ -70,17 +70,17 @@ def fork(
     command: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int] = (), **streams: Any
 ) -> subprocess.Popen:
     """As `subprocess.Popen` of ``python -m experiments``, without another interpreter in the fork."""
-    kept = [os.dup(number) for number in pass_fds]  # the fork of a process that holds a lock lets go of its own
+    descriptors = [os.dup(number) for number in pass_fds]  # the fork of a process that holds a lock lets go of its own
 
     def become() -> None:
         for number in map(int, os.listdir("/proc/self/fd")):
-            if number > 2 and number not in kept:
+            if number > 2 and number not in descriptors:
                 with contextlib.suppress(OSError):  # the listing itself
                     os.close(number)
         run_verb(command[3:], env)
 
-    process = subprocess.Popen(command, preexec_fn=become, pass_fds=kept, **streams)
-    for number in kept:
+    process = subprocess.Popen(command, preexec_fn=become, pass_fds=descriptors, **streams)
+    for number in descriptors:
         os.close(number)
     return process
 
@@ -110,14 +110,14 @@ def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
         os._exit(status)
 
 
-def prepare() -> None:
+def import_verbs() -> None:
     """Import what verbs import, and have verbs fork those that they run, and the process that looks at their data."""
     from experiments.ablation import same_data
-    from experiments.command_line import run_verb as verbs_below
+    from experiments.command_line import run_verb as run_verb_module
     from experiments.commands.evaluate import benchmark  # noqa: F401
     from experiments.training import cli  # noqa: F401
 
-    verbs_below.Popen = fork  # type: ignore[assignment, misc]
+    run_verb_module.Popen = fork  # type: ignore[assignment, misc]
     same_data.get_context = lambda method: get_context("fork")  # type: ignore[assignment, misc]
     gc.freeze()
 
@@ -125,7 +125,7 @@ def prepare() -> None:
 def main() -> None:
     """Fork for every request until nobody asks any more."""
     sys.path[0] = str(ROOT)
-    prepare()
+    import_verbs()
     connection = socket.socket(fileno=int(sys.argv[1]))
     while True:
         request, streams, *_ = socket.recv_fds(connection, LONGEST, 2)

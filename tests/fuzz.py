@@ -47,10 +47,10 @@ VALID = ""
 
 
 class Outcome(NamedTuple):
-    """How an input ended, what it said, and the memory that the process had taken at most (bytes)."""
+    """How an input ended, the message, and the peak memory of the process (bytes)."""
 
     end: str
-    said: str
+    message: str
     memory: int
 
 
@@ -58,37 +58,37 @@ def read_one(reader: Reader, place: Path, number: str) -> Outcome:
     """Change the reader's file, read it, and put all back; the number `VALID` leaves it as it is."""
     rng = random.Random(number)
     file = place / reader.file
-    kept = {path: path.read_bytes() for path in (file, *place.glob("*.json"))}
+    originals = {path: path.read_bytes() for path in (file, *place.glob("*.json"))}
     if number != VALID:
-        file.write_bytes(mutate(reader.kind, kept[file], rng))
+        file.write_bytes(mutate(reader.kind, originals[file], rng))
         reader.repair(place, rng)
-    changed = {path: path.read_bytes() for path in kept}
+    changed = {path: path.read_bytes() for path in originals}
     shutil.rmtree(place / "out", ignore_errors=True)
     (place / "out").mkdir()
-    before = _listing(place)
+    before = _list_files(place)
     Path("/proc/self/clear_refs").write_text("5")  # counts the most memory from here on
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        end, said = _end_of(reader, place, rng)
-    said += printed.getvalue()
-    appeared = sorted(_listing(place) ^ before)
+        end, message = _run_reader(reader, place, rng)
+    message += printed.getvalue()
+    appeared = sorted(_list_files(place) ^ before)
     if appeared:
-        end, said = "outside", f"{appeared}\n{said}"
+        end, message = "outside", f"{appeared}\n{message}"
         for path in appeared:
             Path(path).unlink(missing_ok=True) if not Path(path).is_dir() else shutil.rmtree(path)
-    for path, content in kept.items():
+    for path, content in originals.items():
         if path.suffix != ".md" and path.read_bytes() != changed[path]:
-            end, said = "outside", f"{path} was changed\n{said}"
+            end, message = "outside", f"{path} was changed\n{message}"
         path.write_bytes(content)
-    return Outcome(end, said, _most_memory())
+    return Outcome(end, message, _read_peak_memory())
 
 
-def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
+def _run_reader(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
     try:
         reader.read(place, rng)
     except Refused:
         return "refused", ""
-    except SystemExit as error:  # of a parser, which has said why
+    except SystemExit as error:  # of a parser, which has printed the reason
         return ("refused", "") if error.code else ("read", "")
     except BaseException as error:
         mistake = find_user_error(error)
@@ -100,12 +100,12 @@ def _end_of(reader: Reader, place: Path, rng: random.Random) -> tuple[str, str]:
     return "read", ""
 
 
-def _most_memory() -> int:
+def _read_peak_memory() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def _listing(place: Path) -> set[str]:
+def _list_files(place: Path) -> set[str]:
     return {str(path) for path in place.rglob("*") if (place / "out") not in path.parents}
 
 
@@ -136,10 +136,10 @@ class Worker:
         shutil.rmtree(self.place, ignore_errors=True)
         shutil.copytree(self.template, self.place)
         context = multiprocessing.get_context("fork")  # all that readers import is there already
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.place, self.memory))
+        self.pipe, child_end = context.Pipe()
+        self.process = context.Process(target=work, args=(child_end, self.place, self.memory))
         self.process.start()
-        theirs.close()
+        child_end.close()
 
     def read(self, reader: Reader, number: str) -> Outcome:
         """One input; a process that hangs or dies is replaced."""
@@ -173,7 +173,7 @@ def fuzz(
         folder: for the valid files and for what readers write.
         seconds: for each input.
         memory: GiB of addresses that a process may take beside what it has taken at the start.
-        keep: folder for the inputs that fail, with what was said.
+        keep: folder for the inputs that fail, with their messages.
     """
     template = folder / "template"
     template.mkdir(parents=True)
@@ -182,37 +182,39 @@ def fuzz(
     readers = [reader for reader in readers if (template / reader.file).is_file()]
     worker = Worker(template, folder, seconds, int(memory * GIBI))
     try:
-        return _share_out(worker, readers, inputs, seed, keep, template)
+        return _distribute(worker, readers, inputs, seed, keep, template)
     finally:
         worker.stop()
 
 
-def _share_out(
+def _distribute(
     worker: Worker, readers: Sequence[Reader], inputs: int, seed: int, keep: Path | None, template: Path
 ) -> dict[str, list[Outcome]]:
     found: dict[str, list[Outcome]] = {reader.name: [] for reader in readers}
     for reader in readers:
         outcome = worker.read(reader, VALID)
         if outcome.end != "read":
-            raise RuntimeError(f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.said}")
+            raise RuntimeError(
+                f"the reader {reader.name!r} does not read a valid file: {outcome.end}: {outcome.message}"
+            )
     rounds = ((reader, f"{seed}/{turn}") for turn in count() for reader in readers if turn % reader.every == 0)
     for reader, number in tqdm(islice(rounds, inputs), desc="fuzz", unit="file", total=inputs):
         outcome = worker.read(reader, f"{reader.name}/{number}")
         found[reader.name].append(outcome)
         if outcome.end in FAILURES and keep is not None:
-            _keep(keep, reader, number, template, outcome)
+            _save_failure(keep, reader, number, template, outcome)
     return found
 
 
-def _keep(keep: Path, reader: Reader, number: str, template: Path, outcome: Outcome) -> None:
+def _save_failure(keep: Path, reader: Reader, number: str, template: Path, outcome: Outcome) -> None:
     keep.mkdir(parents=True, exist_ok=True)
     name = f"{reader.name} {number}".replace("/", "-").replace(" ", "_")
     content = mutate(reader.kind, (template / reader.file).read_bytes(), random.Random(f"{reader.name}/{number}"))
     (keep / f"{name}{Path(reader.file).suffix}").write_bytes(content)
-    (keep / f"{name}.txt").write_text(f"{outcome.end}\n{outcome.said}", errors="replace")
+    (keep / f"{name}.txt").write_text(f"{outcome.end}\n{outcome.message}", errors="replace")
 
 
-def table(found: dict[str, list[Outcome]]) -> str:
+def make_table(found: dict[str, list[Outcome]]) -> str:
     """How the inputs ended, a line for each reader."""
     lines = [f"{'reader':<24} {'inputs':>6} " + " ".join(f"{end:>9}" for end in ENDS) + "  memory"]
     for name, outcomes in [*found.items(), ("all", [one for many in found.values() for one in many])]:
@@ -255,7 +257,7 @@ def main(argv: Sequence[str]) -> int:
             memory=args.memory,
             keep=args.keep.absolute(),
         )
-    print(table(found))
+    print(make_table(found))
     failed = sum(outcome.end in FAILURES for outcomes in found.values() for outcome in outcomes)
     print(f"{failed} failed, in {time.monotonic() - started:.0f} s" + (f"; see {args.keep}" if failed else ""))
     return 1 if failed else 0

@@ -135,7 +135,7 @@ def _insert(content: bytes, rng: random.Random) -> bytes:
     return content[:start] + rng.choice(TOKENS) * rng.choice([1, 1, 1, 3, 2000]) + content[start:]
 
 
-def _lines(content: bytes, rng: random.Random) -> bytes:
+def _shuffle_lines(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
     rng.shuffle(lines) if rng.random() < 0.3 else lines.insert(rng.randrange(len(lines)), rng.choice(lines))
     return b"\n".join(lines)
@@ -147,21 +147,21 @@ def _replace(content: bytes, rng: random.Random) -> bytes:
     )
 
 
-BYTES = [_flip, _flip, _truncate, _repeat, _remove, _insert, _insert, _lines, _replace]
+BYTES = [_flip, _flip, _truncate, _repeat, _remove, _insert, _insert, _shuffle_lines, _replace]
 
 
-def places(value: Any, place: tuple = ()) -> list[tuple]:
+def list_places(value: Any, place: tuple = ()) -> list[tuple]:
     """Where a nested value has parts, as far as a file of ours goes down."""
     found = [place]
     if len(place) > 10:
         return found
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
-        found += places(part, (*place, key))
+        found += list_places(part, (*place, key))
     return found
 
 
-def _at(value: Any, place: tuple) -> Any:
+def _get_part(value: Any, place: tuple) -> Any:
     for key in place:
         value = value[key]
     return value
@@ -169,18 +169,18 @@ def _at(value: Any, place: tuple) -> Any:
 
 def change(value: Any, rng: random.Random, draw: Callable[[], Any]) -> Any:
     """The value with one part replaced, removed, renamed, swapped or repeated."""
-    place = rng.choice(sorted(places(value), key=len)[: rng.choice([5, 30, 10**9])])
+    place = rng.choice(sorted(list_places(value), key=len)[: rng.choice([5, 30, 10**9])])
     if not place:
         return draw() if rng.random() < 0.2 else value
-    parent, key = _at(value, place[:-1]), place[-1]
+    parent, key = _get_part(value, place[:-1]), place[-1]
     how = rng.random()
     if how < 0.6:
         parent[key] = draw()
     elif how < 0.75:
         del parent[key]
     elif how < 0.85:
-        other = rng.choice(places(value))
-        parent[key] = _copy(_at(value, other)) if other else 3
+        other = rng.choice(list_places(value))
+        parent[key] = _copy(_get_part(value, other)) if other else 3
     elif isinstance(parent, dict):
         parent[rng.choice(["x", "", "class_path", "a" * 5000])] = parent.pop(key)
     else:
@@ -196,7 +196,7 @@ def _copy(value: Any) -> Any:
         return 3
 
 
-def _text(language: str) -> Callable[[bytes, random.Random], bytes]:
+def _make_text_mutation(language: str) -> Callable[[bytes, random.Random], bytes]:
     """Of YAML or JSON: written as JSON, with words in it that JSON would not write."""
 
     def changed(content: bytes, rng: random.Random) -> bytes:
@@ -219,7 +219,7 @@ def _text(language: str) -> Callable[[bytes, random.Random], bytes]:
     return changed
 
 
-def _odd_array(array: np.ndarray, rng: random.Random) -> np.ndarray:
+def _make_odd_array(array: np.ndarray, rng: random.Random) -> np.ndarray:
     odd: list[Callable[[], np.ndarray]] = [
         lambda: np.array(array.flat[0] if array.size else 0),
         lambda: array[:0],
@@ -242,13 +242,13 @@ def _odd_array(array: np.ndarray, rng: random.Random) -> np.ndarray:
     return rng.choice(odd)()
 
 
-def npy(array: np.ndarray, rng: random.Random) -> bytes:
+def make_npy(array: np.ndarray, rng: random.Random) -> bytes:
     """An array in NumPy's format, perhaps with a header that says something else."""
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=True)
     content = file.getvalue()
     if rng.random() < 0.4:
-        said = f"({', '.join(map(str, array.shape))}{',' if array.ndim == 1 else ''})".encode()
+        shape = f"({', '.join(map(str, array.shape))}{',' if array.ndim == 1 else ''})".encode()
         lies = [
             b"(10**9,)",
             b"(9999999999999,)",
@@ -260,25 +260,25 @@ def npy(array: np.ndarray, rng: random.Random) -> bytes:
             b"(" * 60,
         ]
         content = (
-            content.replace(said, rng.choice(lies), 1)
+            content.replace(shape, rng.choice(lies), 1)
             if rng.random() < 0.7
             else _flip(content[:128], rng) + content[128:]
         )
     return content
 
 
-def _npy(content: bytes, rng: random.Random) -> bytes:
-    return npy(_odd_array(np.load(io.BytesIO(content)), rng), rng)
+def _mutate_npy(content: bytes, rng: random.Random) -> bytes:
+    return make_npy(_make_odd_array(np.load(io.BytesIO(content)), rng), rng)
 
 
-def _npz(content: bytes, rng: random.Random) -> bytes:
+def _mutate_npz(content: bytes, rng: random.Random) -> bytes:
     with np.load(io.BytesIO(content)) as found:
         arrays = {name: found[name] for name in found.files}
     for _ in range(rng.choice([1, 1, 2])):
         name = rng.choice(sorted(arrays))
         how = rng.random()
         if how < 0.7:
-            arrays[name] = _odd_array(arrays[name], rng)
+            arrays[name] = _make_odd_array(arrays[name], rng)
         elif how < 0.85:
             arrays[rng.choice(["x", "units", "../x", "gaps"])] = arrays.pop(name)
         else:
@@ -288,24 +288,24 @@ def _npz(content: bytes, rng: random.Random) -> bytes:
         file, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
     ) as archive:
         for name, array in arrays.items():
-            archive.writestr(f"{name}.npy" if rng.random() < 0.98 else name, npy(array, rng))
+            archive.writestr(f"{name}.npy" if rng.random() < 0.98 else name, make_npy(array, rng))
     return file.getvalue()
 
 
-def _doubled() -> list:
+def _make_doubled() -> list:
     doubled: list = [0]
     for _ in range(40):
         doubled = [doubled, doubled]
     return doubled
 
 
-def _cycle() -> list:
+def _make_cycle() -> list:
     cycle: list = []
     cycle.append(cycle)
     return cycle
 
 
-def _nested() -> list:
+def _make_nested() -> list:
     nested: list = []
     for _ in range(400):
         nested = [nested]
@@ -320,13 +320,13 @@ TENSORS: list[Callable[[], Any]] = [
     lambda: torch.zeros(2, dtype=torch.complex64),
     lambda: torch.zeros(0),
     lambda: torch.zeros(4, dtype=torch.bool),
-    _doubled,
-    _cycle,
-    _nested,
+    _make_doubled,
+    _make_cycle,
+    _make_nested,
 ]
 
 
-def _torch(content: bytes, rng: random.Random) -> bytes:
+def _mutate_torch(content: bytes, rng: random.Random) -> bytes:
     value = torch.load(io.BytesIO(content), weights_only=True)
 
     def draw() -> Any:
@@ -348,4 +348,10 @@ def _torch(content: bytes, rng: random.Random) -> bytes:
     return file.getvalue()
 
 
-STRUCTURED = {"yaml": _text("yaml"), "json": _text("json"), "npz": _npz, "npy": _npy, "torch": _torch}
+STRUCTURED = {
+    "yaml": _make_text_mutation("yaml"),
+    "json": _make_text_mutation("json"),
+    "npz": _mutate_npz,
+    "npy": _mutate_npy,
+    "torch": _mutate_torch,
+}

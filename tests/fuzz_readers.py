@@ -19,7 +19,7 @@ from cost_files import make_costs
 from PIL import Image
 from records import make_record
 from safetensors.torch import save_file
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from datamodules.datasets.folder import FolderDataModule
 from experiments.__main__ import main
@@ -31,7 +31,7 @@ from experiments.evaluation.recipe import name_recipe_group
 from experiments.evaluation.record import Manifest, hash_manifest
 from experiments.record_files import published_tables as published
 from experiments.sweeping.suites import find_suite
-from experiments.tracking.session import run_id
+from experiments.tracking.session import find_run_id
 from lightning_modules.networks.adapters.onnx import OnnxNetwork
 from lightning_modules.networks.pretrained import load_local, load_trained
 
@@ -81,7 +81,7 @@ class Refused(Exception):
     """A verb ended with a sentence."""
 
 
-def verb(*words: object) -> None:
+def call_verb(*words: object) -> None:
     """Call a verb as the command line does."""
     status = main([str(word) for word in words])
     if status in (1, 2):
@@ -93,7 +93,9 @@ def verb(*words: object) -> None:
 def make_workplace(place: Path, trained: bool) -> None:
     """Valid files of every kind."""
     _make_data(place / "data")
-    records = [make_record(place / f"{name}.json", name, seed, recipe=_recipe(seed)) for seed, name in enumerate("abc")]
+    records = [
+        make_record(place / f"{name}.json", name, seed, recipe=_make_recipe(seed)) for seed, name in enumerate("abc")
+    ]
     digests = ["0" * 64, "1" * 64]
     for path, digest in zip(records, digests, strict=False):
         content = json.loads(path.read_text())
@@ -129,7 +131,7 @@ def make_workplace(place: Path, trained: bool) -> None:
 
 
 def _make_data(root: Path) -> None:
-    tiny_folder(root, 3)
+    make_tiny_folder(root, 3)
     for split in ("train", "val", "test"):
         for kind in ("images", "masks"):
             (root / kind).mkdir(exist_ok=True)
@@ -152,7 +154,7 @@ def _make_data(root: Path) -> None:
     (root / "listed.yaml").write_text(yaml.safe_dump({**described, **listed}))
 
 
-def _recipe(seed: int) -> dict:
+def _make_recipe(seed: int) -> dict:
     return {
         "seed_everything": seed,
         "model": {"class_path": "M", "init_args": {"network": {"class_path": "N", "init_args": {"encoder": "e"}}}},
@@ -187,7 +189,7 @@ def _make_onnx(place: Path) -> None:
 
 
 def _train(place: Path) -> None:
-    verb("fit", *SMALL, *KEEP, f"--trainer.callbacks.dirpath={place / 'kept'}", f"--run={place / 'run'}")
+    call_verb("fit", *SMALL, *KEEP, f"--trainer.callbacks.dirpath={place / 'kept'}", f"--run={place / 'run'}")
     settings = yaml.safe_load((place / "run/config.yaml").read_text())
     settings["trainer"]["callbacks"] = None
     for folder, name, source in (
@@ -202,7 +204,7 @@ def _train(place: Path) -> None:
 def _read_data(description: str) -> Read:
     def read(place: Path, rng: random.Random) -> None:
         root = place / "data"
-        used, kept = root / "dataset.yaml", (root / "dataset.yaml").read_bytes()
+        used, original = root / "dataset.yaml", (root / "dataset.yaml").read_bytes()
         used.write_bytes((root / description).read_bytes())
         try:
             data = FolderDataModule(str(root), unit="patient" if description == "dataset.yaml" else None)
@@ -212,7 +214,7 @@ def _read_data(description: str) -> Read:
                 data.meta(split)
             data.units("train")
         finally:
-            used.write_bytes(kept)
+            used.write_bytes(original)
 
     return read
 
@@ -227,7 +229,7 @@ def _read_record(place: Path, rng: random.Random) -> None:
         ["collect", a, "--output", place / "out/collected"],
         ["curves", a, "--output", place / "out/curves.svg"],
     ]
-    verb(*rng.choice(words))
+    call_verb(*rng.choice(words))
 
 
 def _repair_record(place: Path, rng: random.Random) -> None:
@@ -245,14 +247,16 @@ def _repair_record(place: Path, rng: random.Random) -> None:
 def _read_published(place: Path, rng: random.Random) -> None:
     published.FOLDER = place / "published"
     published.read_table.cache_clear()
-    verb("leaderboard", *(word for name in published.list_tables() for word in ("--published", name)), "--by", "none")
+    call_verb(
+        "leaderboard", *(word for name in published.list_tables() for word in ("--published", name)), "--by", "none"
+    )
 
 
 def _read_settings(place: Path, rng: random.Random) -> None:
     checkpoint = place / "settings/best.ckpt"
     choose_data("benchmark", checkpoint, [])
     name_recipe_group(read_settings(checkpoint) or {})
-    verb("tta", "--checkpoint", checkpoint, "--output", place / "out/tta/best.ckpt")
+    call_verb("tta", "--checkpoint", checkpoint, "--output", place / "out/tta/best.ckpt")
 
 
 def _read_checkpoint(place: Path, rng: random.Random) -> None:
@@ -290,7 +294,7 @@ def _read_checkpoint(place: Path, rng: random.Random) -> None:
             "cpu",
         ],
     ]
-    verb(*rng.choice(words))
+    call_verb(*rng.choice(words))
 
 
 def _make_encoder() -> torch.nn.Module:
@@ -302,17 +306,17 @@ def _read_onnx(place: Path, rng: random.Random) -> None:
         OnnxNetwork(3, onnx_file=str(place / "net.onnx")).eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
 
 
-def _recipe_words(place: Path) -> list[object]:
+def _make_recipe_words(place: Path) -> list[object]:
     return ["fit", f"--config={place / 'recipe.yaml'}", "--print_config"]
 
 
-def _gallery(place: Path) -> list[object]:
+def _make_gallery_words(place: Path) -> list[object]:
     return ["--suite", place / "suite.yaml", "--output", place / "out/gallery.png"]
 
 
 def _start(place: Path) -> None:
     words = [word for word in SMALL if "network.init_args" not in word]
-    verb("fit", *words, f"--start={place / 'run/best.ckpt'}", "--print_config")
+    call_verb("fit", *words, f"--start={place / 'run/best.ckpt'}", "--print_config")
 
 
 def _resume(place: Path, in_its_folder: bool) -> None:
@@ -321,9 +325,9 @@ def _resume(place: Path, in_its_folder: bool) -> None:
     for name in ("last.ckpt", "config.yaml"):
         (copied / name).write_bytes((place / "resumed" / name).read_bytes())
     if in_its_folder:
-        verb("fit", *SMALL, f"--run={copied}")
+        call_verb("fit", *SMALL, f"--run={copied}")
     else:
-        verb("fit", *SMALL, f"--ckpt_path={copied / 'last.ckpt'}", f"--run={place / 'out/on'}")
+        call_verb("fit", *SMALL, f"--ckpt_path={copied / 'last.ckpt'}", f"--run={place / 'out/on'}")
 
 
 READERS = [
@@ -337,22 +341,22 @@ READERS = [
         "array",
         "array.npy",
         "npy",
-        lambda place, rng: verb("corruptions", "--image", place / "array.npy", *_gallery(place)),
+        lambda place, rng: call_verb("corruptions", "--image", place / "array.npy", *_make_gallery_words(place)),
     ),
     Reader("suite", "suite.yaml", "yaml", lambda place, rng: find_suite(str(place / "suite.yaml")).make_manifest(None)),
-    Reader("recipe", "recipe.yaml", "yaml", lambda place, rng: verb(*_recipe_words(place))),
+    Reader("recipe", "recipe.yaml", "yaml", lambda place, rng: call_verb(*_make_recipe_words(place))),
     Reader(
         "network",
         "network.yaml",
         "yaml",
-        lambda place, rng: verb(*_recipe_words(place), f"--model.init_args.network={place / 'network.yaml'}"),
+        lambda place, rng: call_verb(*_make_recipe_words(place), f"--model.init_args.network={place / 'network.yaml'}"),
     ),
-    Reader("sweep file", "sweep.yaml", "yaml", lambda place, rng: verb("ablate", place / "sweep.yaml", "--list")),
+    Reader("sweep file", "sweep.yaml", "yaml", lambda place, rng: call_verb("ablate", place / "sweep.yaml", "--list")),
     Reader(
         "fingerprint of a trial",
         "trials/unet/trial.json",
         "json",
-        lambda place, rng: verb("ablate", place / "sweep.yaml", "--list", "--output", place / "trials"),
+        lambda place, rng: call_verb("ablate", place / "sweep.yaml", "--list", "--output", place / "trials"),
     ),
     Reader("record", "a.json", "json", _read_record, _repair_record),
     Reader("counts of a record", "a.npz", "npz", _read_record, _repair_record),
@@ -360,12 +364,12 @@ READERS = [
         "costs",
         "costs.json",
         "json",
-        lambda place, rng: verb("tradeoff", place / "a.json", place / "b.json", "--costs", place / "costs.json"),
+        lambda place, rng: call_verb("tradeoff", place / "a.json", place / "b.json", "--costs", place / "costs.json"),
     ),
-    Reader("page", "page.md", "text", lambda place, rng: verb("fill", place / "page.md")),
+    Reader("page", "page.md", "text", lambda place, rng: call_verb("fill", place / "page.md")),
     Reader("published table", "published/cityscapes_c_segformer_table5.csv", "text", _read_published),
     Reader("description of a table", "published/cityscapes_c_segformer_table5.yaml", "yaml", _read_published),
-    Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: run_id(place)),
+    Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: find_run_id(place)),
     Reader(
         "encoder weights",
         "weights.pt",

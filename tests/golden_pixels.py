@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parent / "datamodules" / "corruptions" / "golden_pixels.
 SIZE = (33, 47)
 
 
-def digests(corruption: Corruption) -> list[str]:
+def compute_digests(corruption: Corruption) -> list[str]:
     """Of the pixels and masks of two images of three channels, one for each severity."""
     found = []
     for severity in range(1, 6):
@@ -30,6 +30,7 @@ def digests(corruption: Corruption) -> list[str]:
 
 if __name__ == "__main__":
     lines = [
-        f"  {json.dumps(one.name)}: {json.dumps(digests(one))}" for one in sorted(CORRUPTIONS, key=lambda one: one.name)
+        f"  {json.dumps(one.name)}: {json.dumps(compute_digests(one))}"
+        for one in sorted(CORRUPTIONS, key=lambda one: one.name)
     ]
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

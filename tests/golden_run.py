@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from command_line import TINY, experiments
+from command_line import TINY, run_command
 from torch import Tensor
 
 from datamodules.datasets.synthetic import SyntheticDataModule
@@ -40,7 +40,7 @@ class Thresholds(SegmentationNetwork):
         raise NotImplementedError
 
 
-def swept() -> dict[str, Any]:
+def run_sweep() -> dict[str, Any]:
     """Counts of the sweep over the core suite."""
     data = SyntheticDataModule(train=1, val=1, test=11, size=(48, 64), eval_batch_size=4, num_workers=0)
     module = SegmentationModule(partial(Thresholds), data.num_classes)
@@ -50,9 +50,9 @@ def swept() -> dict[str, Any]:
     return {"conditions": [str(one) for one in suite.conditions], "digests": found.digests, **counts}
 
 
-def trained(folder: Path) -> dict[str, list[float]]:
+def run_training(folder: Path) -> dict[str, list[float]]:
     """Losses of each step, and the validation's mIoU of each epoch."""
-    experiments("fit", *TINY, "--trainer.log_every_n_steps=1", f"--run={folder / 'run'}", OMP_NUM_THREADS="1")
+    run_command("fit", *TINY, "--trainer.log_every_n_steps=1", f"--run={folder / 'run'}", OMP_NUM_THREADS="1")
     with (folder / "run/metrics/version_0/metrics.csv").open() as file:
         rows = [*csv.DictReader(file)]
     return {name: [float(row[name]) for row in rows if row.get(name)] for name in ("train/loss", "val/miou")}
@@ -60,4 +60,4 @@ def trained(folder: Path) -> dict[str, list[float]]:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder:
-        GOLDEN.write_text(json.dumps({"swept": swept(), "trained": trained(Path(folder))}) + "\n")
+        GOLDEN.write_text(json.dumps({"swept": run_sweep(), "trained": run_training(Path(folder))}) + "\n")

@@ -80,13 +80,13 @@ def fork(words: Sequence[str], temporary: Path, log: Path) -> int:
         os._exit(status)
 
 
-def ended(pid: int) -> int | None:
+def find_exit_status(pid: int) -> int | None:
     """The exit status of a process, or None while it runs."""
     found, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def half_written(folder: Path) -> list[Path]:
+def find_half_written(folder: Path) -> list[Path]:
     """Files below a folder that are being written, or were when their writer was killed."""
     return [path for path in folder.rglob(".*") if path.is_file()] if folder.exists() else []
 
@@ -106,16 +106,16 @@ def kill_somewhere(chain: Chain, words: Sequence[str], draw: random.Random, seco
     aimed, moment = draw.random() < 0.5, draw.uniform(0.0, seconds)
     pid, began = fork(words, chain.temporary, chain.place.with_suffix(".log")), time.monotonic()
     chain.calls += 1
-    while (status := ended(pid)) is None:
+    while (status := find_exit_status(pid)) is None:
         over = time.monotonic() - began
         # the moment itself where nothing is aimed at, and where nothing was written for long after it
-        if over > moment and (not aimed or half_written(chain.place) or over > moment + seconds):
+        if over > moment and (not aimed or find_half_written(chain.place) or over > moment + seconds):
             break
         time.sleep(0 if aimed else 0.001)
     if status is None:
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        chain.kills.append("half written" if half_written(chain.place) else "between")
+        chain.kills.append("half written" if find_half_written(chain.place) else "between")
     elif status:
         chain.wrong.append(f"a call ended with status {status}: {chain.place.with_suffix('.log')}")
     return status is None
@@ -135,15 +135,15 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-def compare_trainings(run: Path, whole: Path) -> list[str]:
+def compare_trainings(run: Path, unbroken: Path) -> list[str]:
     """What differs between two run folders: weights bit for bit, and which files there are."""
     wrong = []
-    names = sorted(path.name for path in whole.iterdir())
+    names = sorted(path.name for path in unbroken.iterdir())
     found = sorted(path.name for path in run.iterdir())
     if found != names:
         wrong.append(f"the folder holds {found} and not {names}")
     for name in (name for name in names if name.endswith(".ckpt") and name in found):
-        left, right = read_tensors(run / name), read_tensors(whole / name)
+        left, right = read_tensors(run / name), read_tensors(unbroken / name)
         if left.keys() != right.keys() or not all(torch.equal(left[key], right[key]) for key in left):
             wrong.append(f"{name} has other weights")
     return wrong
@@ -152,21 +152,23 @@ def compare_trainings(run: Path, whole: Path) -> list[str]:
 def read_counts(path: Path) -> str:
     """All that a record counted and scored, as text; what names the call itself is left out."""
     content = json.loads(path.read_text())
-    kept = {key: value for key, value in content.items() if key not in ("environment", "created", "pictures", "name")}
-    kept["pictures"] = [picture["sha256"] for picture in content["pictures"]]
-    return json.dumps(kept, sort_keys=True)
+    compared = {
+        key: value for key, value in content.items() if key not in ("environment", "created", "pictures", "name")
+    }
+    compared["pictures"] = [picture["sha256"] for picture in content["pictures"]]
+    return json.dumps(compared, sort_keys=True)
 
 
-def compare_sweeps(folder: Path, whole: Path) -> list[str]:
+def compare_sweeps(folder: Path, unbroken: Path) -> list[str]:
     """What differs between two folders with a record each: its counts, those of images, the pictures, the files."""
     wrong = []
-    names, found = (sorted(path.name for path in one.iterdir()) for one in (whole, folder))
+    names, found = (sorted(path.name for path in one.iterdir()) for one in (unbroken, folder))
     if found != names:
         wrong.append(f"the folder holds {found} and not {names}")
-    elif read_counts(folder / "record.json") != read_counts(whole / "record.json"):
+    elif read_counts(folder / "record.json") != read_counts(unbroken / "record.json"):
         wrong.append("the record says something else")
     else:
-        with np.load(folder / "record.npz") as left, np.load(whole / "record.npz") as right:
+        with np.load(folder / "record.npz") as left, np.load(unbroken / "record.npz") as right:
             if not all(np.array_equal(left[name], right[name]) for name in {*left.files, *right.files}):
                 wrong.append("the counts of the images differ")
     return wrong
@@ -181,11 +183,11 @@ def run_chains(
     draw: random.Random,
 ) -> list[Chain]:
     """Kill `number` calls of a verb, in chains, and hold the end of each chain against an unbroken one."""
-    whole = Chain(verb, folder / f"{verb}-whole", folder)
+    unbroken = Chain(verb, folder / f"{verb}-whole", folder)
     began = time.monotonic()
-    finish(whole, words(whole.place))
-    if whole.wrong:
-        return [whole]
+    finish(unbroken, words(unbroken.place))
+    if unbroken.wrong:
+        return [unbroken]
     seconds, chains, left = time.monotonic() - began, list[Chain](), number
     while left > 0:
         temporary = Path(tempfile.mkdtemp(dir=ELSEWHERE if len(chains) % 2 else folder, prefix="temporary-"))
@@ -194,8 +196,8 @@ def run_chains(
             if not kill_somewhere(chain, words(chain.place), draw, seconds):
                 break
         finish(chain, words(chain.place))
-        chain.wrong += compare(chain.place, whole.place)
-        chain.wrong += [f"left behind: {path}" for path in half_written(chain.place)]
+        chain.wrong += compare(chain.place, unbroken.place)
+        chain.wrong += [f"left behind: {path}" for path in find_half_written(chain.place)]
         left -= len(chain.kills)
         chains.append(chain)
         shutil.rmtree(temporary)
@@ -249,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.benchmark:
         trained = folder / "fit-whole" / "best.ckpt"
         if not trained.exists():
-            finish(Chain("fit", folder / "fit-whole", folder), ["fit", *FIT, f"--run={folder / 'fit-whole'}"])
+            finish(Chain("fit", folder / "fit-whole", folder), ["fit", *FIT, f"--run={folder / 'fit-unbroken'}"])
         options = [f"--checkpoint={trained}", *BENCHMARK]
         chains += run_chains(
             args.benchmark,

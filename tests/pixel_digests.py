@@ -14,7 +14,7 @@ SUITES = Path(__file__).parent.parent / "experiments" / "configs" / "suite"
 IMAGES = 9
 
 
-def pixel_digests(
+def compute_pixel_digests(
     suite: str,
     batch_size: int = 7,
     workers: int = 0,
@@ -39,7 +39,7 @@ def pixel_digests(
     return digests
 
 
-def scene_digest() -> str:
+def compute_scene_digest() -> str:
     """A digest of a scene as it is drawn, its depth included."""
     scene = SyntheticScenes("val", 3, (64, 80), 5, 0.5, 7)[2]
     return blake2b(b"".join(scene[part].tobytes() for part in ("image", "mask", "depth"))).hexdigest()
@@ -47,5 +47,5 @@ def scene_digest() -> str:
 
 if __name__ == "__main__":
     place, *names = sys.argv[1:]
-    swept = {name: pixel_digests(name, rank=int(place), processes=2, batch_size=2) for name in names}
-    print(json.dumps({"scene": scene_digest(), "swept": swept}))
+    swept = {name: compute_pixel_digests(name, rank=int(place), processes=2, batch_size=2) for name in names}
+    print(json.dumps({"scene": compute_scene_digest(), "swept": swept}))

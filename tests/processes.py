@@ -18,7 +18,7 @@ LISTENS = "0A"
 _started: list[subprocess.Popen] = []
 
 
-def _heed_the_terminal() -> None:
+def _reset_signals() -> None:
     """Where the tests were started in the background or by nohup, all below them would ignore these signals."""
     for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(one, signal.SIG_DFL)
@@ -34,7 +34,7 @@ def start(*words: str | Path, **environment: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_the_terminal,
+        preexec_fn=_reset_signals,
     )
     _started.append(process)
     return process
@@ -44,7 +44,7 @@ def end_all() -> None:
     """Kill what is left of the sessions that were started: a test that failed leaves none behind."""
     while _started:
         leader = _started.pop().pid
-        for pid in session(leader):
+        for pid in list_session(leader):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -52,12 +52,12 @@ def end_all() -> None:
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> bool:
     """Whether it came true in time."""
     deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
+    while not (is_true := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return met
+    return is_true
 
 
-def session(leader: int) -> dict[int, str]:
+def list_session(leader: int) -> dict[int, str]:
     """Processes of a session that still run, with their commands; those that have ended and wait to be noticed are none."""
     found = {}
     for folder in PROC.glob("[0-9]*"):
@@ -70,7 +70,7 @@ def session(leader: int) -> dict[int, str]:
     return found
 
 
-def listening(pid: int) -> set[str]:
+def list_listening_addresses(pid: int) -> set[str]:
     """Addresses, in the kernel's hexadecimal, on which a process accepts connections over IP."""
     try:
         inodes = {os.readlink(one) for one in (PROC / str(pid) / "fd").iterdir()}
@@ -85,9 +85,9 @@ def listening(pid: int) -> set[str]:
     return found
 
 
-def further_process(leader: int) -> int | None:
+def find_further_process(leader: int) -> int | None:
     """The second of the processes that train or sweep together, of which `leader` is the first."""
-    for pid in session(leader):
+    for pid in list_session(leader):
         try:
             parent = (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[1]
             if parent == str(leader) and "\0LOCAL_RANK=1\0" in (PROC / str(pid) / "environ").read_text():

@@ -8,7 +8,7 @@ from PIL import Image
 from records import make_record
 
 from experiments.evaluation.record import Picture
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record, write_record
 
 CELLS = [("clean", 0), ("light=dusk", 0)] + [(name, k) for name in ("fog", "gaussian_noise") for k in range(1, 6)]
@@ -35,7 +35,7 @@ def add_pictures(path: Path, number: int, name: str) -> None:
         record.pictures.append(
             Picture(
                 file=file.name,
-                sha256=sha256(file),
+                sha256=compute_sha256(file),
                 id=f"image of {name}",
                 corruption="fog",
                 severity=5,
@@ -46,7 +46,7 @@ def add_pictures(path: Path, number: int, name: str) -> None:
     write_record(record, path, images)
 
 
-def altered(path: Path, **changes: object) -> Path:
+def alter_record(path: Path, **changes: object) -> Path:
     """The record with other entries at its top."""
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return path

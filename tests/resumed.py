@@ -35,8 +35,8 @@ def assert_resumes(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *
         "--trainer.callbacks.monitor=train/loss",
         "--trainer.callbacks.save_on_train_epoch_end=true",
     )
-    whole = fit(recipe, folder / "whole", *words, *keep, steps=steps)
+    unbroken = fit(recipe, folder / "whole", *words, *keep, steps=steps)
     resumed = fit(recipe, folder / "resumed", *words, f"--ckpt_path={folder / 'kept' / 'epoch=0.ckpt'}", steps=steps)
-    assert whole.keys() == resumed.keys()
-    for name, value in whole.items():
+    assert unbroken.keys() == resumed.keys()
+    for name, value in unbroken.items():
         torch.testing.assert_close(value, resumed[name], rtol=0, atol=0, msg=name)

@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from experiments.commands.derive.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
+from experiments.commands.derive.export import TOLERANCE, draw_images, find_largest_difference, trace_graph  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
 from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
@@ -90,7 +90,7 @@ SEED = 0
 FACTS = {"O": "odd sizes", "T": "trains", "P": "prune", "E": "export"}
 CHEAP, DEAR = "OT", "PE"
 REFUSED = "refused"
-SHARES = {"none": 0, "some": 1, "all": None}
+DECODERS_PER_ENCODER = {"none": 0, "some": 1, "all": None}
 """How many decoders of an encoder are pruned and exported."""
 LIBRARIES = ("torch", "segmentation-models-pytorch", "timm")
 HEAD = """# Decoders and encoders
@@ -121,7 +121,7 @@ def try_step(network: nn.Module) -> None:
         ValueError: a parameter is without a gradient (DDP would wait for it), or something is not finite.
     """
     torch.manual_seed(SEED)
-    image, mask = random_images(2, 3, (65, 70), SEED), torch.randint(CLASSES, (2, 65, 70))
+    image, mask = draw_images(2, 3, (65, 70), SEED), torch.randint(CLASSES, (2, 65, 70))
     optimiser = torch.optim.SGD(network.train().parameters(), lr=1e-3)
     loss = F.cross_entropy(network(image), mask)
     loss.backward()
@@ -142,14 +142,14 @@ def try_odd_sizes(network: nn.Module) -> None:
     """
     network.eval()
     for height, width in ODD:
-        logits = network(random_images(1, 3, (height, width), SEED))
+        logits = network(draw_images(1, 3, (height, width), SEED))
         if logits.shape != (1, CLASSES, height, width) or not logits.isfinite().all():
             raise ValueError(f"an image of {height} x {width} gives logits of {tuple(logits.shape)}, or not finite")
 
 
 def try_prune(network: nn.Module) -> None:
     """A quarter of the multiply-adds goes, and the rest still answers."""
-    image = random_images(1, 3, (64, 64), SEED)
+    image = draw_images(1, 3, (64, 64), SEED)
     smaller = remove_channels(network.eval(), image, 0.25, lambda one: multiply_adds(partial(one, image))).network
     try_odd_sizes(smaller)
 
@@ -161,8 +161,8 @@ def try_export(network: nn.Module) -> None:
         ValueError: it does not.
     """
     network.eval()
-    graph = trace_graph(network, random_images(1, 3, (64, 64), SEED))
-    apart = farthest(graph, network, random_images(2, 3, (64, 64), SEED + 1))
+    graph = trace_graph(network, draw_images(1, 3, (64, 64), SEED))
+    apart = find_largest_difference(graph, network, draw_images(2, 3, (64, 64), SEED + 1))
     if not apart <= TOLERANCE:
         raise ValueError(f"the file differs by {apart:.2g}")
 
@@ -185,7 +185,7 @@ def choose_dear(found: dict[str, dict[str, str]], share: str, encoder: str) -> l
     """
     first = ENCODERS.index(encoder) % len(DECODERS)
     taken = [one for one in (*DECODERS[first:], *DECODERS[:first]) if REFUSED not in found[one]]
-    return taken[: SHARES[share]]
+    return taken[: DECODERS_PER_ENCODER[share]]
 
 
 def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
@@ -208,20 +208,20 @@ def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
     return found
 
 
-def try_apart(decoder: str, encoder: str, facts: str, limit: int) -> dict[str, str]:
+def try_in_process(decoder: str, encoder: str, facts: str, limit: int) -> dict[str, str]:
     """`try_pair` in a process of its own, which may die, or ask for more than `limit` seconds of its processor."""
     context = get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+    receiver, sender = context.Pipe(duplex=False)
 
     def try_within() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-        theirs.send(try_pair(decoder, encoder, facts))
+        sender.send(try_pair(decoder, encoder, facts))
 
     process = context.Process(target=try_within)
     process.start()
-    theirs.close()
+    sender.close()
     try:
-        return ours.recv()
+        return receiver.recv()
     except EOFError:
         process.join()
     finally:
@@ -233,10 +233,10 @@ def try_apart(decoder: str, encoder: str, facts: str, limit: int) -> dict[str, s
 
 def scan_encoder(encoder: str, dear: str, limit: int) -> dict[str, dict[str, str]]:
     """What was found of each decoder on an encoder."""
-    found = {decoder: try_apart(decoder, encoder, CHEAP, limit) for decoder in DECODERS}
+    found = {decoder: try_in_process(decoder, encoder, CHEAP, limit) for decoder in DECODERS}
     for decoder in choose_dear(found, dear, encoder):
         for fact in DEAR:
-            found[decoder] |= try_apart(decoder, encoder, fact, limit)
+            found[decoder] |= try_in_process(decoder, encoder, fact, limit)
     print(encoder, {name: summarise(one) for name, one in found.items()}, flush=True)
     return found
 
@@ -261,12 +261,12 @@ def describe(scan: dict[str, dict[str, dict[str, str]]], command: str, condition
         for decoder, found in row.items():
             for fact, sentence in found.items():
                 if sentence:
-                    told = re.sub(
+                    text = re.sub(
                         rf"\b(an )?{decoder}(?= (on|asks|cannot))",
                         "the decoder",
                         sentence.replace(repr(encoder), "the encoder"),
                     )
-                    sentences[f"{FACTS.get(fact, fact)}: {told}"].append(f"{decoder} on `{encoder}`")
+                    sentences[f"{FACTS.get(fact, fact)}: {text}"].append(f"{decoder} on `{encoder}`")
     lines += ["", "## Why", ""]
     lines += [f"- {sentence}. ({'; '.join(pairs)})" for sentence, pairs in sorted(sentences.items())]
     return "\n".join(lines) + "\n"
@@ -285,7 +285,7 @@ def main() -> None:
     """Scan, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--dear", choices=SHARES, default="all", help="pairs of an encoder that are pruned and exported"
+        "--dear", choices=DECODERS_PER_ENCODER, default="all", help="pairs of an encoder that are pruned and exported"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
     parser.add_argument("--limit", type=int, default=60, help="seconds of a processor for a trial")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import ROOT, experiments
+from command_line import ROOT, run_command
 from jsonargparse import ArgumentParser
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.ablation.sweep_file import read_sweep
-from experiments.command_line.whole_components import begin_from_defaults
+from experiments.command_line.complete_components import begin_from_defaults
 from lightning_modules.segmentation import SegmentationModule
 
 CONFIGS = Path(__file__).parent.parent / "experiments" / "configs"
@@ -128,10 +128,10 @@ def test_recipe_runs(path: Path, tmp_path: Path) -> None:
     overrides = ["--data.init_args.size=[64,64]", "--data.init_args.num_workers=0", "--data.init_args.batch_size=2"]
     if data in CLASSES:
         overrides += [
-            f"--data.init_args.root={tiny_folder(tmp_path / data, CLASSES[data])}",
+            f"--data.init_args.root={make_tiny_folder(tmp_path / data, CLASSES[data])}",
             "--data.init_args.where=null",
         ]
-    experiments(
+    run_command(
         "fit",
         f"--config={path}",
         "--trainer.fast_dev_run=true",
@@ -147,7 +147,7 @@ def test_trials_of_a_sweep_have_their_batch_transforms() -> None:
     found = []
     for trial in read_sweep(CONFIGS / "sweep" / "mixing_synthetic.yaml").trials:
         words = [word for word in trial.words if not word.startswith("--suite")]
-        settings = yaml.safe_load(experiments("fit", *words, "--print_config").stdout)["model"]["init_args"]
+        settings = yaml.safe_load(run_command("fit", *words, "--print_config").stdout)["model"]["init_args"]
         found.append([one["class_path"].rsplit(".", 1)[1] for one in settings["batch_transforms"]])
     assert found == [[], ["Mixup"], ["CutMix"], ["CutMix", "Mixup"]]
 

@@ -14,7 +14,7 @@ import pytest
 from command_line import ROOT
 from doc_blocks import find_commands, find_files
 
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 
 PACKAGES = ("datamodules", "lightning_modules", "experiments", "safe_files")
 SCORE = "experiments/evaluation/scores/precision.py"
@@ -61,14 +61,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / package, copy / package, ignore=left_out)
     for path in ROOT.glob("*.py"):
         shutil.copy(path, copy)
-    known = {path: sha256(path) for path in copy.rglob("*") if path.is_file()}
+    known = {path: compute_sha256(path) for path in copy.rglob("*") if path.is_file()}
     files = find_files()
     assert files.keys() >= FAMILIES
     for name, content in files.items():
         assert not (copy / name).exists()
         if name != SCORE:
             (copy / name).write_text(content, encoding="utf-8")
-    assert all(sha256(path) == digest for path, digest in known.items())
+    assert all(compute_sha256(path) == digest for path, digest in known.items())
     return copy
 
 

@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 
-def tiny_folder(root: Path, classes: int, names: Sequence[str] | None = None) -> Path:
+def make_tiny_folder(root: Path, classes: int, names: Sequence[str] | None = None) -> Path:
     """Three images of 48 x 64 in each split, and their dataset.yaml; the names of the classes say their ids by default."""
     random = np.random.default_rng(0)
     for split in ("train", "val", "test"):

@@ -11,8 +11,8 @@ from typing import Any
 
 from experiments.ablation.sweep_file import SUITE, as_text
 from experiments.evaluation.recipe import FREE
-from experiments.files.digest import sha256
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
+from experiments.files.digest import compute_sha256
 from experiments.sweeping.suites import find_suite_path
 from safe_files.json_file import read_json_object
 from safe_files.roots import find_weights
@@ -49,7 +49,7 @@ class TrialFingerprint:
     def write(self, path: Path) -> None:
         """Write the fingerprint as JSON."""
         content = {"arguments": self.arguments, "files": self.files, "suites": self.suites}
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             json.dump(content, file, indent=2)
 
 
@@ -139,7 +139,7 @@ def _add_files(path: Path, files: dict[str, str]) -> None:
     path = find_weights(path)
     if name in files or not path.is_file():
         return
-    files[name] = sha256(path)
+    files[name] = compute_sha256(path)
     if path.suffix in (".yaml", ".yml"):
         for further in WORD.findall(read_text(path, "name a YAML of settings")):
             if further.endswith((".yaml", ".yml")):

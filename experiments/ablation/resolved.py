@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from experiments.ablation.record_origin import read_origin
-from experiments.checkpoints.settings import differences
+from experiments.checkpoints.settings import find_differences
 from experiments.evaluation.earlier_settings import translate_recipe
 from experiments.evaluation.recipe import FREE, MONITORING, find_data_folder, find_training_data
 from user_error import UserError
@@ -28,7 +28,7 @@ def find_resolved_changes(words: Sequence[str], record: Path) -> list[str]:
     before, now = translate_recipe(read_origin(record).recipe), _resolve(words)
     pairs = [(before.get(key), now.get(key), key) for key in ("seed_everything", "model", "trainer")]
     pairs.append((find_training_data(before), now.get("data"), "data"))
-    found = [key for one, other, section in pairs for key in differences(one, other, section)]
+    found = [key for one, other, section in pairs for key in find_differences(one, other, section)]
     changed = [key for key in found if key not in FREE + MONITORING]
     return changed + (
         ["data.init_args.root"] if find_data_folder(find_training_data(before)) != find_data_folder(now["data"]) else []

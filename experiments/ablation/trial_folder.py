@@ -18,9 +18,9 @@ from experiments.ablation.record_origin import read_origin
 from experiments.ablation.resolved import find_resolved_changes
 from experiments.ablation.same_data import DoneTrial
 from experiments.ablation.sweep_file import SUITE, find_record_path
-from experiments.files.digest import sha256
-from experiments.files.lock import held, is_held
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
+from experiments.files.digest import compute_sha256
+from experiments.files.lock import hold_lock, is_locked
 from user_error import UserError
 
 REMEDY = "pass another folder to keep it, or --restart to train anew"
@@ -51,12 +51,12 @@ class TrialFolder:
         Raises:
             UserError: another process does.
         """
-        with held(self._lock, f"a trial is running in {self.path}") as lock:
+        with hold_lock(self._lock, f"a trial is running in {self.path}") as lock:
             yield lock
 
     def is_running(self) -> bool:
         """Whether a process holds the folder right now."""
-        return is_held(self._lock)
+        return is_locked(self._lock)
 
     @cached_property
     def fingerprint(self) -> TrialFingerprint:
@@ -150,7 +150,7 @@ class TrialFolder:
             yield
         except SystemExit:
             if before is not None and self.record.exists() and self.record.read_bytes() == record:
-                with whole_file(self._fingerprint_file, "wb") as file:
+                with atomic_write(self._fingerprint_file, "wb") as file:
                     file.write(before)
             raise
 
@@ -165,4 +165,4 @@ class TrialFolder:
 @cache
 def _digest(path: Path, mtime_ns: int) -> str:
     """The digest of a file as it is at a time: cached, since an ablation needs that of every trial twice."""
-    return sha256(path)
+    return compute_sha256(path)

@@ -1,1 +1,1 @@
-"""Checkpoints and the run folders that they lie in: read, rebuilt, and made of others."""
+"""Checkpoints and their run folders: reading, rebuilding, and deriving checkpoints from others."""

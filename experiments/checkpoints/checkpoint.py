@@ -1,4 +1,4 @@
-"""Checkpoints: read as data, rebuilt from what they say of themselves."""
+"""Reading checkpoints as plain data, and rebuilding their modules from the settings that they hold."""
 
 import warnings
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import torch
 from experiments.checkpoints.earlier_checkpoints import translate_checkpoint
 from experiments.checkpoints.form import require_bounded, require_form
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, open_checkpoint
-from experiments.checkpoints.stranger_settings import build, require_plain_component
+from experiments.checkpoints.untrusted_settings import build, require_plain_component
 from lightning_modules.segmentation import SegmentationModule
 from plain_values import show
 from safe_files.tensor_file import DamagedError, require_unpacked
@@ -31,15 +31,15 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            require_unpacked(file.stream())
-            content = torch.load(file.stream(), map_location="cpu", weights_only=True)
+            require_unpacked(file.rewind())
+            content = torch.load(file.rewind(), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise UserError(_refusal(path, error)) from error
+        raise UserError(_describe_refusal(path, error)) from error
     except DamagedError as error:
         raise UserError(
             f"the checkpoint {str(path)!r} is damaged ({brief(error)}), by a disk or a copy: take another copy of it"
         ) from error
-    except Exception as error:  # a file that is cut short or no archive fails in many ways
+    except Exception as error:  # a truncated file, or one that is no archive, raises many kinds of errors
         raise UserError(
             f"{str(path)!r} is not a checkpoint, or was cut short: pass the file that 'fit' wrote"
         ) from error
@@ -48,7 +48,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
         raise UserError(f"{str(path)!r} holds no LightningModule with its settings: pass the file that 'fit' wrote")
     require_bounded(content, path)
     content = translate_checkpoint(content)
-    module = module_of(content["hyper_parameters"])
+    module = make_module_component(content["hyper_parameters"])
     require_plain_component(SegmentationModule, module, f"the checkpoint {str(path)!r}", "its module")
     require_form(content, path)
     _require_numbers(content["state_dict"], path)
@@ -56,7 +56,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
 
 
 def _require_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Refuse weights that a training lost; whatever is made of them is nothing. Masks may hold -inf."""
+    """Refuse weights that are NaN or infinite, as after a diverged training; -inf is allowed, since masks may hold it."""
     for name, value in state.items():
         if (
             isinstance(value, torch.Tensor)
@@ -69,7 +69,7 @@ def _require_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
             )
 
 
-def _refusal(path: Path, error: UnpicklingError) -> str:
+def _describe_refusal(path: Path, error: UnpicklingError) -> str:
     if "Unsupported" in str(error) or "GLOBAL" in str(error):
         return (
             f"the checkpoint {str(path)!r} holds pickled objects besides tensors; it was not opened, since these can "
@@ -78,24 +78,24 @@ def _refusal(path: Path, error: UnpicklingError) -> str:
     return f"{str(path)!r} is not a checkpoint: pass the file that 'fit' wrote"
 
 
-def module_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The module of a checkpoint as a component: its class, the variant that was trained, with its settings."""
+def make_module_component(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The module of a checkpoint as a component: the class that was trained and its settings."""
     given = {key: value for key, value in settings.items() if key not in ("_class_path", "_instantiator")}
     return {"class_path": settings.get("_class_path", MODULE), "init_args": given}
 
 
-def data_state(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint keeps of its data: classes, channels, palette, size, window; by the name of the data module."""
+def extract_data_state(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the data module (classes, channels, palette, size, window) in a checkpoint, by the module's name."""
     return {key: value for key, value in content.items() if isinstance(value, dict) and "palette" in value}
 
 
 def describe_data(source: Path | CheckpointFile) -> dict[str, Any]:
-    """Classes, channels, palette, size and window that a checkpoint keeps of its data; empty where it keeps none."""
-    return next(iter(data_state(read_checkpoint(source)).values()), {})
+    """Classes, channels, palette, size and window of a checkpoint's data; empty where it does not store them."""
+    return next(iter(extract_data_state(read_checkpoint(source)).values()), {})
 
 
 def load_module(source: Path | CheckpointFile) -> SegmentationModule:
-    """The module of a checkpoint, on the CPU and in evaluation mode; nothing but the file is needed.
+    """Rebuild the module of a checkpoint from the file alone, on the CPU and in evaluation mode.
 
     Raises:
         UserError: see `read_checkpoint`, or the file's weights do not fit the network it names.
@@ -104,7 +104,9 @@ def load_module(source: Path | CheckpointFile) -> SegmentationModule:
     path, content = file.path, read_checkpoint(file)
     warnings.filterwarnings("ignore", "Attribute '(loss|objective)' is an instance")
     try:
-        module = build(SegmentationModule, module_of(content["hyper_parameters"]), f"the checkpoint {str(path)!r}")
+        module = build(
+            SegmentationModule, make_module_component(content["hyper_parameters"]), f"the checkpoint {str(path)!r}"
+        )
         module.load_state_dict(content["state_dict"])
     except UserError as error:
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt: {error}") from error

@@ -1,4 +1,4 @@
-"""Checkpoints made of others: ordinary files that load, sweep and predict like those of a training."""
+"""Checkpoints derived from others: ordinary files that load, sweep and predict like those of a training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,45 +8,45 @@ import yaml
 from pytorch_lightning import __version__ as lightning_version
 from torch import Tensor
 
-from experiments.checkpoints.checkpoint import MODULE, data_state, read_checkpoint
+from experiments.checkpoints.checkpoint import MODULE, extract_data_state, read_checkpoint
 from experiments.checkpoints.opened_checkpoint import CheckpointFile, require_checkpoint
-from experiments.checkpoints.settings import differences, read_settings
+from experiments.checkpoints.settings import find_differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.evaluation.recipe import find_entry
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from plain_values import complain
 from user_error import UserError
 
-LASTING = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
-"""What a checkpoint holds besides the state of a training in progress, which does not belong to other weights."""
+PERSISTENT = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
+"""Entries of a checkpoint that are not the state of a training in progress, which is meaningless for derived weights."""
 
 DERIVED = "derived_from"
-"""The entry of a checkpoint that says how it was made of others: a list of steps, the first one first."""
+"""Entry of a checkpoint with its derivation from others: a list of steps, the earliest first."""
 
 VERBS = ("ensemble", "soup", "tta", "prune", "calibrate", "svm", "onnx")
-"""Verbs that make a checkpoint of others."""
+"""Verbs that derive a checkpoint from others."""
 
 SOURCES = ("from", "members", "of")
-"""How facts of earlier versions called the digests of what a checkpoint was made of."""
+"""Keys of earlier versions for the digests of the sources of a checkpoint."""
 
 INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 NETWORK = "network."
 
 
-def component(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A class and its settings, as a YAML and a checkpoint name them."""
+def make_component(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A class and its settings in the form of YAMLs and checkpoints."""
     return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": dict(settings)}
 
 
-def network_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights and buffers of the network alone."""
+def extract_network_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Parameters and buffers of the network in a checkpoint, without the prefix of the module."""
     return {
         name.removeprefix(NETWORK): value for name, value in content["state_dict"].items() if name.startswith(NETWORK)
     }
 
 
-def named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights and buffers of a network as those of the module that holds it."""
+def add_network_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters and buffers of a network with the prefix of the module that holds it."""
     return {f"{NETWORK}{name}": value for name, value in state.items()}
 
 
@@ -57,10 +57,10 @@ def make_content(
     in_channels: int,
     data: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A checkpoint as Lightning writes them, of a plain `SegmentationModule`.
+    """The content of a checkpoint of a plain `SegmentationModule`, in Lightning's form.
 
     Args:
-        network: its class and settings; see `component`.
+        network: its class and settings; see `make_component`.
         state: its weights and buffers.
         num_classes: K.
         in_channels: C.
@@ -68,7 +68,7 @@ def make_content(
     """
     return {
         "pytorch-lightning_version": lightning_version,
-        "state_dict": named(state),
+        "state_dict": add_network_prefix(state),
         "hparams_name": "kwargs",
         "hyper_parameters": {
             "_class_path": MODULE,
@@ -81,36 +81,36 @@ def make_content(
     }
 
 
-def wrapped(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The checkpoint of a network within another one, such as `TemperatureScaled`, which holds it as ``network``.
+def wrap_content(content: Mapping[str, Any], kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The checkpoint of a network wrapped by another, such as `TemperatureScaled`, which holds it as ``network``.
 
     Args:
-        content: of the checkpoint of the inner network.
+        content: checkpoint of the inner network.
         kind: class of the outer network.
         settings: of the outer network, beside ``network``.
     """
     hyper = content["hyper_parameters"]
     return make_content(
-        component(kind, {"network": hyper["network"], **settings}),
-        {f"network.{name}": value for name, value in network_state(content).items()},
+        make_component(kind, {"network": hyper["network"], **settings}),
+        {f"network.{name}": value for name, value in extract_network_state(content).items()},
         hyper["num_classes"],
         hyper["in_channels"],
-        data_state(content),
+        extract_data_state(content),
     )
 
 
-def lasting(content: Mapping[str, Any]) -> dict[str, Any]:
+def drop_training_state(content: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a checkpoint without those of a training in progress, such as the state of its optimiser."""
-    return {key: content[key] for key in LASTING if key in content} | data_state(content)
+    return {key: content[key] for key in PERSISTENT if key in content} | extract_data_state(content)
 
 
 def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None:
-    """Refuse an output that would pass for another training, before any work is done.
+    """Refuse an output in the folder of another training, before any work is done.
 
     Args:
         output: checkpoint to write.
-        sources: checkpoints that it is made of.
-        kind: entry of the settings that says how such a checkpoint was made.
+        sources: checkpoints that it is derived from.
+        kind: entry of the settings that marks checkpoints of this kind.
 
     Raises:
         UserError: its folder holds another training, or a source is no file.
@@ -120,8 +120,8 @@ def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None
     if output.suffix != ".ckpt":
         raise UserError(f"the output {str(output)!r} must be named *.ckpt")
     taken = read_settings(output)
-    ours = taken is None or (kind in (taken.get("model") or {}) and output.is_file())
-    if not ours or output.parent.resolve() in {source.parent.resolve() for source in sources}:
+    replaceable = taken is None or (kind in (taken.get("model") or {}) and output.is_file())
+    if not replaceable or output.parent.resolve() in {source.parent.resolve() for source in sources}:
         raise UserError(
             f"{str(output.parent)!r} holds another training, whose records would pass for this one's: pass an --output in "
             "a folder of its own"
@@ -130,22 +130,22 @@ def require_own_folder(output: Path, sources: Sequence[Path], kind: str) -> None
 
 
 class Source(NamedTuple):
-    """A file that a checkpoint was made of, and how it was itself made of others."""
+    """A file that a checkpoint is derived from, and that file's own derivation."""
 
     sha256: str
     history: list[dict[str, Any]]
 
 
 def describe_source(sha256: str, content: Mapping[str, Any]) -> Source:
-    """A checkpoint that another is made of, by its digest and content."""
+    """The `Source` of a checkpoint, by its digest and content."""
     return Source(sha256, find_history(content))
 
 
 def find_history(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How a checkpoint was derived, step by step: empty for one of a training.
+    """The derivation of a checkpoint, step by step; empty for one of a training.
 
-    An earlier version kept the last step alone, under the name of its verb. What a stranger's file says in another form is
-    passed over.
+    An earlier version stored the last step alone, under the name of its verb. Entries of another form, in untrusted files,
+    are ignored.
     """
     stated = content.get(DERIVED)
     if isinstance(stated, list) and all(isinstance(one, dict) for one in stated) and not complain(stated):
@@ -160,12 +160,12 @@ def find_history(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def describe_step(verb: str, facts: Mapping[str, Any], sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """The history of a checkpoint that a verb makes now.
+    """The derivation of a checkpoint that a verb writes.
 
     Args:
-        verb: its name.
-        facts: on what it did.
-        sources: what it was made of; the history of one goes on, those of several stand within the step.
+        verb: name of the verb.
+        facts: settings of the step.
+        sources: what it is derived from; the history of a single source is continued, those of several are stored in the step.
     """
     step: dict[str, Any] = {"verb": verb, "settings": dict(facts), "sources": [one.sha256 for one in sources]}
     histories = [one.history for one in sources]
@@ -182,38 +182,38 @@ def write(
     sources: Sequence[Source],
     settings: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint, and beside it the settings from which 'benchmark' knows data and recipe.
+    """Write a checkpoint, and beside it the settings from which 'benchmark' reads data and recipe.
 
     Args:
         output: the file.
-        content: of it; what belongs to a training in progress is left out.
-        verb: that makes it.
-        facts: on what that did, for whoever opens the file.
-        sources: what it was made of.
-        settings: ``config.yaml``.
+        content: of the checkpoint; the state of a training in progress is left out.
+        verb: the verb that writes it.
+        facts: settings of the step, stored in the file.
+        sources: what it is derived from.
+        settings: content of ``config.yaml``.
     """
-    write_checkpoint({**lasting(content), DERIVED: describe_step(verb, facts, sources)}, output)
-    with whole_file(output.parent / "config.yaml") as file:
+    write_checkpoint({**drop_training_state(content), DERIVED: describe_step(verb, facts, sources)}, output)
+    with atomic_write(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 
 
-def shared_settings(sources: Sequence[Path]) -> dict[str, Any]:
-    """The settings of the trainings that all sources agree on, entry by entry: data above all."""
+def find_shared_settings(sources: Sequence[Path]) -> dict[str, Any]:
+    """The entries of the settings that are equal in all sources, such as the data."""
     found = [read_settings(source) or {} for source in sources]
     return {key: value for key, value in found[0].items() if all(one.get(key) == value for one in found[1:])}
 
 
 def read_alike(files: Sequence[CheckpointFile]) -> list[dict[str, Any]]:
-    """The contents of checkpoints whose networks tell the same classes apart in the same images.
+    """Read checkpoints whose networks predict the same classes from the same kind of images.
 
     Raises:
-        UserError: one is no checkpoint, or knows other classes, channels or windows than the first.
+        UserError: one is no checkpoint, or has other classes, channels or windows than the first.
     """
     contents = [read_checkpoint(file) for file in files]
     paths = [file.path for file in files]
-    first = _facts(paths[0], contents[0])
+    first = _read_task(paths[0], contents[0])
     for path, content in zip(paths[1:], contents[1:], strict=True):
-        for what, value in _facts(path, content).items():
+        for what, value in _read_task(path, content).items():
             if value != first[what]:
                 raise UserError(
                     f"{str(path)!r} has the {what} {value}, but {str(paths[0])!r} has {first[what]}: combine networks of one "
@@ -223,22 +223,22 @@ def read_alike(files: Sequence[CheckpointFile]) -> list[dict[str, Any]]:
 
 
 def require_one_architecture(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]], why: str) -> None:
-    """Refuse networks whose weights do not correspond.
+    """Refuse networks of different architectures.
 
     Raises:
-        UserError: their settings or the shapes of their weights differ; it ends with `why` that matters.
+        UserError: their settings or the shapes of their weights differ; the message ends with `why`.
     """
     networks = [content["hyper_parameters"]["network"] for content in contents]
-    shapes = [{name: value.shape for name, value in network_state(content).items()} for content in contents]
+    shapes = [{name: value.shape for name, value in extract_network_state(content).items()} for content in contents]
     for path, network, shape in zip(paths[1:], networks[1:], shapes[1:], strict=True):
-        found = differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
+        found = find_differences(networks[0], network, "network") or (["weights"] if shape != shapes[0] else [])
         if found:
             raise UserError(f"{str(path)!r} has another {found[0]} than {str(paths[0])!r}: {why}")
 
 
-def _facts(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+def _read_task(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     settings = content["hyper_parameters"]
-    states = list(data_state(content).values())
+    states = list(extract_data_state(content).values())
     data = (read_settings(path) or {}).get("data")
     return {
         "number of classes": settings["num_classes"],

@@ -1,4 +1,4 @@
-"""Checkpoints of earlier versions, in the terms of this one; see `evaluation.earlier_settings`."""
+"""Translation of checkpoints of earlier versions; see `evaluation.earlier_settings`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,38 +7,38 @@ from typing import Any
 from experiments.evaluation.earlier_settings import MULTI_TASK_MODULE, find_other_draws, translate_recipe
 from user_error import UserError
 
-DREW_OTHERWISE = "drew_otherwise"
-"""Entry of a translated checkpoint whose training drew other numbers than this version would: what it was."""
+CHANGED_DRAWS = "drew_otherwise"
+"""Entry of a translated checkpoint that names the method whose random draws differ from those of this version."""
 
 WEIGHTING = "weighting."
 
 
 def translate_checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint with the settings and the names of weights of this version.
+    """Translate a checkpoint to the settings and names of weights of this version.
 
     Args:
-        content: with its ``hyper_parameters`` and its ``state_dict``; plain data, of bounded depth.
+        content: of the checkpoint, with its ``hyper_parameters`` and ``state_dict``; plain data, of bounded depth.
     """
-    content = {name: value for name, value in content.items() if name != DREW_OTHERWISE}
+    content = {name: value for name, value in content.items() if name != CHANGED_DRAWS}
     settings = content.get("hyper_parameters")
     if not isinstance(settings, Mapping):
         return content
     before = settings.get("_class_path")
-    recipe = {"model": {"class_path": before, "init_args": settings}, "trainer": _trainer_of(content)}
+    recipe = {"model": {"class_path": before, "init_args": settings}, "trainer": _find_trainer(content)}
     drew, model = find_other_draws(recipe), translate_recipe(recipe)["model"]
     after = {} if model["class_path"] == before else {"_class_path": model["class_path"]}
     state = content["state_dict"]
     if before == MULTI_TASK_MODULE:
-        state = {f"objective.{name}" if _is_of_weighting(name) else name: value for name, value in state.items()}
-    marks = {} if drew is None else {DREW_OTHERWISE: drew}
+        state = {f"objective.{name}" if _is_weighting_state(name) else name: value for name, value in state.items()}
+    marks = {} if drew is None else {CHANGED_DRAWS: drew}
     return {**content, "hyper_parameters": model["init_args"] | after, "state_dict": state, **marks}
 
 
-def _is_of_weighting(name: Any) -> bool:
+def _is_weighting_state(name: Any) -> bool:
     return isinstance(name, str) and name.startswith(WEIGHTING)
 
 
-def _trainer_of(content: Mapping[str, Any]) -> Any:
+def _find_trainer(content: Mapping[str, Any]) -> Any:
     """The settings of the trainer that `Bookkeeping` wrote into a checkpoint."""
     training = content.get("training")
     settings = training.get("settings") if isinstance(training, Mapping) else None
@@ -46,14 +46,14 @@ def _trainer_of(content: Mapping[str, Any]) -> Any:
 
 
 def require_same_draws(drew: str | None, checkpoint: Path) -> None:
-    """Refuse to go on with a training whose rest would be another than it was to be.
+    """Refuse to resume a training whose random draws in this version differ from those of the version that began it.
 
     Args:
-        drew: what it drew otherwise, if it did.
-        checkpoint: of it, to be named.
+        drew: the method whose draws differ, if any.
+        checkpoint: its path, for the message.
 
     Raises:
-        UserError: it did.
+        UserError: the draws differ.
     """
     if drew is not None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The form of a checkpoint: what others look up in it is there, of its kind and of a size that can be."""
+"""Validation of a checkpoint: entries that other code reads exist, with valid types and sizes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,49 +17,49 @@ REMEDY = "pass the file that 'fit' wrote"
 MOST_CHANNELS = 65536
 LARGEST_SIDE = 65535
 TRAINING = "training"
-"""Entry of a checkpoint with what `fit` says of its training; see `training.bookkeeping`."""
+"""Entry of a checkpoint in which `fit` describes the training; see `training.bookkeeping`."""
 
 EXTRA = "_extra_state"
-"""How the names end under which torch keeps what a module says beside its tensors."""
+"""Suffix of the names under which torch stores the extra state of a module."""
 
 
 def require_bounded(content: Mapping[str, Any], path: Path) -> None:
-    """Refuse a checkpoint that cannot be gone through.
+    """Refuse a checkpoint that cannot be traversed.
 
     Args:
         content: as torch read it, with its ``hyper_parameters``.
-        path: of the file, to be named.
+        path: of the file, for the message.
 
     Raises:
-        UserError: it is nested too deep, or unfolds without bound.
+        UserError: it is nested too deeply, or its repeated references expand without bound.
     """
     problem = complain_of_tensors(content) or complain(content["hyper_parameters"])
     if problem:
         raise UserError(f"{str(path)!r} is no checkpoint of this project ({problem}): {REMEDY}")
 
 
-def training_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of its training; nothing where it is older than that."""
+def get_training(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of the training in a checkpoint; empty for those of versions that did not store it."""
     found = checkpoint.get(TRAINING)
     return found if isinstance(found, dict) else {}
 
 
 def require_form(content: Mapping[str, Any], path: Path) -> None:
-    """Refuse a checkpoint that does not hold what one of this project holds.
+    """Refuse a checkpoint that does not have the form of this project's checkpoints.
 
     Args:
         content: as torch read it; see `require_bounded`.
-        path: of the file, to be named.
+        path: of the file, for the message.
 
     Raises:
-        UserError: it does not.
+        UserError: an entry is missing or invalid.
     """
-    problem = _complain(content)
+    problem = _find_problem(content)
     if problem:
         raise UserError(f"{str(path)!r} is no checkpoint of this project ({problem}): {REMEDY}")
 
 
-def _complain(content: Mapping[str, Any]) -> str:
+def _find_problem(content: Mapping[str, Any]) -> str:
     settings = content["hyper_parameters"]
     limits = {"num_classes": IGNORED, "in_channels": MOST_CHANNELS}
     for name, most in limits.items():
@@ -76,19 +76,19 @@ def _complain(content: Mapping[str, Any]) -> str:
         if (
             isinstance(state, dict)
             and "palette" in state
-            and (problem := _complain_of_data(state, settings["num_classes"], settings["in_channels"]))
+            and (problem := _find_data_problem(state, settings["num_classes"], settings["in_channels"]))
         ):
             return f"its {key[:80]}: {problem}"
     return ""
 
 
-def _complain_of_data(state: Mapping[str, Any], classes: int, number: int) -> str:
-    """What is wrong with the state of a data module; see `SegmentationDataModule.state_dict`."""
+def _find_data_problem(state: Mapping[str, Any], classes: int, number: int) -> str:
+    """Describe what is wrong with the state of a data module; see `SegmentationDataModule.state_dict`."""
     named = state.get("classes")
-    if named is not None and not (_are_texts(named) and len(named) == classes):
+    if named is not None and not (_is_text_list(named) and len(named) == classes):
         return f"its classes are {show(named)}, where the network tells {classes} apart"
     channels = state.get("channels")
-    if channels is not None and not _are_texts(channels):
+    if channels is not None and not _is_text_list(channels):
         return f"its channels are {show(channels)}"
     palette = state["palette"]
     if palette is not None and not (
@@ -112,7 +112,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _are_texts(value: Any) -> bool:
+def _is_text_list(value: Any) -> bool:
     return _is_list(value) and all(isinstance(one, str) for one in value)
 
 

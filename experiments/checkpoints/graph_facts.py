@@ -1,4 +1,4 @@
-"""What an ONNX file says of the images that it takes and the classes that it tells, beside its graph."""
+"""Metadata of an ONNX file: the images that its graph expects and the classes that it predicts."""
 
 import json
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from plain_values import complain
 from user_error import UserError
 
 KEY = "robust_segmentation"
-"""The entry of the file's metadata, which ONNX keeps for whoever writes it: ``metadata_props`` of its ModelProto."""
+"""Key of the entry in the file's metadata (``metadata_props`` of its ModelProto)."""
 
 LONGEST = 2**20
-KEPT = ("classes", "channels", "palette", "size", "window", "reading")
+DATA_KEYS = ("classes", "channels", "palette", "size", "window", "reading")
 
 
 def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> bytes:
-    """A file with the same graph that says how it is fed: images in [0, 1], and what the checkpoint knows of its data.
+    """Add metadata to an ONNX file: the range of its input images, [0, 1], and the checkpoint's description of its data.
 
     Args:
         graph: content of the file.
@@ -32,22 +32,22 @@ def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> byte
         raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
     facts = {"mean": [0.0] * channels, "std": [1.0] * channels}
     model = onnx.load_model_from_string(graph)
-    known = {key: described[key] for key in KEPT if key in described}  # that there is no window is known, too
+    known = {key: described[key] for key in DATA_KEYS if key in described}  # a window of None is stored, too
     onnx.helper.set_model_props(model, {KEY: json.dumps({**facts, **known})})
     return model.SerializeToString()
 
 
 def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
-    """What `add_facts` has written, whoever may have written it since; nothing of a file that has no such entry.
+    """Read and validate the metadata of `add_facts`; the file may be untrusted. Empty where there is no such entry.
 
     Args:
         graph: content of the file.
-        channels: of the data that it is for.
+        channels: number of channels of the data.
 
     Raises:
-        UserError: the entry is not sound, or ONNX Runtime is missing or does not take the file.
+        UserError: the entry is invalid, or ONNX Runtime is missing or cannot open the file.
     """
-    text = _metadata(graph).get(KEY)
+    text = _read_metadata(graph).get(KEY)
     if text is None:
         return {}
     problem = "it is too long" if len(text) > LONGEST else ""
@@ -56,13 +56,13 @@ def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
     except (ValueError, RecursionError):
         problem = "it is no JSON"
     else:
-        problem = problem or complain(facts) or _complain_of_facts(facts, channels)
+        problem = problem or complain(facts) or _find_facts_problem(facts, channels)
     if problem:
         raise UserError(f"what the ONNX file says of its images cannot be used ({problem}): export it again")
     return dict(facts or {})
 
 
-def _complain_of_facts(facts: Any, channels: int) -> str:
+def _find_facts_problem(facts: Any, channels: int) -> str:
     if not isinstance(facts, dict):
         return "it is no mapping"
     for key in ("mean", "std"):
@@ -78,7 +78,7 @@ def _complain_of_facts(facts: Any, channels: int) -> str:
     return complain_of_reading(facts.get("reading"), channels)
 
 
-def _metadata(graph: bytes) -> dict[str, str]:
+def _read_metadata(graph: bytes) -> dict[str, str]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -86,5 +86,5 @@ def _metadata(graph: bytes) -> dict[str, str]:
     try:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         return dict(session.get_modelmeta().custom_metadata_map)
-    except Exception as error:  # its exceptions share no base of their own
+    except Exception as error:  # its exceptions have no common base class
         raise UserError(f"ONNX Runtime cannot open the graph ({error}): export it as one file") from error

@@ -1,4 +1,4 @@
-"""How much memory is left, and what would not fit into it."""
+"""Available memory, and files that would not fit into it."""
 
 import os
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 from user_error import UserError
 
 
-def available_bytes() -> int | None:
-    """What programs may still take without swapping, on Linux; `None` where that is not known."""
+def read_available_bytes() -> int | None:
+    """Bytes of memory that are available without swapping, on Linux; `None` where that is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -21,9 +21,9 @@ def require_memory(paths: Sequence[Path]) -> None:
     """Refuse files that would not fit into memory at once.
 
     Raises:
-        UserError: they would not.
+        UserError: they are larger than the available memory.
     """
-    free = available_bytes()
+    free = read_available_bytes()
     wanted = sum(os.path.getsize(path) for path in paths if path.is_file())
     if free is not None and wanted > free:
         raise UserError(

@@ -1,4 +1,4 @@
-"""A checkpoint is opened once: what is loaded and what is hashed are the same bytes, whatever its path holds by then."""
+"""Checkpoints that stay open, so that loading and hashing read the same bytes even if the path is replaced."""
 
 import hashlib
 import os
@@ -10,61 +10,61 @@ from user_error import UserError
 
 
 def require_checkpoint(path: Path) -> None:
-    """Refuse the path of no file.
+    """Refuse a path at which there is no file.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no file.
     """
     if not path.is_file():
         raise UserError(f"no checkpoint {str(path)!r}: pass the best.ckpt or last.ckpt of a run folder")
 
 
 class CheckpointFile:
-    """An open checkpoint. A training that replaces the file meanwhile leaves this one as it is.
+    """An open checkpoint; its content stays the same if a training replaces the file meanwhile.
 
     Args:
         path: of the file.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such file.
     """
 
     def __init__(self, path: Path) -> None:
         require_checkpoint(path)
         self.path = path
         self._file = path.open("rb")
-        self._opened = self._state()
+        self._opened = self._read_state()
         self._sha256 = ""
 
-    def stream(self) -> BufferedReader:
-        """The file, from its beginning."""
+    def rewind(self) -> BufferedReader:
+        """The open file, positioned at its beginning."""
         self._file.seek(0)
         return self._file
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self._opened[0]
 
     @property
     def sha256(self) -> str:
-        """Hex digest of all that was read of it; ask for it last.
+        """Hex digest of the content; to be read last.
 
         Raises:
-            UserError: something has written into the file since it was opened.
+            UserError: the file was modified since it was opened.
         """
-        self._sha256 = self._sha256 or hashlib.file_digest(self.stream(), "sha256").hexdigest()
-        if self._state() != self._opened:
+        self._sha256 = self._sha256 or hashlib.file_digest(self.rewind(), "sha256").hexdigest()
+        if self._read_state() != self._opened:
             raise UserError(f"the checkpoint {str(self.path)!r} was written into while it was read: call again")
         return self._sha256
 
-    def _state(self) -> tuple[int, int]:
+    def _read_state(self) -> tuple[int, int]:
         entry = os.fstat(self._file.fileno())
         return entry.st_size, entry.st_mtime_ns
 
 
 def open_checkpoint(source: Path | CheckpointFile) -> CheckpointFile:
-    """`source` itself where it is open already.
+    """Open a checkpoint; `source` itself where it is open already.
 
     Raises:
         UserError: no such file.
@@ -72,11 +72,11 @@ def open_checkpoint(source: Path | CheckpointFile) -> CheckpointFile:
     return source if isinstance(source, CheckpointFile) else CheckpointFile(source)
 
 
-def different(files: Sequence[CheckpointFile]) -> list[str]:
-    """The digests of checkpoints, of which no two are the same.
+def find_distinct_digests(files: Sequence[CheckpointFile]) -> list[str]:
+    """The digests of checkpoints, no two of which may be the same.
 
     Raises:
-        UserError: two are.
+        UserError: two are the same.
     """
     found: dict[str, Path] = {}
     for file in files:

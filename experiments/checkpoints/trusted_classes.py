@@ -1,4 +1,4 @@
-"""Which classes the file of a stranger may name: those of this project, PyTorch's parts, and packages that the user trusts."""
+"""Classes that an untrusted file may name: those of this project, PyTorch's parts, and packages that the user trusts."""
 
 import importlib
 import inspect
@@ -12,27 +12,27 @@ OWN = ("datamodules.", "lightning_modules.")
 """Packages of this project, whose modules are imported where a file names one."""
 
 PARTS = ("torch.nn.", "torch.optim.", "segmentation_models_pytorch.losses.")
-"""Packages whose classes are parts of a training. Nothing is imported for them: what is used here is loaded already."""
+"""Packages whose classes are parts of a training. Nothing is imported from them: what the project uses is loaded already."""
 
 TRUST = "ROBUST_SEGMENTATION_TRUST"
 """Environment variable: further packages, separated by commas ("mypackage.,other.nets."), that the user trusts by name."""
 
 
-def packages_trusted_by_user() -> tuple[str, ...]:
-    """The prefixes of ``ROBUST_SEGMENTATION_TRUST``, each ending with a dot: "my" does not let "mypackage" in."""
+def list_user_packages() -> tuple[str, ...]:
+    """The prefixes in ``ROBUST_SEGMENTATION_TRUST``, each with a final dot, so that "my" does not match "mypackage"."""
     packages = (part.strip().rstrip(".") for part in os.environ.get(TRUST, "").split(","))
     return tuple(f"{package}." for package in packages if package)
 
 
 def find_trusted(name: Any, where: str) -> Any:
-    """The class that a file names, if it may; of a package that the user trusts also a function that makes something.
+    """The class that a file names, if it is trusted; in packages that the user trusts also a factory function.
 
-    The name is judged before anything is imported, and what it leads to again: a trusted module holds what it has imported
-    from others, so that ``datamodules.datasets.folder.Path`` is a class of ours by its name alone.
+    The name is checked before anything is imported, and the object that it resolves to again: a trusted module also holds
+    names imported from others, so that ``datamodules.datasets.folder.Path`` belongs to the project by its name alone.
 
     Args:
-        name: as the file has it.
-        where: the file, to be named.
+        name: as it stands in the file.
+        where: the file, for the message.
 
     Raises:
         UserError: it is none of the trusted ones, or there is no such class.
@@ -41,17 +41,17 @@ def find_trusted(name: Any, where: str) -> Any:
         raise _refuse(name, where)
     found = _import(name, where)
     defined = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
-    made = inspect.isclass(found) or (callable(found) and defined.startswith(packages_trusted_by_user()))
+    made = inspect.isclass(found) or (callable(found) and defined.startswith(list_user_packages()))
     if not made or not _is_allowed(defined):
         raise _refuse(name, where)
     return found
 
 
 def require_trusted_class(kind: Any, where: str) -> None:
-    """Refuse a class that is about to be built and is none of the trusted ones.
+    """Refuse to build a class that is not trusted.
 
     Raises:
-        UserError: it is not.
+        UserError: it is not trusted.
     """
     name = f"{kind.__module__}.{kind.__qualname__}"
     if not _is_allowed(name):
@@ -59,13 +59,13 @@ def require_trusted_class(kind: Any, where: str) -> None:
 
 
 def _is_allowed(name: str) -> bool:
-    return name.startswith((*OWN, *PARTS, *packages_trusted_by_user()))
+    return name.startswith((*OWN, *PARTS, *list_user_packages()))
 
 
 def _import(name: str, where: str) -> Any:
     module, _, attribute = name.rpartition(".")
     try:
-        if name.startswith((*OWN, *packages_trusted_by_user())):
+        if name.startswith((*OWN, *list_user_packages())):
             importlib.import_module(module)
         return getattr(sys.modules[module], attribute)
     except Exception as error:  # a package that the user trusts may raise anything when it is imported
@@ -76,11 +76,13 @@ def _import(name: str, where: str) -> Any:
 
 
 def _refuse(name: Any, where: str) -> UserError:
-    return UserError(f"{where} asks for {name!r}, which is no class of this project: it was refused{_remedy(name)}")
+    return UserError(
+        f"{where} asks for {name!r}, which is no class of this project: it was refused{_describe_remedy(name)}"
+    )
 
 
-def _remedy(name: Any) -> str:
-    """How to trust a name. Not said of Python's own modules and of PyTorch, of which a network's settings name none."""
+def _describe_remedy(name: Any) -> str:
+    """How to trust a package; empty for Python's own modules and PyTorch, which the settings of a network never need."""
     package = str(name).split(".")[0]
     if not package.isidentifier() or package in sys.stdlib_module_names or package in ("builtins", "posix", "torch"):
         return ""

@@ -1,1 +1,1 @@
-"""What the verbs share as commands: options, errors, processes of their own."""
+"""What all verbs share as commands: options, error messages, and the processes that they start."""

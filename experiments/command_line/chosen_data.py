@@ -1,4 +1,4 @@
-"""What a verb gets that reads data."""
+"""The value of the option ``--data``."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class ChosenData(NamedTuple):
-    """The data of a verb that reads some, and class and settings that they were built from.
+    """A data module, and the class and settings that it was built from.
 
     A parameter of this type adds ``--data``; by default they are the data in the run folder of the verb's checkpoint.
     """

@@ -1,4 +1,4 @@
-"""The data of a verb: those of a checkpoint's run folder, unless others are named."""
+"""The data of a verb: by default those of the checkpoint's run folder, or those that ``--data`` names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,26 +7,26 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.checkpoints.settings import plain, read_settings
-from experiments.checkpoints.stranger_settings import require_plain_component
+from experiments.checkpoints.settings import read_settings, to_plain
+from experiments.checkpoints.untrusted_settings import require_plain_component
 from experiments.command_line.chosen_data import ChosenData
+from experiments.command_line.complete_components import begin_from_defaults, require_order
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
-from experiments.command_line.whole_components import begin_from_defaults, require_order
 from user_error import UserError, brief, find_user_error
 
 REMEDY = "pass --data experiments/configs/data/NAME.yaml"
 
 
 def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> ChosenData:
-    """The data that options name; by default those of a run folder, each of their settings open to change.
+    """Build the data that options name, by default those of a run folder; options may change single settings.
 
     Args:
-        verb: its name.
-        checkpoint: in the run folder; `None` where there is none.
+        verb: name of the verb.
+        checkpoint: whose run folder gives the default; `None` where there is none.
         words: ``--data`` and what changes its settings.
 
     Raises:
-        UserError: there are none, or they cannot be used.
+        UserError: no data are named, or they cannot be built.
     """
     begin_from_defaults()
     parser = ArgumentParser(prog=f"python -m experiments {verb}", **make_parser_settings())
@@ -42,19 +42,19 @@ def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> Cho
                 read_checkpoint(checkpoint)
                 raise UserError(f"no config.yaml beside {str(checkpoint)!r}, so the data are unknown: {REMEDY}")
             raise UserError(f"no data: {REMEDY}")
-        return ChosenData(parser.instantiate_classes(settings).data, plain(settings.data.as_dict()))
+        return ChosenData(parser.instantiate_classes(settings).data, to_plain(settings.data.as_dict()))
     except ArgumentError as error:
         if unusable is not None and not any(word.partition("=")[0] == "--data" for word in words):
             raise unusable from error
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
     except (TypeError, ValueError) as error:  # of a class of data, from settings that no parser has checked
         raise find_user_error(error) or UserError(
-            f"the data cannot be built from these settings ({brief(_root(error))}): correct them, or pass --data"
+            f"the data cannot be built from these settings ({brief(_find_root_cause(error))}): correct them, or pass --data"
         ) from error
 
 
 def _set_default(parser: ArgumentParser, checkpoint: Path) -> UserError | None:
-    """Have the data of a run folder be the default; why they cannot be used, which matters where no others are named."""
+    """Make the data of a run folder the default; the error if they cannot be used, to be raised where no others are named."""
     settings = read_settings(checkpoint)
     if settings is None or settings.get("data") is None:
         return None
@@ -69,7 +69,7 @@ def _set_default(parser: ArgumentParser, checkpoint: Path) -> UserError | None:
     return None
 
 
-def _root(error: BaseException) -> BaseException:
+def _find_root_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -1,4 +1,4 @@
-"""The device of a verb by its name."""
+"""Devices by their names."""
 
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ AUTO = "auto"
 """The name that stands for a GPU where there is one, and for the processor otherwise."""
 
 
-def usable(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
     """The device of that name, or of `AUTO`.
 
     Raises:
@@ -30,10 +30,10 @@ def usable(name: str) -> torch.device:
     return device
 
 
-def on_device(module: Module, name: str) -> Module:
+def move_to_device(module: Module, name: str) -> Module:
     """The module on a device by its name.
 
     Raises:
         UserError: there is no such device.
     """
-    return module.to(usable(name))
+    return module.to(find_device(name))

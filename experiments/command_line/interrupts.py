@@ -1,10 +1,10 @@
-"""How a verb ends when it is stopped: at once, with one sentence and its status, whatever it is in the middle of.
+"""How a verb ends on a signal: at once, with one sentence and an exit status, whatever it is doing.
 
-An exception would not do: libraries swallow a KeyboardInterrupt or make another error of it, an import that it breaks
-off fails again elsewhere, and Lightning answers SIGTERM with a collective that another process may never join. Since
-all files appear whole or not at all, nothing has to be wound up; what lies half written is removed.
+An exception is not enough: libraries swallow a KeyboardInterrupt or turn it into another error, an interrupted import
+fails again elsewhere, and Lightning answers SIGTERM with a collective that another process may never join. Since all
+files are written atomically, no other cleanup is needed than to remove half-written ones.
 
-This is imported before anything else, and so rests on the standard library alone.
+This module is imported before all others, and imports the standard library alone.
 """
 
 import _thread
@@ -20,37 +20,37 @@ from subprocess import Popen
 from types import FrameType
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-PATIENCE = 10.0
-"""Seconds that a process below has to end when it is told to; what it starts itself included."""
+GRACE_PERIOD = 10.0
+"""Seconds that a child process, with its own children, has to end after SIGTERM."""
 
-GOES_ON = ("fit", "benchmark", "trial", "ablate")
-"""Verbs that keep what they have done when they are stopped."""
+RESUMABLE = ("fit", "benchmark", "trial", "ablate")
+"""Verbs that keep their finished work when they are stopped, and resume."""
 
-_below: list[tuple[Popen, float]] = []
+_children: list[tuple[Popen, float]] = []
 _ending = threading.Lock()
 
 
 @contextlib.contextmanager
-def told(process: Popen, patience: float = PATIENCE) -> Iterator[None]:
-    """When this process is stopped, so is one that it started.
+def register_child(process: Popen, grace_period: float = GRACE_PERIOD) -> Iterator[None]:
+    """Stop a child process when this one is stopped.
 
     Args:
-        process: that was started.
-        patience: seconds that it has to end by itself.
+        process: the child process.
+        grace_period: seconds that it has to end after SIGTERM.
     """
-    entry = (process, patience)
-    _below.append(entry)
+    entry = (process, grace_period)
+    _children.append(entry)
     try:
         yield
     finally:
-        if entry in _below:
-            _below.remove(entry)
+        if entry in _children:
+            _children.remove(entry)
 
 
 def describe_interruption(verb: str, words: Iterable[str]) -> str:
-    """What is said of a verb that was stopped; no more than is so."""
+    """The message for a verb that was stopped: whether the same command resumes its work."""
     words = list(words)
-    if verb not in GOES_ON and not (verb == "ensemble" and "--seeds" in words):
+    if verb not in RESUMABLE and not (verb == "ensemble" and "--seeds" in words):
         return (
             f"interrupted: {verb!r} keeps nothing of its work; the same command begins again" if verb else "interrupted"
         )
@@ -59,21 +59,21 @@ def describe_interruption(verb: str, words: Iterable[str]) -> str:
 
 
 def end_when_stopped(verb: str, words: Iterable[str], silent: bool) -> None:
-    """From now on the signals of `STOPPING` end this process, with the status that shells give them.
+    """Install handlers by which the signals of `STOPPING` end this process, with the exit status that shells give them.
 
-    Those that whoever started the process lets it ignore, as ``nohup`` does, stay ignored.
+    Signals that are ignored at the start of the process, as under ``nohup``, stay ignored.
 
     Args:
-        verb: that runs.
+        verb: the verb that runs.
         words: its options.
-        silent: say nothing: what started this process speaks for both.
+        silent: print nothing, since the process that started this one prints for both.
     """
     owner, text = os.getpid(), f"\n{describe_interruption(verb, words)}\n"
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() == owner:
             _end_from_thread(128 + number, "" if silent else text)
-        elif number != signal.SIGINT:  # a worker of a loader; Ctrl-C reaches it, too, but its owner ends it
+        elif number != signal.SIGINT:  # a loader worker; Ctrl-C reaches it, too, but its parent ends it
             os._exit(128 + number)
 
     for one in STOPPING:
@@ -82,7 +82,7 @@ def end_when_stopped(verb: str, words: Iterable[str], silent: bool) -> None:
 
 
 def _end_from_thread(status: int, text: str) -> None:
-    """Never return, and let no other signal's answer break in: torch raises an error for each worker that has ended."""
+    """Start `end_now` in a thread and never return; exceptions of other signal handlers, such as torch's, are suppressed."""
     while True:
         with contextlib.suppress(BaseException):
             if not _ending.locked():
@@ -91,53 +91,53 @@ def _end_from_thread(status: int, text: str) -> None:
 
 
 def end_now(status: int, text: str) -> None:
-    """End this process and all below it, with a last word; called by a thread other than the main one."""
+    """End this process and its children, with a message; called by a thread other than the main one."""
     if not _ending.acquire(blocking=False):
-        return  # another thread is at it
+        return  # another thread is ending the process
     try:
-        stop(list(_below))
-        _try(sys.stdout.flush, 1)  # the main thread may have been writing
+        stop(list(_children))
+        _run_with_timeout(sys.stdout.flush, 1)  # the main thread may have been writing
         os.write(2, text.encode())
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        _try(atexit._run_exitfuncs, PATIENCE / 2)  # half-written files go, W&B puts its run down
+        _run_with_timeout(atexit._run_exitfuncs, GRACE_PERIOD / 2)  # removes half-written files, and closes the W&B run
     finally:
         os._exit(status)
 
 
-def _try(task: Callable[[], object], seconds: float) -> None:
-    """Do something, and wait no longer for it than that."""
+def _run_with_timeout(task: Callable[[], object], seconds: float) -> None:
+    """Run `task` in a thread, and wait for it for at most so many seconds."""
     thread = threading.Thread(target=task, daemon=True)
     thread.start()
     thread.join(seconds)
 
 
 def describe_signal(number: int) -> str:
-    """The name of a signal; of the one that nobody can answer with what it comes from."""
+    """The name of a signal; for SIGKILL, which cannot be handled, with its usual cause."""
     if number == signal.SIGKILL:
         return "SIGKILL (the system sends it where the memory is used up)"
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def stop(processes: Iterable[tuple[Popen, float]]) -> None:
-    """End processes below this one, each given with the seconds it has for it, and wait until they are gone."""
-    started, left = time.monotonic(), {process.pid: patience for process, patience in processes}
+    """End child processes, each with its grace period in seconds, and wait until they have ended."""
+    started, left = time.monotonic(), {process.pid: grace_period for process, grace_period in processes}
     for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
     while left:
-        for pid, patience in list(left.items()):
+        for pid, grace_period in list(left.items()):
             if _is_over(pid):
                 del left[pid]
-            elif time.monotonic() - started > patience:
+            elif time.monotonic() - started > grace_period:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
 
 
 def _is_over(pid: int) -> bool:
-    """Whether a process below this one has ended. `Popen.wait` holds a lock, and may be what the signal broke in upon."""
+    """Whether a child process has ended; `Popen.wait` takes a lock, which the interrupted code may hold."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

@@ -1,4 +1,4 @@
-"""Several processes of one training or sweep on one machine, which nobody outside can reach."""
+"""Several processes of one training or sweep on one machine, which other machines cannot reach."""
 
 import os
 import socket
@@ -12,41 +12,42 @@ from experiments.command_line.peers import RANK, start_peers
 
 LOOPBACK = "127.0.0.1"
 FROM_OUTSIDE = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "GROUP_RANK", RANK)
-"""Environment variables by which launchers, and users without one, tell processes where they meet."""
+"""Environment variables by which launchers, or users without one, tell processes the address of their store."""
 
-OWN = "ROBUST_SEGMENTATION_ONE_MACHINE"
-"""Environment variable: what the others say is from here."""
+MARKER = "ROBUST_SEGMENTATION_ONE_MACHINE"
+"""Environment variable that marks the values of the others as set by this module."""
 
 _stores: list[TCPStore] = []  # a store lives as long as its object
 
 
 class OneMachine(LightningEnvironment):
-    """Lightning's environment without a cluster, but for where its processes meet and what becomes of them.
+    """Lightning's environment without a cluster, with another address of the store and another handling of lost processes.
 
-    Lightning has the first process listen on all interfaces of the machine, for as long as it runs, without asking who
-    connects; here all processes meet on the loopback address. Its launcher leaves a process alone whose first one is
-    gone, and ends the first one without a word where another is gone; see `experiments.command_line.peers`.
+    Lightning has the first process listen on all interfaces of the machine, as long as it runs and without
+    authentication; here the store listens on the loopback address. Lightning's launcher leaves the other processes running
+    when the first one ends, and ends the first one without a message when another ends; see
+    `experiments.command_line.peers`.
     """
 
     @staticmethod
     def detect() -> bool:
-        """Whether nothing else says where the processes meet."""
-        return OWN in os.environ or not any(name in os.environ for name in FROM_OUTSIDE)
+        """Whether nothing else sets the address of the store."""
+        return MARKER in os.environ or not any(name in os.environ for name in FROM_OUTSIDE)
 
     @property
     def main_address(self) -> str:
-        """Where the processes meet."""
+        """Address of the store."""
         return LOOPBACK
 
     @property
     def main_port(self) -> int:
-        """The port at which they meet; the first process to ask opens it."""
-        if OWN not in os.environ:
+        """Port of the store; the first access opens it."""
+        if MARKER not in os.environ:
             os.environ.update(_open_store())
         return int(os.environ["MASTER_PORT"])
 
     def validate_settings(self, num_devices: int, num_nodes: int) -> None:
-        """Start the other processes: called by Lightning's launcher, which starts none where there is a `LOCAL_RANK`."""
+        """Start the other processes; called by Lightning's launcher, which starts none where `LOCAL_RANK` is set."""
         if self.creates_processes_externally:
             return
         os.environ |= {"MASTER_PORT": str(self.main_port), "NODE_RANK": "0", RANK: "0", "WORLD_SIZE": str(num_devices)}
@@ -55,9 +56,9 @@ class OneMachine(LightningEnvironment):
 
 
 def _open_store() -> dict[str, str]:
-    """Open the store at which processes meet, on the loopback address alone, and say so in the words of torchrun.
+    """Open the store on the loopback address alone; the environment variables of torchrun that describe it.
 
-    Those have every process, the first one included, join a store that is open already.
+    They have every process, the first one included, join a store that is open already.
     """
     listener = socket.socket()
     listener.bind((LOOPBACK, 0))
@@ -77,4 +78,4 @@ def _open_store() -> dict[str, str]:
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
     interfaces = {f"{library}_SOCKET_IFNAME": loopback for library in ("GLOO", "NCCL") if loopback}
     chosen = {name: os.environ.get(name, value) for name, value in interfaces.items()}
-    return {OWN: "1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True", **chosen}
+    return {MARKER: "1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True", **chosen}

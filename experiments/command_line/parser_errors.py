@@ -1,4 +1,4 @@
-"""A parser's report in one sentence: which setting, what was met, what to do."""
+"""Errors of the parser in one sentence: the setting, the value that was given, and the remedy."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'
 NO_PATH = re.compile(r"Expected a path but (\S+) either not accessible")
 EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '([\w.]+)'>|\[.*?\]|[^\n]+?)(?=\. Got value|$)", re.MULTILINE)
 FAMILIES = Path(__file__).parent.parent / "configs"
-"""Each folder of it holds the YAMLs of one kind of component."""
+"""Each of its folders holds the YAMLs of one kind of component."""
 PLAIN = ("bool", "int", "float", "list", "tuple", "dict", "null")
 NAMES = {
     "NoneType": "null",
@@ -43,27 +43,27 @@ NAMES = {
     "dict": "a mapping",
     "str": "text",
 }
-"""What the parser calls kinds of values, as a user knows them."""
+"""Names of types in the parser's messages, and what users call them."""
 LONGEST = 160
-"""Characters of a value that a sentence repeats."""
+"""Most characters of a value that a message repeats."""
 
 
 class Report(NamedTuple):
-    """What of a report concerns the setting at fault, told apart from the alternatives around it."""
+    """The part of a parser's report that is about the wrong setting, without the alternatives around it."""
 
     setting: str
     component: str | None
     text: str
-    """Of the innermost alternative."""
-    whole: str
+    """Text of the innermost alternative."""
+    full_text: str
 
     @property
-    def where(self) -> str:
-        """The beginning of a sentence."""
+    def prefix(self) -> str:
+        """The setting as the beginning of a sentence."""
         return f"{self.setting}: " if self.setting else ""
 
 
-def _innermost(text: str) -> tuple[str | None, str]:
+def _find_innermost(text: str) -> tuple[str | None, str]:
     """The class that a report is about, and the lines about it: the first alternative, and the first within that."""
     lines, component, depth = text.splitlines(), None, -1
     start, end = 0, len(lines)
@@ -80,7 +80,7 @@ def _innermost(text: str) -> tuple[str | None, str]:
     return component, inner
 
 
-def _setting(keys: list[str]) -> str:
+def _format_setting(keys: list[str]) -> str:
     """The setting as it is written on the command line: ``model``, ``loss`` is ``--model.init_args.loss``."""
     keys = list(dict.fromkeys(keys))
     if not keys:
@@ -89,13 +89,13 @@ def _setting(keys: list[str]) -> str:
     return f"--{joint.join(keys)}"
 
 
-def _read(text: str) -> Report:
-    component, inner = _innermost(text)
-    return Report(_setting(KEY.findall(text[: text.find(inner) + len(inner)])), component, inner, text)
+def _parse_report(text: str) -> Report:
+    component, inner = _find_innermost(text)
+    return Report(_format_setting(KEY.findall(text[: text.find(inner) + len(inner)])), component, inner, text)
 
 
-def _value(text: str) -> str | None:
-    """The value that was met, as a sentence repeats it."""
+def _find_value(text: str) -> str | None:
+    """The value that was given, as a message repeats it."""
     found = VALUE.search(text)
     if not found:
         return None
@@ -108,7 +108,7 @@ def _value(text: str) -> str | None:
     return value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
 
 
-def _wanted(text: str) -> str:
+def _describe_expected(text: str) -> str:
     kinds = [kind[1].rsplit(".", 1)[-1] or kind[0] for kind in EXPECTED.findall(text) if not kind[0].startswith("path")]
     kinds = [
         kind for kind in kinds if kind != "Tensor" and "dot import path" not in kind and "dict" not in kind.split()
@@ -124,28 +124,28 @@ def _describe_required(report: Report) -> str | None:
     names = found[1].split(", ")
     if report.component is None:
         are, them = ("is", "it") if len(names) == 1 else ("are", "them")
-        return f"{report.where}{' and '.join(names)} {are} missing: pass {them} (--help shows examples)"
+        return f"{report.prefix}{' and '.join(names)} {are} missing: pass {them} (--help shows examples)"
     joint = "." if report.setting.startswith("--trainer.") else ".init_args."
     options = " and ".join(f"{report.setting}{joint}{name}" for name in names)
-    return f"{report.where}{report.component} needs {' and '.join(map(repr, names))}: pass {options}"
+    return f"{report.prefix}{report.component} needs {' and '.join(map(repr, names))}: pass {options}"
 
 
-def _family(report: Report) -> str:
-    """The folder of the setting's components, if there is one; a list is called by its members."""
+def _find_family(report: Report) -> str:
+    """The folder of the setting's components, if there is one; lists have the plural of its name."""
     name = report.setting.rsplit(".", 1)[-1].removeprefix("--")
     return name.removesuffix("s") if (FAMILIES / name.removesuffix("s")).is_dir() else name
 
 
 def _describe_family(report: Report) -> str | None:
-    """A YAML of another family than the setting's."""
-    found = re.search(r"Given value: (?:NestedArg\(key='[^']*', val=')?([^'\n]+\.yaml)", report.whole)
-    family = _family(report)
+    """The message for a YAML of another family than the setting's."""
+    found = re.search(r"Given value: (?:NestedArg\(key='[^']*', val=')?([^'\n]+\.yaml)", report.full_text)
+    family = _find_family(report)
     if not found or not (FAMILIES / family).is_dir():
         return None
     other = Path(found[1]).resolve().parent
     if other.parent != FAMILIES.resolve() or other.name == family:
         return None
-    return f"{report.where}{found[1]!r} is of the family {other.name!r}: pass a YAML of experiments/configs/{family}/"
+    return f"{report.prefix}{found[1]!r} is of the family {other.name!r}: pass a YAML of experiments/configs/{family}/"
 
 
 def _describe_option(report: Report) -> str | None:
@@ -154,7 +154,7 @@ def _describe_option(report: Report) -> str | None:
             return f"there is no setting {found[1]!r}: check its spelling (--help lists them)"
         group = report.setting.removeprefix("--").split(".")[0]
         return (
-            f"{report.where}{report.component} has no setting {found[1]!r}: check its spelling "
+            f"{report.prefix}{report.component} has no setting {found[1]!r}: check its spelling "
             f"(--{group}.help {report.component} lists them)"
         )
     if found := OF_SUBCOMMAND.search(report.text):
@@ -174,54 +174,61 @@ def _describe_option(report: Report) -> str | None:
 
 
 def _describe_class(report: Report) -> str | None:
-    met = NO_PATH.search(report.text)
-    name = met[1] if met else report.component
+    path_match, instead = NO_PATH.search(report.text), _suggest_yaml(report)
+    name = path_match[1] if path_match else report.component
     if found := NO_SUBCLASS_OF.search(report.text):
         name, base = found.groups()
-        return f"{report.where}{name} is no {base}: pass one that is, or {_a_yaml(report)}"
+        return f"{report.prefix}{name} is no {base}: pass one that is, or {instead}"
     if name and IMPORT_PATH.fullmatch(name):
         if found := NO_SUBCLASS.search(report.text):
-            return f"{report.where}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {_a_yaml(report)}"
+            return (
+                f"{report.prefix}{name} is no {found[1]}: derive it from the project's class {found[1]}, or {instead}"
+            )
         if name in REPLACED:
-            return f"{report.where}{name} is of an earlier version: leave it out, and pass {REPLACED[name]}"
+            return f"{report.prefix}{name} is of an earlier version: leave it out, and pass {REPLACED[name]}"
         if find_current_name(name) != name:
-            return f"{report.where}{name} is now called {find_current_name(name)}: write that"
+            return f"{report.prefix}{name} is now called {find_current_name(name)}: write that"
         if found := NO_NAME.search(report.text):
-            return f"{report.where}there is no class {name!r} ({found[0]}): check its spelling, or {_a_yaml(report)}"
+            return f"{report.prefix}there is no class {name!r} ({found[0]}): check its spelling, or {instead}"
     return None
 
 
-def _a_yaml(report: Report) -> str:
-    """What to name instead of a class."""
-    family = _family(report)
+def _suggest_yaml(report: Report) -> str:
+    """The advice to name a YAML instead of a class."""
+    family = _find_family(report)
     return f"name a YAML of experiments/configs{f'/{family}/' if (FAMILIES / family).is_dir() else ''}"
 
 
 def _describe_file(report: Report) -> str | None:
-    met = NO_PATH.search(report.text)
-    if met and any(kind in PLAIN for _, kind in EXPECTED.findall(report.text)):
-        return None  # a path is one way among others to say such a value
-    if met and IMPORT_PATH.fullmatch(met[1]):
-        return f"{report.where}{met[1]} cannot be built here: {_a_yaml(report)}"
-    found = NOT_A_FILE.search(report.text) or UNLOADABLE.search(report.text) or MISSING_FILE.search(report.whole) or met
+    path_match = NO_PATH.search(report.text)
+    if path_match and any(kind in PLAIN for _, kind in EXPECTED.findall(report.text)):
+        return None  # such a value may be given as a path or otherwise
+    if path_match and IMPORT_PATH.fullmatch(path_match[1]):
+        return f"{report.prefix}{path_match[1]} cannot be built here: {_suggest_yaml(report)}"
+    found = (
+        NOT_A_FILE.search(report.text)
+        or UNLOADABLE.search(report.text)
+        or MISSING_FILE.search(report.full_text)
+        or path_match
+    )
     if not found:
         return None
     if Path(found[1]).is_dir():
-        return f"{report.where}{found[1]!r} is a folder: name a file in it"
-    family = _family(report)
+        return f"{report.prefix}{found[1]!r} is a folder: name a file in it"
+    family = _find_family(report)
     if (FAMILIES / family / f"{found[1]}.yaml").is_file():
-        return f"{report.where}there is no file {found[1]!r}: write experiments/configs/{family}/{found[1]}.yaml"
-    return f"{report.where}there is no file {found[1]!r}: check the path"
+        return f"{report.prefix}there is no file {found[1]!r}: write experiments/configs/{family}/{found[1]}.yaml"
+    return f"{report.prefix}there is no file {found[1]!r}: check the path"
 
 
 def _describe_value(report: Report) -> str | None:
-    if found := CONTENT.search(report.whole):
-        return f"{report.where}{found[1]} does not fit: {_a_yaml(report)}"
-    value = _value(report.text) or (None if EXPECTED.search(report.text) else _value(report.whole))
-    wanted = _wanted(report.text)
+    if found := CONTENT.search(report.full_text):
+        return f"{report.prefix}{found[1]} does not fit: {_suggest_yaml(report)}"
+    value = _find_value(report.text) or (None if EXPECTED.search(report.text) else _find_value(report.full_text))
+    wanted = _describe_expected(report.text)
     if value is None or not (wanted or report.setting):
         return None
-    return f"{report.where}{value} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"
+    return f"{report.prefix}{value} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"
 
 
 RULES: tuple[Callable[[Report], str | None], ...] = (
@@ -235,14 +242,14 @@ RULES: tuple[Callable[[Report], str | None], ...] = (
 
 
 def describe_parser_error(error: Exception) -> str:
-    """The sentence for what `error`, of jsonargparse, reports over many lines."""
-    report = _read(report_of(error))
+    """Describe an error of jsonargparse, which reports over many lines, in one sentence."""
+    report = _parse_report(report_of(error))
     for rule in RULES:
         if found := rule(report):
             return found
-    return re.sub(r"\s+", " ", report.whole).strip()
+    return re.sub(r"\s+", " ", report.full_text).strip()
 
 
 def make_parser_settings() -> dict[str, Any]:
-    """What every parser of ours is made with: no guessing at abbreviated names, and errors that can be put in words."""
+    """Settings of every parser of the project: no abbreviated names, and errors that are raised."""
     return {"exit_on_error": False, "allow_abbrev": False}

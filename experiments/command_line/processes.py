@@ -1,4 +1,4 @@
-"""Which process this is, also before a trainer exists."""
+"""The rank of this process before a trainer exists, and the plugins that tell a trainer its cluster."""
 
 import os
 from typing import Any
@@ -14,21 +14,21 @@ from pytorch_lightning.plugins.environments import (
 from experiments.command_line.one_machine import OneMachine
 
 
-def first_process() -> bool:
-    """Whether this process speaks and writes for all; launchers tell the others their rank in the environment.
+def is_first_process() -> bool:
+    """Whether this process has rank 0, which prints and writes for all; launchers set the ranks in the environment.
 
-    Lightning's own launcher says on further machines no more than which one it is, until the processes have met.
+    On further machines Lightning's own launcher sets the rank of the machine alone, until the processes are connected.
     """
     machine = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
     return getattr(rank_zero_only, "rank", 0) == 0 and machine == "0"
 
 
-def cluster_plugins(num_nodes: int) -> list[Any]:
-    """Where the processes of a trainer come from, if it is not told otherwise.
+def choose_cluster_plugins(num_nodes: int) -> list[Any]:
+    """The cluster environment of a trainer, unless the user chooses one.
 
-    Under SLURM, its environment without Lightning's own requeue. That saves in the middle of an epoch and would go on with the
-    first batches of it again. Here a training goes on from its last whole epoch, a sweep from its last batch, and both end
-    as if they had never stopped; `launch/slurm.sh` requeues. On one machine without a launcher, `OneMachine`.
+    Under SLURM, its environment without Lightning's own requeue, which saves in the middle of an epoch and would repeat the
+    first batches of it. Here a training resumes from its last complete epoch, a sweep from its last batch, and both end as
+    if they had never stopped; `launch/slurm.sh` requeues. On one machine without a launcher, `OneMachine`.
     """
     if SLURMEnvironment.detect():
         return [SLURMEnvironment(auto_requeue=False)]
@@ -36,11 +36,11 @@ def cluster_plugins(num_nodes: int) -> list[Any]:
     return [OneMachine()] if num_nodes == 1 and not launched and OneMachine.detect() else []
 
 
-def leave_signals(trainer: Trainer) -> Trainer:
-    """The trainer, which keeps its hands off signals: see `experiments.command_line.interrupts`.
+def disable_signal_handlers(trainer: Trainer) -> Trainer:
+    """Keep a trainer from installing signal handlers; see `experiments.command_line.interrupts`.
 
-    Lightning's own way waits for the end of a batch and for a collective, in which the other processes may not be. What
-    a user's plugin for SLURM requeues needs it all the same.
+    Lightning's handlers wait for the end of a batch and for a collective that other processes may not join. A user's plugin
+    for SLURM that requeues needs them, and keeps them.
     """
     connector: Any = trainer._accelerator_connector
     if not getattr(connector.cluster_environment, "auto_requeue", False):

@@ -1,7 +1,7 @@
-"""What libraries refuse, in words: the setting, what was met, the remedy.
+"""Errors of libraries that a user's settings cause, as messages: the setting, the value that was given, the remedy.
 
-A check at its own place (a constructor of ours, `experiments.training.checks`) comes earlier and says more; here is what a
-library meets first. An error that no entry knows is none of a user's settings: it keeps its traceback.
+Checks of the project (in constructors, in `experiments.training.checks`) come earlier and say more; this table is for errors
+that a library raises first. An error that fits no entry is not taken for a user's mistake: it keeps its traceback.
 """
 
 import errno
@@ -20,8 +20,8 @@ class Refusal(NamedTuple):
 
     Attributes:
         kinds: names of the exception's class or of a base of it.
-        pattern: what its text holds; named groups fill the sentence.
-        sentence: for the user.
+        pattern: searched in its text; named groups fill the sentence.
+        sentence: the message for the user.
     """
 
     kinds: tuple[str, ...]
@@ -97,13 +97,13 @@ TABLE = (
     # callbacks and what they look for
     Refusal(
         ("RuntimeError",),
-        r"Early stopping conditioned on metric `(?P<met>[^`]*)` which is not available.*following: (?P<known>.+)",
-        "--trainer.callbacks.monitor: EarlyStopping looks for {met!r}, which is not logged: pass one of {known}",
+        r"Early stopping conditioned on metric `(?P<value>[^`]*)` which is not available.*following: (?P<known>.+)",
+        "--trainer.callbacks.monitor: EarlyStopping looks for {value!r}, which is not logged: pass one of {known}",
     ),
     Refusal(
         ("MisconfigurationException",),
-        r"`ModelCheckpoint\(monitor=(?P<met>'[^']*')\)` could not find the monitored key .*: \[(?P<known>[^\]]*)\]",
-        "--trainer.callbacks.monitor: ModelCheckpoint looks for {met}, which is not logged: pass one of {known}",
+        r"`ModelCheckpoint\(monitor=(?P<value>'[^']*')\)` could not find the monitored key .*: \[(?P<known>[^\]]*)\]",
+        "--trainer.callbacks.monitor: ModelCheckpoint looks for {value}, which is not logged: pass one of {known}",
     ),
     Refusal(
         ("MisconfigurationException",),
@@ -130,13 +130,13 @@ TABLE = (
     ),
     Refusal(
         ("RuntimeError",),
-        r"(?P<met>\S+) does not have a deterministic implementation",
-        "--trainer.deterministic: {met} has no deterministic implementation on this device: pass --trainer.deterministic warn",
+        r"(?P<value>\S+) does not have a deterministic implementation",
+        "--trainer.deterministic: {value} has no deterministic implementation on this device: pass --trainer.deterministic warn",
     ),
     Refusal(
         ("ValueError",),
-        r"(?P<met>-?\d+) is not in bounds, numpy accepts from (?P<low>\d+) to (?P<high>\d+)",
-        "--seed_everything: {met} is no seed: pass a number from {low} to {high}",
+        r"(?P<value>-?\d+) is not in bounds, numpy accepts from (?P<low>\d+) to (?P<high>\d+)",
+        "--seed_everything: {value} is no seed: pass a number from {low} to {high}",
     ),
     # packages
     Refusal(
@@ -162,13 +162,13 @@ TABLE = (
     ),
     Refusal(
         ("ValueError",),
-        "The strategy `(?P<met>[^`]+)` requires a GPU",
-        "--trainer.strategy: {met!r} runs on GPUs alone: pass --trainer.strategy ddp, or auto",
+        "The strategy `(?P<value>[^`]+)` requires a GPU",
+        "--trainer.strategy: {value!r} runs on GPUs alone: pass --trainer.strategy ddp, or auto",
     ),
     Refusal(
         ("RepresenterError",),
-        r"cannot represent an object', (?P<met>[^)]+)\)",
-        "--trainer.callbacks: a setting ({met}) is one that no recipe can hold: leave the callback out (of Timer, "
+        r"cannot represent an object', (?P<value>[^)]+)\)",
+        "--trainer.callbacks: a setting ({value}) is one that no recipe can hold: leave the callback out (of Timer, "
         "--trainer.max_time does the same)",
     ),
 )
@@ -181,21 +181,21 @@ COMPONENTS = {
     "SegmentationDataModule": "--data",
     "SegmentationModule": "--model",
 }
-"""Base classes of what the command line builds, and the settings that name it."""
+"""Base classes of components, and the settings that name them."""
 SUBTYPES = re.compile(r"Subtypes: \[([^\n]*)\]")
 CLASS = re.compile(r"(?:class_path=|given class_path )'([\w.]+)'")
 
 
 def find_refusal(error: BaseException) -> str | None:
-    """The sentence for an error that a library raised at a user's setting; `None` for any other error."""
-    chain = list(_chain(error))
-    for one in reversed(chain):  # the root first: it says most
+    """The message for an error that a library raised because of a user's setting; `None` for any other error."""
+    chain = list(_iterate_causes(error))
+    for one in reversed(chain):  # the root cause first, which says most
         if found := _look_up(one):
             return found
     return _describe_component(chain) or _describe_trainer(chain[-1]) or _describe_shared_memory(chain[-1])
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         yield error
@@ -213,19 +213,19 @@ def _look_up(error: BaseException) -> str | None:
     return None
 
 
-def _said(error: BaseException) -> str:
-    """The text of an error within a sentence."""
+def _summarise(error: BaseException) -> str:
+    """The text of an error, shortened for use within a sentence."""
     lines = [line.strip() for line in report_of(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Problem with given class_path")]
     return " ".join(lines[:3])[:300].rstrip(" .!") or type(error).__name__
 
 
-def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+def _list_frames(error: BaseException) -> list[traceback.FrameSummary]:
     return list(traceback.extract_tb(error.__traceback__))
 
 
 def _describe_component(chain: list[BaseException]) -> str | None:
-    """A component whose constructor refused its settings, behind the report of the parser that built it."""
+    """The message for a component whose constructor refused its settings, as the parser that built it reports."""
     reports = [report_of(one) for one in chain if "Does not validate against any of the Union subtypes" in str(one)]
     refused = isinstance(chain[-1], ValueError | ImportError) or "NoneType" in str(chain[-1])  # other errors are bugs
     if not reports or not (refused or type(chain[-1]).__name__ == "MisconfigurationException"):
@@ -235,16 +235,16 @@ def _describe_component(chain: list[BaseException]) -> str | None:
     name = CLASS.search(reports[-1])
     if setting is None or name is None:
         return None
-    nulls = _forbidden_nulls(name[1], reports[-1])
+    nulls, text = _find_forbidden_nulls(name[1], reports[-1]), _summarise(chain[-1])
     if isinstance(chain[-1], ImportError):
-        return f"{setting}: {name[1]} needs a package that is not installed ({_said(chain[-1])}): install it, or leave it out"
+        return f"{setting}: {name[1]} needs a package that is not installed ({text}): install it, or leave it out"
     if nulls:
         return f"{setting}.init_args.{nulls[0]}: null does not fit: give it a value, or leave it out"
-    return f"{setting}: {name[1]} refuses its settings ({_said(chain[-1])}): correct them"
+    return f"{setting}: {name[1]} refuses its settings ({text}): correct them"
 
 
-def _forbidden_nulls(name: str, report: str) -> list[str]:
-    """Settings of a class that a report shows as null and that cannot be."""
+def _find_forbidden_nulls(name: str, report: str) -> list[str]:
+    """Settings of a class that a report shows as null and that do not accept null."""
     module, _, kind = name.rpartition(".")
     found = getattr(sys.modules.get(module), kind, None)
     if found is None:
@@ -262,21 +262,21 @@ def _forbidden_nulls(name: str, report: str) -> list[str]:
 
 
 def _describe_trainer(error: BaseException) -> str | None:
-    """A setting of the trainer that Lightning refused, by the name that its text gives."""
-    frames = _frames(error)
+    """The message for a setting of the trainer that Lightning refused, found by the name in the error's text."""
+    frames = _list_frames(error)
     misconfigured = type(error).__name__ == "MisconfigurationException"
     by_library = bool(frames) and any(f"/{name}/" in frames[-1].filename for name in LIBRARIES)
     if not misconfigured and not (by_library and isinstance(error, ValueError | TypeError | ImportError)):
         return None
-    name = _named_setting(report_of(error))
+    name = _find_named_setting(report_of(error))
     building = any(frame.name in ("instantiate_trainer", "make_trainer") for frame in frames)
     if name is None and not (misconfigured or building):
         return None
     setting = f"--trainer.{name}" if name else "--trainer"
-    return f"{setting}: {_said(error)}: correct the value, or leave the setting out"
+    return f"{setting}: {_summarise(error)}: correct the value, or leave the setting out"
 
 
-def _named_setting(text: str) -> str | None:
+def _find_named_setting(text: str) -> str | None:
     """The first argument of the trainer that a text names."""
     lightning = sys.modules.get("pytorch_lightning")
     if lightning is None:
@@ -295,7 +295,7 @@ def _named_setting(text: str) -> str | None:
 
 
 def _describe_shared_memory(error: BaseException) -> str | None:
-    """Locks and queues of loader processes lie in /dev/shm; the system says that there is no space, and not where."""
+    """The message for a full /dev/shm, where loader processes keep locks and queues; the system does not name the place."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.ENOMEM) or error.filename:
         return None
-    return SHARED if any("multiprocessing" in frame.filename for frame in _frames(error)) else None
+    return SHARED if any("multiprocessing" in frame.filename for frame in _list_frames(error)) else None

@@ -1,4 +1,4 @@
-"""What is said of an error that nothing foresaw."""
+"""The message for an unexpected error."""
 
 import platform
 import shlex
@@ -13,18 +13,18 @@ PACKAGES = ("torch", "pytorch-lightning", "jsonargparse", "numpy")
 
 
 def report_unexpected(argv: Sequence[str], error: BaseException) -> int:
-    """Show the traceback and, in one line, what a report of it should hold; returns the exit status."""
+    """Print the traceback and, in one line, what a report of it should contain; returns the exit status."""
     traceback.print_exception(error)
     print(
         f"unexpected: this may be a fault of this project, not of yours: report it to its authors with the traceback above, "
         f"the command ({shlex.join(['python', '-m', 'experiments', *argv])}), the config.yaml of the run folder where there "
-        f"is one, and the versions ({_versions()})",
+        f"is one, and the versions ({_list_versions()})",
         file=sys.stderr,
     )
     return SOFTWARE
 
 
-def _versions() -> str:
+def _list_versions() -> str:
     found = [f"Python {platform.python_version()} on {platform.system()}"]
     for name in PACKAGES:
         try:

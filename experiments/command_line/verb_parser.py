@@ -34,16 +34,16 @@ ENTRY = re.compile(r"^ {4}\*?(\w+): (.*)$")
 
 @dataclass(frozen=True)
 class Option:
-    """What a parser has to know of a parameter beyond its type; it stands in its `Annotated`.
+    """What a parser has to know about a parameter beyond its type; part of its `Annotated`.
 
     Args:
-        metavar: what stands for its value in the help.
-        choices: its values.
-        listed: gives words that end its help.
-        read: turns its word into its value.
+        metavar: placeholder of its value in the help.
+        choices: the values that it accepts.
+        listed: returns names that are listed at the end of its help.
+        read: parses its value.
         repeated: the option is given once for each entry of the list.
-        name: of the option, where it is not that of the parameter.
-        formerly: what an earlier version called it.
+        name: of the option, where it differs from that of the parameter.
+        formerly: its name in an earlier version.
     """
 
     metavar: str | tuple[str, ...] | None = None
@@ -56,14 +56,14 @@ class Option:
 
 
 class CommandLine(list[str]):
-    """All words of the command line: a parameter of this type gets them, and is no option."""
+    """All words of the command line; a parameter of this type receives them, and is not an option."""
 
 
 class SentenceParser(argparse.ArgumentParser):
-    """A parser that says in one sentence what is wrong, and leaves its exit to the caller."""
+    """A parser that raises its errors as one sentence instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        """What `argparse` calls.
+        """Called by `argparse` on an error.
 
         Raises:
             UserError: always.
@@ -83,14 +83,14 @@ class Parameter(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """How it is written on the command line."""
+        """Name of the option on the command line."""
         return self.option.name or f"--{self.name.strip('_').replace('_', '-')}"
 
 
 def list_examples(verb: str, examples: str) -> str:
-    """Options and arguments of a verb, one example to a line, as the commands that they make.
+    """Examples of a verb, its options and arguments one example to a line, as complete commands.
 
-    A line that begins with spaces goes on the one above; what follows an empty line is no example and stays as it is.
+    A line that begins with spaces continues the one above; text after an empty line is returned unchanged.
     """
     lines, blank, notes = examples.strip().partition("\n\n")
     shown = [
@@ -102,33 +102,33 @@ def list_examples(verb: str, examples: str) -> str:
 def call_verb(verb: str, function: Callable[..., Any], examples: str, argv: Sequence[str]) -> Any:
     """Parse the words of a command line and call the function with them.
 
-    Parameters before ``/`` are arguments, those behind ``*`` are options; ``*words`` takes what the verb hands on to
-    another. Help is the function's docstring. Names are not abbreviated.
+    Parameters before ``/`` are positional arguments, those after ``*`` are options; ``*words`` receives unknown words, which
+    the verb passes on to another. The help is the function's docstring. Option names cannot be abbreviated.
 
     Args:
-        verb: its name.
-        function: that does its work.
+        verb: name of the verb.
+        function: the function that does its work.
         examples: see `list_examples`.
-        argv: the words.
+        argv: the words of the command line.
 
     Raises:
         UserError: they do not fit the function.
     """
     values = parse(verb, function, examples, argv)
-    first = [values.pop(one.name) for one in _signature(function) if one.kind is one.POSITIONAL_ONLY]
-    further = values.pop(_further(function), [])
+    first = [values.pop(one.name) for one in _list_signature(function) if one.kind is one.POSITIONAL_ONLY]
+    further = values.pop(_find_rest_name(function), [])
     return function(*first, *further, **values)
 
 
 def parse(verb: str, function: Callable[..., Any], examples: str, argv: Sequence[str]) -> dict[str, Any]:
     """The words as values of the function's parameters, by their names; see `call_verb`."""
-    parameters = list(_parameters(function))
+    parameters = list(_read_parameters(function))
     for one in parameters:
         if one.option.formerly and any(word.partition("=")[0] == one.option.formerly for word in argv):
             raise UserError(f"{one.option.formerly} is now called {one.flag}: write that")
-    data = next((one for one in parameters if _takes_data(one)), None)
+    data = next((one for one in parameters if _is_data(one)), None)
     words, of_data = _split(argv) if data else (list(argv), [])
-    parser, further = make_parser(verb, function, examples), _further(function)
+    parser, further = make_parser(verb, function, examples), _find_rest_name(function)
     found, rest = parser.parse_known_args(words)
     if rest and not further:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -148,29 +148,31 @@ def make_parser(verb: str, function: Callable[..., Any], examples: str) -> Sente
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for one in _parameters(function):
-        if _takes_data(one):
-            parser.add_argument(DATA, metavar="DATA", dest=one.name, help=DATA_HELP)  # its words never come here
+    for one in _read_parameters(function):
+        if _is_data(one):
+            parser.add_argument(
+                DATA, metavar="DATA", dest=one.name, help=DATA_HELP
+            )  # handled by `_split`; listed for the help
         elif one.positional:
-            parser.add_argument(one.name, **_settings(one))
+            parser.add_argument(one.name, **_make_argument(one))
         else:
             required = one.default is inspect.Parameter.empty
-            parser.add_argument(one.flag, dest=one.name, required=required, **_settings(one))
+            parser.add_argument(one.flag, dest=one.name, required=required, **_make_argument(one))
     return parser
 
 
-def _signature(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def _list_signature(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(inspect.signature(function).parameters.values())
 
 
-def _further(function: Callable[..., Any]) -> str:
-    """The parameter for words that go on to another verb; empty where there is none."""
-    return next((one.name for one in _signature(function) if one.kind is one.VAR_POSITIONAL), "")
+def _find_rest_name(function: Callable[..., Any]) -> str:
+    """The name of the parameter for words that are passed on to another verb; empty where there is none."""
+    return next((one.name for one in _list_signature(function) if one.kind is one.VAR_POSITIONAL), "")
 
 
-def _parameters(function: Callable[..., Any]) -> Iterable[Parameter]:
-    hints, said = get_type_hints(function, include_extras=True), _describe_parameters(function)
-    for one in _signature(function):
+def _read_parameters(function: Callable[..., Any]) -> Iterable[Parameter]:
+    hints, descriptions = get_type_hints(function, include_extras=True), _describe_parameters(function)
+    for one in _list_signature(function):
         kind, option = hints[one.name], Option()
         if one.kind is one.VAR_POSITIONAL or kind is CommandLine:
             continue
@@ -178,13 +180,15 @@ def _parameters(function: Callable[..., Any]) -> Iterable[Parameter]:
             kind, option = get_args(kind)
         if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
             (kind,) = (part for part in get_args(kind) if part is not NoneType)
-        yield Parameter(one.name, kind, one.default, option, one.kind is one.POSITIONAL_ONLY, said.get(one.name, ""))
+        yield Parameter(
+            one.name, kind, one.default, option, one.kind is one.POSITIONAL_ONLY, descriptions.get(one.name, "")
+        )
 
 
-def _settings(one: Parameter) -> dict[str, Any]:
-    """What ``add_argument`` is told of a parameter."""
+def _make_argument(one: Parameter) -> dict[str, Any]:
+    """The keyword arguments of ``add_argument`` for a parameter."""
     default = None if one.default is inspect.Parameter.empty else one.default
-    settings: dict[str, Any] = {"help": _help(one), "default": default}
+    settings: dict[str, Any] = {"help": _make_help(one), "default": default}
     if one.kind is bool and one.option.read is None:
         return settings | {"action": "store_true"}
     if one.option.metavar is not None:
@@ -209,7 +213,7 @@ def _settings(one: Parameter) -> dict[str, Any]:
     return settings | {"type": kind}
 
 
-def _help(one: Parameter) -> str:
+def _make_help(one: Parameter) -> str:
     words = [one.help]
     if one.option.listed is not None:
         words.append(f": {', '.join(one.option.listed())}")
@@ -221,12 +225,12 @@ def _help(one: Parameter) -> str:
 
 
 def _describe(function: Callable[..., Any]) -> str:
-    """The docstring above its sections."""
+    """The docstring without its sections."""
     return re.split(r"\n\n(?:Args|Returns|Raises):\n", inspect.getdoc(function) or "")[0]
 
 
 def _describe_parameters(function: Callable[..., Any]) -> dict[str, str]:
-    """What the docstring says of each parameter, as one line."""
+    """The description of each parameter in the docstring, as one line."""
     found: dict[str, str] = {}
     name, inside = "", False
     for line in (inspect.getdoc(function) or "").splitlines():
@@ -245,12 +249,12 @@ def _as_declared(value: Any, one: Parameter) -> Any:
     return value if kind is None or value is None else kind(value)
 
 
-def _takes_data(one: Parameter) -> bool:
+def _is_data(one: Parameter) -> bool:
     return one.kind is ChosenData
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of the verb, and those of the data: each option of these takes one value."""
+    """Split the words into those of the verb and those of the data, whose options take one value each."""
     words: list[str] = []
     of_data: list[str] = []
     waiting = list(argv)
@@ -267,7 +271,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | None:
-    """The data of a verb; `None` where it takes them for a checkpoint alone, and none is given."""
+    """The data of a verb; `None` where they are needed with a checkpoint only, and none is given."""
     checkpoint: Path | None = values.get("checkpoint") or next(iter(values.get("checkpoints") or []), None)
     if one.default is None and checkpoint is None:
         if words:

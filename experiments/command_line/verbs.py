@@ -1,24 +1,24 @@
-"""The verbs: where each lies, and what it does."""
+"""The verbs: the folder of each, and what it does."""
 
 FOLDERS = {
     "commands.train": {
-        "check": "read a data set once before training, and say what is wrong with it",
+        "check": "read a data set before training, and report what is wrong with it",
         "fit": "train a network from a recipe, or resume its training",
         "trial": "train, then sweep: one trial of an ablation",
         "ablate": "run the trials of a sweep file, and rank them",
     },
     "commands.evaluate": {
-        "plan": "say what a sweep will take on so many processes",
+        "plan": "estimate the time and memory of a sweep on several processes",
         "benchmark": "sweep a checkpoint over corruptions and write its record",
         "verify": "recompute a record, and sweep a sample of it again",
         "predict": "segment image files",
         "corruptions": "draw an image under every corruption of a suite",
-        "costs": "say what networks cost: parameters, multiply-adds, latency, memory",
+        "costs": "measure the costs of networks: parameters, multiply-adds, latency, memory",
     },
     "commands.derive": {
         "ensemble": "make one network of several, or of the seeds of a recipe",
         "soup": "average the weights of networks",
-        "tta": "ask a network about several views of an image",
+        "tta": "average a network's predictions over several views of an image",
         "prune": "remove channels or weights of a network",
         "calibrate": "fit the temperature of a network's probabilities",
         "svm": "fit a linear SVM on a checkpoint's features",
@@ -28,20 +28,20 @@ FOLDERS = {
     "commands.analyse": {
         "collect": "gather records from run folders into one tree",
         "leaderboard": "rank records in a table, beside published ones",
-        "tradeoff": "put what networks cost beside how they hold up",
+        "tradeoff": "show the costs of networks beside their robustness",
         "compare": "test whether the difference of two records holds",
         "recipes": "test whether recipes differ, by several trainings of each",
-        "effects": "say what each factor of an ablation does",
+        "effects": "estimate the effect of each factor of an ablation",
         "curves": "draw the robustness curves of records",
         "report": "make a page of records: leaderboard, curves, reliability, worst images",
     },
     "upkeep": {
-        "fill": "fill the tables of pages with what records say",
-        "parity": "hold the corruptions of ImageNet-C against the reference implementation",
-        "speed": "measure corruptions, sweep and pipeline against the usual ones",
+        "fill": "fill the tables of pages from records",
+        "parity": "compare the corruptions of ImageNet-C with the reference implementation",
+        "speed": "time corruptions, sweep and pipeline against their baselines",
     },
 }
-"""Where verbs lie, by the stage of work that they serve, and what each does."""
+"""Verbs by their folder, which stands for a stage of work, with the line that the help shows."""
 
 VERBS = {verb: line for lines in FOLDERS.values() for verb, line in lines.items()}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from datamodules.base import SegmentationDataModule
 from experiments.data_check.scan import ScannedSplit
-from experiments.files.tables import markdown_table, percent
+from experiments.files.tables import format_percent, make_markdown_table
 
 MOST_KINDS = 4
 """Kinds or sizes that a cell names."""
@@ -29,8 +29,8 @@ def describe_splits(data: SegmentationDataModule, splits: Mapping[str, ScannedSp
     ]
     classes.append(["ignored (of all)", *(_format_ratio(int(pixels[name][-1]), sums[name]) for name in splits)])
     left = tuple(range(len(splits) + 1))
-    first = markdown_table(["", *splits], rows, left)
-    second = markdown_table(["share of pixels in %", *splits], classes, (0,))
+    first = make_markdown_table(["", *splits], rows, left)
+    second = make_markdown_table(["share of pixels in %", *splits], classes, (0,))
     return f"{first}\n{second}"
 
 
@@ -45,4 +45,4 @@ def _format_counts(found: Counter[str]) -> str:
 
 
 def _format_ratio(part: int, total: int) -> str:
-    return "-" if not part else percent(part / total) if part / total >= 0.0005 else "< 0.1"
+    return "-" if not part else format_percent(part / total) if part / total >= 0.0005 else "< 0.1"

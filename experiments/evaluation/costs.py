@@ -20,7 +20,7 @@ class Batch(Strict):
     The ratio is that of this network's seconds to the reference's in the same round: the median over the rounds, the
     least and the most. The reference is measured against itself in the same way: its ratios show the noise of the machine.
     ``peak_memory_bytes`` are weights, images and what a forward pass holds beside them, see
-    `experiments.measuring.peak_memory.peak_bytes`.
+    `experiments.measuring.peak_memory.measure_peak_bytes`.
     """
 
     batch_size: int = Field(ge=1)

@@ -1,1 +1,1 @@
-"""What is read and written: whole files, tables, JSON of a schema."""
+"""Reading and writing of files: atomic writes, locks, tables, JSON checked against a schema."""

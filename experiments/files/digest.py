@@ -1,10 +1,10 @@
-"""The digest of a file, by which a record knows what it was made of."""
+"""Digests of files, by which a record identifies the files that it was made from."""
 
 import hashlib
 from pathlib import Path
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+def compute_sha256(path: Path) -> str:
+    """Hex SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

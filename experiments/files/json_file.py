@@ -1,4 +1,4 @@
-"""JSON files of a schema: what is wrong with one is said in a sentence."""
+"""JSON files that follow a schema; what is wrong with one is reported in one sentence."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -17,9 +17,9 @@ def read_json(path: Path, schema: type[Content], what: str, wrong: str, verb: st
     Args:
         path: of the file.
         schema: what it must hold.
-        what: such a file is called, "record".
-        wrong: what is said of another file, "is not a record".
-        verb: that writes such files.
+        what: the name of such a file in messages, "record".
+        wrong: how a message describes another file, "is not a record".
+        verb: the verb that writes such files.
 
     Raises:
         UserError: no such file, or it holds something else.

@@ -1,4 +1,4 @@
-"""What a process that was killed has left half written: it goes when the next one writes beside it."""
+"""Removal of half-written files that a killed process left behind, by the next process that writes into the folder."""
 
 import contextlib
 import fcntl
@@ -9,14 +9,14 @@ from pathlib import Path
 
 ENDING = ".part"
 HALF_WRITTEN = re.compile(rf"\..+\.[a-z0-9_]{{8}}{re.escape(ENDING)}")
-"""How `whole_file` names a file that is not whole yet."""
+"""How `atomic_write` names a file that is not complete yet."""
 
 _seen: set[str] = set()
 _started = time.time()
 
 
 def _begin() -> None:
-    """A forked process is one of its own."""
+    """Start again with the state of a new process, in a forked one."""
     global _started
     _started = time.time()
     _seen.clear()
@@ -25,15 +25,15 @@ def _begin() -> None:
 os.register_at_fork(after_in_child=_begin)
 
 
-def hold(descriptor: int) -> int:
-    """Show others that a file is being written, until the descriptor that this returns is closed, too."""
+def mark_being_written(descriptor: int) -> int:
+    """Lock a file that is being written; the lock is released when the returned descriptor is closed, too."""
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return os.dup(descriptor)
 
 
-def is_held(path: str | Path) -> bool:
-    """Whether a process has the file open, and shows it by `hold`."""
+def is_being_written(path: str | Path) -> bool:
+    """Whether a process holds the lock that `mark_being_written` takes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,9 +45,9 @@ def is_held(path: str | Path) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove from a folder, once in each process, what others began to write there and did not live to finish.
+    """Remove half-written files of killed processes from a folder; each process does so once per folder.
 
-    A file that is held, or that is younger than this process, may have an owner, and stays.
+    A file that is locked, or that is younger than this process, may still be written by another process, and is not removed.
     """
     name = os.path.abspath(folder)
     if name in _seen:
@@ -57,5 +57,5 @@ def remove_leftovers(folder: Path) -> None:
         for entry in entries:
             if HALF_WRITTEN.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):
-                    if entry.stat().st_mtime < _started and not is_held(entry.path):
+                    if entry.stat().st_mtime < _started and not is_being_written(entry.path):
                         os.unlink(entry.path)

@@ -1,4 +1,4 @@
-"""A file that one process at a time may hold."""
+"""A lock file that one process at a time may hold."""
 
 import fcntl
 import os
@@ -8,30 +8,30 @@ from pathlib import Path
 
 from user_error import UserError
 
-_held: set[int] = set()
+_locked_descriptors: set[int] = set()
 
 
-def _let_go() -> None:
-    """Processes forked from this one, such as those of a loader, may outlive it by seconds: they hold nothing on."""
-    for descriptor in _held:
+def _release_locks() -> None:
+    """Release all locks in a forked process, such as a loader worker, which may outlive this one by seconds."""
+    for descriptor in _locked_descriptors:
         os.close(descriptor)
-    _held.clear()
+    _locked_descriptors.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_release_locks)
 
 
 @contextmanager
-def held(path: Path, what: str, *, stays: bool = True) -> Iterator[int]:
-    """Hold the lock at `path`; its descriptor, for processes that hold it on.
+def hold_lock(path: Path, what: str, *, keep_file: bool = True) -> Iterator[int]:
+    """Hold the lock at `path`, and yield its descriptor for child processes that are to keep holding it.
 
-    The system lets go of it with the last process that has it open, however that one ends: this one, and those that it
-    starts and hands the descriptor to.
+    The system releases the lock when the last process that has the file open ends, however it ends: this one, and those
+    that it starts with the descriptor.
 
     Args:
         path: of the file.
-        what: happens under the lock, to be said: "a trial is running in runs/x".
-        stays: whether its file is left behind, as it must be where other processes hold the lock on.
+        what: what happens under the lock, for the message: "a trial is running in runs/x".
+        keep_file: whether the lock file is left behind, as it must be where child processes keep holding the lock.
 
     Raises:
         UserError: another process holds it.
@@ -40,18 +40,20 @@ def held(path: Path, what: str, *, stays: bool = True) -> Iterator[int]:
     descriptor = _lock(path)
     if descriptor is None:
         raise UserError(f"{what} already: wait for it, or stop it, and call again")
-    _held.add(descriptor)
+    _locked_descriptors.add(descriptor)
     try:
         yield descriptor
     finally:
-        if descriptor in _held:  # and not in a process forked from this one
-            if not stays:
-                path.unlink(missing_ok=True)  # while it is held: whoever waits for it by then takes a new one
-            _held.remove(descriptor)
+        if descriptor in _locked_descriptors:  # not so in a process forked from this one
+            if not keep_file:
+                path.unlink(
+                    missing_ok=True
+                )  # while it is locked: a process that opens the path after this creates a new file
+            _locked_descriptors.remove(descriptor)
             os.close(descriptor)
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a process holds the lock at `path` right now."""
     if not path.exists():
         return False
@@ -72,6 +74,6 @@ def _lock(path: Path) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        except FileNotFoundError:  # who held it let go, and its file went
+        except FileNotFoundError:  # its holder released the lock and removed the file
             pass
         os.close(descriptor)

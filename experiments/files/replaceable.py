@@ -1,32 +1,32 @@
-"""What a command may write over: what this project wrote, and nothing that a user would miss."""
+"""Checks of what a command may overwrite: files that this project wrote, and nothing else of the user's."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from user_error import UserError
 
 SOFTWARE = "robust-segmentation"
-"""Named in the pictures that commands draw, by which they are known again."""
+"""Software name in the metadata of the pictures that commands draw, by which these are recognised."""
 
 DRAWN = (SOFTWARE.encode(), b"Matplotlib v")
-"""One of these stands in a picture of ours; figures of earlier versions say with what they were drawn."""
+"""Marks of a picture that this project drew; figures of earlier versions name the library that drew them."""
 
-NO_TEXT = {
+NON_TABLE_SUFFIXES = {
     *(".json", ".yaml", ".yml", ".npz", ".npy", ".ckpt", ".pt", ".pth", ".safetensors", ".onnx", ".py", ".ipynb"),
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".svg", ".pdf"),
 }
-"""Of files that hold something else than a table."""
+"""Suffixes of files that hold something else than a table."""
 
 
 def require_picture(path: Path, suffixes: tuple[str, ...] = (".png",)) -> None:
-    """Refuse to draw over a picture that was not drawn here, such as an image of the data.
+    """Refuse to overwrite a picture that this project did not draw, such as an image of the data.
 
     Raises:
-        UserError: it is one, or its name does not end as a picture's.
-        OSError: it cannot be written.
+        UserError: `path` is such a picture, or its suffix is not that of a picture.
+        OSError: `path` cannot be written.
     """
     if path.suffix.lower() not in suffixes:
         raise UserError(f"the picture {str(path)!r} must be named {' or '.join(f'*{one}' for one in suffixes)}")
@@ -37,26 +37,26 @@ def require_picture(path: Path, suffixes: tuple[str, ...] = (".png",)) -> None:
     require_writable(path)
 
 
-def require_json(path: Path, is_ours: Callable[[Any], bool], what: str) -> None:
-    """Refuse to write over JSON of another kind, such as a record.
+def require_json(path: Path, is_replaceable: Callable[[Any], bool], what: str) -> None:
+    """Refuse to overwrite JSON of another kind, such as a record.
 
     Args:
-        path: to be written.
-        is_ours: whether content may be replaced.
-        what: is written.
+        path: of the file to write.
+        is_replaceable: whether parsed content may be overwritten.
+        what: name of the content, for the message.
 
     Raises:
-        UserError: it holds something else, or is not named ``*.json``.
-        OSError: it cannot be written.
+        UserError: `path` holds something else, or is not named ``*.json``.
+        OSError: `path` cannot be written.
     """
     if path.suffix.lower() != ".json":
         raise UserError(f"the file {str(path)!r} of {what} must be named *.json")
     if path.is_file():
         try:
-            ours = is_ours(json.loads(path.read_bytes()))
+            replaceable = is_replaceable(json.loads(path.read_bytes()))
         except (ValueError, RecursionError):
-            ours = False
-        if not ours:
+            replaceable = False
+        if not replaceable:
             raise UserError(
                 f"{str(path)!r} is there and holds no {what}: name another file, since that is never overwritten"
             )
@@ -64,20 +64,20 @@ def require_json(path: Path, is_ours: Callable[[Any], bool], what: str) -> None:
 
 
 def require_text(path: Path) -> None:
-    """Refuse to write a table over data, a picture, a network or a record.
+    """Refuse to overwrite data, a picture, a network or a record with a table.
 
     Raises:
-        UserError: it is there and named like one, or is JSON of an object, as records are.
+        UserError: `path` exists and has the suffix of one, or is JSON of an object, as records are.
     """
     suffix = path.suffix.lower()
-    if not path.is_file() or suffix not in NO_TEXT:
+    if not path.is_file() or suffix not in NON_TABLE_SUFFIXES:
         return
     if suffix == ".json" and not path.read_bytes().lstrip().startswith(b"{"):
         return
     raise UserError(f"{str(path)!r} is there and is no table: name another file, since that is never overwritten")
 
 
-def say(text: str, path: Path | None) -> None:
+def print_and_save(text: str, path: Path | None) -> None:
     """Print a text, and write it to `path` as well where one is given.
 
     Raises:
@@ -87,5 +87,5 @@ def say(text: str, path: Path | None) -> None:
     print(text, end="")
     if path is not None:
         require_text(path)
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(text)

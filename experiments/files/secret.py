@@ -1,4 +1,4 @@
-"""What only this user knows: the key that seals unfinished work, so that nobody else's passes for it."""
+"""The secret key of this user, which seals unfinished work, so that files of others are not taken for it."""
 
 import fcntl
 import os
@@ -13,28 +13,28 @@ FOLDER = "robust-segmentation"
 
 
 def find_secret() -> tuple[bytes, str | None]:
-    """This user's key of 32 random bytes, made at the first call; and why it is one of this process alone, if it is.
+    """This user's key of 32 random bytes, created at the first call; and if it could not be stored, the reason.
 
-    It lies in ``$XDG_STATE_HOME`` or ``~/.local/state``, where nobody else can read it. Where that is impossible, what is
-    sealed in this process opens in no other.
+    It is stored in ``$XDG_STATE_HOME`` or ``~/.local/state``, where nobody else can read it. A key that cannot be stored
+    is valid in this process only.
     """
     try:
-        folder = _state() / FOLDER
-        with _locked(folder):
+        folder = _find_state_folder() / FOLDER
+        with _lock_folder(folder):
             return _read(folder / "key") or _make(folder / "key"), None
     except (OSError, RuntimeError) as error:  # no home, or one that cannot be written
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return secrets.token_bytes(LENGTH), " ".join(why.split())
 
 
-def _state() -> Path:
+def _find_state_folder() -> Path:
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
     return given if given.is_absolute() else Path.home() / ".local" / "state"
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time looks for the key and makes it; the system lets go of the lock with its holder."""
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Let one process at a time look for the key and create it; the system releases the lock when its holder ends."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -45,25 +45,25 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> bytes | None:
-    """The key; `None` where there is none, or but a part of one.
+    """The key; `None` where there is none, or it is incomplete.
 
     Raises:
-        PermissionError: others know it, or may have written it.
+        PermissionError: other users can read the key, or may have written it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise PermissionError(f"{path} must be a file of this user that nobody else may read: remove it")
         found = file.read(LENGTH + 1)
     return found if len(found) == LENGTH else None
 
 
 def _make(path: Path) -> bytes:
-    """A new key, which appears whole; under the lock."""
+    """Write a new key atomically; the caller holds the lock."""
     key, part = secrets.token_bytes(LENGTH), path.with_name("key.new")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

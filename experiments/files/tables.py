@@ -1,4 +1,4 @@
-"""Tables for people and for programs."""
+"""Numbers and tables as text, Markdown and CSV."""
 
 import csv
 import io
@@ -8,17 +8,17 @@ from typing import Any
 from experiments.files.printable import as_cell, escape_controls
 
 
-def percent(value: float | None) -> str:
-    """A share in percent, or a dash."""
+def format_percent(value: float | None) -> str:
+    """A fraction in percent, or a dash."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def p_value(value: float | None) -> str:
+def format_p_value(value: float | None) -> str:
     """A p value to four digits, or a dash."""
     return "-" if value is None else f"{value:.4f}" if value >= 0.00005 else "< 0.0001"
 
 
-def scaled(value: float | None, unit: float = 1) -> str:
+def format_scaled(value: float | None, unit: float = 1) -> str:
     """A number in multiples of `unit`, to three digits, or a dash."""
     if value is None:
         return "-"
@@ -26,32 +26,32 @@ def scaled(value: float | None, unit: float = 1) -> str:
     return f"{number:.0f}" if abs(number) >= 999.5 else f"{number:#.3g}".rstrip(".")
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds, minutes or hours, to three digits."""
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def with_bounds(value: float | None, low: float | None, high: float | None) -> str:
-    """A share and its interval, in percent."""
-    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
+def format_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A fraction and its interval, in percent."""
+    return f"{format_percent(value)} [{format_percent(low)}, {format_percent(high)}]"
 
 
-def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (1,)) -> str:
-    """A Markdown table; columns are numbers, aligned to the right, but for those in `left`."""
+def make_markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (1,)) -> str:
+    """A Markdown table; columns are aligned to the right, except those with an index in `left`."""
     lines = [titles, ["---" if place in left else "---:" for place in range(len(titles))]]
     ruler = "|" + "|".join(lines[1]) + "|"
-    body = ["| " + " | ".join(_one_line(cell) for cell in row) + " |" for row in (titles, *rows)]
+    body = ["| " + " | ".join(_to_one_line(cell) for cell in row) + " |" for row in (titles, *rows)]
     return "\n".join([body[0], ruler, *body[1:]]) + "\n"
 
 
-def _one_line(cell: str) -> str:
+def _to_one_line(cell: str) -> str:
     return escape_controls(str(cell)).replace("\n", " ").replace("|", "\\|")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Comma-separated values at full precision; a column for each key that any row has. Texts are no formulas."""
+    """Comma-separated values at full precision, with a column for each key of any row; texts are escaped with `as_cell`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()

@@ -1,1 +1,1 @@
-"""How long things take, in turns with what a user would use instead, and how much memory."""
+"""Measurements of time, in turns with a baseline, and of memory."""

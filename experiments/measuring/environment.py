@@ -1,4 +1,4 @@
-"""Where and with what a number was made."""
+"""The hardware and software with which a result was computed."""
 
 import importlib.metadata
 import os
@@ -21,21 +21,21 @@ PACKAGES = (
 )
 
 
-def commit() -> str | None:
-    """Commit of this checkout, with '+changes' where files differ from it; null outside git."""
+def read_commit() -> str | None:
+    """Commit of this checkout, with '+changes' where files differ from it; `None` outside git."""
     here = Path(__file__).resolve().parent.parent
 
-    def git(*words: str) -> str:
+    def run_git(*words: str) -> str:
         command = ["git", "-C", str(here), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+        return run_git("rev-parse", "HEAD") + ("+changes" if run_git("status", "--porcelain", "-uno") else "")
     except (subprocess.CalledProcessError, FileNotFoundError):
         return None
 
 
-def processor() -> str:
+def read_processor_name() -> str:
     """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -44,15 +44,15 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def device_name(device: torch.device) -> str:
-    """Name of the card, or of the processor."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+def read_device_name(device: torch.device) -> str:
+    """Name of the GPU, or of the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else read_processor_name()
 
 
 def describe_environment(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
     """Hardware, versions and commit, for a record."""
     return {
-        "device": device_name(device),
+        "device": read_device_name(device),
         "device_type": device.type,
         "processes": processes,
         "threads": torch.get_num_threads(),
@@ -60,5 +60,5 @@ def describe_environment(device: torch.device, processes: int, precision: str) -
         "precision": precision,
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "commit": commit(),
+        "commit": read_commit(),
     }

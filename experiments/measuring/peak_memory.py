@@ -1,4 +1,4 @@
-"""What torch's allocator holds at the most."""
+"""Peak memory of torch's allocator."""
 
 import os
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from collections.abc import Callable
 import torch
 
 
-def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes that one call of `work` holds at the most, beyond what was held before it.
+def measure_peak_bytes(work: Callable[[], object], device: torch.device) -> int:
+    """Peak bytes of one call of `work`, beyond what was allocated before it.
 
-    On CUDA as the caching allocator counts, on a CPU from the allocations that torch's profiler lists: both are the
-    tensors of torch. What libraries such as oneDNN and OpenCV allocate by themselves is not in it.
+    On CUDA by the caching allocator, on a CPU by the allocations that torch's profiler lists: both count the tensors of
+    torch, but not what libraries such as oneDNN and OpenCV allocate by themselves.
 
     Args:
         work: warmed up by the caller.
-        device: that of its tensors.
+        device: of its tensors.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -23,12 +23,12 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it writes into the progress bar
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise it prints into the progress bar
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         work()
-    held = most = 0
+    allocated = peak = 0
     events = [event for event in profile.kineto_results.events() if event.name() == "[memory]"]
     for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
+        allocated += event.nbytes()
+        peak = max(peak, allocated)
+    return peak

@@ -1,4 +1,4 @@
-"""The reference implementation of the corruptions, and how far two images are apart."""
+"""The reference implementation of the corruptions, and the PSNR of two images."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ import numpy as np
 from user_error import UserError
 
 
-def reference() -> Callable[..., np.ndarray]:
-    """``imagecorruptions.corrupt``.
+def import_reference() -> Callable[..., np.ndarray]:
+    """Import ``imagecorruptions.corrupt``.
 
     Raises:
         UserError: it is not installed.

@@ -1,4 +1,4 @@
-"""What a sweep takes, measured on a small sample of it and added up over images, conditions and processes."""
+"""Estimate of a sweep's time and memory from a small sample, scaled to images, conditions and processes."""
 
 import math
 import statistics
@@ -18,39 +18,39 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.reading.image_reading import ImageReading
-from experiments.files.tables import duration
-from experiments.measuring.peak_memory import peak_bytes
-from experiments.measuring.photographs import photographs
-from experiments.measuring.sweep_step import sweep_step
-from experiments.measuring.turns import take_turns, timed
+from experiments.files.tables import format_duration
+from experiments.measuring.peak_memory import measure_peak_bytes
+from experiments.measuring.photographs import load_photographs
+from experiments.measuring.sweep_step import make_sweep_step
+from experiments.measuring.turns import measure_seconds, take_turns
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.segmentation import SegmentationModule
 
 SAMPLE = 256
-"""Height and width at which is measured on a processor, an image at a time: what a pixel takes is the same at any size."""
+"""Height and width of the single image measured on a CPU, where the time per pixel does not depend on the size."""
 
 
 class Measured(NamedTuple):
-    """Seconds of one image on one process, and bytes."""
+    """Seconds and bytes of one image on one process."""
 
-    step: float  # under one condition, all that a sweep does
-    share: float  # of the step that is the forward pass
+    step: float  # of a sweep, under one condition
+    forward_fraction: float  # of the step that is the forward pass
     decode: float
     file: int  # bytes of an image as PNG
-    start: float  # until a verb has imported what it needs
+    start: float  # to start a process with its imports
     multiply_adds: float  # of a forward pass
-    memory: int  # bytes of tensors that a step holds at the most, for each image of its batch
+    memory: int  # peak bytes of tensors in a step, for each image of its batch
 
 
 class Row(NamedTuple):
-    """A sweep on so many processes."""
+    """The estimate for a number of processes."""
 
     processes: int
-    batches: int  # of the process that has most
+    batches: int  # of the process with most
     seconds: float
-    idle: float  # share of the time in which processes wait for the one that has most
+    idle: float  # fraction of the time in which processes wait for the one that has most batches
 
 
 def measure(
@@ -63,11 +63,11 @@ def measure(
 ) -> Measured:
     """Time a sample of a sweep on `device`, and scale it to images of `size`.
 
-    A processor is as busy with one small image as with many large ones; a GPU is not, so that it takes a whole batch of
-    the very size.
+    A CPU is as busy with one small image as with many large ones; a GPU is not, so it is measured on a full batch of the
+    requested size.
     """
     shape = (1, SAMPLE, SAMPLE) if device.type == "cpu" else (batch_size, *size)
-    larger = size[0] * size[1] / (shape[1] * shape[2])
+    scale = size[0] * size[1] / (shape[1] * shape[2])
     image, mask = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)
 
     @torch.inference_mode()
@@ -75,47 +75,49 @@ def measure(
         for _ in suite.conditions:
             module.predict_logits(image)
 
-    step = sweep_step(module, suite, image, mask)
+    step = make_sweep_step(module, suite, image, mask)
     step()  # warm
-    memory = peak_bytes(sweep_step(module, suite, image, mask, conditions=2), device)  # clean and one corruption
+    memory = measure_peak_bytes(
+        make_sweep_step(module, suite, image, mask, conditions=2), device
+    )  # clean and one corruption
     turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
-    decode, file = _decoding(size)
+    decode, file = _measure_decoding(size)
     with torch.inference_mode():
         products = multiply_adds(partial(module.predict_logits, image[:1]))
     return Measured(
-        turns.ours_median * larger / len(suite.conditions) / len(image),
-        min(1.0, 1 / statistics.median(turns.overheads)),  # on a busy machine the lesser may take longer
+        turns.candidate_median * scale / len(suite.conditions) / len(image),
+        min(1.0, 1 / statistics.median(turns.overheads)),  # on a busy machine the forward pass alone may take longer
         decode,
         file,
-        _starting(),
-        products * larger,
-        round(memory * larger / len(image)),
+        _measure_start(),
+        products * scale,
+        round(memory * scale / len(image)),
     )
 
 
 def _sample(shape: tuple[int, int, int], channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A batch (B, H, W) of photographs with any masks."""
-    images = np.stack([_photograph(shape[1:], channels, place) for place in range(shape[0])])
+    """A batch (B, H, W) of photographs with random masks."""
+    images = np.stack([_load_photograph(shape[1:], channels, place) for place in range(shape[0])])
     return torch.from_numpy(images).to(device), torch.randint(0, classes, shape).to(device)
 
 
-def _photograph(size: tuple[int, int], channels: int, place: int = 0) -> np.ndarray:
+def _load_photograph(size: tuple[int, int], channels: int, place: int = 0) -> np.ndarray:
     """The photograph at `place`, uint8 (channels, H, W)."""
-    large = cv2.resize(photographs(place + 1, SAMPLE)[place], size[::-1], interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(load_photographs(place + 1, SAMPLE)[place], size[::-1], interpolation=cv2.INTER_CUBIC)
     return np.resize(large.transpose(2, 0, 1), (channels, *size))
 
 
-def _decoding(size: tuple[int, int]) -> tuple[float, int]:
-    """Seconds that a PNG of `size` takes to read, and its bytes."""
+def _measure_decoding(size: tuple[int, int]) -> tuple[float, int]:
+    """Seconds to read a PNG file of `size`, and its bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image.png"
-        cv2.imwrite(str(path), _photograph(size, 3).transpose(1, 2, 0))
-        decode = min(timed(lambda: ImageReading().read(path), torch.device("cpu")) for _ in range(3))
+        cv2.imwrite(str(path), _load_photograph(size, 3).transpose(1, 2, 0))
+        decode = min(measure_seconds(lambda: ImageReading().read(path), torch.device("cpu")) for _ in range(3))
         return decode, path.stat().st_size
 
 
-def _starting() -> float:
-    """Seconds that a process imports."""
+def _measure_start() -> float:
+    """Seconds to start a process with its imports."""
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", "import experiments.commands.evaluate.benchmark"],
@@ -126,7 +128,7 @@ def _starting() -> float:
 
 
 def add_up(images: int, conditions: int, batch_size: int, processes: Sequence[int], step: float) -> list[Row]:
-    """Batches are dealt out whole, as a sweep does; its end is that of the process with most of them."""
+    """Estimate a sweep, whose batches are distributed among processes and whose time is that of the one with most."""
     rows = []
     for number in processes:
         batches = math.ceil(math.ceil(images / batch_size) / number)
@@ -135,8 +137,8 @@ def add_up(images: int, conditions: int, batch_size: int, processes: Sequence[in
     return rows
 
 
-def bytes_of(classes: int, channels: int, conditions: int, size: tuple[int, int]) -> dict[str, int]:
-    """Bytes that follow from the shapes alone: of the sums, and of an image's counts and its way to the device."""
+def compute_bytes(classes: int, channels: int, conditions: int, size: tuple[int, int]) -> dict[str, int]:
+    """Bytes that follow from the shapes: of the sums, of an image's counts, and of its transfer to the device."""
     counted = SweepCounts(classes, conditions)
     sums = sum(getattr(counted, name).nbytes for name in counted.sums)
     logits = torch.zeros(1, classes, 8, 8)
@@ -149,21 +151,23 @@ def bytes_of(classes: int, channels: int, conditions: int, size: tuple[int, int]
     }
 
 
-def limits(rows: Sequence[Row], found: Measured, images: int, batch_size: int, workers: int) -> list[str]:
-    """Where it would choke, for each number of processes that does."""
-    said = []
+def find_bottlenecks(rows: Sequence[Row], found: Measured, images: int, batch_size: int, workers: int) -> list[str]:
+    """Describe the bottlenecks for each number of processes."""
+    reasons = []
     for row in rows:
         decode = row.batches * batch_size * found.decode / max(1, workers)
         if decode > row.seconds:
-            said.append(
-                f"{row.processes} processes wait for images: decoding takes {duration(decode)} with {workers} workers each"
+            reasons.append(
+                f"{row.processes} processes wait for images: decoding takes {format_duration(decode)} with {workers} workers each"
             )
         if row.idle > 0.2:
-            whole = math.ceil(images / batch_size)
-            said.append(
-                f"{row.processes} processes share {whole} batches of {batch_size}, and wait {row.idle:.0%} of the time for the "
+            batches = math.ceil(images / batch_size)
+            reasons.append(
+                f"{row.processes} processes share {batches} batches of {batch_size}, and wait {row.idle:.0%} of the time for the "
                 "one that has most: take smaller batches, or fewer processes"
             )
         if found.start > row.seconds:
-            said.append(f"{row.processes} processes take longer to start ({duration(found.start)}) than to sweep")
-    return said
+            reasons.append(
+                f"{row.processes} processes take longer to start ({format_duration(found.start)}) than to sweep"
+            )
+    return reasons

@@ -1,4 +1,4 @@
-"""What a sweep does with one batch, on tensors in memory: what is measured of it, and what is planned from."""
+"""The work of a sweep on one batch of tensors in memory, for measurements and plans."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ from experiments.sweeping.suite import Suite
 from lightning_modules.segmentation import SegmentationModule
 
 
-def sweep_step(
+def make_sweep_step(
     module: SegmentationModule, suite: Suite, image: Tensor, mask: Tensor, conditions: int | None = None
 ) -> Callable[[], None]:
-    """Corrupt, predict and count a batch under every condition of `suite`, or the first `conditions` of them.
+    """A function that corrupts, predicts and counts a batch under all conditions of `suite`, or the first `conditions`.
 
     Args:
         module: on the device of the batch.
-        suite: what the images meet.
+        suite: whose conditions are applied.
         image: uint8 (B, C, H, W).
         mask: class ids (B, H, W).
         conditions: number of conditions.

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import SOFTWARE, require_picture
-from experiments.files.whole import whole_file
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def save_figure(figure: "Figure", path: Path, dpi: float = 130) -> None:
     Raises:
         OSError: the folder cannot be written or the disk is full.
     """
-    with whole_file(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         name = "Software" if path.suffix == ".png" else "Creator"
         figure.savefig(file, format=path.suffix[1:], dpi=dpi, metadata={name: SOFTWARE})

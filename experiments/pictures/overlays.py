@@ -9,8 +9,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from datamodules.dataset import IGNORED
 from datamodules.datasets.voc import voc_palette
+from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import SOFTWARE
-from experiments.files.whole import whole_file
 
 ROWS = 64
 """Rows of a picture that are blended at once."""
@@ -47,5 +47,5 @@ def save(picture: Image.Image, path: Path) -> None:
     """Write a PNG atomically, with the name of this software in its metadata."""
     mark = PngInfo()
     mark.add_text("Software", SOFTWARE)
-    with whole_file(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         picture.save(file, format="PNG", pnginfo=mark)

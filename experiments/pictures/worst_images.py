@@ -14,7 +14,7 @@ from datamodules.base import SegmentationDataModule
 from experiments.evaluation.record import Images, Picture
 from experiments.evaluation.robustness import Condition, select_clean_score
 from experiments.evaluation.scores.overlap import mean_iou
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.sweeping.suite import Suite
 from lightning_modules.segmentation import SegmentationModule
@@ -98,7 +98,7 @@ def draw_worst(
         pictures.append(
             Picture(
                 file=path.name,
-                sha256=sha256(path),
+                sha256=compute_sha256(path),
                 id=images.ids[drop.image],
                 corruption=corruption,
                 severity=severity,

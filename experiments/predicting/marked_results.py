@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
 from user_error import UserError
 
 KEY = "robust-segmentation predict"
@@ -19,7 +19,7 @@ def write_result(picture: Image.Image, path: Path) -> None:
     """Write a PNG atomically, marked as a result of `predict`."""
     mark = PngInfo()
     mark.add_text(KEY, _digest(picture))
-    with whole_file(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         picture.save(file, format="PNG", pnginfo=mark)
 
 

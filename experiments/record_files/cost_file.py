@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.evaluation.costs import FORMAT, Costs, make_reference_key
+from experiments.files.atomic_write import atomic_write
 from experiments.files.json_file import read_json
-from experiments.files.whole import whole_file
 from user_error import UserError
 
 
@@ -15,7 +15,7 @@ def write_costs(costs: Costs, path: Path) -> None:
     Raises:
         OSError: the folder cannot be written or the disk is full.
     """
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(costs.model_dump_json(indent=2) + "\n")
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from experiments.evaluation.known_counts import is_nonnegative
 from experiments.evaluation.recomputed import ALTERED, describe_cell, require_agreement, require_intervals
 from experiments.evaluation.record import FORMAT, Images, PerImage, Record, dump, hash_manifest
-from experiments.files.digest import sha256
+from experiments.files.atomic_write import atomic_write
+from experiments.files.digest import compute_sha256
 from experiments.files.json_file import read_json
-from experiments.files.whole import whole_file
 from safe_files.array_file import Header, read_arrays
 from user_error import UserError
 
@@ -35,10 +35,10 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     arrays = {name: part.astype(find_integer_type(part), copy=False) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
-    with whole_file(counts_path, "wb") as file:
+    with atomic_write(counts_path, "wb") as file:
         np.savez_compressed(file, ids=np.array(images.ids), allow_pickle=False, **arrays)
-    record.per_image = PerImage(file=counts_path.name, sha256=sha256(counts_path))
-    with whole_file(path) as file:
+    record.per_image = PerImage(file=counts_path.name, sha256=compute_sha256(counts_path))
+    with atomic_write(path) as file:
         file.write(dump(record) + "\n")
 
 
@@ -121,7 +121,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
     file = resolve_beside(path, record.per_image.file)
     if not file.is_file():
         return None
-    if sha256(file) != record.per_image.sha256:
+    if compute_sha256(file) != record.per_image.sha256:
         raise UserError(f"{str(file)!r} is not the file that {path.name!r} was written with: take both from one sweep")
     remedy = f"it holds no per-image counts of {path.name!r}; take both from one sweep"
     arrays = read_arrays(file, remedy, partial(_require_counts, record, path, file), LARGEST)

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.ranking import COSTS, Row, make_ranked_rows
 from experiments.evaluation.record import Record
-from experiments.files.tables import markdown_table, with_bounds
+from experiments.files.tables import format_interval, make_markdown_table
 from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
 from user_error import UserError
 
@@ -109,9 +109,9 @@ def format_markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
     if alike:
         note += f" Kendall's rank correlation, 1 where two data sets rank alike: {', '.join(alike)}."
     note += f" {describe_costs(costs)}" if costs else ""
-    return f"{markdown_table(titles, shown)}\n{note}\n"
+    return f"{make_markdown_table(titles, shown)}\n{note}\n"
 
 
 def _format_scores(row: Row, data: Sequence[str]) -> list[str]:
     keys = [f"{name}.{score}" for name in data for score in SCORES]
-    return ["-" if row[key] is None else with_bounds(*(row[f"{key}{edge}"] for edge in EDGES)) for key in keys]
+    return ["-" if row[key] is None else format_interval(*(row[f"{key}{edge}"] for edge in EDGES)) for key in keys]

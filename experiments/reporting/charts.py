@@ -10,7 +10,7 @@ from experiments.evaluation.record import Edges, Record
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.evaluation.scores.base import UNIT
 from experiments.evaluation.scores.probabilities import risk_coverage_curve
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.reporting.svg import Chart, Figure, Point, SeriesStyle, find_style, find_ticks, make_figure
 
 MEAN = "mean of all"
@@ -19,7 +19,7 @@ TIPS = 20  # points of a risk-coverage curve with a tooltip
 
 def format_interval(edges: Edges | None) -> str:
     """An interval of a share in percent, in brackets; nothing where there is none."""
-    return "" if edges is None or None in edges else f"[{percent(edges[0])}, {percent(edges[1])}]"
+    return "" if edges is None or None in edges else f"[{format_percent(edges[0])}, {format_percent(edges[1])}]"
 
 
 def find_panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
@@ -119,7 +119,7 @@ def _draw_shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: 
         level = place + 0.5 + offset
         if low is not None and high is not None:
             chart.draw_line([(100 * low, level), (100 * high, level)], "whisker")
-        text = f"{name}: {percent(cell.miou)} % {format_interval(cell.miou_interval.bca)}".strip()
+        text = f"{name}: {format_percent(cell.miou)} % {format_interval(cell.miou_interval.bca)}".strip()
         chart.draw_mark(style, (100 * cell.miou, level), text)
     chart.end_group()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.ranking import COSTS, Row
-from experiments.files.tables import scaled
+from experiments.files.tables import format_scaled
 
 COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 
@@ -12,7 +12,7 @@ COST_TITLES = ["parameters (M)", "multiply-adds (G)", "latency ratio"]
 def format_cost_cells(row: Row) -> list[str]:
     """The cost cells of a row, under `COST_TITLES`."""
     parameters, products, ratio = (row.get(key) for key in COSTS)
-    return [scaled(parameters, 1e6), scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
+    return [format_scaled(parameters, 1e6), format_scaled(products, 1e9), "-" if ratio is None else f"{ratio:.2f}"]
 
 
 def describe_costs(costs: Sequence[Costs]) -> str:

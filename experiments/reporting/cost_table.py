@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from experiments.evaluation.costs import Costs, describe_file_sizes
-from experiments.files.tables import as_csv, markdown_table, scaled
+from experiments.files.tables import as_csv, format_scaled, make_markdown_table
 
 
 def format_markdown(costs: Costs) -> str:
@@ -13,19 +13,19 @@ def format_markdown(costs: Costs) -> str:
         titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
     cells = []
     for cost in costs.costs:
-        cells.append([cost.name, scaled(cost.parameters, 1e6), scaled(cost.multiply_adds, 1e9)])
-        cells[-1] += [scaled(cost.weight_bytes, 1e6), scaled(cost.network_file_bytes, 1e6)]
+        cells.append([cost.name, format_scaled(cost.parameters, 1e6), format_scaled(cost.multiply_adds, 1e9)])
+        cells[-1] += [format_scaled(cost.weight_bytes, 1e6), format_scaled(cost.network_file_bytes, 1e6)]
         for batch in cost.batches:
             least, most = batch.latency_ratio_least, batch.latency_ratio_most
             ratio = f"{batch.latency_ratio:.2f} [{least:.2f}, {most:.2f}]"
-            cells[-1] += [f"{batch.milliseconds_per_image:.2f}", ratio, scaled(batch.peak_memory_bytes, 1e6)]
+            cells[-1] += [f"{batch.milliseconds_per_image:.2f}", ratio, format_scaled(batch.peak_memory_bytes, 1e6)]
     environment, (height, width) = costs.environment, costs.reference_cost.size
     note = (
         f"Images of {height} x {width} on {environment['device']}, {environment['threads']} threads; medians of "
         f"{costs.rounds} rounds, in brackets the least and the most. Ratios are to {costs.reference_cost.name!r}, in "
         f"turns; its own, in turns with itself, shows the noise.{describe_file_sizes(costs)}"
     )
-    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+    return f"{make_markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
 
 def format_csv(costs: Costs) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from experiments.evaluation.record import Manifest, Picture, Record
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import resolve_beside
 from user_error import UserError
 
@@ -81,7 +81,7 @@ def _describe_picture(place: int, record: Record, picture: Picture, content: byt
         "data:image/png;base64," + base64.b64encode(content).decode(),
         picture.id,
         picture.corruption.replace("_", " ") + severity,
-        f"{percent(picture.clean_miou)} → {percent(picture.miou)} % mIoU",
+        f"{format_percent(picture.clean_miou)} → {format_percent(picture.miou)} % mIoU",
     )
 
 

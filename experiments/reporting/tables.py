@@ -10,7 +10,7 @@ from markupsafe import Markup
 from experiments.evaluation.record import Cell, Record
 from experiments.evaluation.robustness import CLEAN, compute_corrupted_mean, compute_known_corrupted_mean
 from experiments.evaluation.scores.base import as_number
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.reporting.charts import format_interval
 from experiments.reporting.svg import SeriesStyle, draw_interval_bar, find_style
 
@@ -67,7 +67,7 @@ Value = Callable[[Record], float | None]
 def _make_ratio_entry(record: Record, value: float | None, dotted: str) -> Entry:
     bounds = record.summary.intervals.get(dotted)
     edges = (None, None) if bounds is None else bounds.bca
-    return Entry(percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
+    return Entry(format_percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
 
 
 def _make_worst_entry(record: Record) -> Entry:
@@ -75,7 +75,7 @@ def _make_worst_entry(record: Record) -> Entry:
     if worst is None:
         return Entry("-", None)
     severity = f" {worst.severity}" if worst.severity else ""
-    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, percent(worst.miou))
+    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, format_percent(worst.miou))
 
 
 def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
@@ -122,7 +122,7 @@ def _make_summary_entry(name: str) -> Callable[[Record], Entry]:
 def _make_plain_entry(value: Value) -> Callable[[Record], Entry]:
     def make_entry(record: Record) -> Entry:
         found = value(record)
-        return Entry(percent(found), found)
+        return Entry(format_percent(found), found)
 
     return make_entry
 
@@ -196,7 +196,7 @@ def _make_heat(place: int, record: Record, cell: Cell | None) -> Heat:
     ratio = cell.miou / clean
     where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
     interval = format_interval(cell.miou_interval.bca)
-    tip = f"{where}: {percent(cell.miou)} % {interval}".strip() + f", {percent(ratio)} % of clean"
+    tip = f"{where}: {format_percent(cell.miou)} % {interval}".strip() + f", {format_percent(ratio)} % of clean"
     level = "above" if ratio > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * ratio))))
     return Heat(place, f"{100 * ratio:.0f}", level, tip)
 
@@ -264,4 +264,4 @@ def make_score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str
 
 
 def _format_score(cell: Cell | None) -> str:
-    return "" if cell is None else f"{percent(cell.miou)} {format_interval(cell.miou_interval.bca)}".strip()
+    return "" if cell is None else f"{format_percent(cell.miou)} {format_interval(cell.miou_interval.bca)}".strip()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.files.sealed import derive, holds, read_sealed, write_sealed
+from experiments.files.sealed import derive_key, is_sealed, read_sealed, write_sealed
 from experiments.sweeping.identity import find_change
 from experiments.sweeping.swept import CHANGED, IMAGE, SUM, Swept, assemble, from_arrays, insert
 from user_error import UserError
@@ -76,13 +76,13 @@ class Journal:
             raise UserError(
                 f"{self.folder} is not the folder of an unfinished sweep: pass another --output, or --restart to remove it"
             )
-        identity_file, key = self.folder / "identity.json", derive(secret, b"identities of sweeps")
+        identity_file, key = self.folder / "identity.json", derive_key(secret, b"identities of sweeps")
         if os.path.lexists(identity_file):
             begun = self._require_same(read_sealed(identity_file, key))
         else:
             begun = json.dumps(self.identity, indent=2).encode()
             write_sealed(identity_file, begun, key)
-        self.key = derive(secret, b"batches of " + begun)
+        self.key = derive_key(secret, b"batches of " + begun)
         self.done, self.finished = self._find_intact(BATCH), self._find_intact(CONDITION)
 
     @property
@@ -117,7 +117,7 @@ class Journal:
                 discard(path)
             elif path.name.startswith(f"{form.stem}-"):
                 number = form.read_number(path)
-                if number is not None and holds(path, self.key):
+                if number is not None and is_sealed(path, self.key):
                     found.add(number)
                 else:
                     discard(path)

@@ -19,7 +19,7 @@ from datamodules.base import SegmentationDataModule, Split
 from experiments.checkpoints.checkpoint import describe_data
 from experiments.checkpoints.matching import Mapped, match_data, require_its_numbers, require_same_names
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.command_line.processes import cluster_plugins, first_process, leave_signals
+from experiments.command_line.processes import choose_cluster_plugins, disable_signal_handlers, is_first_process
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
@@ -74,7 +74,7 @@ def make_trainer(options: Any, suite: Suite) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.backends.cudnn.allow_tf32 = False  # its rounding is coarser than the ties that may differ between devices
     try:
-        return leave_signals(_build_trainer(options, suite))
+        return disable_signal_handlers(_build_trainer(options, suite))
     except (MisconfigurationException, ValueError) as error:
         raise UserError(f"--trainer: {' '.join(str(error).split())}") from error
 
@@ -86,7 +86,7 @@ def _build_trainer(options: Any, suite: Suite) -> pl.Trainer:
         num_nodes=options.num_nodes,
         precision=options.precision,
         logger=False,
-        plugins=cluster_plugins(options.num_nodes),
+        plugins=choose_cluster_plugins(options.num_nodes),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -100,11 +100,11 @@ def sweep(loop: SweepLoop, trainer: pl.Trainer) -> None:
     journal, data, suite = loop.journal, loop.data, loop.suite
     images = len(data.open_split(data.test_split))
     finished = min(images, len(journal.done) * data.eval_batch_size)
-    if (finished or journal.finished) and first_process():
+    if (finished or journal.finished) and is_first_process():
         print(f"going on with {journal.folder}: {finished} of {images} images are done", flush=True)
     total = images * len(suite.conditions)
     initial = finished * len(suite.stateless_places) + images * len(journal.finished)
-    shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=not first_process())
+    shown = tqdm(total=total, initial=initial, unit="img", desc="sweep", disable=not is_first_process())
 
     def advance(number: int) -> None:
         shown.update(min(number * trainer.world_size, total - shown.n))

@@ -6,7 +6,7 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain, read_settings
+from experiments.checkpoints.settings import read_settings, to_plain
 from experiments.evaluation.recipe import find_data_name
 from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, hash_manifest
 from experiments.evaluation.robustness import find_ineffective
@@ -67,7 +67,7 @@ def describe_recipe(checkpoint: Path, module: SegmentationModule, data: dict[str
 
     ``trained_on`` are the data of the training where they were described otherwise.
     """
-    run = read_settings(checkpoint) or {"model": plain(dict(module.hparams))}
+    run = read_settings(checkpoint) or {"model": to_plain(dict(module.hparams))}
     known = {key: run[key] for key in ("seed_everything", "model", "trainer") if key in run}
-    trained_on = plain(run.get("data"))
+    trained_on = to_plain(run.get("data"))
     return known | {"data": data} | ({} if trained_on in (None, data) else {"trained_on": trained_on})

@@ -1,4 +1,4 @@
-"""A record in Weights & Biases: curves, table, pictures, and the files themselves."""
+"""Logging a record to Weights & Biases: curves, table, pictures, and the files themselves."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.evaluation.record import Picture, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
-from experiments.files.digest import sha256
-from experiments.files.tables import percent
+from experiments.files.digest import compute_sha256
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import resolve_beside
 
 if TYPE_CHECKING:
@@ -16,30 +16,33 @@ if TYPE_CHECKING:
 
 
 def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> None:
-    """Log the record at `path`, and the checkpoint that it was made from while that is still there.
+    """Log the record at `path`, and its checkpoint if that still exists.
 
-    The artifacts refer to the files where they lie, and nothing is copied: an offline run must be synchronised before
-    they change.
+    The artifacts refer to the files in place, without copies: an offline run must be synchronised before they change.
     """
     import wandb
 
     suite = record.suite.name
     session.define_metric(f"{suite}/severity")
     session.define_metric(f"{suite}/robustness/*", step_metric=f"{suite}/severity")
-    for point in curve_points(record):
+    for point in list_curve_points(record):
         session.log(point)
-    columns, rows = cell_table(record)
+    columns, rows = make_cell_table(record)
     session.log({f"{suite}/cells": wandb.Table(columns=columns, data=rows)})
     drawn = [(picture, resolve_beside(path, picture.file)) for picture in record.pictures]
     if drawn:
-        session.log({f"{suite}/worst": [wandb.Image(str(file), caption=caption(picture)) for picture, file in drawn]})
-    session.summary.update(summary(record))
-    _keep(session, "record", path.stem, [path, path.with_suffix(".npz")])
-    if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint.get("sha256"):  # it may be another by now
-        _keep(session, "model", "model", [checkpoint])
+        session.log(
+            {f"{suite}/worst": [wandb.Image(str(file), caption=make_caption(picture)) for picture, file in drawn]}
+        )
+    session.summary.update(make_summary(record))
+    _log_artifact(session, "record", path.stem, [path, path.with_suffix(".npz")])
+    if checkpoint.is_file() and compute_sha256(checkpoint) == record.checkpoint.get(
+        "sha256"
+    ):  # it may have been replaced
+        _log_artifact(session, "model", "model", [checkpoint])
 
 
-def curve_points(record: Record) -> list[dict[str, float | None]]:
+def list_curve_points(record: Record) -> list[dict[str, float | None]]:
     """The mIoU of every corruption and their mean at each severity, 0 for clean."""
     clean = record.summary.clean_miou
     points: dict[int, dict[str, float | None]] = {0: {name: clean for name in record.summary.corruptions}}
@@ -56,8 +59,8 @@ def curve_points(record: Record) -> list[dict[str, float | None]]:
     ]
 
 
-def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
-    """Columns and rows: every score of each condition that is one number, and the BCa interval of its mIoU."""
+def make_cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
+    """Columns and rows: each scalar score of every condition, and the BCa interval of its mIoU."""
     stated = dict.fromkeys(
         name for cell in record.cells for name, score in cell.scores.items() if not isinstance(score, list)
     )
@@ -69,21 +72,21 @@ def cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
     return ["corruption", "severity", *scores, "miou_low", "miou_high"], rows
 
 
-def caption(picture: Picture) -> str:
-    """Image, condition and the fall of the image's own mIoU, in percent."""
-    fallen = f"{percent(picture.clean_miou)} % -> {percent(picture.miou)} %"
-    return f"{picture.id}, {picture.corruption} {picture.severity}, {fallen}"
+def make_caption(picture: Picture) -> str:
+    """Image, condition, and the image's clean and corrupted mIoU, in percent."""
+    change = f"{format_percent(picture.clean_miou)} % -> {format_percent(picture.miou)} %"
+    return f"{picture.id}, {picture.corruption} {picture.severity}, {change}"
 
 
-def summary(record: Record) -> dict[str, Any]:
-    """The numbers that W&B shows in its table of runs: a run has those of every suite that it was swept over."""
+def make_summary(record: Record) -> dict[str, Any]:
+    """The numbers for W&B's table of runs, with the suite's name as prefix."""
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
     numbers = {**found, **shifts, "suite_hash": record.suite_hash}
     return {f"{record.suite.name}/{key}": value for key, value in numbers.items()}
 
 
-def _keep(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:
+def _log_artifact(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:
     """Log files as an artifact of this run."""
     import wandb
 

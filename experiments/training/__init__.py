@@ -1,1 +1,1 @@
-"""The command line of Lightning, and what it must know of processes and clusters."""
+"""Training: the command line of Lightning, run folders, and resuming."""

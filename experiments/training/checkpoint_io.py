@@ -1,4 +1,4 @@
-"""Lightning's checkpoints, written and read as all files here are."""
+"""Atomic writing and safe reading of Lightning's checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from experiments.checkpoints.earlier_checkpoints import translate_checkpoint
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the one that it replaces, and loads tensors and plain data alone.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint atomically, and loads tensors and plain data alone.
 
-    Lightning's own writes to the folder of temporary files. Where that lies on another file system the move into the run
-    folder is a copy, and what is killed in the middle of it has lost the training.
+    Lightning's own writes to the system's folder of temporary files. On another file system the move into the run folder is
+    a copy, and a training that is killed in the middle of it has lost its checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint whole; what lies elsewhere than on a file system is left to Lightning.
+        """Write a checkpoint atomically; paths outside of a local file system are left to Lightning.
 
         Raises:
             OSError: see `write_checkpoint`.
@@ -31,5 +31,5 @@ class WholeCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint, whatever is asked for without any code that it holds."""
+        """Read a checkpoint, always with ``weights_only``, so that no code in it is run."""
         return translate_checkpoint(super().load_checkpoint(path, map_location, weights_only=True))

@@ -1,4 +1,4 @@
-"""What is looked at before a training begins: values that a library would take, and only trip over hours later or never."""
+"""Checks before a training begins: values that a library accepts and fails on only hours later, or never."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ LEAST: dict[str, tuple[float, bool]] = {
     "val_check_interval": (0, False),
     "reload_dataloaders_every_n_epochs": (0, True),
 }
-"""The least value of a setting of the trainer, and whether that itself will do."""
+"""The lower bound of a setting of the trainer, and whether the bound itself is allowed."""
 UNFIT = {
     "BackboneFinetuning": "it looks for a module named 'backbone': begin with a trained network (--start), or give the encoder's "
     "part of the network a rate of its own in a module of yours",
@@ -35,17 +35,17 @@ UNFIT = {
     "lightning_modules.callbacks.sparsity.GradualSparsity",
     "BaseFinetuning": "it is the base of callbacks that say which part is trained when: name one of those",
 }
-"""Callbacks of Lightning that ask for another module than ours, and what does their work here."""
+"""Callbacks of Lightning that do not fit the project's module, and the remedy for each."""
 OWN = ("pytorch_lightning.", "lightning_modules.")
-"""Packages whose modules and callbacks log what is known beforehand."""
+"""Packages whose modules and callbacks log known names."""
 LOGGED_BY_LIGHTNING = ("epoch", "step")
 
 
 def require_trainer(settings: Any) -> None:
-    """Refuse numbers of the trainer that Lightning takes and that mean nothing: it would divide by them, or climb.
+    """Refuse numbers that Lightning's trainer accepts and that are invalid, such as a negative clipping value.
 
     Raises:
-        UserError: a setting is below what it can be.
+        UserError: a setting is below its lower bound.
     """
     for name, (least, included) in LEAST.items():
         value = settings.get(name)
@@ -58,17 +58,17 @@ def require_trainer(settings: Any) -> None:
 
 
 def require_callbacks(callbacks: Sequence[Callback], module: LightningModule) -> None:
-    """Refuse callbacks that look for what the module has not, before an epoch is trained.
+    """Refuse callbacks that need what the module does not have, before an epoch is trained.
 
     Raises:
-        UserError: one does not fit, or watches what is not logged.
+        UserError: one does not fit, or monitors a name that is not logged.
     """
     for callback in callbacks:
         kind = type(callback)
         if kind.__name__ in UNFIT and kind.__module__.startswith(OWN):
             raise UserError(f"--trainer.callbacks: {kind.__name__} does not fit: {UNFIT[kind.__name__]}")
     if not all(type(one).__module__.startswith((*OWN, "experiments.")) for one in (*callbacks, module)):
-        return  # it may log more than we know
+        return  # it may log other names
     if not isinstance(module, SegmentationModule):
         return
     for callback in callbacks:

@@ -1,4 +1,4 @@
-"""What a training is made of besides its settings: the content of its data, and of the files that its settings name."""
+"""Digests of a training's inputs besides its settings: its data, and the files that its settings name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,38 +8,38 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.fingerprint import Fingerprint
-from experiments.files.digest import sha256
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
+from experiments.files.digest import compute_sha256
 from safe_files.json_file import read_json
 from safe_files.roots import find_weights
 from user_error import UserError
 
 WATCHED = "meta"
-"""A setting of a fingerprint that no training sees: what else is known of the images."""
+"""A setting of a fingerprint that does not affect training: metadata of the images."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The content of the splits that a training sees, and digests of the files that its model names, by setting."""
+    """Fingerprints of the splits that a training uses, and digests of the files that its model's settings name."""
 
     splits: dict[str, Fingerprint]
     files: dict[str, str]
 
-    def digests(self) -> dict[str, dict[str, str]]:
-        """What a checkpoint keeps of it."""
+    def list_digests(self) -> dict[str, dict[str, str]]:
+        """The digests that a checkpoint stores."""
         return {"splits": {name: found.sha256 for name, found in self.splits.items()}, "files": self.files}
 
     def save(self, path: Path) -> None:
-        """Write down the splits, so that the next call reads no file that is as it was, and can say what is not."""
-        with whole_file(path) as file:
+        """Write the fingerprints of the splits, so that the next call need not read unchanged files and can name others."""
+        with atomic_write(path) as file:
             json.dump({name: found.as_json() for name, found in self.splits.items()}, file)
 
     def find_change(self, before: Any, known: Mapping[str, Fingerprint]) -> str | None:
-        """What changed since a checkpoint was written, in words; `None` where nothing did or it does not say.
+        """Describe what changed since a checkpoint was written; `None` where nothing did, or it is unknown.
 
         Args:
-            before: `digests` as they were.
-            known: the splits as they were, as far as that is known.
+            before: `list_digests` of the checkpoint.
+            known: earlier fingerprints of the splits, as far as they are known.
         """
         if not isinstance(before, dict):
             return None
@@ -56,7 +56,7 @@ class Content:
 
 
 def read_splits(path: Path) -> dict[str, Fingerprint]:
-    """What `Content.save` wrote; nothing where that cannot be read."""
+    """Read what `Content.save` wrote; empty where it cannot be read."""
     try:
         saved = read_json(path, "pass another --run, or --restart")
     except (OSError, UserError):
@@ -65,39 +65,39 @@ def read_splits(path: Path) -> dict[str, Fingerprint]:
     return {name: one for name, one in found.items() if one is not None}
 
 
-def take_content(
+def read_content(
     data: SegmentationDataModule, splits: Sequence[Split], model: Any, known: Mapping[str, Fingerprint]
 ) -> Content:
-    """The content of a training as it is now.
+    """Compute the current content of a training's inputs.
 
     Args:
         data: of the training.
-        splits: that it sees.
-        model: settings of the module; each text in them that is the path of a file is one.
-        known: earlier content, so that files which did not change need not be read.
+        splits: those that it uses.
+        model: settings of the module; each text in them that is the path of a file names one.
+        known: earlier fingerprints, so that unchanged files need not be read.
     """
     found: dict[str, Fingerprint] = {split: data.fingerprint(split, known.get(split)) for split in splits}
-    seen = {name: replace(one, settings=_less(one.settings, WATCHED)) for name, one in found.items()}
-    return Content(seen, {name: sha256(path) for name, path in named_files(model, "model").items()})
+    seen = {name: replace(one, settings=_drop_key(one.settings, WATCHED)) for name, one in found.items()}
+    return Content(seen, {name: compute_sha256(path) for name, path in find_named_files(model, "model").items()})
 
 
-def named_files(settings: Any, place: str) -> dict[str, Path]:
-    """The files that settings name, by the dotted names of the settings."""
+def find_named_files(settings: Any, place: str) -> dict[str, Path]:
+    """The files that settings name, by the dotted keys of the settings."""
     if isinstance(settings, dict):
         entries = [(f"{place}.{key}", value) for key, value in settings.items()]
     elif isinstance(settings, list):
         entries = [(f"{place}.{number}", value) for number, value in enumerate(settings)]
     else:
         return {place: find_weights(settings)} if isinstance(settings, str) and _is_file(settings) else {}
-    return {name: path for key, value in entries for name, path in named_files(value, key).items()}
+    return {name: path for key, value in entries for name, path in find_named_files(value, key).items()}
 
 
 def _is_file(text: str) -> bool:
     try:
         return find_weights(text).is_file()
-    except (OSError, ValueError):  # too long, or no path at all
+    except (OSError, ValueError):  # too long, or not a valid path
         return False
 
 
-def _less(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _drop_key(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != key}

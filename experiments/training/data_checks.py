@@ -1,4 +1,4 @@
-"""What is looked at in the data before a training begins; `check` reads all of it."""
+"""Quick checks of the data before a training begins; the verb `check` reads all of them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,43 +9,43 @@ from datamodules.reading.sizes import read_size
 from experiments.data_check.file_kinds import find_left_out
 from user_error import UserError
 
-LOOKED_AT = 4
-"""Training images whose pixels are looked at."""
+INSPECTED = 4
+"""Number of training images whose pixels are inspected."""
 
 
 def check_data(data: SegmentationDataModule) -> list[str]:
-    """What is to be said of the data before training: files that are not read, and what two splits share if that is meant.
+    """Notes on the data before training: files that are not read, and allowed overlaps of two splits.
 
-    It takes names, sizes and ``meta.csv``, and opens files that may be equal, and few others.
+    Uses names, sizes and ``meta.csv``, and opens only files that may be equal, and few others.
 
     Raises:
-        UserError: two splits share an image or a unit, and the data do not say that this is meant; or the window of the
-            images shows nothing.
+        UserError: two splits share an image or a unit, and the data do not allow it; or the window of the images leaves
+            them blank.
     """
     leaks = find_leaks(data)
     if data.leaks == "refuse":
         require_apart(leaks)
-    said = [leak.said for leak in leaks]
+    notes = [leak.said for leak in leaks]
     if data.test_is_val:
-        said.append("the splits 'val' and 'test' are one by design: choose settings on a part of the training split")
-    said += [found.says for found in find_left_out(data, ("train", "val")) if found.level == "look"]
-    said.append(describe_framing(_sizes(data), data.size, data.aspect))
-    _require_something_to_see(data)
-    return [f"note: {sentence}" for sentence in said if sentence]
+        notes.append("the splits 'val' and 'test' are one by design: choose settings on a part of the training split")
+    notes += [found.says for found in find_left_out(data, ("train", "val")) if found.level == "look"]
+    notes.append(describe_framing(_read_sizes(data), data.size, data.aspect))
+    _require_visible(data)
+    return [f"note: {sentence}" for sentence in notes if sentence]
 
 
-def _require_something_to_see(data: SegmentationDataModule) -> None:
-    """Refuse a window in which a few training images, from all over the split, are black or white as a whole.
+def _require_visible(data: SegmentationDataModule) -> None:
+    """Refuse a window in which a few training images, spread over the split, are completely black or white.
 
     Raises:
-        UserError: they are.
+        UserError: they all are.
     """
     window = data.reading.window
     if window is None:
         return
     dataset = data.open_split("train")
     last = len(dataset) - 1
-    places = {round(last * place / (LOOKED_AT - 1)) for place in range(LOOKED_AT) if last >= 0}
+    places = {round(last * place / (INSPECTED - 1)) for place in range(INSPECTED) if last >= 0}
     if places and all(is_blank(dataset[place]["image"]) for place in places):
         raise UserError(
             f"training images, {dataset.ids[min(places)]!r} among them, have one level in each channel by the window "
@@ -53,8 +53,8 @@ def _require_something_to_see(data: SegmentationDataModule) -> None:
         )
 
 
-def _sizes(data: SegmentationDataModule) -> list[tuple[int, int]]:
-    """Of training images that are brought to a size, by their headers."""
+def _read_sizes(data: SegmentationDataModule) -> list[tuple[int, int]]:
+    """Sizes of the training images from their headers; empty where images are not resized."""
     if data.size is None:
         return []
     paths = [one.image for one in getattr(data.open_split("train"), "pairs", ())]

@@ -1,23 +1,23 @@
-"""What a training has left when it ends, and what it has not: a file is named where it is."""
+"""The message at the end of a training: which checkpoint it wrote."""
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from experiments.training.resumed import count
+from experiments.training.resumed import format_count
 from experiments.training.run_folder import RunFolder
 from user_error import UserError
 
 
 def describe_end(folder: RunFolder, best: ModelCheckpoint, trainer: Trainer) -> str:
-    """Which file a training ends with, and its score.
+    """Describe the checkpoint that a training ends with, and its score.
 
     Args:
         folder: of the run.
-        best: what keeps the checkpoint of the best epoch.
+        best: callback that saves the checkpoint of the best epoch.
         trainer: of the training.
 
     Raises:
-        UserError: nothing was trained, or nothing of it is kept.
+        UserError: nothing was trained, or no checkpoint was written.
     """
     if not trainer.global_step:
         raise UserError(
@@ -33,6 +33,6 @@ def describe_end(folder: RunFolder, best: ModelCheckpoint, trainer: Trainer) -> 
             "--trainer.limit_val_batches and --trainer.check_val_every_n_epoch say when it is done)"
         )
     raise UserError(
-        f"{count(trainer.global_step, 'step')} were trained and nothing is kept, since no epoch has ended: train for at least "
-        f"{trainer.num_training_batches} steps"
+        f"{format_count(trainer.global_step, 'step')} were trained and nothing is kept, since no epoch has ended: train for at "
+        f"least {trainer.num_training_batches} steps"
     )

@@ -1,4 +1,4 @@
-"""The checkpoints that every training writes, and which files the callbacks of a resumed one may touch."""
+"""The checkpoints that every training writes, and the files that callbacks of a resumed one may delete."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ ONE_PATH = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 class OwnCheckpoint(ModelCheckpoint):
-    """One of `fit` itself: its state is told by its name from that of any that a user adds.
+    """A checkpoint callback of `fit`; its class name distinguishes its state from that of callbacks that a user adds.
 
-    Of the state in a checkpoint it takes the score alone. The file is that of its own run folder, wherever that lies now;
-    where there is none, any score is the best so far.
+    From the state in a checkpoint it restores the best score alone. The file is that of its own run folder, even if that has
+    been moved; where there is no file, the next score is the best.
 
     Args:
-        goes_on: whether it is the same folder's training that goes on.
+        goes_on: whether the training of the same folder is resumed.
         **settings: of `ModelCheckpoint`.
     """
 
@@ -26,7 +26,7 @@ class OwnCheckpoint(ModelCheckpoint):
         self.goes_on = goes_on
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best score."""
+        """Restore the best score."""
         if not self.goes_on or self.monitor is None:
             return
         path = self.format_checkpoint_name({})
@@ -38,7 +38,7 @@ class OwnCheckpoint(ModelCheckpoint):
 
 
 def drop_foreign_paths(states: Any, callbacks: list[Callback]) -> None:
-    """Forget files that a callback's state names outside of that callback's own folder: it deletes what it names.
+    """Drop paths outside of a callback's own folder from its state, since the callback deletes files that its state names.
 
     Args:
         states: of callbacks, by their keys, as a checkpoint holds them; they are changed in place.
@@ -53,8 +53,8 @@ def drop_foreign_paths(states: Any, callbacks: list[Callback]) -> None:
         for key in ONE_PATH:
             if key in state and not _is_inside(state[key], folder):
                 state[key] = ""
-        if isinstance(kept := state.get("best_k_models"), dict):
-            state["best_k_models"] = {path: score for path, score in kept.items() if _is_inside(path, folder)}
+        if isinstance(saved := state.get("best_k_models"), dict):
+            state["best_k_models"] = {path: score for path, score in saved.items() if _is_inside(path, folder)}
 
 
 def _is_inside(path: Any, folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""The state of a training in a checkpoint: held against the training that is to go on from it, before it does.
+"""Validation of the training state in a checkpoint against the training that is to resume it.
 
-What only the libraries know of, such as the order of an optimiser's parameters, they refuse themselves; their words then
-become a sentence about the file.
+What only the libraries can check, such as the order of an optimiser's parameters, they refuse themselves; their error then
+becomes a message about the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,22 +26,22 @@ RESTORING = (
     "torch.optim.",
     "lightning_modules.optimizers.",
 )
-"""Modules that put a state to use: what they refuse is in the file."""
+"""Modules that restore a state: errors raised in them are due to the file."""
 
 LATEST = 2**53
-"""Of epochs, steps and batches."""
+"""Largest number of epochs, steps or batches."""
 
 
 @contextmanager
-def resuming(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
-    """Train on from a checkpoint, if one is given: what is wrong with its state is a user's error.
+def resume(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
+    """Resume a training from a checkpoint, if one is given; errors in its state become a `UserError`.
 
     Args:
         checkpoint: path of the file.
-        trainer: with its loops and callbacks as they begin.
+        trainer: with its loops and callbacks in their initial state.
 
     Raises:
-        UserError: the state is damaged, or that of another training.
+        UserError: the state is damaged, or of another training.
     """
     if checkpoint is None:
         yield
@@ -51,22 +51,27 @@ def resuming(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
         yield
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
         out_of_memory = isinstance(error, torch.OutOfMemoryError)
-        if out_of_memory or find_user_error(error) or "loading state_dict" in str(error) or not _in_restoring(error):
+        if (
+            out_of_memory
+            or find_user_error(error)
+            or "loading state_dict" in str(error)
+            or not _is_from_restoring(error)
+        ):
             raise
-        raise _damaged(checkpoint, f"{type(error).__name__}: {brief(error)}") from error
+        raise _make_damage_error(checkpoint, f"{type(error).__name__}: {brief(error)}") from error
 
 
 def require_training_state(content: Mapping[str, Any], checkpoint: str, trainer: Trainer) -> None:
-    """Hold the state of a training against the loops and callbacks that it is for.
+    """Check the training state against the loops and callbacks that it is for.
 
     Raises:
-        UserError: an entry is missing, or of another kind.
+        UserError: an entry is missing, or has another type or shape.
     """
-    if problem := _complain(content, trainer):
-        raise _damaged(checkpoint, problem)
+    if problem := _find_problem(content, trainer):
+        raise _make_damage_error(checkpoint, problem)
 
 
-def _complain(content: Mapping[str, Any], trainer: Trainer) -> str:
+def _find_problem(content: Mapping[str, Any], trainer: Trainer) -> str:
     try:
         Version(content["pytorch-lightning_version"])
     except (InvalidVersion, TypeError, KeyError):
@@ -80,18 +85,18 @@ def _complain(content: Mapping[str, Any], trainer: Trainer) -> str:
         states = content.get(name)
         if not isinstance(states, list) or not all(isinstance(one, dict) for one in states):
             return f"its {name} are {show(states)}"
-    if problem := _differs(content["loops"].get("fit_loop"), trainer.fit_loop.state_dict(), "loops.fit_loop"):
+    if problem := _find_difference(content["loops"].get("fit_loop"), trainer.fit_loop.state_dict(), "loops.fit_loop"):
         return problem
-    return _complain_of_callbacks(content["callbacks"], trainer) or _complain_of_optimizers(content["optimizer_states"])
+    return _find_callback_problem(content["callbacks"], trainer) or _find_optimizer_problem(content["optimizer_states"])
 
 
-def _complain_of_callbacks(states: Mapping[str, Any], trainer: Trainer) -> str:
+def _find_callback_problem(states: Mapping[str, Any], trainer: Trainer) -> str:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         state = states.get(callback.state_key)
         if state is None:
             continue
         name = type(callback).__name__
-        if problem := _differs(state, callback.state_dict(), name):
+        if problem := _find_difference(state, callback.state_dict(), name):
             return problem
         scores = state.get("best_k_models", {}) if isinstance(callback, ModelCheckpoint) else {}
         if not all(isinstance(path, str) and _is_scalar(score) for path, score in scores.items()):
@@ -99,8 +104,8 @@ def _complain_of_callbacks(states: Mapping[str, Any], trainer: Trainer) -> str:
     return ""
 
 
-def _complain_of_optimizers(optimizers: list[dict[str, Any]]) -> str:
-    """Their tensors have the shapes of parameters, which the optimiser finds out in its first step."""
+def _find_optimizer_problem(optimizers: list[dict[str, Any]]) -> str:
+    """Describe what is wrong with the states of optimisers; shapes of tensors are checked in the optimiser's first step."""
     for place, optimizer in enumerate(optimizers):
         groups, state = optimizer.get("param_groups"), optimizer.get("state")
         if not isinstance(state, dict) or not isinstance(groups, list):
@@ -112,13 +117,13 @@ def _complain_of_optimizers(optimizers: list[dict[str, Any]]) -> str:
     return ""
 
 
-def _differs(found: Any, wanted: Any, where: str) -> str:
-    """Where a state is of another kind than the one that it replaces; what begins as nothing may have become anything."""
+def _find_difference(found: Any, wanted: Any, where: str) -> str:
+    """Describe where a state differs in type or shape from the initial one; an initial `None` may become any plain value."""
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return f"{where} is {show(found)}"
         for key, value in wanted.items():
-            if key in found and (problem := _differs(found[key], value, f"{where}.{key}")):
+            if key in found and (problem := _find_difference(found[key], value, f"{where}.{key}")):
                 return problem
         return ""
     if isinstance(wanted, bool | int | float):
@@ -136,8 +141,8 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, Tensor) and value.numel() == 1
 
 
-def _in_restoring(error: BaseException) -> bool:
-    """Whether an error comes from putting the state to use."""
+def _is_from_restoring(error: BaseException) -> bool:
+    """Whether an error was raised while the state was restored."""
     trace = error.__traceback__
     while trace is not None:
         if f"{trace.tb_frame.f_globals.get('__name__', '')}.".startswith(RESTORING):
@@ -146,7 +151,7 @@ def _in_restoring(error: BaseException) -> bool:
     return False
 
 
-def _damaged(checkpoint: str, problem: str) -> UserError:
+def _make_damage_error(checkpoint: str, problem: str) -> UserError:
     return UserError(
         f"the training cannot go on from {checkpoint!r}, whose state is damaged or another's ({problem}): {REMEDY}"
     )

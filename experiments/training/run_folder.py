@@ -1,4 +1,4 @@
-"""The folder of a training: one call of `fit` at a time, one training, and what may go on in it."""
+"""The folder of one training, which one call of `fit` at a time may use, and the checks before it is resumed."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -6,28 +6,28 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoints.settings import differences, read_settings
+from experiments.checkpoints.settings import find_differences, read_settings
 from experiments.evaluation.earlier_settings import find_other_draws, translate_recipe
 from experiments.evaluation.recipe import FREE, find_data_folder
-from experiments.files.digest import sha256
-from experiments.files.lock import held
+from experiments.files.digest import compute_sha256
+from experiments.files.lock import hold_lock
 from experiments.training.resumed import Resumed, read_resumed
 from user_error import UserError
 
 RESUMABLE = ("model", "data", "seed_everything", "trainer")
-"""What must not change when a training is resumed."""
+"""Sections of the settings that must not change when a training is resumed."""
 
 ANY_TIME = ("trainer.max_time",)
-"""What may change beside `FREE`: how long one call may take."""
+"""Settings that may change besides `FREE`: the time limit of one call."""
 
 RESTORE = "restore the file that 'fit' wrote, pass another --run, or --restart to begin anew"
 
 LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 
 OWN_FILES = ("last.ckpt", "best.ckpt", "snapshot-*.ckpt", "config.yaml", "wandb_id.txt", "record-*")
-"""Of a training, and the records of what it trained, finished or not, with their pictures: of the next one they would lie.
+"""Files of a training and of the records of its network, finished or not, which would be wrong for the next training.
 
-What ``training.json`` says of the files of the data stays true."""
+``training.json``, the fingerprints of the data, stays valid."""
 
 
 class RunFolder:
@@ -45,31 +45,31 @@ class RunFolder:
         self.content = path / "training.json"
 
     def lock(self) -> AbstractContextManager[int]:
-        """Held from the first look at the folder to the last file that is written.
+        """The lock of the folder, held from the first check of the folder to the last file that is written.
 
         Raises:
             UserError: another call trains here.
         """
-        return held(self.path / "fit.lock", f"a training is running in {self.path}")
+        return hold_lock(self.path / "fit.lock", f"a training is running in {self.path}")
 
     def find_resumed(self, chosen: str | None, settings: Mapping[str, Any]) -> Resumed | None:
-        """What a training by `settings` goes on from; `None` where it begins.
+        """Find the checkpoint from which a training by `settings` is resumed; `None` for a new training.
 
         Args:
             chosen: ``--ckpt_path``.
             settings: resolved, as ``config.yaml`` holds them.
 
         Raises:
-            UserError: the folder holds another training, or the checkpoint none that can go on.
+            UserError: the folder holds another training, or the checkpoint cannot be resumed.
         """
         if self.last.exists() or self.best.exists():
             self._require_same_settings(settings)
         if not self.last.exists():
             return None if chosen is None else read_resumed(Path(chosen))
-        if chosen is None or self.holds(Path(chosen)):
+        if chosen is None or self.has_file(Path(chosen)):
             return read_resumed(self.last if chosen is None else Path(chosen))
         found, origin = read_resumed(self.last), read_resumed(Path(chosen))
-        if found.training.get("resumed_from") != sha256(origin.path):
+        if found.training.get("resumed_from") != compute_sha256(origin.path):
             raise UserError(
                 f"{self.path} holds a training that did not go on from {chosen!r}: pass another --run to keep both, or "
                 "--restart to begin anew"
@@ -77,18 +77,18 @@ class RunFolder:
         return found
 
     @property
-    def drew_otherwise(self) -> str | None:
-        """What the training here drew in another way than this version would, by its settings."""
+    def changed_draws(self) -> str | None:
+        """The method whose random draws differ in this version, by the settings of the training in the folder."""
         return find_other_draws(read_settings(self.last, RESTORE) or {})
 
-    def origin_of(self, resumed: Resumed | None) -> str | None:
-        """The digest of the checkpoint of another folder that the training here once went on from."""
+    def find_origin(self, resumed: Resumed | None) -> str | None:
+        """The digest of the checkpoint of another folder from which the training in this one was first resumed."""
         if resumed is None:
             return None
-        return resumed.training.get("resumed_from") if self.holds(resumed.path) else sha256(resumed.path)
+        return resumed.training.get("resumed_from") if self.has_file(resumed.path) else compute_sha256(resumed.path)
 
-    def holds(self, path: Path) -> bool:
-        """Whether a file lies in the folder."""
+    def has_file(self, path: Path) -> bool:
+        """Whether a path is inside the folder."""
         return self.path.resolve() in path.resolve().parents
 
     def _require_same_settings(self, now: Mapping[str, Any]) -> None:
@@ -112,12 +112,12 @@ class RunFolder:
             )
 
     def require_outside(self, files: Iterable[Path]) -> None:
-        """Refuse to remove what a training is to begin from.
+        """Refuse to remove files from which a new training is to start.
 
         Raises:
-            UserError: one of `files` would go with the training that is here.
+            UserError: one of `files` belongs to the training in the folder.
         """
-        own = {path.resolve() for path in self._own_files()}
+        own = {path.resolve() for path in self._list_own_files()}
         for file in files:
             if not own.isdisjoint({file.resolve(), *file.resolve().parents}):
                 raise UserError(
@@ -125,36 +125,36 @@ class RunFolder:
                 )
 
     def clear(self) -> None:
-        """Remove the training, and the records of what it trained."""
-        for path in self._own_files():
+        """Remove the training, and the records of its network."""
+        for path in self._list_own_files():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _own_files(self) -> list[Path]:
+    def _list_own_files(self) -> list[Path]:
         return [path for pattern in OWN_FILES for path in self.path.glob(pattern)]
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Dotted names of the settings that keep a training from going on."""
-    one, other = _without_clocks(before), _without_clocks(now)
+    """Dotted keys of changed settings that prevent resuming."""
+    one, other = _drop_timer_settings(before), _drop_timer_settings(now)
     changed = [
         key
         for section in RESUMABLE
-        for key in differences(one.get(section), other.get(section), section)
+        for key in find_differences(one.get(section), other.get(section), section)
         if key not in FREE + ANY_TIME
     ]
     if find_data_folder(before.get("data")) != find_data_folder(
         now.get("data")
-    ):  # it may lie elsewhere, under the same name
+    ):  # it may be moved if it keeps its name
         changed.append("data.init_args.root")
     return changed
 
 
-def _without_clocks(settings: Any) -> Any:
-    """Settings whose timers may go for any time; a `Timer` says no more than when to stop."""
+def _drop_timer_settings(settings: Any) -> Any:
+    """Settings without those of timers, which only limit the time of a call."""
     if isinstance(settings, list):
-        return [_without_clocks(value) for value in settings]
+        return [_drop_timer_settings(value) for value in settings]
     if not isinstance(settings, Mapping):
         return settings
     if str(settings.get("class_path", "")).endswith(".Timer"):
         return {"class_path": settings["class_path"]}
-    return {key: _without_clocks(value) for key, value in settings.items()}
+    return {key: _drop_timer_settings(value) for key, value in settings.items()}

@@ -1,4 +1,4 @@
-"""What ``fit --start`` means: a network and its weights to begin with."""
+"""The option ``fit --start``: train from the network and the weights of a checkpoint."""
 
 import argparse
 import json
@@ -9,11 +9,11 @@ from experiments.checkpoints.checkpoint import describe_data, read_checkpoint
 from user_error import UserError
 
 START = "--start"
-"""Option of 'fit': a checkpoint whose network, with its weights, a training begins with."""
+"""Option of 'fit': a checkpoint whose network and weights a training starts from."""
 
 
 def expand_start(argv: list[str]) -> list[str]:
-    """Say in settings what ``--start CHECKPOINT`` means: its network, and its weights in place of an encoder's alone.
+    """Expand ``--start CHECKPOINT`` to settings: its network, and its weights in place of the encoder's.
 
     Raises:
         UserError: the option has no value, or its file is no checkpoint.
@@ -32,19 +32,19 @@ def expand_start(argv: list[str]) -> list[str]:
 
 
 def describe_start(start: str, data: SegmentationDataModule) -> list[str]:
-    """What is to be said of a start from a network that was trained for other names: that is how trainings are transferred.
+    """Notes on a start from a network that was trained for other names, as in transfer learning.
 
     Raises:
-        UserError: the names are the same in another order, so that its classes or channels would stand for each other.
+        UserError: the names are the same in another order, so that classes or channels would be confused.
     """
     known = describe_data(Path(start))
-    said = []
-    for kind, ours in (("classes", data.classes), ("channels", data.channels)):
-        theirs = known.get(kind) or ours
-        if list(theirs) == list(ours) or len(theirs) != len(ours):  # whose weights do not fit
+    notes = []
+    for kind, data_names in (("classes", data.classes), ("channels", data.channels)):
+        start_names = known.get(kind) or data_names
+        if list(start_names) == list(data_names) or len(start_names) != len(data_names):  # whose weights do not fit
             continue
-        told = f"{start!r} has the {kind} {', '.join(theirs)}, and the data {', '.join(ours)}"
-        if sorted(theirs) == sorted(ours):
-            raise UserError(f"{START}: {told}: name them in that order, since each would begin as another")
-        said.append(f"note: {told}; the training begins as if they were the same")
-    return said
+        comparison = f"{start!r} has the {kind} {', '.join(start_names)}, and the data {', '.join(data_names)}"
+        if sorted(start_names) == sorted(data_names):
+            raise UserError(f"{START}: {comparison}: name them in that order, since each would begin as another")
+        notes.append(f"note: {comparison}; the training begins as if they were the same")
+    return notes

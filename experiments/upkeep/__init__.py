@@ -1,1 +1,1 @@
-"""What keeps the project honest: measured speed, parity with the reference, filled pages, studies."""
+"""Maintenance: measured speed, parity with the reference, generated tables of pages, studies."""

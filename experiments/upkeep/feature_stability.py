@@ -1,4 +1,4 @@
-"""How stable features are when an image is corrupted: keypoints, descriptors, dense maps, and what a network sees."""
+"""Stability of features under corruptions: keypoints, descriptors, dense maps, and stages of a network's encoder."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.reading.found_files import SUFFIXES, find_files
 from experiments.checkpoints.checkpoint import load_module
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from experiments.pictures.gallery import read_sample, resize_sample
 from experiments.sweeping.suite import Suite
 from lightning_modules.networks.features.base import Feature, gray
@@ -29,7 +29,7 @@ NETWORK = "network"
 
 
 class Row(NamedTuple):
-    """The mean of one measure over the images, under one condition; NaN where no image has anything to measure."""
+    """The mean of one measure over the images, under one condition; NaN where it is undefined for all images."""
 
     feature: str
     measure: str
@@ -39,13 +39,13 @@ class Row(NamedTuple):
 
 
 def repeatability(clean: np.ndarray, found: np.ndarray, radius: float = 3.0) -> float:
-    """Share of the clean keypoints that are found again (after Mikolajczyk & Schmid, IJCV 2004, for images in register).
+    """Fraction of the clean keypoints that are found again (Mikolajczyk & Schmid, IJCV 2004, for registered images).
 
-    Some are found by chance: about as many as the share of the image that the others' discs cover.
+    Some are found by chance: about the fraction of the image that the discs of the others cover.
 
     Args:
-        clean: places (N, 2) in pixels.
-        found: places (M, 2) in the corrupted image, the strongest first; no more than N of them count.
+        clean: positions (N, 2) in pixels.
+        found: positions (M, 2) in the corrupted image, the strongest first; no more than N of them count.
         radius: distance in pixels up to which a keypoint is the same.
 
     Returns:
@@ -61,9 +61,9 @@ def repeatability(clean: np.ndarray, found: np.ndarray, radius: float = 3.0) -> 
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's correlation of maps (F, H, W) with others, each map about its own mean; 1 for equal ones.
+    """Pearson's correlation of maps (F, H, W) with others, each map centred at its mean; 1 for equal ones.
 
-    Maps that are constant correlate with no others: 0.
+    The correlation of constant maps with others is 0.
     """
     if np.array_equal(first, second):
         return 1.0
@@ -79,8 +79,8 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
     return float((first @ second / norms).clip(-1, 1)) if norms else 0.0
 
 
-def encoder_stages(network: nn.Module, image: np.ndarray) -> dict[str, np.ndarray]:
-    """What the encoder of a network in evaluation mode makes of an image.
+def extract_encoder_stages(network: nn.Module, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Feature maps of each stage of the encoder of a network in evaluation mode.
 
     Args:
         network: with one encoder of smp.
@@ -112,7 +112,7 @@ def encoder_stages(network: nn.Module, image: np.ndarray) -> dict[str, np.ndarra
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of a clean image, by the name of the feature."""
+    """The features of a clean image, by their names."""
 
     maps: dict[str, np.ndarray]
     keypoints: dict[str, list[Any]]
@@ -126,7 +126,7 @@ class FeatureStability:
     Args:
         features: by the names that they have in the results; see `lightning_modules.networks.features`.
         network: in evaluation mode, whose encoder's stages are compared too; none if null.
-        keypoints: how many of the strongest count.
+        keypoints: number of the strongest that are used.
         radius: distance in pixels up to which a keypoint is found again.
     """
 
@@ -143,33 +143,35 @@ class FeatureStability:
         self.radius = radius
 
     @property
-    def _with_keypoints(self) -> dict[str, KeypointFeature]:
+    def _keypoint_features(self) -> dict[str, KeypointFeature]:
         return {name: one for name, one in self.features.items() if isinstance(one, KeypointFeature)}
 
-    def reference(self, image: np.ndarray) -> Reference:
-        """What corrupted versions of an image uint8 (H, W, C) are compared to."""
+    def make_reference(self, image: np.ndarray) -> Reference:
+        """The features of a clean image uint8 (H, W, C), to which those of corrupted ones are compared."""
         levels = gray(image)
-        keypoints = {name: one.detect(levels)[: self.keypoints] for name, one in self._with_keypoints.items()}
+        keypoints = {name: one.detect(levels)[: self.keypoints] for name, one in self._keypoint_features.items()}
         return Reference(
             {name: one(image) for name, one in self.features.items()},
             keypoints,
-            {name: one.describe(levels, keypoints[name]) for name, one in self._with_keypoints.items()},
-            encoder_stages(self.network, image) if self.network else {},
+            {name: one.describe(levels, keypoints[name]) for name, one in self._keypoint_features.items()},
+            extract_encoder_stages(self.network, image) if self.network else {},
         )
 
     def compare(self, clean: Reference, image: np.ndarray) -> dict[tuple[str, str], float]:
         """(feature, measure) to the value for a corrupted image uint8 (H, W, C)."""
         values = {}
         levels = gray(image)
-        for name, one in self._with_keypoints.items():
+        for name, one in self._keypoint_features.items():
             known = clean.keypoints[name]
-            values[name, REPEATABILITY] = repeatability(_places(known), _places(one.detect(levels)), self.radius)
+            values[name, REPEATABILITY] = repeatability(
+                _stack_positions(known), _stack_positions(one.detect(levels)), self.radius
+            )
             distances = one.distance(clean.descriptors[name], one.describe(levels, known))
             values[name, DESCRIPTORS] = float(distances.mean()) if len(distances) else float("nan")
         for name, feature in self.features.items():
             values[name, CORRELATION] = correlation(clean.maps[name], feature(image))
         if self.network:
-            for stage, maps in encoder_stages(self.network, image).items():
+            for stage, maps in extract_encoder_stages(self.network, image).items():
                 values[f"{NETWORK}, {stage}", COSINE] = cosine(clean.stages[stage], maps)
         return values
 
@@ -177,11 +179,11 @@ class FeatureStability:
         """Every measure under every corruption of a suite, except those that read masks.
 
         Args:
-            images: id to uint8 (H, W, C); the pixels are those that a sweep meets for images of these ids and sizes.
+            images: id to uint8 (H, W, C); they are corrupted as in a sweep over images of these ids and sizes.
             suite: whose corruptions, severities and seed.
 
         Raises:
-            UserError: it has no such corruptions, or a corruption refuses an image.
+            UserError: the suite has no such corruptions, or a corruption refuses an image.
         """
         conditions = [one for one in suite.corrupted_conditions if not one.corruption.reads_masks]
         if not conditions:
@@ -190,42 +192,42 @@ class FeatureStability:
             )
         found: dict[tuple[str, str, str, int], list[float]] = {}
         for image_id, image in tqdm(images.items(), desc="features", unit="image"):
-            clean = self.reference(image)
+            clean = self.make_reference(image)
             for condition in conditions:
-                corrupted = _corrupted(image, condition, image_id, suite.seed)
+                corrupted = _corrupt(image, condition, image_id, suite.seed)
                 for (feature, measure), value in self.compare(clean, corrupted).items():
                     found.setdefault((feature, measure, condition.name, condition.severity), []).append(value)
-        return [Row(*place, value=_mean(values)) for place, values in found.items()]
+        return [Row(*place, value=_average_finite(values)) for place, values in found.items()]
 
 
-def _places(keypoints: Sequence[Any]) -> np.ndarray:
+def _stack_positions(keypoints: Sequence[Any]) -> np.ndarray:
     return np.array([one.pt for one in keypoints]).reshape(-1, 2)
 
 
-def _corrupted(image: np.ndarray, condition: Corrupted, image_id: str, seed: int) -> np.ndarray:
+def _corrupt(image: np.ndarray, condition: Corrupted, image_id: str, seed: int) -> np.ndarray:
     images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
     masks = torch.zeros(1, *image.shape[:2], dtype=torch.int64)
     return condition(images, masks, [image_id], seed)[0][0].permute(1, 2, 0).numpy()
 
 
-def _mean(values: Iterable[float]) -> float:
+def _average_finite(values: Iterable[float]) -> float:
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def means(rows: Iterable[Row], *keys: str) -> dict[tuple, float]:
-    """The mean of the rows that agree in some fields, by these fields, in the order of the rows; NaN does not count."""
+def average_rows(rows: Iterable[Row], *keys: str) -> dict[tuple, float]:
+    """Group rows by some fields, and average each group without NaN; in the order of the rows."""
     groups: dict[tuple, list[float]] = {}
     for row in rows:
         groups.setdefault(tuple(getattr(row, key) for key in keys), []).append(row.value)
-    return {key: _mean(values) for key, values in groups.items()}
+    return {key: _average_finite(values) for key, values in groups.items()}
 
 
-def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Images uint8 (H, W, C) by id: the first of a folder by name, or scikit-image's photographs if null.
+def read_pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Read images uint8 (H, W, C) by id: the first of a folder by name, or scikit-image's photographs if `None`.
 
     Args:
-        folder: image files, in folders of it too.
+        folder: searched for image files recursively.
         number: how many.
         size: (height, width) in pixels; photographs are square, with sides of the height.
 
@@ -233,7 +235,7 @@ def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> d
         UserError: there is no such folder, or no image in it.
     """
     if folder is None:
-        return {f"photograph{place}": image for place, image in enumerate(photographs(number, size[0]))}
+        return {f"photograph{place}": image for place, image in enumerate(load_photographs(number, size[0]))}
     paths = list(find_files(Path(folder)).by_id.values())[:number]
     if not paths:
         raise UserError(f"there are no images in {str(folder)!r}: pass a folder of files {', '.join(SUFFIXES)}")
@@ -241,7 +243,7 @@ def pictures(folder: str | Path | None, number: int, size: tuple[int, int]) -> d
 
 
 def read_network(path: str | Path, in_channels: int = 3, seed: int = 0) -> nn.Module:
-    """A network in evaluation mode: of a checkpoint, or of a network's YAML with random weights.
+    """Read a network in evaluation mode: from a checkpoint, or from a network's YAML with random weights.
 
     Args:
         path: ``*.ckpt`` or ``*.yaml``.
@@ -249,7 +251,7 @@ def read_network(path: str | Path, in_channels: int = 3, seed: int = 0) -> nn.Mo
         seed: of the random weights.
 
     Raises:
-        UserError: there is no such file, or it is neither.
+        UserError: there is no such file, or it describes no network.
     """
     if Path(path).suffix == ".ckpt":
         return load_module(Path(path)).network.eval()
@@ -257,7 +259,7 @@ def read_network(path: str | Path, in_channels: int = 3, seed: int = 0) -> nn.Mo
     parser.add_argument("--network", type=Callable[[int, int], nn.Module], sub_configs=True)
     try:
         made = parser.instantiate_classes(parser.parse_args([f"--network={path}"])).network
-    except Exception as error:  # the parser lets through whatever YAML or an import raises
+    except Exception as error:  # the parser passes on all errors of YAML and imports
         raise UserError(f"{str(path)!r} describes no network: pass a checkpoint or a YAML such as unet.yaml") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

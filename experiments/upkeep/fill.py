@@ -1,4 +1,4 @@
-"""Fill the tables and sentences of a page with what records and corruptions say, by the commands that stand in it."""
+"""Fill the generated blocks of a page with the output of the commands that they name."""
 
 import contextlib
 import importlib
@@ -11,7 +11,7 @@ from typing import Annotated
 
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.command_line.verbs import name_module
-from experiments.files.whole import whole_file
+from experiments.files.atomic_write import atomic_write
 from plain_values import show
 from safe_files.text import MEBI, read_text
 from user_error import UserError
@@ -29,15 +29,14 @@ OPTIONS = {
     "tradeoff": ("--costs", "--format", "--seeds-together"),
     "corruptions": ("--parameters",),
 }
-"""What a page may call: verbs that read records, with the options by which they print what these say, and the parameters of
-corruptions."""
+"""Verbs that a page may call, which read records or the parameters of corruptions, and their options for printing."""
 
 VERBS = tuple(OPTIONS)
 
 OPENED, OPENING, CLOSED = "<!-- fill: ", " -->", "<!-- /fill -->"
 
 MOST_PATTERNS = 3
-"""Folders of a path that are patterns: each more takes as many times as long to look through."""
+"""Most parts of a path that are patterns: the search time is exponential in their number."""
 
 LARGEST = 4 * MEBI
 
@@ -45,10 +44,10 @@ REMEDY = "pass a Markdown page"
 
 
 def run(words: Sequence[str]) -> str:
-    """What a verb prints; patterns of files are those of the folder that one is in.
+    """Run a verb and return its output; patterns of files are relative to the working directory.
 
     Raises:
-        UserError: a verb or an option that a page may not call, or a pattern without files.
+        UserError: a page may not use the verb or an option, or a pattern matches no file.
     """
     verb, *rest = words or [""]
     if verb not in OPTIONS:
@@ -59,15 +58,15 @@ def run(words: Sequence[str]) -> str:
                 f"a page cannot write files, or ask for more than {', '.join(OPTIONS[verb])}: leave {show(word)} out of its "
                 f"block of {verb!r}"
             )
-    arguments = [file for word in rest for file in _files(word, verb)]
+    arguments = [file for word in rest for file in _expand_pattern(word, verb)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         importlib.import_module(name_module(verb)).main(arguments)
     return printed.getvalue()
 
 
-def _files(word: str, verb: str) -> list[str]:
-    """The files that a pattern stands for, or the word itself."""
+def _expand_pattern(word: str, verb: str) -> list[str]:
+    """The files that match a pattern, or the word itself."""
     if not set("*[") & set(word):
         return [word]
     if sum(bool(set("*[") & set(part)) for part in word.split("/")) > MOST_PATTERNS:
@@ -78,11 +77,11 @@ def _files(word: str, verb: str) -> list[str]:
     return found
 
 
-def filled(text: str) -> str:
-    """A page with the output of each block's command between ``<!-- fill: VERB ... -->`` and ``<!-- /fill -->``.
+def fill_text(text: str) -> str:
+    """Fill each block between ``<!-- fill: VERB ... -->`` and ``<!-- /fill -->`` with the output of its command.
 
     Raises:
-        UserError: a block that is not closed, or a command that cannot be run.
+        UserError: a block is not closed, or a command cannot be run.
     """
     lines: list[str] = []
     command: str | None = None
@@ -90,7 +89,7 @@ def filled(text: str) -> str:
         opens, closes = line.startswith(OPENED) and line.endswith(OPENING), line == CLOSED
         marked = OPENED in line or CLOSED in line
         if marked != (opens or closes) or (marked and opens != (command is None)):
-            raise _not_closed()
+            raise _make_unclosed_error()
         if command is not None and closes:
             lines += ["", *call(command).split("\n"), ""]
             command = None
@@ -99,16 +98,16 @@ def filled(text: str) -> str:
         if opens:
             command = line.removeprefix(OPENED).removesuffix(OPENING)
     if command is not None:
-        raise _not_closed()
+        raise _make_unclosed_error()
     return "\n".join(lines)
 
 
-def _not_closed() -> UserError:
+def _make_unclosed_error() -> UserError:
     return UserError(f"a block of the page is not closed: each {OPENED!r} line needs a {CLOSED!r} line after it")
 
 
 def call(command: str) -> str:
-    """What a block's command prints, as it stands in the page."""
+    """Run the command of a block, and return its output as it appears in the page."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -120,7 +119,7 @@ def call(command: str) -> str:
 
 
 def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check: bool = False) -> None:
-    """Fill pages with what records and corruptions say.
+    """Fill pages from records and declarations of corruptions.
 
     Each block between '<!-- fill: VERB ARGUMENTS -->' and '<!-- /fill -->' gets what that command prints.
 
@@ -137,12 +136,12 @@ def fill_pages(pages: Annotated[list[Path], Option(metavar="PAGE")], /, *, check
             before = read_text(page, REMEDY, LARGEST)
         except OSError as error:
             raise UserError(f"cannot read the page {str(page)!r}: {error}") from error
-        after = filled(before)
+        after = fill_text(before)
         if after == before:
             continue
         changed.append(str(page))
         if not check:
-            with whole_file(page) as file:
+            with atomic_write(page) as file:
                 file.write(after)
     if check and changed:
         raise UserError(f"{', '.join(changed)} would change: call 'make results'")

@@ -1,4 +1,4 @@
-"""Hold the corruptions of ImageNet-C against imagecorruptions, the implementation that published numbers come from."""
+"""Compare the corruptions of ImageNet-C with imagecorruptions, the implementation behind published numbers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.replaceable import say
-from experiments.measuring.reference import psnr, reference
+from experiments.files.replaceable import print_and_save
+from experiments.measuring.reference import import_reference, psnr
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ DRAWS = 32
 SIZES = ((120, 160), (75, 61))
 """Height and width; the second has odd sides."""
 
-DRAWN = frozenset(
+RANDOM = frozenset(
     {
         "gaussian_noise",
         "shot_noise",
@@ -40,31 +40,34 @@ DRAWN = frozenset(
     }
     | {"elastic_transform", "spatter"}
 )
-"""Corruptions that draw; the others map an image to one result."""
+"""Corruptions with random draws; the others are deterministic."""
 
 TAKE_SEED = ("impulse_noise", "glass_blur")
-"""Reference functions that draw from a generator of their own, and take its seed as an argument."""
+"""Reference functions with their own random generator, which take its seed as an argument."""
 
 
 @dataclass(frozen=True)
-class Same:
-    """How far two results of one corruption that draws nothing are apart."""
+class ResultDifference:
+    """Difference between two results of a deterministic corruption."""
 
     largest: int  # levels
-    share: float  # of the values that differ
+    fraction: float  # of the values that differ
     psnr: float  # between the two, dB; infinite if equal
 
 
 @dataclass(frozen=True)
-class Alike:
-    """How far the mean statistics of two samplers are apart, in standard deviations of the reference's draws."""
+class StatisticsDifference:
+    """Differences between mean statistics of two samplers, in standard deviations of the reference's draws."""
 
     mean: float  # of the levels
     deviation: float  # standard deviation of what the corruption changed
     psnr: float  # to the clean image
 
 
-def photos(size: tuple[int, int]) -> dict[str, np.ndarray]:
+Difference = ResultDifference | StatisticsDifference
+
+
+def load_crops(size: tuple[int, int]) -> dict[str, np.ndarray]:
     """Crops of photographs that come with scikit-image, (H, W, 3) uint8, by name.
 
     Raises:
@@ -81,48 +84,55 @@ def photos(size: tuple[int, int]) -> dict[str, np.ndarray]:
     return found
 
 
-def theirs(image: np.ndarray, severity: int, name: str, draw: int = 0) -> np.ndarray:
+def corrupt_by_reference(image: np.ndarray, severity: int, name: str, draw: int = 0) -> np.ndarray:
     """The reference's result (H, W, 3) uint8; `draw` seeds it."""
     np.random.seed(draw)  # noqa: NPY002 (what the reference draws from)
     seed = {"seed": draw} if name in TAKE_SEED else {}
-    return reference()(image, severity, name, **seed)
+    return import_reference()(image, severity, name, **seed)
 
 
-def ours(image: np.ndarray, severity: int, corruption: "Corruption", draws: int = 1) -> np.ndarray:
-    """Our results (draws, H, W, 3) uint8."""
+def corrupt_by_project(image: np.ndarray, severity: int, corruption: "Corruption", draws: int = 1) -> np.ndarray:
+    """The project's results (draws, H, W, 3) uint8."""
     import torch
 
     from datamodules.corruptions.base import draw_key
 
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     keys = torch.tensor([draw_key(0, str(draw), corruption.name, severity) for draw in range(draws)])
-    met = corruption(planes.expand(draws, -1, -1, -1), severity, keys)
-    return met.permute(0, 2, 3, 1).numpy()
+    corrupted = corruption(planes.expand(draws, -1, -1, -1), severity, keys)
+    return corrupted.permute(0, 2, 3, 1).numpy()
 
 
-def sameness(image: np.ndarray, severity: int, corruption: "Corruption") -> Same:
-    """Ours against the reference, for a corruption that draws nothing."""
-    mine, wanted = ours(image, severity, corruption)[0], theirs(image, severity, corruption.name)
-    apart = np.abs(mine.astype(int) - wanted)
-    return Same(int(apart.max()), float((apart > 0).mean()), psnr(mine, wanted))
+def compare_results(image: np.ndarray, severity: int, corruption: "Corruption") -> ResultDifference:
+    """Compare a deterministic corruption with the reference."""
+    results, expected = (
+        corrupt_by_project(image, severity, corruption)[0],
+        corrupt_by_reference(image, severity, corruption.name),
+    )
+    difference = np.abs(results.astype(int) - expected)
+    return ResultDifference(int(difference.max()), float((difference > 0).mean()), psnr(results, expected))
 
 
-def alikeness(image: np.ndarray, severity: int, corruption: "Corruption", draws: int = DRAWS) -> Alike:
-    """Ours against the reference, for a corruption that draws."""
-    wanted = _statistics(image, [theirs(image, severity, corruption.name, draw) for draw in range(draws)])
-    mine = _statistics(image, ours(image, severity, corruption, draws))
-    spread = wanted.std(0, ddof=1)
-    return Alike(*(np.abs(mine.mean(0) - wanted.mean(0)) / spread).tolist())
+def compare_statistics(
+    image: np.ndarray, severity: int, corruption: "Corruption", draws: int = DRAWS
+) -> StatisticsDifference:
+    """Compare a random corruption with the reference."""
+    expected = _compute_statistics(
+        image, [corrupt_by_reference(image, severity, corruption.name, draw) for draw in range(draws)]
+    )
+    results = _compute_statistics(image, corrupt_by_project(image, severity, corruption, draws))
+    spread = expected.std(0, ddof=1)
+    return StatisticsDifference(*(np.abs(results.mean(0) - expected.mean(0)) / spread).tolist())
 
 
-def _statistics(image: np.ndarray, results: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+def _compute_statistics(image: np.ndarray, results: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """(draws, 3): mean level, standard deviation of the change, PSNR to the clean image."""
     rows = [(one.mean(), (one - image.astype(np.float64)).std(), psnr(one, image)) for one in results]
     return np.array(rows, dtype=np.float64)
 
 
-def reference_corruptions(names: Sequence[str] = ()) -> "list[Corruption]":
-    """Those of ImageNet-C that are called `names`; all nineteen if none is.
+def find_reference_corruptions(names: Sequence[str] = ()) -> "list[Corruption]":
+    """The corruptions of ImageNet-C with these names; all nineteen if none are given.
 
     Raises:
         UserError: there is no such corruption.
@@ -136,30 +146,32 @@ def reference_corruptions(names: Sequence[str] = ()) -> "list[Corruption]":
     return [known[name] for name in names or known]
 
 
-def measured(corruptions: "Sequence[Corruption]") -> "Iterator[tuple[Corruption, int, list[Same | Alike]]]":
-    """Each corruption and severity with a comparison for every photo at every size."""
+def iterate_comparisons(
+    corruptions: "Sequence[Corruption]",
+) -> "Iterator[tuple[Corruption, int, list[Difference]]]":
+    """Yield each corruption and severity with a comparison for every photograph at every size."""
     from tqdm import tqdm
 
-    shown = [image for size in SIZES for image in photos(size).values()]
+    shown = [image for size in SIZES for image in load_crops(size).values()]
     cells = [(corruption, severity) for corruption in corruptions for severity in SEVERITIES]
     for corruption, severity in tqdm(cells, desc="parity", unit="condition"):
-        compare = alikeness if corruption.name in DRAWN else sameness
+        compare = compare_statistics if corruption.name in RANDOM else compare_results
         yield corruption, severity, [compare(image, severity, corruption) for image in shown]
 
 
-def table(rows: "Sequence[tuple[Corruption, int, list[Same | Alike]]]") -> str:
-    """Markdown: the worst over all photos of each corruption and severity."""
+def make_table(rows: "Sequence[tuple[Corruption, int, list[Difference]]]") -> str:
+    """A Markdown table: the largest difference over all photographs for each corruption and severity."""
     lines: dict[bool, list[str]] = {False: [], True: []}
     for corruption, severity, found in rows:
-        drawn = corruption.name in DRAWN
-        cells = _alike(found) if drawn else _same(found)
+        drawn = corruption.name in RANDOM
+        cells = _format_statistics(found) if drawn else _format_results(found)
         lines[drawn].append("| " + " | ".join([corruption.name, str(severity), *cells]) + " |")
     sizes = " and ".join(f"{height} x {width}" for height, width in SIZES)
     return "\n".join(
         [
             "# Parity with imagecorruptions",
             "",
-            f"The worst over {len(photos(SIZES[0]))} photographs at {sizes}, against `imagecorruptions-imaug` 1.1.5;",
+            f"The worst over {len(load_crops(SIZES[0]))} photographs at {sizes}, against `imagecorruptions-imaug` 1.1.5;",
             "written by `python -m experiments parity --output docs/parity.md`.",
             "",
             "## Corruptions that draw nothing",
@@ -172,7 +184,7 @@ def table(rows: "Sequence[tuple[Corruption, int, list[Same | Alike]]]") -> str:
             "",
             f"Difference between the means of {DRAWS} draws each, in standard deviations of the reference's draws, of the",
             "mean level, of the standard deviation of the change and of the PSNR to the clean image. Chance alone gives",
-            f"about {np.sqrt(2 / DRAWS):.2f}; the worst of {len(photos(SIZES[0])) * len(SIZES)} comparisons is shown.",
+            f"about {np.sqrt(2 / DRAWS):.2f}; the worst of {len(load_crops(SIZES[0])) * len(SIZES)} comparisons is shown.",
             "",
             "| corruption | severity | mean | deviation | PSNR |",
             "|---|---:|---:|---:|---:|",
@@ -182,14 +194,14 @@ def table(rows: "Sequence[tuple[Corruption, int, list[Same | Alike]]]") -> str:
     )
 
 
-def _same(found: Sequence[Any]) -> list[str]:
+def _format_results(found: Sequence[Any]) -> list[str]:
     worst = min(one.psnr for one in found)
-    share = max(one.share for one in found)
+    fraction = max(one.fraction for one in found)
     decibel = "equal" if worst == float("inf") else f"{worst:.1f}"
-    return [str(max(one.largest for one in found)), f"{100 * share:.2f}", decibel]
+    return [str(max(one.largest for one in found)), f"{100 * fraction:.2f}", decibel]
 
 
-def _alike(found: Sequence[Any]) -> list[str]:
+def _format_statistics(found: Sequence[Any]) -> list[str]:
     return [f"{max(getattr(one, what) for one in found):.2f}" for what in ("mean", "deviation", "psnr")]
 
 
@@ -202,9 +214,9 @@ def compare_with_reference(
         corruption: one of them (default: all nineteen).
         output: write the table to this file as well.
     """
-    reference()
-    text = table(list(measured(reference_corruptions(corruption))))
-    say(text, output)
+    import_reference()
+    text = make_table(list(iterate_comparisons(find_reference_corruptions(corruption))))
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

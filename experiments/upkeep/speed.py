@@ -1,6 +1,6 @@
-"""Measure speed as ratios within one run: corruptions, the sweep's step and the whole sweep against the usual ways.
+"""Measure speed as ratios within one run: corruptions, a sweep's step and a complete sweep against their baselines.
 
-Reading records alone is held to seconds: a person waits for it.
+Only the time to read records has limits in seconds, since a person waits for it.
 """
 
 import shlex
@@ -13,18 +13,18 @@ from typing import Annotated
 import torch
 
 from datamodules.corruptions.base import SEVERITIES, SMALLEST_SIDE, Corruption
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import CommandLine, Option, call_verb
-from experiments.files.replaceable import say
-from experiments.files.whole import require_writable
-from experiments.measuring.environment import device_name, processor
-from experiments.measuring.reference import reference
+from experiments.files.atomic_write import require_writable
+from experiments.files.replaceable import print_and_save
+from experiments.measuring.environment import read_device_name, read_processor_name
+from experiments.measuring.reference import import_reference
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
-from experiments.upkeep.speed_corruptions import corruptions_table, measure_corruptions
-from experiments.upkeep.speed_pipeline import measure_pipeline, pipeline_lines
-from experiments.upkeep.speed_records import measure_records, records_lines
-from experiments.upkeep.speed_sweep import measure_sweep, sweep_lines
+from experiments.upkeep.speed_corruptions import make_corruptions_table, measure_corruptions
+from experiments.upkeep.speed_pipeline import make_pipeline_lines, measure_pipeline
+from experiments.upkeep.speed_records import make_record_lines, measure_records
+from experiments.upkeep.speed_sweep import make_sweep_lines, measure_sweep
 from user_error import UserError
 
 EXAMPLES = """
@@ -41,8 +41,8 @@ SIZES = (256, 512)
 STRIDE = 32  # of the network; the bare forward passes do not pad
 
 
-def known_to_reference(corruptions: Sequence[Corruption]) -> list[Corruption]:
-    """Those that the reference implementation has as well.
+def find_shared_corruptions(corruptions: Sequence[Corruption]) -> list[Corruption]:
+    """The corruptions that the reference implementation has as well.
 
     Raises:
         UserError: it has none of them.
@@ -57,18 +57,18 @@ def known_to_reference(corruptions: Sequence[Corruption]) -> list[Corruption]:
     return shared
 
 
-def at_severities(suite: Suite, severities: Sequence[int]) -> Suite:
-    """The corruptions of `suite` that the reference has as well, at `severities` alone."""
-    kept = known_to_reference(suite.corruptions)
-    return Suite(suite.name, suite.version, kept, {one.name: list(severities) for one in kept}, seed=suite.seed)
+def restrict_suite(suite: Suite, severities: Sequence[int]) -> Suite:
+    """Restrict a suite to the corruptions that the reference has as well, and to `severities`."""
+    shared = find_shared_corruptions(suite.corruptions)
+    return Suite(suite.name, suite.version, shared, {one.name: list(severities) for one in shared}, seed=suite.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Time in turns what is ours and what is usual.
+    """Time the project in turns with baselines.
 
-    Our corruptions against imagecorruptions, a sweep's step against bare forward passes, and a whole sweep against the
-    usual pipeline, which decodes, corrupts and forwards each image for each cell; and what it takes to read records.
+    Corruptions against imagecorruptions, a sweep's step against bare forward passes, and a complete sweep against the
+    usual pipeline, which decodes, corrupts and forwards each image for each cell; and the time to read records.
 
     Args:
         measure: what is timed.
@@ -81,10 +81,10 @@ class Options:
         workers: loader processes of the pipeline.
         device: cpu, cuda, ... (default: a GPU where there is one).
         output: write the tables to this Markdown file as well.
-        command_line: the words that ask for it.
+        command_line: the words of the command line.
 
     Raises:
-        UserError: nothing can be measured at such numbers.
+        UserError: a number is out of range.
     """
 
     measure: Annotated[Sequence[str], Option(choices=MEASURES)] = MEASURES
@@ -112,16 +112,16 @@ class Options:
             raise UserError(f"the network is measured at multiples of {STRIDE} pixels, not at {self.size[0]}")
 
 
-def corruptions_lines(options: Options, severities: Sequence[int], device: torch.device) -> list[str]:
-    """Measure the corruptions; the bars are for the mean over the first suite."""
-    shared = [(one, True) for one in known_to_reference(find_suite(options.suite or SUITE).corruptions)]
+def make_corruption_lines(options: Options, severities: Sequence[int], device: torch.device) -> list[str]:
+    """Measure the corruptions, as Markdown lines; the limits are for the mean over the first suite."""
+    shared = [(one, True) for one in find_shared_corruptions(find_suite(options.suite or SUITE).corruptions)]
     if options.suite is None:
-        shared += [(one, False) for one in known_to_reference(find_suite(EXTRA).corruptions)]
-    said = f"severity {severities[0]}" if len(severities) == 1 else "the mean over all severities"
+        shared += [(one, False) for one in find_shared_corruptions(find_suite(EXTRA).corruptions)]
+    scope = f"severity {severities[0]}" if len(severities) == 1 else "the mean over all severities"
     lines = [
         "## Corruptions against the reference",
         "",
-        f"Batches of {options.batch_size} photographs at {said}: ours on {device.type} as a sweep draws them, "
+        f"Batches of {options.batch_size} photographs at {scope}: ours on {device.type} as a sweep draws them, "
         "`imagecorruptions` image by",
         f"image on the CPU. The mean is over the {sum(counted for _, counted in shared)} corruptions of "
         f"`{options.suite or SUITE}`.",
@@ -129,19 +129,19 @@ def corruptions_lines(options: Options, severities: Sequence[int], device: torch
     ]
     for size in options.size:
         costs = measure_corruptions(shared, size, options.batch_size, severities, options.rounds, device)
-        lines += corruptions_table(costs, size)
+        lines += make_corruptions_table(costs, size)
     return lines
 
 
 def needs_reference(measures: Sequence[str]) -> bool:
-    """Whether the reference implementation is one side of a measurement."""
+    """Whether a measurement compares with the reference implementation."""
     return bool({"corruptions", "pipeline"} & set(measures))
 
 
-def heading(options: Options, device: torch.device) -> list[str]:
-    """What was measured on, and how to do it again."""
-    name = device_name(device)
-    host = f" beside {processor()}" if device.type == "cuda" else ""
+def make_heading(options: Options, device: torch.device) -> list[str]:
+    """Markdown lines with the hardware, the versions and the command."""
+    name = read_device_name(device)
+    host = f" beside {read_processor_name()}" if device.type == "cuda" else ""
     rounds = "one round" if options.rounds == 1 else f"medians of {options.rounds} rounds"
     packages = ["torch", "numpy"] + ["imagecorruptions-imaug"] * needs_reference(options.measure)
     made_with = ", ".join(f"{name} {version(name)}" for name in packages)
@@ -159,31 +159,31 @@ def heading(options: Options, device: torch.device) -> list[str]:
 
 
 def measure_speed(options: Options) -> None:
-    """Measure, print and write what is asked for."""
-    device = usable(options.device)
+    """Run the chosen measurements, and print and write their tables."""
+    device = find_device(options.device)
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
     if options.output:
         require_writable(options.output)
     if needs_reference(options.measure):
-        reference()
+        import_reference()
     suite, size = find_suite(options.suite or SUITE), options.size[0]
     severities = SEVERITIES if options.severity == "all" else (int(options.severity),)
-    lines = heading(options, device)
+    lines = make_heading(options, device)
     if "corruptions" in options.measure:
-        lines += corruptions_lines(options, severities, device)
+        lines += make_corruption_lines(options, severities, device)
     if "sweep" in options.measure:
-        lines += sweep_lines(
+        lines += make_sweep_lines(
             measure_sweep(suite, size, options.batch_size, options.rounds, device), suite, size, options.batch_size
         )
     if "pipeline" in options.measure:
-        cells = at_severities(suite, severities)
+        cells = restrict_suite(suite, severities)
         loading = (options.images, size, options.batch_size, options.workers)
         turns = measure_pipeline(cells, *loading, options.rounds, device)
-        lines += pipeline_lines(turns, cells, *loading, device)
+        lines += make_pipeline_lines(turns, cells, *loading, device)
     if "records" in options.measure:
-        lines += records_lines(measure_records(options.rounds))
+        lines += make_record_lines(measure_records(options.rounds))
     print()
-    say("\n".join(lines), options.output)
+    print_and_save("\n".join(lines), options.output)
 
 
 def main(argv: list[str]) -> None:

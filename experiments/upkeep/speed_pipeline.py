@@ -1,4 +1,4 @@
-"""A whole sweep against the usual pipeline: decode, corrupt and forward every image for every cell."""
+"""Time of a complete sweep and of the usual pipeline, which decodes, corrupts and forwards every image for every cell."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,26 +14,26 @@ from tqdm import tqdm
 
 from datamodules.base import quiet_worker
 from datamodules.datasets.folder import FolderDataModule
-from experiments.measuring.photographs import photographs
-from experiments.measuring.reference import reference
+from experiments.measuring.photographs import load_photographs
+from experiments.measuring.reference import import_reference
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
-from experiments.upkeep.speed_corruptions import verdict
+from experiments.upkeep.speed_corruptions import describe_bar
 from experiments.upkeep.speed_sweep import CLASSES, make_module
 from lightning_modules.metrics.counts import image_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
 BARS = {"cpu": 1.3, "cuda": 10.0}
-"""How many times faster than the usual pipeline a sweep shall be."""
+"""Required speedup of a sweep over the usual pipeline."""
 
 
 def write_folder(root: Path, number: int, size: int) -> None:
-    """A data folder of `number` JPEG photographs of `size` px and PNG masks of their grey levels, as a test split."""
+    """Write a data folder of `number` JPEG photographs of `size` px and PNG masks of their grey levels, as a test split."""
     for kind in ("images", "masks"):
         (root / "test" / kind).mkdir(parents=True)
-    for place, image in enumerate(photographs(number, size)):
+    for place, image in enumerate(load_photographs(number, size)):
         Image.fromarray(image).save(root / "test" / "images" / f"{place:04d}.jpg", quality=95)
         levels = image.mean(-1) * (CLASSES / 256)
         Image.fromarray(levels.astype(np.uint8)).save(root / "test" / "masks" / f"{place:04d}.png")
@@ -46,7 +46,7 @@ class UsualCells(Dataset[tuple[int, Tensor, Tensor]]):
     Args:
         root: folder of `write_folder`.
         cells: corruption and severity; `None` for clean.
-        network: whose normalisation.
+        network: whose normalisation is applied.
     """
 
     def __init__(self, root: Path, cells: Sequence[tuple[str, int] | None], network: SmpNetwork) -> None:
@@ -62,12 +62,12 @@ class UsualCells(Dataset[tuple[int, Tensor, Tensor]]):
         image, mask = (np.array(Image.open(paths[place])) for paths in (self.images, self.masks))
         wanted = self.cells[cell]
         if wanted is not None:
-            image = reference()(image, wanted[1], wanted[0])
+            image = import_reference()(image, wanted[1], wanted[0])
         normal = (image.astype(np.float32) / 255 - self.mean) / self.std
         return cell, torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1))), torch.from_numpy(mask)
 
-    def batches(self, batch_size: int) -> list[list[int]]:
-        """Requests, cell after cell; no batch holds two cells."""
+    def make_batches(self, batch_size: int) -> list[list[int]]:
+        """Batches of requests, cell after cell; no batch contains two cells."""
         number = len(self.images)
         return [
             [cell * number + place for place in range(start, min(start + batch_size, number))]
@@ -76,7 +76,7 @@ class UsualCells(Dataset[tuple[int, Tensor, Tensor]]):
         ]
 
 
-def usual_pipeline(
+def run_usual_pipeline(
     root: Path,
     cells: Sequence[tuple[str, int] | None],
     module: SegmentationModule,
@@ -86,15 +86,15 @@ def usual_pipeline(
 ) -> Tensor:
     """Confusion matrices (cells, K, K) of the usual pipeline.
 
-    It gets one loader for all cells, so that its processes start once, and the network, memory format and inference
-    mode of the sweep.
+    It has one loader for all cells, so that its processes start once, and the network, memory format and inference mode of
+    the sweep.
     """
     network: SmpNetwork = module.network  # type: ignore[assignment]
     module.to(device).eval()
     view = UsualCells(root, cells, network)
     loader = DataLoader(
         view,
-        batch_sampler=view.batches(batch_size),
+        batch_sampler=view.make_batches(batch_size),
         num_workers=workers,
         worker_init_fn=quiet_worker,
         pin_memory=device.type == "cuda",
@@ -108,7 +108,7 @@ def usual_pipeline(
     return confusion.cpu()
 
 
-def whole_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite, device: torch.device) -> Tensor:
+def run_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite, device: torch.device) -> Tensor:
     """Confusion matrices (conditions, K, K) of a sweep as ``benchmark`` runs it, its journal included."""
     accelerator = "gpu" if device.type == "cuda" else "cpu"
     return torch.from_numpy(
@@ -116,49 +116,49 @@ def whole_sweep(module: SegmentationModule, data: FolderDataModule, suite: Suite
     )
 
 
-def cells_of(suite: Suite) -> list[tuple[str, int] | None]:
+def list_cells(suite: Suite) -> list[tuple[str, int] | None]:
     """The cells of the usual pipeline: those of `suite`, in its order."""
     return [None, *((one.name, one.severity) for one in suite.corrupted_conditions)]
 
 
-def pipelines(
+def make_pipelines(
     root: Path, suite: Suite, batch_size: int, workers: int, device: torch.device
 ) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
-    """The sweep and the usual pipeline over the folder `root`, both warm; each call gives confusion matrices."""
+    """The sweep and the usual pipeline over the folder `root`, both warmed up; each returns confusion matrices."""
     module = make_module(device)
     data = FolderDataModule(str(root), eval_batch_size=batch_size, num_workers=workers)
 
-    def ours(met: Suite = suite) -> Tensor:
-        return whole_sweep(module, data, met, device)
+    def sweep(conditions: Suite = suite) -> Tensor:
+        return run_sweep(module, data, conditions, device)
 
-    def theirs(cells: Sequence[tuple[str, int] | None]) -> Tensor:
-        return usual_pipeline(root, cells, module, batch_size, workers, device)
+    def run_baseline(cells: Sequence[tuple[str, int] | None]) -> Tensor:
+        return run_usual_pipeline(root, cells, module, batch_size, workers, device)
 
     with Image.open(root / "test" / "images" / "0000.jpg") as file:
         image = np.array(file)
-    for cell in cells_of(suite)[1:]:  # numba compiles here, before the loader's processes are forked
+    for cell in list_cells(suite)[1:]:  # numba compiles here, before the loader's processes are forked
         assert cell is not None
-        reference()(image, cell[1], cell[0])
-    ours(Suite("clean", 1)), theirs([None])
-    return ours, lambda: theirs(cells_of(suite))
+        import_reference()(image, cell[1], cell[0])
+    sweep(Suite("clean", 1)), run_baseline([None])
+    return sweep, lambda: run_baseline(list_cells(suite))
 
 
 def measure_pipeline(
     suite: Suite, images: int, size: int, batch_size: int, workers: int, rounds: int, device: torch.device
 ) -> Turns:
-    """Seconds of a whole sweep over `images` files, and of the usual pipeline over the same files and cells."""
+    """Seconds of a complete sweep over `images` files, and of the usual pipeline over the same files and cells."""
     with TemporaryDirectory() as folder:
         write_folder(Path(folder), images, size)
-        ours, theirs = pipelines(Path(folder), suite, batch_size, workers, device)
-        return take_turns(ours, theirs, range(rounds), device)
+        sweep, baseline = make_pipelines(Path(folder), suite, batch_size, workers, device)
+        return take_turns(sweep, baseline, range(rounds), device)
 
 
-def pipeline_lines(
+def make_pipeline_lines(
     turns: Turns, suite: Suite, images: int, size: int, batch_size: int, workers: int, device: torch.device
 ) -> list[str]:
-    """Markdown."""
+    """Markdown lines of the section."""
     bar = BARS.get(device.type)
-    asked = "" if bar is None else f"at least {bar:g}: {verdict(turns.speedup >= bar)}"
+    asked = "" if bar is None else f"at least {bar:g}: {describe_bar(turns.speedup >= bar)}"
     return [
         "## Whole sweep against the usual pipeline",
         "",
@@ -169,6 +169,6 @@ def pipeline_lines(
         "",
         "| sweep (s) | usual pipeline (s) | times faster | bar |",
         "|---:|---:|---:|---|",
-        f"| {turns.ours_median:.2f} | {turns.theirs_median:.2f} | **{turns.speedup:.2f}** | {asked} |",
+        f"| {turns.candidate_median:.2f} | {turns.baseline_median:.2f} | **{turns.speedup:.2f}** | {asked} |",
         "",
     ]

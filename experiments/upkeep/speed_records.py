@@ -1,4 +1,4 @@
-"""What it takes to read records: starting a verb, reading a record, resampling a large one."""
+"""Time to read records: starting a verb, and resampling a large record."""
 
 import statistics
 import subprocess
@@ -12,18 +12,18 @@ from tqdm import tqdm
 
 from experiments.evaluation.scores.overlap import iou
 from experiments.evaluation.statistics import RESAMPLES, compute_intervals
-from experiments.measuring.turns import timed
-from experiments.upkeep.speed_corruptions import verdict
+from experiments.measuring.turns import measure_seconds
+from experiments.upkeep.speed_corruptions import describe_bar
 
 IMAGES, CONDITIONS, CLASSES = 500, 76, 19
 START, RESAMPLING = 1.0, 2.0
-"""Bars in seconds."""
+"""Limits in seconds."""
 
 VERBS = ("leaderboard", "compare", "curves", "report", "verify")
 
 
-def large_counts() -> np.ndarray:
-    """Counts (images, conditions, classes, 3) of the size of a large record."""
+def draw_large_counts() -> np.ndarray:
+    """Random counts (images, conditions, classes, 3) of the size of a large record."""
     random = np.random.default_rng(0)
     true = random.integers(20, 4000, (IMAGES, CONDITIONS, CLASSES))
     hit = (true * random.random(true.shape)).astype(np.int64)
@@ -31,15 +31,15 @@ def large_counts() -> np.ndarray:
 
 
 def measure_records(rounds: int) -> dict[str, list[float]]:
-    """Seconds of every round: of the resamples with their intervals, and of the start of each verb that reads records."""
-    share = iou(large_counts())
+    """Seconds of every round for the resamples with their intervals, and for the start of each verb that reads records."""
+    ratio = iou(draw_large_counts())
     found: dict[str, list[float]] = {"resamples": []}
 
     def resample() -> None:
-        compute_intervals(share, lambda scores: {str(place): scores[..., place] for place in range(CONDITIONS)})
+        compute_intervals(ratio, lambda scores: {str(place): scores[..., place] for place in range(CONDITIONS)})
 
     for _ in tqdm(range(rounds), desc="records", unit="round"):
-        found["resamples"].append(timed(resample, torch.device("cpu")))
+        found["resamples"].append(measure_seconds(resample, torch.device("cpu")))
         for verb in VERBS:
             command = [sys.executable, "-m", "experiments", verb, "--help"]
             started = time.perf_counter()
@@ -48,8 +48,8 @@ def measure_records(rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def records_lines(measured: dict[str, list[float]]) -> list[str]:
-    """Markdown."""
+def make_record_lines(measured: dict[str, list[float]]) -> list[str]:
+    """Markdown lines of the section."""
     medians = {name: statistics.median(seconds) for name, seconds in measured.items()}
     slowest = max(VERBS, key=lambda verb: medians[verb])
     return [
@@ -63,7 +63,7 @@ def records_lines(measured: dict[str, list[float]]) -> list[str]:
         "| what | seconds | bar |",
         "|---|---:|---|",
         f"| {RESAMPLES} resamples | {medians['resamples']:.2f} | at most {RESAMPLING:g}: "
-        f"{verdict(medians['resamples'] <= RESAMPLING)} |",
-        f"| start of `{slowest}` | {medians[slowest]:.2f} | under {START:g}: {verdict(medians[slowest] < START)} |",
+        f"{describe_bar(medians['resamples'] <= RESAMPLING)} |",
+        f"| start of `{slowest}` | {medians[slowest]:.2f} | under {START:g}: {describe_bar(medians[slowest] < START)} |",
         "",
     ]

@@ -1,4 +1,4 @@
-"""A sweep's step against as many bare forward passes on tensors in memory: with the confusion alone, and with all."""
+"""Time of a sweep's step relative to as many bare forward passes, with the confusion alone and with all counts."""
 
 import statistics
 from functools import partial
@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from experiments.measuring.photographs import photographs
-from experiments.measuring.sweep_step import sweep_step
+from experiments.measuring.photographs import load_photographs
+from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suite import Suite
-from experiments.upkeep.speed_corruptions import verdict
+from experiments.upkeep.speed_corruptions import describe_bar
 from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
 BARS = {"confusion counts": 1.08, "everything": 1.15}
-"""Most that the step may take of the forward passes, by what it counts."""
+"""Largest allowed ratio of the step's time to that of the forward passes, by what it counts."""
 
 CLASSES = 19
 
@@ -32,10 +32,10 @@ def make_module(device: torch.device) -> SegmentationModule:
 
 
 def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device: torch.device) -> dict[str, Turns]:
-    """Seconds of a batch under every condition of `suite`: the sweep's step by what it counts, and the bare passes."""
+    """Seconds for a batch under all conditions of `suite`: of the sweep's step, by what it counts, and of bare passes."""
     module = make_module(device)
     network: SmpNetwork = module.network  # type: ignore[assignment]
-    images = np.stack([image.transpose(2, 0, 1) for image in photographs(batch_size, size)])
+    images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
     image = torch.from_numpy(images).contiguous().to(device)
     mask = torch.randint(0, CLASSES, (batch_size, size, size)).to(device)
     ids = [str(place) for place in range(batch_size)]
@@ -45,26 +45,26 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
         for _ in suite.conditions:
             network.logits(tensors)
 
-    def confusion_alone() -> None:
+    def count_confusion() -> None:
         sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
         for place, condition in enumerate(suite.conditions):
-            met, moved = condition(module.network, image, mask, ids, suite.seed)
-            confusion = image_confusion(module.predict_logits(met).argmax(1), moved, CLASSES)
+            corrupted, moved = condition(module.network, image, mask, ids, suite.seed)
+            confusion = image_confusion(module.predict_logits(corrupted).argmax(1), moved, CLASSES)
             sums.update(confusion, place)
             class_counts(confusion)
 
-    everything = sweep_step(module, suite, image, mask)
+    everything = make_sweep_step(module, suite, image, mask)
     found = {}
     with torch.inference_mode():
         forward()
-        for name, step in zip(BARS, (confusion_alone, everything), strict=True):
-            step()  # both warm
+        for name, step in zip(BARS, (count_confusion, everything), strict=True):
+            step()  # warm up both
             found[name] = take_turns(step, forward, tqdm(range(rounds), desc=f"sweep, {name}", unit="round"), device)
     return found
 
 
-def sweep_lines(measured: dict[str, Turns], suite: Suite, size: int, batch_size: int) -> list[str]:
-    """Markdown."""
+def make_sweep_lines(measured: dict[str, Turns], suite: Suite, size: int, batch_size: int) -> list[str]:
+    """Markdown lines of the section."""
     lines = [
         "## Sweep against bare forward passes",
         "",
@@ -80,7 +80,7 @@ def sweep_lines(measured: dict[str, Turns], suite: Suite, size: int, batch_size:
         ratios = turns.overheads
         median = statistics.median(ratios)
         lines.append(
-            f"| {name} | {turns.theirs_median:.3f} | {turns.ours_median:.3f} | **{median:.3f}** | {min(ratios):.3f} "
-            f"| {max(ratios):.3f} | at most {BARS[name]}: {verdict(median <= BARS[name])} |"
+            f"| {name} | {turns.baseline_median:.3f} | {turns.candidate_median:.3f} | **{median:.3f}** | {min(ratios):.3f} "
+            f"| {max(ratios):.3f} | at most {BARS[name]}: {describe_bar(median <= BARS[name])} |"
         )
     return [*lines, ""]

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 from command_line import ROOT
-from pixel_digests import IMAGES, pixel_digests, scene_digest
+from pixel_digests import IMAGES, compute_pixel_digests, compute_scene_digest
 from scenes import SUITES
 from threads import threads
 
@@ -17,31 +17,31 @@ every_suite = pytest.mark.parametrize("suite", NAMES)
 
 @cache
 def expected(suite: str) -> dict[str, dict[str, str]]:
-    return pixel_digests(suite)
+    return compute_pixel_digests(suite)
 
 
 @every_suite
 def test_batches_of_one(suite: str) -> None:
     assert len(expected(suite)) == IMAGES
-    assert pixel_digests(suite, batch_size=1) == expected(suite)
+    assert compute_pixel_digests(suite, batch_size=1) == expected(suite)
 
 
 @every_suite
 @pytest.mark.parametrize("number", [1, 2])
 def test_threads(suite: str, number: int) -> None:
     with threads(number):
-        assert pixel_digests(suite, batch_size=4) == expected(suite)
+        assert compute_pixel_digests(suite, batch_size=4) == expected(suite)
 
 
 @pytest.mark.parametrize("suite", ["imagenet_c"])
 def test_loader_processes(suite: str) -> None:
-    assert pixel_digests(suite, workers=2, batch_size=4) == expected(suite)
+    assert compute_pixel_digests(suite, workers=2, batch_size=4) == expected(suite)
 
 
 @every_suite
 def test_a_resumed_sweep(suite: str) -> None:
     """The second of three batches is what an interrupted sweep had not seen."""
-    rest = pixel_digests(suite, batch_size=3, done=frozenset({0, 2}))
+    rest = compute_pixel_digests(suite, batch_size=3, done=frozenset({0, 2}))
     assert rest == {name: expected(suite)[name] for name in sorted(expected(suite))[3:6]}
 
 
@@ -56,7 +56,7 @@ def test_two_processes() -> None:
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         said = json.loads(printed)
-        assert said["scene"] == scene_digest()
+        assert said["scene"] == compute_scene_digest()
         for suite, share in said["swept"].items():
             assert not found[suite].keys() & share.keys()
             found[suite] |= share

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from datamodules.datasets.folder import FolderDataModule
 from datamodules.leaks import find_equal_files, find_leaks, require_apart
@@ -19,7 +19,7 @@ def said(root: Path, **settings) -> list[tuple[str, tuple[str, str], list[str]]]
 
 def test_splits_that_are_apart_share_nothing_by_their_names(tmp_path: Path):
     """Both hold a file named 0.png, and blank pictures are the same without being a leak."""
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     for split in ("train", "test"):
         Image.fromarray(np.full((48, 64, 3), 7, np.uint8)).save(root / split / "images" / "1.png")
     shutil.rmtree(root / "val")
@@ -27,7 +27,7 @@ def test_splits_that_are_apart_share_nothing_by_their_names(tmp_path: Path):
 
 
 def test_the_same_picture_under_another_name(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     for kind in ("images", "masks"):
         shutil.copy(root / "train" / kind / "0.png", root / "test" / kind / "other.png")
     data = FolderDataModule(str(root))
@@ -37,7 +37,7 @@ def test_the_same_picture_under_another_name(tmp_path: Path):
 
 
 def test_units(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     rows = [f"{split},{stem},p{stem if split == 'val' else split}" for split in ("train", "val") for stem in range(3)]
     rows += [f"test,{stem},{'p2' if stem == 1 else 'other'}" for stem in range(3)]
     (root / "meta.csv").write_text("\n".join(["split,stem,patient", *rows]))

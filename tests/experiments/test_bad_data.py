@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 
 def fit(root: Path, *words: str) -> str:
-    return refusal(
+    return read_refusal(
         "fit",
         *(word for word in TINY if "data.init_args" not in word),
         "--data=experiments/configs/data/kvasir_seg.yaml",
@@ -25,7 +25,7 @@ def fit(root: Path, *words: str) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return tiny_folder(tmp_path / "data", 2)
+    return make_tiny_folder(tmp_path / "data", 2)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import ROOT, TINY, experiments
+from command_line import ROOT, TINY, run_command
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 
@@ -37,10 +37,10 @@ def slurm(tmp_path: Path) -> dict[str, str]:
         (folder / name).chmod(0o755)
     job = {"JOB_ID": str(20_000 + os.getpid() % 9_999), "JOB_NAME": "x", "NTASKS": "2", "NTASKS_PER_NODE": "2"}
     job |= {"NNODES": "1", "NODELIST": "127.0.0.1"}
-    return {**surroundings(), "PATH": f"{folder}:{os.environ['PATH']}", **{f"SLURM_{k}": v for k, v in job.items()}}
+    return {**make_environment(), "PATH": f"{folder}:{os.environ['PATH']}", **{f"SLURM_{k}": v for k, v in job.items()}}
 
 
-def surroundings() -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     return {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 
 
@@ -64,26 +64,26 @@ def finish(script: str, words: list[str], environment: dict[str, str], log: Path
         process.kill()
 
 
-def confusions(path: Path) -> list:
+def read_confusions(path: Path) -> list:
     return [cell["counts"]["confusion"] for cell in json.loads(path.read_text())["cells"]]
 
 
 def test_torchrun_trains_and_sweeps(tmp_path: Path) -> None:
     """Two processes; the sweep counts what one process counts."""
-    environment = {**surroundings(), "PROCESSES": "2", "PORT": str(20_000 + os.getpid() % 9_999)}
+    environment = {**make_environment(), "PROCESSES": "2", "PORT": str(20_000 + os.getpid() % 9_999)}
     finish("torchrun.sh", ["fit", *SHORT, f"--run={tmp_path}"], environment, tmp_path / "fit.log")
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 6  # 2 epochs of 24 images / (4 x 2 processes)
     words = [f"--checkpoint={tmp_path / 'best.ckpt'}", "--suite=smoke", "--trainer.accelerator=cpu", "--pictures=0"]
     finish("torchrun.sh", ["benchmark", *words], environment, tmp_path / "benchmark.log")
-    experiments("benchmark", *words, f"--output={tmp_path / 'one.json'}", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
-    assert confusions(tmp_path / "record-smoke.json") == confusions(tmp_path / "one.json")
+    run_command("benchmark", *words, f"--output={tmp_path / 'one.json'}", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
+    assert read_confusions(tmp_path / "record-smoke.json") == read_confusions(tmp_path / "one.json")
 
 
 def test_a_requeued_job_loses_nothing(tmp_path: Path, slurm: dict[str, str]) -> None:
     """Warned by SIGUSR1 and stopped by SIGTERM in its second epoch; the same job again ends as one that ran through."""
     words = ["fit", *SHORT, "--trainer.max_epochs=4"]
-    whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "job.log"
-    experiments(*words, f"--run={whole}", "--trainer.devices=2", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
+    unbroken, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "job.log"
+    run_command(*words, f"--run={unbroken}", "--trainer.devices=2", OMP_NUM_THREADS="1", WANDB_MODE="disabled")
     job = start("slurm.sh", [*words, f"--run={run}"], slurm, log)
     try:
         deadline = time.monotonic() + 200
@@ -100,7 +100,7 @@ def test_a_requeued_job_loses_nothing(tmp_path: Path, slurm: dict[str, str]) -> 
         assert stopped < 3, "it was over before it could be stopped"
         finish("slurm.sh", [*words, f"--run={run}"], slurm, log)
         assert f"resuming {run / 'last.ckpt'}" in log.read_text()
-        ended, wanted = (read_checkpoint(folder / "last.ckpt")["state_dict"] for folder in (run, whole))
+        ended, wanted = (read_checkpoint(folder / "last.ckpt")["state_dict"] for folder in (run, unbroken))
         for name, value in wanted.items():
             torch.testing.assert_close(ended[name], value, rtol=0, atol=0, msg=name)
     finally:

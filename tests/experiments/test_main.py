@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, experiments, refusal
+from command_line import ROOT, read_refusal, run_command
 
 from experiments.__main__ import VERBS, main
+from experiments.command_line.verbs import name_module
 
 
 def test_overview_names_every_verb() -> None:
-    text = experiments("--help").stdout
+    text = run_command("--help").stdout
     assert all(f"\n  {verb} " in text for verb in VERBS)
     assert "examples:" in text
 
@@ -26,15 +27,15 @@ def test_help_shows_examples(verb: str, capsys: pytest.CaptureFixture) -> None:
 
 
 def test_unknown_verb_and_none() -> None:
-    assert "leaderboard" in refusal("leaderbord")
-    assert experiments(check=False).returncode == 2
+    assert "leaderboard" in read_refusal("leaderbord")
+    assert run_command(check=False).returncode == 2
 
 
 def test_every_verb_has_a_file_and_the_reverse() -> None:
     for verb in VERBS:
-        text = (ROOT / "experiments" / f"{verb}.py").read_text()
-        assert "def main(argv: list[str]) -> None:" in text
-    found = {path.stem for path in (ROOT / "experiments").glob("*.py") if "\ndef main(argv" in path.read_text()}
+        path = ROOT / f"{name_module(verb).replace('.', '/')}.py"
+        assert "def main(argv: list[str]) -> None:" in path.read_text()
+    found = {path.stem for path in (ROOT / "experiments").rglob("*.py") if "\ndef main(argv" in path.read_text()}
     assert found - {"__main__"} == set(VERBS)
 
 
@@ -53,9 +54,9 @@ def test_names_from_the_files_of_others_are_printed_without_control_characters(t
     record = json.loads(committed.read_text())
     record["name"] = "net\x1b]0;pwned\x07\u202e"
     (tmp_path / "x.json").write_text(json.dumps(record))
-    result = experiments("leaderboard", str(tmp_path / "x.json"))
+    result = run_command("leaderboard", str(tmp_path / "x.json"))
     assert r"net\x1b]0;pwned\x07\u202e" in result.stdout
     assert "\x1b" not in result.stdout
-    refused = experiments("leaderboard", str(tmp_path / "a\x1b[2Jb.json"), check=False)
+    refused = run_command("leaderboard", str(tmp_path / "a\x1b[2Jb.json"), check=False)
     assert "\x1b" not in refused.stderr
     assert refused.returncode == 2

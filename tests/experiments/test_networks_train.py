@@ -17,7 +17,7 @@ from lightning_modules.metrics.counts import image_confusion, mean_iou
 NETWORKS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
 
 
-def settings_of(path: Path) -> dict:
+def make_settings(path: Path) -> dict:
     """What the class of a component can be told, those of its parents included."""
     module, name = yaml.safe_load(path.read_text())["class_path"].rsplit(".", 1)
     parser = ArgumentParser()
@@ -33,7 +33,7 @@ def test_network_trains(path: Path, tmp_path: Path) -> None:
     if "multi_task" in path.stem:  # another objective is refused, since it would leave their tasks out
         words.append("--model.init_args.objective=experiments/configs/objective/multi_task.yaml")
     words += ["--data.init_args.size=[32,48]", "--data.init_args.train=8", "--data.init_args.val=5"]
-    if "encoder" in settings_of(path):
+    if "encoder" in make_settings(path):
         words.append("--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050")
     run_cli([*words, "--trainer.accelerator=cpu", f"--run={tmp_path}"])
     module = load_module(tmp_path / "last.ckpt").eval()

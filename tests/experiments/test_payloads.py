@@ -43,7 +43,7 @@ READ_CONFIG = ("benchmark", "calibrate", "prune", "svm", "soup")
 
 
 @pytest.fixture
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def untrusted_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stranger's run folder, which is also where the user works: what lies there is on the path of imports."""
     folder = tmp_path / "stranger"
     folder.mkdir()
@@ -70,20 +70,20 @@ def test_the_payload_is_alive(tmp_path: Path) -> None:
     """In a recipe of the user's own, which is code by design, it runs: a marker that is missing below means something."""
     marker = tmp_path / "ran"
     with pytest.raises(UserError, match="made a int"):
-        AnyModule(2, 3, **payloads.live_component(marker)["init_args"])
+        AnyModule(2, 3, **payloads.make_live_component(marker)["init_args"])
     assert marker.exists()
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_checkpoint_runs_anything(stranger: Path, tmp_path: Path, verb: str) -> None:
-    marker, net, refused = tmp_path / "ran", stranger / "best.ckpt", 0
-    forms = payloads.hyperparameters(stranger, marker)
+def test_no_checkpoint_runs_anything(untrusted_folder: Path, tmp_path: Path, verb: str) -> None:
+    marker, net, refused = tmp_path / "ran", untrusted_folder / "best.ckpt", 0
+    forms = payloads.make_hyperparameters(untrusted_folder, marker)
     assert len(forms) > 80
     for number, (form, settings) in enumerate(forms.items()):
         payloads.save_checkpoint(net, settings)
         refused += "error: " in run(verb, VERBS[verb](net, tmp_path / f"out-{number}"))
         assert not marker.exists(), form
-    for form, write in payloads.pickles(marker).items():
+    for form, write in payloads.make_pickles(marker).items():
         write(net)
         assert "error: " in run(verb, VERBS[verb](net, tmp_path / "out")), form
         assert not marker.exists(), form
@@ -92,12 +92,12 @@ def test_no_checkpoint_runs_anything(stranger: Path, tmp_path: Path, verb: str) 
 
 
 @pytest.mark.parametrize("verb", READ_CONFIG)
-def test_no_run_folder_runs_anything(stranger: Path, tmp_path: Path, verb: str) -> None:
-    marker, net = tmp_path / "ran", stranger / "best.ckpt"
-    payloads.texts(stranger, marker)
-    shutil.copy(stranger / "other.ckpt", net)
-    for form, text in payloads.configs(stranger, marker).items():
-        (stranger / "config.yaml").write_text(text)
+def test_no_run_folder_runs_anything(untrusted_folder: Path, tmp_path: Path, verb: str) -> None:
+    marker, net = tmp_path / "ran", untrusted_folder / "best.ckpt"
+    payloads.make_texts(untrusted_folder, marker)
+    shutil.copy(untrusted_folder / "other.ckpt", net)
+    for form, text in payloads.make_configs(untrusted_folder, marker).items():
+        (untrusted_folder / "config.yaml").write_text(text)
         assert "error: " in run(verb, VERBS[verb](net, tmp_path / "out")), form
         assert not marker.exists(), form
 
@@ -107,16 +107,16 @@ RESUMED = ("network: json", "network: component", "network: path of a yaml", "lo
 
 
 @pytest.mark.parametrize("words", ["--ckpt_path={0} --run={1}/run", "--run={2}"])
-def test_no_resumed_training_runs_anything(stranger: Path, tmp_path: Path, words: str) -> None:
+def test_no_resumed_training_runs_anything(untrusted_folder: Path, tmp_path: Path, words: str) -> None:
     """As a checkpoint that is named, and as the last one of a run folder that a training is to go on in."""
-    marker, net = tmp_path / "ran", stranger / "last.ckpt"
-    options = [*TINY, *(word.format(net, tmp_path, stranger) for word in words.split())]
-    forms = payloads.hyperparameters(stranger, marker)
+    marker, net = tmp_path / "ran", untrusted_folder / "last.ckpt"
+    options = [*TINY, *(word.format(net, tmp_path, untrusted_folder) for word in words.split())]
+    forms = payloads.make_hyperparameters(untrusted_folder, marker)
     for form in RESUMED:
         payloads.save_checkpoint(net, forms[form])
         assert "error: " in run("fit", options), form
         assert not marker.exists(), form
-    for form, write in payloads.pickles(marker).items():
+    for form, write in payloads.make_pickles(marker).items():
         write(net)
         assert "error: " in run("fit", options), form
         assert not marker.exists(), form

@@ -9,7 +9,7 @@ import pytest
 from reports import HOSTILE, make_records
 
 from experiments.commands.analyse import report
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 
 if TYPE_CHECKING:
@@ -71,25 +71,25 @@ def opened(browser: "Browser") -> Iterator[Open]:
     assert complaints == []
 
 
-def column(page: "Page", place: int) -> list[str]:
+def read_column(page: "Page", place: int) -> list[str]:
     return page.locator(f"#leaderboard tbody tr > :nth-child({place}) .value").all_inner_texts()
 
 
-def names(page: "Page") -> list[str]:
+def read_names(page: "Page") -> list[str]:
     return page.locator("#leaderboard tbody th.name").all_inner_texts()
 
 
 def test_a_click_sorts_numbers_as_numbers(written: Path, opened: Open) -> None:
     page = opened(written)
-    assert names(page) == ["net 10", "net 9", "net 8"]
+    assert read_names(page) == ["net 10", "net 9", "net 8"]
     header = page.locator("#leaderboard thead th", has_text="retention")
     place = 1 + page.locator("#leaderboard thead th").all_inner_texts().index(header.inner_text())
     header.get_by_role("button").click()
-    falling = [float(value) for value in column(page, place)]
+    falling = [float(value) for value in read_column(page, place)]
     assert falling == sorted(falling, reverse=True)
     assert header.get_attribute("aria-sort") == "descending"
     header.get_by_role("button").click()
-    assert [float(value) for value in column(page, place)] == falling[::-1]
+    assert [float(value) for value in read_column(page, place)] == falling[::-1]
     assert header.get_attribute("aria-sort") == "ascending"
 
 
@@ -97,21 +97,21 @@ def test_names_sort_by_their_numbers_with_the_keyboard(written: Path, opened: Op
     page = opened(written)
     page.locator("#leaderboard thead th.name button").focus()
     page.keyboard.press("Enter")
-    assert names(page) == ["net 8", "net 9", "net 10"]
+    assert read_names(page) == ["net 8", "net 9", "net 10"]
     page.keyboard.press("Space")
-    assert names(page) == ["net 10", "net 9", "net 8"]
+    assert read_names(page) == ["net 10", "net 9", "net 8"]
 
 
-def fog(written: Path, severity: int) -> str:
+def describe_fog(written: Path, severity: int) -> str:
     """What the first record's curve says of a severity."""
     record = read_record(written.parent / "r0.json")
     cell = next(cell for cell in record.cells if (cell.corruption, cell.severity) == ("fog", severity))
     low, high = cell.miou_interval.bca
-    return f"severity {severity}: {percent(cell.miou)} % [{percent(low)}, {percent(high)}]"
+    return f"severity {severity}: {format_percent(cell.miou)} % [{format_percent(low)}, {format_percent(high)}]"
 
 
 def test_a_curve_says_its_numbers_under_the_pointer(written: Path, opened: Open) -> None:
-    page, wanted = opened(written), fog(written, 3)
+    page, wanted = opened(written), describe_fog(written, 3)
     chart = page.locator("#robustness .panel", has_text="fog").locator("svg.chart")
     chart.scroll_into_view_if_needed()
     x, y = page.evaluate(
@@ -141,7 +141,7 @@ def test_a_curve_says_its_numbers_to_the_keyboard(written: Path, opened: Open) -
             break
     for severity in range(1, 4):
         page.keyboard.press("ArrowRight")
-        assert tip.inner_text() == f"net 10\nfog, {fog(written, severity)}"
+        assert tip.inner_text() == f"net 10\nfog, {describe_fog(written, severity)}"
     page.keyboard.press("ArrowDown")
     assert tip.inner_text().startswith("net 9\nfog, severity 3")
     page.keyboard.press("Escape")
@@ -213,4 +213,4 @@ def test_hostile_names_do_not_run(tmp_path: Path, opened: Open) -> None:
     page.locator("#robustness svg.chart").first.hover()
     page.locator("#heat td[data-tip]").first.hover()
     assert page.title() == "Calm"
-    assert sorted(names(page)) == sorted(HOSTILE)
+    assert sorted(read_names(page)) == sorted(HOSTILE)

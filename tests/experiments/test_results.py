@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import ROOT, experiments
+from command_line import ROOT, run_command
 from PIL import Image
 
 from experiments.record_files import record_file
 from experiments.sweeping.suites import find_suite
-from experiments.upkeep.fill import OPENED, filled
+from experiments.upkeep.fill import OPENED, fill_text
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECORDS = sorted(path for path in (ROOT / "experiments/results").rglob("*.json") if not path.stem.startswith("costs"))
@@ -37,7 +37,7 @@ def records_are_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_file, "open_record", lambda path: opened(path.resolve()))
 
 
-def named(path: Path) -> str:
+def make_id(path: Path) -> str:
     return "-".join(path.with_suffix("").parts[-3:])
 
 
@@ -47,7 +47,7 @@ def test_there_are_records() -> None:
     assert FIGURES
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=named)
+@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     """Reading recomputes it; here it must not lack the counts of its images, and lie with its data and suite."""
     record, images = opened(path)
@@ -57,7 +57,7 @@ def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     assert path.parent.parent.name == record.data.name
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=named)
+@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_record_is_fit_to_print(path: Path) -> None:
     """Made from committed code, small, and without a path of the machine that made it."""
     assert path.with_suffix(".npz").stat().st_size < 2_000_000
@@ -66,14 +66,14 @@ def test_record_is_fit_to_print(path: Path) -> None:
     assert '"/' not in text
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=named)
+@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_suites_are_those_of_the_records(path: Path) -> None:
     """The corruptions of today's YAML under the parameters of the record: a new sweep ranks beside it."""
-    held = opened(path)[0].suite
-    suite = find_suite(held.name)
-    if held.version == suite.version:
+    stored = opened(path)[0].suite
+    suite = find_suite(stored.name)
+    if stored.version == suite.version:
         today = [condition.manifest_entry for condition in suite.conditions]
-        stated = [one for one in held.conditions if one["family"] not in ("shift", "modality")]
+        stated = [one for one in stored.conditions if one["family"] not in ("shift", "modality")]
         for one, other in zip(stated, today, strict=True):
             assert {**one, "parameters": without_photos(one)} == {**other, "parameters": without_photos(other)}
 
@@ -87,7 +87,7 @@ def without_photos(condition: Mapping[str, Any]) -> dict[str, Any]:
 def test_pages_say_what_the_records_say(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make results` would change nothing."""
     monkeypatch.chdir(ROOT)
-    assert filled(page.read_text()) == page.read_text()
+    assert fill_text(page.read_text()) == page.read_text()
 
 
 @pytest.mark.parametrize("command", FIGURES, ids=lambda words: words[-1])
@@ -95,7 +95,7 @@ def test_figures_show_the_records(command: list[str], tmp_path: Path) -> None:
     """Up to the smoothing of edges, which is the machine's."""
     *words, name = command
     arguments = [str(path) for word in words for path in (sorted(ROOT.glob(word)) if set("*[") & set(word) else [word])]
-    experiments(*arguments, str(tmp_path / "drawn.png"))
+    run_command(*arguments, str(tmp_path / "drawn.png"))
     drawn, committed = (
         np.asarray(Image.open(path).convert("RGB"), float) for path in (tmp_path / "drawn.png", ROOT / name)
     )

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import experiments
+from command_line import run_command
 from torch import nn
 
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.commands.evaluate import benchmark
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import read_record
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
@@ -46,7 +46,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("record*", "tiny*")))
 
 
-def words(run: Path) -> list[str]:
+def make_words(run: Path) -> list[str]:
     few = ["--data.init_args.test=4", "--pictures=1", "--trainer.accelerator=cpu"]
     return [f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *few]
 
@@ -62,17 +62,17 @@ def train_on(checkpoint: Path) -> None:
 
 def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhile) -> None:
     """The record is that of the file that was loaded, in hash, counts and pictures; and the settings are those of then."""
-    benchmark.main([*words(run), f"--output={run / 'before.json'}"])
-    swept = sha256(Path(shutil.copy(run / "best.ckpt", run / "kept.ckpt")))
+    benchmark.main([*make_words(run), f"--output={run / 'before.json'}"])
+    swept = compute_sha256(Path(shutil.copy(run / "best.ckpt", run / "kept.ckpt")))
 
     def replace() -> None:
         train_on(run / "best.ckpt")
         (run / "config.yaml").write_text("seed_everything: 7\n")
 
     meanwhile(replace)
-    benchmark.main([*words(run), f"--output={run / 'after.json'}"])
+    benchmark.main([*make_words(run), f"--output={run / 'after.json'}"])
     before, after = read_record(run / "before.json"), read_record(run / "after.json")
-    assert after.checkpoint["sha256"] == before.checkpoint["sha256"] == swept != sha256(run / "best.ckpt")
+    assert after.checkpoint["sha256"] == before.checkpoint["sha256"] == swept != compute_sha256(run / "best.ckpt")
     assert after.cells == before.cells
     assert after.recipe == before.recipe
     assert [picture.sha256 for picture in after.pictures] == [picture.sha256 for picture in before.pictures]
@@ -82,28 +82,28 @@ def test_a_sweep_while_its_checkpoint_is_replaced(run: Path, meanwhile: Meanwhil
 
 def uploaded(record: Any, path: Path, checkpoint: Path) -> list[str]:
     """The artifacts that W&B would get."""
-    kept: list[str] = []
+    logged: list[str] = []
     session = type("Session", (), {"summary": {}, "define_metric": lambda *_, **__: None, "log": lambda *_: None})()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logged_record, "_keep", lambda session, kind, *files: kept.append(kind))
+        patch.setattr(logged_record, "_log_artifact", lambda session, kind, *files: logged.append(kind))
         logged_record.log(record, path, checkpoint, session)
-    return kept
+    return logged
 
 
 def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> None:
     """The second is refused, whatever it would do; the first ends as if alone, and leaves no lock behind."""
-    said: list[str] = []
+    output: list[str] = []
 
     def call_again() -> None:
         for further in ([], ["--restart"]):
-            again = experiments("benchmark", *words(run), *further, check=False)
+            again = run_command("benchmark", *make_words(run), *further, check=False)
             assert again.returncode == 2
-            said.append(again.stderr.splitlines()[-1])
+            output.append(again.stderr.splitlines()[-1])
 
     meanwhile(call_again)
-    benchmark.main(words(run))
+    benchmark.main(make_words(run))
     sentence = f"a sweep for {run / 'record-smoke.json'} is running already: wait for it, or stop it, and call again"
-    assert said == [f"error: {sentence}"] * 2
+    assert output == [f"error: {sentence}"] * 2
     assert read_record(run / "record-smoke.json").data.images == 4
     assert not [path.name for path in run.iterdir() if path.name.startswith(".") or "unfinished" in path.name]
 
@@ -111,7 +111,7 @@ def test_one_sweep_at_a_time_for_a_record(run: Path, meanwhile: Meanwhile) -> No
 def test_a_checkpoint_that_is_written_into_is_refused(tmp_path: Path) -> None:
     (path := tmp_path / "net.ckpt").write_bytes(b"some weights")
     file = CheckpointFile(path)
-    assert file.stream().read(4) == b"some"
+    assert file.rewind().read(4) == b"some"
     path.write_bytes(b"others, and more")
     with pytest.raises(UserError, match="written into while it was read"):
         _ = file.sha256

@@ -16,8 +16,8 @@ runs/a/record-core.json runs/b/record-core.json --output results
 """
 
 
-def place_of(record: Record, folder: Path) -> Path:
-    """Where a record goes: ``DATA/SUITE/NAME.json``, all fit for the name of a file."""
+def make_record_path(record: Record, folder: Path) -> Path:
+    """The path of a record in the tree, ``DATA/SUITE/NAME.json``, with characters unfit for file names replaced."""
     parts = [
         re.sub(r"[^\w.+=-]+", "_", text).strip(".") or "_"
         for text in (record.data.name, record.suite.name, record.name)
@@ -37,12 +37,12 @@ def collect_records(records: Annotated[list[Path], Option(metavar="RECORD")], /,
     Raises:
         UserError: two would become one file.
     """
-    places = [place_of(read_record(path), output) for path in records]
+    places = [make_record_path(read_record(path), output) for path in records]
     place, times = Counter(places).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} records would become {str(place)!r}: tell them apart by 'benchmark --name'")
     for path, place in zip(records, places, strict=True):
-        record, images = read_swept(path)  # again: all of them may not fit into memory
+        record, images = read_swept(path)  # read again, since all of them together may not fit into memory
         record.pictures = []
         write_record(record, place, images)
         print(place, flush=True)

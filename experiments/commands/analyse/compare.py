@@ -1,4 +1,4 @@
-"""Hold two records against each other: does their difference hold?"""
+"""Compare two records: is their difference significant?"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from experiments.evaluation.comparison import ComparedNumber, Comparison, compar
 from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
 from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_values
-from experiments.files.replaceable import say
-from experiments.files.tables import markdown_table, p_value
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -26,27 +26,27 @@ baseline.json runs/*/record-core.json
 """
 
 
-def verdict(found: Comparison) -> str:
-    """What follows, in plain words."""
+def describe_verdict(found: Comparison) -> str:
+    """The conclusion of the tests in plain words."""
     line = found.headline
     if line.difference is None or line.p is None:
         return "Nothing follows: a score does not exist."
     size = f"{found.metric.format_difference(line.difference)} of {line.name} {found.metric.title}"
     if is_significant(line.p):
-        said = f"The difference holds: {find_better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+        text = f"The difference holds: {find_better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
     else:
-        said = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
-    held = [one for one in found.conditions if is_significant(one.p_holm)]
-    wins = [sum(find_better(one, found.metric) == side for one in held) for side in ("A", "B")]
+        text = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
+    significant = [one for one in found.conditions if is_significant(one.p_holm)]
+    wins = [sum(find_better(one, found.metric) == side for one in significant) for side in ("A", "B")]
     number_of = len(found.conditions)
     return (
-        f"{said}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
-        f"{number_of - len(held)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
+        f"{text}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
+        f"{number_of - len(significant)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
     )
 
 
-def caution(found: Comparison) -> str:
-    """What the test does not know."""
+def describe_caution(found: Comparison) -> str:
+    """What the test does not answer."""
     keys, seeds = (
         [of(record.recipe) for record in (found.a, found.b)] for of in (compute_recipe_key, find_recipe_seed)
     )
@@ -61,13 +61,13 @@ def caution(found: Comparison) -> str:
     )
 
 
-def _change(line: ComparedNumber, metric: Metric) -> str:
+def _format_change(line: ComparedNumber, metric: Metric) -> str:
     low, high = metric.format_value(line.low, "+"), metric.format_value(line.high, "+")
     return f"{metric.format_value(line.difference, '+')} [{low}, {high}]"
 
 
-def _basis(found: Comparison) -> str:
-    """What was compared, and how."""
+def _describe_basis(found: Comparison) -> str:
+    """The data, the suite and the methods of the comparison."""
     data, suite = found.a.data, found.a.suite
     return (
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
@@ -75,62 +75,66 @@ def _basis(found: Comparison) -> str:
     )
 
 
-def markdown(found: Comparison) -> str:
-    """For people."""
+def format_markdown(found: Comparison) -> str:
+    """Format a comparison as Markdown."""
 
-    def cells(line: ComparedNumber) -> list[str]:
+    def make_cells(line: ComparedNumber) -> list[str]:
         shown = found.metric.format_value
-        return [line.name, shown(line.a), shown(line.b), _change(line, found.metric), p_value(line.p)]
+        return [line.name, shown(line.a), shown(line.b), _format_change(line, found.metric), format_p_value(line.p)]
 
-    overall = markdown_table(["", "A", "B", "B - A", "p"], [cells(line) for line in found.overall], left=(0,))
-    conditions = markdown_table(
+    overall = make_markdown_table(["", "A", "B", "B - A", "p"], [make_cells(line) for line in found.overall], left=(0,))
+    conditions = make_markdown_table(
         ["condition", "A", "B", "B - A", "p", "p (Holm)", "holds"],
         [
             [
-                *cells(line),
-                p_value(line.p_holm),
+                *make_cells(line),
+                format_p_value(line.p_holm),
                 f"{find_better(line, found.metric)} better" if is_significant(line.p_holm) else "",
             ]
             for line in found.conditions
         ],
         left=(0, 6),
     )
-    note = f"{found.metric.title} ({found.metric.unit}) on {_basis(found)}."
+    note = f"{found.metric.title} ({found.metric.unit}) on {_describe_basis(found)}."
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
-    return f"A: {found.a.name}\nB: {found.b.name}\n\n{verdict(found)}\n{caution(found)}\n\n{overall}\n{conditions}\n{note}\n"
+    conclusion = f"{describe_verdict(found)}\n{describe_caution(found)}"
+    return f"A: {found.a.name}\nB: {found.b.name}\n\n{conclusion}\n\n{overall}\n{conditions}\n{note}\n"
 
 
-def overview(found: Sequence[Comparison]) -> str:
-    """Several records against one, for people: a row for each, from the best to the worst."""
-    metric, adjusted = found[0].metric, headlines(found)
+def format_overview(found: Sequence[Comparison]) -> str:
+    """Format comparisons of several records with one as Markdown: a row for each, from the best to the worst."""
+    metric, adjusted = found[0].metric, adjust_headlines(found)
     best_first = sorted(found, key=lambda one: (one.headline.difference or 0) * (1 if metric.lower_is_better else -1))
     rows = []
     for one in best_first:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
-        said = {"B": "better", "A": "worse"}[find_better(one.headline, metric)] if is_significant(p_holm) else ""
-        changes = [_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")]
-        rows.append([one.b.name, *changes, p_value(one.headline.p), p_value(p_holm), said])
-    table = markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
+        outcome = {"B": "better", "A": "worse"}[find_better(one.headline, metric)] if is_significant(p_holm) else ""
+        changes = [
+            _format_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")
+        ]
+        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), outcome])
+    table = make_markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
     note = (
-        f"Differences of {metric.title} ({metric.unit}) from {found[0].a.name} on {_basis(found[0])}, with Holm's correction "
-        "over the rows. The tests are about these networks on images like these; whether recipes differ takes several seeds."
+        f"Differences of {metric.title} ({metric.unit}) from {found[0].a.name} on {_describe_basis(found[0])}, with Holm's "
+        "correction over the rows. The tests are about these networks on images like these; whether recipes differ takes "
+        "several seeds."
     )
     return f"{table}\n{note}\n"
 
 
-def headlines(found: Sequence[Comparison]) -> dict[str, float]:
-    """The p value of each headline by the name of B, adjusted for their number."""
+def adjust_headlines(found: Sequence[Comparison]) -> dict[str, float]:
+    """The p value of each headline by the name of B, with Holm's correction for their number."""
     return adjust_p_values({one.b.name: float("nan") if one.headline.p is None else one.headline.p for one in found})
 
 
 def as_json(found: Comparison) -> str:
-    """For programs; names of conditions are those of `name_condition`."""
-    return json.dumps(content_of(found), indent=2) + "\n"
+    """Format a comparison as JSON; names of conditions are those of `name_condition`."""
+    return json.dumps(as_content(found), indent=2) + "\n"
 
 
-def content_of(found: Comparison) -> dict[str, Any]:
-    """All of a comparison in plain values."""
+def as_content(found: Comparison) -> dict[str, Any]:
+    """A comparison as plain values."""
     return {
         "a": found.a.name,
         "b": found.b.name,
@@ -141,33 +145,33 @@ def content_of(found: Comparison) -> dict[str, Any]:
         "suite_hash": found.a.suite_hash,
         "unit": found.a.data.unit,
         "holds": is_significant(found.headline.p),
-        "verdict": verdict(found),
-        "caution": caution(found),
+        "verdict": describe_verdict(found),
+        "caution": describe_caution(found),
         "overall": [line._asdict() for line in found.overall],
         "conditions": [line._asdict() for line in found.conditions],
         "unscored": found.unscored,
     }
 
 
-def sentences(found: Comparison) -> str:
-    """The verdict alone."""
-    return f"{verdict(found)}\n"
+def format_sentences(found: Comparison) -> str:
+    """Format the verdict alone."""
+    return f"{describe_verdict(found)}\n"
 
 
-FORMATS = {"markdown": markdown, "json": as_json, "sentences": sentences}
+FORMATS = {"markdown": format_markdown, "json": as_json, "sentences": format_sentences}
 
 OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
-    "markdown": overview,
-    "json": lambda found: json.dumps([content_of(one) for one in found], indent=2) + "\n",
-    "sentences": lambda found: "\n".join(f"{one.b.name}: {verdict(one)}" for one in found) + "\n",
+    "markdown": format_overview,
+    "json": lambda found: json.dumps([as_content(one) for one in found], indent=2) + "\n",
+    "sentences": lambda found: "\n".join(f"{one.b.name}: {describe_verdict(one)}" for one in found) + "\n",
 }
 
 
 def require_names(found: Sequence[Comparison]) -> None:
-    """Rows are told apart by their names.
+    """Refuse records with equal names, since rows are identified by them.
 
     Raises:
-        UserError: two records are called alike.
+        UserError: two records have the same name.
     """
     names = [one.b.name for one in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -189,7 +193,7 @@ def compare_records(
     """Compare two records image by image.
 
     Paired bootstrap intervals of their difference, and a permutation test with Holm's correction over the conditions.
-    Both must have met the same images under the same suite. Several records after the first are each compared with it,
+    Both must be of the same images under the same suite. Several records after the first are each compared with it,
     with Holm's correction over them.
 
     Args:
@@ -216,7 +220,7 @@ def compare_records(
     ]
     require_names(found)
     text = FORMATS[format](found[0]) if len(found) == 1 else OVERVIEWS[format](found)
-    say(text, output)
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

@@ -25,7 +25,7 @@ experiments/results/camvid/imagenet_c/*.json --output camvid.svg
 
 
 def draw(records: Sequence[Record]) -> "Figure":
-    """One panel for each corruption that any record has, one for their mean, and one for real shifts.
+    """Draw a panel for each corruption of any record, one for their mean, and one for real shifts.
 
     Raises:
         UserError: there is nothing to draw.
@@ -66,10 +66,10 @@ def draw(records: Sequence[Record]) -> "Figure":
 
 
 def _require_alike(records: Sequence[Record]) -> None:
-    """One picture is of one suite on the same images.
+    """Refuse records of different suites or images.
 
     Raises:
-        UserError: it would be of several.
+        UserError: two records differ in suite or images.
     """
     for one, other in pairwise(records):
         if why := find_difference(one, other):
@@ -80,7 +80,7 @@ def _require_alike(records: Sequence[Record]) -> None:
 
 
 def draw_shifts(panel: "Axes", records: Sequence[Record], names: Sequence[str]) -> None:
-    """Scores of real shifts, and of all clean images before them; no line joins what has no order."""
+    """Draw the scores of real shifts, after that of all clean images, without lines, since shifts have no order."""
     for place, record in enumerate(records):
         scores = [record.summary.clean_miou, *(record.summary.shifts.get(name) for name in names)]
         found = [(at, 100 * score) for at, score in enumerate(scores) if score is not None]

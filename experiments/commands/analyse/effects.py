@@ -1,4 +1,4 @@
-"""What each factor of an ablation does: the effects of its levels, from the records of the trials."""
+"""Effects of the factors of an ablation and their levels, from the records of the trials."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ from experiments.ablation.factor_effects import (
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.scoring import describe_resampled_units
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, make_markdown_table
 from experiments.record_files.record_file import read_swept, remove_duplicates
 from user_error import UserError
 
@@ -28,14 +28,14 @@ experiments/configs/sweep/attention_synthetic.yaml runs/attention_synthetic/*/re
 """
 
 
-def markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) -> str:
-    """For people, in points."""
+def format_markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) -> str:
+    """Format effects as Markdown, in percentage points."""
     data = trained[0].record.data
     titles = ["factor", "level", "against", "trials"]
     titles += [f"{score}, {over}" for score in ("clean mIoU", "corrupted mIoU") for over in ("images", "trainings")]
     cells = []
     for effect in effects:
-        shown = [text for name in SCORES for text in _shown(effect.changes[name])]
+        shown = [text for name in SCORES for text in _format_change(effect.changes[name])]
         cells.append([effect.factor, effect.level, effect.against, str(effect.trials), *shown])
     note = (
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
@@ -46,10 +46,10 @@ def markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) -> str:
     )
     seeds = {str(one.arguments[REPLICATE]) for one in trained if REPLICATE in one.arguments}
     note += f" The {len(seeds)} seeds are replicates, no factor." if len(seeds) > 1 else ""
-    return f"{markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
+    return f"{make_markdown_table(titles, cells, left=(0, 1, 2))}\n{note}\n"
 
 
-def _shown(change: Change) -> list[str]:
+def _format_change(change: Change) -> list[str]:
     if change.value is None or change.images is None:
         return ["-", "-"]
     low, high = change.images.bca
@@ -64,8 +64,8 @@ def _shown(change: Change) -> list[str]:
     ]
 
 
-def csv(effects: Sequence[Effect]) -> str:
-    """For programs, at full precision."""
+def format_csv(effects: Sequence[Effect]) -> str:
+    """Format effects as CSV, at full precision."""
     rows = []
     for effect in effects:
         row: dict[str, Any] = {name: getattr(effect, name) for name in ("factor", "level", "against", "trials")}
@@ -79,13 +79,13 @@ def csv(effects: Sequence[Effect]) -> str:
 
 
 FORMATS: dict[str, Callable[[Sequence[Effect], Sequence[TrainedTrial]], str]] = {
-    "markdown": markdown,
-    "csv": lambda effects, _: csv(effects),
+    "markdown": format_markdown,
+    "csv": lambda effects, _: format_csv(effects),
 }
 
 
 def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[TrainedTrial]:
-    """Records with the options of the trial that each is called after.
+    """Read records, with the options of the trial by whose name each is called.
 
     Raises:
         UserError: a record is that of no trial, or a trial has two.
@@ -102,7 +102,7 @@ def find_trials(sweep: Sweep, paths: Sequence[Path]) -> list[TrainedTrial]:
     return [found[name] for name in trials if name in found]
 
 
-def say_effects(
+def print_effects(
     file: Annotated[Path, Option(metavar="FILE")],
     records: Annotated[list[Path], Option(metavar="RECORD")],
     /,
@@ -110,9 +110,9 @@ def say_effects(
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
 ) -> None:
-    """Say what each factor of a sweep file does, from the records of its trials, as 'ablate' does at its end.
+    """Estimate the effect of each factor of a sweep file, from the records of its trials, as 'ablate' does at its end.
 
-    Trials are known by their names; those without a record are left out.
+    Trials are identified by their names; those without a record are left out.
 
     Args:
         file: a YAML of experiments/configs/sweep.
@@ -127,9 +127,9 @@ def say_effects(
     trained = find_trials(sweep, records)
     if len(trained) < 2:
         raise UserError("an effect takes the records of two trials or more")
-    say(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
+    print_and_save(FORMATS[format](find_effects(trained, sweep.factors), trained), output)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    call_verb("effects", say_effects, EXAMPLES, argv)
+    call_verb("effects", print_effects, EXAMPLES, argv)

@@ -1,4 +1,4 @@
-"""Rank records in a table, beside published ones: a pure function of their files."""
+"""Rank records in a table beside published ones, from their files alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ from experiments.evaluation.costs import Costs
 from experiments.evaluation.published import Table
 from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, Row, make_published_rows, make_ranked_rows
 from experiments.evaluation.record import Record, drop_counts
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table, percent, with_bounds
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, format_interval, format_percent, make_markdown_table
 from experiments.record_files.cost_file import read_all_costs
 from experiments.record_files.published_tables import list_tables, read_table
 from experiments.record_files.record_file import read_record, remove_duplicates
@@ -36,47 +36,47 @@ TITLES = {
 }
 
 COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
-"""What may have a column of its own, and how its keys begin."""
+"""What further columns may show, and the prefix of their keys in a row."""
 
 ACROSS = "data"
-"""The same, where the rows are names and each data set has columns."""
+"""The choice in which rows are names and each data set has columns."""
 
 
-def markdown(
+def format_markdown(
     rows: Sequence[Row], tables: Sequence[Table] = (), costs: Sequence[Costs] = (), by: str = "corruption"
 ) -> str:
-    """Tables for people: percent, with 95 % intervals; records first, each published table by itself.
+    """Format Markdown tables in percent, with 95 % intervals: records first, then each published table.
 
     Args:
         rows: of records and published tables.
         tables: the published ones.
-        costs: files of what the networks of the records cost.
-        by: what has a column of its own in the table of records, a key of `COLUMNS`.
+        costs: content of cost files of the records' networks.
+        by: what the further columns of the table of records show, a key of `COLUMNS`.
     """
     records = [row for row in rows if row["source"] == "record"]
-    parts = [_record_table(records, costs, COLUMNS[by]), _seed_table(records)] if records else []
+    parts = [_make_record_table(records, costs, COLUMNS[by]), _make_seed_table(records)] if records else []
     for table in tables:
         prefix = None if by == "none" else f"{table.description.metric}_"
-        parts.append(_published_table([row for row in rows if row["source"] == table.name], table, prefix))
+        parts.append(_make_published_table([row for row in rows if row["source"] == table.name], table, prefix))
     return "\n".join(part for part in parts if part)
 
 
-def _across(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
+def _format_across_data(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
     from experiments.reporting import across_data  # its statistics load slowly
 
     rows = across_data.make_rows_across_data(records, costs)
     return across_data.format_markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
 
 
-def _beginning(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
-    """Keys of rows that have a column of their own, with its title."""
+def _find_columns(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
+    """Keys of rows that have a further column, with its title."""
     keys = dict.fromkeys(key for row in rows for key in row if prefix is not None and key.startswith(prefix))
     return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
 
 
-def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
+def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = _beginning(prefix, rows)
+    corruptions = _find_columns(prefix, rows)
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
     titles += corruptions.values()
     titles += COST_TITLES if costs else []
@@ -87,8 +87,8 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
             str(row["rank"]),
             row["name"],
             *([row["data"], row["suite"]] if mixed else []),
-            *(with_bounds(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
-            *(percent(row.get(key)) for key in (*degradations, *corruptions)),
+            *(format_interval(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
+            *(format_percent(row.get(key)) for key in (*degradations, *corruptions)),
             *(format_cost_cells(row) if costs else []),
         ]
         for row in rows
@@ -98,10 +98,10 @@ def _record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | Non
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {describe_costs(costs)}" if costs else ""
-    return f"{markdown_table(titles, cells)}\n{note}\n"
+    return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
-def _seed_table(rows: Sequence[Row]) -> str:
+def _make_seed_table(rows: Sequence[Row]) -> str:
     """A row for each recipe with several seeds; empty where there is none."""
     pooled = {(row["recipe"], row["suite_hash"], row["data"]): row for row in rows if "seeds" in row}
     if not pooled:
@@ -111,32 +111,32 @@ def _seed_table(rows: Sequence[Row]) -> str:
             "; ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
             str(group["seeds"]),
             *(
-                f"{percent(group.get(f'{one}_seed_mean'))} ± {percent(group.get(f'{one}_seed_sd'))}"
+                f"{format_percent(group.get(f'{one}_seed_mean'))} ± {format_percent(group.get(f'{one}_seed_sd'))}"
                 for one in HEADLINES
             ),
         ]
         for key, group in pooled.items()
     ]
-    table = markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
+    table = make_markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
     return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
 
 
-def _published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
+def _make_published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
     described, metric = table.description, table.description.metric
     shown = "mIoU" if metric == "miou" else metric.upper()
     numbers = [f"clean_{metric}", f"mean_corrupted_{metric}", "retention"]
     degradations = [key for key in DEGRADATIONS if any(key in row for row in rows)]
-    corruptions = _beginning(prefix, rows)
+    corruptions = _find_columns(prefix, rows)
     titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
     titles += [*(TITLES[key] for key in degradations), *corruptions.values()]
     keys = [*numbers, *degradations, *corruptions]
-    cells = [[str(row["rank"]), row["name"], *(percent(row.get(key)) for key in keys)] for row in rows]
+    cells = [[str(row["rank"]), row["name"], *(format_percent(row.get(key)) for key in keys)] for row in rows]
     note = f"{described.title}, as published, in percent: {described.source}. Severities: {described.severities}."
-    return f"{markdown_table(titles, cells)}\n{note}\n"
+    return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
-    "markdown": markdown,
+    "markdown": format_markdown,
     "csv": lambda rows, *_: as_csv(rows),
     "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
 }
@@ -216,14 +216,14 @@ def rank_records(
     read = [drop_counts(read_record(path)) for path in remove_duplicates(records)]
     baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
     if by == ACROSS:
-        say(_across(read, known, format), output)
+        print_and_save(_format_across_data(read, known, format), output)
         return
     rows = make_ranked_rows(read, allow_mixed, baseline, known)
     for table in tables:
         named = reference if any(model.name == reference for model in table.models) else None
         rows += make_published_rows(table, named)
     text = FORMATS[format](rows, tables, known, by)
-    say(text, output)
+    print_and_save(text, output)
 
 
 def main(argv: list[str]) -> None:

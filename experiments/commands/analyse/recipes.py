@@ -1,4 +1,4 @@
-"""Hold recipes against each other by several trainings of each: is the difference the idea's, or a seed's?"""
+"""Compare recipes by several trainings of each: is a difference due to the recipe, or to the seed?"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ from experiments.evaluation.recipe_comparison import (
 from experiments.evaluation.record import Record
 from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import adjust_p_values
-from experiments.files.replaceable import say
-from experiments.files.tables import markdown_table, p_value
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -32,41 +32,44 @@ dense_*.json --with half_*.json --metric ece --format json --output seeds.json
 """
 
 
-def adjusted(found: Sequence[RecipeComparison]) -> list[float]:
-    """The p value of each headline, adjusted for their number; NaN where there is none."""
+def adjust_headlines(found: Sequence[RecipeComparison]) -> list[float]:
+    """The p value of each headline, with Holm's correction for their number; NaN where there is none."""
     values = {str(at): float("nan") if one.headline.p is None else one.headline.p for at, one in enumerate(found)}
     return list(adjust_p_values(values).values())
 
 
-def direction(change: Change, metric: Metric, p: float) -> str:
-    """Whether B is better or worse than A beyond the chance of images and of trainings, or nothing."""
+def find_direction(change: Change, metric: Metric, p: float) -> str:
+    """Whether B is significantly better or worse than A, over images and over trainings; else empty."""
     low, high = change.images
     if not is_significant(p) or change.difference is None or low is None or high is None or low <= 0 <= high:
         return ""
     return "better" if (change.difference > 0) != metric.lower_is_better else "worse"
 
 
-def verdict(found: RecipeComparison, p: float) -> str:
-    """What follows, in plain words."""
+def describe_verdict(found: RecipeComparison, p: float) -> str:
+    """The conclusion of the tests in plain words."""
     change, names = found.headline, [find_recipe_name(side) for side in (found.a, found.b)]
     if change.difference is None:
         return f"{names[1]}: nothing follows, since a score does not exist."
     size = f"{found.metric.format_difference(change.difference)} of {change.name} {found.metric.title}"
-    counts = f"{_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
+    counts = f"{_format_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
     if change.p is None:
         return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
-    said, chance = direction(found.headline, found.metric, p), f"p {'' if p < 0.00005 else '= '}{p_value(p)}"
-    if said:
-        return f"{names[1]} is {said} than {names[0]} by {size} ({counts}, {chance})."
+    outcome, chance = (
+        find_direction(found.headline, found.metric, p),
+        f"p {'' if p < 0.00005 else '= '}{format_p_value(p)}",
+    )
+    if outcome:
+        return f"{names[1]} is {outcome} than {names[0]} by {size} ({counts}, {chance})."
     return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance})."
 
 
-def _trainings(count: int) -> str:
+def _format_trainings(count: int) -> str:
     return "1 training" if count == 1 else f"{count} trainings"
 
 
-def _cells(change: Change | None, metric: Metric) -> list[str]:
-    """The difference with its interval over images, and the one over trainings."""
+def _make_cells(change: Change | None, metric: Metric) -> list[str]:
+    """The difference with its interval over images, and the interval over trainings."""
     if change is None:
         return ["-", "-"]
     over = [
@@ -76,24 +79,24 @@ def _cells(change: Change | None, metric: Metric) -> list[str]:
     return [f"{metric.format_value(change.difference, '+')} {over[0]}", over[1]]
 
 
-def markdown(found: Sequence[RecipeComparison]) -> str:
-    """For people: a row for each recipe, from the best to the worst; for one alone, a row for each condition, too."""
+def format_markdown(found: Sequence[RecipeComparison]) -> str:
+    """Format as Markdown: a row for each recipe, from best to worst; for a single one, also a row for each condition."""
     metric, first = found[0].metric, found[0].a
-    pairs = list(zip(found, adjusted(found), strict=True))
+    pairs = list(zip(found, adjust_headlines(found), strict=True))
     pairs.sort(key=lambda pair: (pair[0].headline.difference or 0) * (1 if metric.lower_is_better else -1))
     rows = []
     for one, p in pairs:
         changes = {change.name: change for change in one.overall}
-        cells = [cell for name in ("clean", "mean corrupted") for cell in _cells(changes.get(name), metric)]
+        cells = [cell for name in ("clean", "mean corrupted") for cell in _make_cells(changes.get(name), metric)]
         adjusted_p = None if one.headline.p is None else p
         rows.append(
             [
                 find_recipe_name(one.b),
                 str(len(one.b)),
                 *cells,
-                p_value(one.headline.p),
-                p_value(adjusted_p),
-                direction(one.headline, metric, p),
+                format_p_value(one.headline.p),
+                format_p_value(adjusted_p),
+                find_direction(one.headline, metric, p),
             ]
         )
     titles = [
@@ -104,13 +107,13 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
         "mean corrupted, images",
         "mean corrupted, trainings",
     ]
-    table = markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
+    table = make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
     if len(found) == 1 and len(found[0].conditions) > 1:
-        table += f"\n{_conditions(found[0])}"
+        table += f"\n{_make_condition_table(found[0])}"
     data, suite = first[0].data, first[0].suite
     note = (
-        f"Differences of mean {metric.title} ({metric.unit}) from {_trainings(len(first))} of {find_recipe_name(first)}, on "
-        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}. 95 % intervals over "
+        f"Differences of mean {metric.title} ({metric.unit}) from {_format_trainings(len(first))} of "
+        f"{find_recipe_name(first)}, on {data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}. 95 % intervals over "
         f"{describe_resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings "
         "(Welch's t, as are the two-sided p values, with Holm's correction over the rows of a table)."
     )
@@ -124,15 +127,15 @@ def markdown(found: Sequence[RecipeComparison]) -> str:
     return f"{table}\n{note}\n"
 
 
-def _conditions(found: RecipeComparison) -> str:
+def _make_condition_table(found: RecipeComparison) -> str:
     """A row for each condition, with Holm's correction over them."""
     metric, none = found.metric, float("nan")
     p_values = adjust_p_values({change.name: none if change.p is None else change.p for change in found.conditions})
     rows = []
     for change in found.conditions:
         means, p = [metric.format_value(change.a), metric.format_value(change.b)], p_values[change.name]
-        shown = ["-", "-"] if change.p is None else [p_value(change.p), p_value(p)]
-        rows.append([change.name, *means, *_cells(change, metric), *shown, direction(change, metric, p)])
+        shown = ["-", "-"] if change.p is None else [format_p_value(change.p), format_p_value(p)]
+        rows.append([change.name, *means, *_make_cells(change, metric), *shown, find_direction(change, metric, p)])
     titles = [
         "condition",
         find_recipe_name(found.a),
@@ -140,19 +143,19 @@ def _conditions(found: RecipeComparison) -> str:
         "difference, images",
         "difference, trainings",
     ]
-    return markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
+    return make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
 
 
 def as_json(found: Sequence[RecipeComparison]) -> str:
-    """For programs; names of conditions are those of `name_condition`."""
-    pairs = zip(found, adjusted(found), strict=True)
-    return json.dumps([content_of(one, p) for one, p in pairs], indent=2) + "\n"
+    """Format as JSON; names of conditions are those of `name_condition`."""
+    pairs = zip(found, adjust_headlines(found), strict=True)
+    return json.dumps([as_content(one, p) for one, p in pairs], indent=2) + "\n"
 
 
-def content_of(found: RecipeComparison, p: float) -> dict[str, Any]:
-    """All of a comparison in plain values."""
+def as_content(found: RecipeComparison, p: float) -> dict[str, Any]:
+    """A comparison as plain values."""
 
-    def side(records: Sequence[Record]) -> dict[str, Any]:
+    def describe_side(records: Sequence[Record]) -> dict[str, Any]:
         return {
             "name": find_recipe_name(records),
             "trainings": [record.name for record in records],
@@ -160,30 +163,30 @@ def content_of(found: RecipeComparison, p: float) -> dict[str, Any]:
         }
 
     return {
-        "a": side(found.a),
-        "b": side(found.b),
+        "a": describe_side(found.a),
+        "b": describe_side(found.b),
         "metric": found.metric.name,
         "data": found.a[0].data.name,
         "images": found.a[0].data.images,
         "suite": found.a[0].suite.name,
         "suite_hash": found.a[0].suite_hash,
         "p_holm": None if found.headline.p is None else p,
-        "holds": direction(found.headline, found.metric, p),
-        "verdict": verdict(found, p),
+        "holds": find_direction(found.headline, found.metric, p),
+        "verdict": describe_verdict(found, p),
         "overall": [change._asdict() for change in found.overall],
         "conditions": [change._asdict() for change in found.conditions],
     }
 
 
-def sentences(found: Sequence[RecipeComparison]) -> str:
-    """The verdicts alone."""
-    return "\n".join(verdict(one, p) for one, p in zip(found, adjusted(found), strict=True)) + "\n"
+def format_sentences(found: Sequence[RecipeComparison]) -> str:
+    """Format the verdicts alone."""
+    return "\n".join(describe_verdict(one, p) for one, p in zip(found, adjust_headlines(found), strict=True)) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[RecipeComparison]], str]] = {
-    "markdown": markdown,
+    "markdown": format_markdown,
     "json": as_json,
-    "sentences": sentences,
+    "sentences": format_sentences,
 }
 
 
@@ -205,7 +208,7 @@ def compare_trainings(
 
     Args:
         a: records of the trainings of a recipe.
-        others: of another one that is held against it; once for each recipe.
+        others: records of another recipe to compare it with; once for each recipe.
         metric: what is compared; those with a dot are of further tasks.
         seed: of the resamples.
         format: of what is printed.
@@ -222,12 +225,14 @@ def compare_trainings(
     with tqdm(desc="recipes", unit="record", total=len(a) + sum(map(len, others)), disable=not several) as shown:
 
         def read(paths: Sequence[Path]) -> list[MeasuredRecord]:
-            """One record after the other: their counts together may not fit into memory."""
-            return [_noted(measure_record(*read_swept(path), COMPARED[metric], seed), shown) for path in paths]
+            """Read one record after the other, since their counts together may not fit into memory."""
+            return [
+                _update_progress(measure_record(*read_swept(path), COMPARED[metric], seed), shown) for path in paths
+            ]
 
         first = read(a)
         found = [compare_recipes(first, read(other), metric) for other in others]
-    say(FORMATS[format](found), output)
+    print_and_save(FORMATS[format](found), output)
 
 
 def main(argv: list[str]) -> None:
@@ -235,6 +240,6 @@ def main(argv: list[str]) -> None:
     call_verb("recipes", compare_trainings, EXAMPLES, argv)
 
 
-def _noted(one: MeasuredRecord, shown: Any) -> MeasuredRecord:
+def _update_progress(one: MeasuredRecord, shown: Any) -> MeasuredRecord:
     shown.update()
     return one

@@ -1,4 +1,4 @@
-"""Write a report: one HTML page, made from records alone, that opens without a network."""
+"""Write a report of records as one HTML page that needs no network access."""
 
 import base64
 import hashlib
@@ -12,8 +12,8 @@ from markupsafe import Markup
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.ranking import order_records
 from experiments.evaluation.record import Record
-from experiments.files.tables import percent
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 from experiments.reporting.charts import (
     Reliability,
@@ -39,7 +39,7 @@ from user_error import UserError
 PAGE = Path(__file__).parents[2] / "reporting" / "page"
 
 CROWD = 6
-"""From this many records on, bands of intervals show for the highlighted record alone."""
+"""Number of records from which bands of intervals are shown for the highlighted record alone."""
 
 RELIABILITY = {"ece": "ECE, %", "nll": "NLL, nats", "brier": "Brier score", "aurc": "AURC, %"}
 
@@ -57,8 +57,8 @@ class Ranked(NamedTuple):
     path: Path
 
 
-def lead(records: Sequence[Record]) -> str:
-    """One line that says what is compared."""
+def describe_records(records: Sequence[Record]) -> str:
+    """One line on the data, suites and intervals of the records."""
     kinds = dict.fromkeys(
         f"{record.data.name} ({record.data.split}, {record.data.images} images), suite {record.suite.name} "
         f"v{record.suite.version} with {len(record.cells)} conditions"
@@ -69,8 +69,8 @@ def lead(records: Sequence[Record]) -> str:
     return f"{number} on {'; '.join(kinds)}. Intervals: {'; '.join(methods)}."
 
 
-def reliability(records: Sequence[Record]) -> list[Reliability]:
-    """Diagrams and numbers of each record's confidence."""
+def make_reliability(records: Sequence[Record]) -> list[Reliability]:
+    """Reliability diagrams and calibration scores of each record."""
     highest = find_highest_risk(records)
     return [
         Reliability(
@@ -79,7 +79,11 @@ def reliability(records: Sequence[Record]) -> list[Reliability]:
             draw_reliability_diagram(record, place),
             draw_risk_chart(record, place, highest),
             [
-                (title, _shown(name, find_clean_score(record, name)), _shown(name, find_corrupted_mean(record, name)))
+                (
+                    title,
+                    _format_score(name, find_clean_score(record, name)),
+                    _format_score(name, find_corrupted_mean(record, name)),
+                )
                 for name, title in RELIABILITY.items()
             ],
         )
@@ -87,24 +91,24 @@ def reliability(records: Sequence[Record]) -> list[Reliability]:
     ]
 
 
-def _shown(name: str, value: float | None) -> str:
+def _format_score(name: str, value: float | None) -> str:
     if name in ("ece", "aurc"):
-        return percent(value)
+        return format_percent(value)
     return "-" if value is None else f"{value:.3f}"
 
 
-def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, Any]:
-    """All that the page shows; `entries` are in the order of their ranks.
+def make_contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, Any]:
+    """The variables of the page's template; `entries` are in the order of their ranks.
 
     Raises:
-        UserError: a picture beside a record was altered or lies elsewhere.
+        UserError: a picture of a record was altered, or is not beside it.
     """
     records = [entry.record for entry in entries]
     columns, rows = make_leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
     severities, heat = make_heat_map(records)
     return {
         "title": title,
-        "lead": lead(records),
+        "lead": describe_records(records),
         "names": [record.name for record in records],
         "styles": [find_style(place) for place in range(len(records))],
         "markers": MARKERS,
@@ -116,7 +120,7 @@ def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, An
         "scores": make_score_table(records),
         "severities": severities,
         "heat": heat,
-        "reliability": reliability(records),
+        "reliability": make_reliability(records),
         "classes": make_class_table(records),
         "tasks": make_task_tables(records),
         "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
@@ -126,30 +130,30 @@ def contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, An
 
 
 class Charts:
-    """Collects the points of the charts in the order in which the page shows them, for its script."""
+    """Collects the points of the charts for the page's script, in the order in which the page shows them."""
 
     def __init__(self) -> None:
         self.data: list[dict[str, Any]] = []
 
-    def number(self, chart: Figure) -> int:
-        """Number of a chart, which is now known to the script."""
+    def add(self, chart: Figure) -> int:
+        """Add a chart to the script's data, and return its number."""
         self.data.append({"title": chart.title, "points": [list(point) for point in chart.points]})
         return len(self.data) - 1
 
 
-def digest(text: str) -> str:
-    """Name of an inline style or script in a Content-Security-Policy."""
+def make_policy_digest(text: str) -> str:
+    """The source expression of an inline style or script in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def render(shown: dict[str, Any]) -> str:
-    """The page; whatever a record says is escaped, and nothing but the page's own style and script may run."""
+    """Render the page; text of records is escaped, and the policy allows the page's own style and script alone."""
     style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     policy = (
-        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        f"default-src 'none'; img-src data:; style-src {make_policy_digest(style)}; script-src {make_policy_digest(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
     return environment.get_template("page.html.jinja").render(
@@ -177,7 +181,7 @@ def write_report(
         allow_mixed: put different suites or images onto one page.
 
     Raises:
-        UserError: the page is not named as one.
+        UserError: `output` is not named as a page.
     """
     if output.suffix not in (".html", ".htm"):
         raise UserError(f"the page {str(output)!r} must be named *.html")
@@ -185,8 +189,8 @@ def write_report(
     found = [read_record(path) for path in records]
     order = order_records(found, allow_mixed)
     entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
-    page = render(contents(entries, title, allow_mixed))
-    with whole_file(output, "wb") as file:
+    page = render(make_contents(entries, title, allow_mixed))
+    with atomic_write(output, "wb") as file:
         file.write(page.encode())
     print(f"report: {output}")
 

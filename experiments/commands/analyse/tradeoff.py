@@ -1,4 +1,4 @@
-"""What networks cost and how they hold up, side by side: smaller and larger ones, pruned ones, ensembles."""
+"""Costs and robustness of networks side by side: smaller and larger ones, pruned ones, ensembles."""
 
 import json
 import textwrap
@@ -18,9 +18,9 @@ from experiments.evaluation.recipe_comparison import strip_seed
 from experiments.evaluation.record import Images, Record, drop_counts
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.statistics import compute_intervals, point_estimate
-from experiments.files.replaceable import say
-from experiments.files.tables import as_csv, markdown_table, scaled
-from experiments.files.whole import require_writable
+from experiments.files.atomic_write import require_writable
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import as_csv, format_scaled, make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from experiments.record_files.cost_file import read_costs
 from experiments.record_files.record_file import read_swept
@@ -43,14 +43,14 @@ PARTS = ("clean", "mean corrupted")
 
 
 class Network(NamedTuple):
-    """A record, and what its network costs."""
+    """A record, and the costs of its network."""
 
     record: Record
     cost: Cost
     scores: dict[str, Any]
 
 
-def score_row(record: Record, images: Images) -> dict[str, Any]:
+def make_score_row(record: Record, images: Images) -> dict[str, Any]:
     """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
     row: dict[str, Any] = {}
     for name in SCORES:
@@ -66,14 +66,14 @@ def score_row(record: Record, images: Images) -> dict[str, Any]:
 
 
 def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
-    """Records with their costs, the costliest first, alike ones in the order of their paths.
+    """Records with their costs, the costliest first, equal ones in the order of their paths.
 
     Raises:
         UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
             different suites or data.
     """
     found: list[Network] = []
-    for path in paths:  # one after the other: their counts together may not fit into memory
+    for path in paths:  # one after the other, since their counts together may not fit into memory
         record, images = read_swept(path)
         if found and (why := find_difference(found[-1].record, record)) is not None:
             raise UserError(
@@ -86,17 +86,17 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
                 f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
                 "of all these records"
             )
-        found.append(Network(drop_counts(record), cost, score_row(record, images)))
-    return sorted(found, key=lambda network: (-network.cost.multiply_adds, _zeros(network.cost)))
+        found.append(Network(drop_counts(record), cost, make_score_row(record, images)))
+    return sorted(found, key=lambda network: (-network.cost.multiply_adds, _compute_zero_percentage(network.cost)))
 
 
-def _zeros(cost: Cost) -> int:
+def _compute_zero_percentage(cost: Cost) -> int:
     """Weights that are zero, in percent."""
     return round(100 * cost.zero_weights / cost.parameters)
 
 
-def flat(network: Network) -> dict[str, Any]:
-    """One row of the table, at full precision."""
+def make_row(network: Network) -> dict[str, Any]:
+    """A row of the table for programs, at full precision."""
     cost = network.cost
     row: dict[str, Any] = {"name": network.record.name, "seed": network.record.recipe.get("seed_everything")}
     row |= {
@@ -109,8 +109,8 @@ def flat(network: Network) -> dict[str, Any]:
     return row | network.scores
 
 
-def markdown(networks: Sequence[Network], costs: Costs) -> str:
-    """A table for people."""
+def format_markdown(networks: Sequence[Network], costs: Costs) -> str:
+    """Format a Markdown table."""
     titles = ["name", "parameters (M)", "zeros (%)", "multiply-adds (G)", "file (MB)"]
     for batch in costs.reference_cost.batches:
         titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
@@ -118,13 +118,18 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
     cells = []
     for network in networks:
         cost = network.cost
-        row = [network.record.name, scaled(cost.parameters, 1e6), str(_zeros(cost))]
-        row += [scaled(cost.multiply_adds, 1e9), scaled(cost.network_file_bytes, 1e6)]
+        row = [network.record.name, format_scaled(cost.parameters, 1e6), str(_compute_zero_percentage(cost))]
+        row += [format_scaled(cost.multiply_adds, 1e9), format_scaled(cost.network_file_bytes, 1e6)]
         for batch in cost.batches:
             row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
-            row.append(scaled(batch.peak_memory_bytes, 1e6))
+            row.append(format_scaled(batch.peak_memory_bytes, 1e6))
         cells.append(
-            row + [_shown(network.scores, f"{part}_{name}") for name in SCORES for part in ("clean", "mean_corrupted")]
+            row
+            + [
+                _format_score(network.scores, f"{part}_{name}")
+                for name in SCORES
+                for part in ("clean", "mean_corrupted")
+            ]
         )
     environment, (height, width) = costs.environment, costs.reference_cost.size
     note = (
@@ -132,10 +137,10 @@ def markdown(networks: Sequence[Network], costs: Costs) -> str:
         f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
         f"latency are to {costs.reference_cost.name!r}.{describe_file_sizes(costs)}"
     )
-    return f"{markdown_table(titles, cells, left=(0,))}\n{note}\n"
+    return f"{make_markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
 
-def _shown(scores: dict[str, Any], key: str) -> str:
+def _format_score(scores: dict[str, Any], key: str) -> str:
     if scores.get(key) is None:
         return "-"
     edges = [scores[f"{key}{end}"] for end in ("_low", "_high")]
@@ -144,14 +149,14 @@ def _shown(scores: dict[str, Any], key: str) -> str:
 
 
 FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
-    "markdown": markdown,
-    "csv": lambda networks, _: as_csv([flat(network) for network in networks]),
-    "json": lambda networks, _: json.dumps([flat(network) for network in networks], indent=2) + "\n",
+    "markdown": format_markdown,
+    "csv": lambda networks, _: as_csv([make_row(network) for network in networks]),
+    "json": lambda networks, _: json.dumps([make_row(network) for network in networks], indent=2) + "\n",
 }
 
 
-def by_severity(record: Record) -> dict[int, float]:
-    """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, as far as it is known."""
+def average_by_severity(record: Record) -> dict[int, float]:
+    """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, where it is defined."""
     groups: dict[int, list[float]] = {}
     for cell in (record.cells[place] for place in record.headline_places):
         if cell.miou is not None and (cell.severity or cell.corruption == CLEAN):
@@ -160,24 +165,24 @@ def by_severity(record: Record) -> dict[int, float]:
 
 
 class Column(NamedTuple):
-    """What stands at one place of the figure: a network, or trainings of one recipe."""
+    """A column of the figure: one network, or the trainings of one recipe."""
 
     name: str
     networks: Sequence[Network]
 
     @property
     def weights(self) -> float:
-        """How many are not zero, in the mean."""
+        """Mean number of nonzero weights."""
         return float(np.mean([one.cost.parameters - one.cost.zero_weights for one in self.networks]))
 
     @property
     def multiply_adds(self) -> float:
-        """For one image, in the mean."""
+        """Mean number of multiply-adds for one image."""
         return float(np.mean([one.cost.multiply_adds for one in self.networks]))
 
 
-def columns(networks: Sequence[Network], together: bool) -> list[Column]:
-    """The networks one by one, or those `together` whose names differ in a number at the end; the costliest first."""
+def make_columns(networks: Sequence[Network], together: bool) -> list[Column]:
+    """A column for each network, or if `together` for those whose names differ in a final number; the costliest first."""
     groups: dict[str, list[Network]] = {}
     for network in networks:
         name = network.record.name
@@ -187,14 +192,14 @@ def columns(networks: Sequence[Network], together: bool) -> list[Column]:
 
 
 def draw(found: Sequence[Column]) -> "Figure":
-    """MIoU over severity and share of weights that are left: a surface, seen from above.
+    """Draw mIoU over severity and fraction of remaining weights, as a surface seen from above.
 
     Raises:
         UserError: the records hold nothing but clean scores.
     """
     from matplotlib.figure import Figure
 
-    surfaces = [[by_severity(network.record) for network in column.networks] for column in found]
+    surfaces = [[average_by_severity(network.record) for network in column.networks] for column in found]
     severities = sorted(set.intersection(*(set(surface) for group in surfaces for surface in group)))
     if len(severities) < 2:
         raise UserError("the records share no severity to draw: sweep all with the same suite of corruptions")
@@ -208,7 +213,7 @@ def draw(found: Sequence[Column]) -> "Figure":
         colour, scores = "black" if value > middle else "white", trainings[row][column]
         spread = f" ± {np.std(scores, ddof=1):.1f}" if len(scores) > 1 else ""
         axes.text(column, row, f"{value:.1f}{spread}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(found)), [_label(column, found[0]) for column in found], fontsize=8)
+    axes.set_xticks(range(len(found)), [_make_label(column, found[0]) for column in found], fontsize=8)
     axes.set_yticks(range(len(severities)), [str(severity) for severity in severities])
     axes.set_ylabel("severity (0: clean)", fontsize=10)
     axes.set_xlabel("network; weights left, multiply-adds left", fontsize=10)
@@ -216,8 +221,8 @@ def draw(found: Sequence[Column]) -> "Figure":
     return figure
 
 
-def _label(column: Column, first: Column) -> str:
-    """A name, and what is left beside the costliest network."""
+def _make_label(column: Column, first: Column) -> str:
+    """The name, and the fractions of weights and multiply-adds relative to the costliest network."""
     name = textwrap.fill(column.name.replace("_", " "), 14)
     trainings = f"\n{len(column.networks)} trainings" if len(column.networks) > 1 else ""
     weights, adds = column.weights / first.weights, column.multiply_adds / first.multiply_adds
@@ -234,10 +239,10 @@ def weigh_costs(
     figure: Path | None = None,
     seeds_together: bool = False,
 ) -> None:
-    """Put what networks cost beside how they hold up.
+    """Show the costs of networks beside their robustness.
 
     Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted mIoU and calibration error
-    with their intervals. --figure draws mIoU over severity and the share of weights that are left. Without records, the
+    with their intervals. --figure draws mIoU over severity and the fraction of weights that are left. Without records, the
     costs alone.
 
     Args:
@@ -261,13 +266,13 @@ def weigh_costs(
             require_writable(path)
     known = read_costs(costs)
     if not records:
-        say(cost_table.FORMATS[format](known), output)
+        print_and_save(cost_table.FORMATS[format](known), output)
         return
     networks = find_networks(records, known)
     text = FORMATS[format](networks, known)
-    say(text, output)
+    print_and_save(text, output)
     if figure is not None:
-        save_figure(draw(columns(networks, seeds_together)), figure)
+        save_figure(draw(make_columns(networks, seeds_together)), figure)
         print(f"figure: {figure}")
 
 

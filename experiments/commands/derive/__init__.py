@@ -1,1 +1,1 @@
-"""Verbs that make a checkpoint, or a graph, of checkpoints."""
+"""Verbs that derive a checkpoint, or an ONNX graph, from checkpoints."""

@@ -9,7 +9,7 @@ from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import call_verb
 from experiments.probing.temperature import fit_validation_temperature
 from lightning_modules.networks.wrappers.temperature import TemperatureScaled
@@ -23,14 +23,14 @@ No prediction changes, only how sure the network says it is. The result is an or
 and 'report' shows its reliability under every condition beside that of the network before."""
 
 
-def scaled(content: dict[str, Any], temperature: float) -> dict[str, Any]:
-    """The checkpoint of a network with its temperature; one that has a temperature already gets another."""
-    network, kind = content["hyper_parameters"]["network"], derived_checkpoint.component(TemperatureScaled, {})
+def set_temperature(content: dict[str, Any], temperature: float) -> dict[str, Any]:
+    """The checkpoint of a network with a temperature; an existing temperature is multiplied by it."""
+    network, kind = content["hyper_parameters"]["network"], derived_checkpoint.make_component(TemperatureScaled, {})
     if network["class_path"] != kind["class_path"]:
-        return derived_checkpoint.wrapped(content, TemperatureScaled, {"temperature": temperature})
+        return derived_checkpoint.wrap_content(content, TemperatureScaled, {"temperature": temperature})
     temperature *= network["init_args"].get("temperature", 1.0)
-    again = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
-    return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": again}}
+    rescaled = {**network, "init_args": {**network["init_args"], "temperature": temperature}}
+    return {**content, "hyper_parameters": {**content["hyper_parameters"], "network": rescaled}}
 
 
 def calibrate_network(
@@ -63,14 +63,14 @@ def calibrate_network(
     if pixels < 1 or seed < 0:
         raise UserError("--pixels must be 1 or more, and --seed 0 or more")
     derived_checkpoint.require_own_folder(output, [checkpoint], "calibrate")
-    temperature = fit_validation_temperature(on_device(module, device).network, data.module, pixels, seed)
+    temperature = fit_validation_temperature(move_to_device(module, device).network, data.module, pixels, seed)
     run = read_settings(checkpoint) or {"model": {}}
     fitted = {"pixels": pixels, "seed": seed, "after": (run.get("model") or {}).get("calibrate")}
     model = {**(run.get("model") or {}), "calibrate": fitted}
     inner = read_checkpoint(file)
     source = derived_checkpoint.describe_source(file.sha256, inner)
     content, facts = (
-        scaled(inner, temperature),
+        set_temperature(inner, temperature),
         {"temperature": temperature, "pixels": pixels, "seed": seed},
     )
     derived_checkpoint.write(

@@ -1,14 +1,14 @@
-"""Make one network of several trained ones: an ensemble, as an ordinary checkpoint."""
+"""Combine several trained networks into an ensemble, as an ordinary checkpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import data_state, read_checkpoint
+from experiments.checkpoints.checkpoint import extract_data_state, read_checkpoint
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights, require_several_trainings
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.networks.ensembles.combination import AVERAGES
@@ -25,10 +25,10 @@ ONE_TRAINING = "--one-training"
 
 
 def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Path]:
-    """Train one recipe with several seeds, each in a folder of its own; what is trained already stays.
+    """Train one recipe with several seeds, each in a folder of its own; complete trainings are not repeated.
 
     Raises:
-        UserError: a seed twice, or options that would make the trainings one.
+        UserError: a seed is given twice, or an option would give the trainings the same seed or folder.
     """
     if len(set(seeds)) < len(seeds) or len(seeds) < 2:
         raise UserError(f"--seeds {' '.join(map(str, seeds))}: give two different ones at least")
@@ -43,10 +43,10 @@ def train_members(words: Sequence[str], seeds: Sequence[int], folder: Path) -> l
 
 
 def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_training: bool = False) -> dict[str, Any]:
-    """The checkpoint of an ensemble of the networks of several checkpoints; of `one_training` only if that is meant.
+    """The checkpoint of an ensemble of the networks of several checkpoints; `one_training` allows those of one training.
 
     Raises:
-        UserError: they do not belong together, cannot be batched, or need more memory than there is.
+        UserError: they are of different tasks, cannot be batched, or do not fit into memory.
     """
     paths = [file.path for file in files]
     require_memory(paths)
@@ -63,10 +63,10 @@ def combine(files: Sequence[CheckpointFile], average: str, batched: bool, one_tr
     state = {
         f"members.{number}.{name}": value
         for number, content in enumerate(contents)
-        for name, value in derived_checkpoint.network_state(content).items()
+        for name, value in derived_checkpoint.extract_network_state(content).items()
     }
-    network = derived_checkpoint.component(Ensemble, {"members": members, "average": average, "batched": batched})
-    data = data_state(contents[0])
+    network = derived_checkpoint.make_component(Ensemble, {"members": members, "average": average, "batched": batched})
+    data = extract_data_state(contents[0])
     return derived_checkpoint.make_content(network, state, first["num_classes"], first["in_channels"], data)
 
 
@@ -91,7 +91,7 @@ def combine_networks(
         output: checkpoint to write, in a folder of its own.
         average: what the mean is of.
         batched: run members of one architecture at once, for more memory.
-        one_training: take checkpoints of one training; its snapshot-*.ckpt need no such word.
+        one_training: allow checkpoints of one training; its snapshot-*.ckpt need no such option.
 
     Raises:
         UserError: the members are no ensemble.
@@ -105,14 +105,14 @@ def combine_networks(
     if len(paths) < 2:
         raise UserError("an ensemble needs two checkpoints at least: pass more to --checkpoints")
     files = [CheckpointFile(path) for path in paths]
-    digests = different(files)
+    digests = find_distinct_digests(files)
     content = combine(files, average, batched, one_training)
     facts = {"members": digests}
     described = {
         "class_path": derived_checkpoint.MODULE,
         "init_args": {"network": content["hyper_parameters"]["network"]},
     }
-    settings = derived_checkpoint.shared_settings(paths) | {"model": {**described, "ensemble": facts}}
+    settings = derived_checkpoint.find_shared_settings(paths) | {"model": {**described, "ensemble": facts}}
     sources = [derived_checkpoint.describe_source(file.sha256, read_checkpoint(file)) for file in files]
     made = {"average": average, "batched": batched}
     derived_checkpoint.write(output, content, "ensemble", made, sources, settings)

@@ -1,4 +1,4 @@
-"""Write a checkpoint as an ONNX file, and hold what that says against the network."""
+"""Write a checkpoint as an ONNX file, and compare its logits with those of the network."""
 
 import io
 import warnings
@@ -13,7 +13,7 @@ from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.graph_facts import add_facts
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError, brief
 
@@ -24,17 +24,17 @@ EXAMPLES = """
 
 OPSET = 17
 TOLERANCE = 1e-3
-"""Largest difference of a logit between the file and the network; float32 sums come in another order."""
+"""Largest difference of a logit between the file and the network, due to another order of float32 sums."""
 
 USUAL = 100.0
-"""Logits up to which the tolerance is meant; that of larger ones grows with them, as the rounding of float32 does."""
+"""Magnitude of logits up to which the tolerance is absolute; above, it is relative, as float32 rounding is."""
 
 
 INSTEAD = "sweep and deploy its checkpoint"
 
 
 class Logits(nn.Module):
-    """What is exported: float images (B, C, H, W) in [0, 1] to logits (B, K, H, W)."""
+    """The exported module: float images (B, C, H, W) in [0, 1] to logits (B, K, H, W)."""
 
     def __init__(self, module: SegmentationModule) -> None:
         super().__init__()
@@ -45,16 +45,16 @@ class Logits(nn.Module):
         return self.module.predict_logits(image)
 
 
-def random_images(number: int, channels: int, size: tuple[int, int], seed: int) -> Tensor:
+def draw_images(number: int, channels: int, size: tuple[int, int], seed: int) -> Tensor:
     """Float images (number, channels, H, W) in [0, 1]."""
     return torch.rand(number, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
 def trace_graph(network: nn.Module, image: Tensor) -> bytes:
-    """The graph that `image` takes through the network, as a file holds it; of images of its size, in batches of any.
+    """Trace the network on `image`; the content of an ONNX file for images of its size, in batches of any size.
 
     Raises:
-        UserError: the network holds what ONNX cannot say.
+        UserError: the network has operations that ONNX does not support.
     """
     graph = io.BytesIO()
     try:
@@ -63,8 +63,8 @@ def trace_graph(network: nn.Module, image: Tensor) -> bytes:
             torch.onnx.export(
                 network,
                 (image,),
-                graph,  # type: ignore[arg-type]  # this exporter takes a stream, too
-                dynamo=False,  # the other exporter needs a package more, and follows fewer of the networks
+                graph,  # type: ignore[arg-type]  # this exporter accepts a stream, too
+                dynamo=False,  # the other exporter needs another package, and supports fewer of the networks
                 opset_version=OPSET,
                 input_names=["image"],
                 output_names=["logits"],
@@ -75,13 +75,13 @@ def trace_graph(network: nn.Module, image: Tensor) -> bytes:
     return graph.getvalue()
 
 
-def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
-    """The largest difference of a logit between a graph and the network that it was made of.
+def find_largest_difference(graph: bytes, network: nn.Module, images: Tensor) -> float:
+    """The largest difference of a logit between a graph and the network that it was exported from.
 
-    Where logits are larger than `USUAL`, it is divided by how much larger.
+    Where logits are larger than `USUAL`, the difference is relative to them.
 
     Raises:
-        UserError: ONNX Runtime is missing, or does not take the file.
+        UserError: ONNX Runtime is missing, or cannot open the file.
     """
     try:
         import onnxruntime
@@ -90,7 +90,7 @@ def farthest(graph: bytes, network: nn.Module, images: Tensor) -> float:
     try:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         found = session.run(["logits"], {"image": images.numpy()})[0]
-    except Exception as error:  # its exceptions share no base of their own
+    except Exception as error:  # its exceptions have no common base class
         raise UserError(f"ONNX Runtime does not take the network ({brief(error)}): {INSTEAD}") from error
     with torch.inference_mode():
         logits = network(images).numpy()
@@ -103,8 +103,8 @@ def export_network(
     """Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble.
 
     It takes float images (batch, channels, height, width) in [0, 1], of one size, and gives logits of that size;
-    normalisation is inside. What the file says of other images than those it was traced with is held against the
-    network. Its metadata say how it is fed, and which classes it tells, for 'onnx' to read.
+    normalisation is inside. Its logits of other images than those of the trace are compared with the network's. Its
+    metadata describe its input and its classes, for 'onnx' to read.
 
     Args:
         checkpoint: file of a network.
@@ -112,7 +112,7 @@ def export_network(
         output: file to write: *.onnx.
 
     Raises:
-        UserError: the file would say something else than the network, or has no name or size that can be.
+        UserError: the file's logits would differ from the network's, or its name or size is invalid.
     """
     if min(size) < 1:
         raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
@@ -122,16 +122,16 @@ def export_network(
     module = load_module(source)
     require_writable(output)
     network, channels = Logits(module).eval(), int(module.hparams["in_channels"])
-    graph = trace_graph(network, random_images(1, channels, size, seed=0))
-    apart = farthest(graph, network, random_images(2, channels, size, seed=1))
-    if not apart <= TOLERANCE:
+    graph = trace_graph(network, draw_images(1, channels, size, seed=0))
+    difference = find_largest_difference(graph, network, draw_images(2, channels, size, seed=1))
+    if not difference <= TOLERANCE:
         raise UserError(
-            f"the file would say something else than the network (logits differ by {apart:.2g}), which computes what a trace "
-            f"cannot follow: {INSTEAD}"
+            f"the file would say something else than the network (logits differ by {difference:.2g}), which computes what a "
+            f"trace cannot follow: {INSTEAD}"
         )
-    with whole_file(output, "wb") as file:
+    with atomic_write(output, "wb") as file:
         file.write(add_facts(graph, {**describe_data(source), "size": list(size)}, channels))
-    print(f"exported: {output} (logits differ by at most {apart:.1g})")
+    print(f"exported: {output} (logits differ by at most {difference:.1g})")
 
 
 def main(argv: list[str]) -> None:

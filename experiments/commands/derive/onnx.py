@@ -1,4 +1,4 @@
-"""Make a checkpoint of an ONNX file, which 'benchmark' sweeps and 'predict' uses like any other."""
+"""Make a checkpoint of an ONNX file, for 'benchmark' and 'predict' to use like any other."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.graph_facts import read_facts
 from experiments.checkpoints.matching import require_same_names
@@ -26,11 +27,11 @@ EXAMPLES = """
 The graph takes images (B, C, H, W) and gives logits (B, K, h, w) of the classes of the data, in their order."""
 
 
-def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
-    """Numbers separated by commas, one for each channel.
+def parse_numbers(text: str | None, channels: int, option: str) -> list[float] | None:
+    """Parse numbers separated by commas, one for each channel.
 
     Raises:
-        UserError: they are none, or not as many.
+        UserError: they are not numbers, or not one for each channel.
     """
     if text is None:
         return None
@@ -46,29 +47,29 @@ def numbers(text: str | None, channels: int, option: str) -> list[float] | None:
 def find_normalisation(
     file: Path, facts: Mapping[str, Any], given: Mapping[str, list[float] | None]
 ) -> dict[str, list[float]]:
-    """Mean and standard deviation of the images that a file takes: as it says itself, or as the user does.
+    """Mean and standard deviation of the graph's input: from the file's metadata, or from the user.
 
     Args:
-        file: to be named.
+        file: its path, for the message.
         facts: see `read_facts`.
-        given: mean and standard deviation of the command line.
+        given: mean and standard deviation from the command line.
 
     Raises:
-        UserError: neither says it, or both do, and differently.
+        UserError: neither gives them, or both do and differ.
     """
     found: dict[str, list[float]] = {}
     for key, levels in given.items():
-        said = facts.get(key)
-        if levels is None and said is None:
+        stated = facts.get(key)
+        if levels is None and stated is None:
             raise UserError(
                 f"{str(file)!r} does not say how the images that it takes are normalised: pass --mean and --std (0,0,0 and "
                 "1,1,1 for images in [0, 1], 0.485,0.456,0.406 and 0.229,0.224,0.225 for those of ImageNet)"
             )
-        if levels is not None and said is not None and levels != said:
+        if levels is not None and stated is not None and levels != stated:
             raise UserError(
-                f"{str(file)!r} says that its {key} is {said}, and --{key} says {levels}: leave the option out"
+                f"{str(file)!r} says that its {key} is {stated}, and --{key} says {levels}: leave the option out"
             )
-        found[key] = levels or list(said or ())
+        found[key] = levels or list(stated or ())
     return found
 
 
@@ -102,23 +103,39 @@ def import_graph(
     if not file.is_file():
         raise UserError(f"no ONNX file {str(file)!r}: pass the path of one")
     derived_checkpoint.require_own_folder(output, [], "onnx")
+    facts = read_facts(file.read_bytes(), images.in_channels)
+    require_same_names(file, facts, images)
     given = {
-        "mean": numbers(mean, images.in_channels, "--mean"),
-        "std": numbers(std, images.in_channels, "--std"),
+        "mean": parse_numbers(mean, images.in_channels, "--mean"),
+        "std": parse_numbers(std, images.in_channels, "--std"),
     }
-    said = read_facts(file.read_bytes(), images.in_channels)
-    require_same_names(file, said, images)
-    init: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "input_name": input_name,
         "output_name": output_name,
         "stride": stride,
-        **find_normalisation(file, said, given),
+        **find_normalisation(file, facts, given),
     }
-    network = OnnxNetwork(images.num_classes, images.in_channels, str(file), **init)
+    network = OnnxNetwork(images.num_classes, images.in_channels, str(file), **settings)
+    check_sizes(file, network, images)
+    write_network(file, output, network, settings, data)
+    print(f"checkpoint: {output}", flush=True)
+
+
+def check_sizes(file: Path, network: OnnxNetwork, images: SegmentationDataModule) -> None:
+    """Run the graph on the first test image, and print a note where images are resized to a fixed input size.
+
+    Args:
+        file: its path, for the message.
+        network: the network of the file.
+        images: the data.
+
+    Raises:
+        UserError: the graph does not take the image, or predicts other classes.
+    """
     images.test_split = "test"
     first = next(iter(images.test_dataloader()))["image"][:1]
     with torch.inference_mode():
-        network.eval()(first)  # refuses a graph of other classes or sizes now
+        network.eval()(first)
     fixed, given_size = network.fixed_size(first), tuple(first.shape[2:])
     if fixed not in (None, given_size):
         print(
@@ -126,18 +143,32 @@ def import_graph(
             f"{given_size[0]} x {given_size[1]}, are resized to that, and the logits back",
             flush=True,
         )
+
+
+def write_network(
+    file: Path, output: Path, network: OnnxNetwork, settings: Mapping[str, Any], data: ChosenData
+) -> None:
+    """Write the checkpoint of an ONNX network.
+
+    Args:
+        file: the ONNX file.
+        output: checkpoint to write.
+        network: the network of the file.
+        settings: of the network.
+        data: whose classes and channels it has.
+    """
+    images = data.module
     content = derived_checkpoint.make_content(
-        derived_checkpoint.component(OnnxNetwork, init),
+        derived_checkpoint.make_component(OnnxNetwork, settings),
         network.state_dict(),
         images.num_classes,
         images.in_channels,
         {type(images).__qualname__: images.state_dict()},
     )
-    facts = {"file": file.name, "from": hashlib.sha256(network.graph()).hexdigest()}
-    run = {"model": {"onnx": facts}, "data": data.settings}
-    source = derived_checkpoint.Source(facts["from"], [])  # a graph, of whose own making nothing is known
+    digest = hashlib.sha256(network.graph()).hexdigest()
+    run = {"model": {"onnx": {"file": file.name, "from": digest}}, "data": data.settings}
+    source = derived_checkpoint.Source(digest, [])  # a graph, whose own derivation is unknown
     derived_checkpoint.write(output, content, "onnx", {"file": file.name}, [source], run)
-    print(f"checkpoint: {output}", flush=True)
 
 
 def main(argv: list[str]) -> None:

@@ -12,12 +12,12 @@ from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import data_state, load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import extract_data_state, load_module, read_checkpoint
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.multiply_adds import multiply_adds
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
@@ -56,17 +56,17 @@ class Options:
     """Prune a trained network.
 
     'channels' removes channels, with all that depends on them, until --ratio of the multiply-adds are gone (Fang et al.,
-    CVPR 2023); 'magnitude' sets the share --ratio of all weights to zero, the smallest ones; 'lamp' the smallest beside
-    those of their layer, so that each keeps some; 'two_of_four' two of every four. The result is an ordinary
+    CVPR 2023); 'magnitude' sets the fraction --ratio of all weights to zero, the smallest ones; 'lamp' the smallest
+    relative to those of their layer, so that each keeps some; 'two_of_four' two of every four. The result is an ordinary
     checkpoint, without its fine-tuning.
 
     Args:
         checkpoint: file of a trained network.
         output: checkpoint to write, in a folder of its own.
         method: what is removed.
-        ratio: share to remove, in (0, 1).
+        ratio: fraction to remove, in (0, 1).
         criterion: of 'channels': what is least important.
-        keep: of 'channels': parts that stay whole, such as model.encoder of a network of smp.
+        keep: of 'channels': parts that are not pruned, such as model.encoder of a network of smp.
         multiple: of 'channels': layers keep multiples of so many.
         batches: of 'taylor': training batches for its gradients.
         rewind_to: of zeros: the weights beside them are those of this file.
@@ -87,16 +87,16 @@ class Options:
     data: ChosenData
 
     @property
-    def share(self) -> float:
-        """What is removed; two of four are half."""
+    def removed_ratio(self) -> float:
+        """The fraction to remove; two of four are half."""
         return 0.5 if self.ratio is None else self.ratio
 
 
 def check(options: Options) -> None:
-    """Refuse options that do not go together.
+    """Refuse options that exclude each other or are out of range.
 
     Raises:
-        UserError: they do not.
+        UserError: they do.
     """
     if options.method == "two_of_four":
         if options.ratio not in (None, 0.5):
@@ -113,7 +113,9 @@ def check(options: Options) -> None:
         raise UserError("--multiple and --batches must be 1 or more")
 
 
-def gradients(module: SegmentationModule, data: SegmentationDataModule, batches: int, network: nn.Module) -> None:
+def accumulate_gradients(
+    module: SegmentationModule, data: SegmentationDataModule, batches: int, network: nn.Module
+) -> None:
     """Accumulate the gradients of the module's loss over some training batches in `network`, in evaluation mode."""
     module.network = network
     for batch in islice(data.evaluation_dataloader("train"), batches):
@@ -121,17 +123,17 @@ def gradients(module: SegmentationModule, data: SegmentationDataModule, batches:
         module.compute_loss({**batch, **tensors, "mask": tensors["mask"].long()}).backward()
 
 
-def without_channels(
+def prune_channels(
     content: dict[str, Any], module: SegmentationModule, options: Options
 ) -> tuple[dict[str, Any], list[str]]:
-    """The checkpoint of a network with fewer channels, and the names of the parts that stayed whole."""
+    """The checkpoint of a network with fewer channels, and the names of the parts that were not pruned."""
     network, data = module.network, options.data.module
     image = next(iter(data.val_dataloader()))["image"][:1].to(module.device)
-    feed = partial(gradients, module, data, options.batches) if options.criterion == "taylor" else None
+    feed = partial(accumulate_gradients, module, data, options.batches) if options.criterion == "taylor" else None
     removed = remove_channels(
         network,
         image,
-        options.share,
+        options.removed_ratio,
         lambda one: multiply_adds(partial(one, image)),
         options.criterion,
         options.multiple,
@@ -141,26 +143,26 @@ def without_channels(
     module.network = removed.network
     hyper, plan = content["hyper_parameters"], make_plan(network, removed.network)
     described, state = hyper["network"], removed.network.state_dict()
-    if isinstance(network, PrunedNetwork):  # pruned before: one plan says both
+    if isinstance(network, PrunedNetwork):  # pruned before: the plans are merged
         plan, described = merge(described["init_args"]["plan"], plan), described["init_args"]["network"]
     else:
         state = {f"network.{name}": value for name, value in state.items()}
     return derived_checkpoint.make_content(
-        derived_checkpoint.component(PrunedNetwork, {"network": described, "plan": plan}),
+        derived_checkpoint.make_component(PrunedNetwork, {"network": described, "plan": plan}),
         state,
         hyper["num_classes"],
         hyper["in_channels"],
-        data_state(content),
+        extract_data_state(content),
     ), removed.whole
 
 
 def merge(before: Plan, after: Plan) -> Plan:
-    """One plan of two: of a network, and of the `PrunedNetwork` that it has become."""
+    """Merge the plan of a network with that of the `PrunedNetwork` that it has become."""
     inner = {name.removeprefix("network."): changed for name, changed in after.items()}
     return {name: before.get(name, {}) | inner.get(name, {}) for name in before | inner}
 
 
-def with_zeros(
+def prune_weights(
     content: dict[str, Any], module: SegmentationModule, options: Options, earlier: CheckpointFile | None
 ) -> tuple[dict[str, Any], list[str]]:
     """The checkpoint of a sparse network, and the names of the layers that stayed dense.
@@ -174,22 +176,22 @@ def with_zeros(
     if options.method == "two_of_four":
         masks = two_of_four(inputs_second(module.network))
     else:
-        masks = smallest(weights, options.share, options.method)
+        masks = smallest(weights, options.removed_ratio, options.method)
     if earlier is not None:
         before = read_checkpoint(earlier)
         derived_checkpoint.require_one_architecture(
             [options.checkpoint, earlier.path], [content, before], "rewind to an epoch of the same training"
         )
-        module.network.load_state_dict(derived_checkpoint.network_state(before))
+        module.network.load_state_dict(derived_checkpoint.extract_network_state(before))
     apply_masks(weights, masks)
-    state = derived_checkpoint.named(module.network.state_dict())
+    state = derived_checkpoint.add_network_prefix(module.network.state_dict())
     return {**content, "state_dict": {**content["state_dict"], **state}}, [
         name for name in weights if name not in masks
     ]
 
 
 def describe(module: SegmentationModule, image: torch.Tensor) -> str:
-    """A network's size in a line."""
+    """Describe a network's size in one line."""
     network = module.network
     parameters = sum(one.numel() for one in network.parameters())
     adds = multiply_adds(partial(network, image))
@@ -203,7 +205,7 @@ def main(argv: list[str]) -> None:
     checkpoint, data = options.checkpoint, options.data.module
     check(options)
     file, output = CheckpointFile(checkpoint), options.output
-    module = on_device(load_module(file), options.device)
+    module = move_to_device(load_module(file), options.device)
     require_its_data(file, module.num_classes, module.hparams["in_channels"], data)
     derived_checkpoint.require_own_folder(output, [checkpoint], "prune")
     content, image = (
@@ -213,10 +215,10 @@ def main(argv: list[str]) -> None:
     print(f"before: {describe(module, image)}", flush=True)
     earlier = None if options.rewind_to is None else CheckpointFile(options.rewind_to)
     if options.method == "channels":
-        pruned, whole = without_channels(content, module, options)
+        pruned, unpruned = prune_channels(content, module, options)
     else:
-        pruned, whole = with_zeros(content, module, options, earlier)
-    facts = {"from": file.sha256, "method": options.method, "ratio": options.share, "whole": whole}
+        pruned, unpruned = prune_weights(content, module, options, earlier)
+    facts = {"from": file.sha256, "method": options.method, "ratio": options.removed_ratio, "whole": unpruned}
     if options.method == "channels":
         facts |= {"criterion": options.criterion, "multiple": options.multiple, "keep": list(options.keep)}
     if earlier is not None:
@@ -232,6 +234,6 @@ def main(argv: list[str]) -> None:
     print(f"after:  {describe(module, image)}")
     if lost := emptied(weights_of(module.network)):
         print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")
-    if whole:
-        print(f"whole:  {', '.join(whole)}")
+    if unpruned:
+        print(f"whole:  {', '.join(unpruned)}")
     print(f"pruned: {output} (fine-tune it by 'fit --start {output}')", flush=True)

@@ -15,9 +15,9 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.memory import require_memory
 from experiments.checkpoints.one_training import require_different_weights
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import call_verb
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import require_labelled
@@ -29,11 +29,11 @@ EXAMPLES = """
 --checkpoints runs/*/best.ckpt --method greedy --output runs/soup/best.ckpt
 
 A soup costs what one network costs. It needs trainings that lie in one basin: that start from one trained network, or are
-moments of one training (snapshot-*.ckpt); networks trained apart from random weights do not mix."""
+moments of one training (snapshot-*.ckpt); networks trained apart from random weights cannot be averaged."""
 
 
-def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each floating-point entry, in double precision; of integers, such as counters, the first."""
+def average_states(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each floating-point entry, in double precision; integers, such as counters, are those of the first."""
     first = states[0]
     return {
         name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
@@ -43,11 +43,11 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-class Kitchen:
-    """Mixes networks and tastes them.
+class Souping:
+    """Averages and scores states of one network.
 
     Args:
-        network: takes the states one after the other.
+        network: the network into which states are loaded.
         data: training images for the statistics of batch normalisation, validation images for the scores.
         device: of the network.
     """
@@ -57,30 +57,30 @@ class Kitchen:
         self.data = data
         self.device = device
 
-    def mix(self, states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """The mean of the states; its batch normalisation sees the training images once, as the weights are new to it."""
-        self.network.load_state_dict(mean_state(states))
+    def average(self, states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The mean of the states, with the statistics of batch normalisation recomputed on the training images."""
+        self.network.load_state_dict(average_states(states))
         if len(states) > 1 and any(
             isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.network.modules()
         ):
-            update_bn(self._images(), self.network, self.device)
+            update_bn(self._iterate_images(), self.network, self.device)
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
-    def _images(self) -> Any:
-        """Whole batches alone, where there are any: all weigh the same, and others are filled up with copies."""
+    def _iterate_images(self) -> Any:
+        """Batches of training images; complete ones alone, where there are any, so that all have the same weight."""
         loader = self.data.evaluation_dataloader("train")
-        whole = len(self.data.open_split("train")) >= self.data.eval_batch_size
+        has_complete = len(self.data.open_split("train")) >= self.data.eval_batch_size
         for batch in tqdm(loader, desc="statistics", unit="batch"):
             real = [bool(name) for name in batch["id"]]
-            if all(real) or not whole:
+            if all(real) or not has_complete:
                 yield batch["image"][real]
 
     @torch.inference_mode()
-    def taste(self, state: Mapping[str, Tensor]) -> float:
+    def score(self, state: Mapping[str, Tensor]) -> float:
         """The mIoU of a state on the validation split.
 
         Raises:
-            UserError: its logits are no numbers, or no pixel has a label.
+            UserError: its logits are not finite, or no pixel has a label.
         """
         self.network.load_state_dict(state)
         self.network.eval()
@@ -94,23 +94,23 @@ class Kitchen:
         return float(mean_iou(confusion)[0])
 
 
-def greedy(
+def select_greedily(
     states: Sequence[Mapping[str, Tensor]],
     scores: Sequence[float],
-    mix: Callable[[Sequence[Mapping[str, Tensor]]], dict[str, Tensor]],
-    taste: Callable[[Mapping[str, Tensor]], float],
+    average: Callable[[Sequence[Mapping[str, Tensor]]], dict[str, Tensor]],
+    score: Callable[[Mapping[str, Tensor]], float],
 ) -> tuple[list[int], float]:
-    """Which ingredients the greedy soup keeps, in the order in which they came in, and its score."""
+    """Indices of the ingredients of the greedy soup, in the order in which they were added, and its score."""
     order = sorted(range(len(states)), key=lambda place: -scores[place])
-    kept, best = order[:1], scores[order[0]]
+    selected, best = order[:1], scores[order[0]]
     for place in order[1:]:
-        found = taste(mix([states[one] for one in (*kept, place)]))
+        found = score(average([states[one] for one in (*selected, place)]))
         if found >= best:
-            kept, best = [*kept, place], found
-    return kept, best
+            selected, best = [*selected, place], found
+    return selected, best
 
 
-def cook_soup(
+def make_soup(
     *,
     checkpoints: list[Path],
     output: Path,
@@ -130,13 +130,13 @@ def cook_soup(
         data: whose training images give the statistics of batch normalisation.
 
     Raises:
-        UserError: the networks cannot be averaged, or the data are not theirs.
+        UserError: the networks cannot be averaged, or the data do not fit them.
     """
     if len(checkpoints) < 2:
         raise UserError("a soup needs two checkpoints at least: pass more to --checkpoints")
     derived_checkpoint.require_own_folder(output, checkpoints, "soup")
     files = [CheckpointFile(path) for path in checkpoints]
-    digests = different(files)
+    digests = find_distinct_digests(files)
     require_memory(checkpoints)
     contents = derived_checkpoint.read_alike(files)
     derived_checkpoint.require_one_architecture(
@@ -145,27 +145,30 @@ def cook_soup(
     require_different_weights(checkpoints, contents)
     hyper = contents[0]["hyper_parameters"]
     require_its_data(files[0], hyper["num_classes"], hyper["in_channels"], data.module)
-    on = usable(device)
-    kitchen = Kitchen(load_module(files[0]).to(on).network, data.module, on)
-    states = [derived_checkpoint.network_state(content) for content in contents]
-    kept = list(range(len(states)))
+    on = find_device(device)
+    souping = Souping(load_module(files[0]).to(on).network, data.module, on)
+    states = [derived_checkpoint.extract_network_state(content) for content in contents]
+    selected = list(range(len(states)))
     if method == "greedy":
-        scores = [kitchen.taste(state) for state in states]
-        kept, best = greedy(states, scores, kitchen.mix, kitchen.taste)
+        scores = [souping.score(state) for state in states]
+        selected, best = select_greedily(states, scores, souping.average, souping.score)
         for place, score in enumerate(scores):
-            print(f"{checkpoints[place]}: mIoU {100 * score:.1f} %{', kept' if place in kept else ''}")
+            print(f"{checkpoints[place]}: mIoU {100 * score:.1f} %{', kept' if place in selected else ''}")
         print(f"the soup: {100 * best:.1f} % in validation")
-    state = kitchen.mix([states[place] for place in kept])
-    content = {**contents[0], "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.named(state)}}
-    facts = {"method": method, "of": digests, "kept": kept}
-    shared = derived_checkpoint.shared_settings(checkpoints)
+    state = souping.average([states[place] for place in selected])
+    content = {
+        **contents[0],
+        "state_dict": {**contents[0]["state_dict"], **derived_checkpoint.add_network_prefix(state)},
+    }
+    facts = {"method": method, "of": digests, "kept": selected}
+    shared = derived_checkpoint.find_shared_settings(checkpoints)
     described = shared.get("model") or {"init_args": {"network": hyper["network"]}}
     run = shared | {"model": {**described, "soup": facts}, "data": data.settings}
     sources = [derived_checkpoint.describe_source(*pair) for pair in zip(digests, contents, strict=True)]
-    derived_checkpoint.write(output, content, "soup", {"method": method, "kept": kept}, sources, run)
-    print(f"soup of {len(kept)} of {len(checkpoints)}: {output}", flush=True)
+    derived_checkpoint.write(output, content, "soup", {"method": method, "kept": selected}, sources, run)
+    print(f"soup of {len(selected)} of {len(checkpoints)}: {output}", flush=True)
 
 
 def main(argv: list[str]) -> None:
     """The verb."""
-    call_verb("soup", cook_soup, EXAMPLES, argv)
+    call_verb("soup", make_soup, EXAMPLES, argv)

@@ -15,9 +15,9 @@ from experiments.checkpoints import derived_checkpoint
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import plain, read_settings
+from experiments.checkpoints.settings import read_settings, to_plain
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import call_verb
 from experiments.probing.pixel_features import LinearHead, find_head, sample_features
 from experiments.probing.temperature import fit_validation_temperature
@@ -58,10 +58,10 @@ class Options:
 
 
 def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A linear machine for each class against the rest, under the squared hinge (scikit-learn's ``LinearSVC``).
+    """Fit a linear SVM for each class against the rest, with the squared hinge loss (scikit-learn's ``LinearSVC``).
 
-    Features are standardised for the fit, as the norm of the weights means nothing otherwise, and that is folded back
-    into the weights. Of two classes the one machine serves both, with opposite signs.
+    Features are standardised for the fit, so that the penalty on the weights treats them alike, and the standardisation is
+    folded into the weights. For two classes, one SVM gives both, with opposite signs.
 
     Args:
         features: (N, D).
@@ -73,30 +73,30 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cost: float, seed: int) ->
         Weights (K, D) and biases (K,).
 
     Raises:
-        UserError: the solver does not come to an end.
+        UserError: the solver does not converge.
     """
     features = features.astype(np.float64)
-    mean, spread = features.mean(0), features.std(0)
-    spread[spread <= 1e-6 * spread.max()] = 1.0  # a channel that is never active
+    mean, std = features.mean(0), features.std(0)
+    std[std <= 1e-6 * std.max()] = 1.0  # a channel that is never active
     machine = LinearSVC(C=cost, class_weight="balanced", max_iter=10_000, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            machine.fit((features - mean) / spread, labels)
+            machine.fit((features - mean) / std, labels)
         except ConvergenceWarning as error:
             raise UserError(f"the SVM does not converge at --C {cost:g}: lower it, or pass more --pixels") from error
     weight, bias = machine.coef_, machine.intercept_
     if len(weight) == 1:
         weight, bias = np.concatenate([-weight, weight]), np.concatenate([-bias, bias])
-    weight = weight / spread
+    weight = weight / std
     return weight, bias - weight @ mean
 
 
 def replace_head(head: LinearHead, data: SegmentationDataModule, options: Options) -> None:
-    """Fit the SVM on the training split and put it in place.
+    """Fit the SVM on the training split and load it into the head.
 
     Raises:
-        UserError: a class has no pixel there.
+        UserError: a class has no pixel in that split.
     """
     classes = data.num_classes
     found = sample_features(head, data.evaluation_dataloader("train"), classes, options.pixels // classes, options.seed)
@@ -110,17 +110,17 @@ def replace_head(head: LinearHead, data: SegmentationDataModule, options: Option
     labels = np.repeat(list(found), [len(rows) for rows in found.values()])
     print(f"fitting on {len(labels)} pixels, {features.shape[1]} features each", flush=True)
     weight, bias = fit_svm(features, labels, options.C, options.seed)
-    right = float(((features @ weight.T + bias).argmax(1) == labels).mean())
-    print(f"{100 * right:.1f} % of these pixels are classified right", flush=True)
+    accuracy = float(((features @ weight.T + bias).argmax(1) == labels).mean())
+    print(f"{100 * accuracy:.1f} % of these pixels are classified right", flush=True)
     like = head.weight
     head.load(torch.from_numpy(weight).to(like).view_as(like), torch.from_numpy(bias).to(like), 1.0)
 
 
 def calibrate(head: LinearHead, data: SegmentationDataModule, options: Options) -> float:
-    """Fit the temperature on the validation split and put it in place.
+    """Fit the temperature on the validation split and load it into the head.
 
     Raises:
-        UserError: no pixel counts there.
+        UserError: no pixel of that split has a label.
     """
     weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
     before = head.temperature
@@ -130,10 +130,10 @@ def calibrate(head: LinearHead, data: SegmentationDataModule, options: Options) 
 
 
 def check(options: Options, module: SegmentationModule) -> None:
-    """Refuse what cannot come to a good end, before any work is done.
+    """Refuse invalid options before any work is done.
 
     Raises:
-        UserError: other data than the network's, options out of range, or an output that would pass for another.
+        UserError: the data do not fit the network, an option is out of range, or the output is in another training's folder.
     """
     data = options.data.module
     require_its_data(CheckpointFile(options.checkpoint), module.num_classes, module.hparams["in_channels"], data)
@@ -147,9 +147,9 @@ def check(options: Options, module: SegmentationModule) -> None:
 
 
 def describe(module: SegmentationModule, options: Options) -> dict[str, Any]:
-    """The settings of the training with those of the SVM added: another recipe, the same for all seeds of the training."""
+    """The settings of the training with those of the SVM added, which make one recipe for all seeds of the training."""
     data = options.data.settings
-    run = read_settings(options.checkpoint) or {"model": plain(dict(module.hparams))}
+    run = read_settings(options.checkpoint) or {"model": to_plain(dict(module.hparams))}
     fitted: dict[str, Any] = {"pixels": options.pixels, "seed": options.seed, "head": "LinearSVC", "C": options.C}
     if run.get("data") not in (None, data):
         fitted["features_trained_on"] = run["data"]
@@ -165,7 +165,7 @@ def main(argv: list[str]) -> None:
     file, data = CheckpointFile(options.checkpoint), options.data.module
     module = load_module(file)
     check(options, module)
-    head = find_head(on_device(module, options.device).network)
+    head = find_head(move_to_device(module, options.device).network)
     replace_head(head, data, options)
     temperature = calibrate(head, data, options)
     described = describe(module, options)

@@ -1,4 +1,4 @@
-"""Test-time augmentation of a trained network: several views of an image, one answer, as an ordinary checkpoint."""
+"""Test-time augmentation of a trained network, as an ordinary checkpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def wrap_network(
     scales: Sequence[float] = (1.0,),
     average: Annotated[str, Option(choices=AVERAGES)] = AVERAGES[0],
 ) -> None:
-    """Ask a trained network about several views of an image, mirrored and scaled, and take the mean of its answers.
+    """Average the predictions of a trained network over several views of an image, mirrored and scaled.
 
     Test-time augmentation (Krizhevsky et al., NeurIPS 2012). Nothing is trained; the result is an ordinary checkpoint,
     and costs a pass for each view.
@@ -43,16 +43,16 @@ def wrap_network(
         average: what the mean is of.
 
     Raises:
-        UserError: no further view is asked for, or one that cannot be.
+        UserError: no further view is asked for, or an invalid one.
     """
     settings: dict[str, Any] = {"flips": flips, "scales": list(scales), "average": average}
     if settings["flips"] == "none" and settings["scales"] == [1.0]:
         raise UserError("--flips none at --scales 1 is the network as it is: ask for another view")
-    TestTimeAugmentation(1, 1, lambda classes, channels: nn.Identity(), **settings)  # refuses what it cannot do
+    TestTimeAugmentation(1, 1, lambda classes, channels: nn.Identity(), **settings)  # raises for invalid settings
     derived_checkpoint.require_own_folder(output, [checkpoint], "tta")
     file = CheckpointFile(checkpoint)
     inner = read_checkpoint(file)
-    content = derived_checkpoint.wrapped(inner, TestTimeAugmentation, settings)
+    content = derived_checkpoint.wrap_content(inner, TestTimeAugmentation, settings)
     run = read_settings(checkpoint) or {}
     derived_checkpoint.write(
         output,

@@ -1,1 +1,1 @@
-"""Verbs that ask a network, or say what asking it takes."""
+"""Verbs that evaluate a network, or measure and plan what that takes."""

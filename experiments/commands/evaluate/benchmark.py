@@ -13,13 +13,13 @@ from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.matching import Mapped, describe_framing_change
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
-from experiments.command_line.processes import first_process
+from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.record import Images, Record
-from experiments.files.lock import held
+from experiments.files.atomic_write import require_writable
+from experiments.files.lock import hold_lock
 from experiments.files.secret import find_secret
-from experiments.files.tables import percent
-from experiments.files.whole import require_writable
+from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
@@ -32,7 +32,7 @@ from experiments.sweeping.sweep import hash_data, make_trainer, prepare_suite, s
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
-from experiments.tracking.session import log_record, sync_hint
+from experiments.tracking.session import log_record, make_sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from safe_files.yaml_file import load_yaml
@@ -48,10 +48,10 @@ The same command goes on with a sweep that was interrupted."""
 
 
 def read_names(text: str) -> dict[str, str]:
-    """Names by names, as ``{polyp: lesion}`` writes them.
+    """Parse a mapping of names, such as ``{polyp: lesion}``.
 
     Raises:
-        UserError: they are none.
+        UserError: it is not a mapping of names.
     """
     try:
         found = load_yaml(text)
@@ -63,7 +63,7 @@ def read_names(text: str) -> dict[str, str]:
 
 
 def read_truth(text: str) -> bool:
-    """``true`` or ``false``.
+    """Parse ``true`` or ``false``.
 
     Raises:
         UserError: it is neither.
@@ -74,7 +74,7 @@ def read_truth(text: str) -> bool:
 
 
 def read_devices(text: str) -> int | str:
-    """A number of processes, or ``auto``."""
+    """Parse a number of processes, or ``auto``."""
     return int(text) if text.isdigit() else text
 
 
@@ -91,7 +91,7 @@ class Options:
         split: images to sweep.
         seed: of the corruptions.
         restart: discard an unfinished sweep.
-        pictures: of the hardest falls, 0 to 20, beside the record.
+        pictures: of the largest drops, 0 to 20, beside the record.
         data: that are swept.
         map_classes: names of the data by the checkpoint's: '{polyp: lesion}'.
         map_channels: likewise.
@@ -127,34 +127,36 @@ def main(argv: list[str]) -> None:
     checkpoint, (data, described) = options.checkpoint, options.data
     file = CheckpointFile(checkpoint)
     module = load_module(file)
-    recipe = describe_recipe(checkpoint, module, described)  # now: another training may write into the folder
+    recipe = describe_recipe(
+        checkpoint, module, described
+    )  # before the sweep, during which another training may write into the folder
     mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
     suite = prepare_suite(
         data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped
     )
-    if first_process() and (said := describe_framing_change(checkpoint, describe_data(file), data)):
-        print(said, flush=True)
+    if is_first_process() and (note := describe_framing_change(checkpoint, describe_data(file), data)):
+        print(note, flush=True)
     output = find_output(options, suite, checkpoint)
-    with alone_with(output):
+    with lock_record(output):
         record = sweep_into(output, module, file, data, suite, described, recipe, options)
         if record is not None:
             report(record, output)
             log_record(record, output, checkpoint)
-            if hint := sync_hint(checkpoint.parent):
+            if hint := make_sync_hint(checkpoint.parent):
                 print(hint, flush=True)
 
 
-def alone_with(output: Path) -> AbstractContextManager[Any]:
-    """Keep other sweeps away from a record, from the first look at its journal to the last picture beside it.
+def lock_record(output: Path) -> AbstractContextManager[Any]:
+    """Lock a record against other sweeps, from the first read of its journal to the last picture beside it.
 
     Raises:
-        UserError: one is on its way.
+        UserError: another sweep holds the lock.
     """
-    if not first_process():
+    if not is_first_process():
         return nullcontext()
     require_writable(output)
-    return held(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", stays=False)
+    return hold_lock(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", keep_file=False)
 
 
 def sweep_into(
@@ -167,29 +169,29 @@ def sweep_into(
     recipe: dict[str, Any],
     options: Options,
 ) -> Record | None:
-    """The record of a sweep, once it is written with all that lies beside it; `None` on processes that do not write.
+    """Sweep and write the record with its counts and pictures; `None` on processes that do not write.
 
     Args:
-        output: where it goes.
-        module: what is swept.
-        file: where that comes from.
+        output: the record to write.
+        module: the module to sweep.
+        file: its checkpoint.
         data: with the split of the sweep.
-        suite: what they meet.
+        suite: its conditions.
         described: class and settings of the data.
         recipe: of the training.
         options: of the verb.
     """
     counters = find_counters(options.counters or ())
     started, precision = time.perf_counter(), options.precision
-    content = data.fingerprint(data.test_split) if first_process() else None
+    content = data.fingerprint(data.test_split) if is_first_process() else None
     identity = (
         {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
     )
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options, suite)
-    if first_process():
-        journal.open(known_secret(), options.restart)
+    if is_first_process():
+        journal.open(read_secret(), options.restart)
     sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
     if not trainer.is_global_zero:
         return None
@@ -210,16 +212,16 @@ def sweep_into(
             "seconds_of_last_call": round(time.perf_counter() - started, 1),
         },
     )
-    module.to(trainer.strategy.root_device)  # the trainer has put it back on the CPU
-    with trainer.precision_plugin.test_step_context():  # the very predictions of the sweep
+    module.to(trainer.strategy.root_device)  # the trainer has moved it back to the CPU
+    with trainer.precision_plugin.test_step_context():  # the same predictions as in the sweep
         record.pictures = draw_worst(module, data, suite, images, output, options.pictures)
     write_record(record, output, images)
     journal.remove()
     return record
 
 
-def known_secret() -> bytes:
-    """The key of this user, or of this process alone, which is said."""
+def read_secret() -> bytes:
+    """The key of this user; where it cannot be stored, a key of this process alone, with a note."""
     secret, why = find_secret()
     if why is not None:
         print(
@@ -231,10 +233,10 @@ def known_secret() -> bytes:
 
 
 def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
-    """All that was counted, in the order of the data set.
+    """Collect all counts, in the order of the data set.
 
     Raises:
-        UserError: the journal is not that of a whole sweep.
+        UserError: the journal is not that of a complete sweep.
     """
     swept = journal.sum_up()
     ids = list(data.open_split(data.test_split).ids)
@@ -244,10 +246,10 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
 
 
 def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
-    """Where the record goes.
+    """The path of the record.
 
     Raises:
-        UserError: the options do not fit a record.
+        UserError: an option is out of range, or the path is not that of a record.
     """
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
@@ -258,17 +260,17 @@ def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
 
 
 def report(record: Record, path: Path) -> None:
-    """Say what came out."""
+    """Print the results."""
     summary = record.summary
     if record.left_out:
         print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
-    low, high = (percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
+    low, high = (format_percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
     print(
-        f"clean mIoU {percent(summary.clean_miou)} %, mean corrupted mIoU {percent(summary.mean_corrupted_miou)} % "
-        f"[{low}, {high}], retention {percent(summary.retention)} %",
+        f"clean mIoU {format_percent(summary.clean_miou)} %, mean corrupted mIoU {format_percent(summary.mean_corrupted_miou)} % "
+        f"[{low}, {high}], retention {format_percent(summary.retention)} %",
         flush=True,
     )
     for kind, mean in summary.means.items():
-        low, high = (percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
-        print(f"mean mIoU under conditions of the kind {kind}: {percent(mean)} % [{low}, {high}]", flush=True)
+        low, high = (format_percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
+        print(f"mean mIoU under conditions of the kind {kind}: {format_percent(mean)} % [{low}, {high}]", flush=True)
     print(f"record: {path}", flush=True)

@@ -1,11 +1,11 @@
-"""Draw an image under every corruption of a suite, list what the suites hold, or what their severities stand for."""
+"""Draw an image under every corruption of a suite, list the suites, or print the parameters of their severities."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.tables import markdown_table
+from experiments.files.tables import make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
 
@@ -23,10 +23,10 @@ EXAMPLES = """
 
 
 LONGEST = 4
-"""So many values of one parameter are shown one by one."""
+"""Number of values of one parameter up to which each is shown."""
 
 
-def listing(suite: "Suite") -> str:
+def list_suite(suite: "Suite") -> str:
     """A suite's corruptions, each with its family and severities, on lines of their own."""
     lines = [f"{suite.name} (version {suite.version}, {len(suite.corruptions)} corruptions)"]
     for one in suite.corruptions:
@@ -38,11 +38,11 @@ def listing(suite: "Suite") -> str:
     return "\n".join(lines)
 
 
-def parameter_table(names: Sequence[str]) -> str:
+def make_parameter_table(names: Sequence[str]) -> str:
     """Markdown: the parameters of every corruption of the suites of the project, at severities 1 to 5.
 
     Raises:
-        UserError: there is no such suite. A path is none: a page may ask for a table, and a suite of others is code.
+        UserError: the project has no such suite. Paths are refused, since pages may call this and other suites are code.
     """
     from experiments.sweeping.suites import find_suite, list_suites
 
@@ -51,25 +51,25 @@ def parameter_table(names: Sequence[str]) -> str:
         raise UserError(f"the project has no suite {unknown[0]!r}: pass some of {', '.join(list_suites())}")
     corruptions = {one.name: one for name in names for one in find_suite(name).corruptions}
     rows = [
-        [one.name, _declared(one), "yes" * one.exact, "stay as they are" * one.colour_only]
+        [one.name, _format_declaration(one), "yes" * one.exact, "stay as they are" * one.colour_only]
         for one in corruptions.values()
     ]
     titles = ["corruption", "at severities 1 to 5", "exact", "channels other than three"]
-    return markdown_table(titles, rows, left=(0, 1, 2, 3))
+    return make_markdown_table(titles, rows, left=(0, 1, 2, 3))
 
 
-def _declared(corruption: "Corruption") -> str:
-    """Each parameter with its five values, and those that are always the same."""
-    varied = [f"{name} {' '.join(map(_shown, values))}" for name, values in corruption.severities.items()]
-    return ", ".join(varied + [f"{name} {_shown(value)}" for name, value in corruption.constants.items()])
+def _format_declaration(corruption: "Corruption") -> str:
+    """Format each parameter with its five values, and the constant ones."""
+    varied = [f"{name} {' '.join(map(_format_value, values))}" for name, values in corruption.severities.items()]
+    return ", ".join(varied + [f"{name} {_format_value(value)}" for name, value in corruption.constants.items()])
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
-        shown = [_shown(one) for one in value]
+        shown = [_format_value(one) for one in value]
         return f"({shown[0]} to {shown[-1]})" if len(shown) > LONGEST else f"({', '.join(shown)})"
     if isinstance(value, dict):
-        return f"({', '.join(f'{key}={_shown(one)}' for key, one in value.items())})"
+        return f"({', '.join(f'{key}={_format_value(one)}' for key, one in value.items())})"
     if value is None:
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -90,7 +90,7 @@ def draw_corruptions(
     """Draw an image under every corruption of a suite, a row for each and a column for each severity.
 
     The PSNR to the clean image stands under each tile. The image's id is the file's name without its extension: the
-    tiles are the pixels that a sweep with the same seed meets for an image of that id at that size.
+    tiles have the pixels of a sweep with the same seed over an image of that id at that size.
 
     Args:
         image: image file, or .npy array (height x width x channels).
@@ -100,8 +100,8 @@ def draw_corruptions(
         size: resize the image first, as a data set of this size does.
         seed: of the corruptions, as in 'benchmark'.
         window: levels that become 0 and 255, beyond 8 bits.
-        parameters: print what severities stand for in suites of the project.
-        list_: print the suites and what they hold, and draw nothing.
+        parameters: print the parameters of severities in suites of the project.
+        list_: print the suites and their corruptions, and draw nothing.
 
     Raises:
         UserError: there is nothing to draw.
@@ -109,17 +109,17 @@ def draw_corruptions(
     if list_:
         from experiments.sweeping.suites import find_suite, list_suites
 
-        print("\n\n".join(listing(find_suite(name)) for name in list_suites()))
+        print("\n\n".join(list_suite(find_suite(name)) for name in list_suites()))
         return
     if parameters:
-        print(parameter_table(parameters))
+        print(make_parameter_table(parameters))
         return
     if image is None:
         raise UserError("there is nothing to draw: pass --image FILE, or --list to see the suites")
     require_format(output)
     if window and not window[0] < window[1]:
         raise UserError(f"the window {window[0]} to {window[1]} is empty: pass the lower level first")
-    gallery(image, mask, suite, output, size, seed, window)
+    draw_gallery(image, mask, suite, output, size, seed, window)
     print(f"gallery: {output}")
 
 
@@ -128,7 +128,7 @@ def main(argv: list[str]) -> None:
     call_verb("corruptions", draw_corruptions, EXAMPLES, argv)
 
 
-def gallery(
+def draw_gallery(
     image: Path,
     mask: Path | None,
     suite_name: str,
@@ -137,7 +137,7 @@ def gallery(
     seed: int,
     window: tuple[float, float] | None,
 ) -> None:
-    """Draw one; the arguments are the options of the verb.
+    """Draw the gallery; the arguments are the options of the verb.
 
     Raises:
         UserError: there is no such suite, or a file cannot be used.

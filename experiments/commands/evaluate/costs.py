@@ -1,4 +1,4 @@
-"""What networks cost: parameters, multiply-adds, file size, and latency and memory measured against a reference."""
+"""Costs of networks: parameters, multiply-adds, file size, and latency and memory measured against a reference."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,15 +14,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
-from experiments.checkpoints.derived_checkpoint import lasting
-from experiments.checkpoints.opened_checkpoint import CheckpointFile, different
+from experiments.checkpoints.derived_checkpoint import drop_training_state
+from experiments.checkpoints.opened_checkpoint import CheckpointFile, find_distinct_digests
 from experiments.checkpoints.written_checkpoint import count_bytes
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import FORMAT, Batch, Cost, Costs
 from experiments.files.replaceable import require_json
 from experiments.measuring.environment import describe_environment
-from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.record_files.cost_file import write_costs
 from experiments.reporting.cost_table import FORMATS
@@ -38,14 +38,14 @@ EXAMPLES = """
 """
 
 SHORTEST = 0.05
-"""Seconds that a measurement lasts at least; a single pass of a small network is too short for a clock."""
+"""Least seconds of a measurement; a single pass of a small network is too short for the clock."""
 
 WARM_UP = 2
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A checkpoint whose costs are asked for; its module is rebuilt, on the CPU."""
+    """A checkpoint to be measured, with its module on the CPU."""
 
     name: str
     file: CheckpointFile
@@ -54,26 +54,26 @@ class Contender:
 
     @property
     def channels(self) -> int:
-        """Of its images."""
+        """Number of channels of its images."""
         return int(self.module.hparams["in_channels"])
 
 
 def load_contenders(paths: Sequence[Path], names: Sequence[str] | None) -> list[Contender]:
-    """All checkpoints, before anything is measured.
+    """Load all checkpoints, before anything is measured.
 
     Args:
         paths: of the checkpoints.
         names: one for each; those of the run folders if `None`.
 
     Raises:
-        UserError: a checkpoint that cannot be read, or two that cannot be told apart.
+        UserError: a checkpoint cannot be read, or two have the same name.
     """
     if names is not None and len(names) != len(paths):
         raise UserError(f"--names has {len(names)} names for {len(paths)} checkpoints: give one for each")
     files = [CheckpointFile(path) for path in paths]
     modules = [load_module(file) for file in files]
     names = names or [path.resolve().parent.name for path in paths]
-    found = [Contender(*one) for one in zip(names, files, different(files), modules, strict=True)]
+    found = [Contender(*one) for one in zip(names, files, find_distinct_digests(files), modules, strict=True)]
     name, times = Counter(one.name for one in found).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} checkpoints are called {name!r}: tell them apart with --names, one for each")
@@ -95,13 +95,13 @@ def find_reference(path: Path | None, contenders: Sequence[Contender]) -> Conten
 
 
 def make_images(number: int, channels: int, size: Sequence[int], device: torch.device) -> Tensor:
-    """Images (B, C, H, W) uint8, as a sweep hands them over."""
+    """Random images (B, C, H, W) uint8, the form in which a sweep passes them to a network."""
     random = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (number, channels, *size), dtype=torch.uint8, generator=random).to(device)
 
 
 def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
-    """What is the same on every machine: the fields of `Cost` but its batches."""
+    """The fields of `Cost` that do not depend on the machine: all but its batches."""
     network = contender.module.network
     parameters, buffers = list(network.parameters()), list(network.buffers())
     image = make_images(1, contender.channels, size, torch.device("cpu"))
@@ -115,28 +115,28 @@ def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
         "parameters": sum(one.numel() for one in parameters),
         "trainable_parameters": sum(one.numel() for one in parameters if one.requires_grad),
         "buffers": sum(one.numel() for one in buffers),
-        "weight_bytes": weight_bytes(contender),
+        "weight_bytes": count_weight_bytes(contender),
         "file_bytes": contender.file.size,
-        "training_bytes": training_bytes(contender),
+        "training_bytes": count_training_bytes(contender),
         "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
         "zero_weights": sum(int((weight == 0).sum()) for weight in weights_of(network).values()),
     }
 
 
-def weight_bytes(contender: Contender) -> int:
+def count_weight_bytes(contender: Contender) -> int:
     """Bytes of the network's parameters and buffers."""
     network = contender.module.network
     return sum(one.nbytes for one in [*network.parameters(), *network.buffers()])
 
 
-def training_bytes(contender: Contender) -> int:
-    """Bytes of the file that belong to a training in progress."""
+def count_training_bytes(contender: Contender) -> int:
+    """Bytes of the state of a training in progress in the file."""
     content = read_checkpoint(contender.file)
-    return count_bytes(content) - count_bytes(lasting(content)) if "optimizer_states" in content else 0
+    return count_bytes(content) - count_bytes(drop_training_state(content)) if "optimizer_states" in content else 0
 
 
 def prepare(contender: Contender, device: torch.device) -> None:
-    """Bring the network to the device, in the memory format of a sweep."""
+    """Move the network to the device, in the memory format of a sweep."""
     contender.module.to(device)
     contender.module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -157,18 +157,18 @@ def measure(
     rounds: Iterator[int],
     device: torch.device,
 ) -> Batch:
-    """Time both in turns, and find the memory of the first; both are on `device`.
+    """Time both in turns, and measure the memory of the first; both are on `device`.
 
     Raises:
         UserError: the batch does not fit the device.
     """
-    own, other = (make_images(batch_size, one.channels, size, device) for one in (contender, reference))
+    images, reference_images = (make_images(batch_size, one.channels, size, device) for one in (contender, reference))
     try:
         with torch.inference_mode():
-            ours, theirs = make_pass(contender, own), make_pass(reference, other)
-            contender.module.eval()  # what it keeps for evaluation is forgotten, and made and counted in the next pass
-            beyond = peak_bytes(ours, device)
-            turns = take_turns(ours, theirs, rounds, device, SHORTEST)
+            forward, baseline = make_pass(contender, images), make_pass(reference, reference_images)
+            contender.module.eval()  # clears what it caches for evaluation, which the next pass allocates again
+            beyond = measure_peak_bytes(forward, device)
+            turns = take_turns(forward, baseline, rounds, device, SHORTEST)
     except torch.OutOfMemoryError as error:
         height, width = size
         raise UserError(
@@ -177,16 +177,16 @@ def measure(
         ) from error
     return Batch(
         batch_size=batch_size,
-        milliseconds_per_image=1000 * turns.ours_median / batch_size,
+        milliseconds_per_image=1000 * turns.candidate_median / batch_size,
         latency_ratio=median(turns.overheads),
         latency_ratio_least=min(turns.overheads),
         latency_ratio_most=max(turns.overheads),
-        peak_memory_bytes=weight_bytes(contender) + own.nbytes + beyond,
+        peak_memory_bytes=count_weight_bytes(contender) + images.nbytes + beyond,
     )
 
 
 class Setting(NamedTuple):
-    """What networks are measured at: height and width, numbers of images in a batch, rounds, and where."""
+    """How networks are measured: height and width, batch sizes, rounds, and device."""
 
     size: tuple[int, int]
     batch_sizes: Sequence[int]
@@ -195,14 +195,14 @@ class Setting(NamedTuple):
 
 
 def measure_all(contenders: Sequence[Contender], reference: Contender, at: Setting) -> list[Cost]:
-    """The costs of each; beside the reference one network at a time is on the device."""
+    """Measure each; only one network at a time is on the device besides the reference."""
     counted = [count(one, at.size) for one in tqdm(contenders, desc="count", unit="network")]
     prepare(reference, at.device)
     costs = []
     steps = len(contenders) * len(at.batch_sizes) * at.rounds
     with tqdm(total=steps, desc="measure", unit="round") as shown:
 
-        def rounds() -> Iterator[int]:
+        def iterate_rounds() -> Iterator[int]:
             for number in range(at.rounds):
                 yield number
                 shown.update()
@@ -210,7 +210,7 @@ def measure_all(contenders: Sequence[Contender], reference: Contender, at: Setti
         for one, known in zip(contenders, counted, strict=True):
             shown.set_postfix_str(one.name)
             prepare(one, at.device)
-            batches = [measure(one, reference, each, at.size, rounds(), at.device) for each in at.batch_sizes]
+            batches = [measure(one, reference, each, at.size, iterate_rounds(), at.device) for each in at.batch_sizes]
             costs.append(Cost(**known, batches=batches))
             if one is not reference:
                 one.module.cpu()
@@ -229,7 +229,7 @@ def measure_costs(
     output: Path,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
 ) -> None:
-    """Say what networks cost.
+    """Measure the costs of networks.
 
     Parameters, multiply-adds of one image, size of the file, and the latency and memory of their forward passes.
     Latencies are timed in turns with a reference, in float32, channels last, from images of 8 bit, as a sweep runs
@@ -247,13 +247,13 @@ def measure_costs(
         format: of what is printed.
 
     Raises:
-        UserError: numbers or a device that nothing can be measured at.
+        UserError: a number is out of range, or the device cannot be measured.
     """
     if min(size) < 1:
         raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
     if min(*batch_sizes, rounds) < 1:
         raise UserError("there is nothing to measure: give --batch-sizes and --rounds at least 1")
-    on = usable(device)
+    on = find_device(device)
     if on.type not in ("cpu", "cuda"):
         raise UserError(f"latency and memory are measured on cpu and cuda, not on {on.type!r}: pass --device cpu")
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'

@@ -1,4 +1,4 @@
-"""Say what a sweep will take before it begins."""
+"""Estimate the time and memory of a sweep before it begins."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Annotated
 import torch
 
 from experiments.checkpoints.checkpoint import load_module
-from experiments.command_line.device import AUTO, usable
+from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.files.replaceable import say
-from experiments.files.tables import duration, markdown_table
-from experiments.measuring.environment import device_name
-from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits, measure
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_duration, make_markdown_table
+from experiments.measuring.environment import read_device_name
+from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks, measure
 from experiments.sweeping.suites import find_suite
 from user_error import UserError
 
@@ -38,10 +38,9 @@ def plan_sweep(
     device: str = AUTO,
     output: Path | None = None,
 ) -> None:
-    """Say what a sweep will take before it begins.
+    """Estimate what a sweep will take before it begins.
 
-    Time on so many processes, bytes read and sent, memory, and where it would choke. A sample is measured on this
-    device.
+    Its time on several processes, bytes read and sent, memory, and bottlenecks. A sample is measured on this device.
 
     Args:
         checkpoint: of the network that is to be swept.
@@ -51,37 +50,37 @@ def plan_sweep(
         batch_size: images in a batch.
         processes: how many of them; one row for each number.
         workers: that decode images for each process.
-        pass_milliseconds: of a forward pass of one image on the device that is planned for; the rest of a step keeps
-            the share of it that is measured here.
+        pass_milliseconds: of a forward pass of one image on the device that is planned for; the rest of a step is
+            scaled in the proportion that is measured here.
         rounds: of the measurement.
         device: cpu, cuda, ... (default: a GPU where there is one).
         output: write the plan to this Markdown file as well.
 
     Raises:
-        UserError: there is nothing to plan with such numbers.
+        UserError: a number is out of range.
     """
     if min(images, batch_size, rounds, *processes, *size) < 1 or workers < 0:
         raise UserError("--images, --size, --batch-size, --processes and --rounds must be 1 or more")
     if pass_milliseconds is not None and not pass_milliseconds > 0:
         raise UserError(f"--pass-milliseconds {pass_milliseconds:g}: give a number above 0")
-    on, swept = usable(device), find_suite(suite)
+    on, swept = find_device(device), find_suite(suite)
     module = load_module(checkpoint).to(on)
     found = measure(module, swept, size, batch_size, on, rounds)
-    source = f"measured on {device_name(on)}, {torch.get_num_threads()} threads"
+    source = f"measured on {read_device_name(on)}, {torch.get_num_threads()} threads"
     if pass_milliseconds is not None:
-        found = found._replace(step=pass_milliseconds / 1000 / found.share)
+        found = found._replace(step=pass_milliseconds / 1000 / found.forward_fraction)
         source = f"for forward passes of {pass_milliseconds:g} ms, with the rest of a step as {source}"
     conditions = len(swept.conditions)
     rows = add_up(images, conditions, batch_size, processes, found.step)
-    sizes = bytes_of(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
+    sizes = compute_bytes(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
     heading = (
         f"{images:,} images of {size[0]} x {size[1]} under the {conditions} conditions of {swept.name}: "
         f"{images * conditions:,} forward passes, {source}."
     )
-    facts = _facts(found, sizes, images, batch_size)
-    chokes = [f"- Chokes: {reason}." for reason in limits(rows, found, images, batch_size, workers)]
-    parts = [heading, _table(rows, batch_size * conditions), "\n".join(facts)]
-    say("\n\n".join([*parts, *(["\n".join(chokes)] if chokes else [])]) + "\n", output)
+    facts = _list_facts(found, sizes, images, batch_size)
+    bottlenecks = [f"- Chokes: {reason}." for reason in find_bottlenecks(rows, found, images, batch_size, workers)]
+    parts = [heading, _make_table(rows, batch_size * conditions), "\n".join(facts)]
+    print_and_save("\n\n".join([*parts, *(["\n".join(bottlenecks)] if bottlenecks else [])]) + "\n", output)
 
 
 def main(argv: list[str]) -> None:
@@ -89,39 +88,39 @@ def main(argv: list[str]) -> None:
     call_verb("plan", plan_sweep, EXAMPLES, argv)
 
 
-def _table(rows: Sequence[Row], passes: int) -> str:
-    """A row for each number of processes; a batch takes `passes`."""
+def _make_table(rows: Sequence[Row], passes: int) -> str:
+    """A row for each number of processes; a batch takes so many forward passes."""
     titles = ["processes", "batches of the busiest", "forward passes of the busiest", "time", "waiting"]
     cells = [
         [
             str(row.processes),
             str(row.batches),
             f"{row.batches * passes:,}",
-            duration(row.seconds),
+            format_duration(row.seconds),
             f"{row.idle:.0%}",
         ]
         for row in rows
     ]
-    return markdown_table(titles, cells, left=()).rstrip("\n")
+    return make_markdown_table(titles, cells, left=()).rstrip("\n")
 
 
-def _facts(found: Measured, sizes: dict[str, int], images: int, batch_size: int) -> list[str]:
-    """What does not depend on the number of processes."""
+def _list_facts(found: Measured, sizes: dict[str, int], images: int, batch_size: int) -> list[str]:
+    """The lines that do not depend on the number of processes."""
     batches = math.ceil(images / batch_size)
     return [
-        f"- An image under one condition: {1000 * found.step:.3g} ms, of which the forward pass is {found.share:.0%}, with "
-        f"{found.multiply_adds / 1e9:.3g} G multiply-adds.",
-        f"- Read: {_size(images * found.file)} of PNG files, each once; decoding one takes {1000 * found.decode:.3g} ms.",
-        f"- To the device: {_size(images * sizes['to_device'])}, each image and mask once for all conditions.",
+        f"- An image under one condition: {1000 * found.step:.3g} ms, of which the forward pass is {found.forward_fraction:.0%}, "
+        f"with {found.multiply_adds / 1e9:.3g} G multiply-adds.",
+        f"- Read: {_format_size(images * found.file)} of PNG files, each once; decoding one takes {1000 * found.decode:.3g} ms.",
+        f"- To the device: {_format_size(images * sizes['to_device'])}, each image and mask once for all conditions.",
         "- Between processes: no counts; each writes a file for every batch, and one of them adds the files up.",
-        f"- To disk: {_size(images * sizes['image_counts'])} of counts of single images, and {_size(batches * sizes['sums'])} "
-        "of sums over each batch, before they are compressed.",
-        f"- Memory of a process: {_size(found.memory * batch_size)} of tensors at the peak of a step, beside the weights.",
-        f"- Start: {duration(found.start)} of imports on each process.",
+        f"- To disk: {_format_size(images * sizes['image_counts'])} of counts of single images, and "
+        f"{_format_size(batches * sizes['sums'])} of sums over each batch, before they are compressed.",
+        f"- Memory of a process: {_format_size(found.memory * batch_size)} of tensors at the peak of a step, beside the weights.",
+        f"- Start: {format_duration(found.start)} of imports on each process.",
     ]
 
 
-def _size(number: float) -> str:
+def _format_size(number: float) -> str:
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if number >= scale:
             return f"{number / scale:.3g} {unit}"

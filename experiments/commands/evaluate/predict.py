@@ -1,4 +1,4 @@
-"""Segment image files: a mask and an overlay for each, of the image's own size, and how unsure the network is."""
+"""Segment image files: a mask and an overlay for each, of the image's own size, and maps of uncertainty."""
 
 import sys
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.command_line.device import AUTO, on_device
+from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.printable import escape_controls
 from experiments.pictures.overlays import find_palette
@@ -28,7 +28,7 @@ EXAMPLES = """
 
 
 def segment(segmenter: Segmenter, places: Mapping[Path, Path]) -> None:
-    """Write what is said of all files, by the place of their results; one that cannot be read does not stop the others.
+    """Segment all files, given by the path of their results; one that cannot be read does not stop the others.
 
     Raises:
         UserError: some could not be read.
@@ -64,16 +64,16 @@ def predict_files(
 ) -> None:
     """Segment image files.
 
-    NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. An image is seen at the size of the
-    training's, as in a sweep (where that cut images, whole and at the same scale), and the answer is brought back to its
-    own.
-    With --uncertainty NAME_entropy.png says how unsure the network is, from black (sure) to white (a guess); of an
-    ensemble NAME_mutual_information.png is the part that its members do not share, and NAME_disagreement.png the
-    share of members that vote for another class than most.
-    Nothing is overwritten: before anything is written, a result's name that is taken is refused; with --overwrite what an
-    earlier predict wrote is replaced, and nothing else. Such results among the inputs are left out.
+    NAME_mask.png holds class ids as a palette image, NAME_overlay.png shows them. Images are resized as in the
+    training and in a sweep (where the training cropped images, they are kept complete at the same scale), and the
+    prediction is resized back.
+    With --uncertainty NAME_entropy.png shows the predictive entropy, from black (certain) to white (uniform); for an
+    ensemble NAME_mutual_information.png shows the part due to disagreement of its members, and NAME_disagreement.png
+    the fraction of members that vote for another class than the majority.
+    Nothing is overwritten: existing files are refused before anything is written; with --overwrite the results of an
+    earlier predict are replaced, and nothing else. Such results among the inputs are left out.
     The exit status is 0 where all images were segmented, 2 where one could not be read (the others are written, and each
-    failure is told in a line) or nothing was begun, 1 where the disk refused.
+    failure is printed in a line) or nothing was begun, 1 where a file could not be written.
 
     Args:
         inputs: image files and folders of them.
@@ -81,15 +81,15 @@ def predict_files(
         output: folder for the results.
         device: cpu, cuda, ... (default: a GPU where there is one).
         uncertainty: write maps of it, too.
-        native_size: see images at their own size.
+        native_size: do not resize images.
         overwrite: replace what an earlier predict wrote.
 
     Raises:
-        UserError: an input is none, a result's name is taken, or an image cannot be read.
+        UserError: an input is not an image, a result exists already, or an image cannot be read.
     """
     found = find_inputs(inputs)
     file = CheckpointFile(checkpoint)
-    module = on_device(load_module(file), device)
+    module = move_to_device(load_module(file), device)
     described = describe_data(file)
     learned = None if native_size else described.get("size")
     segmenter = Segmenter(

@@ -28,14 +28,14 @@ x.json --checkpoint net.ckpt --conditions 10 --data experiments/configs/data/cam
 """
 
 TIES = 1e-6
-"""Share of the pixels that may change their class: other devices, thread counts and batch sizes round logits otherwise."""
+"""Fraction of pixels that may change class: devices, thread counts and batch sizes round logits differently."""
 
 FEW = 4
-"""Pixels that always may, where the images are small."""
+"""Number of pixels that may always change class, for small images."""
 
 
 class Deviation(NamedTuple):
-    """Pixels that a second sweep of a condition counted, and how many at least it put into another class."""
+    """Pixels of a condition in a second sweep, and a lower bound on how many of them changed class."""
 
     corruption: str
     severity: int
@@ -44,23 +44,23 @@ class Deviation(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether ties of logits explain it."""
+        """Whether ties of logits can explain the deviation."""
         return self.moved <= max(FEW, TIES * self.pixels)
 
 
 def choose(record: Record, number: int, seed: int) -> list[int]:
-    """Positions of clean and of `number` - 1 other conditions, in their order."""
+    """Choose the clean and `number` - 1 other conditions at random; their positions in order."""
     clean = record.conditions.index((CLEAN, 0))
     others = [place for place in range(len(record.conditions)) if place != clean]
     return sorted([clean, *random.Random(seed).sample(others, min(number - 1, len(others)))])
 
 
-def deviations(record: Record, images: Images | None, places: Sequence[int], swept: "Swept") -> list[Deviation]:
-    """How far a second sweep of some conditions is from the record; image by image where the record has their counts."""
+def find_deviations(record: Record, images: Images | None, places: Sequence[int], swept: "Swept") -> list[Deviation]:
+    """Compare a second sweep of some conditions with the record; image by image where the record has their counts."""
     totals = record.totals
     found = []
-    for again, place in enumerate(places):
-        counts = swept.counts["classes"][:, again]
+    for position, place in enumerate(places):
+        counts = swept.counts["classes"][:, position]
         if images is None:
             counts, known = counts.sum(0), totals["classes"][place]
         else:
@@ -79,7 +79,7 @@ def sweep_again(
     suite: str | None = None,
     device: str = "auto",
 ) -> "Swept":
-    """Counts of the conditions at `places`, swept anew in this process.
+    """Sweep the conditions at `places` again in this process, and return their counts.
 
     Raises:
         UserError: checkpoint, suite or images are not those of the record.
@@ -87,21 +87,21 @@ def sweep_again(
     from experiments.checkpoints.checkpoint import load_module
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
-    from experiments.command_line.device import usable
+    from experiments.command_line.device import find_device
     from experiments.sweeping.sweep import hash_data, prepare_suite, sweep_temporarily
 
-    on = usable(device)
+    on = find_device(device)
     file = CheckpointFile(checkpoint)
     module = load_module(file)
     if file.sha256 != record.checkpoint.get("sha256"):
         raise UserError(
             f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
         )
-    suite = _suite(record, suite)
-    seed, precision = _settings(record)
+    suite = _choose_suite(record, suite)
+    seed, precision = _read_settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
     found = prepare_suite(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
-    if record.data.batch_size > data.eval_batch_size:  # what the user asks for is the user's business
+    if record.data.batch_size > data.eval_batch_size:  # a batch size that the user has set is not checked
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
     manifest = Manifest.model_validate(found.make_manifest(data.size))
@@ -117,11 +117,11 @@ def sweep_again(
     return swept
 
 
-def _settings(record: Record) -> tuple[int, str]:
-    """Seed and precision of a sweep, which a record holds among things of any form.
+def _read_settings(record: Record) -> tuple[int, str]:
+    """Seed and precision of a sweep, from the parts of a record that have no schema.
 
     Raises:
-        UserError: they have another form.
+        UserError: they have another type.
     """
     seed = (record.suite.model_extra or {}).get("seed", 0)
     precision = record.environment.get("precision", "32-true")
@@ -131,20 +131,20 @@ def _settings(record: Record) -> tuple[int, str]:
 
 
 def require_room(record: Record, module: "SegmentationModule", data: "SegmentationDataModule") -> None:
-    """Refuse a record whose batches would not fit into memory: it may be a stranger's, and say any number.
+    """Refuse a record whose batches would not fit into memory: an untrusted record may state any batch size.
 
     Raises:
-        UserError: they would not.
+        UserError: a batch is larger than the available memory.
     """
     import torch
 
-    from experiments.checkpoints.memory import available_bytes
-    from experiments.measuring.peak_memory import peak_bytes
+    from experiments.checkpoints.memory import read_available_bytes
+    from experiments.measuring.peak_memory import measure_peak_bytes
 
     image = data.evaluation_view(data.open_split(data.test_split))[0]["image"][None]
     with torch.inference_mode():
-        needed = record.data.batch_size * peak_bytes(lambda: module.eval().predict_logits(image), image.device)
-    free = available_bytes()
+        needed = record.data.batch_size * measure_peak_bytes(lambda: module.eval().predict_logits(image), image.device)
+    free = read_available_bytes()
     if free is not None and needed > free:
         raise UserError(
             f"{record.name!r} says that it was swept in batches of {record.data.batch_size} images, which take about "
@@ -152,8 +152,8 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
         )
 
 
-def _suite(record: Record, given: str | None) -> str:
-    """The suite to sweep: a record may name one of the project's, but no file, which could name any class."""
+def _choose_suite(record: Record, given: str | None) -> str:
+    """The suite to sweep: a record may name one of the project's, but not a file, which could name any class."""
     from experiments.sweeping.suites import list_suites
 
     if given is None and record.suite.name not in list_suites():
@@ -199,7 +199,7 @@ def verify_record(
     if checkpoint is None or data is None:
         return
     places = choose(opened, conditions, seed)
-    found = deviations(opened, images, places, sweep_again(opened, places, checkpoint, data.module, suite, device))
+    found = find_deviations(opened, images, places, sweep_again(opened, places, checkpoint, data.module, suite, device))
     for one in found:
         print(f"  {one.corruption} {one.severity}: {one.moved} of {one.pixels} pixels differ in a second sweep")
     wrong = [one for one in found if not one.agrees]

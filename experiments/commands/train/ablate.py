@@ -1,4 +1,4 @@
-"""Run the trials of a sweep file, one after the other, and rank what they leave."""
+"""Run the trials of a sweep file, one after the other, and rank their records."""
 
 import sys
 import time
@@ -18,9 +18,9 @@ from experiments.command_line import run_verb
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.commands.analyse import effects, leaderboard
 from experiments.evaluation.ranking import make_ranked_rows
-from experiments.files.replaceable import say
-from experiments.files.tables import duration
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.replaceable import print_and_save
+from experiments.files.tables import format_duration
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -32,11 +32,11 @@ experiments/configs/sweep/networks_camvid.yaml --data.init_args.root /data/camvi
 """
 
 
-def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
-    """The trials with further options, in place of those that the file gives a value.
+def apply_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
+    """The trials with further options, which replace values of the file.
 
     Raises:
-        UserError: they are no options with a value, or a factor's.
+        UserError: an option has no value, or is a factor of the sweep.
     """
     options: dict[str, str] = {}
     waiting = list(words)
@@ -56,7 +56,7 @@ def with_options(sweep: Sweep, words: Sequence[str]) -> list[Trial]:
     return [replace(trial, arguments={**trial.arguments, **options}) for trial in sweep.trials]
 
 
-def folder_of(output: Path, trial: Trial) -> TrialFolder:
+def make_trial_folder(output: Path, trial: Trial) -> TrialFolder:
     """The run folder of a trial."""
     return TrialFolder(output / trial.name, trial.words)
 
@@ -65,15 +65,15 @@ def find_done(output: Path, trials: Sequence[Trial]) -> list[Trial]:
     """The trials that have their record.
 
     Raises:
-        UserError: a record is that of other settings, of files or of data that hold something else now.
+        UserError: a record is of other settings, or of files or data that have changed.
     """
-    done = [trial for trial in trials if folder_of(output, trial).is_done()]
-    require_same_data([folder_of(output, trial).done_trial for trial in done])
+    done = [trial for trial in trials if make_trial_folder(output, trial).is_done()]
+    require_same_data([make_trial_folder(output, trial).done_trial for trial in done])
     return done
 
 
 class Outcome(Enum):
-    """What became of a trial."""
+    """The outcome of a trial."""
 
     DONE = "done"
     FAILED = "failed"
@@ -81,8 +81,8 @@ class Outcome(Enum):
 
 
 def run(output: Path, trial: Trial) -> Outcome:
-    """Train and sweep; what is printed goes to ``trial.log``."""
-    folder = folder_of(output, trial)
+    """Train and sweep; the output goes to ``trial.log``."""
+    folder = make_trial_folder(output, trial)
     if folder.is_running():
         return Outcome.LEFT
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -93,57 +93,59 @@ def run(output: Path, trial: Trial) -> Outcome:
     return Outcome.LEFT if folder.is_running() else Outcome.FAILED
 
 
-def last_line(path: Path) -> str:
-    """What a trial said last."""
+def find_last_line(path: Path) -> str:
+    """The last error in the log of a trial, or its last line."""
     lines = [line.strip() for line in path.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
     return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
 
 
 def run_all(output: Path, trials: Sequence[Trial]) -> list[str]:
-    """Run what is not done; the names of those that failed."""
+    """Run the trials that are not done; the names of those that failed."""
     done = find_done(output, trials)
     left = [trial for trial in trials if trial not in done]
     found, spent = Counter({Outcome.DONE: len(done)}), 0.0
     failed: list[str] = []
     for place, trial in enumerate(left):
         ran = found[Outcome.DONE] - len(done)
-        remaining = "" if not ran else f", {duration(spent / ran * (len(left) - place))} to go"
-        print(f"[{_counted(found)}, {len(left) - place} left{remaining}] {trial.name}", flush=True)
+        remaining = "" if not ran else f", {format_duration(spent / ran * (len(left) - place))} to go"
+        print(f"[{_format_outcomes(found)}, {len(left) - place} left{remaining}] {trial.name}", flush=True)
         began = time.monotonic()
         outcome = run(output, trial)
         found[outcome] += 1
-        if outcome is Outcome.DONE:  # one that fails early says nothing of how long the others take
+        if outcome is Outcome.DONE:  # the time of a failed trial is no estimate of the others'
             spent += time.monotonic() - began
-        log = folder_of(output, trial).log
+        log = make_trial_folder(output, trial).log
         if outcome is Outcome.LEFT:
             print(f"{trial.name} is running in another process: it is left to that ({log})", flush=True)
         if outcome is Outcome.FAILED:
             failed.append(trial.name)
-            print(f"{trial.name} failed: {last_line(log)} ({log})", file=sys.stderr, flush=True)
-    print(f"[{_counted(found)}, 0 left]", flush=True)
+            print(f"{trial.name} failed: {find_last_line(log)} ({log})", file=sys.stderr, flush=True)
+    print(f"[{_format_outcomes(found)}, 0 left]", flush=True)
     return failed
 
 
-def _counted(found: Mapping[Outcome, int]) -> str:
-    """How many trials ended how; those that are left to others where there are any."""
+def _format_outcomes(found: Mapping[Outcome, int]) -> str:
+    """Format the number of trials by outcome; those left to other processes where there are any."""
     shown = [outcome for outcome in Outcome if outcome is not Outcome.LEFT or found[outcome]]
     return ", ".join(f"{found[outcome]} {outcome.value}" for outcome in shown)
 
 
 def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -> None:
-    """Rank the trials that have a record, and say what each factor does: ``leaderboard.md``, ``effects.md`` and ``.csv``."""
-    paths = [folder_of(folder, trial).record for trial in trials]
+    """Rank the trials that have a record, and compute the effect of each factor: ``leaderboard.md``, ``effects.md``, ``.csv``."""
+    paths = [make_trial_folder(folder, trial).record for trial in trials]
     if not paths:
         return
     trained = [measure_trial(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
-    say(leaderboard.markdown(make_ranked_rows([one.record for one in trained])), folder / "leaderboard.md")
+    print_and_save(
+        leaderboard.format_markdown(make_ranked_rows([one.record for one in trained])), folder / "leaderboard.md"
+    )
     if len(trained) > 1:
         found = find_effects(trained, factors)
         print()
-        say(effects.markdown(found, trained), folder / "effects.md")
-        with whole_file(folder / "effects.csv") as file:
-            file.write(effects.csv(found))
+        print_and_save(effects.format_markdown(found, trained), folder / "effects.md")
+        with atomic_write(folder / "effects.csv") as file:
+            file.write(effects.format_csv(found))
 
 
 def run_sweep(
@@ -165,31 +167,31 @@ def run_sweep(
         file: a YAML of experiments/configs/sweep.
         *further: options of the trials.
         output: folder of the trials' run folders (default: runs/NAME_OF_THE_SWEEP).
-        shard: which share of the trials to run, from 0.
-        shards: number of shares, on one or several machines.
-        list_: say what would run, and stop.
+        shard: which shard of the trials to run, from 0.
+        shards: number of shards, on one or several machines.
+        list_: list what would run, and stop.
 
     Raises:
-        UserError: there is no such share, or a trial failed.
+        UserError: there is no such shard, or a trial failed.
     """
     if shards < 1 or not 0 <= shard < shards:
         raise UserError(f"--shard {shard} of --shards {shards}: shares are counted from 0")
     sweep = read_sweep(file)
-    trials = with_options(sweep, further)
+    trials = apply_options(sweep, further)
     folder = output or Path("runs") / sweep.name
-    share = trials[shard::shards]
+    selected = trials[shard::shards]
     if list_:
-        done = find_done(folder, share)
-        for trial in share:
+        done = find_done(folder, selected)
+        for trial in selected:
             print(f"{'done' if trial in done else 'to do':<6} {trial.name}: {' '.join(trial.words)}")
         return
     require_writable(folder / "leaderboard.md")
-    with claim_trials(folder, [folder_of(folder, trial) for trial in trials]):
-        failed = run_all(folder, share)
-        conclude(folder, [trial for trial in trials if folder_of(folder, trial).is_swept()], sweep.factors)
+    with claim_trials(folder, [make_trial_folder(folder, trial) for trial in trials]):
+        failed = run_all(folder, selected)
+        conclude(folder, [trial for trial in trials if make_trial_folder(folder, trial).is_swept()], sweep.factors)
     if failed:
         raise UserError(
-            f"{len(failed)} of {len(share)} trials failed ({', '.join(failed)}): mend the cause and call again; those "
+            f"{len(failed)} of {len(selected)} trials failed ({', '.join(failed)}): mend the cause and call again; those "
             "that are done are kept"
         )
 

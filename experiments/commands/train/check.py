@@ -1,4 +1,4 @@
-"""Read a data set once, before training: what it holds, what is wrong with it, and how to mend it."""
+"""Check a data set before training: its content, what is wrong with it, and how to fix it."""
 
 import json
 import sys
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import require_json, require_picture
-from experiments.files.whole import whole_file
 from safe_files.roots import find_data
 from user_error import UserError
 
@@ -34,9 +34,9 @@ def check_data(
 ) -> None:
     """Read all splits of a data set once, before training.
 
-    Counts and kinds of files, sizes, shares of the classes, orientation tags, unreadable files, units and images that
-    two splits share, pictures that look alike. What is found is said with the lines that mend it, and a contact sheet
-    shows some images of each split with their masks. A folder without a dataset.yaml is explained, and one is proposed.
+    Counts and kinds of files, sizes, fractions of the classes, orientation tags, unreadable files, units and images that
+    two splits share, pictures that look alike. Findings are printed with the lines that fix them, and a contact sheet
+    shows some images of each split with their masks. For a folder without a dataset.yaml, one is proposed.
 
     The exit status is 0 where nothing is certainly wrong (there may be suspicions to look at), 3 where something is, 2
     where the command or the description of the data cannot be used.
@@ -48,7 +48,7 @@ def check_data(
         json: write the findings to this file as well.
 
     Raises:
-        UserError: there is nothing to show, or a file stands where one is to be written.
+        UserError: there is nothing to show, or another file would be overwritten.
         SystemExit: something is wrong.
     """
     if images < 1:
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
 
 
 def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
-    """A folder in place of ``--data YAML`` as the settings that it means."""
+    """Expand a folder in place of ``--data YAML`` to the settings of its data module."""
     words = list(argv)
     if words and not words[0].startswith("-"):
         words = ["--data", *words]
@@ -99,7 +99,7 @@ def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
 
 
 def explain(root: Path) -> str:
-    """What is known of a folder without ``dataset.yaml``, and how to have it read."""
+    """Describe a folder without ``dataset.yaml``, and how to make it readable."""
     from datamodules.reading.layouts import OURS, explain_layout
     from experiments.data_check.proposal import propose_description
 
@@ -116,7 +116,7 @@ def explain(root: Path) -> str:
 
 
 def run(data: "SegmentationDataModule", picture: Path, number: int, findings: Path | None) -> bool:
-    """Read, tell and draw; whether something is wrong.
+    """Read the data, print the findings and draw the contact sheet; whether something is wrong.
 
     Args:
         data: the data module.
@@ -136,7 +136,7 @@ def run(data: "SegmentationDataModule", picture: Path, number: int, findings: Pa
     found = judge(data, splits)
     print(describe_splits(data, splits) + describe(found), end="")
     if findings is not None:
-        with whole_file(findings) as file:
+        with atomic_write(findings) as file:
             json.dump([one.as_json() for one in found], file, indent=1)
         print(f"findings: {findings}")
     if any(split.readable for split in splits.values()):

@@ -45,7 +45,7 @@ examples:
 
 
 def main(argv: list[str]) -> None:
-    """The verb; its help comes at once, without the libraries that training needs."""
+    """The verb; its help is printed without importing the libraries of training."""
     if argv in (["-h"], ["--help"]):
         print(HELP)
         return

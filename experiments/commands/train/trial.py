@@ -22,25 +22,25 @@ EXAMPLES = """
 """
 
 
-SHARED = ("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes")
-"""Options that the sweep takes over from the training."""
+SHARED_OPTIONS = ("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes")
+"""Options that the training and the sweep share."""
 
 
-def shared_options(words: Sequence[str]) -> list[str]:
-    """Those of `words` that the sweep shares with the training, with their values."""
+def find_shared_options(words: Sequence[str]) -> list[str]:
+    """The options in `words` that the sweep shares with the training, with their values."""
     found = []
     for place, word in enumerate(words):
         key, joined, _ = word.partition("=")
-        if key in SHARED:
+        if key in SHARED_OPTIONS:
             found += [word] if joined else list(words[place : place + 2])
     return found
 
 
-def in_order(words: Sequence[str]) -> list[str]:
-    """Options as the parser must meet them: the recipe, then components, then their settings.
+def sort_options(words: Sequence[str]) -> list[str]:
+    """Sort options into the order that the parser needs: the recipe, then components, then their settings.
 
-    A later word replaces what an earlier one set, and an agent of W&B hands them over in an order of its own. Words that
-    a person wrote, with values apart from their options, stay as they are; so do those of one list among each other, where
+    A later option replaces what an earlier one set, and an agent of W&B passes them in arbitrary order. Options that a
+    person wrote, with values as separate words, are not sorted; nor are those of one list among each other, where
     ``--parts.kind=`` is a setting of the ``--parts+=`` before it.
     """
     if not all(word.startswith("--") and "=" in word for word in words):
@@ -48,19 +48,20 @@ def in_order(words: Sequence[str]) -> list[str]:
     keys = [word.partition("=")[0] for word in words]
     lists = [key.removesuffix("+") for key in keys if key.endswith("+")]
 
-    def depth(key: str) -> int:
+    def find_depth(key: str) -> int:
         return next((one for one in lists if key.startswith((f"{one}+", f"{one}."))), key).count(".")
 
     return [
-        words[place] for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", depth(keys[at])))
+        words[place]
+        for place in sorted(range(len(words)), key=lambda at: (keys[at] != "--config", find_depth(keys[at])))
     ]
 
 
-def with_budget(words: Sequence[str], budget: Path | None) -> list[str]:
-    """The options with a second recipe that lies over the first: what many trials share, said once.
+def insert_budget(words: Sequence[str], budget: Path | None) -> list[str]:
+    """Insert a second recipe that overrides the first, with settings that many trials share.
 
     Raises:
-        UserError: no such file, or no recipe below it.
+        UserError: there is no such file, or no recipe to override.
     """
     if budget is None:
         return list(words)
@@ -73,13 +74,11 @@ def with_budget(words: Sequence[str], budget: Path | None) -> list[str]:
     return [*words[:after], f"--config={budget}", *words[after:]]
 
 
-def pruned_start(
-    words: Sequence[str], ratio: float, criterion: str | None, keep: Sequence[str], run: Path
-) -> list[str]:
-    """The options of a training that starts from a pruned network: that of ``--start``, less `ratio` of its multiply-adds.
+def prune_start(words: Sequence[str], ratio: float, criterion: str | None, keep: Sequence[str], run: Path) -> list[str]:
+    """Prune the network of ``--start`` by `ratio` of its multiply-adds, and return the options to start from the result.
 
     Raises:
-        UserError: no ``--start``.
+        UserError: there is no ``--start``.
     """
     finder = SentenceParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--start")
@@ -119,16 +118,16 @@ def train_and_sweep(
         name: name on the leaderboard (default: the run folder's).
         prune: first remove so much of the multiply-adds of what --start names.
         criterion: of --prune: what is least important.
-        keep: of --prune: a part that stays whole.
-        pictures: of the hardest falls, beside the record.
-        command_line: by which a trial without a folder is known.
+        keep: of --prune: a part that is not pruned.
+        pictures: of the largest drops, beside the record.
+        command_line: identifies a trial without a folder.
 
     Raises:
         UserError: the sweep left no record.
     """
     run = run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(command_line).encode(), digest_size=6).hexdigest()
     find_suite_path(suite)  # before hours of training
-    words = in_order(with_budget(further, budget))
+    words = sort_options(insert_budget(further, budget))
     folder, restart = TrialFolder(run, command_line, None if prune is not None else words), "--restart" in further
     with folder.hold_lock() as lock:
         if not restart and folder.is_done():
@@ -137,12 +136,12 @@ def train_and_sweep(
             return
         with folder.claim_for_training(restart):
             if prune is not None:
-                words = pruned_start(words, prune, criterion, keep, run)
-            call("fit", *words, f"--run={run}", holding=lock)
+                words = prune_start(words, prune, criterion, keep, run)
+            call("fit", *words, f"--run={run}", lock=lock)
         folder.note_sweep()
         options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
         options += [f"--{key}={value}" for key, value in (("name", name), ("pictures", pictures)) if value is not None]
-        call("benchmark", *options, *shared_options(further), holding=lock)
+        call("benchmark", *options, *find_shared_options(further), lock=lock)
     if not folder.record.exists():
         raise UserError(f"the sweep left no record {str(folder.record)!r}: what it printed says why")
 

@@ -2,7 +2,7 @@
 
 import json
 
-from golden_pixels import GOLDEN, digests
+from golden_pixels import GOLDEN, compute_digests
 from scenes import CORRUPTIONS, every_corruption
 
 from datamodules.corruptions.base import Corruption
@@ -12,8 +12,8 @@ HELD = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 @every_corruption
 def test_pixels_are_what_they_were(corruption: Corruption) -> None:
-    assert digests(corruption) == HELD.get(
-        corruption.name, digests(corruption)
+    assert compute_digests(corruption) == HELD.get(
+        corruption.name, compute_digests(corruption)
     )  # a new one is held once it is written down
 
 

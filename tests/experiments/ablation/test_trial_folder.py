@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from command_line import TINY, experiments, refusal
-from tiny_folder import tiny_folder
+from command_line import TINY, read_refusal, run_command
+from tiny_folder import make_tiny_folder
 
 import torchvision_operators  # noqa: F401  (before Lightning, and with it torchvision)
 from datamodules.datasets.folder import FolderDataModule
@@ -19,7 +19,7 @@ from experiments.ablation.claims import claim_trials
 from experiments.ablation.same_data import find_change
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.commands.train import trial
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from user_error import UserError
 
 WORDS = ["--config=experiments/configs/recipe/synthetic_unet.yaml", "--suite=smoke", "--trainer.max_epochs=1"]
@@ -32,7 +32,12 @@ def make_done(run: Path, words: list[str], **origin: object) -> TrialFolder:
     folder.claim()
     folder.note_sweep()
     (run / "best.ckpt").write_bytes(b"weights")
-    made = {"checkpoint": {"sha256": sha256(run / "best.ckpt")}, "recipe": {}, "data": {"split": "test"}, **origin}
+    made = {
+        "checkpoint": {"sha256": compute_sha256(run / "best.ckpt")},
+        "recipe": {},
+        "data": {"split": "test"},
+        **origin,
+    }
     folder.record.write_text(json.dumps(made))
     return TrialFolder(run, words)
 
@@ -56,7 +61,7 @@ def test_a_trial_of_other_settings_is_refused(tmp_path: Path, words: list[str], 
     """By 'trial' itself, with the setting named; nothing is trained, and what is there stays."""
     make_done(tmp_path / "run", WORDS)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    said = refusal("trial", *words, f"--run={tmp_path / 'run'}")
+    said = read_refusal("trial", *words, f"--run={tmp_path / 'run'}")
     assert "holds a trial with other settings (" in said
     assert named in said
     assert "--restart" in said
@@ -98,7 +103,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     def register(status: int) -> list[str]:
         called: list[str] = []
 
-        def call(verb: str, *words: str, holding: int | None = None) -> None:
+        def call(verb: str, *words: str, lock: int | None = None) -> None:
             called.append(verb)
             if status:
                 raise SystemExit(status)
@@ -146,7 +151,7 @@ def test_what_never_trained_keeps_nothing_away(tmp_path: Path) -> None:
 
 def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no fingerprint: the settings of its record are compared with the resolved ones of the command."""
-    forked = SimpleNamespace(run=lambda command, **_: experiments(*command[3:], check=False))
+    forked = SimpleNamespace(run=lambda command, **_: run_command(*command[3:], check=False))
     monkeypatch.setattr(resolved, "subprocess", forked)  # the command, with its imports done
     recipe = yaml.safe_load((tiny_run / "config.yaml").read_text())
     make_done(tmp_path / "run", WORDS, recipe=recipe)
@@ -162,7 +167,7 @@ def test_a_folder_of_an_earlier_version(tmp_path: Path, tiny_run: Path, monkeypa
 @pytest.mark.parametrize("changed", ["train/masks/1.png", "val/images/0.png", "test/masks/2.png", "nothing", "root"])
 def test_labels_that_changed(tmp_path: Path, changed: str) -> None:
     """In training, in validation or in the sweep; those that are nowhere change nothing."""
-    root = tiny_folder(tmp_path / "data", 3)
+    root = make_tiny_folder(tmp_path / "data", 3)
     data = FolderDataModule(str(root))
     splits = {split: data.fingerprint(split) for split in ("train", "val")}  # type: ignore[arg-type]
     content = data.fingerprint("test").sha256

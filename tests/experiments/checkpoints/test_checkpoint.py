@@ -66,9 +66,9 @@ def test_what_is_not_ours_is_refused_unseen(tmp_path: Path, name: str, key: str)
 def test_settings_that_are_no_settings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no LightningModule"):
         read_checkpoint(save(tmp_path / "x.ckpt", hyper_parameters=[1]))
-    ours = {"_class_path": "lightning_modules.segmentation.SegmentationModule", "network": 3}
+    known = {"_class_path": "lightning_modules.segmentation.SegmentationModule", "network": 3}
     with pytest.raises(UserError, match="its num_classes is None"):
-        load_module(save(tmp_path / "y.ckpt", hyper_parameters=ours))
+        load_module(save(tmp_path / "y.ckpt", hyper_parameters=known))
 
 
 def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:

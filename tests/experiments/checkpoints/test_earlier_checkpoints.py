@@ -76,8 +76,8 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_several_tasks_load_and_are_gone_on_with(tmp_path: Path) -> None:
     """The weights at the end are those of a training that ran through."""
-    recipe, kept = "synthetic_unet_multi_task", f"--trainer.callbacks.dirpath={tmp_path / 'kept'}"
-    whole = fit(recipe, tmp_path / "whole", GRADNORM, *KEEP, kept)
+    recipe, saved = "synthetic_unet_multi_task", f"--trainer.callbacks.dirpath={tmp_path / 'kept'}"
+    unbroken = fit(recipe, tmp_path / "whole", GRADNORM, *KEEP, saved)
     middle = tmp_path / "kept" / "epoch=0.ckpt"
     rewrite(middle, "multi_task.MultiTaskModule")
     assert "weighting.task_weights" in torch.load(middle, weights_only=True)["state_dict"]
@@ -87,7 +87,7 @@ def test_several_tasks_load_and_are_gone_on_with(tmp_path: Path) -> None:
     assert isinstance(module.objective.weighting, GradNorm)
     assert not torch.equal(module.objective.weighting.weights, torch.ones(6))
     gone_on = fit(recipe, tmp_path / "resumed", GRADNORM, f"--ckpt_path={middle}")
-    for name, value in whole.items():
+    for name, value in unbroken.items():
         torch.testing.assert_close(value, gone_on[name], rtol=0, atol=0, msg=name)
     rewrite_run(tmp_path / "resumed", "multi_task.MultiTaskModule")
     fit(recipe, tmp_path / "resumed", GRADNORM)  # is over, and says so
@@ -95,8 +95,8 @@ def test_several_tasks_load_and_are_gone_on_with(tmp_path: Path) -> None:
 
 def test_mixup_loads_and_is_not_gone_on_with(tmp_path: Path) -> None:
     """What it would draw is not what it drew."""
-    run, kept = tmp_path / "run", f"--trainer.callbacks.dirpath={tmp_path / 'kept'}"
-    fit("synthetic_unet_mixup", run, "--model.init_args.batch_transforms.alpha=0.5", *KEEP, kept)
+    run, saved = tmp_path / "run", f"--trainer.callbacks.dirpath={tmp_path / 'kept'}"
+    fit("synthetic_unet_mixup", run, "--model.init_args.batch_transforms.alpha=0.5", *KEEP, saved)
     middle = tmp_path / "kept" / "epoch=0.ckpt"
     rewrite(middle, "mixup.MixupModule")
     rewrite_run(run, "mixup.MixupModule")
@@ -107,7 +107,7 @@ def test_mixup_loads_and_is_not_gone_on_with(tmp_path: Path) -> None:
     words = ("--model.init_args.batch_transforms.alpha=0.5", f"--ckpt_path={middle}")
     with pytest.raises(AssertionError, match=r"the mixup of an earlier version, which drew other numbers.*--start"):
         fit("synthetic_unet_mixup", tmp_path / "resumed", *words)
-    fit("synthetic_unet_mixup", run, *words[:1], *KEEP, kept)  # is over: there is nothing to draw
+    fit("synthetic_unet_mixup", run, *words[:1], *KEEP, saved)  # is over: there is nothing to draw
     begun = fit("synthetic_unet", tmp_path / "begun", f"--start={run / 'last.ckpt'}")
     assert begun.keys() == read_checkpoint(run / "last.ckpt")["state_dict"].keys()
 
@@ -119,11 +119,11 @@ def test_cutmix_is_not_gone_on_with(tmp_path: Path) -> None:
     content["training"]["settings"]["trainer"]["callbacks"] = [CUTMIX]
     torch.save(content, run / "last.ckpt")
     load_module(run / "last.ckpt")
-    assert read_resumed(run / "last.ckpt").drew_otherwise == "CutMix"
+    assert read_resumed(run / "last.ckpt").changed_draws == "CutMix"
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["trainer"]["callbacks"] = [CUTMIX]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    assert RunFolder(run).drew_otherwise == "CutMix"
+    assert RunFolder(run).changed_draws == "CutMix"
     words = ("--model.init_args.batch_transforms+=experiments/configs/batch_transform/cutmix.yaml",)
     fit("synthetic_unet", run, *words, "--model.init_args.batch_transforms.probability=0.7")  # is over
     content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] = 1

@@ -18,14 +18,14 @@ def save(path: Path, data: dict[str, Any], **changed: Any) -> Path:
     return path
 
 
-def doubled() -> list:
+def make_doubled() -> list:
     found: list = [0]
     for _ in range(40):
         found = [found, found]
     return found
 
 
-def within_itself() -> list:
+def make_cycle() -> list:
     found: list = []
     found.append(found)
     return found
@@ -63,18 +63,18 @@ def test_what_it_keeps_of_its_data_is_of_its_kind(tmp_path: Path, name: str, val
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
-        ({"odd": doubled()}, "unfolds"),
-        ({"odd": within_itself()}, "nested deeper"),
+        ({"odd": make_doubled()}, "unfolds"),
+        ({"odd": make_cycle()}, "nested deeper"),
         ({"odd": torch.zeros(1).expand(10**6, 10**6)}, "repeats its numbers"),
         ({"state_dict": {"network.w": 3}}, "of the type int"),
         ({"state_dict": {5: torch.zeros(1)}}, "holds 5"),
         ({3: 4}, "the entry 3"),
     ],
 )
-def test_what_cannot_be_gone_through_is_refused(tmp_path: Path, changed: dict, said: str) -> None:
+def test_what_cannot_be_gone_through_is_refused(tmp_path: Path, changed: dict, message: str) -> None:
     path = tmp_path / "x.ckpt"
     torch.save({**torch.load(save(path, DATA), weights_only=True), **changed}, path)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_checkpoint(path)

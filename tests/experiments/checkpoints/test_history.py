@@ -4,28 +4,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import experiments
+from command_line import run_command
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.derived_checkpoint import describe_source, describe_step, find_history
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 
 
 def test_steps_are_appended(tiny_run: Path, tiny_twin: Path, tmp_path: Path) -> None:
     """An ensemble of a network and of its calibrated twin, seen in a mirror."""
     files = [tmp_path / name / "best.ckpt" for name in ("calibrated", "ensemble", "mirrored")]
     calibrate = ("calibrate", f"--checkpoint={tiny_twin / 'best.ckpt'}", f"--output={files[0]}", "--pixels=500")
-    experiments(*calibrate)
-    experiments("ensemble", "--checkpoints", tiny_run / "best.ckpt", files[0], f"--output={files[1]}")
-    experiments("tta", f"--checkpoint={files[1]}", f"--output={files[2]}")
+    run_command(*calibrate)
+    run_command("ensemble", "--checkpoints", tiny_run / "best.ckpt", files[0], f"--output={files[1]}")
+    run_command("tta", f"--checkpoint={files[1]}", f"--output={files[2]}")
     ensemble, mirrored = read_checkpoint(files[2])["derived_from"]
     assert (ensemble["verb"], mirrored["verb"]) == ("ensemble", "tta")
-    assert ensemble["sources"] == [sha256(tiny_run / "best.ckpt"), sha256(files[0])]
-    assert mirrored["sources"] == [sha256(files[1])]
+    assert ensemble["sources"] == [compute_sha256(tiny_run / "best.ckpt"), compute_sha256(files[0])]
+    assert mirrored["sources"] == [compute_sha256(files[1])]
     nothing, (calibrated,) = ensemble["histories"]
     assert nothing == []
     assert calibrated["verb"] == "calibrate"
-    assert calibrated["sources"] == [sha256(tiny_twin / "best.ckpt")]
+    assert calibrated["sources"] == [compute_sha256(tiny_twin / "best.ckpt")]
     assert calibrated["settings"]["pixels"] == 500
 
 
@@ -37,13 +37,13 @@ def test_the_one_step_of_an_earlier_version_is_known() -> None:
     assert later == [step, {"verb": "tta", "settings": {"flips": "all"}, "sources": ["b"]}]
 
 
-def nested(depth: int) -> list[Any]:
+def make_nested(depth: int) -> list[Any]:
     found: list[Any] = []
     for _ in range(depth):
         found = [found]
     return found
 
 
-@pytest.mark.parametrize("stated", ["x", 3, [3], [{"verb": nested(500)}], {"verb": "x"}])
+@pytest.mark.parametrize("stated", ["x", 3, [3], [{"verb": make_nested(500)}], {"verb": "x"}])
 def test_a_history_of_another_form_is_passed_over(stated: Any) -> None:
     assert find_history({"derived_from": stated}) == []

@@ -10,8 +10,8 @@ from torch import nn
 
 from datamodules.base import SegmentationDataModule
 from datamodules.corruptions.base import Corruption
-from experiments.checkpoints.stranger_settings import build, require_plain_component
 from experiments.checkpoints.trusted_classes import TRUST, find_trusted
+from experiments.checkpoints.untrusted_settings import build, require_plain_component
 from user_error import UserError
 
 MINE = {

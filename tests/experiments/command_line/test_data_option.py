@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.checkpoints.trusted_classes import TRUST
 from experiments.command_line.data_option import choose_data
@@ -13,19 +13,19 @@ from user_error import UserError
 SYNTHETIC = "datamodules.datasets.synthetic.SyntheticDataModule"
 
 
-def run_folder(folder: Path, data: Any) -> Path:
+def write_run_folder(folder: Path, data: Any) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
     return folder / "best.ckpt"
 
 
-def data_of(checkpoint: Path, *words: str) -> Any:
+def choose(checkpoint: Path, *words: str) -> Any:
     return choose_data("benchmark", checkpoint, words).module
 
 
 def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
-    checkpoint = run_folder(tmp_path, {"class_path": SYNTHETIC, "init_args": {"test": 7}})
-    assert len(data_of(checkpoint).dataset("test")) == 7
-    assert len(data_of(checkpoint, "--data.init_args.test=5").dataset("test")) == 5
+    checkpoint = write_run_folder(tmp_path, {"class_path": SYNTHETIC, "init_args": {"test": 7}})
+    assert len(choose(checkpoint).dataset("test")) == 7
+    assert len(choose(checkpoint, "--data.init_args.test=5").dataset("test")) == 5
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_a_strangers_run_folder_imports_nothing(
     (tmp_path / "stranger.yaml").write_text("class_path: stranger.Noise")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    checkpoint = run_folder(tmp_path, data)
+    checkpoint = write_run_folder(tmp_path, data)
     with pytest.raises(UserError, match=r"config\.yaml.*(it was refused|which it has not)"):
-        data_of(checkpoint)
+        choose(checkpoint)
     assert "stranger" not in sys.modules
 
 
@@ -65,7 +65,7 @@ def test_a_package_of_ones_own_is_trusted_by_name(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv(TRUST, "my_data")
-    assert type(data_of(run_folder(tmp_path, {"class_path": "my_data.Mine"}))).__name__ == "Mine"
+    assert type(choose(write_run_folder(tmp_path, {"class_path": "my_data.Mine"}))).__name__ == "Mine"
 
 
 def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_what_looks_like_an_import_path_and_is_none(tmp_path: Path) -> None:
         "init_args": {"root": "my.data", "where": {"test": {"drive": ["a.b"]}}},
     }
     with pytest.raises(UserError, match=r"my\.data"):  # there is no such folder
-        data_of(run_folder(tmp_path, data)).setup("test")
+        choose(write_run_folder(tmp_path, data)).setup("test")
 
 
 @pytest.mark.parametrize("name", ["datamodules.datasets.folder.FolderDatamodule", "datamodules.nowhere.Data"])
 def test_a_class_that_this_version_does_not_have(tmp_path: Path, name: str) -> None:
-    checkpoint = run_folder(tmp_path, {"class_path": name})
-    assert "pass --data" in refusal("benchmark", "--checkpoint", str(checkpoint))
+    checkpoint = write_run_folder(tmp_path, {"class_path": name})
+    assert "pass --data" in read_refusal("benchmark", "--checkpoint", str(checkpoint))

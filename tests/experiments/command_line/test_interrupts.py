@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY
-from processes import session, start, wait_until
+from processes import list_session, start, wait_until
 
 from experiments.__main__ import VERBS
 from experiments.command_line.interrupts import describe_interruption
@@ -15,7 +15,7 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ENDLESS = [word.replace("max_epochs=2", "max_epochs=1000") for word in TINY] + ["--trainer.accelerator=cpu"]
 
 
-def sentences(text: str) -> list[str]:
+def find_messages(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(("interrupted", "error"))]
 
 
@@ -42,16 +42,16 @@ def test_at_once(verb: str, by: signal.Signals) -> None:
     process = start(verb, "--help")
     caught = Path(f"/proc/{process.pid}/status")
 
-    def answers() -> bool:
+    def handles_signals() -> bool:
         found = [line.split()[1] for line in caught.read_text().splitlines() if line.startswith("SigCgt")]
         return bool(int(found[0], 16) >> (by - 1) & 1) and bool(int(found[0], 16) >> (signal.SIGHUP - 1) & 1)
 
-    assert wait_until(answers)
+    assert wait_until(handles_signals)
     os.killpg(process.pid, by)
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == STATUS[by], said
-    assert sentences(said) == [f"interrupted: {verb!r} keeps nothing of its work; the same command begins again"]
-    assert "Traceback" not in said
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS[by], output
+    assert find_messages(output) == [f"interrupted: {verb!r} keeps nothing of its work; the same command begins again"]
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGHUP])
@@ -61,11 +61,11 @@ def test_a_training_with_workers(tmp_path: Path, by: signal.Signals) -> None:
     assert wait_until(lambda: (tmp_path / "last.ckpt").exists() or process.poll() is not None)
     for _ in range(2):
         os.killpg(process.pid, by)
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == STATUS[by], said
-    assert sentences(said) == ["interrupted: the same command goes on where 'fit' stood"]
-    assert "Traceback" not in said
-    assert wait_until(lambda: not session(process.pid), 30)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS[by], output
+    assert find_messages(output) == ["interrupted: the same command goes on where 'fit' stood"]
+    assert "Traceback" not in output
+    assert wait_until(lambda: not list_session(process.pid), 30)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -77,14 +77,14 @@ def test_what_a_verb_started_ends_with_it(tmp_path: Path, by: signal.Signals) ->
     file.write_text(f"method: grid\nparameters:\n  seed_everything: {{values: [0, 1]}}\n{values}\n")
     process = start("ablate", file, f"--output={tmp_path / 'out'}")
     last = tmp_path / "out" / "seed_everything=0" / "last.ckpt"
-    assert wait_until(lambda: last.exists() or process.poll() is not None), session(process.pid)
-    assert sum("-m experiments" in command for command in session(process.pid).values()) == 3
+    assert wait_until(lambda: last.exists() or process.poll() is not None), list_session(process.pid)
+    assert sum("-m experiments" in command for command in list_session(process.pid).values()) == 3
     os.kill(process.pid, by)
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == STATUS.get(by, -by), said
-    assert wait_until(lambda: not session(process.pid), 30), session(process.pid)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == STATUS.get(by, -by), output
+    assert wait_until(lambda: not list_session(process.pid), 30), list_session(process.pid)
     if by != signal.SIGKILL:
-        assert sentences(said) == ["interrupted: the same command goes on where 'ablate' stood"]
+        assert find_messages(output) == ["interrupted: the same command goes on where 'ablate' stood"]
     assert not (tmp_path / "out" / "seed_everything=1" / "trial.log").exists()
 
 
@@ -92,9 +92,9 @@ def test_a_training_killed_below_a_trial(tmp_path: Path) -> None:
     """As the system does where the memory is used up: the trial says so."""
     process = start("trial", *ENDLESS, f"--run={tmp_path}")
     assert wait_until(lambda: (tmp_path / "last.ckpt").exists() or process.poll() is not None)
-    (training,) = (pid for pid, command in session(process.pid).items() if "experiments fit" in command)
+    (training,) = (pid for pid, command in list_session(process.pid).items() if "experiments fit" in command)
     os.kill(training, signal.SIGKILL)
-    said = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=60)[0]
     assert process.returncode == 137
-    assert len(sentences(said)) == 1
-    assert "'fit' was ended by SIGKILL" in sentences(said)[0]
+    assert len(find_messages(output)) == 1
+    assert "'fit' was ended by SIGKILL" in find_messages(output)[0]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY
-from processes import further_process, listening, session, start, wait_until
+from processes import find_further_process, list_listening_addresses, list_session, start, wait_until
 
-from experiments.command_line.one_machine import FROM_OUTSIDE, OWN, OneMachine
-from experiments.command_line.processes import cluster_plugins
+from experiments.command_line.one_machine import FROM_OUTSIDE, MARKER, OneMachine
+from experiments.command_line.processes import choose_cluster_plugins
 
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 TWO = ["--trainer.devices=2", "--trainer.accelerator=cpu"]
@@ -24,14 +24,14 @@ def sweep(run: Path, output: Path) -> list[str]:
 
 
 def test_only_where_nothing_else_says_where_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*FROM_OUTSIDE, OWN):
+    for name in (*FROM_OUTSIDE, MARKER):
         monkeypatch.delenv(name, raising=False)
-    assert [type(one) for one in cluster_plugins(1)] == [OneMachine]
-    assert cluster_plugins(2) == []
+    assert [type(one) for one in choose_cluster_plugins(1)] == [OneMachine]
+    assert choose_cluster_plugins(2) == []
     for name in FROM_OUTSIDE:
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
-            assert cluster_plugins(1) == []
+            assert choose_cluster_plugins(1) == []
 
 
 @pytest.mark.parametrize(("verb", "place"), [("fit", 0), ("benchmark", 1)])
@@ -39,27 +39,27 @@ def test_one_of_two_is_killed(tiny_run: Path, tmp_path: Path, verb: str, place: 
     """All that listened until then did so on the loopback address; afterwards nothing is left, and one sentence was said."""
     words = [*FIT, f"--run={tmp_path}"] if verb == "fit" else sweep(tiny_run, tmp_path / "record.json")
     process, begun = start(*words), "last.ckpt" if verb == "fit" else "record.unfinished/batch-000001.npz"
-    said: list[str] = []
-    reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
+    outputs: list[str] = []
+    reader = threading.Thread(target=lambda: outputs.append(process.stdout.read()))
     reader.start()
     addresses: set[str] = set()
 
-    def runs() -> bool:
-        for pid in session(process.pid):
-            addresses.update(listening(pid))
+    def has_begun() -> bool:
+        for pid in list_session(process.pid):
+            addresses.update(list_listening_addresses(pid))
         return (tmp_path / begun).exists() or process.poll() is not None
 
-    assert wait_until(runs)
+    assert wait_until(has_begun)
     assert addresses
     assert addresses <= LOOPBACK
-    other = further_process(process.pid)
-    assert other is not None, said
+    other = find_further_process(process.pid)
+    assert other is not None, outputs
     os.kill(other if place else process.pid, signal.SIGKILL)
     assert wait_until(lambda: process.poll() is not None, 30)
-    assert wait_until(lambda: not session(process.pid), 30), session(process.pid)
+    assert wait_until(lambda: not list_session(process.pid), 30), list_session(process.pid)
     reader.join(30)
     assert process.returncode == (1 if place else -signal.SIGKILL)
-    errors = [line for line in said[0].splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, said[0]
+    errors = [line for line in outputs[0].splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, outputs[0]
     assert "the same command goes on" in errors[0]
-    assert "Traceback" not in said[0]
+    assert "Traceback" not in outputs[0]

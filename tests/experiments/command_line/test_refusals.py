@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from yaml.representer import RepresenterError
 
@@ -101,11 +101,11 @@ EXAMPLES: list[tuple[BaseException, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "told"), EXAMPLES, ids=lambda part: part[:30] if isinstance(part, str) else None)
-def test_one_sentence_for_what_a_library_says(error: BaseException, told: str) -> None:
+@pytest.mark.parametrize(("error", "message"), EXAMPLES, ids=lambda part: part[:30] if isinstance(part, str) else None)
+def test_one_sentence_for_what_a_library_says(error: BaseException, message: str) -> None:
     found = find_refusal(error)
     assert found is not None
-    assert re.search(told, found), found
+    assert re.search(message, found), found
     assert "\n" not in found
 
 
@@ -139,7 +139,7 @@ def test_a_full_shared_memory_is_no_full_disk(monkeypatch: pytest.MonkeyPatch) -
         torch.multiprocessing.get_context("fork").Queue()
 
     monkeypatch.setattr(report, "main", begin)
-    assert "little shared memory (/dev/shm)" in refusal("report")
+    assert "little shared memory (/dev/shm)" in read_refusal("report")
 
 
 def test_an_unexpected_error_keeps_its_traceback(

@@ -74,7 +74,7 @@ def test_words_become_values_of_the_declared_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (["a"], "--size is missing"),
         (["a", "--size", "3"], "--size takes 2 values"),
@@ -84,8 +84,8 @@ def test_words_become_values_of_the_declared_types() -> None:
         (["a", "--size", "3", "4", "--close=2"], "--close is now called --near"),
     ],
 )
-def test_a_mistake_is_one_sentence(words: list[str], said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_mistake_is_one_sentence(words: list[str], text: str) -> None:
+    with pytest.raises(UserError, match=text) as caught:
         called(*words)
     assert "\n" not in str(caught.value)
 

@@ -17,7 +17,7 @@ from torch import nn
 from experiments.__main__ import main
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.settings import read_settings
-from experiments.command_line.whole_components import begin_from_defaults
+from experiments.command_line.complete_components import begin_from_defaults
 from experiments.evaluation.earlier_settings import (
     FEATURES,
     FIRST,

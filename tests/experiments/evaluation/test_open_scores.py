@@ -13,7 +13,7 @@ from records import make_record
 from experiments.evaluation.known_counts import CALIBRATION_BINS, ODDS_BINS
 from experiments.evaluation.scores import base, known
 from experiments.evaluation.scores.known import find_known_scores
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record, read_record, write_record
 from lightning_modules.metrics import fixed_point
 from lightning_modules.metrics.sweep import SweepCounts
@@ -92,7 +92,7 @@ def add_counter(path: Path, per_image: Callable[[np.ndarray], np.ndarray] = lamb
     np.savez(counts, **kept, holes=per_image(np.tile(np.array([7, -9]), (6, 3, 1))))
     change(path, lambda content: content["counts"].update(holes={"shape": [2], "per_image": True}))
     change(path, lambda content: [cell["counts"].update(holes=[42, -54]) for cell in content["cells"]])
-    change(path, lambda content: content["per_image"].update(sha256=sha256(counts)))
+    change(path, lambda content: content["per_image"].update(sha256=compute_sha256(counts)))
 
 
 def test_an_unknown_counter_is_kept_and_must_add_up(path: Path, tmp_path: Path) -> None:

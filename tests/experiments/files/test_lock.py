@@ -1,4 +1,4 @@
-"""A lock is held by who took it and by whom it was handed to, and by no one else."""
+"""A lock is held by the process that took it and by those that got its descriptor, and by no other."""
 
 import os
 import signal
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from command_line import ROOT
 
-from experiments.files.lock import held
+from experiments.files.lock import hold_lock
 from user_error import UserError
 
 FORKS = """
 import os, signal, sys
 from pathlib import Path
-from experiments.files.lock import held
-with held(Path(sys.argv[1]), "a test is running"):
+from experiments.files.lock import hold_lock
+with hold_lock(Path(sys.argv[1]), "a test is running"):
     child = os.fork()
     if child:
         print(child, flush=True)
@@ -31,12 +31,12 @@ def test_a_killed_process_lets_go_although_its_workers_live(tmp_path: Path) -> N
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
-        with pytest.raises(UserError, match="a test is running already"), held(lock, "a test is running"):
+        with pytest.raises(UserError, match="a test is running already"), hold_lock(lock, "a test is running"):
             pass
         parent.kill()
         parent.wait()
         os.kill(child, 0)  # it lives
-        with held(lock, "a test is running"):
+        with hold_lock(lock, "a test is running"):
             pass
     finally:
         os.kill(child, signal.SIGKILL)
@@ -44,7 +44,7 @@ def test_a_killed_process_lets_go_although_its_workers_live(tmp_path: Path) -> N
 
 
 def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), held(tmp_path / "lock", "it"):
+    with pytest.raises(KeyError), hold_lock(tmp_path / "lock", "it"):
         raise KeyError
-    with held(tmp_path / "lock", "it"), pytest.raises(UserError), held(tmp_path / "lock", "it"):
+    with hold_lock(tmp_path / "lock", "it"), pytest.raises(UserError), hold_lock(tmp_path / "lock", "it"):
         pass

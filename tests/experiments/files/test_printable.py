@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.files.printable import PrintableStream, as_cell, escape_controls
-from experiments.files.tables import as_csv, markdown_table
+from experiments.files.tables import as_csv, make_markdown_table
 
 ESCAPE = "\x1b]0;title\x07\x1b[2J"
 
@@ -41,6 +41,6 @@ def test_a_cell_is_no_formula(name: str) -> None:
 def test_a_name_stays_within_its_cell() -> None:
     assert as_cell("a\nb") == r"a\nb"
     assert as_cell("network-1") == "network-1"
-    table = markdown_table(["#", "name"], [["1", f"a\n| b |{ESCAPE}"]])
+    table = make_markdown_table(["#", "name"], [["1", f"a\n| b |{ESCAPE}"]])
     assert len(table.splitlines()) == 3
     assert "\x1b" not in table

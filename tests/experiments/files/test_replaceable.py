@@ -1,14 +1,14 @@
-"""Commands write over what they drew and wrote, and over nothing of the user's."""
+"""Commands overwrite the files that they wrote, and no other files of the user."""
 
 import json
 from pathlib import Path
 
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.files.replaceable import require_json, require_picture, require_text, say
+from experiments.files.replaceable import print_and_save, require_json, require_picture, require_text
 from experiments.pictures.figures import FORMATS, save_figure
 from experiments.pictures.overlays import save
 from user_error import UserError
@@ -20,7 +20,7 @@ def test_a_picture_of_the_user_stays(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(UserError, match="was not drawn by this command"):
         require_picture(path)
-    assert "was not drawn" in refusal("corruptions", f"--image={path}", "--suite=smoke", f"--output={path}")
+    assert "was not drawn" in read_refusal("corruptions", f"--image={path}", "--suite=smoke", f"--output={path}")
     assert path.read_bytes() == before
     with pytest.raises(UserError, match=r"must be named \*\.png"):
         require_picture(tmp_path / "meta.csv")
@@ -41,9 +41,9 @@ def test_a_sheet_of_ours_is_drawn_again(tmp_path: Path) -> None:
 
 def test_json_of_another_kind_stays(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
-    for content, ours in (("[]", True), ('{"cells": []}', False), ("{", False)):
+    for content, replaceable in (("[]", True), ('{"cells": []}', False), ("{", False)):
         path.write_text(content)
-        if ours:
+        if replaceable:
             require_json(path, lambda found: isinstance(found, list), "findings")
         else:
             with pytest.raises(UserError, match="holds no findings"):
@@ -58,12 +58,12 @@ def test_a_table_is_written_over_nothing_else(tmp_path: Path, name: str) -> None
     require_text(path)
     path.write_text(json.dumps({"cells": []}))
     with pytest.raises(UserError, match="is no table"):
-        say("| a |\n", path)
+        print_and_save("| a |\n", path)
     assert json.loads(path.read_text()) == {"cells": []}
 
 
 def test_a_table_is_written_again(tmp_path: Path) -> None:
     for name in ("board.md", "board.json", "board.csv"):
-        say("[]", tmp_path / name)
-        say("[1]", tmp_path / name)
+        print_and_save("[]", tmp_path / name)
+        print_and_save("[1]", tmp_path / name)
         assert (tmp_path / name).read_text() == "[1]"

@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.files.sealed import PIECE, derive, holds, read_sealed, write_sealed
+from experiments.files.sealed import PIECE, derive_key, is_sealed, read_sealed, write_sealed
 
-KEY = derive(b"secret", b"purpose")
+KEY = derive_key(b"secret", b"purpose")
 
 
 @pytest.mark.parametrize("content", [b"", b"counts", b"x" * (PIECE + 1)], ids=len)
 def test_what_was_sealed_is_read(tmp_path: Path, content: bytes) -> None:
     write_sealed(tmp_path / "a", content, KEY)
-    assert holds(tmp_path / "a", KEY)
+    assert is_sealed(tmp_path / "a", KEY)
     assert read_sealed(tmp_path / "a", KEY) == content
 
 
@@ -18,13 +18,13 @@ def test_a_seal_holds_for_its_bytes_its_name_and_its_key(tmp_path: Path) -> None
     path = tmp_path / "a"
     write_sealed(path, b"counts", KEY)
     sealed = path.read_bytes()
-    assert read_sealed(path, derive(b"secret", b"other")) is None
+    assert read_sealed(path, derive_key(b"secret", b"other")) is None
     assert read_sealed(path.rename(tmp_path / "b"), KEY) is None
     altered = [sealed[:end] for end in range(len(sealed))] + [sealed + b"x", b"x" + sealed]
     altered += [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in range(len(sealed))]
     for content in altered:
         path.write_bytes(content)
-        assert not holds(path, KEY)
+        assert not is_sealed(path, KEY)
         assert read_sealed(path, KEY) is None
 
 
@@ -33,4 +33,4 @@ def test_what_is_no_file_has_no_seal(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "real" / "a")
     (tmp_path / "folder").mkdir()
     for name in ("a", "folder", "nothing"):
-        assert not holds(tmp_path / name, KEY)
+        assert not is_sealed(tmp_path / name, KEY)

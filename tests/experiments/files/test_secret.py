@@ -35,8 +35,8 @@ def test_processes_that_begin_together_know_one_key(state: Path) -> None:
     started = [
         subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(6)
     ]
-    said = {process.communicate()[0] for process in started}
-    assert said == {f"{find_secret()}\n"}
+    keys = {process.communicate()[0] for process in started}
+    assert keys == {f"{find_secret()}\n"}
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
@@ -71,7 +71,7 @@ def test_without_a_place_the_key_is_of_one_process(tmp_path: Path, monkeypatch: 
 
 
 def test_a_state_that_is_relative_is_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that somebody else made must not hand over its key because the user works in it."""
+    """A key must not be read from a folder of somebody else only because the user works in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", "state")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

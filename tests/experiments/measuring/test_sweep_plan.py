@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.batches import EvaluationBatches
-from experiments.measuring.sweep_plan import Measured, Row, add_up, bytes_of, limits
+from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks
 from lightning_modules.metrics.sweep import SweepCounts
 
 
@@ -21,7 +21,7 @@ def test_batches_are_those_of_a_sweep(images: int, batch_size: int, processes: i
 
 def test_bytes_are_those_of_the_states() -> None:
     """The sums of a sweep, and what it writes down of each image, per condition."""
-    found = bytes_of(19, 3, 76, (10, 20))
+    found = compute_bytes(19, 3, 76, (10, 20))
     counted = SweepCounts(19, 76)
     assert found["sums"] == sum(counted._defaults[name].numel() * 8 for name in counted.sums)
     logits = torch.zeros(1, 19, 10, 20)
@@ -31,11 +31,11 @@ def test_bytes_are_those_of_the_states() -> None:
 
 
 def test_where_it_chokes() -> None:
-    measured = Measured(step=1e-3, share=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
+    measured = Measured(step=1e-3, forward_fraction=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
     rows = [Row(1, 10, 60.0, 0.0), Row(8, 2, 4.0, 0.4), Row(2, 5, 5000.0, 0.1)]
-    said = limits(rows, measured, images=80, batch_size=8, workers=1)
-    assert [line.split(" ")[0] for line in said] == ["8", "8", "8"]
-    assert "decoding takes 8 s" in said[0]
-    assert "share 10 batches of 8, and wait 40%" in said[1]
-    assert "longer to start (5 s)" in said[2]
-    assert not limits(rows[2:], measured, images=80, batch_size=8, workers=1)
+    reasons = find_bottlenecks(rows, measured, images=80, batch_size=8, workers=1)
+    assert [line.split(" ")[0] for line in reasons] == ["8", "8", "8"]
+    assert "decoding takes 8 s" in reasons[0]
+    assert "share 10 batches of 8, and wait 40%" in reasons[1]
+    assert "longer to start (5 s)" in reasons[2]
+    assert not find_bottlenecks(rows[2:], measured, images=80, batch_size=8, workers=1)

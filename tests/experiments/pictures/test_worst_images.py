@@ -18,7 +18,7 @@ from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.commands.evaluate import benchmark
 from experiments.evaluation.record import Images
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.pictures.worst_images import GAP, draw, draw_worst, find_largest_drops
 from experiments.record_files.record_file import open_record
 from experiments.sweeping.suite import Suite
@@ -123,7 +123,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
     assert len(record.pictures) == len(falls) > 0
     for picture, fall in zip(record.pictures, falls, strict=True):
         file = tiny_record.parent / picture.file
-        assert picture.sha256 == sha256(file)
+        assert picture.sha256 == compute_sha256(file)
         assert (picture.id, picture.clean_miou, picture.miou) == (dataset.ids[fall.image], *fall[2:])
         assert (picture.corruption, picture.severity) == record.conditions[fall.condition]
         sample = dataset[fall.image]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from experiments.predicting.inputs import find_inputs
 from experiments.predicting.marked_results import write_result
@@ -60,7 +60,7 @@ def test_a_mask_is_left_out_beside_its_image_alone(tmp_path: Path) -> None:
 
 
 def test_masks_of_a_data_set_are_left_out(tmp_path: Path) -> None:
-    tiny_folder(tmp_path / "data", 2)
+    make_tiny_folder(tmp_path / "data", 2)
     found = find_inputs([tmp_path / "data"])
     assert len(found.masks) == len(found.files) == 9
     assert {file.parent.name for file in found.masks} == {"masks"}

@@ -7,7 +7,7 @@ import pytest
 from records import make_record
 
 from experiments.evaluation.scoring import find_intervals, make_cells, make_summary
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record, read_images, read_record, write_record
 from user_error import UserError
 
@@ -239,7 +239,7 @@ def test_a_pickled_array_does_not_run(path: Path, tmp_path: Path) -> None:
     with np.load(path.with_suffix(".npz")) as arrays:
         kept = {name: arrays[name] for name in arrays.files}
     np.savez(path.with_suffix(".npz"), **kept | {"classes": np.array([Payload()], dtype=object)})
-    altered(path, lambda content: content["per_image"].update(sha256=sha256(path.with_suffix(".npz"))))
+    altered(path, lambda content: content["per_image"].update(sha256=compute_sha256(path.with_suffix(".npz"))))
     with pytest.raises(UserError, match="no per-image counts"):
         read_record(path)
     assert not (tmp_path / "ran").exists()

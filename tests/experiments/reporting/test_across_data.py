@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from records import make_record
 from scipy import stats
 
@@ -70,11 +70,11 @@ def test_records_of_one_data_set_must_compare_and_differ_by_name(records: list[R
 
 def test_the_verb(tmp_path: Path) -> None:
     paths = [make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(NAMES)]
-    shown = experiments("leaderboard", *paths, "--by=data").stdout.splitlines()
+    shown = run_command("leaderboard", *paths, "--by=data").stdout.splitlines()
     (data,) = {read_record(path).data.name for path in paths}
     assert shown[0].startswith(f"| # | name | {data} clean | {data} corrupted |")
     assert len([line for line in shown if line.startswith("| ")]) == 5
-    rows = list(csv.DictReader(io.StringIO(experiments("leaderboard", *paths, "--by=data", "--format=csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(run_command("leaderboard", *paths, "--by=data", "--format=csv").stdout)))
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4"]
     assert float(rows[0][f"{data}.clean_miou"]) > 0
-    assert "leave --published" in refusal("leaderboard", *paths, "--by=data", "--reference=a")
+    assert "leave --published" in read_refusal("leaderboard", *paths, "--by=data", "--reference=a")

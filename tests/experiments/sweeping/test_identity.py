@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command_line import refusal
+from command_line import read_refusal
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.__main__ import main
@@ -25,7 +25,7 @@ class Interrupted:
     def __init__(self, folder: Path, checkpoint: Path) -> None:
         self.folder = folder
         self.checkpoint = Path(shutil.copy(checkpoint, folder / "net.ckpt"))
-        self.root = tiny_folder(folder / "data", 5, SyntheticDataModule().classes)
+        self.root = make_tiny_folder(folder / "data", 5, SyntheticDataModule().classes)
 
     def words(self, *further: str) -> list[str]:
         return [
@@ -90,7 +90,7 @@ CONTENTS: dict[str, Callable[[Interrupted], object]] = {
 @pytest.mark.parametrize("said", CONTENTS)
 def test_other_content_refuses(interrupted: Interrupted, said: str) -> None:
     CONTENTS[said](interrupted)
-    found = refusal(*interrupted.words())
+    found = read_refusal(*interrupted.words())
     assert f"record.unfinished holds an unfinished sweep {said}: " in found
     assert "--restart" in found
     assert main(interrupted.words("--restart")) == 130
@@ -108,12 +108,12 @@ SETTINGS = {
 
 @pytest.mark.parametrize("word", SETTINGS)
 def test_another_setting_refuses(interrupted: Interrupted, word: str) -> None:
-    assert SETTINGS[word] in refusal(*interrupted.words(word))
+    assert SETTINGS[word] in read_refusal(*interrupted.words(word))
 
 
 def test_another_size_is_another_suite(interrupted: Interrupted) -> None:
     """Sizes in pixels stand in its manifest."""
-    assert "with another suite" in refusal(*interrupted.words("--data.init_args.size=[48,48]"))
+    assert "with another suite" in read_refusal(*interrupted.words("--data.init_args.size=[48,48]"))
 
 
 def test_what_changes_no_pixel_goes_on(interrupted: Interrupted) -> None:

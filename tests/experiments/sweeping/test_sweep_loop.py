@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command_line import ROOT, experiments
+from command_line import ROOT, run_command
 from own_conditions import GradientSign, Learning
 from torch import nn
 
@@ -45,7 +45,7 @@ def sweep(run: Path, suite: Path, output: Path, *words: str) -> tuple[Record, An
     (suite.parent / "log.txt").unlink(missing_ok=True)
     path = f"{ROOT}:{ROOT / 'tests'}"
     words = (f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={output}", "--pictures=1", *words)
-    experiments("benchmark", *words, fresh=True, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    run_command("benchmark", *words, fresh=True, PYTHONPATH=path, OMP_NUM_THREADS="1")
     return open_record(output)
 
 

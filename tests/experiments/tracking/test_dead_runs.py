@@ -22,13 +22,13 @@ def test_only_what_is_dead_and_empty_goes(tmp_path: Path) -> None:
     latest.symlink_to(dead.name)
     unknown = tmp_path / "wandb" / "offline-run-20261128_200000-d"
     unknown.mkdir()
-    for descriptor in dead_runs._held[-3:-1]:
+    for descriptor in dead_runs._open_locks[-3:-1]:
         os.close(descriptor)
     remove_dead_runs(tmp_path)
     assert not dead.exists()
     assert all(folder.exists() for folder in (logged, alive, unknown))
-    os.close(dead_runs._held[-1])
-    del dead_runs._held[-3:]
+    os.close(dead_runs._open_locks[-1])
+    del dead_runs._open_locks[-3:]
 
 
 def test_versions_without_a_row(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from records import make_record
 
 from experiments.evaluation.record import Picture, Record
 from experiments.record_files.record_file import read_record
-from experiments.tracking.logged_record import caption, cell_table, curve_points, summary
+from experiments.tracking.logged_record import list_curve_points, make_caption, make_cell_table, make_summary
 
 CELLS = [("clean", 0), ("light=dusk", 0), ("noise", 1), ("noise", 5), ("blur", 1), ("blur", 3)]
 
 
-def without_suite(record: Record, points: list[dict[str, float | None]]) -> list[dict[str, float | None]]:
+def drop_suite(record: Record, points: list[dict[str, float | None]]) -> list[dict[str, float | None]]:
     """Points without what every key begins with."""
     return [{key.removeprefix(f"{record.suite.name}/"): value for key, value in point.items()} for point in points]
 
@@ -19,7 +19,7 @@ def test_curves_and_their_mean(tmp_path: Path) -> None:
     """The mean stands at the severities that all corruptions have; shifts have no place on the axis."""
     record = read_record(make_record(tmp_path / "record.json", cells=CELLS))
     clean, _, *others = (cell.miou for cell in record.cells)
-    points = {point.pop("severity"): point for point in without_suite(record, curve_points(record))}
+    points = {point.pop("severity"): point for point in drop_suite(record, list_curve_points(record))}
     start = {"robustness/noise": clean, "robustness/blur": clean, "robustness/mean": clean}
     mean = (others[0] + others[2]) / 2
     assert points[0] == pytest.approx(start)
@@ -33,13 +33,13 @@ def test_curves_and_their_mean(tmp_path: Path) -> None:
 
 def test_shifts_alone_have_no_curve(tmp_path: Path) -> None:
     record = read_record(make_record(tmp_path / "record.json", cells=CELLS[:2]))
-    assert without_suite(record, curve_points(record)) == [{"severity": 0}]
-    assert summary(record)[f"{record.suite.name}/shift/light=dusk"] == record.cells[1].miou
+    assert drop_suite(record, list_curve_points(record)) == [{"severity": 0}]
+    assert make_summary(record)[f"{record.suite.name}/shift/light=dusk"] == record.cells[1].miou
 
 
 def test_table(tmp_path: Path) -> None:
     record = read_record(make_record(tmp_path / "record.json", cells=CELLS))
-    columns, rows = cell_table(record)
+    columns, rows = make_cell_table(record)
     assert columns[:3] == ["corruption", "severity", "miou"]
     assert {"dice", "boundary_iou", "nll", "brier", "ece", "aurc"} < set(columns)
     assert [(row[0], row[1]) for row in rows] == CELLS
@@ -51,4 +51,4 @@ def test_caption() -> None:
     picture = Picture(
         file="a.worst-1.png", sha256="", id="scan_7", corruption="fog", severity=4, clean_miou=0.8125, miou=0.1
     )
-    assert caption(picture) == "scan_7, fog 4, 81.2 % -> 10.0 %"
+    assert make_caption(picture) == "scan_7, fog 4, 81.2 % -> 10.0 %"

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from command_line import TINY, experiments
+from command_line import TINY, run_command
 
 from experiments.evaluation.recipe import compute_recipe_key
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import read_record
-from experiments.tracking.session import fit_logger, run_id, sync_hint, wandb_mode
+from experiments.tracking.session import choose_wandb_mode, find_run_id, make_fit_logger, make_sync_hint
 
 BLOCK, HEADER = 32768, 7
 
 
-def entries(path: Path) -> Iterator[bytes]:
+def list_entries(path: Path) -> Iterator[bytes]:
     """Entries of an offline W&B file: LevelDB's log format, blocks of chunks (checksum, length, kind) after a header."""
     content, at, parts = path.read_bytes(), HEADER, b""
     while at + HEADER <= len(content):
@@ -43,13 +43,13 @@ class Offline(NamedTuple):
     artifacts: list[Any]
 
 
-def offline_history(run: Path) -> Offline:
+def read_offline_history(run: Path) -> Offline:
     """Runs, logged rows and artifacts of the offline W&B files below `run`, in the order of their writing."""
     from wandb.proto import wandb_internal_pb2
 
     found = Offline([], [], [])
     for path in sorted(run.rglob("*.wandb")):
-        for data in entries(path):
+        for data in list_entries(path):
             entry = wandb_internal_pb2.Record()
             entry.ParseFromString(data)
             if entry.HasField("run"):
@@ -69,7 +69,7 @@ class Tracked(NamedTuple):
 
     run: Path
     wandb: Path
-    said: list[str]
+    messages: list[str]
     offline: Offline
 
 
@@ -80,30 +80,30 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     run, own = folder / "run", folder / "wandb"
     mode = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "WANDB_DATA_DIR": str(own), "WANDB_CACHE_DIR": str(own)}
     words = ("--trainer.accelerator=cpu", "--trainer.devices=2")
-    fit = experiments(
+    fit = run_command(
         "fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, fresh=True, **mode
     )
-    swept = experiments("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
-    return Tracked(run, own, [fit.stdout, swept.stdout], offline_history(run))
+    swept = run_command("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
+    return Tracked(run, own, [fit.stdout, swept.stdout], read_offline_history(run))
 
 
 def test_training_and_sweep_are_one_run(tracked: Tracked) -> None:
     """One W&B run for two commands of two processes, of the group of its recipe, tagged with its seed."""
     runs, rows, _ = tracked.offline
     settings = yaml.safe_load((tracked.run / "config.yaml").read_text())
-    assert {run.run_id for run in runs} == {run_id(tracked.run)}
+    assert {run.run_id for run in runs} == {find_run_id(tracked.run)}
     assert len(list(tracked.run.rglob("*.wandb"))) == 2
     assert {run.run_group for run in runs} == {
         f"unet-tu-mobilenetv3_small_050-synthetic-{compute_recipe_key(settings)}"
     }
     for command in sorted(tracked.run.rglob("*.wandb")):
-        last = offline_history(command.parent).runs[-1]
+        last = read_offline_history(command.parent).runs[-1]
         assert list(last.tags) == ["seed-3"]
         config = {update.key: json.loads(update.value_json) for update in last.config.update}
         assert (config["seed"], config["recipe"]) == (3, compute_recipe_key(settings))
     assert any("val/miou" in row for row in rows)
-    for said in tracked.said:
-        assert f"wandb sync {tracked.run}/wandb/offline-run-*" in said
+    for message in tracked.messages:
+        assert f"wandb sync {tracked.run}/wandb/offline-run-*" in message
 
 
 def test_curves(tracked: Tracked) -> None:
@@ -143,7 +143,7 @@ def test_worst_images_are_media(tracked: Tracked) -> None:
     assert len(images["filenames"]) == len(record.pictures) > 0
     (media,) = tracked.run.rglob("media")
     for name, caption, picture in zip(images["filenames"], images["captions"], record.pictures, strict=True):
-        assert sha256(media.parent / name) == picture.sha256
+        assert compute_sha256(media.parent / name) == picture.sha256
         assert caption.startswith(f"{picture.id}, {picture.corruption} {picture.severity}, ")
         clean, fallen = (float(word.strip(" %")) for word in caption.split(", ")[2].split("->"))
         assert (clean, fallen) == pytest.approx((100 * picture.clean_miou, 100 * picture.miou), abs=0.051)
@@ -160,11 +160,11 @@ def test_artifacts_refer_to_the_files(tracked: Tracked) -> None:
             file = tracked.run / entry.path
             assert Path(entry.local_path) == file.resolve()
             assert base64.b64decode(entry.digest) == hashlib.md5(file.read_bytes()).digest()
-    assert found["record"].name == f"record-smoke-{run_id(tracked.run)}"
-    assert found["model"].name == f"model-{run_id(tracked.run)}"
+    assert found["record"].name == f"record-smoke-{find_run_id(tracked.run)}"
+    assert found["model"].name == f"model-{find_run_id(tracked.run)}"
     own = [path for folder in (tracked.wandb, tracked.run / "wandb") for path in folder.rglob("*") if path.is_file()]
-    copies = {sha256(path) for path in own} & {
-        sha256(tracked.run / name) for names in wanted.values() for name in names
+    copies = {compute_sha256(path) for path in own} & {
+        compute_sha256(tracked.run / name) for names in wanted.values() for name in names
     }
     assert not copies
 
@@ -173,7 +173,7 @@ def test_a_failure_is_a_warning(tiny_run: Path, tmp_path: Path) -> None:
     """W&B refuses the mode; the sweep is on disk all the same."""
     output = tmp_path / "record.json"
     words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
-    result = experiments(*words, WANDB_MODE="nonsense")
+    result = run_command(*words, WANDB_MODE="nonsense")
     assert "W&B did not take it" in result.stderr
     assert read_record(output).data.images == 13
 
@@ -181,35 +181,35 @@ def test_a_failure_is_a_warning(tiny_run: Path, tmp_path: Path) -> None:
 def test_a_training_goes_on_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "nonsense")
     with pytest.warns(UserWarning, match="goes on without W&B"):
-        assert fit_logger(tmp_path / "run", {"seed_everything": 0}) == []
+        assert make_fit_logger(tmp_path / "run", {"seed_everything": 0}) == []
     monkeypatch.setenv("WANDB_MODE", "offline")
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="goes on without W&B"):
-        assert fit_logger(tmp_path / "file" / "run", {"seed_everything": 0}) == []
+        assert make_fit_logger(tmp_path / "file" / "run", {"seed_everything": 0}) == []
 
 
 def test_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "dryrun")
-    assert sync_hint(tmp_path) is None
+    assert make_sync_hint(tmp_path) is None
     (tmp_path / "wandb").mkdir()
-    assert f"wandb sync {tmp_path}" in str(sync_hint(tmp_path))
+    assert f"wandb sync {tmp_path}" in str(make_sync_hint(tmp_path))
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert sync_hint(tmp_path) is None
+    assert make_sync_hint(tmp_path) is None
 
 
 def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_MODE")
-    assert wandb_mode() == "offline"
+    assert choose_wandb_mode() == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert wandb_mode() == "online"
+    assert choose_wandb_mode() == "online"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_mode() == "disabled"
+    assert choose_wandb_mode() == "disabled"
     monkeypatch.setenv("WANDB_MODE", "dryrun")  # what Lightning makes of offline
-    assert wandb_mode() == "offline"
+    assert choose_wandb_mode() == "offline"
 
 
 def test_id_stays(tmp_path: Path) -> None:
-    assert run_id(tmp_path / "run") == run_id(tmp_path / "run")
-    assert run_id(tmp_path / "run") != run_id(tmp_path / "other")
+    assert find_run_id(tmp_path / "run") == find_run_id(tmp_path / "run")
+    assert find_run_id(tmp_path / "run") != find_run_id(tmp_path / "other")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from resumed import SHORT, fit
 
 from experiments.__main__ import describe
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.training.checkpoint_io import WholeCheckpointIO
-from experiments.training.plugins import training_plugins
+from experiments.training.checkpoint_io import AtomicCheckpointIO
+from experiments.training.plugins import choose_training_plugins
 
 
 class Trainer:
@@ -26,15 +26,15 @@ class Trainer:
         self.plugins, self.strategy, self.accelerator, self.num_nodes = plugins, strategy, "cpu", 1
 
 
-def kinds(settings: Trainer) -> list[str]:
-    return [type(one).__name__ for one in training_plugins(settings)]
+def list_kinds(settings: Trainer) -> list[str]:
+    return [type(one).__name__ for one in choose_training_plugins(settings)]
 
 
 def test_written_and_read_again(tmp_path: Path) -> None:
     path, content = tmp_path / "folder" / "a.ckpt", {"weights": torch.arange(4), "epoch": 3}
-    WholeCheckpointIO().save_checkpoint(content, path)
+    AtomicCheckpointIO().save_checkpoint(content, path)
     assert os.listdir(path.parent) == ["a.ckpt"]
-    found = WholeCheckpointIO().load_checkpoint(path)
+    found = AtomicCheckpointIO().load_checkpoint(path)
     assert found["epoch"] == 3
     assert torch.equal(found["weights"], content["weights"])
 
@@ -43,14 +43,14 @@ def test_nothing_but_data_is_read(tmp_path: Path) -> None:
     """Also where something else is asked for."""
     torch.save({"epoch": os.getcwd, "weights": Path("x")}, tmp_path / "a.ckpt")
     with pytest.raises(Exception, match="Weights only load failed"):
-        WholeCheckpointIO().load_checkpoint(tmp_path / "a.ckpt", weights_only=False)
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "a.ckpt", weights_only=False)
 
 
 @pytest.mark.parametrize("size", [10, 1_000_000])
 def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """What the system refuses in the middle of torch's writer is said with the name of the file."""
     path = tmp_path / "last.ckpt"
-    WholeCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
 
     class Full:
         def __init__(self, file: Any) -> None:
@@ -65,16 +65,16 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
     save = torch.save
     monkeypatch.setattr("torch.save", lambda content, file: save(content, Full(file)))
     with pytest.raises(OSError, match="No space") as caught:
-        WholeCheckpointIO().save_checkpoint({"epoch": 2, "weights": torch.zeros(size)}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2, "weights": torch.zeros(size)}, path)
     assert describe(caught.value).startswith(f"the disk is full, or its quota: cannot write {str(path)!r}")
-    assert WholeCheckpointIO().load_checkpoint(path)["epoch"] == 1
+    assert AtomicCheckpointIO().load_checkpoint(path)["epoch"] == 1
     assert os.listdir(tmp_path) == ["last.ckpt"]
 
 
 def test_ours_unless_the_user_has_one() -> None:
-    assert "WholeCheckpointIO" in kinds(Trainer())
-    assert "WholeCheckpointIO" not in kinds(Trainer(plugins=[TorchCheckpointIO()]))
-    assert "WholeCheckpointIO" not in kinds(Trainer(plugins=TorchCheckpointIO()))
+    assert "AtomicCheckpointIO" in list_kinds(Trainer())
+    assert "AtomicCheckpointIO" not in list_kinds(Trainer(plugins=[TorchCheckpointIO()]))
+    assert "AtomicCheckpointIO" not in list_kinds(Trainer(plugins=TorchCheckpointIO()))
 
 
 def test_a_training_needs_no_folder_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_a_training_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.M
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, before[1]))
     try:
-        refused = refusal("fit", TINY[0], *SHORT, f"--run={tmp_path / 'run'}")
+        refused = read_refusal("fit", TINY[0], *SHORT, f"--run={tmp_path / 'run'}")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert f"the disk is full, or its quota: cannot write '{tmp_path}" in refused

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import experiments
+from command_line import run_command
 from resumed import SHORT, assert_resumes, fit
 
 from experiments.checkpoints.checkpoint import read_checkpoint
@@ -74,7 +74,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     """DistributedDataParallel finds a gradient of every parameter; what gradients weigh is the same everywhere."""
     words = [word for word in SHORT if not word.startswith("--data.init_args.train")]
     run = tmp_path / "run"
-    experiments(
+    run_command(
         "fit",
         "--config=experiments/configs/recipe/synthetic_unet_multi_task.yaml",
         *words,

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command_line import TINY, answer, refusal
+from command_line import TINY, read_output, read_refusal
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from experiments.training.ended import describe_end
 from experiments.training.run_folder import RunFolder
@@ -36,17 +36,17 @@ def test_what_is_left_is_named(tmp_path: Path):
 def test_a_training_without_validation_does_not_name_a_best(tmp_path: Path, option: str):
     words = ["fit", *SHORT, f"--run={tmp_path / 'run'}", option]
     if "max_epochs" in option:
-        assert "nothing was trained" in refusal(*words)
+        assert "nothing was trained" in read_refusal(*words)
     else:
-        assert f"trained: {tmp_path / 'run' / 'last.ckpt'} (no epoch was validated" in answer(*words)
-        assert "trained before: " + str(tmp_path / "run" / "last.ckpt") in answer(*words)
+        assert f"trained: {tmp_path / 'run' / 'last.ckpt'} (no epoch was validated" in read_output(*words)
+        assert "trained before: " + str(tmp_path / "run" / "last.ckpt") in read_output(*words)
 
 
 @pytest.mark.parametrize(
-    ("split", "said"), [("train", "training images is ignored"), ("val", "validation images is ignored")]
+    ("split", "message"), [("train", "training images is ignored"), ("val", "validation images is ignored")]
 )
-def test_masks_that_are_ignored_everywhere(tmp_path: Path, split: str, said: str):
-    root = tiny_folder(tmp_path / "data", 2)
+def test_masks_that_are_ignored_everywhere(tmp_path: Path, split: str, message: str):
+    root = make_tiny_folder(tmp_path / "data", 2)
     with (root / "dataset.yaml").open("a") as file:
         file.write("ignore_index: 255\n")
     for path in (root / split / "masks").iterdir():
@@ -57,4 +57,4 @@ def test_masks_that_are_ignored_everywhere(tmp_path: Path, split: str, said: str
         f"--data.init_args.root={root}",
         "--data.init_args.batch_size=2",
     ]
-    assert said in refusal("fit", *words, *data, "--data.init_args.num_workers=0", f"--run={tmp_path / 'run'}")
+    assert message in read_refusal("fit", *words, *data, "--data.init_args.num_workers=0", f"--run={tmp_path / 'run'}")

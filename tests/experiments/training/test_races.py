@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import ROOT, TINY, refusal
+from command_line import ROOT, TINY, read_refusal
 from resumed import SHORT
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.files.lock import held
+from experiments.files.lock import hold_lock
 
 FIT = ["fit", TINY[0], *SHORT]
 
@@ -48,11 +48,11 @@ def test_nobody_else_trains_from_the_first_look_to_the_end(tmp_path: Path, monke
         for stage in ("fit.lock", "config.yaml", "last.ckpt"):
             wait_for(tmp_path / stage, running)
             for other in ([], ["--seed_everything=5"], ["--restart"]):
-                assert f"a training is running in {tmp_path} already" in refusal(*words, *other)
+                assert f"a training is running in {tmp_path} already" in read_refusal(*words, *other)
     finally:
         running.kill()
         running.wait()
-    with held(tmp_path / "fit.lock", "nothing"):  # it is free at once, whatever the loader's processes do
+    with hold_lock(tmp_path / "fit.lock", "nothing"):  # it is free at once, whatever the loader's processes do
         assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed_everything"] == 0
 
 
@@ -63,12 +63,12 @@ def test_of_several_that_start_together_one_trains(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     statuses = [int(word) for word in done.stdout.splitlines()[-1].split()]
-    said = [(tmp_path / f"{seed}.log").read_text() for seed in range(3)]
+    outputs = [(tmp_path / f"{seed}.log").read_text() for seed in range(3)]
     trained = [seed for seed in range(3) if statuses[seed] == 0]
-    assert len(trained) == 1, said
+    assert len(trained) == 1, outputs
     for seed in set(range(3)) - set(trained):
         assert statuses[seed] == 2
-        assert "a training is running in" in said[seed] or "another seed_everything" in said[seed]
+        assert "a training is running in" in outputs[seed] or "another seed_everything" in outputs[seed]
     assert yaml.safe_load((run / "config.yaml").read_text())["seed_everything"] == trained[0]
     for name in ("best.ckpt", "last.ckpt"):
         assert read_checkpoint(run / name)["training"]["seed"] == trained[0]

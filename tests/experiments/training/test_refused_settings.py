@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 
 SMALL = [
     *(word for word in TINY if not any(key in word for key in (".train=", ".val=", ".test=", "max_epochs"))),
@@ -120,13 +120,13 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [*LOSSES, *METHODS, *OPTIMIZATION, *CALLBACKS, *TRAINER, *OTHERS],
     ids=lambda part: str(part)[:70],
 )
-def test_a_refused_setting_is_named(words: list[str], told: str, tmp_path: Path) -> None:
-    sentence = refusal("fit", *SMALL, f"--run={tmp_path}", *words)
-    assert told in sentence, sentence
+def test_a_refused_setting_is_named(words: list[str], message: str, tmp_path: Path) -> None:
+    sentence = read_refusal("fit", *SMALL, f"--run={tmp_path}", *words)
+    assert message in sentence, sentence
     assert ": " in sentence
     assert len(sentence) < 600
     assert not list(tmp_path.rglob("*.ckpt"))

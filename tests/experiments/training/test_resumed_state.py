@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from experiments.checkpoints.checkpoint import read_checkpoint
-from experiments.training.resumed_state import require_training_state, resuming
+from experiments.training.resumed_state import require_training_state, resume
 from user_error import UserError
 
 
@@ -40,7 +40,7 @@ def replace(*keys: Any, value: Any) -> Callable[[dict], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (replace("pytorch-lightning_version", value="none"), "version is 'none'"),
         (replace("pytorch-lightning_version", value=3), "version is 3"),
@@ -57,9 +57,9 @@ def replace(*keys: Any, value: Any) -> Callable[[dict], None]:
         (replace("loops", "fit_loop", "epoch_progress", "current", "ready", value=[]), "current.ready is"),
     ],
 )
-def test_what_is_of_another_kind_is_named(content: dict, trainer: Trainer, change: Callable, said: str) -> None:
+def test_what_is_of_another_kind_is_named(content: dict, trainer: Trainer, change: Callable, message: str) -> None:
     change(content)
-    with pytest.raises(UserError, match=f"cannot go on from 'last.ckpt'.*{said}.*--restart"):
+    with pytest.raises(UserError, match=f"cannot go on from 'last.ckpt'.*{message}.*--restart"):
         require_training_state(content, "last.ckpt", trainer)
 
 
@@ -83,13 +83,13 @@ def test_what_an_optimiser_refuses_is_said_of_the_file(tiny_run: Path, trainer: 
     optimizer = torch.optim.SGD([torch.zeros(2, requires_grad=True)], 0.1)
     with (
         pytest.raises(UserError, match=r"cannot go on from .*last\.ckpt.*parameter group"),
-        resuming(str(tiny_run / "last.ckpt"), trainer),
+        resume(str(tiny_run / "last.ckpt"), trainer),
     ):
         optimizer.load_state_dict({"state": {}, "param_groups": []})
 
 
 def test_other_errors_keep_their_traceback(tiny_run: Path, trainer: Trainer) -> None:
-    with pytest.raises(ZeroDivisionError), resuming(str(tiny_run / "last.ckpt"), trainer):
+    with pytest.raises(ZeroDivisionError), resume(str(tiny_run / "last.ckpt"), trainer):
         1 / 0  # noqa: B018
-    with pytest.raises(ValueError, match="own"), resuming(None, trainer):
+    with pytest.raises(ValueError, match="own"), resume(None, trainer):
         raise ValueError("own")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from command_line import TINY, answer, refusal
+from command_line import TINY, read_output, read_refusal
 from pytorch_lightning.callbacks import ModelCheckpoint
 from resumed import SHORT
 
@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "finished"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PL_GLOBAL_SEED", "0")
-        answer(*FIT, f"--run={run}")
+        read_output(*FIT, f"--run={run}")
     return run
 
 
@@ -54,19 +54,19 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def test_a_finished_training_says_so_and_is_left_alone(finished: Path) -> None:
     files = {path: path.read_bytes() for path in finished.glob("*.ckpt")}
-    said = answer(*FIT, f"--run={finished}")
-    assert f"trained before: {finished / 'best.ckpt'} (after 2 epochs" in said
-    assert "resuming" not in said
+    output = read_output(*FIT, f"--run={finished}")
+    assert f"trained before: {finished / 'best.ckpt'} (after 2 epochs" in output
+    assert "resuming" not in output
     assert {path: path.read_bytes() for path in finished.glob("*.ckpt")} == files
 
 
 def test_what_early_stopping_ended_is_over(tmp_path: Path) -> None:
     """The second epoch is not better than the first by 0.9; the same command trains no third one."""
     words = (*FIT, *STOP, "--trainer.max_epochs=6", f"--run={tmp_path}")
-    answer(*words)
+    read_output(*words)
     assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == 1
     files = {path: path.read_bytes() for path in tmp_path.glob("*.ckpt")}
-    assert "(ended by early stopping on val/miou after 2 epochs" in answer(*words)
+    assert "(ended by early stopping on val/miou after 2 epochs" in read_output(*words)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.ckpt")} == files
 
 
@@ -79,8 +79,8 @@ def test_what_is_to_stop_later_still_does_when_it_is_resumed(tmp_path: Path) -> 
         "--trainer.callbacks.save_top_k=-1",
     )
     words = (*FIT, *STOP, "--trainer.max_epochs=6", "--trainer.min_epochs=3")
-    answer(*words, *keep, f"--run={tmp_path / 'whole'}")
-    answer(*words, f"--ckpt_path={tmp_path / 'kept' / 'epoch=1.ckpt'}", f"--run={tmp_path / 'resumed'}")
+    read_output(*words, *keep, f"--run={tmp_path / 'whole'}")
+    read_output(*words, f"--ckpt_path={tmp_path / 'kept' / 'epoch=1.ckpt'}", f"--run={tmp_path / 'resumed'}")
     for run in ("whole", "resumed"):
         assert read_checkpoint(tmp_path / run / "last.ckpt")["epoch"] == 2
     assert_same_weights(tmp_path / "whole" / "last.ckpt", tmp_path / "resumed" / "last.ckpt")
@@ -88,10 +88,10 @@ def test_what_is_to_stop_later_still_does_when_it_is_resumed(tmp_path: Path) -> 
 
 def test_longer_is_a_training_of_its_own(finished: Path, tmp_path: Path) -> None:
     """The refusal says which one, and that begins from the weights with a schedule of its own."""
-    refused = refusal(*FIT, "--trainer.max_epochs=3", f"--run={finished}")
+    refused = read_refusal(*FIT, "--trainer.max_epochs=3", f"--run={finished}")
     assert f"--start {finished / 'last.ckpt'} --run {finished}_longer" in refused
     longer = tmp_path / "longer"
-    answer(
+    read_output(
         *FIT, "--trainer.max_epochs=1", f"--start={finished / 'last.ckpt'}", f"--run={longer}", RATE.replace("0.5", "0")
     )
     before, after = (read_checkpoint(run / "last.ckpt")["state_dict"] for run in (finished, longer))
@@ -103,8 +103,8 @@ def test_longer_is_a_training_of_its_own(finished: Path, tmp_path: Path) -> None
 def test_a_finished_training_is_no_longer_one_by_its_checkpoint(finished: Path, tmp_path: Path) -> None:
     """Its rate would rise again along the schedule of the shorter one."""
     words = (*FIT, f"--ckpt_path={finished / 'last.ckpt'}", f"--run={tmp_path / 'run'}")
-    assert "--start" in refusal(*words)  # nothing is left
-    refused = refusal(*words, "--trainer.max_epochs=4")
+    assert "--start" in read_refusal(*words)  # nothing is left
+    refused = read_refusal(*words, "--trainer.max_epochs=4")
     assert "was to make 6 steps" in refused
     assert "now there would be 12" in refused
 
@@ -112,12 +112,12 @@ def test_a_finished_training_is_no_longer_one_by_its_checkpoint(finished: Path, 
 def test_at_a_constant_rate_a_checkpoint_goes_on_for_longer(tmp_path: Path) -> None:
     """It ends as a training of that length that ran through."""
     words = (*FIT, CONSTANT)
-    answer(*words, f"--run={tmp_path / 'short'}")
+    read_output(*words, f"--run={tmp_path / 'short'}")
     ckpt = tmp_path / "short" / "last.ckpt"
-    said = answer(*words, "--trainer.max_epochs=3", f"--ckpt_path={ckpt}", f"--run={tmp_path / 'on'}")
-    assert f"resuming {ckpt} after 2 of 3 epochs, step 6, with SmpNetwork as network" in said
-    assert "unlike before: trainer.max_epochs" in said
-    answer(*words, "--trainer.max_epochs=3", f"--run={tmp_path / 'whole'}")
+    output = read_output(*words, "--trainer.max_epochs=3", f"--ckpt_path={ckpt}", f"--run={tmp_path / 'on'}")
+    assert f"resuming {ckpt} after 2 of 3 epochs, step 6, with SmpNetwork as network" in output
+    assert "unlike before: trainer.max_epochs" in output
+    read_output(*words, "--trainer.max_epochs=3", f"--run={tmp_path / 'whole'}")
     assert_same_weights(tmp_path / "whole" / "last.ckpt", tmp_path / "on" / "last.ckpt")
 
 
@@ -133,7 +133,7 @@ def test_at_a_constant_rate_a_checkpoint_goes_on_for_longer(tmp_path: Path) -> N
 )
 def test_a_checkpoint_of_other_settings(words: list[str], named: str, finished: Path, tmp_path: Path) -> None:
     """Neither replaces the command line's nor is replaced."""
-    refused = refusal(
+    refused = read_refusal(
         *FIT, *words, "--trainer.max_epochs=3", f"--ckpt_path={finished / 'last.ckpt'}", f"--run={tmp_path / 'run'}"
     )
     assert "a training with another " in refused
@@ -143,26 +143,26 @@ def test_a_checkpoint_of_other_settings(words: list[str], named: str, finished: 
 def test_weights_alone_are_no_training(finished: Path, tmp_path: Path) -> None:
     content = read_checkpoint(finished / "last.ckpt")
     torch.save({key: content[key] for key in ("state_dict", "hyper_parameters")}, tmp_path / "alone.ckpt")
-    assert "holds weights" in refusal(*FIT, f"--ckpt_path={tmp_path / 'alone.ckpt'}", f"--run={tmp_path / 'run'}")
+    assert "holds weights" in read_refusal(*FIT, f"--ckpt_path={tmp_path / 'alone.ckpt'}", f"--run={tmp_path / 'run'}")
 
 
 def test_a_folder_without_its_settings(finished: Path, tmp_path: Path) -> None:
     """Or with some that are none: nobody knows the seed of what lies there."""
     for name in ("best.ckpt", "last.ckpt"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
-    assert "without the config.yaml" in refusal(*FIT, "--seed_everything=7", f"--run={tmp_path}")
+    assert "without the config.yaml" in read_refusal(*FIT, "--seed_everything=7", f"--run={tmp_path}")
     (tmp_path / "config.yaml").write_text("- a\n- list\n")
-    assert "is not a mapping: restore the file that 'fit' wrote, pass another --run" in refusal(
+    assert "is not a mapping: restore the file that 'fit' wrote, pass another --run" in read_refusal(
         *FIT, f"--run={tmp_path}"
     )
     for name in ("config.yaml", "last.ckpt"):
         (tmp_path / name).unlink()
-    assert "without the config.yaml" in refusal(*FIT, f"--run={tmp_path}")
+    assert "without the config.yaml" in read_refusal(*FIT, f"--run={tmp_path}")
 
 
 def test_what_it_begins_from_is_not_removed(finished: Path) -> None:
     for words in ((f"--ckpt_path={finished / 'last.ckpt'}",), (f"--start={finished / 'best.ckpt'}",)):
-        assert "--restart would remove" in refusal(*FIT, "--restart", *words, f"--run={finished}")
+        assert "--restart would remove" in read_refusal(*FIT, "--restart", *words, f"--run={finished}")
     assert (finished / "last.ckpt").exists()
     assert (finished / "best.ckpt").exists()
 
@@ -170,7 +170,7 @@ def test_what_it_begins_from_is_not_removed(finished: Path) -> None:
 def test_files_elsewhere_are_left_alone_and_the_best_stays(tmp_path: Path) -> None:
     """A folder that was moved, or is a stranger's: callbacks delete the files that their states name."""
     run, victim, words = tmp_path / "run", tmp_path / "victim.ckpt", (*FIT, CONSTANT)
-    answer(*words, "--trainer.max_epochs=1", f"--run={run}")
+    read_output(*words, "--trainer.max_epochs=1", f"--run={run}")
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["trainer"]["max_epochs"] = 2  # as if it had been interrupted
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -181,7 +181,7 @@ def test_files_elsewhere_are_left_alone_and_the_best_stays(tmp_path: Path) -> No
     torch.save(content, run / "last.ckpt")
     victim.touch()
     best = (run / "best.ckpt").read_bytes()
-    assert "after 1 of 2 epochs" in answer(*words, f"--run={run}")
+    assert "after 1 of 2 epochs" in read_output(*words, f"--run={run}")
     assert read_checkpoint(run / "last.ckpt")["epoch"] == 1
     assert victim.exists()
     assert (run / "best.ckpt").read_bytes() == best

@@ -21,8 +21,8 @@ def test_names_of_a_start(tiny_run: Path) -> None:
     checkpoint = tiny_run / "best.ckpt"
     classes = list(describe_data(checkpoint)["classes"])
     assert describe(checkpoint) == []
-    (said,) = describe(checkpoint, classes=[*classes[:-1], "lesion"])
-    assert "lesion; the training begins as if they were the same" in said
+    (notes,) = describe(checkpoint, classes=[*classes[:-1], "lesion"])
+    assert "lesion; the training begins as if they were the same" in notes
     with pytest.raises(UserError, match="each would begin as another"):
         describe(checkpoint, classes=classes[::-1])
     with pytest.raises(UserError, match="each would begin as another"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import TINY, answer, refusal
+from command_line import TINY, read_output, read_refusal
 from pytorch_lightning.callbacks import Timer
 from resumed import SHORT
 
@@ -37,7 +37,7 @@ def test_it_goes_on_as_if_it_had_never_stopped(
 ) -> None:
     """Three steps, and a look before each and before their epoch; the clock stands still but for these looks."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
-    answer(*FIT, f"--run={tmp_path / 'whole'}")
+    read_output(*FIT, f"--run={tmp_path / 'whole'}")
     monkeypatch.setattr(time_limit, "TimeLimit", Clock)
     run = f"--run={tmp_path / 'run'}"
 
@@ -45,17 +45,17 @@ def test_it_goes_on_as_if_it_had_never_stopped(
         Clock.looks = 0
         return (*FIT, run, *words[:-1], f"{words[-1]}{seconds:02}")
 
-    assert "before the first epoch ended" in refusal(*limited(3))
+    assert "before the first epoch ended" in read_refusal(*limited(3))
     assert not (tmp_path / "run" / "last.ckpt").exists()
-    said = answer(*limited(7))
-    assert "the time is up" in said
-    assert "is kept after 1 epoch;" in said
+    output = read_output(*limited(7))
+    assert "the time is up" in output
+    assert "is kept after 1 epoch;" in output
     assert read_checkpoint(tmp_path / "run" / "last.ckpt")["epoch"] == 0
-    assert "after 1 of 2 epochs" in answer(*limited(59))
+    assert "after 1 of 2 epochs" in read_output(*limited(59))
     one, other = (read_checkpoint(tmp_path / name / "last.ckpt")["state_dict"] for name in ("whole", "run"))
     for name, value in one.items():
         torch.testing.assert_close(value, other[name], rtol=0, atol=0, msg=name)
-    assert "trained before" in answer(*limited(1))
+    assert "trained before" in read_output(*limited(1))
 
 
 def test_timers_of_lightning_become_limits() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.upkeep.feature_stability import (
@@ -21,12 +21,12 @@ from experiments.upkeep.feature_stability import (
     REPEATABILITY,
     FeatureStability,
     Row,
+    average_rows,
     correlation,
     cosine,
-    encoder_stages,
-    means,
-    pictures,
+    extract_encoder_stages,
     read_network,
+    read_pictures,
     repeatability,
 )
 from lightning_modules.networks.features.base import gray
@@ -53,10 +53,10 @@ def network() -> SmpNetwork:
 
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
-    return photographs(1, 96)[0]
+    return load_photographs(1, 96)[0]
 
 
-def by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
+def compute_by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
     again = 0
     for row, column in clean:
         again += any(np.hypot(row - r, column - c) <= radius for r, c in found[: len(clean)])
@@ -65,7 +65,7 @@ def by_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> float:
 
 @given(clean=POINTS, found=POINTS, radius=st.floats(0.5, 20))
 def test_repeatability_is_that_of_a_plain_loop(clean: np.ndarray, found: np.ndarray, radius: float) -> None:
-    assert repeatability(clean, found, radius) == pytest.approx(by_loop(clean, found, radius))
+    assert repeatability(clean, found, radius) == pytest.approx(compute_by_loop(clean, found, radius))
     assert repeatability(clean, clean, radius) == 1
     assert repeatability(clean, found, radius) <= repeatability(clean, found, radius + 1)
 
@@ -107,7 +107,7 @@ def test_cosine_by_hand() -> None:
 
 def test_an_image_is_as_stable_as_can_be_to_itself(network: SmpNetwork, image: np.ndarray) -> None:
     stability = FeatureStability(ALL, network)
-    values = stability.compare(stability.reference(image), image.copy())
+    values = stability.compare(stability.make_reference(image), image.copy())
     perfect = {REPEATABILITY: 1, DESCRIPTORS: 0, CORRELATION: 1, COSINE: 1}
     assert values == {place: perfect[place[1]] for place in values}
     assert {name for name, measure in values if measure == CORRELATION} == set(ALL)
@@ -120,8 +120,8 @@ def test_a_shift_loses_keypoints_beyond_the_radius(image: np.ndarray) -> None:
     large = cv2.copyMakeBorder(image, 32, 32, 32, 32, cv2.BORDER_REFLECT)
     moved = np.roll(large, 8, axis=1)
     near, far = (FeatureStability({"sift": Sift()}, radius=radius) for radius in (1.0, 9.0))
-    lost = near.compare(near.reference(large), moved)
-    found = far.compare(far.reference(large), moved)
+    lost = near.compare(near.make_reference(large), moved)
+    found = far.compare(far.make_reference(large), moved)
     assert found["sift", REPEATABILITY] > 0.9
     assert lost["sift", REPEATABILITY] < 0.4
     assert found["sift", DESCRIPTORS] > 0.1
@@ -129,14 +129,14 @@ def test_a_shift_loses_keypoints_beyond_the_radius(image: np.ndarray) -> None:
 
 def test_only_the_strongest_keypoints_count(image: np.ndarray) -> None:
     stability = FeatureStability({"orb": Orb()}, keypoints=7)
-    reference = stability.reference(image)
+    reference = stability.make_reference(image)
     strongest = stability.features["orb"].detect(gray(image))[:7]  # type: ignore[attr-defined]
     assert [one.pt for one in reference.keypoints["orb"]] == [one.pt for one in strongest]
 
 
 def test_a_flat_image_has_nothing_to_repeat() -> None:
     flat, stability = np.full((64, 64, 3), 9, np.uint8), FeatureStability({"sift": Sift(), "orb": Orb(), "hog": Hog()})
-    values = stability.compare(stability.reference(flat), photographs(1, 64)[0])
+    values = stability.compare(stability.make_reference(flat), load_photographs(1, 64)[0])
     assert np.isnan(
         [values[name, measure] for name in ("sift", "orb") for measure in (REPEATABILITY, DESCRIPTORS)]
     ).all()
@@ -145,7 +145,7 @@ def test_a_flat_image_has_nothing_to_repeat() -> None:
 
 def test_every_condition_of_a_suite_is_measured(network: SmpNetwork) -> None:
     suite = find_suite("smoke")
-    images = pictures(None, 2, (96, 96))
+    images = read_pictures(None, 2, (96, 96))
     rows = FeatureStability(ALL, network).measure(images, suite)
     conditions = {(row.corruption, row.severity) for row in rows}
     assert conditions == {(name, severity) for name in ("gaussian_noise", "jpeg_compression") for severity in (1, 5)}
@@ -176,19 +176,19 @@ def test_the_pixels_are_those_of_a_sweep(image: np.ndarray) -> None:
     for row, condition in zip(rows, suite.conditions[1:], strict=True):
         masks = torch.zeros(1, 96, 96, dtype=torch.int64)
         corrupted = condition(torch.nn.Identity(), images, masks, ["photo"], suite.seed)[0]
-        expected = stability.compare(stability.reference(image), corrupted[0].permute(1, 2, 0).numpy())
+        expected = stability.compare(stability.make_reference(image), corrupted[0].permute(1, 2, 0).numpy())
         assert row.value == expected["lbp", CORRELATION]
 
 
 def test_means_group_and_leave_out_what_is_unknown() -> None:
     rows = [Row("sift", "m", "fog", 1, 0.2), Row("sift", "m", "fog", 2, 0.6), Row("orb", "m", "fog", 1, float("nan"))]
-    assert means(rows[:2], "feature") == {("sift",): pytest.approx(0.4)}
-    assert means(rows[1:], "corruption", "measure") == {("fog", "m"): 0.6}
-    assert np.isnan(means(rows, "feature")["orb",])
+    assert average_rows(rows[:2], "feature") == {("sift",): pytest.approx(0.4)}
+    assert average_rows(rows[1:], "corruption", "measure") == {("fog", "m"): 0.6}
+    assert np.isnan(average_rows(rows, "feature")["orb",])
 
 
 def test_stages_are_those_of_the_encoder(network: SmpNetwork, image: np.ndarray) -> None:
-    stages = encoder_stages(network, image)
+    stages = extract_encoder_stages(network, image)
     with torch.inference_mode():
         batch = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
         expected = network.encoder(network.padded(network.normalise(batch)))[1:]
@@ -200,9 +200,9 @@ def test_stages_are_those_of_the_encoder(network: SmpNetwork, image: np.ndarray)
 
 def test_networks_without_one_encoder_are_named(network: SmpNetwork, image: np.ndarray) -> None:
     with pytest.raises(UserError, match="MiddleFusionNetwork has not one encoder"):
-        encoder_stages(MiddleFusionNetwork(2, encoder=SMALL), image)
+        extract_encoder_stages(MiddleFusionNetwork(2, encoder=SMALL), image)
     with pytest.raises(UserError, match="takes 3 channels, but the image has 1"):
-        encoder_stages(network, image[..., :1])
+        extract_encoder_stages(network, image[..., :1])
 
 
 def test_a_suite_without_corruptions_is_named(image: np.ndarray) -> None:
@@ -215,17 +215,17 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
     for name, one in zip("cab", levels, strict=True):
         Image.fromarray(one).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no image")
-    found = pictures(tmp_path, 2, (48, 64))
+    found = read_pictures(tmp_path, 2, (48, 64))
     assert list(found) == ["a", "b"]
     np.testing.assert_array_equal(found["a"], levels[1])
-    assert pictures(tmp_path, 1, (40, 32))["a"].shape == (40, 32, 3)
+    assert read_pictures(tmp_path, 1, (40, 32))["a"].shape == (40, 32, 3)
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])
 def test_a_folder_without_images_is_named(folder: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no images in|does not exist"):
-        pictures(tmp_path / folder, 2, (48, 64))
+        read_pictures(tmp_path / folder, 2, (48, 64))
 
 
 def test_a_network_of_a_yaml_is_the_same_every_time(image: np.ndarray) -> None:
@@ -236,7 +236,7 @@ def test_a_network_of_a_yaml_is_the_same_every_time(image: np.ndarray) -> None:
     again, other = read_network(str(path), 3, seed=1), read_network(path, 3, seed=2)
     assert first.encoder_name == "mobilenet_v2"
     assert not first.training
-    stages = [encoder_stages(one, image)["stage 3"] for one in (first, again, other)]
+    stages = [extract_encoder_stages(one, image)["stage 3"] for one in (first, again, other)]
     np.testing.assert_array_equal(stages[0], stages[1])
     assert not np.array_equal(stages[0], stages[2])
 

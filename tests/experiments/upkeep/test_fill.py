@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from records import make_record
 
 from experiments.__main__ import main
-from experiments.upkeep.fill import filled
+from experiments.upkeep.fill import fill_text
 from user_error import UserError
 
 PAGE = "Before.\n\n<!-- fill: {} -->\nold\n<!-- /fill -->\n\nAfter.\n"
@@ -24,13 +24,13 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_block_gets_what_its_command_prints(records: Path, capsys: pytest.CaptureFixture) -> None:
     main(["leaderboard", "0.json", "1.json"])
     table = capsys.readouterr().out.strip("\n")
-    page = filled(PAGE.format("leaderboard *.json"))
+    page = fill_text(PAGE.format("leaderboard *.json"))
     assert page == f"Before.\n\n<!-- fill: leaderboard *.json -->\n\n{table}\n\n<!-- /fill -->\n\nAfter.\n"
-    assert filled(page) == page
+    assert fill_text(page) == page
 
 
 def test_several_blocks_each_get_their_own(records: Path) -> None:
-    page = filled(PAGE.format("leaderboard 0.json") + PAGE.format("compare 0.json 1.json --format sentences"))
+    page = fill_text(PAGE.format("leaderboard 0.json") + PAGE.format("compare 0.json 1.json --format sentences"))
     assert "net 0" in page
     assert "net 1" not in page
     assert "\n> The difference " in page
@@ -41,13 +41,13 @@ def test_a_block_that_is_not_closed_swallows_nothing(records: Path) -> None:
     good = PAGE.format("leaderboard 0.json")
     for bad in (good.replace("<!-- /fill -->\n", "") + good, good + "<!-- /fill -->\n", good + "<!-- fill: x -->\n"):
         with pytest.raises(UserError, match="not closed"):
-            filled(bad)
+            fill_text(bad)
 
 
 def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixture) -> None:
     page = records / "page.md"
     page.write_text(PAGE.format("leaderboard 0.json"))
-    assert "page.md would change" in refusal("fill", "--check", page)
+    assert "page.md would change" in read_refusal("fill", "--check", page)
     assert "old" in page.read_text()
     assert main(["fill", str(page)]) == 0
     assert "filled: " in capsys.readouterr().out
@@ -76,16 +76,16 @@ def test_a_page_is_checked_or_changed(records: Path, capsys: pytest.CaptureFixtu
 def test_wrong_blocks_are_refused(records: Path, words: str, named: str) -> None:
     page = records / "page.md"
     page.write_text(PAGE.format(words))
-    assert named in refusal("fill", page)
-    assert "no-page.md" in refusal("fill", "no-page.md")
+    assert named in read_refusal("fill", page)
+    assert "no-page.md" in read_refusal("fill", "no-page.md")
 
 
 def test_a_long_page_without_ends_is_refused_at_once(records: Path) -> None:
     (records / "page.md").write_text("<!-- fill: leaderboard 0.json -->\n" * 50_000)
-    assert "not closed" in refusal("fill", records / "page.md")
+    assert "not closed" in read_refusal("fill", records / "page.md")
 
 
 def test_other_content_is_no_page(records: Path) -> None:
     for content in (b"\xfa\xfb", b"a\0b"):
         (records / "page.md").write_bytes(content)
-        assert "pass a Markdown page" in refusal("fill", records / "page.md")
+        assert "pass a Markdown page" in read_refusal("fill", records / "page.md")

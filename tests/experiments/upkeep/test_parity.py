@@ -4,14 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ROOT, experiments, refusal
+from command_line import ROOT, read_refusal, run_command
 
 from experiments.upkeep import parity
-from experiments.upkeep.parity import DRAWN, SIZES, alikeness, ours, photos, reference_corruptions, sameness, theirs
+from experiments.upkeep.parity import (
+    RANDOM,
+    SIZES,
+    compare_results,
+    compare_statistics,
+    corrupt_by_project,
+    corrupt_by_reference,
+    find_reference_corruptions,
+    load_crops,
+)
 
 pytest.importorskip("imagecorruptions", reason="the oracle is installed by requirements-oracle.txt")
 
-CORRUPTIONS = {corruption.name: corruption for corruption in reference_corruptions()}
+CORRUPTIONS = {corruption.name: corruption for corruption in find_reference_corruptions()}
 BIT_EXACT = ("contrast", "pixelate", "jpeg_compression")
 GREY = (
     "contrast",
@@ -36,24 +45,24 @@ def test_all_nineteen_are_here() -> None:
 
 @sizes
 @severities
-@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in DRAWN])
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in RANDOM])
 def test_what_draws_nothing_is_the_same(name: str, severity: int, size: tuple[int, int]) -> None:
-    for photo, image in photos(size).items():
-        met = sameness(image, severity, CORRUPTIONS[name])
+    for photo, image in load_crops(size).items():
+        found = compare_results(image, severity, CORRUPTIONS[name])
         if name in BIT_EXACT:
-            assert met.largest == 0, photo
-        assert met.largest <= 1, photo
-        assert met.psnr > 55, photo
+            assert found.largest == 0, photo
+        assert found.largest <= 1, photo
+        assert found.psnr > 55, photo
 
 
 @sizes
 @severities
-@pytest.mark.parametrize("name", sorted(DRAWN))
+@pytest.mark.parametrize("name", sorted(RANDOM))
 def test_what_draws_is_alike(name: str, severity: int, size: tuple[int, int]) -> None:
     """Each statistic's mean within one standard deviation of the reference's draws, on every photo."""
-    for photo, image in photos(size).items():
-        met = alikeness(image, severity, CORRUPTIONS[name])
-        assert max(met.mean, met.deviation, met.psnr) < 1, (photo, met)
+    for photo, image in load_crops(size).items():
+        found = compare_statistics(image, severity, CORRUPTIONS[name])
+        assert max(found.mean, found.deviation, found.psnr) < 1, (photo, found)
 
 
 @severities
@@ -61,10 +70,10 @@ def test_what_draws_is_alike(name: str, severity: int, size: tuple[int, int]) ->
 @pytest.mark.parametrize("name", GREY)
 def test_channels_are_grey_images(name: str, severity: int, channels: int) -> None:
     """The reference stacks a grey image to three channels."""
-    image = photos((80, 91))["coffee"][..., 1]
-    wanted = theirs(image, severity, name)[..., :1].astype(int)
-    met = ours(np.repeat(image[..., None], channels, 2), severity, CORRUPTIONS[name])[0]
-    assert np.abs(met - wanted).max() <= (0 if name in BIT_EXACT else 1)
+    image = load_crops((80, 91))["coffee"][..., 1]
+    wanted = corrupt_by_reference(image, severity, name)[..., :1].astype(int)
+    found = corrupt_by_project(np.repeat(image[..., None], channels, 2), severity, CORRUPTIONS[name])[0]
+    assert np.abs(found - wanted).max() <= (0 if name in BIT_EXACT else 1)
 
 
 def test_the_table_is_committed() -> None:
@@ -80,5 +89,5 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = output.read_text().splitlines()
     assert "| contrast | 3 | 0 | 0.00 | equal |" in lines
     assert sum(line.startswith("| gaussian_noise |") for line in lines) == 5
-    assert "no corruption of ImageNet-C" in refusal("parity", "--corruption=rain")
-    assert "examples:" in experiments("parity", "--help").stdout
+    assert "no corruption of ImageNet-C" in read_refusal("parity", "--corruption=rain")
+    assert "examples:" in run_command("parity", "--help").stdout

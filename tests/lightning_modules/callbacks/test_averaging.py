@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import TINY, experiments
+from command_line import TINY, run_command
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from resumed import SHORT, assert_resumes, fit
 
@@ -60,9 +60,9 @@ def test_two_processes(tmp_path: Path) -> None:
     words += ["--data.init_args.train=24"]  # three steps of two batches in each epoch
     keep = ["--trainer.callbacks+=pytorch_lightning.callbacks.ModelCheckpoint", "--trainer.callbacks.save_top_k=-1"]
     keep += [f"--trainer.callbacks.dirpath={tmp_path / 'kept'}", "--trainer.callbacks.filename={epoch}"]
-    experiments(*words, *keep, f"--run={tmp_path / 'whole'}", OMP_NUM_THREADS="1")
+    run_command(*words, *keep, f"--run={tmp_path / 'whole'}", OMP_NUM_THREADS="1")
     first = tmp_path / "kept" / "epoch=0.ckpt"
-    experiments(*words, f"--ckpt_path={first}", f"--run={tmp_path / 'resumed'}", OMP_NUM_THREADS="1")
+    run_command(*words, f"--ckpt_path={first}", f"--run={tmp_path / 'resumed'}", OMP_NUM_THREADS="1")
     one, other = (read_checkpoint(tmp_path / run / "last.ckpt") for run in ("whole", "resumed"))
     assert int(one["averaging_state"]["n_averaged"]) == 5
     assert_same(one["state_dict"], other["state_dict"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from resumed import fit
 
 from experiments.checkpoints.checkpoint import read_checkpoint
@@ -34,7 +34,7 @@ def test_the_rate_is_scaled(alone: Path, tmp_path: Path) -> None:
 
 
 def test_sizes_that_no_number_of_batches_gives(tmp_path: Path) -> None:
-    refused = refusal(
+    refused = read_refusal(
         "fit", *TINY, f"--run={tmp_path}", "--trainer.accelerator=cpu", *WORDS, "--trainer.callbacks.size=6"
     )
     assert "an effective batch of 6 is not a multiple of 4 images on 1 processes" in refused

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 from resumed import SHORT, assert_resumes, fit
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
@@ -60,4 +60,4 @@ def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_schedule_without_cycles_is_refused(tmp_path: Path) -> None:
     recipe = "--config=experiments/configs/recipe/synthetic_unet.yaml"
-    assert "cosine_restarts.yaml" in refusal("fit", recipe, *SHORT, f"--run={tmp_path}", CYCLES[2])
+    assert "cosine_restarts.yaml" in read_refusal("fit", recipe, *SHORT, f"--run={tmp_path}", CYCLES[2])

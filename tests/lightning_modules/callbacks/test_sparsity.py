@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from resumed import SHORT, assert_resumes, fit
 from torch import nn
@@ -177,4 +177,4 @@ def test_layers_that_vanish_are_named() -> None:
 def test_a_dense_start_is_refused(tmp_path: Path) -> None:
     recipe = "--config=experiments/configs/recipe/synthetic_unet.yaml"
     keep = "--trainer.callbacks+=lightning_modules.callbacks.sparsity.KeepZeros"
-    assert "no weight is zero" in refusal("fit", recipe, *SHORT, f"--run={tmp_path}", keep)
+    assert "no weight is zero" in read_refusal("fit", recipe, *SHORT, f"--run={tmp_path}", keep)

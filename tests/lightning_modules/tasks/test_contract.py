@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from family_classes import family_classes
+from family_classes import list_family_classes
 from task_batches import CLASSES, batch, output_of, task_scores
 
 from experiments.evaluation.scores.known import find_mean_scores
@@ -15,7 +15,7 @@ from lightning_modules.tasks.depth import Depth
 from lightning_modules.tasks.distance import Distance
 from user_error import UserError
 
-TASKS = family_classes(tasks, Task)
+TASKS = list_family_classes(tasks, Task)
 
 
 @pytest.fixture(params=TASKS, ids=lambda kind: kind.name)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from records import make_record
 
 from experiments.commands.analyse import compare
@@ -11,7 +11,7 @@ from experiments.evaluation.comparison import compare as compare_records
 from experiments.evaluation.comparison import find_better
 from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.scores.overlap import mean_iou
-from experiments.files.digest import sha256
+from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record
 from lightning_modules.metrics.fixed_point import UNIT
 from user_error import UserError
@@ -32,33 +32,33 @@ def unequal(tmp_path: Path) -> list[Path]:
     return [make_record(tmp_path / f"{k}.json", f"net {k}", k, 40, noise=noise) for k, noise in enumerate((0.9, 0.4))]
 
 
-def printed(capsys: pytest.CaptureFixture, *words: str | Path) -> str:
+def read_printed(capsys: pytest.CaptureFixture, *words: str | Path) -> str:
     compare.main([str(word) for word in words])
     return capsys.readouterr().out
 
 
 def test_a_difference_that_holds(unequal: list[Path], capsys: pytest.CaptureFixture) -> None:
-    text = printed(capsys, *unequal)
+    text = read_printed(capsys, *unequal)
     assert "The difference holds: B is better by" in text
     assert "A is better in 0 and B in 3" in text
-    assert "A is better by" in printed(capsys, *reversed(unequal))
+    assert "A is better by" in read_printed(capsys, *reversed(unequal))
 
 
 def test_a_difference_that_does_not(twins: list[Path], capsys: pytest.CaptureFixture) -> None:
-    text = printed(capsys, *twins)
+    text = read_printed(capsys, *twins)
     assert "The difference does not hold" in text
     assert "in the other 3 no difference holds" in text
     assert "one recipe with the seeds 0 and 1" in text
 
 
 def test_a_record_does_not_differ_from_itself(twins: list[Path], capsys: pytest.CaptureFixture) -> None:
-    found = json.loads(printed(capsys, twins[0], twins[0], "--format=json"))
+    found = json.loads(read_printed(capsys, twins[0], twins[0], "--format=json"))
     assert not found["holds"]
     assert {line["p"] for line in found["overall"] + found["conditions"]} == {1.0}
 
 
 def test_numbers_are_those_of_the_records(unequal: list[Path], capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
-    found = json.loads(printed(capsys, *unequal, "--format=json", f"--output={tmp_path / 'out.json'}"))
+    found = json.loads(read_printed(capsys, *unequal, "--format=json", f"--output={tmp_path / 'out.json'}"))
     assert found == json.loads((tmp_path / "out.json").read_text())
     records = [open_record(path)[0] for path in unequal]
     for side, record in zip("ab", records, strict=True):
@@ -94,7 +94,7 @@ def test_every_metric(unequal: list[Path], metric: str) -> None:
     assert ("retention" in [line.name for line in found.overall]) == (not find_mean_scores()[metric].lower_is_better)
 
 
-def of_tasks(seed: int, worse: int) -> dict[str, np.ndarray]:
+def make_task_records(seed: int, worse: int) -> dict[str, np.ndarray]:
     """Counts of two further tasks on 40 images under clean, noise 1 and noise 5; the last moves the image."""
     random = np.random.default_rng(seed)
     pixels = np.full((40, 3), 100)
@@ -105,65 +105,65 @@ def of_tasks(seed: int, worse: int) -> dict[str, np.ndarray]:
 
 
 def test_further_tasks(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    pair = [make_record(tmp_path / f"{k}.json", str(k), 0, 40, tasks=of_tasks(k, 50 * k)) for k in range(2)]
-    pixels, errors = of_tasks(1, 50)["distance"].astype(float).sum(0).T
-    text = printed(capsys, *pair, "--metric=distance.error")
+    pair = [make_record(tmp_path / f"{k}.json", str(k), 0, 40, tasks=make_task_records(k, 50 * k)) for k in range(2)]
+    pixels, errors = make_task_records(1, 50)["distance"].astype(float).sum(0).T
+    text = read_printed(capsys, *pair, "--metric=distance.error")
     assert f"{np.mean(errors[1:] / pixels[1:]) / UNIT:.4f}" in text
     assert "A is better by" in text
     assert "pixels of mean corrupted distance error (p = 0.0001)" in text
-    found = json.loads(printed(capsys, *pair, "--metric=reconstruction.psnr", "--format=json"))
+    found = json.loads(read_printed(capsys, *pair, "--metric=reconstruction.psnr", "--format=json"))
     assert found["unscored"] == ["noise 5"]
     clean, corrupted = found["overall"]
-    values, squares = of_tasks(0, 0)["reconstruction"][:, :2].astype(float).sum(0).T
+    values, squares = make_task_records(0, 0)["reconstruction"][:, :2].astype(float).sum(0).T
     assert [clean["a"], corrupted["a"]] == pytest.approx(10 * np.log10(255**2 * values / squares))
     assert corrupted["high"] < 0
     assert found["holds"]
-    assert "in no mean: noise 5." in printed(capsys, *pair, "--metric=reconstruction.psnr")
+    assert "in no mean: noise 5." in read_printed(capsys, *pair, "--metric=reconstruction.psnr")
 
 
 def test_a_task_that_a_network_did_not_learn(tmp_path: Path) -> None:
     pair = [make_record(tmp_path / f"{k}.json", str(k), tasks=tasks) for k, tasks in enumerate(({}, None))]
-    assert "no further task 'boundary' (it has none)" in refusal("compare", *pair, "--metric=boundary.f1")
+    assert "no further task 'boundary' (it has none)" in read_refusal("compare", *pair, "--metric=boundary.f1")
 
 
 def test_groups_are_resampled_whole(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     units = [str(k // 4) for k in range(40)]
     pair = [make_record(tmp_path / f"{k}.json", str(k), k, 40, units=units) for k in range(2)]
-    assert "over groups of images by patient" in printed(capsys, *pair)
+    assert "over groups of images by patient" in read_printed(capsys, *pair)
 
 
 def test_clean_records_compare_by_clean(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pair = [make_record(tmp_path / f"{k}.json", str(k), k, 30, [("clean", 0)]) for k in range(2)]
-    found = json.loads(printed(capsys, *pair, "--format=json"))
+    found = json.loads(read_printed(capsys, *pair, "--format=json"))
     assert [line["name"] for line in found["overall"]] == ["clean"]
 
 
 def test_names_do_not_break_the_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pair = [make_record(tmp_path / f"{k}.json", "a|b", k, 10, [("clean", 0), ("f|g", 1)]) for k in range(2)]
-    lines = [line.replace("\\|", "") for line in printed(capsys, *pair).splitlines() if line.startswith("|")]
+    lines = [line.replace("\\|", "") for line in read_printed(capsys, *pair).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {6, 8}
 
 
 def test_refusals(twins: list[Path], tmp_path: Path) -> None:
     other_suite = make_record(tmp_path / "suite.json", images=40, size=[1, 1])
-    assert "different suite manifests" in refusal("compare", twins[0], other_suite)
+    assert "different suite manifests" in read_refusal("compare", twins[0], other_suite)
     fewer = make_record(tmp_path / "fewer.json", images=39)
-    assert "images of different names" in refusal("compare", twins[0], fewer)
+    assert "images of different names" in read_refusal("compare", twins[0], fewer)
     grouped = make_record(tmp_path / "grouped.json", images=40, units=["a", "b"] * 20)
-    assert "groups of images by patient" in refusal("compare", twins[0], grouped)
-    assert "100" in refusal("compare", *twins, "--permutations=5")
-    assert "no record" in refusal("compare", twins[0], tmp_path / "none.json")
+    assert "groups of images by patient" in read_refusal("compare", twins[0], grouped)
+    assert "100" in read_refusal("compare", *twins, "--permutations=5")
+    assert "no record" in read_refusal("compare", twins[0], tmp_path / "none.json")
     twins[1].with_suffix(".npz").unlink()
-    assert "beside it" in refusal("compare", *twins)
+    assert "beside it" in read_refusal("compare", *twins)
 
 
 def test_as_a_user_runs_it(unequal: list[Path]) -> None:
-    assert "The difference holds" in experiments("compare", *unequal).stdout
+    assert "The difference holds" in run_command("compare", *unequal).stdout
 
 
 def test_ece_is_compared_image_by_image(unequal: list[Path], capsys: pytest.CaptureFixture) -> None:
     """Its resamples are those of all other scores; of all images it is the ECE of the cells."""
-    found = json.loads(printed(capsys, *unequal, "--metric=ece", "--format=json"))
+    found = json.loads(read_printed(capsys, *unequal, "--metric=ece", "--format=json"))
     records = [open_record(path)[0] for path in unequal]
     clean = found["overall"][0]
     assert (clean["a"], clean["b"]) == pytest.approx([record.cells[0].scores["ece"] for record in records])
@@ -177,10 +177,10 @@ def test_records_of_earlier_sweeps_say_that_they_lack_it(unequal: list[Path], ca
     with np.load(counts) as arrays:
         np.savez(counts, **{name: arrays[name] for name in arrays.files if name != "gaps"})
     content = json.loads(unequal[0].read_text())
-    content["per_image"]["sha256"] = sha256(counts)
+    content["per_image"]["sha256"] = compute_sha256(counts)
     content["counts"]["gaps"]["per_image"] = False
     unequal[0].write_text(json.dumps(content))
-    assert "B is better" in printed(capsys, *unequal)
+    assert "B is better" in read_printed(capsys, *unequal)
     with pytest.raises(UserError, match="swept before its ece was counted"):
         compare.main([*map(str, unequal), "--metric=ece"])
 
@@ -192,15 +192,15 @@ def test_several_against_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
         make_record(tmp_path / f"{name}.json", name, place, 40, noise=noise)
         for place, (name, noise) in enumerate(noises.items())
     ]
-    table = [line for line in printed(capsys, *paths).splitlines() if line.startswith("| ")][1:]
+    table = [line for line in read_printed(capsys, *paths).splitlines() if line.startswith("| ")][1:]
     assert [line.split(" | ")[0] for line in table] == ["| better", "| alike", "| worse"]
     assert [line.split(" | ")[5].removesuffix(" |") for line in table] == ["better", "", "worse"]
-    found = json.loads(printed(capsys, paths[0], *paths, "--format=json"))
-    alone = [json.loads(printed(capsys, paths[0], path, "--format=json")) for path in paths[1:]]
+    found = json.loads(read_printed(capsys, paths[0], *paths, "--format=json"))
+    alone = [json.loads(read_printed(capsys, paths[0], path, "--format=json")) for path in paths[1:]]
     assert found == alone
     p_values = [next(one["p"] for one in pair["overall"] if one["name"] == "mean corrupted") for pair in alone]
     assert f"| {3 * min(p_values):.4f} |" in table[0]
-    lines = printed(capsys, *paths, "--format=sentences").splitlines()
+    lines = read_printed(capsys, *paths, "--format=sentences").splitlines()
     assert lines[0].startswith("worse: The difference holds: A is better")
-    assert "nothing to compare" in refusal("compare", *[paths[0]] * 3)
-    assert "two records are called 'worse'" in refusal("compare", *paths, paths[1])
+    assert "nothing to compare" in read_refusal("compare", *[paths[0]] * 3)
+    assert "two records are called 'worse'" in read_refusal("compare", *paths, paths[1])

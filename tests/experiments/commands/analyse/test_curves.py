@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from PIL import Image
 from records import make_record
 
@@ -38,12 +38,12 @@ def test_real_shifts_and_missing_channels_have_panels(tmp_path: Path) -> None:
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
     path = make_record(tmp_path / "a.json", cells=[("clean", 0)])
-    assert "nothing but clean" in refusal("curves", path, f"--output={tmp_path / 'c.png'}")
+    assert "nothing but clean" in read_refusal("curves", path, f"--output={tmp_path / 'c.png'}")
 
 
 def test_command(tmp_path: Path) -> None:
     record = make_record(tmp_path / "a.json")
-    experiments("curves", record, f"--output={tmp_path / 'new' / 'c.png'}")
+    run_command("curves", record, f"--output={tmp_path / 'new' / 'c.png'}")
     with Image.open(tmp_path / "new" / "c.png") as picture:
         assert picture.width > 400
-    assert "*.png" in refusal("curves", record, f"--output={tmp_path / 'c.docx'}")
+    assert "*.png" in read_refusal("curves", record, f"--output={tmp_path / 'c.docx'}")

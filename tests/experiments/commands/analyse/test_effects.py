@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from records import make_record
 from scipy import stats
 
 from experiments.ablation.factor_effects import SCORES, TrainedTrial, find_effects, measure_trial
 from experiments.ablation.sweep_file import Factor, read_sweep
 from experiments.commands.analyse import effects
-from experiments.commands.analyse.effects import csv, markdown
+from experiments.commands.analyse.effects import format_csv, format_markdown
 from experiments.evaluation.comparison import compare
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
@@ -23,7 +23,7 @@ SEED = Factor("seed_everything", "levels", ("0", "1"))
 RATE = Factor("lr", "log")
 
 
-def trial(path: Path, place: int, noise: float, **arguments: object) -> TrainedTrial:
+def make_trial(path: Path, place: int, noise: float, **arguments: object) -> TrainedTrial:
     return measure_trial(
         arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise))
     )
@@ -34,7 +34,7 @@ def grid(tmp_path: Path) -> list[TrainedTrial]:
     """Two networks, three losses, two seeds."""
     choices = itertools.product(["x/unet.yaml", "x/fpn.yaml"], ["a", "b", "c"], [0, 1])
     return [
-        trial(
+        make_trial(
             tmp_path,
             place,
             0.5 + 0.1 * place,
@@ -44,28 +44,28 @@ def grid(tmp_path: Path) -> list[TrainedTrial]:
     ]
 
 
-def scores(trained: list[TrainedTrial], name: str) -> np.ndarray:
+def read_scores(trained: list[TrainedTrial], name: str) -> np.ndarray:
     return np.array([getattr(one.record.summary, name) for one in trained])
 
 
 def test_a_grid_gives_mean_differences(grid: list[TrainedTrial]) -> None:
     """Between trials that are equal in all else; the seed is no idea, and not reported."""
     found = find_effects(grid, [NETWORK, LOSS, SEED])
-    assert "The 2 seeds are replicates" in markdown(found, grid)
+    assert "The 2 seeds are replicates" in format_markdown(found, grid)
     assert [(one.factor, one.level, one.against, one.trials) for one in found] == [
         (NETWORK.option, "fpn", "unet", 6),
         (LOSS.option, "b", "a", 4),
         (LOSS.option, "c", "a", 4),
     ]
     for name in SCORES:
-        table = scores(grid, name).reshape(2, 3, 2)
+        table = read_scores(grid, name).reshape(2, 3, 2)
         wanted = [table[1] - table[0], table[:, 1] - table[:, 0], table[:, 2] - table[:, 0]]
         np.testing.assert_allclose([one.changes[name].value for one in found], [part.mean() for part in wanted])
 
 
 def test_one_factor_of_two_levels_is_a_comparison(tmp_path: Path) -> None:
     """The interval over images is that of `compare`; no trial is left over to tell of others."""
-    pair = [trial(tmp_path, 0, 0.9, loss="a"), trial(tmp_path, 1, 0.6, loss="b")]
+    pair = [make_trial(tmp_path, 0, 0.9, loss="a"), make_trial(tmp_path, 1, 0.6, loss="b")]
     (found,) = find_effects(pair, [Factor("loss", "levels", ("a", "b"))])
     line = compare(*(read_swept(tmp_path / f"{place}.json") for place in (0, 1))).headline
     change = found.changes["mean_corrupted_miou"]
@@ -79,16 +79,16 @@ def test_intervals_over_trainings_are_students(grid: list[TrainedTrial]) -> None
     """Two levels without blocks: the interval of the t test with pooled variance."""
     (found,) = find_effects(grid, [NETWORK])
     for name in SCORES:
-        one, other = scores(grid, name).reshape(2, 6)
+        one, other = read_scores(grid, name).reshape(2, 6)
         wanted = stats.ttest_ind(other, one).confidence_interval()
         assert found.changes[name].trainings == pytest.approx((wanted.low, wanted.high))
 
 
 def test_a_range_has_a_slope(tmp_path: Path) -> None:
     rates = [1e-4, 3e-4, 1e-3, 1e-2]
-    trained = [trial(tmp_path, place, 0.4 + 0.1 * place, lr=rate) for place, rate in enumerate(rates)]
+    trained = [make_trial(tmp_path, place, 0.4 + 0.1 * place, lr=rate) for place, rate in enumerate(rates)]
     (found,) = find_effects(trained, [RATE])
-    wanted = stats.linregress(np.log10(rates), scores(trained, "clean_miou"))
+    wanted = stats.linregress(np.log10(rates), read_scores(trained, "clean_miou"))
     change = found.changes["clean_miou"]
     assert found.level == "times ten"
     assert change.value == pytest.approx(wanted.slope)
@@ -96,7 +96,7 @@ def test_a_range_has_a_slope(tmp_path: Path) -> None:
     assert change.trainings == pytest.approx((wanted.slope - half, wanted.slope + half))
     (linear,) = find_effects(trained, [Factor("lr", "linear")])
     assert linear.changes["clean_miou"].value == pytest.approx(
-        stats.linregress(rates, scores(trained, "clean_miou")).slope
+        stats.linregress(rates, read_scores(trained, "clean_miou")).slope
     )
 
 
@@ -108,24 +108,24 @@ def test_factors_that_always_go_together_are_not_told_apart(tmp_path: Path) -> N
     ]
     settings = [("a", "c", "0"), ("b", "d", "0"), ("a", "c", "1"), ("b", "d", "1")]
     trained = [
-        trial(tmp_path, place, 0.5 + 0.1 * place, **dict(zip(("one", "two", "free"), chosen, strict=True)))
+        make_trial(tmp_path, place, 0.5 + 0.1 * place, **dict(zip(("one", "two", "free"), chosen, strict=True)))
         for place, chosen in enumerate(settings)
     ]
     found = find_effects(trained, both)
     assert [one.changes["clean_miou"].value is None for one in found] == [True, True, False]
-    assert markdown(found, trained).count("| - | - | - | - |") == 2
-    assert csv(found).splitlines()[0].startswith("factor,level,against,trials,clean_miou,clean_miou_low")
+    assert format_markdown(found, trained).count("| - | - | - | - |") == 2
+    assert format_csv(found).splitlines()[0].startswith("factor,level,against,trials,clean_miou,clean_miou_low")
 
 
 def test_a_level_that_no_trial_has_is_left_out(grid: list[TrainedTrial]) -> None:
     """Failed trials, or those of another shard."""
     found = find_effects(grid[:4], [NETWORK, LOSS])
     assert [(one.level, one.against) for one in found] == [("b", "a")]
-    assert "from 4 trials" in markdown(found, grid[:4])
+    assert "from 4 trials" in format_markdown(found, grid[:4])
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
-    one = trial(tmp_path, 0, 0.5, lr=1e-3)
+    one = make_trial(tmp_path, 0, 0.5, lr=1e-3)
     other = measure_trial({"lr": 1e-2}, *read_swept(make_record(tmp_path / "x.json", "x", 1, 7)))
     with pytest.raises(UserError, match="cannot be compared"):
         find_effects([one, other], [RATE])
@@ -160,15 +160,15 @@ def test_the_verb_finds_the_trials_by_their_names(
     effects.main([str(file), *map(str, reversed(records))])
     text = capsys.readouterr().out
     trained = [measure_trial(one.arguments, *read_swept(path)) for one, path in zip(sweep.trials, records, strict=True)]
-    assert text == markdown(find_effects(trained, sweep.factors), trained)
+    assert text == format_markdown(find_effects(trained, sweep.factors), trained)
     effects.main([str(file), *map(str, records), "--format=csv", f"--output={tmp_path / 'effects.csv'}"])
-    assert (tmp_path / "effects.csv").read_text() == csv(find_effects(trained, sweep.factors))
+    assert (tmp_path / "effects.csv").read_text() == format_csv(find_effects(trained, sweep.factors))
 
 
 def test_refusals_of_the_verb(swept: tuple[Path, list[Path]], tmp_path: Path) -> None:
     file, records = swept
     other = make_record(tmp_path / "other.json", "other", 0, 8)
-    assert "'other', which is no trial of small" in refusal("effects", file, *records, other)
+    assert "'other', which is no trial of small" in read_refusal("effects", file, *records, other)
     again = make_record(tmp_path / "again.json", read_swept(records[0])[0].name, 5, 8)
-    assert "there are two records of" in refusal("effects", file, records[0], again)
-    assert "two trials or more" in refusal("effects", file, records[0], records[0])
+    assert "there are two records of" in read_refusal("effects", file, records[0], again)
+    assert "two trials or more" in read_refusal("effects", file, records[0], records[0])

@@ -5,12 +5,12 @@ import statistics
 from pathlib import Path
 
 import pytest
-from command_line import experiments, refusal
-from cost_files import make_costs, with_checkpoint
+from command_line import read_refusal, run_command
+from cost_files import make_costs, set_checkpoint
 from records import make_record
 
 from experiments.commands.analyse import leaderboard
-from experiments.commands.analyse.leaderboard import markdown
+from experiments.commands.analyse.leaderboard import format_markdown
 from experiments.evaluation.ranking import make_ranked_rows
 from experiments.files.tables import as_csv
 from experiments.record_files.record_file import read_record
@@ -32,9 +32,9 @@ def test_ranks_fall(paths: list[Path]) -> None:
 
 
 def test_markdown_is_a_table_whatever_the_names(paths: list[Path]) -> None:
-    lines = markdown(make_ranked_rows([read_record(path) for path in paths])).splitlines()
+    lines = format_markdown(make_ranked_rows([read_record(path) for path in paths])).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
-    assert "two\\|2" in markdown(make_ranked_rows([read_record(path) for path in paths]))
+    assert "two\\|2" in format_markdown(make_ranked_rows([read_record(path) for path in paths]))
 
 
 def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
@@ -42,13 +42,13 @@ def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
     read_back = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [float(row["clean_miou"]) for row in read_back] == [row["clean_miou"] for row in rows]
     saved = tmp_path / "board.json"
-    printed = experiments("leaderboard", *paths, "--format=json", f"--output={saved}").stdout
+    printed = run_command("leaderboard", *paths, "--format=json", f"--output={saved}").stdout
     assert json.loads(printed) == json.loads(saved.read_text()) == rows
 
 
 def test_a_column_for_each_family(paths: list[Path]) -> None:
     records = [read_record(path) for path in paths]
-    table = markdown(make_ranked_rows(records), by="family")
+    table = format_markdown(make_ranked_rows(records), by="family")
     families = list(records[0].summary.families)
     assert families
     assert table.splitlines()[0].endswith("| " + " | ".join(families) + " |")
@@ -59,7 +59,7 @@ def test_a_column_for_each_family(paths: list[Path]) -> None:
 
 def test_a_narrow_table_has_the_headlines_alone(paths: list[Path]) -> None:
     words = ["leaderboard", *paths, "--by=none", "--published=cityscapes_c_segformer_table5"]
-    titles = [line for line in experiments(*words).stdout.splitlines() if line.startswith("| #")]
+    titles = [line for line in run_command(*words).stdout.splitlines() if line.startswith("| #")]
     assert titles[0] == "| # | name | clean mIoU | corrupted mIoU | retention |"
     assert titles[1].endswith("| rCD of sums |")
 
@@ -104,7 +104,7 @@ def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(
     rows = make_ranked_rows([read_record(path) for path in paths])
     assert [row["clean_miou"] for row in rows] == sorted((row["clean_miou"] for row in rows), reverse=True)
     assert rows[0]["miou_light=dusk"] > 0
-    assert "light=dusk" in markdown(rows).splitlines()[0]
+    assert "light=dusk" in format_markdown(rows).splitlines()[0]
 
 
 def test_degradation_against_a_reference(paths: list[Path]) -> None:
@@ -123,7 +123,7 @@ def test_degradation_against_a_reference(paths: list[Path]) -> None:
         for record in (records[2], records[0])
     ]
     assert rows["three"]["mce"] == pytest.approx(errors[0] / errors[1])
-    assert "| mCD | mrCD |" in markdown(list(rows.values()))
+    assert "| mCD | mrCD |" in format_markdown(list(rows.values()))
 
 
 def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
@@ -141,22 +141,22 @@ def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
         assert row["clean_miou_seed_mean"] == pytest.approx(statistics.mean(scores))
         assert row["clean_miou_seed_sd"] == pytest.approx(statistics.stdev(scores))
     assert not any("seeds" in row for row in rows if row not in of_recipe)
-    assert "| 3 |" in markdown(rows)
+    assert "| 3 |" in format_markdown(rows)
 
 
 def test_published_tables_stand_by_themselves(paths: list[Path]) -> None:
     words = ("leaderboard", *paths, "--published=cityscapes_c_segformer_table5")
-    rows = json.loads(experiments(*words, "--format=json").stdout)
+    rows = json.loads(run_command(*words, "--format=json").stdout)
     assert [row["rank"] for row in rows] == [1, 2, 3, *range(1, 14)]
     assert [row["source"] for row in rows] == ["record"] * 3 + ["cityscapes_c_segformer_table5"] * 13
-    text = experiments(*words, "--reference=one").stdout
+    text = run_command(*words, "--reference=one").stdout
     assert "Kamann & Rother" in text
     assert text.index("three") < text.index("SegFormer-B5")
 
 
 def test_the_command_of_the_paper() -> None:
     words = ("leaderboard", "--published", "cityscapes_c_segformer_table5", "--reference", "DLv3+ (MBv2)")
-    rows = {row["name"]: row for row in json.loads(experiments(*words, "--format", "json").stdout)}
+    rows = {row["name"]: row for row in json.loads(run_command(*words, "--format", "json").stdout)}
     assert rows["SegFormer-B5"]["mcd"] == pytest.approx(0.506, abs=5e-4)
     assert {"name", "clean_miou", "mean_corrupted_miou", "retention", "mcd", "mrcd"} <= set(rows["GSCNN"])
 
@@ -165,26 +165,26 @@ def test_an_altered_record_does_not_rank(paths: list[Path]) -> None:
     content = json.loads(paths[1].read_text())
     content["cells"][2]["scores"]["miou"] += 0.01
     paths[1].write_text(json.dumps(content))
-    assert "noise, severity 5" in refusal("leaderboard", *paths)
+    assert "noise, severity 5" in read_refusal("leaderboard", *paths)
 
 
 def test_refusals(tmp_path: Path) -> None:
-    assert "no record" in refusal("leaderboard", tmp_path / "none.json")
+    assert "no record" in read_refusal("leaderboard", tmp_path / "none.json")
     (tmp_path / "x.json").write_text("{}")
-    assert "is not a record" in refusal("leaderboard", tmp_path / "x.json")
-    assert "--published" in refusal("leaderboard")
-    assert "cityscapes_c" in refusal("leaderboard", "--published=imaginary")
-    named = refusal("leaderboard", "--published=cityscapes_c_segformer_table5", "--reference=nobody")
+    assert "is not a record" in read_refusal("leaderboard", tmp_path / "x.json")
+    assert "--published" in read_refusal("leaderboard")
+    assert "cityscapes_c" in read_refusal("leaderboard", "--published=imaginary")
+    named = read_refusal("leaderboard", "--published=cityscapes_c_segformer_table5", "--reference=nobody")
     assert "'SegFormer-B5'" in named
 
 
 def test_costs_stand_beside_their_records(paths: list[Path], tmp_path: Path) -> None:
-    plain = experiments("leaderboard", *paths).stdout
-    with_checkpoint(paths[0], "a" * 64)
-    with_checkpoint(paths[2], "b" * 64)
-    assert experiments("leaderboard", *paths).stdout == plain
+    plain = run_command("leaderboard", *paths).stdout
+    set_checkpoint(paths[0], "a" * 64)
+    set_checkpoint(paths[2], "b" * 64)
+    assert run_command("leaderboard", *paths).stdout == plain
     measured = make_costs(tmp_path / "costs.json", ["c" * 64, "b" * 64, "a" * 64])
-    shown = experiments("leaderboard", *paths, f"--costs={measured}").stdout.splitlines()
+    shown = run_command("leaderboard", *paths, f"--costs={measured}").stdout.splitlines()
     before = plain.splitlines()
     assert all(line.startswith(known) for line, known in zip(shown, before, strict=True))
     assert shown[0] == before[0] + " parameters (M) | multiply-adds (G) | latency ratio |"
@@ -194,7 +194,7 @@ def test_costs_stand_beside_their_records(paths: list[Path], tmp_path: Path) -> 
     assert added == {"one": " 4.50 | 7.02 | 3.50 |", "two\\|2": " - | - | - |", "three": " 3.00 | 4.68 | 2.50 |"}
     assert "48 x 64" in shown[-1]
     assert "'net 0' at batch size 4 on a processor, 2 threads" in shown[-1]
-    rows = json.loads(experiments("leaderboard", *paths, f"--costs={measured}", "--format=json").stdout)
+    rows = json.loads(run_command("leaderboard", *paths, f"--costs={measured}", "--format=json").stdout)
     found = {row["name"]: [row[key] for key in ("parameters", "multiply_adds", "latency_ratio")] for row in rows}
     assert found == {
         "one": [4_500_000, 7_020_000_000, 3.5],
@@ -205,19 +205,19 @@ def test_costs_stand_beside_their_records(paths: list[Path], tmp_path: Path) -> 
 
 def test_costs_of_other_checkpoints_are_refused(paths: list[Path], tmp_path: Path) -> None:
     measured = make_costs(tmp_path / "costs.json", ["c" * 64])
-    assert "none of the records was swept with" in refusal("leaderboard", *paths, f"--costs={measured}")
-    with_checkpoint(paths[0], "a" * 64)
-    assert "none of the records was swept with" in refusal("leaderboard", *paths, f"--costs={measured}")
-    assert "no costs" in refusal("leaderboard", *paths, f"--costs={tmp_path / 'none.json'}")
+    assert "none of the records was swept with" in read_refusal("leaderboard", *paths, f"--costs={measured}")
+    set_checkpoint(paths[0], "a" * 64)
+    assert "none of the records was swept with" in read_refusal("leaderboard", *paths, f"--costs={measured}")
+    assert "no costs" in read_refusal("leaderboard", *paths, f"--costs={tmp_path / 'none.json'}")
 
 
 def test_costs_of_two_machines_stand_in_one_column(paths: list[Path], tmp_path: Path) -> None:
     """Ratios to one network, which each machine measured; a network's weights make no difference."""
-    with_checkpoint(paths[0], "a" * 64)
-    with_checkpoint(paths[2], "b" * 64)
+    set_checkpoint(paths[0], "a" * 64)
+    set_checkpoint(paths[2], "b" * 64)
     one = make_costs(tmp_path / "costs.json", ["c" * 64, "a" * 64])
     other = make_costs(tmp_path / "further.json", ["d" * 64, "e" * 64, "b" * 64], device="another")
-    shown = experiments("leaderboard", *paths, f"--costs={one}", f"--costs={other}").stdout.splitlines()
+    shown = run_command("leaderboard", *paths, f"--costs={one}", f"--costs={other}").stdout.splitlines()
     added = {line.split(" | ")[1]: line.split(" | ")[-1] for line in shown[2:5]}
     assert added == {"one": "2.50 |", "two\\|2": "- |", "three": "3.50 |"}
     assert "on a processor, 2 threads, medians of 3 rounds, or on another, 2 threads, medians of 3 rounds." in shown[-1]
@@ -225,7 +225,7 @@ def test_costs_of_two_machines_stand_in_one_column(paths: list[Path], tmp_path: 
     content = json.loads(other.read_text())
     content["reference"] = "e" * 64
     other.write_text(json.dumps(content))
-    assert "ratios to different networks" in refusal("leaderboard", *paths, f"--costs={one}", f"--costs={other}")
+    assert "ratios to different networks" in read_refusal("leaderboard", *paths, f"--costs={one}", f"--costs={other}")
 
 
 def test_a_file_that_is_named_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 from records import make_record
 from scipy import stats
 
@@ -16,7 +16,7 @@ from experiments.record_files.record_file import open_record, read_swept
 from user_error import UserError
 
 
-def trainings(folder: Path, name: str, count: int, noise: float, first: int = 0) -> list[Path]:
+def make_trainings(folder: Path, name: str, count: int, noise: float, first: int = 0) -> list[Path]:
     """Records of one recipe with several seeds."""
     return [
         make_record(
@@ -31,7 +31,9 @@ def trainings(folder: Path, name: str, count: int, noise: float, first: int = 0)
     ]
 
 
-def printed(capsys: pytest.CaptureFixture, a: list[Path], *others: list[Path], options: tuple[str, ...] = ()) -> str:
+def read_printed(
+    capsys: pytest.CaptureFixture, a: list[Path], *others: list[Path], options: tuple[str, ...] = ()
+) -> str:
     words = [str(path) for path in a]
     for other in others:
         words += ["--with", *map(str, other)]
@@ -44,29 +46,29 @@ def clean(paths: list[Path]) -> list[float]:
 
 
 def test_a_difference_that_holds(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    poor, good = trainings(tmp_path, "poor", 3, 0.9), trainings(tmp_path, "good", 3, 0.4, first=5)
-    table = printed(capsys, poor, good)
+    poor, good = make_trainings(tmp_path, "poor", 3, 0.9), make_trainings(tmp_path, "good", 3, 0.4, first=5)
+    table = read_printed(capsys, poor, good)
     assert "| good | 3 | +" in table
     assert "| better |" in table
     assert "differ in more than the seed" not in table
     assert "| condition | poor | good |" in table
     assert "| noise 5 | " in table
-    assert "good is better than poor by" in printed(capsys, poor, good, options=("--format=sentences",))
-    assert "poor is worse than good by" in printed(capsys, good, poor, options=("--format=sentences",))
-    lower = printed(capsys, poor, good, options=("--format=sentences", "--metric=nll"))
+    assert "good is better than poor by" in read_printed(capsys, poor, good, options=("--format=sentences",))
+    assert "poor is worse than good by" in read_printed(capsys, good, poor, options=("--format=sentences",))
+    lower = read_printed(capsys, poor, good, options=("--format=sentences", "--metric=nll"))
     assert "good is better than poor by" in lower
 
 
 def test_a_difference_of_seeds_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    one, other = trainings(tmp_path, "one", 3, 0.7), trainings(tmp_path, "other", 3, 0.7, first=7)
-    assert "no difference from one holds" in printed(capsys, one, other, options=("--format=sentences",))
+    one, other = make_trainings(tmp_path, "one", 3, 0.7), make_trainings(tmp_path, "other", 3, 0.7, first=7)
+    assert "no difference from one holds" in read_printed(capsys, one, other, options=("--format=sentences",))
 
 
 def test_images_alone_are_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Two trainings that scatter widely, against two that lie between: clear on these images, not over trainings."""
-    wide = [*trainings(tmp_path, "wide", 1, 0.3), *trainings(tmp_path, "wide", 1, 1.2, first=1)]
-    narrow = trainings(tmp_path, "narrow", 2, 0.35, first=3)
-    found = json.loads(printed(capsys, wide, narrow, options=("--format=json",)))[0]
+    wide = [*make_trainings(tmp_path, "wide", 1, 0.3), *make_trainings(tmp_path, "wide", 1, 1.2, first=1)]
+    narrow = make_trainings(tmp_path, "narrow", 2, 0.35, first=3)
+    found = json.loads(read_printed(capsys, wide, narrow, options=("--format=json",)))[0]
     change = found["overall"][1]
     assert change["name"] == "mean corrupted"
     assert not change["images"][0] <= 0 <= change["images"][1]
@@ -75,8 +77,8 @@ def test_images_alone_are_not_enough(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_numbers_are_welchs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    one, other = trainings(tmp_path, "one", 3, 0.9), trainings(tmp_path, "other", 4, 0.5)
-    found = json.loads(printed(capsys, one, other, options=("--format=json",)))[0]
+    one, other = make_trainings(tmp_path, "one", 3, 0.9), make_trainings(tmp_path, "other", 4, 0.5)
+    found = json.loads(read_printed(capsys, one, other, options=("--format=json",)))[0]
     change = found["overall"][0]
     a, b = clean(one), clean(other)
     assert (change["a"], change["b"]) == pytest.approx((np.mean(a), np.mean(b)))
@@ -90,7 +92,9 @@ def test_numbers_are_welchs(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
 
 
 def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> None:
-    one, other = (read_swept(trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6)))
+    one, other = (
+        read_swept(make_trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6))
+    )
     of_networks = compare(one, other, permutations=200)
     of_recipes = compare_recipes([measure_record(*one, COMPARED["miou"])], [measure_record(*other, COMPARED["miou"])])
     for change, line in zip(
@@ -102,19 +106,19 @@ def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> N
 
 
 def test_a_single_training_says_nothing_of_its_recipe(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    one, other = trainings(tmp_path, "one", 3, 0.9), trainings(tmp_path, "other", 1, 0.4)
-    text = printed(capsys, one, other, options=("--format=sentences",))
+    one, other = make_trainings(tmp_path, "one", 3, 0.9), make_trainings(tmp_path, "other", 1, 0.4)
+    text = read_printed(capsys, one, other, options=("--format=sentences",))
     assert "whether that is chance takes several trainings of each" in text
-    assert "| - |" in printed(capsys, one, other)
+    assert "| - |" in read_printed(capsys, one, other)
 
 
 def test_several_recipes_are_adjusted_for_their_number(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    one = trainings(tmp_path, "one", 3, 0.9)
-    others = [trainings(tmp_path, name, 3, noise) for name, noise in (("two", 0.8), ("three", 0.5))]
-    found = json.loads(printed(capsys, one, *others, options=("--format=json",)))
+    one = make_trainings(tmp_path, "one", 3, 0.9)
+    others = [make_trainings(tmp_path, name, 3, noise) for name, noise in (("two", 0.8), ("three", 0.5))]
+    found = json.loads(read_printed(capsys, one, *others, options=("--format=json",)))
     values = [next(c["p"] for c in one["overall"] if c["name"] == "mean corrupted") for one in found]
     assert min(one["p_holm"] for one in found) == pytest.approx(2 * min(values))
-    table = printed(capsys, one, *others)
+    table = read_printed(capsys, one, *others)
     assert "| condition |" not in table
     assert table.index("| three |") < table.index("| two |")  # the better first
 
@@ -135,13 +139,13 @@ def test_names(tmp_path: Path, names: list[str], expected: str) -> None:
 
 
 def test_recipes_that_differ_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    mixed = [*trainings(tmp_path, "one", 1, 0.9), *trainings(tmp_path, "two", 1, 0.8, first=1)]
-    text = printed(capsys, mixed, trainings(tmp_path, "three", 2, 0.5, first=3))
+    mixed = [*make_trainings(tmp_path, "one", 1, 0.9), *make_trainings(tmp_path, "two", 1, 0.8, first=1)]
+    text = read_printed(capsys, mixed, make_trainings(tmp_path, "three", 2, 0.5, first=3))
     assert "the trainings of one-seed_everything=0 and 1 more differ in more than the seed" in text
 
 
 def test_a_training_counts_once(tmp_path: Path) -> None:
-    path = trainings(tmp_path, "one", 1, 0.9)[0]
+    path = make_trainings(tmp_path, "one", 1, 0.9)[0]
     record, images = read_swept(path)
     record = record.model_copy(update={"checkpoint": {"sha256": "a" * 64}})
     known = measure_record(record, images, COMPARED["miou"])
@@ -150,7 +154,7 @@ def test_a_training_counts_once(tmp_path: Path) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    one, other = trainings(tmp_path, "one", 2, 0.9), make_record(tmp_path / "other.json", "other", images=30)
-    assert "cannot be compared image by image" in refusal("recipes", *one, "--with", other)
-    assert "after --with" in refusal("recipes", *one)
-    assert "--seed of 0 or more" in refusal("recipes", one[0], "--with", one[1], "--seed=-1")
+    one, other = make_trainings(tmp_path, "one", 2, 0.9), make_record(tmp_path / "other.json", "other", images=30)
+    assert "cannot be compared image by image" in read_refusal("recipes", *one, "--with", other)
+    assert "after --with" in read_refusal("recipes", *one)
+    assert "--seed of 0 or more" in read_refusal("recipes", one[0], "--with", one[1], "--seed=-1")

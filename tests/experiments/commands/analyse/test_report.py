@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from records import make_record
-from reports import HOSTILE, altered, make_records
+from reports import HOSTILE, alter_record, make_records
 
 from experiments.commands.analyse import report
-from experiments.files.tables import percent
+from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 
 
@@ -54,17 +54,17 @@ def make_page(tmp_path: Path, paths: list[Path], *words: str) -> tuple[Page, str
 def test_everything_is_on_the_page(tmp_path: Path) -> None:
     paths = make_records(tmp_path)
     page, _ = make_page(tmp_path, paths, "--title=Three networks")
-    said = " ".join(page.words)
+    message = " ".join(page.words)
     records = [read_record(path) for path in paths]
-    assert "Three networks" in said
+    assert "Three networks" in message
     for record in records:
         for key in ("clean_miou", "mean_corrupted_miou", "retention"):
             low, high = record.summary.intervals[key].bca
-            assert percent(getattr(record.summary, key)) in said
-            assert f"[{percent(low)}, {percent(high)}]" in said
-        assert record.suite_hash in said
-        assert f"image of {record.name}" in said
-    assert "12.3 % mIoU" in said
+            assert format_percent(getattr(record.summary, key)) in message
+            assert f"[{format_percent(low)}, {format_percent(high)}]" in message
+        assert record.suite_hash in message
+        assert f"image of {record.name}" in message
+    assert "12.3 % mIoU" in message
     assert len(page.having("img")) == 3
     sections = [attributes["id"] for attributes in page.having("section")]
     assert sections == ["leaderboard", "robustness", "heat", "reliability", "classes", "pictures", "origin"]
@@ -78,12 +78,12 @@ def test_points_of_the_curves_are_the_cells(tmp_path: Path) -> None:
     assert sorted(data["names"]) == sorted(names)
     fog = next(chart for chart in data["charts"] if chart["title"] == "fog")
     for record in map(read_record, paths):
-        said = [text for _, _, place, text in fog["points"] if data["names"][place] == record.name]
+        message = [text for _, _, place, text in fog["points"] if data["names"][place] == record.name]
         cells = [cell for cell in record.cells if cell.corruption in ("clean", "fog")]
-        assert len(said) == len(cells) == 6
-        for text, cell in zip(said, cells, strict=True):
-            assert f"{percent(cell.miou)} %" in text
-            assert f"[{percent(cell.miou_interval.bca[0])}, {percent(cell.miou_interval.bca[1])}]" in text
+        assert len(message) == len(cells) == 6
+        for text, cell in zip(message, cells, strict=True):
+            assert f"{format_percent(cell.miou)} %" in text
+            assert f"[{format_percent(cell.miou_interval.bca[0])}, {format_percent(cell.miou_interval.bca[1])}]" in text
 
 
 def test_best_is_first(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_classes_and_manifest_are_text(tmp_path: Path) -> None:
         {"corruption": name, "severity": severity, "parameters": {"x": HOSTILE[0]}} for name, severity in CONDITIONS
     ]
     path = make_record(tmp_path / "a.json", cells=CONDITIONS, conditions=entries, note=HOSTILE[1])
-    altered(path, classes=list(HOSTILE), created=HOSTILE[0])
+    alter_record(path, classes=list(HOSTILE), created=HOSTILE[0])
     page, text = make_page(tmp_path, [path])
     assert HOSTILE[0] in "".join(page.words)
     assert len(page.having("script")) == 2
@@ -157,11 +157,11 @@ def test_pictures_that_are_missing_or_altered(tmp_path: Path) -> None:
     assert "r0.worst-1.png" in " ".join(page.words)
     assert len(page.having("img")) == 2
     (tmp_path / "r1.worst-1.png").write_bytes(b"other")
-    assert "r1.worst-1.png" in refusal("report", *paths, f"--output={tmp_path / 'x.html'}")
+    assert "r1.worst-1.png" in read_refusal("report", *paths, f"--output={tmp_path / 'x.html'}")
     content = json.loads(paths[1].read_text())
     content["pictures"][0]["file"] = "../secret.png"
     paths[1].write_text(json.dumps(content))
-    assert "outside its folder" in refusal("report", *paths, f"--output={tmp_path / 'x.html'}")
+    assert "outside its folder" in read_refusal("report", *paths, f"--output={tmp_path / 'x.html'}")
     assert not (tmp_path / "x.html").exists()
 
 
@@ -172,10 +172,10 @@ def test_further_tasks(tmp_path: Path) -> None:
         make_record(tmp_path / "one.json", "one"),
         make_record(tmp_path / "two.json", "two", tasks={"depth": depth}),
     ]
-    said = " ".join(make_page(tmp_path, paths)[0].words)
-    assert "Further tasks" in said
-    assert "depth delta1, %" in said
-    assert "80.0 → 60.0" in said
+    message = " ".join(make_page(tmp_path, paths)[0].words)
+    assert "Further tasks" in message
+    assert "depth delta1, %" in message
+    assert "80.0 → 60.0" in message
     assert "Further tasks" not in " ".join(make_page(tmp_path, paths[:1])[0].words)
 
 
@@ -186,26 +186,26 @@ def test_commands_cannot_be_led_astray(tmp_path: Path) -> None:
     content["environment"] = {"commit": "; reboot"}
     path.write_text(json.dumps(content))
     page, _ = make_page(tmp_path, [path])
-    said = "".join(page.words)
-    assert "--checkpoint 'x; rm -rf ~ reboot'" in said
-    assert "'a b.json'" in said
-    assert "git checkout ;" not in said
+    message = "".join(page.words)
+    assert "--checkpoint 'x; rm -rf ~ reboot'" in message
+    assert "'a b.json'" in message
+    assert "git checkout ;" not in message
 
 
 def test_refusals(tmp_path: Path) -> None:
     one = make_record(tmp_path / "a.json")
     other = make_record(tmp_path / "b.json", size=[1, 1])
-    assert "--allow-mixed" in refusal("report", one, other, f"--output={tmp_path / 'x.html'}")
+    assert "--allow-mixed" in read_refusal("report", one, other, f"--output={tmp_path / 'x.html'}")
     make_page(tmp_path, [one, other], "--allow-mixed")
-    assert "*.html" in refusal("report", one, f"--output={tmp_path / 'x.pdf'}")
-    assert "no record" in refusal("report", tmp_path / "none.json")
+    assert "*.html" in read_refusal("report", one, f"--output={tmp_path / 'x.pdf'}")
+    assert "no record" in read_refusal("report", tmp_path / "none.json")
     content = json.loads(one.read_text())
     content["cells"][2]["scores"]["ece"] += 0.01
     one.write_text(json.dumps(content))
-    assert "noise, severity 5" in refusal("report", one, f"--output={tmp_path / 'x.html'}")
+    assert "noise, severity 5" in read_refusal("report", one, f"--output={tmp_path / 'x.html'}")
 
 
 def test_as_a_user_runs_it(tmp_path: Path) -> None:
     output = tmp_path / "page.html"
-    assert str(output) in experiments("report", *make_records(tmp_path), f"--output={output}").stdout
+    assert str(output) in run_command("report", *make_records(tmp_path), f"--output={output}").stdout
     assert output.stat().st_size > 10_000

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
-from cost_files import make_costs, with_checkpoint
+from command_line import read_refusal, run_command
+from cost_files import make_costs, set_checkpoint
 from PIL import Image
 from records import make_record
 
-from experiments.commands.analyse.tradeoff import by_severity, columns, draw, find_networks, score_row
+from experiments.commands.analyse.tradeoff import average_by_severity, draw, find_networks, make_columns, make_score_row
 from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.statistics import point_estimate
 from experiments.record_files.cost_file import read_costs
@@ -28,7 +28,7 @@ def paths(tmp_path: Path) -> list[Path]:
         make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half", "sparse", "dense"))
     ]
     for path, digest in zip(found, DIGESTS, strict=True):
-        with_checkpoint(path, digest)
+        set_checkpoint(path, digest)
     return found
 
 
@@ -42,7 +42,7 @@ def costs(tmp_path: Path) -> Path:
 
 
 def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
-    lines = experiments("tradeoff", *paths, f"--costs={costs}").stdout.splitlines()
+    lines = run_command("tradeoff", *paths, f"--costs={costs}").stdout.splitlines()
     assert [line.split(" | ")[0] for line in lines[2:5]] == ["| dense", "| sparse", "| half"]
     assert lines[3].split(" | ")[1:4] == ["3.00", "50", "4.68"]
     assert "ratios of latency are to 'net 0'" in lines[-1]
@@ -50,7 +50,7 @@ def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
 
 def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     record, images = read_swept(paths[0])
-    row = score_row(record, images)
+    row = make_score_row(record, images)
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
     ece = point_estimate(images.sum_by_unit(find_mean_scores()["ece"].ratio(images.counts)))
@@ -63,9 +63,9 @@ def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
 
 def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     words = [*map(str, paths), f"--costs={costs}"]
-    as_json = json.loads(experiments("tradeoff", *words, "--format=json", f"--output={tmp_path / 'x.json'}").stdout)
+    as_json = json.loads(run_command("tradeoff", *words, "--format=json", f"--output={tmp_path / 'x.json'}").stdout)
     assert json.loads((tmp_path / "x.json").read_text()) == as_json
-    rows = list(csv.DictReader(io.StringIO(experiments("tradeoff", *words, "--format=csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(run_command("tradeoff", *words, "--format=csv").stdout)))
     for row, known in zip(rows, as_json, strict=True):
         assert {key: str(value) if value is not None else "" for key, value in known.items()} == row
     assert [row["latency_ratio_batch_8"] for row in as_json] == [4.0, 3.0, 2.0]
@@ -73,23 +73,23 @@ def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
 
 def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     networks = find_networks(paths, read_costs(costs))
-    axes = draw(columns(networks, together=False)).axes[0]
+    axes = draw(make_columns(networks, together=False)).axes[0]
     shown = np.asarray(axes.get_images()[0].get_array())
-    severities = sorted(by_severity(networks[0].record))
+    severities = sorted(average_by_severity(networks[0].record))
     assert shown.shape == (len(severities), 3)
     for column, network in enumerate(networks):
-        np.testing.assert_allclose(shown[:, column], list(by_severity(network.record).values()))
+        np.testing.assert_allclose(shown[:, column], list(average_by_severity(network.record).values()))
     labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
     assert labels == ["dense 100 %, 100 %", "sparse 33 %, 67 %", "half 33 %, 33 %"]
     picture = tmp_path / "surface.png"
-    experiments("tradeoff", *paths, f"--costs={costs}", f"--figure={picture}")
+    run_command("tradeoff", *paths, f"--costs={costs}", f"--figure={picture}")
     assert min(Image.open(picture).size) > 200
 
 
 def test_costs_alone(costs: Path) -> None:
-    lines = experiments("tradeoff", f"--costs={costs}").stdout.splitlines()
+    lines = run_command("tradeoff", f"--costs={costs}").stdout.splitlines()
     assert [line.split(" | ")[0] for line in lines[2:5]] == ["| net 0", "| net 1", "| net 2"]
-    assert "name their records" in refusal("tradeoff", f"--costs={costs}", "--figure=x.png")
+    assert "name their records" in read_refusal("tradeoff", f"--costs={costs}", "--figure=x.png")
 
 
 def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
@@ -97,14 +97,14 @@ def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
         make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half_1", "half_0", "dense"))
     ]
     for path, digest in zip(paths, DIGESTS, strict=True):
-        with_checkpoint(path, digest)
+        set_checkpoint(path, digest)
     networks = find_networks(paths, read_costs(costs))
-    axes = draw(columns(networks, together=True)).axes[0]
+    axes = draw(make_columns(networks, together=True)).axes[0]
     labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
     assert labels == ["dense 100 %, 100 %", "half 2 trainings 33 %, 50 %"]
     shown, halves = (
         np.asarray(axes.get_images()[0].get_array())[:, 1],
-        [by_severity(network.record) for network in networks[1:]],
+        [average_by_severity(network.record) for network in networks[1:]],
     )
     for severity, value in zip(sorted(halves[0]), shown, strict=True):
         assert value == pytest.approx((halves[0][severity] + halves[1][severity]) / 2)
@@ -117,14 +117,14 @@ def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
 
 def test_refusals(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     words = [*paths, f"--costs={costs}"]
-    assert "cannot draw a .txt" in refusal("tradeoff", *words, "--figure=x.txt")
+    assert "cannot draw a .txt" in read_refusal("tradeoff", *words, "--figure=x.txt")
     other = make_record(tmp_path / "unknown.json", "unknown", 5)
-    assert "not among the costs" in refusal("tradeoff", other, *words)
+    assert "not among the costs" in read_refusal("tradeoff", other, *words)
     few = make_record(tmp_path / "few.json", "few", 5, cells=[("clean", 0), ("noise", 1)])
-    with_checkpoint(few, DIGESTS[0])
-    assert "do not stand side by side" in refusal("tradeoff", few, *words)
+    set_checkpoint(few, DIGESTS[0])
+    assert "do not stand side by side" in read_refusal("tradeoff", few, *words)
     clean = make_record(tmp_path / "clean.json", "clean", 5, cells=[("clean", 0)])
-    with_checkpoint(clean, DIGESTS[0])
-    assert "share no severity" in refusal("tradeoff", clean, f"--costs={costs}", f"--figure={tmp_path / 'x.png'}")
+    set_checkpoint(clean, DIGESTS[0])
+    assert "share no severity" in read_refusal("tradeoff", clean, f"--costs={costs}", f"--figure={tmp_path / 'x.png'}")
     paths[0].with_suffix(".npz").unlink()
-    assert refusal("tradeoff", *words)
+    assert read_refusal("tradeoff", *words)

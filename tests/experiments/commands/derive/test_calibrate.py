@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.checkpoints.checkpoint import describe_data, load_module, read_checkpoint
 from experiments.command_line.data_option import choose_data
@@ -66,10 +66,10 @@ def test_sweep_is_an_ordinary_sweep(calibrated: Path, tiny_run: Path, tiny_recor
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out" / "best.ckpt"
     words = ("calibrate", f"--checkpoint={checkpoint}")
-    assert "holds another training" in refusal(*words, f"--output={tiny_run / 'other.ckpt'}")
-    assert "*.ckpt" in refusal(*words, f"--output={tmp_path / 'out.pt'}")
-    assert "--pixels" in refusal(*words, f"--output={output}", "--pixels=0")
-    assert "no device" in refusal(*words, f"--output={output}", "--device=cuda:77")
-    assert "5 classes apart" in refusal(*words, f"--output={output}", "--data.init_args.num_classes=4")
-    assert "no checkpoint" in refusal("calibrate", "--checkpoint=nowhere.ckpt", f"--output={output}")
+    assert "holds another training" in read_refusal(*words, f"--output={tiny_run / 'other.ckpt'}")
+    assert "*.ckpt" in read_refusal(*words, f"--output={tmp_path / 'out.pt'}")
+    assert "--pixels" in read_refusal(*words, f"--output={output}", "--pixels=0")
+    assert "no device" in read_refusal(*words, f"--output={output}", "--device=cuda:77")
+    assert "5 classes apart" in read_refusal(*words, f"--output={output}", "--data.init_args.num_classes=4")
+    assert "no checkpoint" in read_refusal("calibrate", "--checkpoint=nowhere.ckpt", f"--output={output}")
     assert not output.exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command_line import TINY, experiments, refusal
+from command_line import TINY, read_refusal, run_command
 from PIL import Image
 from resumed import fit
 
@@ -26,7 +26,7 @@ def fpn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "fpn"
     words = [word for word in TINY if "max_epochs" not in word and "encoder" not in word]
     network = "--model.init_args.network=experiments/configs/network/fpn.yaml"
-    experiments("fit", *words, network, *SIZES, "--trainer.max_epochs=1", f"--run={run}")
+    run_command("fit", *words, network, *SIZES, "--trainer.max_epochs=1", f"--run={run}")
     return run / "best.ckpt"
 
 
@@ -39,15 +39,15 @@ def three(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path_factory: pytest.T
     return output
 
 
-def images() -> torch.Tensor:
+def draw_images() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_it_says_the_mean_of_its_members(three: Path, tiny_run: Path, tiny_twin: Path, fpn: Path) -> None:
     members = [load_module(path) for path in (tiny_run / "best.ckpt", tiny_twin / "best.ckpt", fpn)]
     with torch.inference_mode():
-        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
-        torch.testing.assert_close(load_module(three)(images()).softmax(1), wanted)
+        wanted = torch.stack([member(draw_images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(load_module(three)(draw_images()).softmax(1), wanted)
 
 
 def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) 
     benchmark([f"--checkpoint={output}", "--suite=smoke", f"--output={record}", "--trainer.accelerator=cpu"])
     assert read_record(record).name == "calibrated"
     photo = tmp_path / "photo.png"
-    Image.fromarray(images()[0].permute(1, 2, 0).numpy()).save(photo)
+    Image.fromarray(draw_images()[0].permute(1, 2, 0).numpy()).save(photo)
     predict.main(
         [str(photo), f"--checkpoint={output}", f"--output={tmp_path / 'out'}", "--device=cpu", "--uncertainty"]
     )
     with torch.inference_mode():
-        found = load_module(three).network.uncertainty(images()[:1])
+        found = load_module(three).network.uncertainty(draw_images()[:1])
     classes = load_module(three).num_classes
     scales = {"entropy": np.log(classes), "mutual_information": np.log(classes), "disagreement": 1}
     for name, scale in scales.items():
@@ -94,35 +94,35 @@ def test_seeds_of_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
     """What is trained stays: the same command again trains nothing."""
     output = tmp_path / "seeds" / "best.ckpt"
     words = [*[word for word in TINY if "max_epochs" not in word], "--trainer.max_epochs=1"]
-    done = experiments("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
+    done = run_command("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
     assert "member of seed 7" in done.stdout
     members = [load_module(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt") for seed in (0, 7)]
     first = output.read_bytes()
-    assert (members[0](images()) != members[1](images())).any()
+    assert (members[0](draw_images()) != members[1](draw_images())).any()
     module = load_module(output)
     assert module.network.batched
     with torch.inference_mode():
-        wanted = torch.stack([member(images()).softmax(1) for member in members]).mean(0)
-        torch.testing.assert_close(module(images()).softmax(1), wanted, rtol=1e-4, atol=1e-4)
-    stamps = [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)]
-    experiments("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
-    assert [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)] == stamps
+        wanted = torch.stack([member(draw_images()).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(module(draw_images()).softmax(1), wanted, rtol=1e-4, atol=1e-4)
+    times = [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)]
+    run_command("ensemble", "--seeds", "0", "7", *words, f"--output={output}", "--batched")
+    assert [(tmp_path / "seeds" / f"seed-{seed}" / "best.ckpt").stat().st_mtime_ns for seed in (0, 7)] == times
     assert len(output.read_bytes()) == len(first)
 
 
 def test_refusals(tiny_run: Path, tiny_twin: Path, fpn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, twin, output = tiny_run / "best.ckpt", tiny_twin / "best.ckpt", f"--output={tmp_path / 'out' / 'best.ckpt'}"
-    assert "two checkpoints" in refusal("ensemble", "--checkpoints", one, output)
-    assert "same checkpoint" in refusal("ensemble", "--checkpoints", one, fpn, one, output)
-    assert "leave '--batched' out" in refusal("ensemble", "--checkpoints", one, fpn, output, "--batched")
-    assert "unknown option '--trainer.max_epochs=1'" in refusal(
+    assert "two checkpoints" in read_refusal("ensemble", "--checkpoints", one, output)
+    assert "same checkpoint" in read_refusal("ensemble", "--checkpoints", one, fpn, one, output)
+    assert "leave '--batched' out" in read_refusal("ensemble", "--checkpoints", one, fpn, output, "--batched")
+    assert "unknown option '--trainer.max_epochs=1'" in read_refusal(
         "ensemble", "--checkpoints", one, twin, output, "--trainer.max_epochs=1"
     )
-    assert "two different ones" in refusal("ensemble", "--seeds", "1", "1", output)
-    assert "--run is set for each member" in refusal("ensemble", "--seeds", "0", "1", output, "--run=x")
-    assert "holds another training" in refusal("ensemble", "--checkpoints", one, twin, f"--output={twin}")
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
-    assert "do not fit into" in refusal("ensemble", "--checkpoints", one, twin, output)
+    assert "two different ones" in read_refusal("ensemble", "--seeds", "1", "1", output)
+    assert "--run is set for each member" in read_refusal("ensemble", "--seeds", "0", "1", output, "--run=x")
+    assert "holds another training" in read_refusal("ensemble", "--checkpoints", one, twin, f"--output={twin}")
+    monkeypatch.setattr(memory, "read_available_bytes", lambda: 1000)
+    assert "do not fit into" in read_refusal("ensemble", "--checkpoints", one, twin, output)
 
 
 def test_members_of_one_training(tiny_run: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_members_of_one_training(tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "d" / "config.yaml").write_text((tiny_run / "config.yaml").read_text())
 
     def refused(*names: str) -> str:
-        return refusal("ensemble", "--checkpoints", *(files[name] for name in names), output)
+        return read_refusal("ensemble", "--checkpoints", *(files[name] for name in names), output)
 
     assert "are of one training" in refused("a/best", "b/last")
     assert "are of one training" in refused("d/snapshot-1", "d/best")
@@ -160,10 +160,10 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
     content, settings = read_checkpoint(tiny_run / "best.ckpt"), yaml.safe_load((tiny_run / "config.yaml").read_text())
     output = f"--output={tmp_path / 'out' / 'best.ckpt'}"
 
-    def member(name: str, classes: int, size: list[int], **kept: str | list[str]) -> Path:
+    def member(name: str, classes: int, size: list[int], **retained: str | list[str]) -> Path:
         path = tmp_path / name / "best.ckpt"
         path.parent.mkdir()
-        data = {**content["SyntheticDataModule"], **kept}
+        data = {**content["SyntheticDataModule"], **retained}
         if classes != right:
             data = {**data, "classes": [f"class {one}" for one in range(classes)], "palette": None}
         hyper = {**content["hyper_parameters"], "num_classes": classes}
@@ -174,13 +174,13 @@ def test_members_of_another_task(tiny_run: Path, tmp_path: Path) -> None:
 
     right = content["hyper_parameters"]["num_classes"]
     other, large = member("classes", right + 1, [64, 64]), member("sizes", right, [96, 96])
-    assert f"number of classes {right + 1}" in refusal(
+    assert f"number of classes {right + 1}" in read_refusal(
         "ensemble", "--checkpoints", tiny_run / "best.ckpt", other, output
     )
-    assert "input size [96, 96]" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", large, output)
+    assert "input size [96, 96]" in read_refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", large, output)
     named = member("channels", right, [64, 64], channels=["t1", "t2", "flair"])
-    assert "the channels ['t1', 't2', 'flair']" in refusal(
+    assert "the channels ['t1', 't2', 'flair']" in read_refusal(
         "ensemble", "--checkpoints", tiny_run / "best.ckpt", named, output
     )
     padded = member("aspects", right, [64, 64], aspect="pad")
-    assert "aspect pad" in refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", padded, output)
+    assert "aspect pad" in read_refusal("ensemble", "--checkpoints", tiny_run / "best.ckpt", padded, output)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command_line import TINY, experiments, refusal
+from command_line import TINY, read_refusal, run_command
 
 from datamodules.datasets.folder import FolderDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.checkpoints.derived_checkpoint import component, make_content
+from experiments.checkpoints.derived_checkpoint import make_component, make_content
 from experiments.commands.derive import ensemble, export, onnx, prune
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
 from user_error import UserError
 
 
-def derived(kind: str, run: Path, twin: Path, output: Path) -> Path:
+def derive(kind: str, run: Path, twin: Path, output: Path) -> Path:
     """A checkpoint of each make."""
     best = run / "best.ckpt"
     if kind == "pruned":
@@ -32,7 +32,7 @@ def test_there_and_back(
     kind: str, tiny_run: Path, tiny_twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """The file, made a checkpoint again, gives the logits of the first one, for batches of any size."""
-    source = derived(kind, tiny_run, tiny_twin, tmp_path / "made" / "best.ckpt")
+    source = derive(kind, tiny_run, tiny_twin, tmp_path / "made" / "best.ckpt")
     file, back = tmp_path / "net.onnx", tmp_path / "back" / "best.ckpt"
     export.main(["--checkpoint", str(source), "--size", "64", "64", "--output", str(file)])
     data = ["--data=experiments/configs/data/synthetic.yaml", "--data.init_args.size=[64,64]"]
@@ -47,7 +47,7 @@ def test_there_and_back(
         torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
 
 
-def bands_folder(root: Path, channels: int) -> Path:
+def make_bands_folder(root: Path, channels: int) -> Path:
     """Images of 32 x 32 with so many bands, and masks."""
     random = np.random.default_rng(channels)
     for split in ("train", "val", "test"):
@@ -65,23 +65,23 @@ def bands_folder(root: Path, channels: int) -> Path:
 def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> None:
     """Pixel by pixel under every condition of a suite, with nothing said again."""
     torch.manual_seed(channels)
-    data = FolderDataModule(bands_folder(tmp_path / "data", channels))
+    data = FolderDataModule(make_bands_folder(tmp_path / "data", channels))
     network = FcnNetwork(3, channels, hidden=8, mean=[0.4] * channels, std=[0.3] * channels)
     settings = {"hidden": 8, "mean": [0.4] * channels, "std": [0.3] * channels}
-    kept = {"FolderDataModule": data.state_dict()}
+    states = {"FolderDataModule": data.state_dict()}
     source, back, file = (tmp_path / name for name in ("run/best.ckpt", "back/best.ckpt", "net.onnx"))
-    content = make_content(component(FcnNetwork, settings), network.state_dict(), 3, channels, kept)
+    content = make_content(make_component(FcnNetwork, settings), network.state_dict(), 3, channels, states)
     source.parent.mkdir()
     torch.save(content, source)
     words = ["--data=datamodules.datasets.folder.FolderDataModule", f"--data.init_args.root={tmp_path / 'data'}"]
     words += ["--data.init_args.num_workers=0"]
-    experiments("export", f"--checkpoint={source}", "--size", "32", "32", f"--output={file}")
-    experiments("onnx", f"--file={file}", f"--output={back}", *words)
+    run_command("export", f"--checkpoint={source}", "--size", "32", "32", f"--output={file}")
+    run_command("onnx", f"--file={file}", f"--output={back}", *words)
     found = []
     for checkpoint in (source, back):
         output = checkpoint.with_name("record.json")
         sweep = ("benchmark", f"--checkpoint={checkpoint}", "--suite=smoke", "--pictures=0", f"--output={output}")
-        experiments(*sweep, "--trainer.accelerator=cpu", *words)
+        run_command(*sweep, "--trainer.accelerator=cpu", *words)
         found.append(read_record(output))
     assert np.array_equal(found[0].totals["confusion"], found[1].totals["confusion"])
     assert found[0].totals["confusion"].sum((-1, -2)).all()
@@ -98,7 +98,7 @@ def test_what_a_file_says_is_held_against_what_is_asked(tmp_path: Path) -> None:
 
 def test_two_values_are_asked_for_one_by_one() -> None:
     words = ("--checkpoint=x", "--size", "[64,64]", "--output=x.onnx")
-    assert "--size takes 2 values: write them one after the other" in refusal("export", *words)
+    assert "--size takes 2 values: write them one after the other" in read_refusal("export", *words)
 
 
 def test_large_logits_may_differ_by_their_rounding() -> None:
@@ -108,30 +108,32 @@ def test_large_logits_may_differ_by_their_rounding() -> None:
         image = torch.full((1, 3, 4, 4), 1 / 3)
         graph = export.trace_graph(network, image)
         torch.nn.init.constant_(network.weight, size + 2 * allowed)
-        assert export.farthest(graph, network, image) > export.TOLERANCE
+        assert export.find_largest_difference(graph, network, image) > export.TOLERANCE
         torch.nn.init.constant_(network.weight, size + allowed / 2)
-        assert export.farthest(graph, network, image) < export.TOLERANCE
+        assert export.find_largest_difference(graph, network, image) < export.TOLERANCE
 
 
 def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:
     """Features are computed by OpenCV; a trace would hold those of one image for ever."""
     words = [word for word in TINY if "encoder" not in word] + ["--trainer.max_epochs=1"]
     words += ["--model.init_args.network=experiments/configs/network/unet_lbp.yaml", "--data.init_args.train=8"]
-    experiments("fit", *words, f"--run={tmp_path / 'run'}")
+    run_command("fit", *words, f"--run={tmp_path / 'run'}")
     file = tmp_path / "net.onnx"
-    said = refusal("export", "--checkpoint", tmp_path / "run" / "last.ckpt", "--size", "64", "64", "--output", file)
-    assert "sweep and deploy its checkpoint" in said
+    message = read_refusal(
+        "export", "--checkpoint", tmp_path / "run" / "last.ckpt", "--size", "64", "64", "--output", file
+    )
+    assert "sweep and deploy its checkpoint" in message
     assert not list(tmp_path.glob("*.onnx*"))
     assert not list(tmp_path.glob(".*onnx*"))
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--size", "0", "64", "--output", "x.onnx"], "at least 1 pixel"),
         (["--size", "64", "64", "--output", "x.pt"], r"must be named *.onnx"),
         (["--size", "64", "64", "--output", "x.onnx"], "no checkpoint"),
     ],
 )
-def test_refusals(words: list[str], said: str, tmp_path: Path) -> None:
-    assert said in refusal("export", "--checkpoint", tmp_path / "none.ckpt", *words)
+def test_refusals(words: list[str], message: str, tmp_path: Path) -> None:
+    assert message in read_refusal("export", "--checkpoint", tmp_path / "none.ckpt", *words)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from onnx import TensorProto, helper, numpy_helper
 
 from experiments.checkpoints.checkpoint import load_module
@@ -34,12 +34,12 @@ def onnx_file(tmp_path: Path) -> Path:
 
 def test_an_onnx_file_is_swept(onnx_file: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "best.ckpt"
-    experiments("onnx", f"--file={onnx_file}", f"--output={checkpoint}", "--mean=0,0,0", "--std=1,1,1", *DATA)
+    run_command("onnx", f"--file={onnx_file}", f"--output={checkpoint}", "--mean=0,0,0", "--std=1,1,1", *DATA)
     image = torch.randint(0, 256, (1, 3, 20, 30), dtype=torch.uint8)
     with torch.inference_mode():
         assert load_module(checkpoint)(image).shape == (1, 5, 20, 30)
     output = tmp_path / "record.json"
-    experiments("benchmark", f"--checkpoint={checkpoint}", "--suite=smoke", f"--output={output}", "--pictures=0")
+    run_command("benchmark", f"--checkpoint={checkpoint}", "--suite=smoke", f"--output={output}", "--pictures=0")
     record = json.loads(output.read_text())
     assert len(record["cells"]) == 5
     assert record["recipe"]["data"]["init_args"]["test"] == 5
@@ -47,14 +47,14 @@ def test_an_onnx_file_is_swept(onnx_file: Path, tmp_path: Path) -> None:
 
 def test_refusals(onnx_file: Path, tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'run' / 'best.ckpt'}"
-    assert refusal("onnx", f"--file={onnx_file}", output).startswith("no data: pass --data")
-    assert "no ONNX file" in refusal("onnx", "--file=missing.onnx", output, *DATA)
-    assert "3 channels" in refusal("onnx", f"--file={onnx_file}", output, "--mean=0,0", *DATA)
-    assert "no numbers" in refusal("onnx", f"--file={onnx_file}", output, "--std=a,b,c", *DATA)
-    assert "does not say how the images" in refusal("onnx", f"--file={onnx_file}", output, *DATA)
+    assert read_refusal("onnx", f"--file={onnx_file}", output).startswith("no data: pass --data")
+    assert "no ONNX file" in read_refusal("onnx", "--file=missing.onnx", output, *DATA)
+    assert "3 channels" in read_refusal("onnx", f"--file={onnx_file}", output, "--mean=0,0", *DATA)
+    assert "no numbers" in read_refusal("onnx", f"--file={onnx_file}", output, "--std=a,b,c", *DATA)
+    assert "does not say how the images" in read_refusal("onnx", f"--file={onnx_file}", output, *DATA)
     fed = ("--mean=0,0,0", "--std=1,1,1")
-    assert "(B, 7, h, w)" in refusal(
+    assert "(B, 7, h, w)" in read_refusal(
         "onnx", f"--file={onnx_file}", output, *fed, *DATA, "--data.init_args.num_classes=7"
     )
-    assert "named *.ckpt" in refusal("onnx", f"--file={onnx_file}", f"--output={tmp_path / 'x.onnx'}", *DATA)
+    assert "named *.ckpt" in read_refusal("onnx", f"--file={onnx_file}", f"--output={tmp_path / 'x.onnx'}", *DATA)
     assert not (tmp_path / "run" / "best.ckpt").exists()

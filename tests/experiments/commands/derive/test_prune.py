@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command_line import TINY, refusal
+from command_line import TINY, read_refusal
 from resumed import fit
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
@@ -23,15 +23,15 @@ def run(checkpoint: Path, output: Path, *words: str) -> Path:
     return output
 
 
-def images() -> torch.Tensor:
+def draw_images() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def parameters(path: Path) -> int:
+def count_parameters(path: Path) -> int:
     return sum(one.numel() for one in load_module(path).parameters())
 
 
-def tuned(start: Path, output: Path, *words: str) -> Path:
+def fine_tune(start: Path, output: Path, *words: str) -> Path:
     """The checkpoint of six more steps of training."""
     fit("synthetic_unet", output, f"--start={start}", *words)
     return output / "last.ckpt"
@@ -46,7 +46,7 @@ def half(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(half: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is left, trained on."""
-    return tuned(half, tmp_path_factory.mktemp("trained") / "tuned")
+    return fine_tune(half, tmp_path_factory.mktemp("trained") / "tuned")
 
 
 def test_half_of_the_multiply_adds(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -59,7 +59,7 @@ def test_half_of_the_multiply_adds(tiny_run: Path, tmp_path: Path, capsys: pytes
         if "multiply-adds" in line
     )
     assert 0.4 < after / before <= 0.52
-    assert parameters(output) < parameters(tiny_run / "best.ckpt")
+    assert count_parameters(output) < count_parameters(tiny_run / "best.ckpt")
     assert output.stat().st_size < (tiny_run / "best.ckpt").stat().st_size
     assert read_checkpoint(output)["derived_from"][-1]["settings"]["criterion"] == "taylor"
 
@@ -71,16 +71,16 @@ def test_the_file_is_enough(half: Path) -> None:
     settings = read_checkpoint(half)["hyper_parameters"]["network"]["init_args"]
     assert yaml.safe_load(yaml.safe_dump(settings)) == settings
     with torch.inference_mode():
-        assert module(images()).shape == (2, 5, 64, 64)
+        assert module(draw_images()).shape == (2, 5, 64, 64)
 
 
 def test_it_is_fine_tuned_swept_and_pruned_again(half: Path, trained: Path, tmp_path: Path) -> None:
-    assert parameters(trained) == parameters(half)
+    assert count_parameters(trained) == count_parameters(half)
     record = tmp_path / "record.json"
     benchmark([f"--checkpoint={trained}", "--suite=smoke", f"--output={record}", "--trainer.accelerator=cpu"])
     assert read_record(record).name == "tuned"
     quarter = run(trained, tmp_path / "quarter" / "best.ckpt", "--ratio=0.3")
-    assert parameters(quarter) < parameters(trained)
+    assert count_parameters(quarter) < count_parameters(trained)
     module = load_module(quarter)
     assert isinstance(module.network, PrunedNetwork)
     assert not isinstance(module.network.network, PrunedNetwork)  # one plan says both
@@ -91,25 +91,29 @@ def test_pruned_networks_are_combined(half: Path, trained: Path, tmp_path: Path)
     output = tmp_path / "ensemble" / "best.ckpt"
     ensemble.main(["--checkpoints", str(half), str(trained), f"--output={output}"])
     with torch.inference_mode():
-        wanted = torch.stack([load_module(path)(images()).softmax(1) for path in (half, trained)]).mean(0)
-        torch.testing.assert_close(load_module(output)(images()).softmax(1), wanted)
+        wanted = torch.stack([load_module(path)(draw_images()).softmax(1) for path in (half, trained)]).mean(0)
+        torch.testing.assert_close(load_module(output)(draw_images()).softmax(1), wanted)
     mixed = tmp_path / "soup" / "best.ckpt"
     soup.main(["--checkpoints", str(half), str(trained), f"--output={mixed}", "--device=cpu"])
-    assert parameters(run(mixed, tmp_path / "soup_pruned" / "best.ckpt", "--ratio=0.2")) < parameters(mixed)
+    assert count_parameters(run(mixed, tmp_path / "soup_pruned" / "best.ckpt", "--ratio=0.2")) < count_parameters(mixed)
 
 
-@pytest.mark.parametrize(("words", "share"), [(["--method=lamp", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)])
-def test_zeros_stay_while_the_rest_is_trained(tiny_run: Path, tmp_path: Path, words: list[str], share: float) -> None:
+@pytest.mark.parametrize(
+    ("words", "fraction"), [(["--method=lamp", "--ratio=0.8"], 0.8), (["--method=two_of_four"], 0.5)]
+)
+def test_zeros_stay_while_the_rest_is_trained(
+    tiny_run: Path, tmp_path: Path, words: list[str], fraction: float
+) -> None:
     sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", *words)
     before, after = (
-        weights_of(load_module(path).network) for path in (sparse, tuned(sparse, tmp_path / "tuned", ZEROS))
+        weights_of(load_module(path).network) for path in (sparse, fine_tune(sparse, tmp_path / "tuned", ZEROS))
     )
     masked = {name for name in before if not before[name].all()}
-    assert sparsity(before[name] for name in masked) == pytest.approx(share, abs=0.05)
+    assert sparsity(before[name] for name in masked) == pytest.approx(fraction, abs=0.05)
     assert all(torch.equal(before[name] == 0, after[name] == 0) for name in masked)
     assert any(not torch.equal(before[name], after[name]) for name in masked)
     if "--method=lamp" in words:
-        free = tuned(sparse, tmp_path / "free")  # without the callback they come back
+        free = fine_tune(sparse, tmp_path / "free")  # without the callback they come back
         assert sparsity(weights_of(load_module(free).network).values()) < 0.01
 
 
@@ -144,23 +148,27 @@ def test_a_ticket_has_its_early_weights(tiny_run: Path, tiny_twin: Path, tmp_pat
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out' / 'best.ckpt'}"
-    assert "pass --ratio" in refusal("prune", checkpoint, output)
+    assert "pass --ratio" in read_refusal("prune", checkpoint, output)
     for ratio in ("0", "1", "50"):
-        assert "not between 0 and 1" in refusal("prune", checkpoint, output, f"--ratio={ratio}")
-        assert "not between 0 and 1" in refusal("prune", checkpoint, output, f"--ratio={ratio}", "--method=magnitude")
-    assert "leave --ratio 0.7 out" in refusal("prune", checkpoint, output, "--method=two_of_four", "--ratio=0.7")
-    assert "--rewind-to goes with zeros" in refusal("prune", checkpoint, output, "--ratio=0.5", "--rewind-to=x")
+        assert "not between 0 and 1" in read_refusal("prune", checkpoint, output, f"--ratio={ratio}")
+        assert "not between 0 and 1" in read_refusal(
+            "prune", checkpoint, output, f"--ratio={ratio}", "--method=magnitude"
+        )
+    assert "leave --ratio 0.7 out" in read_refusal("prune", checkpoint, output, "--method=two_of_four", "--ratio=0.7")
+    assert "--rewind-to goes with zeros" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--rewind-to=x")
     sparse = ["--method=magnitude", "--ratio=0.5", "--keep=model.encoder"]
-    assert "--keep goes with channels" in refusal("prune", checkpoint, output, *sparse)
-    assert "no part 'nothing' to keep" in refusal("prune", checkpoint, output, "--ratio=0.5", "--keep=nothing")
-    assert "1 or more" in refusal("prune", checkpoint, output, "--ratio=0.5", "--multiple=0")
+    assert "--keep goes with channels" in read_refusal("prune", checkpoint, output, *sparse)
+    assert "no part 'nothing' to keep" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--keep=nothing")
+    assert "1 or more" in read_refusal("prune", checkpoint, output, "--ratio=0.5", "--multiple=0")
     same = f"--output={tiny_run / 'best.ckpt'}"
-    assert "holds another training" in refusal("prune", checkpoint, same, "--ratio=0.5")
-    assert "no checkpoint 'nowhere'" in refusal("prune", "--checkpoint=nowhere", output, "--ratio=0.5")
+    assert "holds another training" in read_refusal("prune", checkpoint, same, "--ratio=0.5")
+    assert "no checkpoint 'nowhere'" in read_refusal("prune", "--checkpoint=nowhere", output, "--ratio=0.5")
     (tmp_path / "text.ckpt").write_text("hello")
-    assert "is not a checkpoint" in refusal("prune", f"--checkpoint={tmp_path / 'text.ckpt'}", output, "--ratio=0.5")
+    assert "is not a checkpoint" in read_refusal(
+        "prune", f"--checkpoint={tmp_path / 'text.ckpt'}", output, "--ratio=0.5"
+    )
 
 
 def test_only_what_is_sparse_keeps_zeros(tiny_run: Path, tmp_path: Path) -> None:
-    said = refusal("fit", *TINY, ZEROS, f"--run={tmp_path / 'run'}")
-    assert "no weight is zero" in said
+    message = read_refusal("fit", *TINY, ZEROS, f"--run={tmp_path / 'run'}")
+    assert "no weight is zero" in message

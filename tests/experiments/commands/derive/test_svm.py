@@ -45,7 +45,7 @@ def fitted(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tiny_run / "best.ckpt", tmp_path_factory.mktemp("svm") / "tiny_svm" / "best.ckpt")
 
 
-def batches(sizes: list[int], classes: int, side: int = 64) -> list[dict[str, Any]]:
+def make_batches(sizes: list[int], classes: int, side: int = 64) -> list[dict[str, Any]]:
     """Evaluation batches of noise, the same images however they are batched."""
     found, index = [], 0
     for size in sizes:
@@ -83,15 +83,15 @@ def network(request: Any) -> SmpNetwork:
 @torch.inference_mode()
 def test_features_are_what_the_head_sees(network: SmpNetwork) -> None:
     """Against torch's own unfolding and enlarging of whole maps, and against the logits themselves."""
-    head, image = find_head(network), batches([1], 3)[0]["image"]
+    head, image = find_head(network), make_batches([1], 3)[0]["image"]
     rows, columns = (grid.flatten() for grid in torch.meshgrid(torch.arange(64), torch.arange(57), indexing="ij"))
     with record_inputs(head.convolution) as seen:
         logits = network(image)[0]
     found = head.compute_features(seen[0][0], rows, columns)
     size, (height, width) = head.convolution.kernel_size[0], seen[0].shape[2:]
-    whole = F.unfold(seen[0], size, padding=size // 2).view(1, -1, height, width)
-    whole = nn.Upsample(scale_factor=head.scale, mode="bilinear", align_corners=True)(whole)[0]
-    torch.testing.assert_close(found, whole[:, rows, columns].T, rtol=1e-4, atol=1e-4)
+    unfolded = F.unfold(seen[0], size, padding=size // 2).view(1, -1, height, width)
+    upsampled = nn.Upsample(scale_factor=head.scale, mode="bilinear", align_corners=True)(unfolded)[0]
+    torch.testing.assert_close(found, upsampled[:, rows, columns].T, rtol=1e-4, atol=1e-4)
     wanted = found @ head.weight.flatten(1).T + head.bias
     torch.testing.assert_close(logits[:, rows, columns].T, wanted, rtol=1e-3, atol=1e-3)
 
@@ -143,30 +143,30 @@ def test_solver_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_reservoir_keeps_the_smallest_keys() -> None:
     keys = np.random.default_rng(0).random(1000)
-    kept = Reservoir(50)
+    reservoir = Reservoir(50)
     for part in np.split(np.arange(1000), [3, 40, 400, 990]):
-        chosen = kept.find_candidates(keys[part])
+        chosen = reservoir.find_candidates(keys[part])
         assert len(chosen) <= 50
-        kept.add(keys[part][chosen], part[chosen])
-    np.testing.assert_array_equal(kept.rows, np.argsort(keys)[:50])
+        reservoir.add(keys[part][chosen], part[chosen])
+    np.testing.assert_array_equal(reservoir.rows, np.argsort(keys)[:50])
 
 
 def test_samples_are_balanced_and_do_not_depend_on_batches() -> None:
     network = SmpNetwork(3, **SMALL).eval()
     head = find_head(network)
-    one, other = (sample_features(head, batches(sizes, 3), 3, 40, seed=1) for sizes in ([3], [1, 2]))
+    one, other = (sample_features(head, make_batches(sizes, 3), 3, 40, seed=1) for sizes in ([3], [1, 2]))
     assert {true: len(rows) for true, rows in one.items()} == {0: 40, 1: 40, 2: 40}
     for true, rows in one.items():
         np.testing.assert_allclose(rows, other[true], rtol=1e-3, atol=1e-4)
-    assert not np.allclose(one[0], sample_features(head, batches([3], 3), 3, 40, seed=2)[0])
-    logits, labels = sample_logits(network, batches([3], 3), 3, 10**6, seed=1)
+    assert not np.allclose(one[0], sample_features(head, make_batches([3], 3), 3, 40, seed=2)[0])
+    logits, labels = sample_logits(network, make_batches([3], 3), 3, 10**6, seed=1)
     assert len(labels) == 3 * 59 * 57  # every pixel that counts, once
-    masks = np.concatenate([batch["mask"].numpy().ravel() for batch in batches([3], 3)])
+    masks = np.concatenate([batch["mask"].numpy().ravel() for batch in make_batches([3], 3)])
     np.testing.assert_array_equal(np.bincount(labels), np.bincount(masks[masks != 255]))
     assert logits.shape == (len(labels), 3)
     torch.nn.init.constant_(next(network.parameters()), float("nan"))
     with pytest.raises(UserError, match="not all finite"):
-        sample_logits(network, batches([3], 3), 3, 10, seed=1)
+        sample_logits(network, make_batches([3], 3), 3, 10, seed=1)
 
 
 @torch.inference_mode()
@@ -261,4 +261,4 @@ def test_networks_without_a_linear_head() -> None:
             return super().logits(x).square()
 
     with pytest.raises(UserError, match="not those of its last layer"):
-        sample_features(find_head(Squared(3, **SMALL).eval()), batches([1], 3), 3, 10, seed=0)
+        sample_features(find_head(Squared(3, **SMALL).eval()), make_batches([1], 3), 3, 10, seed=0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.commands.derive import tta
@@ -13,7 +13,7 @@ from experiments.record_files.record_file import read_record
 from lightning_modules.networks.wrappers.test_time_augmentation import resized
 
 
-def image() -> torch.Tensor:
+def draw_image() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
@@ -27,13 +27,13 @@ def flipped(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @torch.inference_mode()
 def test_it_says_the_mean_of_its_views(tiny_run: Path, flipped: Path, tmp_path: Path) -> None:
     network = load_module(tiny_run / "best.ckpt")
-    both = [network(image()).softmax(1), network(image().flip(-1)).flip(-1).softmax(1)]
-    torch.testing.assert_close(load_module(flipped)(image()).softmax(1), (both[0] + both[1]) / 2)
+    both = [network(draw_image()).softmax(1), network(draw_image().flip(-1)).flip(-1).softmax(1)]
+    torch.testing.assert_close(load_module(flipped)(draw_image()).softmax(1), (both[0] + both[1]) / 2)
     words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--flips=none", "--average=logits", "--scales", "1", "0.5"]
     tta.main([*words, f"--output={tmp_path / 'scales' / 'best.ckpt'}"])
-    small = torch.nn.functional.interpolate(network(resized(image(), 0.5)), (64, 64), mode="bilinear")
-    wanted = (network(image()) + small) / 2
-    torch.testing.assert_close(load_module(tmp_path / "scales" / "best.ckpt")(image()), wanted)
+    small = torch.nn.functional.interpolate(network(resized(draw_image(), 0.5)), (64, 64), mode="bilinear")
+    wanted = (network(draw_image()) + small) / 2
+    torch.testing.assert_close(load_module(tmp_path / "scales" / "best.ckpt")(draw_image()), wanted)
 
 
 def test_sweep_is_an_ordinary_sweep(flipped: Path, tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ def test_views_of_views_are_possible(flipped: Path, tmp_path: Path) -> None:
     """Any checkpoint can be asked, also one that asks itself."""
     output = tmp_path / "both" / "best.ckpt"
     tta.main([f"--checkpoint={flipped}", f"--output={output}", "--flips=vertical"])
-    assert len(list(load_module(output).network.opinions(image()))) == 2
+    assert len(list(load_module(output).network.opinions(draw_image()))) == 2
 
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out' / 'best.ckpt'}"
-    assert "the network as it is" in refusal("tta", checkpoint, output, "--flips=none")
-    assert "above 0" in refusal("tta", checkpoint, output, "--scales", "1", "0")
-    assert "holds another training" in refusal("tta", checkpoint, f"--output={tiny_run / 'best.ckpt'}")
-    assert "nowhere.ckpt" in refusal("tta", "--checkpoint=nowhere.ckpt", output)
+    assert "the network as it is" in read_refusal("tta", checkpoint, output, "--flips=none")
+    assert "above 0" in read_refusal("tta", checkpoint, output, "--scales", "1", "0")
+    assert "holds another training" in read_refusal("tta", checkpoint, f"--output={tiny_run / 'best.ckpt'}")
+    assert "nowhere.ckpt" in read_refusal("tta", "--checkpoint=nowhere.ckpt", output)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.ckpt"))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import ROOT, experiments, refusal
+from command_line import ROOT, read_refusal, run_command
 from sklearn.metrics import confusion_matrix
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from datamodules.datasets.folder import FolderDataModule
 from datamodules.datasets.synthetic import SyntheticDataModule
@@ -31,13 +31,13 @@ OTHER_IMAGES = ("--data.init_args.scene_seed=1", "--data.init_args.test=4")
 
 
 def sweep(run: Path, output: Path, *words: str, **environment: str) -> Path:
-    experiments(
+    run_command(
         "benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *words, **environment
     )
     return output
 
 
-def counts(path: Path) -> list:
+def read_counts(path: Path) -> list:
     """All that a record counts, and what follows from it; what names the call itself is left out."""
     record, images = open_record(path)
     assert images is not None
@@ -55,7 +55,7 @@ def counts(path: Path) -> list:
 
 
 def assert_same(one: Path, two: Path) -> None:
-    for left, right in zip(counts(one), counts(two), strict=True):
+    for left, right in zip(read_counts(one), read_counts(two), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -89,8 +89,8 @@ def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> 
         mask = torch.from_numpy(sample["mask"]).long()[None]
         for number, condition in enumerate(suite.conditions):
             with torch.inference_mode():
-                met, _ = condition(module.network, image, mask, [dataset.ids[index]], 0)
-                predicted = module(met).argmax(1)[0].numpy()
+                observed, _ = condition(module.network, image, mask, [dataset.ids[index]], 0)
+                predicted = module(observed).argmax(1)[0].numpy()
             counted = sample["mask"] != 255
             total[number] += confusion_matrix(sample["mask"][counted], predicted[counted], labels=range(5))
     assert np.abs(total - confusion).sum() <= 4
@@ -115,7 +115,7 @@ def test_more_processes_than_batches(tiny_run: Path, tmp_path: Path) -> None:
 def test_a_killed_sweep_goes_on_with_another_number_of_processes(tiny_run: Path, tmp_path: Path) -> None:
     """Killed by SIGKILL after its first batches, then finished by two; see tests/kills.py for one and one."""
     words = ("--data.init_args.test=24", "--suite=core", "--trainer.accelerator=cpu")
-    whole = sweep(tiny_run, tmp_path / "whole.json", "--trainer.devices=1", *words, **ONE_THREAD)
+    unbroken = sweep(tiny_run, tmp_path / "whole.json", "--trainer.devices=1", *words, **ONE_THREAD)
     output = tmp_path / "killed.json"
     journal = output.with_suffix(".unfinished")
     command = [sys.executable, "-m", "experiments", "benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}"]
@@ -135,7 +135,7 @@ def test_a_killed_sweep_goes_on_with_another_number_of_processes(tiny_run: Path,
     done = len(list(journal.glob("batch-*.npz")))
     assert 2 <= done < 6
     assert not output.exists()
-    again = experiments(
+    again = run_command(
         "benchmark",
         f"--checkpoint={tiny_run / 'best.ckpt'}",
         "--suite=smoke",
@@ -146,7 +146,7 @@ def test_a_killed_sweep_goes_on_with_another_number_of_processes(tiny_run: Path,
     )
     assert f"going on with {journal}: {done * 4} of 24" in again.stdout
     assert not journal.exists()
-    assert_same(whole, output)
+    assert_same(unbroken, output)
 
 
 def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ def test_an_unfinished_sweep_of_something_else_is_kept(tiny_run: Path, tmp_path:
         "--suite=smoke",
         f"--output={tmp_path / 'record.json'}",
     )
-    assert "holds an unfinished sweep with another" in refusal(*words)
+    assert "holds an unfinished sweep with another" in read_refusal(*words)
     assert journal.exists()
-    experiments(*words, "--restart")
+    run_command(*words, "--restart")
 
 
 def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole journal in the very format, but of somebody else's key; and batches of theirs in a journal of ours."""
-    output, kept = tmp_path / "a.json", tmp_path / "kept"
+    output, retained = tmp_path / "a.json", tmp_path / "kept"
     words = [
         f"--checkpoint={tiny_run / 'best.ckpt'}",
         "--suite=smoke",
@@ -177,19 +177,19 @@ def test_numbers_of_strangers_are_swept_anew(tiny_run: Path, tmp_path: Path, mon
     benchmark.main(words)
     monkeypatch.undo()
     journal = output.with_suffix(".unfinished")
-    before, forged = counts(output), list(journal.glob("batch-*.npz"))
-    assert "not begun by this user" in refusal("benchmark", *words)
-    shutil.copytree(journal, kept)
+    before, forged = read_counts(output), list(journal.glob("batch-*.npz"))
+    assert "not begun by this user" in read_refusal("benchmark", *words)
+    shutil.copytree(journal, retained)
     monkeypatch.setattr(Journal, "sum_up", lambda self: pytest.fail("swept"))
     with pytest.raises(pytest.fail.Exception):
         benchmark.main([*words, "--restart"])
     monkeypatch.undo()
     for path in forged:
-        shutil.copy(kept / path.name, path)
+        shutil.copy(retained / path.name, path)
     passes = count_passes(monkeypatch)
     benchmark.main(words)
     assert len(passes) == len(forged)
-    for left, right in zip(before, counts(output), strict=True):
+    for left, right in zip(before, read_counts(output), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -214,7 +214,7 @@ def test_a_sweep_without_a_place_for_its_key(tiny_run: Path, tmp_path: Path) -> 
         "--suite=smoke",
         f"--output={tmp_path / 'a.json'}",
     )
-    result = experiments(*command, "--trainer.devices=2", "--trainer.accelerator=cpu", XDG_STATE_HOME=tmp_path / "file")
+    result = run_command(*command, "--trainer.devices=2", "--trainer.accelerator=cpu", XDG_STATE_HOME=tmp_path / "file")
     assert result.stdout.count("this sweep cannot go on") == 1
     assert read_record(tmp_path / "a.json").data.images == 13
 
@@ -227,7 +227,7 @@ def test_all_batches_done_but_no_record(
     benchmark.main([f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'b.json'}"])
     (tmp_path / "b.json").unlink()
     sweep(tiny_run, tmp_path / "b.json")
-    for left, right in zip(counts(tiny_record), counts(tmp_path / "b.json"), strict=True):
+    for left, right in zip(read_counts(tiny_record), read_counts(tmp_path / "b.json"), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -241,7 +241,7 @@ def test_batch_size_and_workers_draw_the_same_pixels(tiny_run: Path, tiny_record
 
 def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> None:
     """Images selected by meta.csv are scored as if they were swept by themselves."""
-    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
+    root = make_tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     (root / "meta.csv").write_text("split,stem,light\ntest,0,day\ntest,1,dusk\ntest,2,day\n")
     suite = tmp_path / "shift.yaml"
     suite.write_text("name: shift\nversion: 1\nshifts: {light: [day, dusk]}\nmissing: {fills: [zero]}\n")
@@ -270,8 +270,8 @@ def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> Non
     assert np.abs(np.subtract(only.cells[0].counts["confusion"], dusk)).sum() <= 4  # ties of logits
     (root / "meta.csv").unlink()
     words = ("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", f"--suite={suite}", *data)
-    assert "know no 'light'" in refusal(*words)
-    assert "do not know the 'patient'" in refusal(*words, "--data.init_args.unit=patient")
+    assert "know no 'light'" in read_refusal(*words)
+    assert "do not know the 'patient'" in read_refusal(*words, "--data.init_args.unit=patient")
 
 
 def test_another_seed_draws_other_noise(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
@@ -308,8 +308,8 @@ def test_the_data_of_the_training_are_kept(tiny_run: Path, tiny_record: Path, tm
 
 def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> None:
     lonely = shutil.copy(tiny_run / "best.ckpt", tmp_path / "net.ckpt")
-    assert "--data" in refusal("benchmark", f"--checkpoint={lonely}")
-    experiments(
+    assert "--data" in read_refusal("benchmark", f"--checkpoint={lonely}")
+    run_command(
         "benchmark",
         f"--checkpoint={lonely}",
         "--suite=smoke",
@@ -322,24 +322,26 @@ def test_checkpoint_away_from_its_run_folder(tiny_run: Path, tmp_path: Path) -> 
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint = f"--checkpoint={tiny_run / 'best.ckpt'}"
-    assert "core, " in refusal("benchmark", checkpoint, "--suite=imaginary")
-    assert "no checkpoint" in refusal(
+    assert "core, " in read_refusal("benchmark", checkpoint, "--suite=imaginary")
+    assert "no checkpoint" in read_refusal(
         "benchmark", "--checkpoint=nowhere.ckpt", "--data=experiments/configs/data/synthetic.yaml"
     )
-    assert "classes" in refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
-    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
+    assert "classes" in read_refusal("benchmark", checkpoint, "--data.init_args.num_classes=3")
+    root = make_tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     (root / "dataset.yaml").write_text((root / "dataset.yaml").read_text() + "channels: [T1, FLAIR]\n")
     folder = ("--data=experiments/configs/data/lgg_mri.yaml", f"--data.init_args.root={root}")
-    assert "images of 3 channels" in refusal("benchmark", checkpoint, *folder)
-    assert "num_clases" in refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
-    assert "from 0 to 20" in refusal("benchmark", checkpoint, "--pictures=21")
+    assert "images of 3 channels" in read_refusal("benchmark", checkpoint, *folder)
+    assert "num_clases" in read_refusal("benchmark", checkpoint, "--data.init_args.num_clases=3")
+    assert "from 0 to 20" in read_refusal("benchmark", checkpoint, "--pictures=21")
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in refusal("benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}")
+    assert str(tmp_path / "file") in read_refusal(
+        "benchmark", checkpoint, f"--output={tmp_path / 'file' / 'record.json'}"
+    )
 
 
 def test_folder_and_checkpoint_are_read_once(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To search a folder takes long on a network, and to hash a checkpoint on any disk."""
-    root = tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
+    root = make_tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     searched: list[str] = []
     search = FolderDataModule.dataset
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import refusal
+from command_line import read_refusal
 from PIL import Image
 from typing_extensions import override
 
@@ -17,7 +17,7 @@ from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite, list_suites
 
 
-def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
+def write_picture(height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
@@ -52,7 +52,7 @@ class Moved(Replaced):
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_tiles_are_what_a_sweep_meets(channels: int) -> None:
-    clean = picture(40, 52, channels)
+    clean = write_picture(40, 52, channels)
     suite = find_suite("core")
     suite.seed = 4
     tiles = make_tiles({"image": clean}, suite, "a")
@@ -67,12 +67,12 @@ def test_tiles_are_what_a_sweep_meets(channels: int) -> None:
 
 
 def test_the_picture_holds_the_tiles(tmp_path: Path) -> None:
-    Image.fromarray(picture(120, 150)).save(tmp_path / "name.png")
+    Image.fromarray(write_picture(120, 150)).save(tmp_path / "name.png")
     output = tmp_path / "new" / "gallery.png"
     suite = find_suite("smoke")
     main([f"--image={tmp_path / 'name.png'}", "--suite=smoke", "--seed=3", f"--output={output}"])
     drawn = np.asarray(Image.open(output).convert("RGB"))
-    planes = torch.from_numpy(picture(120, 150).transpose(2, 0, 1).copy())[None]
+    planes = torch.from_numpy(write_picture(120, 150).transpose(2, 0, 1).copy())[None]
     layout = Layout((120, 150), len(suite.corruptions), 2)
     for row, corruption in enumerate(suite.corruptions, 1):
         for column, severity in enumerate((1, 5)):
@@ -81,12 +81,12 @@ def test_the_picture_holds_the_tiles(tmp_path: Path) -> None:
             top, left = layout.find_corner(row, column)
             assert np.array_equal(drawn[top : top + 120, left : left + 150], wanted)
     top, left = layout.find_corner(0, 0)
-    assert np.array_equal(drawn[top : top + 120, left : left + 150], picture(120, 150))
+    assert np.array_equal(drawn[top : top + 120, left : left + 150], write_picture(120, 150))
 
 
 def test_a_corruption_that_reads_the_mask_asks_for_one() -> None:
     suite = Suite("masked", 1, [Replaced(), Moved(), GaussianNoise()])
-    image, mask = picture(40, 40), np.eye(40, dtype=np.uint8)
+    image, mask = write_picture(40, 40), np.eye(40, dtype=np.uint8)
     tiles = make_tiles({"image": image}, suite, "a")
     assert {tile.name for tile in tiles if tile.image is None} == {"replaced"}
     figure = draw(tiles, image, "title")
@@ -99,32 +99,32 @@ def test_a_corruption_that_reads_the_mask_asks_for_one() -> None:
 
 def test_what_is_shown() -> None:
     for channels, same in ((1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])):
-        image = picture(110, 60, channels)
+        image = write_picture(110, 60, channels)
         assert np.array_equal(as_tile(image), image[..., same])
-    assert as_tile(picture(500, 1000)).shape == (104, 208, 3)
-    assert np.array_equal(as_tile(picture(32, 40))[::3, ::3], picture(32, 40))
+    assert as_tile(write_picture(500, 1000)).shape == (104, 208, 3)
+    assert np.array_equal(as_tile(write_picture(32, 40))[::3, ::3], write_picture(32, 40))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "RGB"])
 def test_modes_are_read_as_grey_or_colour(mode: str, tmp_path: Path) -> None:
-    Image.fromarray(picture(40, 50)).convert(mode).save(tmp_path / "a.png")
+    Image.fromarray(write_picture(40, 50)).convert(mode).save(tmp_path / "a.png")
     assert read_sample(tmp_path / "a.png")["image"].shape == (40, 50, 1 if mode in ("1", "L", "LA") else 3)
 
 
 def test_arrays_masks_and_sizes(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", picture(40, 50, 5).astype(np.uint16) * 16)
-    Image.fromarray(picture(40, 50)[..., 0]).save(tmp_path / "mask.png")
+    np.save(tmp_path / "a.npy", write_picture(40, 50, 5).astype(np.uint16) * 16)
+    Image.fromarray(write_picture(40, 50)[..., 0]).save(tmp_path / "mask.png")
     sample = read_sample(tmp_path / "a.npy", tmp_path / "mask.png", (0, 4080))
-    assert np.array_equal(sample["image"], picture(40, 50, 5))
+    assert np.array_equal(sample["image"], write_picture(40, 50, 5))
     smaller = resize_sample(sample, (32, 36))
     assert smaller["image"].shape == (32, 36, 5)
     assert smaller["mask"].shape == (32, 36)
-    assert "mask" not in resize_sample({"image": picture(40, 50)}, (32, 36))
+    assert "mask" not in resize_sample({"image": write_picture(40, 50)}, (32, 36))
 
 
 @pytest.mark.parametrize(("channels", "sets"), [(3, 6), (2, 2)])
 def test_missing_channels_are_drawn(channels: int, sets: int) -> None:
-    clean = picture(40, 52, channels)
+    clean = write_picture(40, 52, channels)
     tiles = make_tiles({"image": clean}, find_suite("modality"), "a")
     assert len(tiles) == 3 * sets
     first = tiles[0].image
@@ -156,12 +156,12 @@ def test_parameters_are_what_the_classes_declare(capsys: pytest.CaptureFixture[s
 
 def test_refusals(tmp_path: Path) -> None:
     image = tmp_path / "a.png"
-    Image.fromarray(picture(40, 50)).save(image)
-    Image.fromarray(picture(20, 20)).save(tmp_path / "small.png")
-    Image.fromarray(picture(20, 20)[..., 0]).save(tmp_path / "mask.png")
+    Image.fromarray(write_picture(40, 50)).save(image)
+    Image.fromarray(write_picture(20, 20)).save(tmp_path / "small.png")
+    Image.fromarray(write_picture(20, 20)[..., 0]).save(tmp_path / "mask.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     (tmp_path / "shift.yaml").write_text("{name: shift, version: 1, shifts: {light: [day]}}")
-    np.save(tmp_path / "deep.npy", picture(40, 50).astype(np.float32))
+    np.save(tmp_path / "deep.npy", write_picture(40, 50).astype(np.float32))
     output = f"--output={tmp_path / 'out.png'}"
     sentences = {
         "--list": ["--size", "40", "40"],
@@ -180,5 +180,5 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     for sentence, words in sentences.items():
         given = words if any("--output" in str(word) for word in words) else [*words, output]
-        assert sentence in refusal("corruptions", *given)
+        assert sentence in read_refusal("corruptions", *given)
     assert not (tmp_path / "out.png").exists()

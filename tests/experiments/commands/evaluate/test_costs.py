@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from experiments.commands.evaluate import costs
 from experiments.evaluation.costs import Costs
-from experiments.measuring.peak_memory import peak_bytes
+from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import Turns
 from experiments.record_files.cost_file import read_costs
 from experiments.reporting.cost_table import format_csv, format_markdown
@@ -65,7 +65,7 @@ def measured(paths: dict[str, Path]) -> Costs:
     return read_costs(output)
 
 
-def refused(*words: Any) -> str:
+def read_refused(*words: Any) -> str:
     with pytest.raises(UserError) as caught:
         costs.main(["--checkpoints", *map(str, words), "--device=cpu"])
     return str(caught.value)
@@ -130,12 +130,14 @@ def contenders(paths: dict[str, Path]) -> list[costs.Contender]:
 def test_what_is_printed_and_who_is_the_reference(
     paths: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met: list[str] = []
+    observed: list[str] = []
 
-    def turns(ours: partial, theirs: partial, rounds: Iterator[int], device: torch.device, shortest: float) -> Turns:
-        met.append(type(theirs.func.__self__.network.model).__name__)
+    def turns(
+        candidate: partial, baseline: partial, rounds: Iterator[int], device: torch.device, shortest: float
+    ) -> Turns:
+        observed.append(type(baseline.func.__self__.network.model).__name__)
         for _ in rounds:
-            assert (ours().shape, theirs().shape) == ((2, 4, 32, 32), (2, 4, 32, 32))
+            assert (candidate().shape, baseline().shape) == ((2, 4, 32, 32), (2, 4, 32, 32))
         return Turns([2.0, 4.0], [1.0, 4.0])
 
     monkeypatch.setattr(costs, "take_turns", turns)
@@ -156,7 +158,7 @@ def test_what_is_printed_and_who_is_the_reference(
     ]
     words += [f"--reference={paths['fpn']}", f"--output={output}", "--device=cpu"]
     costs.main([str(word) for word in words])
-    assert met == ["FPN", "FPN"]
+    assert observed == ["FPN", "FPN"]
     assert capsys.readouterr().out == output.read_text()
     found = read_costs(output)
     assert found.reference_cost.name == "b"
@@ -196,7 +198,9 @@ def test_what_is_kept_for_evaluation_is_memory_too(
     network = BatchEnsemble(4, one.channels, size=3, encoder="tu-mobilenetv3_small_050")
     one.module.network = network.eval()
     kernels = sum(layer.weight.nbytes for layer in network.layers)
-    found = costs.measure(one, other, 1, (32, 32), iter(range(1)), CPU).peak_memory_bytes - costs.weight_bytes(one)
+    found = costs.measure(one, other, 1, (32, 32), iter(range(1)), CPU).peak_memory_bytes - costs.count_weight_bytes(
+        one
+    )
     assert 3 * kernels < found < 5 * kernels
 
 
@@ -207,33 +211,33 @@ def test_peak_of_known_tensors() -> None:
         return x.exp().exp().exp()  # two are alive at once
 
     with torch.inference_mode():
-        assert peak_bytes(chain, CPU) == 2 * x.nbytes
-        assert peak_bytes(lambda: torch.stack([x, x, x]), CPU) == 3 * x.nbytes
-        assert peak_bytes(lambda: x.relu_(), CPU) == 0
-        kept: list[Tensor] = []
-        assert peak_bytes(lambda: kept.append(x.double()), CPU) == 2 * x.nbytes
+        assert measure_peak_bytes(chain, CPU) == 2 * x.nbytes
+        assert measure_peak_bytes(lambda: torch.stack([x, x, x]), CPU) == 3 * x.nbytes
+        assert measure_peak_bytes(lambda: x.relu_(), CPU) == 0
+        results: list[Tensor] = []
+        assert measure_peak_bytes(lambda: results.append(x.double()), CPU) == 2 * x.nbytes
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_peak_of_known_tensors_on_a_gpu() -> None:
     x = torch.zeros(1024, 1024, device="cuda")
     with torch.inference_mode():
-        assert peak_bytes(lambda: x.exp().exp().exp(), torch.device("cuda")) == 2 * x.nbytes
+        assert measure_peak_bytes(lambda: x.exp().exp().exp(), torch.device("cuda")) == 2 * x.nbytes
 
 
 def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     unet, fpn = paths.values()
     rest = ["--size", 32, 32, f"--output={tmp_path / 'costs.json'}"]
-    assert "--size 0 32" in refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
-    assert "--rounds" in refused(unet, *rest, "--rounds=0")
-    assert "--batch-sizes" in refused(unet, *rest, "--batch-sizes", 1, 0)
-    assert f"the reference {str(fpn)!r}" in refused(unet, *rest, f"--reference={fpn}")
-    assert "no checkpoint" in refused(unet, tmp_path / "none.ckpt", *rest)
+    assert "--size 0 32" in read_refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
+    assert "--rounds" in read_refused(unet, *rest, "--rounds=0")
+    assert "--batch-sizes" in read_refused(unet, *rest, "--batch-sizes", 1, 0)
+    assert f"the reference {str(fpn)!r}" in read_refused(unet, *rest, f"--reference={fpn}")
+    assert "no checkpoint" in read_refused(unet, tmp_path / "none.ckpt", *rest)
     (tmp_path / "text.ckpt").write_text("hello")
-    assert "is not a checkpoint" in refused(unet, tmp_path / "text.ckpt", *rest)
-    assert "1 names for 2" in refused(unet, fpn, *rest, "--names", "a")
-    assert "same checkpoint" in refused(unet, unet, *rest)
-    assert "2 checkpoints are called 'a'" in refused(unet, fpn, *rest, "--names", "a", "a")
+    assert "is not a checkpoint" in read_refused(unet, tmp_path / "text.ckpt", *rest)
+    assert "1 names for 2" in read_refused(unet, fpn, *rest, "--names", "a")
+    assert "same checkpoint" in read_refused(unet, unet, *rest)
+    assert "2 checkpoints are called 'a'" in read_refused(unet, fpn, *rest, "--names", "a", "a")
     with pytest.raises(UserError, match="there is no device"):
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=imaginary"]])
     with pytest.raises(UserError, match="not on 'meta'"):
@@ -285,7 +289,7 @@ def owe(content: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alter", "said"),
+    ("alter", "message"),
     [
         (rename, "the format 'other/1'"),
         (repeat, "has two entries"),
@@ -295,11 +299,11 @@ def owe(content: dict) -> None:
         (owe, r"costs\.0\.multiply_adds"),
     ],
 )
-def test_what_is_no_costs_file(measured: Costs, tmp_path: Path, alter: Any, said: str) -> None:
+def test_what_is_no_costs_file(measured: Costs, tmp_path: Path, alter: Any, message: str) -> None:
     content = json.loads(measured.model_dump_json())
     alter(content)
     (tmp_path / "costs.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_costs(tmp_path / "costs.json")
 
 

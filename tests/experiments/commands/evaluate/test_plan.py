@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import refusal
+from command_line import read_refusal
 
 from experiments.__main__ import main
 
@@ -24,6 +24,6 @@ def test_the_verb(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture)
 
 def test_wrong_input_is_refused(tiny_run: Path) -> None:
     words = ["plan", f"--checkpoint={tiny_run / 'best.ckpt'}", "--size", "64", "64"]
-    assert "1 or more" in refusal(*words, "--images=0")
-    assert "above 0" in refusal(*words, "--images=5", "--pass-milliseconds=0")
-    assert "no suite 'nothing'" in refusal(*words, "--images=5", "--suite=nothing")
+    assert "1 or more" in read_refusal(*words, "--images=0")
+    assert "above 0" in read_refusal(*words, "--images=5", "--pass-milliseconds=0")
+    assert "no suite 'nothing'" in read_refusal(*words, "--images=5", "--suite=nothing")

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from PIL import Image
 from scipy.stats import entropy
 
@@ -25,7 +25,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_masks_have_the_size_of_their_image(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
     checkpoint, output = tiny_run / "best.ckpt", tmp_path / "out"
-    experiments("predict", f"--checkpoint={checkpoint}", photos, f"--output={output}", "--native-size")
+    run_command("predict", f"--checkpoint={checkpoint}", photos, f"--output={output}", "--native-size")
     assert {str(path.relative_to(output)) for path in output.rglob("*.png")} == {
         "a_mask.png",
         "a_overlay.png",
@@ -76,10 +76,10 @@ def test_a_single_network_is_unsure_by_its_entropy(tiny_run: Path, photos: Path,
 
 def test_refusals(tiny_run: Path, photos: Path, tmp_path: Path) -> None:
     checkpoint, output = f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'out'}"
-    assert "nowhere.png" in refusal("predict", checkpoint, "nowhere.png", output)
+    assert "nowhere.png" in read_refusal("predict", checkpoint, "nowhere.png", output)
     (tmp_path / "empty").mkdir()
-    assert "holds no image" in refusal("predict", checkpoint, tmp_path / "empty", output)
+    assert "holds no image" in read_refusal("predict", checkpoint, tmp_path / "empty", output)
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
-    assert "broken.png" in refusal("predict", checkpoint, photos / "broken.png", output)
+    assert "broken.png" in read_refusal("predict", checkpoint, photos / "broken.png", output)
     (tmp_path / "file").write_text("")
-    assert "file" in refusal("predict", checkpoint, photos / "a.png", f"--output={tmp_path / 'file'}")
+    assert "file" in read_refusal("predict", checkpoint, photos / "a.png", f"--output={tmp_path / 'file'}")

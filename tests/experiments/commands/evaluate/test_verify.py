@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import experiments, refusal
+from command_line import read_refusal, run_command
 from records import make_record
 
 from experiments.commands.evaluate.verify import Deviation, choose
@@ -17,11 +17,11 @@ from experiments.record_files.record_file import open_record, write_record
 
 def test_a_record_by_itself(tmp_path: Path) -> None:
     path = make_record(tmp_path / "record.json")
-    text = experiments("verify", path).stdout
+    text = run_command("verify", path).stdout
     assert "its 3 cells" in text
     assert "its 6 images" in text
     path.with_suffix(".npz").unlink()
-    assert "intervals are as stated" in experiments("verify", path).stdout
+    assert "intervals are as stated" in run_command("verify", path).stdout
 
 
 def test_clean_is_always_among_the_chosen(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_ties_are_all_that_may_differ() -> None:
 
 
 def test_a_second_sweep_agrees(tiny_run: Path, tiny_record: Path) -> None:
-    text = experiments("verify", tiny_record, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=99").stdout
+    text = run_command("verify", tiny_record, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=99").stdout
     record = open_record(tiny_record)[0]
     lines = [line for line in text.splitlines() if "in a second sweep" in line]
     assert len(lines) == len(record.cells)
@@ -83,9 +83,9 @@ def test_numbers_made_up_consistently_do_not_come_out_again(tiny_run: Path, tiny
             sums[np.argmax(sums[:, 1]), 1] -= 20
 
     forged = forge(tiny_record, tmp_path / "forged.json", spoil)
-    said = refusal("verify", forged, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=1")
-    assert "clean, severity 0" in said
-    assert "20 of" in said
+    message = read_refusal("verify", forged, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=1")
+    assert "clean, severity 0" in message
+    assert "20 of" in message
 
 
 @pytest.mark.parametrize(
@@ -102,30 +102,30 @@ def test_another_checkpoint_or_data(
     change(content)
     (tmp_path / "tiny.json").write_text(json.dumps(content))
     (tmp_path / "tiny.npz").write_bytes(tiny_record.with_suffix(".npz").read_bytes())
-    assert named in refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
+    assert named in read_refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
 
 
 def test_refusals(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     checkpoint = f"--checkpoint={tiny_run / 'best.ckpt'}"
-    assert "at least 1" in refusal("verify", tiny_record, "--conditions=0")
-    assert "no checkpoint" in refusal(
+    assert "at least 1" in read_refusal("verify", tiny_record, "--conditions=0")
+    assert "no checkpoint" in read_refusal(
         "verify", tiny_record, "--checkpoint=none.ckpt", "--data=experiments/configs/data/synthetic.yaml"
     )
-    assert "suite 'core' is not that of the record" in refusal("verify", tiny_record, checkpoint, "--suite=core")
-    assert "size" in refusal("verify", tiny_record, checkpoint, "--data.init_args.size=[32,32]")
-    stranger = make_record(tmp_path / "stranger.json", name="stranger")
-    record, images = open_record(stranger)
+    assert "suite 'core' is not that of the record" in read_refusal("verify", tiny_record, checkpoint, "--suite=core")
+    assert "size" in read_refusal("verify", tiny_record, checkpoint, "--data.init_args.size=[32,32]")
+    forged = make_record(tmp_path / "stranger.json", name="stranger")
+    record, images = open_record(forged)
     assert images is not None
     record.checkpoint = open_record(tiny_record)[0].checkpoint
-    write_record(record, stranger, images)
-    assert "pass its YAML as --suite" in refusal("verify", stranger, checkpoint)
+    write_record(record, forged, images)
+    assert "pass its YAML as --suite" in read_refusal("verify", forged, checkpoint)
 
 
 def test_a_record_may_not_ask_for_any_memory(
     tiny_run: Path, tiny_record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of 20,000 images would be filled up with copies of the first; what fits is swept."""
-    monkeypatch.setattr("experiments.checkpoints.memory.available_bytes", lambda: 2**31)
+    monkeypatch.setattr("experiments.checkpoints.memory.read_available_bytes", lambda: 2**31)
     (tmp_path / "tiny.npz").write_bytes(tiny_record.with_suffix(".npz").read_bytes())
 
     def refused(**settings: object) -> str:
@@ -134,7 +134,7 @@ def test_a_record_may_not_ask_for_any_memory(
             content[key] |= value
         content["suite_hash"] = hash_manifest(content["suite"])
         (tmp_path / "tiny.json").write_text(json.dumps(content))
-        return refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
+        return read_refusal("verify", tmp_path / "tiny.json", f"--checkpoint={tiny_run / 'best.ckpt'}")
 
     assert "in batches of 20000 images" in refused(data={"batch_size": 20_000})
     for number in (0, -4, 10**30):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import answer, refusal
+from command_line import read_output, read_refusal
 from PIL import Image
-from tiny_folder import tiny_folder
+from tiny_folder import make_tiny_folder
 
 from experiments.__main__ import main
 
@@ -40,12 +40,12 @@ def write(path: Path, array: np.ndarray) -> None:
     Image.fromarray(array).save(path)
 
 
-def noise(seed: int, *shape: int) -> np.ndarray:
+def draw_noise(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def test_of_good_data_nothing_is_said(tmp_path: Path):
-    status, text, findings = check(tiny_folder(tmp_path / "data", 2))
+    status, text, findings = check(make_tiny_folder(tmp_path / "data", 2))
     assert (status, findings) == (0, [])
     assert "nothing was found that is wrong" in text
     assert "| images | 3 | 3 | 3 |" in text
@@ -90,12 +90,12 @@ def turn(root: Path) -> None:
 
 def crop(root: Path) -> None:
     for kind, shape in (("images", (40, 64, 3)), ("masks", (40, 64))):
-        write(root / "train" / kind / "0.png", noise(7, *shape) // (1 if kind == "images" else 128))
+        write(root / "train" / kind / "0.png", draw_noise(7, *shape) // (1 if kind == "images" else 128))
 
 
 def mirror(root: Path) -> None:
     """Noise of so many pixels a tile that a thumbnail keeps it."""
-    picture = noise(5, 6, 8, 3).repeat(8, 0).repeat(8, 1)
+    picture = draw_noise(5, 6, 8, 3).repeat(8, 0).repeat(8, 1)
     write(root / "train/images/0.png", picture)
     write(root / "val/images/0.png", np.ascontiguousarray(picture[:, ::-1]))
 
@@ -162,7 +162,7 @@ SPOILT: dict[str, tuple[Callable[[Path], None], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", SPOILT)
 def test_what_is_wrong_is_found_and_nothing_else(tmp_path: Path, name: str):
     spoil, expected = SPOILT[name]
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     spoil(root)
     status, text, findings = check(root)
     assert [(one["level"], one["kind"]) for one in findings] == expected, text
@@ -171,14 +171,14 @@ def test_what_is_wrong_is_found_and_nothing_else(tmp_path: Path, name: str):
 
 
 def test_what_is_meant_is_no_error(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     copy_pixels(root)
     status, _, findings = check(root, "--data.init_args.leaks=say")
     assert (status, [one["level"] for one in findings]) == (0, ["note"])
 
 
 def test_masks_of_two_conventions_are_not_guessed_at(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     (root / "dataset.yaml").unlink()
     for path in (root / "val" / "masks").iterdir():
         write(path, np.asarray(Image.open(path)) * 255)
@@ -189,7 +189,7 @@ def test_masks_of_two_conventions_are_not_guessed_at(tmp_path: Path):
 
 
 def test_a_folder_without_description_is_explained(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 3)
+    root = make_tiny_folder(tmp_path / "data", 3)
     (root / "dataset.yaml").unlink()
     status, text, _ = check(root)
     assert status == 3
@@ -201,23 +201,23 @@ def test_a_folder_without_description_is_explained(tmp_path: Path):
 def test_data_without_files(tmp_path: Path):
     words = ["--data.init_args.size=[32,32]", *(f"--data.init_args.{split}=3" for split in ("train", "val", "test"))]
     picture = f"--output={tmp_path / 'sheet.png'}"
-    assert "| images | 3 | 3 | 3 |" in answer(
+    assert "| images | 3 | 3 | 3 |" in read_output(
         "check", "--data=experiments/configs/data/synthetic.yaml", *words, picture
     )
     assert (tmp_path / "sheet.png").exists()
 
 
 def test_refusals(tmp_path: Path):
-    assert "there is no folder" in refusal("check", tmp_path / "nowhere")
-    assert "give 1 or more" in refusal("check", tiny_folder(tmp_path / "data", 2), "--images=0")
+    assert "there is no folder" in read_refusal("check", tmp_path / "nowhere")
+    assert "give 1 or more" in read_refusal("check", make_tiny_folder(tmp_path / "data", 2), "--images=0")
 
 
 def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
     root = tmp_path / "data"
     root.mkdir()
     for number, split in enumerate(("train", "val", "test")):
-        write(root / f"{number}x.png", noise(number, 48, 64, 3))
-        write(root / f"{number}x_mask.png", noise(number, 48, 64) // 128 * 255)
+        write(root / f"{number}x.png", draw_noise(number, 48, 64, 3))
+        write(root / f"{number}x_mask.png", draw_noise(number, 48, 64) // 128 * 255)
         (root / f"{split}.txt").write_text(f"{number}x\n")
     text = check(root)[1]
     (root / "dataset.yaml").write_text(text[text.index("classes:") :])
@@ -226,7 +226,7 @@ def test_a_description_is_proposed_for_masks_beside_images(tmp_path: Path):
 
 
 def test_one_reason_is_told_once(tmp_path: Path):
-    root = tiny_folder(tmp_path / "data", 2)
+    root = make_tiny_folder(tmp_path / "data", 2)
     list_some(root)
     with (root / "meta.csv").open("a") as file:
         file.write("\ntest,train_0")

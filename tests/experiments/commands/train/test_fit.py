@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command_line import ROOT, TINY, experiments, refusal
-from tiny_folder import tiny_folder
+from command_line import ROOT, TINY, read_refusal, run_command
+from tiny_folder import make_tiny_folder
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
 
-def weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(path)["state_dict"]
 
 
 def assert_same(one: Path, other: Path) -> None:
-    left, right = weights(one), weights(other)
+    left, right = read_weights(one), read_weights(other)
     assert left.keys() == right.keys()
     for key, value in left.items():
         torch.testing.assert_close(value, right[key], rtol=0, atol=0, msg=key)
@@ -35,7 +35,7 @@ def test_run_folder(tiny_run: Path) -> None:
 
 
 def test_run_folder_is_a_recipe(tiny_run: Path, tmp_path: Path) -> None:
-    experiments("fit", f"--config={tiny_run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
+    run_command("fit", f"--config={tiny_run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
     assert_same(tiny_run / "last.ckpt", tmp_path / "again" / "last.ckpt")
 
 
@@ -50,19 +50,19 @@ def test_a_training_starts_from_another(tiny_run: Path, tmp_path: Path) -> None:
     start, run = tiny_run / "best.ckpt", tmp_path / "tuned"
     words = [word for word in TINY if "max_epochs" not in word and "encoder=" not in word]
     still = ["--trainer.max_epochs=1", "--model.init_args.optimizer.init_args.lr=0"]
-    experiments("fit", *words, *still, f"--start={start}", f"--run={run}")
+    run_command("fit", *words, *still, f"--start={start}", f"--run={run}")
     before, after = load_module(start), load_module(run / "best.ckpt")
     for name, parameter in before.named_parameters():
         assert torch.equal(parameter, after.get_parameter(name)), name
-    experiments("fit", f"--config={run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
+    run_command("fit", f"--config={run / 'config.yaml'}", f"--run={tmp_path / 'again'}")
     assert_same(run / "last.ckpt", tmp_path / "again" / "last.ckpt")
 
 
 def test_what_nothing_can_start_from(tiny_run: Path, tmp_path: Path) -> None:
     start, run = tiny_run / "best.ckpt", f"--run={tmp_path / 'run'}"
-    assert "no checkpoint 'nowhere.ckpt'" in refusal("fit", *TINY, "--start=nowhere.ckpt", run)
-    assert "--start needs the path" in refusal("fit", *TINY, run, "--start")
-    assert "another network" in refusal("fit", *TINY, f"--start={start}", "--data.init_args.num_classes=7", run)
+    assert "no checkpoint 'nowhere.ckpt'" in read_refusal("fit", *TINY, "--start=nowhere.ckpt", run)
+    assert "--start needs the path" in read_refusal("fit", *TINY, run, "--start")
+    assert "another network" in read_refusal("fit", *TINY, f"--start={start}", "--data.init_args.num_classes=7", run)
 
 
 LONGER = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.dropout=0.2"]
@@ -72,7 +72,7 @@ LONGER = [*TINY, "--trainer.max_epochs=4", "--model.init_args.network.init_args.
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The last checkpoint of a training that ran through."""
     run = tmp_path_factory.mktemp("unbroken")
-    experiments("fit", *LONGER, f"--run={run}")
+    run_command("fit", *LONGER, f"--run={run}")
     return run / "last.ckpt"
 
 
@@ -93,7 +93,7 @@ def test_a_stopped_training_goes_on(unbroken: Path, tmp_path: Path, by: signal.S
     os.killpg(process.pid, by)
     assert process.wait() == status
     assert read_checkpoint(run / "last.ckpt")["epoch"] < 3
-    again = experiments("fit", *words, f"--run={run}")
+    again = run_command("fit", *words, f"--run={run}")
     assert f"resuming {run / 'last.ckpt'}" in again.stdout
     assert_same(unbroken, run / "last.ckpt")
 
@@ -101,7 +101,7 @@ def test_a_stopped_training_goes_on(unbroken: Path, tmp_path: Path, by: signal.S
 def test_two_processes_train_and_agree_on_the_validation(tmp_path: Path) -> None:
     """9 validation images in batches of 4 over two processes, and a network with attention: none waits for another."""
     run = tmp_path / "run"
-    experiments(
+    run_command(
         "fit",
         *TINY,
         f"--run={run}",
@@ -117,19 +117,23 @@ def test_two_processes_train_and_agree_on_the_validation(tmp_path: Path) -> None
 
 def test_other_settings_do_not_mix(tiny_run: Path) -> None:
     words = ("fit", *TINY, f"--run={tiny_run}")
-    assert "model.init_args.optimizer.init_args.lr" in refusal(*words, "--model.init_args.optimizer.init_args.lr=0.1")
+    assert "model.init_args.optimizer.init_args.lr" in read_refusal(
+        *words, "--model.init_args.optimizer.init_args.lr=0.1"
+    )
 
 
 def test_other_data_do_not_mix(tmp_path: Path) -> None:
     """They are known by the name of their folder, wherever it lies."""
     for folder in ("here/mine", "elsewhere/mine", "elsewhere/yours"):
-        tiny_folder(tmp_path / folder, 2)
+        make_tiny_folder(tmp_path / folder, 2)
     words = [word for word in TINY if ".train=" not in word and ".val=" not in word and ".test=" not in word]
     words = ["fit", words[0], "--data=experiments/configs/data/kvasir_seg.yaml", *words[1:], "--trainer.max_epochs=1"]
     words += ["--data.init_args.batch_size=2", f"--run={tmp_path / 'run'}"]
-    experiments(*words, f"--data.init_args.root={tmp_path / 'here/mine'}")
-    assert "trained before" in experiments(*words, f"--data.init_args.root={tmp_path / 'elsewhere/mine'}").stdout
-    assert "another data.init_args.root" in refusal(*words, f"--data.init_args.root={tmp_path / 'elsewhere/yours'}")
+    run_command(*words, f"--data.init_args.root={tmp_path / 'here/own'}")
+    assert "trained before" in run_command(*words, f"--data.init_args.root={tmp_path / 'elsewhere/own'}").stdout
+    assert "another data.init_args.root" in read_refusal(
+        *words, f"--data.init_args.root={tmp_path / 'elsewhere/yours'}"
+    )
 
 
 def test_a_training_that_begins_anew_leaves_no_record(tmp_path: Path) -> None:
@@ -138,21 +142,21 @@ def test_a_training_that_begins_anew_leaves_no_record(tmp_path: Path) -> None:
     (run / "record-core.unfinished").mkdir(parents=True)
     for name in ("record-core.json", "record-core.npz", "record-core.worst-1.png", "notes.txt"):
         (run / name).touch()
-    experiments("fit", *TINY, f"--run={run}", "--restart", "--trainer.max_epochs=1")
+    run_command("fit", *TINY, f"--run={run}", "--restart", "--trainer.max_epochs=1")
     assert not list(run.glob("record-*"))
     assert (run / "notes.txt").exists()
 
 
 def test_finished_training_is_left_as_it_is(tiny_run: Path) -> None:
-    best, last = (tiny_run / "best.ckpt").read_bytes(), weights(tiny_run / "last.ckpt")
-    experiments("fit", *TINY, f"--run={tiny_run}")
+    best, last = (tiny_run / "best.ckpt").read_bytes(), read_weights(tiny_run / "last.ckpt")
+    run_command("fit", *TINY, f"--run={tiny_run}")
     assert (tiny_run / "best.ckpt").read_bytes() == best
-    for key, value in weights(tiny_run / "last.ckpt").items():
+    for key, value in read_weights(tiny_run / "last.ckpt").items():
         torch.testing.assert_close(value, last[key], rtol=0, atol=0, msg=key)
 
 
 def test_regularisation_and_other_components(tmp_path: Path) -> None:
-    experiments(
+    run_command(
         "fit",
         *TINY,
         f"--run={tmp_path}",
@@ -174,7 +178,7 @@ def test_regularisation_and_other_components(tmp_path: Path) -> None:
     content = read_checkpoint(tmp_path / "best.ckpt")
     assert "current_model_state" in content  # EMA: the state that is scored stands beside the one that is trained
     load_module(tmp_path / "best.ckpt")
-    experiments("benchmark", f"--checkpoint={tmp_path / 'best.ckpt'}", "--suite=smoke")
+    run_command("benchmark", f"--checkpoint={tmp_path / 'best.ckpt'}", "--suite=smoke")
 
 
 @pytest.mark.parametrize(
@@ -197,17 +201,17 @@ def test_regularisation_and_other_components(tmp_path: Path) -> None:
     ],
 )
 def test_refusals(words: list[str], named: str, tmp_path: Path) -> None:
-    assert named in refusal("fit", *TINY, f"--run={tmp_path}", *words)
+    assert named in read_refusal("fit", *TINY, f"--run={tmp_path}", *words)
 
 
 def test_no_recipe() -> None:
-    assert "--config" in refusal("fit")
+    assert "--config" in read_refusal("fit")
 
 
 def test_missing_recipe() -> None:
-    assert "nowhere.yaml" in refusal("fit", "--config=nowhere.yaml")
+    assert "nowhere.yaml" in read_refusal("fit", "--config=nowhere.yaml")
 
 
 def test_unwritable_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in refusal("fit", *TINY, f"--run={tmp_path / 'file' / 'run'}")
+    assert str(tmp_path / "file") in read_refusal("fit", *TINY, f"--run={tmp_path / 'file' / 'run'}")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import ROOT, TINY, experiments, refusal
+from command_line import ROOT, TINY, read_refusal, run_command
 
-from experiments.commands.train.trial import in_order, with_budget
-from experiments.files.lock import held
+from experiments.commands.train.trial import insert_budget, sort_options
+from experiments.files.lock import hold_lock
 from experiments.training.cli import run_cli
 from user_error import UserError
 
@@ -22,55 +22,55 @@ RECIPES = {"camvid": "camvid_fpn", "kvasir": "kvasir_unet", "lgg": "lgg_fusion_m
 def test_words_come_in_the_order_that_the_parser_needs() -> None:
     network = "--model.init_args.network"
     words = [f"{network}.init_args.encoder=resnet18", "--seed_everything=1", f"{network}=unet.yaml", "--config=a.yaml"]
-    assert in_order(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
+    assert sort_options(words) == ["--config=a.yaml", "--seed_everything=1", f"{network}=unet.yaml", words[0]]
     parts = "--model.init_args.network.init_args.parts"
     listed = [f"{parts}+=Attention", f"{parts}.kind=cbam", f"{parts}+=Gates", f"{network}.init_args.dropout=0.1"]
-    assert in_order([*listed, f"{network}=unet.yaml"]) == [f"{network}=unet.yaml", *listed]
+    assert sort_options([*listed, f"{network}=unet.yaml"]) == [f"{network}=unet.yaml", *listed]
     apart = ["--trainer.max_epochs", "2", "--config=a.yaml"]
-    assert in_order(apart) == apart
+    assert sort_options(apart) == apart
 
 
 def test_a_trial_alone(tmp_path: Path) -> None:
     """As an agent of W&B calls it; a second call has nothing left to do."""
     words = ["trial", *TINY, "--trainer.max_epochs=1", "--suite=smoke", "--name=mine", f"--run={tmp_path}"]
-    experiments(*words)
+    run_command(*words)
     assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
-    assert "done before" in experiments(*words).stdout
+    assert "done before" in run_command(*words).stdout
 
 
 def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
     """Pruned, trained on and swept in one call: the axis of a pruning ratio."""
     dense, half = tmp_path / "dense", tmp_path / "half"
     words = [*TINY, "--trainer.max_epochs=1"]
-    experiments("fit", *words, f"--run={dense}")
-    refused = refusal("trial", *words, "--prune=0.5", f"--run={half}")
+    run_command("fit", *words, f"--run={dense}")
+    refused = read_refusal("trial", *words, "--prune=0.5", f"--run={half}")
     assert "--start" in refused
     trial = ["trial", *words, "--suite=smoke", "--pictures=0", "--prune=0.5", f"--start={dense / 'best.ckpt'}"]
-    assert "pruned: " in experiments(*trial, f"--run={half}").stdout
+    assert "pruned: " in run_command(*trial, f"--run={half}").stdout
     record = json.loads((half / "record-smoke.json").read_text())
     assert record["recipe"]["model"]["init_args"]["start"] == str(half / "pruned-0.5" / "best.ckpt")
-    assert "done before" in experiments(*trial, f"--run={half}").stdout
+    assert "done before" in run_command(*trial, f"--run={half}").stdout
 
 
 @pytest.mark.parametrize("words", [["--x=1", "--config=a.yaml", "--y=2"], ["--config", "a.yaml", "--y", "2"]])
 def test_a_budget_lies_over_the_recipe_and_under_all_else(tmp_path: Path, words: list[str]) -> None:
     (budget := tmp_path / "budget.yaml").write_text("")
-    found = with_budget(words, budget)
+    found = insert_budget(words, budget)
     over = found.index(f"--config={budget}")
     assert "a.yaml" in found[over - 1]
     assert found[:over] + found[over + 1 :] == words
-    assert with_budget(words, None) == words
+    assert insert_budget(words, None) == words
 
 
 def test_a_budget_needs_a_recipe_and_a_file(tmp_path: Path) -> None:
     (budget := tmp_path / "budget.yaml").write_text("")
     with pytest.raises(UserError, match="pass --config"):
-        with_budget(["--x=1"], budget)
+        insert_budget(["--x=1"], budget)
     with pytest.raises(UserError, match="no budget"):
-        with_budget(["--config=a.yaml"], tmp_path / "none.yaml")
+        insert_budget(["--config=a.yaml"], tmp_path / "none.yaml")
 
 
-def resolved(words: list[str]) -> dict:
+def resolve(words: list[str]) -> dict:
     """The settings that a training would have."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
@@ -83,8 +83,8 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
     """Its settings win over the recipe's, and options of a trial over both, a component that is exchanged included."""
     recipe = f"--config=experiments/configs/recipe/{RECIPES[path.stem]}.yaml"
     network = "--model.init_args.network=experiments/configs/network/unet_eca.yaml"
-    over = in_order(with_budget([network, recipe, "--trainer.max_epochs=3"], path))
-    plain, found = resolved([recipe, network]), resolved(over)
+    over = sort_options(insert_budget([network, recipe, "--trainer.max_epochs=3"], path))
+    plain, found = resolve([recipe, network]), resolve(over)
     budget = yaml.safe_load(path.read_text())
     assert set(budget) <= {"trainer", "model", "data"}
     for section in ("trainer", "model", "data"):
@@ -97,17 +97,17 @@ def test_a_budget_changes_what_it_names_and_nothing_else(path: Path) -> None:
 
 
 def test_a_suite_is_found_before_the_training(tmp_path: Path) -> None:
-    assert "no suite 'imagenet_z'" in refusal("trial", *TINY, "--suite=imagenet_z", f"--run={tmp_path / 'x'}")
+    assert "no suite 'imagenet_z'" in read_refusal("trial", *TINY, "--suite=imagenet_z", f"--run={tmp_path / 'x'}")
     assert not (tmp_path / "x").exists()
 
 
 def test_one_trial_at_a_time_in_a_folder(tmp_path: Path) -> None:
     """Also where what started it is gone and its training is not: that holds the lock on."""
-    with held(tmp_path / "trial.lock", "") as lock:
-        assert "a trial is running in" in refusal("trial", *TINY, f"--run={tmp_path}")
+    with hold_lock(tmp_path / "trial.lock", "") as lock:
+        assert "a trial is running in" in read_refusal("trial", *TINY, f"--run={tmp_path}")
         orphan = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
-    assert "already: wait for it" in refusal("trial", *TINY, f"--run={tmp_path}")
+    assert "already: wait for it" in read_refusal("trial", *TINY, f"--run={tmp_path}")
     orphan.kill()
     orphan.wait()
-    with held(tmp_path / "trial.lock", ""):
+    with hold_lock(tmp_path / "trial.lock", ""):
         pass

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 from command_line import ROOT
-from family_classes import family_classes
+from family_classes import list_family_classes
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks import features
 from lightning_modules.networks.features.base import Feature
 from lightning_modules.networks.features.edges import Edges
@@ -19,7 +19,7 @@ from lightning_modules.networks.features.orb import Orb
 from lightning_modules.networks.features.sift import Sift
 from user_error import UserError
 
-KINDS = [kind for kind in family_classes(features, Feature) if kind.__name__ != "Surf"]
+KINDS = [kind for kind in list_family_classes(features, Feature) if kind.__name__ != "Surf"]
 SIZES = [(64, 64), (33, 47), (65, 40), (9, 9), (2, 3), (1, 1), (1, 70)]
 
 
@@ -44,7 +44,7 @@ def test_shape_type_and_range(feature: Feature, size: tuple[int, int], channels:
 
 
 def test_the_range_is_used(feature: Feature) -> None:
-    maps = feature(photographs(1, 128)[0])
+    maps = feature(load_photographs(1, 128)[0])
     assert (maps.max((1, 2)) > 0.1).all()
     assert (maps.std((1, 2)) > 0.005).all()
 
@@ -56,7 +56,7 @@ def test_gray_is_one_channel_and_three_equal_ones(feature: Feature) -> None:
 
 
 def test_equal_images_have_equal_features(feature: Feature) -> None:
-    image = photographs(1, 96)[0]
+    image = load_photographs(1, 96)[0]
     first = feature(image)
     feature(noise(64, 64, 3))
     np.testing.assert_array_equal(type(feature)()(image.copy()), first)
@@ -65,7 +65,7 @@ def test_equal_images_have_equal_features(feature: Feature) -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_any_number_of_threads_gives_the_same(feature: Feature, threads: int) -> None:
-    image, before = photographs(1, 192)[0], cv2.getNumThreads()
+    image, before = load_photographs(1, 192)[0], cv2.getNumThreads()
     expected = feature(image)
     try:
         cv2.setNumThreads(threads)

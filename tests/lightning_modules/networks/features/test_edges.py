@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.base import gray
 from lightning_modules.networks.features.edges import Edges
 
@@ -23,21 +23,21 @@ def test_a_step_is_one_line_and_has_the_full_magnitude() -> None:
 
 
 def test_the_magnitude_is_that_of_sobel() -> None:
-    levels = gray(photographs(1, 64)[0])
+    levels = gray(load_photographs(1, 64)[0])
     gradients = [ndimage.sobel(levels.astype(float), axis, mode="nearest") for axis in (0, 1)]
     np.testing.assert_allclose(Edges(sigma=0)(levels)[1], np.minimum(np.hypot(*gradients) / 1020, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.0])
 def test_the_image_is_smoothed_first(sigma: float) -> None:
-    levels = gray(photographs(1, 64)[0])
+    levels = gray(load_photographs(1, 64)[0])
     smooth = ndimage.gaussian_filter(levels.astype(float), sigma, mode="mirror", truncate=3)
     gradients = [ndimage.sobel(smooth, axis, mode="nearest") for axis in (0, 1)]
     np.testing.assert_allclose(Edges(sigma=sigma)(levels)[1], np.hypot(*gradients) / 1020, atol=0.01)  # whole levels
 
 
 def test_edges_are_ridges_of_the_magnitude_above_the_thresholds() -> None:
-    edges, magnitude = Edges(low=60, high=120)(photographs(1, 128)[0])
+    edges, magnitude = Edges(low=60, high=120)(load_photographs(1, 128)[0])
     found = magnitude[edges == 1] * 1020
     assert len(found) > 100
     assert found.min() > 60
@@ -47,7 +47,7 @@ def test_edges_are_ridges_of_the_magnitude_above_the_thresholds() -> None:
 
 
 def test_higher_thresholds_leave_fewer_edges() -> None:
-    image = photographs(1, 128)[0]
+    image = load_photographs(1, 128)[0]
     few, many = Edges(low=150, high=300)(image)[0], Edges()(image)[0]
     assert 0 < few.sum() < many.sum()
     assert (few <= many).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.hog import Hog
 
 
@@ -51,13 +51,13 @@ def by_loop(image: np.ndarray, orientations: int, cell: int, block: int) -> np.n
 
 @pytest.mark.parametrize(("orientations", "cell", "block"), [(9, 8, 2), (4, 4, 3), (6, 8, 1)])
 def test_cells_are_those_of_a_plain_loop(orientations: int, cell: int, block: int) -> None:
-    image = photographs(1, 48)[0][:32, :40]
+    image = load_photographs(1, 48)[0][:32, :40]
     expected = by_loop(image, orientations, cell, block)
     np.testing.assert_allclose(Hog(orientations, cell, block)(image), expected, atol=1e-6)
 
 
 def test_odd_sizes_repeat_the_edge() -> None:
-    image = photographs(1, 48)[0][:33, :47]
+    image = load_photographs(1, 48)[0][:33, :47]
     padded = np.pad(image, ((0, 7), (0, 1), (0, 0)), mode="edge")
     np.testing.assert_array_equal(Hog()(image), Hog()(padded)[:, :33, :47])
 

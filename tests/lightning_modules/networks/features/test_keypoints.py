@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.base import gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 from lightning_modules.networks.features.orb import Orb
@@ -16,7 +16,7 @@ def feature(request: pytest.FixtureRequest) -> KeypointFeature:
 
 @pytest.fixture(scope="module")
 def levels() -> np.ndarray:
-    return gray(photographs(1, 128)[0])
+    return gray(load_photographs(1, 128)[0])
 
 
 def test_the_strongest_come_first(feature: KeypointFeature, levels: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.base import gray
 from lightning_modules.networks.features.lbp import Lbp
 
@@ -34,7 +34,7 @@ def test_patterns_are_those_of_a_plain_loop(radius: int) -> None:
 
 @pytest.mark.parametrize("window", [1, 5])
 def test_histograms_are_shares_of_the_window(window: int) -> None:
-    levels = gray(photographs(1, 48)[0])[:20, :24]
+    levels = gray(load_photographs(1, 48)[0])[:20, :24]
     lbp = Lbp(window=window)
     maps, patterns = lbp(levels), np.pad(lbp.patterns(levels), window // 2, mode="edge")
     for row in range(20):
@@ -44,7 +44,7 @@ def test_histograms_are_shares_of_the_window(window: int) -> None:
 
 
 def test_maps_sum_to_one() -> None:
-    np.testing.assert_allclose(Lbp(points=12, radius=2)(photographs(1, 64)[0]).sum(0), 1, atol=1e-5)
+    np.testing.assert_allclose(Lbp(points=12, radius=2)(load_photographs(1, 64)[0]).sum(0), 1, atol=1e-5)
 
 
 def test_brighter_or_darker_is_the_same() -> None:

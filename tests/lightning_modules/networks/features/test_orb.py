@@ -2,14 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.base import gray
 from lightning_modules.networks.features.orb import Orb
 
 
 @pytest.fixture(scope="module")
 def levels() -> np.ndarray:
-    return gray(photographs(1, 128)[0])
+    return gray(load_photographs(1, 128)[0])
 
 
 def test_the_response_map_is_what_orb_ranks_by(levels: np.ndarray) -> None:

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.measuring.photographs import photographs
+from experiments.measuring.photographs import load_photographs
 from lightning_modules.networks.features.base import gray
 from lightning_modules.networks.features.sift import Sift
 
@@ -28,7 +28,7 @@ def test_descriptors_have_norm_one_or_zero() -> None:
 
 
 def test_the_energy_of_a_cell_is_one_or_zero() -> None:
-    energy = (Sift()(photographs(1, 96)[0])[1:] ** 2).sum(0)
+    energy = (Sift()(load_photographs(1, 96)[0])[1:] ** 2).sum(0)
     np.testing.assert_allclose(energy, 1, atol=1e-5)
     half_flat = blob(3, 16, 16)
     energy = (Sift()(half_flat)[1:] ** 2).sum(0)
@@ -45,7 +45,7 @@ def test_a_ramp_has_one_orientation(axis: int, sign: int, orientation: int) -> N
 
 
 def test_a_cell_has_the_descriptor_of_its_middle() -> None:
-    levels = gray(photographs(1, 64)[0])
+    levels = gray(load_photographs(1, 64)[0])
     maps = Sift(step=16, bin=3)(levels)
     single = cv2.SIFT_create().compute(levels, [cv2.KeyPoint(24, 40, 2, 0)])[1][0].astype(float)
     single = (single / np.linalg.norm(single)).reshape(4, 4, 8)

@@ -10,7 +10,7 @@ from command_line import ROOT
 from jsonargparse import ArgumentParser
 
 from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.stranger_settings import build, find_parameters, is_component, require_plain_component
+from experiments.checkpoints.untrusted_settings import build, find_parameters, is_component, require_plain_component
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.optimizers.sam import SAM
@@ -31,7 +31,7 @@ COMPONENTS = [path for family in FAMILIES for path in sorted((CONFIGS / family).
 SYNTHETIC = "datamodules.datasets.synthetic.SyntheticDataModule"
 
 
-def written(base: type, settings: dict[str, Any]) -> dict[str, Any]:
+def parse_settings(base: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as a run folder and a checkpoint hold them: parsed, with the defaults filled in."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "one", fail_untyped=False)
@@ -53,7 +53,7 @@ def test_every_component_of_ours_is_let_in(path: Path) -> None:
             setting = {"batch_transforms": [str(path)]}
         given = {"class_path": MODULE, "init_args": {"network": SMALL, "num_classes": 5, **setting}}
         base = SegmentationModule
-    require_plain_component(base, written(base, given), "the file", "it")
+    require_plain_component(base, parse_settings(base, given), "the file", "it")
 
 
 @pytest.mark.parametrize(

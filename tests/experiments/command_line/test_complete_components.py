@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from experiments.command_line.whole_components import begin_from_defaults, require_order
+from experiments.command_line.complete_components import begin_from_defaults, require_order
 from user_error import UserError
 
 
@@ -39,7 +39,7 @@ class Variant(SegmentationModule):
 NET = "model.init_args.network"
 
 
-def spec(kind: type, **settings: Any) -> dict[str, Any]:
+def make_component(kind: type, **settings: Any) -> dict[str, Any]:
     return {"class_path": f"{__name__}.{kind.__name__}", "init_args": settings}
 
 
@@ -47,15 +47,17 @@ def spec(kind: type, **settings: Any) -> dict[str, Any]:
 def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """The settings of the network after words that follow a recipe in which every setting is another than its default."""
     monkeypatch.chdir(tmp_path)
-    recipe = spec(SegmentationModule, rate=0.5, network=spec(Net, a=5, b=6, inner=spec(Inner, p=8, q=9)))
+    recipe = make_component(
+        SegmentationModule, rate=0.5, network=make_component(Net, a=5, b=6, inner=make_component(Inner, p=8, q=9))
+    )
     files = {
         "recipe": {"model": recipe},
-        "net": spec(Net, b=7),
-        "nested": spec(Net, inner="inner.yaml"),
-        "inner": spec(Inner, q=5),
-        "other": spec(Other, c=4),
+        "net": make_component(Net, b=7),
+        "nested": make_component(Net, inner="inner.yaml"),
+        "inner": make_component(Inner, q=5),
+        "other": make_component(Other, c=4),
         "over": {"model": {"init_args": {"network": "net.yaml"}}},
-        "written": {"model": {"init_args": {"network": spec(Net, b=7)}}},
+        "written": {"model": {"init_args": {"network": make_component(Net, b=7)}}},
         "partial": {"model": {"init_args": {"network": {"init_args": {"b": 7}}}}},
     }
     for name, content in files.items():

@@ -1,9 +1,9 @@
-"""Settings in the file of a stranger: held to be plain, and built through one door.
+"""Settings in untrusted files: validated as plain data, and built by one function.
 
 A checkpoint and the ``config.yaml`` of a run folder name the classes that they are built from. The parser that builds them
-would also take a text with JSON in it, the path of a YAML, or a name in place of a class: `require_plain_component`
-refuses these before the parser sees them, and `build` holds every class that the parser found against the trusted ones once
-more, in the last form that its value takes.
+would also accept a text with JSON in it, the path of a YAML, or a name in place of a class: `require_plain_component`
+refuses these before the parser sees them, and `build` checks every class that the parser resolved against the trusted ones
+again, just before it is called.
 """
 
 import collections.abc
@@ -21,26 +21,26 @@ from user_error import UserError
 Built = TypeVar("Built")
 
 COMPONENT = ("class_path", "init_args", "dict_kwargs")
-"""Keys of a class with its settings."""
+"""Keys of a component: a class with its settings."""
 
 DEEPEST = 32
-"""So deep may settings be nested; those of an ensemble of combinations take fewer than half."""
+"""Deepest nesting of settings; those of an ensemble of combinations need less than half of it."""
 
 LONGEST_TEXT = 4096
 PLAIN = (str, int, float, bool, types.NoneType, bytes, Mapping, list, tuple, set, type)
 
 
 def require_plain_component(base: type, component: Any, where: str, place: str) -> None:
-    """Refuse a class with its settings that would build what is not trusted, or holds a component in another form.
+    """Refuse a component that would build an untrusted class, or that holds a component in another form.
 
     Args:
         base: what it must be a subclass of.
         component: ``class_path`` and ``init_args``, as the file has them.
-        where: the file, to be named.
+        where: the file, for the message.
         place: of the component in it.
 
     Raises:
-        UserError: a class that is not trusted, a text or a path where a component stands, or what is no plain data.
+        UserError: there is an untrusted class, a text or path in place of a component, or a value that is not plain data.
     """
     if not isinstance(component, Mapping) or "class_path" not in component:
         raise _refuse(component, where, place)
@@ -53,15 +53,15 @@ def require_plain_component(base: type, component: Any, where: str, place: str) 
 
 
 def build(base: type[Built], component: Mapping[str, Any], where: str) -> Built:
-    """Build a component whose settings were held to be plain.
+    """Build a component that `require_plain_component` has accepted.
 
     Args:
         base: what it must be a subclass of.
         component: its class and its settings.
-        where: the file, to be named.
+        where: the file, for the message.
 
     Raises:
-        UserError: the parser came to a class that is not trusted.
+        UserError: the parser resolved a class that is not trusted.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "built", fail_untyped=False)
@@ -106,68 +106,68 @@ def _require_value(value: Any, hint: Any, where: str, place: str, depth: int) ->
     if isinstance(value, str):
         _require_text(value, hint, where, place)
     elif isinstance(value, Mapping):
-        if any("class_path" in str(key) and key != "class_path" for key in value):  # dotted keys are places, too
+        if any("class_path" in str(key) and key != "class_path" for key in value):  # dotted keys name nested places
             raise _refuse(value, where, place)
         if "class_path" in value:
             _require_component(value, where, place, depth)
             return
-        if is_component(hint) and not _holds_mappings(hint):
+        if is_component(hint) and not _has_mappings(hint):
             raise _refuse(value, where, place)
         for key, one in value.items():
-            _require_value(one, _element(hint, Mapping), where, f"{place}.{key}", depth + 1)
+            _require_value(one, _find_element_type(hint, Mapping), where, f"{place}.{key}", depth + 1)
     elif isinstance(value, list | tuple):
         for one in value:
-            _require_value(one, _element(hint, collections.abc.Sequence), where, place, depth + 1)
+            _require_value(one, _find_element_type(hint, collections.abc.Sequence), where, place, depth + 1)
     elif not isinstance(value, bool | int | float | types.NoneType):
         raise _refuse(value, where, place)
 
 
 def _require_text(text: str, hint: Any, where: str, place: str) -> None:
-    """A text that stays one: not where a component stands, and not one that the parser would open to settings."""
-    members = _members(hint)
+    """Refuse a text in place of a component, and one that the parser would parse into settings."""
+    members = _list_members(hint)
     if all(get_origin(one) is Literal or one in (str, int, float, bool, types.NoneType) for one in members):
         return
-    if is_component(hint) or len(text) > LONGEST_TEXT or _opens(text):
+    if is_component(hint) or len(text) > LONGEST_TEXT or _is_parsed_to_settings(text):
         raise _refuse(text, where, place)
 
 
-def _opens(text: str) -> bool:
+def _is_parsed_to_settings(text: str) -> bool:
     try:
         return not isinstance(load_yaml(text), str | int | float | bool | types.NoneType)
-    except Exception:  # whatever a text raises there, the parser leaves it as it is; refused all the same
+    except Exception:  # the parser leaves a text that raises an error unchanged; it is refused all the same
         return True
 
 
 def _refuse(value: Any, where: str, place: str) -> UserError:
-    met = f"the text {value[:60]!r}" if isinstance(value, str) else f"a {type(value).__name__}"
+    found = f"the text {value[:60]!r}" if isinstance(value, str) else f"a {type(value).__name__}"
     return UserError(
-        f"{where} has {met} as {place}, where a class with its settings or plain data stand: it was refused, since what a "
+        f"{where} has {found} as {place}, where a class with its settings or plain data stand: it was refused, since what a "
         "text or a path leads to can run code"
     )
 
 
 def find_parameters(kind: Any) -> tuple[dict[str, Any], bool]:
-    """The types of a constructor's or function's parameters by name, those that it hands on to its bases included.
+    """The types of a constructor's or function's parameters by name, including those that it passes on to its bases.
 
     Returns:
-        The types, and whether there are no others; a parameter whose type cannot be found has that of a component.
+        The types, and whether this list is complete; a parameter whose type cannot be resolved is taken for a component.
     """
     if not inspect.isclass(kind):
-        return _own_parameters(kind)
+        return _find_own_parameters(kind)
     constructors = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
     found: dict[str, Any] = {}
     for constructor in constructors:
-        own, closed = _own_parameters(constructor)
+        own, closed = _find_own_parameters(constructor)
         found = own | found
         if closed:
             return found, True
     return found, not constructors
 
 
-def _own_parameters(function: Any) -> tuple[dict[str, Any], bool]:
+def _find_own_parameters(function: Any) -> tuple[dict[str, Any], bool]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some functions in C say nothing of themselves
+    except (TypeError, ValueError):  # some functions in C have no signature
         return {}, False
     try:
         hints = get_type_hints(function)
@@ -181,16 +181,16 @@ def _own_parameters(function: Any) -> tuple[dict[str, Any], bool]:
     return found, all(one.kind is not one.VAR_KEYWORD for one in parameters)
 
 
-def _members(hint: Any) -> list[Any]:
-    """The types that a value may have: those of a union one by one."""
+def _list_members(hint: Any) -> list[Any]:
+    """The types that a value may have: the members of a union, or the type itself."""
     if get_origin(hint) in (Union, types.UnionType):
-        return [member for one in get_args(hint) for member in _members(one)]
+        return [member for one in get_args(hint) for member in _list_members(one)]
     return [hint]
 
 
 def is_component(hint: Any) -> bool:
-    """Whether a value of that type is built from a class, or holds what is."""
-    return any(_is_component(member) for member in _members(hint))
+    """Whether a value of this type is built from a class, or contains one that is."""
+    return any(_is_component(member) for member in _list_members(hint))
 
 
 def _is_component(hint: Any) -> bool:
@@ -204,14 +204,14 @@ def _is_component(hint: Any) -> bool:
     return not (inspect.isclass(hint) and issubclass(hint, PLAIN))
 
 
-def _holds_mappings(hint: Any) -> bool:
-    return any(inspect.isclass(get_origin(one)) and issubclass(get_origin(one), Mapping) for one in _members(hint))
+def _has_mappings(hint: Any) -> bool:
+    return any(inspect.isclass(get_origin(one)) and issubclass(get_origin(one), Mapping) for one in _list_members(hint))
 
 
-def _element(hint: Any, container: type) -> Any:
-    """The type of the values in a container of that type; where several fit, a component if one is."""
+def _find_element_type(hint: Any, container: type) -> Any:
+    """The type of the values in a container of this type; the union of them where several fit."""
     found = []
-    for one in _members(hint):
+    for one in _list_members(hint):
         origin = get_origin(one)
         if inspect.isclass(origin) and issubclass(origin, container) and not issubclass(origin, str):
             arguments = [argument for argument in get_args(one) if argument is not Ellipsis]

@@ -1,9 +1,9 @@
-"""A component that is named by its class begins from the defaults of that class, whatever stood in its place before.
+"""A component that is named by its class takes its other settings from the defaults of that class.
 
-jsonargparse by itself keeps the settings of the former component that the new one accepts, so that an ablation over networks
-would run each with settings of the recipe's. What is given as a whole, in a file, a mapping or as a class, is filled up with
-its class's defaults here, before it is merged; single settings (``--model.init_args.network.init_args.encoder``) still change
-what stands.
+jsonargparse by itself keeps settings of the previous component that the new one accepts, so that an ablation over networks
+would run each with settings of the recipe's network. A component that is given by its class, in a file, a mapping or on the
+command line, is completed with the defaults of its class here, before it is merged; single settings
+(``--model.init_args.network.init_args.encoder``) still change the component that is set.
 """
 
 from collections.abc import Sequence
@@ -15,34 +15,34 @@ from experiments.evaluation.earlier_settings import translate
 from user_error import UserError
 
 FRAME = "SegmentationModule"
-"""What components are put into: another module keeps those of the recipe, which are no settings of its own."""
+"""Base class of the module that holds components: changing the module keeps the components of the recipe."""
 
 
 MODEL = "model"
-"""The option of the frame."""
+"""The option of that module."""
 
 
-class _Whole(Namespace):
+class _CompleteComponent(Namespace):
     """A component whose class was named along with its settings."""
 
 
 def begin_from_defaults() -> None:
-    """Let every parser of jsonargparse treat components so; calling it again changes nothing.
+    """Have every parser of jsonargparse complete components by their defaults; calling this again changes nothing.
 
-    It has no hook for this: two functions are replaced that the pinned version goes through wherever components are read.
+    jsonargparse has no hook for this: two functions that the pinned version calls wherever components are read are replaced.
     """
-    if _typehints.subclass_spec_as_namespace is not _mark_whole:
-        _typehints.subclass_spec_as_namespace = _mark_whole
+    if _typehints.subclass_spec_as_namespace is not _mark_complete:
+        _typehints.subclass_spec_as_namespace = _mark_complete
         _typehints.adapt_class_type = _fill_up
 
 
 def require_order(argv: Sequence[str]) -> None:
-    """Refuse a setting of a component before the component itself, which would begin from its defaults and lose it.
+    """Refuse a setting of a component before the component itself, whose defaults would overwrite it.
 
-    One that is given again behind the component, or belongs to another one that was named before, is not lost.
+    A setting that is given again after the component, or that belongs to another one named before, is not lost.
 
     Raises:
-        UserError: it names both.
+        UserError: a setting stands before its component.
     """
     given = [word[2:].partition("=")[0] for word in argv if word.startswith("--")]
     for place, component in enumerate(given):
@@ -61,11 +61,11 @@ _as_namespace = _typehints.subclass_spec_as_namespace
 _adapt = _typehints.adapt_class_type
 
 
-def _mark_whole(val: Any, prev_val: Any = None) -> Any:
+def _mark_complete(val: Any, prev_val: Any = None) -> Any:
     named = isinstance(val, str) or (isinstance(val, dict | Namespace) and "class_path" in val)
     found = _as_namespace(translate(val) if isinstance(val, dict) else val, prev_val)
-    if named and _typehints.is_subclass_spec(found) and not isinstance(found, _Whole):
-        return _Whole(found)
+    if named and _typehints.is_subclass_spec(found) and not isinstance(found, _CompleteComponent):
+        return _CompleteComponent(found)
     return found
 
 
@@ -78,7 +78,7 @@ def _fill_up(
     partial_skip_args: set[str] | None = None,
     typehint: Any = None,
 ) -> Any:
-    if isinstance(value, _Whole) and not serialize and not instantiate_classes:
+    if isinstance(value, _CompleteComponent) and not serialize and not instantiate_classes:
         kind = _typehints.import_object(value["class_path"])
         if FRAME not in {base.__name__ for base in getattr(kind, "__mro__", ())}:
             parser = _typehints.ActionTypeHint.get_class_parser(kind, sub_add_kwargs, skip_args=partial_skip_args)
@@ -86,7 +86,7 @@ def _fill_up(
             given = value.get("init_args")
             for name, setting in vars(given).items() if isinstance(given, Namespace) else ():
                 settings[name] = setting
-            _forget(prev_val)  # before: within a list it may be the value itself
+            _forget(prev_val)  # before `value` is changed: within a list it may be the same object
             value["init_args"] = settings
     return _adapt(
         value,
@@ -100,7 +100,7 @@ def _fill_up(
 
 
 def _forget(former: Any) -> None:
-    """Empty what stood there, which the parser would go on merging into."""
+    """Empty the settings of the previous component, which the parser would merge into the new one."""
     if isinstance(former, Namespace):
         former.pop("dict_kwargs", None)
         if "init_args" in former:

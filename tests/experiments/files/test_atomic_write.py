@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import describe
-from experiments.files.whole import require_writable, whole_file
+from experiments.files.atomic_write import atomic_write, require_writable
 
 
 def test_appears_whole(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write("all")
         assert not path.exists()
     assert path.read_text() == "all"
@@ -18,7 +18,7 @@ def test_appears_whole(tmp_path: Path) -> None:
 def test_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
-    with pytest.raises(TypeError), whole_file(path) as file:
+    with pytest.raises(TypeError), atomic_write(path) as file:
         file.writelines(["half", None])
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["file.txt"]
@@ -41,7 +41,7 @@ def test_a_full_disk_is_said_in_one_sentence() -> None:
 def test_the_users_umask_decides_who_may_read(tmp_path: Path, mask: int, mode: int) -> None:
     before = os.umask(mask)
     try:
-        with whole_file(tmp_path / "patients.png") as file:
+        with atomic_write(tmp_path / "patients.png") as file:
             file.write("")
     finally:
         assert os.umask(before) == mask
