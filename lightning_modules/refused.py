@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 
 @contextmanager
@@ -24,6 +24,6 @@ def refused(setting: str, described: Any, family: str) -> Iterator[None]:
     except (ValueError, TypeError, RuntimeError, AttributeError, AssertionError, ZeroDivisionError) as error:
         name = described.get("class_path", "the component") if isinstance(described, dict) else described or "null"
         raise UserError(
-            f"{setting}: {name} refuses its settings, or this network ({brief(error)}): correct them under "
+            f"{setting}: {name} refuses its settings, or this network ({shorten(error)}): correct them under "
             f"{setting}.init_args, or name a YAML of experiments/configs/{family}/"
         ) from error

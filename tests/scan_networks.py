@@ -34,7 +34,7 @@ from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork  # noqa: E402
 from lightning_modules.pruning.channels import remove_channels  # noqa: E402
-from user_error import UserError, brief  # noqa: E402
+from user_error import UserError, shorten  # noqa: E402
 
 TABLE = ROOT / "docs/decoders_and_encoders.md"
 DECODERS = (*ARCHITECTURES, "FCN")
@@ -204,7 +204,7 @@ def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
         except UserError as error:
             found[fact] = str(error)
         except Exception as error:
-            found[fact] = f"{type(error).__name__}: {brief(error)}"
+            found[fact] = f"{type(error).__name__}: {shorten(error)}"
     return found
 
 

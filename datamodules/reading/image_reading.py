@@ -179,7 +179,7 @@ def _without_alpha(picture: Image.Image) -> Image.Image:
     return flat
 
 
-def complain_of_reading(state: Any, number: int) -> str:
+def find_reading_problem(state: Any, number: int) -> str:
     """What is wrong with a state of `ImageReading.as_state` that a stranger may have written.
 
     Args:

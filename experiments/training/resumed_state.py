@@ -17,7 +17,7 @@ from torch import Tensor
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 from plain_values import show
-from user_error import UserError, brief, find_user_error
+from user_error import UserError, find_user_error, shorten
 
 REMEDY = "take another one, or begin anew with --restart"
 
@@ -53,7 +53,7 @@ def resuming(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
         out_of_memory = isinstance(error, torch.OutOfMemoryError)
         if out_of_memory or find_user_error(error) or "loading state_dict" in str(error) or not _in_restoring(error):
             raise
-        raise _damaged(checkpoint, f"{type(error).__name__}: {brief(error)}") from error
+        raise _damaged(checkpoint, f"{type(error).__name__}: {shorten(error)}") from error
 
 
 def require_training_state(content: Mapping[str, Any], checkpoint: str, trainer: Trainer) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.labels import IGNORED
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 UNSET = (None, -100)
 """What ``ignore_index`` is where nobody chose it: in smp, and in PyTorch."""
@@ -82,7 +82,7 @@ def _gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Te
     try:
         value = loss(logits, mask)
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
-        return brief(error), logits
+        return shorten(error), logits
     if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         return f"it gives {shape}, no scalar", logits

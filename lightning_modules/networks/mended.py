@@ -8,7 +8,7 @@ from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPl
 from torch import nn
 
 from lightning_modules.networks.encoders import Unused
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
 """Decoders that ask for maps no coarser than an eighth or a sixteenth of the image."""
@@ -34,8 +34,8 @@ def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error
     remedy = "change 'decoder', or choose" if decoder else "choose"
     fits = "tu-vit_tiny_patch16_224" if architecture == "DPT" else "resnet18"
     return UserError(
-        f"smp cannot build {architecture} on {encoder!r}{given} ({brief(error).rstrip('.')}): {remedy} another encoder, such as "
-        f"{fits!r}, or another architecture"
+        f"smp cannot build {architecture} on {encoder!r}{given} ({shorten(error).rstrip('.')}): {remedy} another encoder, such "
+        f"as {fits!r}, or another architecture"
     )
 
 
@@ -87,4 +87,4 @@ def find_sides(model: nn.Module, in_channels: int, stride: int, least: int, what
                 said = error
     finally:
         model.train()
-    raise UserError(f"{what} do not fit ({brief(said)}): choose another encoder, architecture or depth") from said
+    raise UserError(f"{what} do not fit ({shorten(said)}): choose another encoder, architecture or depth") from said

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from safe_files.roots import WEIGHTS
 from safe_files.tensor_file import require_unpacked
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 HUB_TIMEOUT_S = 4.0
 
@@ -39,10 +39,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError("no mapping of names to tensors")
         return weights
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({brief(error)})") from error
+        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({shorten(error)})") from error
     except Exception as error:  # UnpicklingError of a payload that weights_only refuses
         raise UserError(
-            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({brief(error)}); "
+            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({shorten(error)}); "
             "save a plain state dict"
         ) from error
 
@@ -60,7 +60,9 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
     try:
         encoder.load_state_dict(state)
     except Exception as error:  # sparse and quantised tensors fail in other ways than those of other shapes
-        raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({brief(error)})") from error
+        raise UserError(
+            f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({shorten(error)})"
+        ) from error
 
 
 def load_trained(network: nn.Module, path: Path) -> None:
@@ -77,7 +79,7 @@ def load_trained(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(own)
     except Exception as error:  # entries of other kinds than tensors fail in many ways
-        raise UserError(f"start: {str(path)!r} holds another network ({brief(error)})") from error
+        raise UserError(f"start: {str(path)!r} holds another network ({shorten(error)})") from error
 
 
 def another_encoder(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
@@ -128,6 +130,6 @@ def require_reachable(what: str, address: str) -> None:
         httpx.head(address, timeout=HUB_TIMEOUT_S)
     except httpx.HTTPError as error:
         raise UserError(
-            f"{what} are not in the local cache and {address} cannot be reached ({brief(error)}): pass a local file as "
+            f"{what} are not in the local cache and {address} cannot be reached ({shorten(error)}): pass a local file as "
             "encoder_weights, or null to start from random weights"
         ) from error

@@ -5,7 +5,7 @@ import pytest
 from safe_files.csv_file import read_csv
 from safe_files.json_file import read_json, read_json_object
 from safe_files.text import read_text
-from user_error import UserError, report_of
+from user_error import UserError, shorten_report
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -71,6 +71,6 @@ def test_tables_are_read(tmp_path: Path) -> None:
 
 def test_reports_of_long_words_are_short() -> None:
     """What reads them would take minutes otherwise."""
-    text = report_of(ValueError("wanted a number, got " + "9" * 10**6 + " in x.yaml" + " y" * 10**5))
+    text = shorten_report(ValueError("wanted a number, got " + "9" * 10**6 + " in x.yaml" + " y" * 10**5))
     assert text.startswith("wanted a number, got 999")
     assert len(text) < 11_000

@@ -36,7 +36,7 @@ from experiments.tracking.session import log_record, sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from safe_files.yaml_file import load_yaml
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 EXAMPLES = """
 --checkpoint runs/synthetic_unet/best.ckpt
@@ -56,7 +56,9 @@ def read_names(text: str) -> dict[str, str]:
     try:
         found = load_yaml(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{text!r} is no mapping of names ({brief(error)}): write it as '{{polyp: lesion}}'") from error
+        raise UserError(
+            f"{text!r} is no mapping of names ({shorten(error)}): write it as '{{polyp: lesion}}'"
+        ) from error
     if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
         raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
     return found

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lightning_modules.networks.adapters.base import at_size_of, classes_checked
 from lightning_modules.networks.base import SegmentationNetwork
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -117,7 +117,7 @@ class OnnxNetwork(SegmentationNetwork):
         except Exception as error:  # its exceptions share no base of their own
             height, width = images.shape[2:]
             raise UserError(
-                f"the ONNX graph cannot take images of {height} x {width} ({brief(error)}): export it for any size, or set the "
+                f"the ONNX graph cannot take images of {height} x {width} ({shorten(error)}): export it for any size, or set the "
                 "data's size to its own"
             ) from error
         return np.concatenate(parts)[:count]
@@ -161,5 +161,5 @@ def _open(graph: bytes, device: str) -> Any:
         return runtime.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # its exceptions share no base of their own
         raise UserError(
-            f"ONNX Runtime cannot open the graph ({brief(error)}): export it as one file, with its weights within"
+            f"ONNX Runtime cannot open the graph ({shorten(error)}): export it as one file, with its weights within"
         ) from error

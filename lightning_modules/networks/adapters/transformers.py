@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.networks.adapters.base import Adapter, at_size_of, classes_checked, first_convolution
 from lightning_modules.networks.pretrained import load_local
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 MASK_CLASSIFIERS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 """Networks that classify masks instead of pixels."""
@@ -142,7 +142,7 @@ def _config(model: str, settings: Mapping[str, Any], num_classes: int, in_channe
             )
         config = configs.for_model(model, num_labels=num_classes, **copy.deepcopy(dict(settings)))
     except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
-        raise UserError(f"Transformers cannot configure {model!r}: {brief(error)}") from error
+        raise UserError(f"Transformers cannot configure {model!r}: {shorten(error)}") from error
     first = _first_config(config)
     first.num_channels = in_channels
     if hasattr(first, "use_pretrained_backbone"):  # weights come from `load_pretrained` alone
@@ -154,7 +154,7 @@ def _build(model: str, config: Any) -> nn.Module:
     try:
         return _auto_class(model).from_config(config, trust_remote_code=False)
     except (TypeError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"Transformers cannot build {model!r}: {brief(error)}") from error
+        raise UserError(f"Transformers cannot build {model!r}: {shorten(error)}") from error
 
 
 def _from_pretrained(model: str, weights: str, config: Any) -> nn.Module:
@@ -169,7 +169,7 @@ def _from_pretrained(model: str, weights: str, config: Any) -> nn.Module:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"encoder weights {weights!r} cannot be had ({brief(error)}): pass a repository of the hub that can be "
+            f"encoder weights {weights!r} cannot be had ({shorten(error)}): pass a repository of the hub that can be "
             "reached, a folder of save_pretrained, a file, or null"
         ) from error
     if 2 * (len(said["missing_keys"]) + len(said["mismatched_keys"])) > len(loaded.state_dict()):
