@@ -66,7 +66,9 @@ def place(
     ratios = [there / here for there, here in zip(frame, size, strict=True)]
     bound, ratio = (min, min(ratios)) if aspect == "pad" else (max, max(ratios))
     height, width = (max(1, bound(round(here * ratio), there)) for here, there in zip(size, frame, strict=True))
-    top, left = (round((there - side) * share) for there, side, share in zip(frame, (height, width), at, strict=True))
+    top, left = (
+        round((there - side) * fraction) for there, side, fraction in zip(frame, (height, width), at, strict=True)
+    )
     return Placement((height, width), top, left, frame)
 
 
@@ -85,11 +87,11 @@ def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | 
     if not apart:
         return ""
     which = f"{len(apart)} of {len(sizes)} images have another aspect than {frame[0]} x {frame[1]}"
-    share = 1 - 1 / max(apart)
+    fraction = 1 - 1 / max(apart)
     if aspect == "pad":
-        return f"{which} and are padded: up to {share:.0%} of what is seen is ignored"
+        return f"{which} and are padded: up to {fraction:.0%} of what is seen is ignored"
     if aspect == "crop":
-        return f"{which} and are cropped: up to {share:.0%} of an image is neither seen nor scored"
+        return f"{which} and are cropped: up to {fraction:.0%} of an image is neither seen nor scored"
     return (
         f"{which} and are squashed by up to {max(apart):.2f} times: --data.init_args.aspect pad, or crop, keeps theirs"
     )

@@ -23,14 +23,14 @@ from user_error import UserError
 Split = Literal["train", "val", "test"]
 
 
-def quiet_worker(worker: int) -> None:
+def limit_worker_threads(worker: int) -> None:
     """Initialise a loader process: one thread is enough for it."""
     cv2.setNumThreads(0)  # OpenCV and torch would each start a thread per core in every worker
     torch.set_num_threads(1)
 
 
 class SegmentationDataModule(pl.LightningDataModule):
-    """Loaders over `dataset(split)`; a data set overrides that method and says its classes and channels.
+    """Loaders over `make_dataset(split)`; a data set overrides that method and says its classes and channels.
 
     Args:
         classes: names of the classes, in the order of their ids.
@@ -44,7 +44,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         aspect: how images of another shape than `size` are brought to it: "squash" fits both of their sides, "pad" fits
             them in whole and ignores what is left over, "crop" fills it and cuts off what reaches beyond; "squash" if
             `None`.
-        unit: column of `meta` that names what images belong together, such as a patient; intervals then come from
+        unit: column of `read_meta` that names what images belong together, such as a patient; intervals then come from
             drawing whole units. Each image stands for itself if `None`.
         leaks: whether splits that share an image or a unit are refused before training, or only said.
     """
@@ -93,7 +93,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.aspect: Aspect = aspect or "squash"
         self.test_split: Split = "test"
         self._opened: dict[str, SegmentationDataset] = {}
-        self._settled: set[str] = set()
+        self._prepared: set[str] = set()
 
     @property
     def num_classes(self) -> int:
@@ -111,7 +111,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         return ImageReading(self.channels)
 
     @abstractmethod
-    def dataset(self, split: Split) -> SegmentationDataset:
+    def make_dataset(self, split: Split) -> SegmentationDataset:
         """The data set of a split.
 
         Raises:
@@ -122,17 +122,17 @@ class SegmentationDataModule(pl.LightningDataModule):
         """The data set of a split, made once: to search a folder takes long on a network.
 
         Raises:
-            UserError: see `dataset`.
+            UserError: see `make_dataset`.
         """
         if split not in self._opened:
-            self._opened[split] = self.dataset(split)
+            self._opened[split] = self.make_dataset(split)
         return self._opened[split]
 
-    def meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
+    def read_meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
         """What is known of the images of a split, by id and column, for real shifts; nothing unless a data set says so."""
         return {}
 
-    def units(self, split: Split) -> list[str] | None:
+    def list_units(self, split: Split) -> list[str] | None:
         """The unit of each image of a split, in its order; `None` where each image stands for itself.
 
         Raises:
@@ -140,7 +140,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         """
         if self.unit is None:
             return None
-        rows = self.meta(split)
+        rows = self.read_meta(split)
         found = [rows.get(name, {}).get(self.unit) for name in self.open_split(split).ids]
         if not all(found):
             columns = ", ".join(sorted({name for row in rows.values() for name in row})) or "none"
@@ -150,7 +150,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             )
         return [str(name) for name in found]
 
-    def fingerprint(self, split: Split, known: Fingerprint | None = None) -> Fingerprint:
+    def compute_fingerprint(self, split: Split, known: Fingerprint | None = None) -> Fingerprint:
         """What the images and labels of a split are made of, before anything is drawn: files by content, and settings.
 
         The place of the data is no part of it, nor is how they are loaded or augmented.
@@ -160,64 +160,64 @@ class SegmentationDataModule(pl.LightningDataModule):
             known: an earlier one, whose files are not read again where they are as they were.
 
         Raises:
-            UserError: see `dataset`.
+            UserError: see `make_dataset`.
             OSError: a file cannot be read.
         """
         settings: dict[str, Any] = {"classes": self.classes, "channels": self.channels, "size": self.size}
-        settings |= {"meta": self.meta(split), **self._aspect_kept}
+        settings |= {"meta": self.read_meta(split), **self._aspect_state}
         root = getattr(self, "root", None)
         # what a data set has found out of its samples is no setting
-        dataset = self.dataset(split) if split in self._settled else self.open_split(split)
+        dataset = self.make_dataset(split) if split in self._prepared else self.open_split(split)
         return take_fingerprint(settings, dataset, None if root is None else Path(root), known)
 
-    def _checked(self, split: Split) -> SegmentationDataset:
+    def _open_checked(self, split: Split) -> SegmentationDataset:
         dataset = self.open_split(split)
         if not len(dataset):
             raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
-        self._settled.add(split)
-        dataset.settle()
+        self._prepared.add(split)
+        dataset.prepare()
         return dataset
 
-    def _loader(self, view: Any, batches: Any) -> DataLoader:
+    def _make_loader(self, view: Any, batches: Any) -> DataLoader:
         return DataLoader(
             view,
             batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=partial(collate, targets=view.dataset.targets),
-            worker_init_fn=quiet_worker,
+            worker_init_fn=limit_worker_threads,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )
 
     @property
-    def _place(self) -> tuple[int, int]:
+    def _process(self) -> tuple[int, int]:
         """Rank and number of processes."""
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def train_dataloader(self) -> DataLoader:
         """Augmented, shuffled batches; every draw follows from (seed, epoch, image)."""
-        dataset = self._checked("train")
+        dataset = self._open_checked("train")
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        rank, world_size = self._place
+        rank, world_size = self._process
         batches = ShuffledBatches(len(dataset), self.batch_size, seed, rank, world_size)
-        return self._loader(
+        return self._make_loader(
             TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets, self.aspect), seed), batches
         )
 
-    def evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
+    def make_evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
         """A data set as it is evaluated, at the size of all images."""
         return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect))
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
-        return self.evaluation_dataloader("val")
+        return self.make_evaluation_dataloader("val")
 
     def test_dataloader(self) -> DataLoader:
         """The split `test_split`, as it is evaluated."""
-        return self.evaluation_dataloader(self.test_split)
+        return self.make_evaluation_dataloader(self.test_split)
 
-    def evaluation_dataloader(
+    def make_evaluation_dataloader(
         self, split: Split, place: tuple[int, int] | None = None, skip: frozenset[int] = frozenset()
     ) -> DataLoader:
         """A split in order, each image once, over all processes; nothing is drawn.
@@ -227,9 +227,9 @@ class SegmentationDataModule(pl.LightningDataModule):
             place: rank and number of processes; those of the trainer if `None`.
             skip: numbers of batches that are left out.
         """
-        dataset = self._checked(split)
-        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._place), skip=skip, even=True)
-        return self._loader(self.evaluation_view(dataset), batches)
+        dataset = self._open_checked(split)
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._process), skip=skip, even=True)
+        return self._make_loader(self.make_evaluation_view(dataset), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Widen the mask."""
@@ -245,10 +245,10 @@ class SegmentationDataModule(pl.LightningDataModule):
             "size": None if self.size is None else list(self.size),
             "window": None if self.reading.window is None else list(self.reading.window),
             "reading": self.reading.as_state(),
-            **self._aspect_kept,
+            **self._aspect_state,
         }
 
     @property
-    def _aspect_kept(self) -> dict[str, str]:
+    def _aspect_state(self) -> dict[str, str]:
         """What is written down of the aspect: nothing of the one that all data had before there was a choice."""
         return {} if self.aspect == "squash" else {"aspect": self.aspect}

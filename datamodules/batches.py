@@ -43,8 +43,8 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
         needed = len(self) * self.batch_size * self.world_size
         order = (order * -(-needed // len(order)))[:needed]
         for start in range(0, needed, self.batch_size * self.world_size):
-            share = order[start + self.rank * self.batch_size :][: self.batch_size]
-            yield [(self.epoch, index) for index in share]
+            own = order[start + self.rank * self.batch_size :][: self.batch_size]
+            yield [(self.epoch, index) for index in own]
 
 
 class EvaluationBatches(Sampler[list[int]]):

@@ -40,7 +40,7 @@ class SegmentationDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Find out what all samples need, before loaders copy the data set; nothing unless a data set says so."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ def to_tensors(sample: Sample) -> dict[str, Any]:
     return tensors
 
 
-def _typed(dataset: SegmentationDataset, index: int) -> Sample:
+def _read_typed(dataset: SegmentationDataset, index: int) -> Sample:
     """A sample whose targets are what the data set declares."""
     sample = dataset[index]
     require_typed(sample, dataset.targets, dataset.ids[index])
@@ -87,7 +87,7 @@ class TrainingView(Dataset[dict[str, Any]]):
         epoch, index = request
         name = self.dataset.ids[index]
         draw = blake2b(f"{self.seed}/{epoch}/{name}".encode(), digest_size=4).digest()
-        sample = self.transform(_typed(self.dataset, index), int.from_bytes(draw, "little"))
+        sample = self.transform(_read_typed(self.dataset, index), int.from_bytes(draw, "little"))
         return {**to_tensors(sample), "id": name}
 
 
@@ -104,7 +104,7 @@ class EvaluationView(Dataset[dict[str, Any]]):
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
-        sample = self.transform(_typed(self.dataset, index), 0)
+        sample = self.transform(_read_typed(self.dataset, index), 0)
         if request < 0:
             sample = {**sample, "mask": np.full_like(sample["mask"], IGNORED)}  # the sample may be a cached one
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()

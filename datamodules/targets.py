@@ -23,7 +23,7 @@ REMEDY = (
 )
 
 
-def dense_in(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetType]:
+def select_dense(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetType]:
     """The targets of a sample that move with its image."""
     return {name: kind for name, kind in targets.items() if kind != "whole" and name in sample}
 

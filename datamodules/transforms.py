@@ -14,7 +14,7 @@ import numpy as np
 from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.aspect import Aspect, place
 from datamodules.dataset import IGNORED, Sample, Transform
-from datamodules.targets import KNOWN, Targets, dense_in
+from datamodules.targets import KNOWN, Targets, select_dense
 from user_error import UserError
 
 PREFIX = "target_"
@@ -26,7 +26,7 @@ def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Samp
 
     Numbers are NaN where the image was padded: what the pipeline fills masks with there is a number like any other.
     """
-    dense = dense_in(sample, targets)
+    dense = select_dense(sample, targets)
     given: dict[str, Any] = dict(sample)
     moving = {PREFIX + name: given[name] for name in dense}
     if "continuous" in dense.values():
@@ -35,14 +35,14 @@ def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Samp
     outside = result["outside"] == IGNORED if "outside" in result else None
     for name, kind in dense.items():
         moved = result[PREFIX + name]
-        given[name] = _without_filling(moved, outside) if kind == "continuous" and outside is not None else moved
+        given[name] = _replace_filling(moved, outside) if kind == "continuous" and outside is not None else moved
     image = result["image"]
     given["image"] = image[..., None] if image.ndim == 2 else image  # some transforms drop a single channel
     given["mask"] = result["mask"]
     return cast(Sample, given)
 
 
-def _without_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
+def _replace_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Numbers (H, W) or (H, W, N), NaN where `outside` (H, W)."""
     where = outside if numbers.ndim == 2 else outside[..., None]
     return np.where(where, numbers.dtype.type(np.nan), numbers)
@@ -54,7 +54,7 @@ def compose(steps: Sequence[A.BasicTransform], targets: Targets = KNOWN) -> A.Co
     return A.Compose(list(steps), additional_targets={**further, "outside": "mask"})
 
 
-def _sampling(interpolation: int) -> dict[str, Any]:
+def _make_sampling(interpolation: int) -> dict[str, Any]:
     return {
         "interpolation": interpolation,
         "mask_interpolation": cv2.INTER_NEAREST_EXACT,  # INTER_NEAREST shifts masks by up to half a pixel
@@ -63,7 +63,7 @@ def _sampling(interpolation: int) -> dict[str, Any]:
 
 
 def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
-    return A.Resize(*size, **_sampling(interpolation))
+    return A.Resize(*size, **_make_sampling(interpolation))
 
 
 class Resize:
@@ -100,17 +100,17 @@ class Resize:
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         if self.aspect != "squash":
-            return self._framed(sample, self.size, seed)
+            return self._fit_frame(sample, self.size, seed)
         shrinks = self.size[0] * self.size[1] < sample["mask"].size
         return apply(self._shrink if shrinks else self._grow, sample, self.targets)
 
-    def _framed(self, sample: Sample, size: tuple[int, int], seed: int) -> Sample:
+    def _fit_frame(self, sample: Sample, size: tuple[int, int], seed: int) -> Sample:
         height, width = sample["mask"].shape
         first, second = np.random.default_rng([seed, 1]).random(2) if self.drawn else (0.5, 0.5)
         placement = place((height, width), size, self.aspect, (first, second))
         scaled: dict[str, Any] = dict(Resize(placement.scaled, self.targets)(sample))
         fillings = {"classes": IGNORED, "continuous": np.nan}
-        for name, kind in dense_in(sample, self.targets).items():
+        for name, kind in select_dense(sample, self.targets).items():
             scaled[name] = placement.put(scaled[name], fillings[kind])
         scaled["mask"] = placement.put(scaled["mask"], IGNORED)
         scaled["image"] = placement.put(scaled["image"], np.rint(scaled["image"].mean((0, 1))))
@@ -138,21 +138,21 @@ class _Seeded:
 
 
 class Augmentation:
-    """Training augmentation: `steps` gives the albumentations transforms, drawn anew for every sample."""
+    """Training augmentation: `make_steps` gives the albumentations transforms, drawn anew for every sample."""
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
         raise NotImplementedError
 
     def bind(self, size: tuple[int, int] | None, targets: Targets = KNOWN, aspect: Aspect = "squash") -> Transform:
         """The transform to images of `size`, with these targets beside them; see `Resize`."""
-        return _Seeded(compose(self.steps(size), targets), Resize(size, targets, aspect, drawn=True))
+        return _Seeded(compose(self.make_steps(size), targets), Resize(size, targets, aspect, drawn=True))
 
 
 class NoAugmentation(Augmentation):
     """Images as they are, at the data module's size."""
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """None."""
         return []
 
@@ -187,14 +187,14 @@ class FlipScaleCrop(Augmentation):
         named = [pair for entry in further or [] for pair in entry.items()]
         self.further = [make_transform("further", find_transform("further", name), given) for name, given in named]
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """Scale and crop (where there is a size to crop to), flips, jitter, and what is asked for further."""
         crop: list[A.BasicTransform] = []
         if size is not None:
             low, high = self.scale
             crop = [
                 _resize(size, cv2.INTER_LINEAR),
-                A.RandomScale((low - 1, high - 1), p=1.0, **_sampling(cv2.INTER_LINEAR)),
+                A.RandomScale((low - 1, high - 1), p=1.0, **_make_sampling(cv2.INTER_LINEAR)),
                 A.PadIfNeeded(*size, fill=0, fill_mask=IGNORED),
                 A.RandomCrop(*size),
             ]

@@ -78,7 +78,7 @@ class OwnData(SegmentationDataModule):
         super().__init__(["ground", "square"], batch_size=batch_size, num_workers=0)
         self.images = images
 
-    def dataset(self, split: Split) -> Squares:
+    def make_dataset(self, split: Split) -> Squares:
         return Squares(self.images)
 ''',
     "experiments/configs/data/own_data.yaml": """

@@ -12,7 +12,7 @@ from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
-from datamodules.reading.pairs import Pair, present
+from datamodules.reading.pairs import Pair, require_present
 from safe_files.roots import find_data
 from user_error import UserError
 
@@ -48,7 +48,7 @@ class OxfordPetDataModule(SegmentationDataModule):
         """As RGB: a few of the photographs are grey, or have a palette."""
         return ImageReading(mode="RGB")
 
-    def dataset(self, split: Split) -> ImageFiles:
+    def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
         Raises:
@@ -67,4 +67,4 @@ class OxfordPetDataModule(SegmentationDataModule):
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]
         if split != "test":
             pairs = [one for one in pairs if is_validation(one.id) == (split == "val")]
-        return ImageFiles(present(pairs), MaskReading(TRIMAP, levels="stored"), self.reading)
+        return ImageFiles(require_present(pairs), MaskReading(TRIMAP, levels="stored"), self.reading)

@@ -51,8 +51,8 @@ def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
         OSError: it cannot be read.
     """
     image = open_header(path)
-    kind, rawmodes = str(image.format), rawmodes_of(image)
-    turn = orientation_of(image)  # decodes a PNG, which has its tags behind the pixels
+    kind, rawmodes = str(image.format), read_rawmodes(image)
+    turn = read_orientation(image)  # decodes a PNG, which has its tags behind the pixels
     image.load()
     obeyed = kind == "TIFF"  # by the decoder itself
     if turn in TURNS and obeyed != (orientation == "tag"):
@@ -72,20 +72,20 @@ def open_header(path: Path) -> Image.Image:
     pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # the others of a phone's are previews
     if pages > 1:
         raise ValueError(f"{pages} pages where one is expected; store the one that is meant")
-    rawmodes = rawmodes_of(picture)
+    rawmodes = read_rawmodes(picture)
     if ";16" in rawmodes and not picture.mode.startswith("I"):
         raise ValueError("16-bit colour, which would be cut to 8 bits: store it as .npy")
-    if picture.mode.startswith("I") and _tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
+    if picture.mode.startswith("I") and _read_tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
         raise ValueError("levels of more than 8 bits that are stored inverted: store them upright")
     return picture
 
 
-def rawmodes_of(picture: Image.Image) -> str:
+def read_rawmodes(picture: Image.Image) -> str:
     """How the levels lie in a file whose header is read, such as ``L;2`` for grey of two bits."""
     return str([tile[3] for tile in getattr(picture, "tile", ())])
 
 
-def orientation_of(picture: Image.Image) -> int:
+def read_orientation(picture: Image.Image) -> int:
     """The orientation tag of a picture, 1 where it has none that can be read."""
     try:
         found = picture.getexif().get(ORIENTATION_TAG, 1)
@@ -94,15 +94,15 @@ def orientation_of(picture: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def no_data_of(picture: Image.Image) -> float | None:
+def read_no_data_level(picture: Image.Image) -> float | None:
     """The level by which a GeoTIFF says that nothing was measured."""
     try:
-        return float(_tiff_tag(picture, NO_DATA_TAG))
+        return float(_read_tiff_tag(picture, NO_DATA_TAG))
     except (TypeError, ValueError):
         return None
 
 
-def _tiff_tag(picture: Image.Image, tag: int) -> Any:
+def _read_tiff_tag(picture: Image.Image, tag: int) -> Any:
     return getattr(picture, "tag_v2", {}).get(tag)
 
 

@@ -35,7 +35,7 @@ class FoundFiles:
     @property
     def kinds_left_out(self) -> Counter[str]:
         """How many files of which suffix are not read."""
-        return Counter(suffix_of(path) or "no suffix" for path in self.left_out.values())
+        return Counter(get_suffix(path) or "no suffix" for path in self.left_out.values())
 
 
 def as_id(name: str) -> str:
@@ -50,7 +50,7 @@ def as_id(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def suffix_of(path: Path) -> str:
+def get_suffix(path: Path) -> str:
     """How the name of a file ends, in lower case; both parts of ``.nii.gz``."""
     last = path.suffix.lower()
     return "".join(path.suffixes[-2:]).lower() if last in (".gz", ".bz2", ".xz") else last
@@ -66,7 +66,7 @@ def find_files(folder: Path) -> FoundFiles:
         raise UserError(f"the folder {folder} does not exist: create it, or correct the root of the data")
     found = FoundFiles(folder)
     for path in sorted(_walk(folder, found, frozenset())):
-        suffix = suffix_of(path)
+        suffix = get_suffix(path)
         name = as_id(path.relative_to(folder).as_posix()[: -len(suffix)] if suffix else path.name)
         if suffix not in SUFFIXES:
             found.left_out[name + suffix] = path

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from PIL import Image
 
-from datamodules.reading.decoding import Orientation, no_data_of, open_picture, read_levels
+from datamodules.reading.decoding import Orientation, open_picture, read_levels, read_no_data_level
 from user_error import UserError
 
 COLOURS = ("red", "green", "blue")
@@ -68,33 +68,33 @@ class ImageReading:
             UserError: the file cannot be read, or is not what was described.
         """
         try:
-            levels = self._channels_of(read_levels(path) if path.suffix.lower() == ".npy" else self._colours(path))
-            return self._window(levels)
+            levels = self._match_channels(read_levels(path) if path.suffix.lower() == ".npy" else self._decode(path))
+            return self._apply_window(levels)
         except NotAsDescribedError as error:
             raise UserError(f"the image {path} {error}") from error
         except Exception as error:  # decoders raise many kinds, and all mean the same
             raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
 
-    def _colours(self, path: Path) -> np.ndarray:
+    def _decode(self, path: Path) -> np.ndarray:
         """The levels of a picture in `mode`, or in its own colours, of which palettes and print or video colours are RGB."""
         picture, _, rawmodes = open_picture(path, self.orientation)
         mode = self.mode
         multiplied = "RGBa" in rawmodes  # the decoder has divided colours by alpha
         keyed = "transparency" in picture.info
         if len(picture.getbands()) != len(self.channels) or mode is not None or multiplied or keyed:
-            flat = _without_alpha(picture)
+            flat = _remove_alpha(picture)
             picture = picture if multiplied and len(self.channels) == 4 and mode is None else flat
         if mode is None and picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
             mode = "RGB"
         if mode is None and picture.mode == "1":
             mode = "L"
         levels = np.asarray(picture if mode is None else picture.convert(mode))
-        marker = no_data_of(picture)
+        marker = read_no_data_level(picture)
         if marker is not None and (levels == marker).any():
             raise NotAsDescribedError(f"holds the level {marker:g}, which it calls no data: fill it in beforehand")
         return levels
 
-    def _channels_of(self, levels: np.ndarray) -> np.ndarray:
+    def _match_channels(self, levels: np.ndarray) -> np.ndarray:
         """Levels (H, W, C) of the described channels; grey and colour stand for each other where both say the same."""
         levels = levels[..., None] if levels.ndim == 2 else levels
         channels = len(self.channels)
@@ -110,10 +110,10 @@ class ImageReading:
         if found == 3 and channels == 1 and (levels[..., :1] == levels).all():
             return levels[..., :1]
         raise NotAsDescribedError(
-            f"has {found} channels, but the data are described with {channels}: {self._remedy(levels)}"
+            f"has {found} channels, but the data are described with {channels}: {self._suggest_remedy(levels)}"
         )
 
-    def _remedy(self, levels: np.ndarray) -> str:
+    def _suggest_remedy(self, levels: np.ndarray) -> str:
         found, channels = levels.shape[2], len(self.channels)
         if levels.shape[0] == channels:
             return f"its shape is {levels.shape}, and arrays are height x width x channels; transpose it"
@@ -123,7 +123,7 @@ class ImageReading:
             return "convert it, add `mode: RGB` to dataset.yaml to read grey as three equal channels, or name 1 channel"
         return f"convert it, or name {found} `channels` (arrays are height x width x channels)"
 
-    def _window(self, levels: np.ndarray) -> np.ndarray:
+    def _apply_window(self, levels: np.ndarray) -> np.ndarray:
         """Levels of 8 bits."""
         if levels.dtype == np.bool_:
             levels = levels.astype(np.uint8) * (1 if self.window else 255)
@@ -140,11 +140,11 @@ class ImageReading:
                 "and 255 (in a folder's dataset.yaml: window: [low, high])"
             )
         if levels.dtype.kind == "f":
-            _refuse_no_numbers(levels)
+            _require_numbers(levels)
         return apply_window(levels, self.window)
 
 
-def _refuse_no_numbers(levels: np.ndarray) -> None:
+def _require_numbers(levels: np.ndarray) -> None:
     if not np.isfinite(levels).all():
         raise NotAsDescribedError("holds levels that are not finite numbers: fill them in beforehand")
     if abs(levels).max(initial=0) > FARTHEST:
@@ -162,7 +162,7 @@ def apply_window(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return found
 
 
-def _without_alpha(picture: Image.Image) -> Image.Image:
+def _remove_alpha(picture: Image.Image) -> Image.Image:
     """A picture without its alpha channel, which must be opaque."""
     if "transparency" not in picture.info and not picture.mode.upper().endswith("A"):
         return picture

@@ -64,35 +64,35 @@ class MaskReading:
         """
         try:
             if path.suffix.lower() == ".npy":
-                return self._of_array(read_levels(path)), {}
-            return self._of_picture(path)
+                return self._decode_array(read_levels(path)), {}
+            return self._decode_picture(path)
         except _AmbiguousError as error:
             raise UserError(f"the mask {path} {error}") from error
         except Exception as error:  # decoders raise many kinds, and all mean the same
             raise UserError(f"the mask {path} cannot be read ({error}): replace or remove it") from error
 
-    def _of_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+    def _decode_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
         picture, kind, rawmodes = open_picture(path, self.orientation)
         if is_lossy(kind, path):
-            return self._of_lossy(_flat(picture)), {}
+            return self._decode_lossy(_remove_alpha(picture)), {}
         if picture.mode == "P":
-            return self._of_palette(picture)
+            return self._decode_palette(picture)
         if picture.mode == "1":
-            return self._of_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
+            return self._decode_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
         if bits := re.search(r"'L;([24])[IR]*'", rawmodes):
             depth = int(bits[1])
-            return self._of_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
-        mask = _flat(picture)
-        if mask.ndim == 3 and self.colours and UNKNOWN not in self._by_colour(list(_colours_in(mask))):
-            return self._of_colours(mask), {}
-        return self._of_array(mask), {}
+            return self._decode_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
+        mask = _remove_alpha(picture)
+        if mask.ndim == 3 and self.colours and UNKNOWN not in self._look_up_colours(list(_find_colours(mask))):
+            return self._decode_colours(mask), {}
+        return self._decode_array(mask), {}
 
-    def _of_array(self, mask: np.ndarray) -> np.ndarray:
+    def _decode_array(self, mask: np.ndarray) -> np.ndarray:
         """Masks of one channel, or of colours."""
         mask = mask[..., 0] if mask.ndim == 3 and mask.shape[2] == 1 else mask
         if mask.ndim == 3 and mask.shape[2] == 3 and mask.dtype == np.uint8:
             if (mask[..., :1] != mask).any():
-                return self._of_colours(mask)
+                return self._decode_colours(mask)
             mask = mask[..., 0]
         if mask.ndim != 2 or mask.dtype.kind not in "buif":
             raise _AmbiguousError(
@@ -100,14 +100,14 @@ class MaskReading:
                 "of classes"
             )
         if mask.dtype.kind == "f":
-            mask = _whole_numbers(mask)
-        used = _values_in(mask)
-        meanings = self._by_value(used)
+            mask = _require_integers(mask)
+        used = _find_values(mask)
+        meanings = self._look_up_values(used)
         if UNKNOWN in meanings:
-            raise self._unknown(f"the value {used[meanings.index(UNKNOWN)]}")
+            raise self._make_unknown_error(f"the value {used[meanings.index(UNKNOWN)]}")
         return _look_up(mask, used, meanings)
 
-    def _of_lossy(self, mask: np.ndarray) -> np.ndarray:
+    def _decode_lossy(self, mask: np.ndarray) -> np.ndarray:
         """Levels that a lossy format has changed."""
         mask = mask[..., 0] if mask.ndim == 3 and (mask[..., :1] == mask).all() else mask
         known = np.array(sorted(self.values))
@@ -116,7 +116,7 @@ class MaskReading:
             between = (known[1:] + known[:-1] + 1) // 2
             return np.array([self.values[int(value)] for value in known], np.uint8)[np.digitize(mask, between)]
         if mask.ndim == 2 and apart and np.isin(mask, known).all():
-            return self._of_array(mask)
+            return self._decode_array(mask)
         if not apart:
             raise _AmbiguousError(
                 "is of a format that changes levels, such as JPEG, by more than its classes are apart: name the classes by the "
@@ -129,23 +129,23 @@ class MaskReading:
             "JPEG was made of"
         )
 
-    def _of_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:
+    def _decode_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:
         """Grey of 1, 2 or 4 bits: the numbers that are stored, or the levels that they show."""
-        used = _values_in(stored)
+        used = _find_values(stored)
         shown = [int(value) * (255 // (2**bits - 1)) for value in used]
         meanings = self._choose(used, [(level, level, level) for level in shown], f"has {bits} bits a pixel", False)
         return _look_up(stored, used, meanings)
 
-    def _of_palette(self, picture: Image.Image) -> tuple[np.ndarray, dict[int, Colour]]:
+    def _decode_palette(self, picture: Image.Image) -> tuple[np.ndarray, dict[int, Colour]]:
         """Indices, the grey levels that they show, or their colours."""
         stored = np.asarray(picture)
-        used = _values_in(stored)
+        used = _find_values(stored)
         palette = np.zeros((256, 3), int)
         given = np.array(picture.getpalette("RGB") or [], int).reshape(-1, 3)
         palette[: len(given)] = given
         colours = [_as_colour(palette[index]) for index in used]
         meanings = self._choose(used, colours, "has a palette", True)
-        told = self.levels != "auto" or meanings in (self._by_shown(colours), self._by_colour(colours))
+        told = self.levels != "auto" or meanings in (self._look_up_levels(colours), self._look_up_colours(colours))
         return _look_up(stored, used, meanings), {} if told else dict(zip(used.tolist(), colours, strict=True))
 
     def _choose(self, stored: np.ndarray, colours: Sequence[Colour], what: str, palette: bool) -> list[int]:
@@ -154,8 +154,8 @@ class MaskReading:
         Raises:
             _AmbiguousError: they have none, or stored and shown values mean different things.
         """
-        by_stored, by_shown = self._by_value(stored), self._by_shown(colours)
-        by_colour = self._by_colour(colours) if palette else [UNKNOWN]
+        by_stored, by_shown = self._look_up_values(stored), self._look_up_levels(colours)
+        by_colour = self._look_up_colours(colours) if palette else [UNKNOWN]
         if self.levels != "auto":
             meanings = by_stored if self.levels == "stored" else by_shown
         elif UNKNOWN not in by_colour:
@@ -172,23 +172,23 @@ class MaskReading:
             )
         if UNKNOWN in meanings:
             place = meanings.index(UNKNOWN)
-            raise self._unknown(f"the value {stored[place]} (colour {list(colours[place])})")
+            raise self._make_unknown_error(f"the value {stored[place]} (colour {list(colours[place])})")
         return meanings
 
-    def _by_value(self, values: np.ndarray) -> list[int]:
+    def _look_up_values(self, values: np.ndarray) -> list[int]:
         return [self.values.get(int(value), UNKNOWN) for value in values]
 
-    def _by_shown(self, colours: Sequence[Colour]) -> list[int]:
+    def _look_up_levels(self, colours: Sequence[Colour]) -> list[int]:
         """By the grey level of each colour; colours have none."""
         return [self.values.get(c[0], UNKNOWN) if c[0] == c[1] == c[2] else UNKNOWN for c in colours]
 
-    def _by_colour(self, colours: Sequence[Colour]) -> list[int]:
+    def _look_up_colours(self, colours: Sequence[Colour]) -> list[int]:
         return [self.colours.get(colour, UNKNOWN) for colour in colours]
 
-    def _of_colours(self, mask: np.ndarray) -> np.ndarray:
-        meant = _colours_in(mask)
+    def _decode_colours(self, mask: np.ndarray) -> np.ndarray:
+        meant = _find_colours(mask)
         colours = list(meant)
-        meanings = self._by_colour(colours)
+        meanings = self._look_up_colours(colours)
         if UNKNOWN in meanings:
             listed = ", ".join(str(list(one)) for one in colours[:12])
             if self.colours:
@@ -202,9 +202,9 @@ class MaskReading:
                 "`palette: [[red, green, blue], ...]` to dataset.yaml, a colour for each class in the order of their ids"
             )
         packed = np.array(list(meant.values()))
-        return np.array(meanings, np.uint8)[np.searchsorted(packed, _packed(mask))]
+        return np.array(meanings, np.uint8)[np.searchsorted(packed, _pack_colours(mask))]
 
-    def _unknown(self, what: str) -> _AmbiguousError:
+    def _make_unknown_error(self, what: str) -> _AmbiguousError:
         classes = sorted(value for value, meaning in self.values.items() if meaning != IGNORED)
         ignored = sorted(value for value, meaning in self.values.items() if meaning == IGNORED)
         hint = " (masks of 0 and 255 are described by `classes: {0: ..., 255: ...}`)" if "value 255" in what else ""
@@ -222,7 +222,7 @@ def is_lossy(kind: str, path: Path) -> bool:
         return b"VP8 " in file.read(4096)
 
 
-def _flat(picture: Image.Image) -> np.ndarray:
+def _remove_alpha(picture: Image.Image) -> np.ndarray:
     """The levels of a picture without an alpha channel, which must be opaque."""
     if picture.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
         if np.asarray(picture.getchannel("A")).min(initial=255) < 255:
@@ -233,7 +233,7 @@ def _flat(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture if picture.mode not in ("CMYK", "YCbCr", "LAB", "HSV") else picture.convert("RGB"))
 
 
-def _whole_numbers(mask: np.ndarray) -> np.ndarray:
+def _require_integers(mask: np.ndarray) -> np.ndarray:
     inside = np.isfinite(mask) & (mask == np.rint(mask)) & (mask >= LOWEST) & (mask <= HIGHEST)
     if not inside.all():
         raise _AmbiguousError(
@@ -243,22 +243,22 @@ def _whole_numbers(mask: np.ndarray) -> np.ndarray:
     return mask.astype(np.int32)
 
 
-def _values_in(mask: np.ndarray) -> np.ndarray:
+def _find_values(mask: np.ndarray) -> np.ndarray:
     """The values that occur in a mask (H, W), ascending."""
     if mask.dtype in (np.uint8, np.uint16):  # counted in a tenth of the time that sorting takes
         return np.flatnonzero(np.bincount(mask.ravel()))
     return np.unique(mask)
 
 
-def _packed(mask: np.ndarray) -> np.ndarray:
+def _pack_colours(mask: np.ndarray) -> np.ndarray:
     """The colours of a mask (H, W, 3) as one number each."""
     wide = mask.astype(np.int32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 
 
-def _colours_in(mask: np.ndarray) -> dict[Colour, int]:
-    """The colours that occur in a mask (H, W, 3), with the numbers that `_packed` gives them, ascending."""
-    numbers = np.unique(_packed(mask)).tolist()
+def _find_colours(mask: np.ndarray) -> dict[Colour, int]:
+    """The colours that occur in a mask (H, W, 3), with the numbers that `_pack_colours` gives them, ascending."""
+    numbers = np.unique(_pack_colours(mask)).tolist()
     return {(number >> 16, number >> 8 & 255, number & 255): number for number in numbers}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.reading.found_files import SUFFIXES, FoundFiles, as_id, find_files, suffix_of
+from datamodules.reading.found_files import SUFFIXES, FoundFiles, as_id, find_files, get_suffix
 from user_error import UserError
 
 KINDS = ", ".join(suffix[1:] for suffix in SUFFIXES)
@@ -35,13 +35,13 @@ class Naming(NamedTuple):
 
     def split(self, images: FoundFiles, masks: FoundFiles) -> tuple[dict[str, Path], dict[str, Path]]:
         """The images and the masks by the id of their pair."""
-        by_mask = _without(masks.by_id, self.mask_suffix)
+        by_mask = _strip_suffix(masks.by_id, self.mask_suffix)
         of_masks = set(by_mask.values()) if images.folder == masks.folder else set()
         others = {name: path for name, path in images.by_id.items() if path not in of_masks}
-        return _without(others, self.image_suffix), by_mask
+        return _strip_suffix(others, self.image_suffix), by_mask
 
 
-def _without(found: dict[str, Path], suffix: str) -> dict[str, Path]:
+def _strip_suffix(found: dict[str, Path], suffix: str) -> dict[str, Path]:
     return {name.removesuffix(suffix): path for name, path in found.items() if name.endswith(suffix)}
 
 
@@ -77,7 +77,7 @@ def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None
             orphans,
             "masks have no image",
             image_files.folder,
-            _remedy("image", image_files, orphans, "remove the mask"),
+            _suggest_remedy("image", image_files, orphans, "remove the mask"),
         )
         wanted = sorted(images)
     else:
@@ -86,12 +86,12 @@ def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None
     if bare and names is not None:
         _refuse_another_suffix(sorted(masks.keys() - images.keys()), images, mask_files, naming)
     _refuse_missing(
-        bare, "images have no mask", mask_files.folder, _remedy("mask", mask_files, bare, "remove the image")
+        bare, "images have no mask", mask_files.folder, _suggest_remedy("mask", mask_files, bare, "remove the image")
     )
     return [Pair(name, images[name], masks[name]) for name in wanted]
 
 
-def _remedy(what: str, found: FoundFiles, missing: Sequence[str], otherwise: str) -> str:
+def _suggest_remedy(what: str, found: FoundFiles, missing: Sequence[str], otherwise: str) -> str:
     """What to do about files that are missing; a file of that name which is not read is named."""
     first = missing[0] if missing else ""
     for name, path in found.left_out.items():
@@ -111,8 +111,8 @@ def _refuse_lost(images: FoundFiles, masks: FoundFiles, same: bool) -> None:
     """Pairs of which neither file is read would be missing without a word."""
     if same:
         return
-    stems = {_stem(path, images.folder) for path in images.left_out.values()}
-    lost = sorted(path for path in masks.left_out.values() if _stem(path, masks.folder) in stems)
+    stems = {_get_stem(path, images.folder) for path in images.left_out.values()}
+    lost = sorted(path for path in masks.left_out.values() if _get_stem(path, masks.folder) in stems)
     if lost:
         raise UserError(
             f"{len(lost)} pairs in {images.folder} and {masks.folder} are of kinds that are not read, the first is "
@@ -120,9 +120,9 @@ def _refuse_lost(images: FoundFiles, masks: FoundFiles, same: bool) -> None:
         )
 
 
-def _stem(path: Path, folder: Path) -> str:
+def _get_stem(path: Path, folder: Path) -> str:
     name = path.relative_to(folder).as_posix()
-    return as_id(name.removesuffix(name[len(name) - len(suffix_of(path)) :]) if suffix_of(path) else name)
+    return as_id(name.removesuffix(name[len(name) - len(get_suffix(path)) :]) if get_suffix(path) else name)
 
 
 def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], found: FoundFiles, naming: Naming) -> None:
@@ -131,7 +131,7 @@ def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], foun
         return
     endings = set()
     for orphan in orphans:
-        fitting = [orphan[len(name) :] for name in _beginnings(orphan) if name in images]
+        fitting = [orphan[len(name) :] for name in _list_prefixes(orphan) if name in images]
         if not fitting:
             return
         endings.add(fitting[0])
@@ -143,7 +143,7 @@ def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], foun
         )
 
 
-def _beginnings(name: str) -> list[str]:
+def _list_prefixes(name: str) -> list[str]:
     return [name[:end] for end in range(len(name) - 1, 0, -1)]
 
 
@@ -174,13 +174,13 @@ def _find_name(name: str, images: dict[str, Path]) -> str | None:
     for spelt in (as_id(name), as_id(name.replace("\\", "/"))):
         if spelt in images:
             return spelt
-        suffix = suffix_of(Path(spelt))
+        suffix = get_suffix(Path(spelt))
         if suffix in SUFFIXES and spelt[: -len(suffix)] in images:
             return spelt[: -len(suffix)]
     return None
 
 
-def present(pairs: Sequence[Pair]) -> list[Pair]:
+def require_present(pairs: Sequence[Pair]) -> list[Pair]:
     """`pairs` sorted by id, once all of their files are known to exist.
 
     Raises:

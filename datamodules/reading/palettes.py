@@ -21,11 +21,11 @@ def require_one_palette(masks: Iterable[Path], reading: MaskReading) -> None:
         UserError: the palettes differ, or a mask cannot be read.
     """
     paths = [path for path in masks if path.suffix.lower() != ".npy"]
-    if len({_palette_of(path) for path in paths} - {None}) < 2:
+    if len({_read_palette(path) for path in paths} - {None}) < 2:
         return
     seen: dict[int, tuple[Colour, Path]] = {}
     for path in paths:
-        if _palette_of(path) is None:
+        if _read_palette(path) is None:
             continue
         for index, colour in reading.read_with_palette(path)[1].items():
             before, other = seen.setdefault(index, (colour, path))
@@ -37,7 +37,7 @@ def require_one_palette(masks: Iterable[Path], reading: MaskReading) -> None:
                 )
 
 
-def _palette_of(path: Path) -> tuple[str | None, str | None, bytes] | None:
+def _read_palette(path: Path) -> tuple[str | None, str | None, bytes] | None:
     try:
         picture = open_header(path)
     except Exception:  # the mask itself says what is wrong when it is read

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datamodules.reading.decoding import open_header, orientation_of
+from datamodules.reading.decoding import open_header, read_orientation
 from safe_files.array_file import read_header
 
 TURNED = (5, 6, 7, 8)
@@ -17,7 +17,7 @@ def read_size(path: Path) -> tuple[int, int] | None:
             return height, width
         picture = open_header(path)
         width, height = picture.size
-        turned = picture.format != "TIFF" and _is_tagged(path, picture.format) and orientation_of(picture) in TURNED
+        turned = picture.format != "TIFF" and _is_tagged(path, picture.format) and read_orientation(picture) in TURNED
         return (width, height) if turned else (height, width)
     except Exception:  # decoders raise many kinds
         return None

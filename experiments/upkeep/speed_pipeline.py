@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from datamodules.base import quiet_worker
+from datamodules.base import limit_worker_threads
 from datamodules.datasets.folder import FolderDataModule
 from experiments.measuring.photographs import photographs
 from experiments.measuring.reference import reference
@@ -96,7 +96,7 @@ def usual_pipeline(
         view,
         batch_sampler=view.batches(batch_size),
         num_workers=workers,
-        worker_init_fn=quiet_worker,
+        worker_init_fn=limit_worker_threads,
         pin_memory=device.type == "cuda",
     )
     confusion = torch.zeros(len(cells), CLASSES, CLASSES, dtype=torch.int64, device=device)

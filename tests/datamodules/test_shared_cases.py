@@ -90,8 +90,8 @@ def read_all(root: Path) -> dict[Split, list[float]]:
     """The share of each image's pixels whose brightness agrees with their mask."""
     data, found = FolderDataModule(str(root)), {}
     for split in SPLITS:
-        dataset, shares = data.dataset(split), []
-        dataset.settle()
+        dataset, shares = data.make_dataset(split), []
+        dataset.prepare()
         for number in range(len(dataset)):
             sample = dataset[number]
             image, counted = sample["image"].max(2), sample["mask"] != 255

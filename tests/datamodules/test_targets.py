@@ -38,7 +38,7 @@ class Typed(SegmentationDataset):
 
 
 class Module(SegmentationDataModule):
-    def dataset(self, split: Split) -> Typed:
+    def make_dataset(self, split: Split) -> Typed:
         return Typed()
 
 

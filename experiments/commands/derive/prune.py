@@ -116,7 +116,7 @@ def check(options: Options) -> None:
 def gradients(module: SegmentationModule, data: SegmentationDataModule, batches: int, network: nn.Module) -> None:
     """Accumulate the gradients of the module's loss over some training batches in `network`, in evaluation mode."""
     module.network = network
-    for batch in islice(data.evaluation_dataloader("train"), batches):
+    for batch in islice(data.make_evaluation_dataloader("train"), batches):
         tensors = {key: value.to(module.device) for key, value in batch.items() if isinstance(value, torch.Tensor)}
         module.compute_loss({**batch, **tensors, "mask": tensors["mask"].long()}).backward()
 

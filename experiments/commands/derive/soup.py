@@ -68,7 +68,7 @@ class Kitchen:
 
     def _images(self) -> Any:
         """Whole batches alone, where there are any: all weigh the same, and others are filled up with copies."""
-        loader = self.data.evaluation_dataloader("train")
+        loader = self.data.make_evaluation_dataloader("train")
         whole = len(self.data.open_split("train")) >= self.data.eval_batch_size
         for batch in tqdm(loader, desc="statistics", unit="batch"):
             real = [bool(name) for name in batch["id"]]

@@ -181,7 +181,7 @@ def sweep_into(
     """
     counters = find_counters(options.counters or ())
     started, precision = time.perf_counter(), options.precision
-    content = data.fingerprint(data.test_split) if first_process() else None
+    content = data.compute_fingerprint(data.test_split) if first_process() else None
     identity = (
         {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
     )
@@ -240,7 +240,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    return swept, Images(ids, swept.counts, data.units(data.test_split))
+    return swept, Images(ids, swept.counts, data.list_units(data.test_split))
 
 
 def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:

@@ -24,8 +24,8 @@ def data_of(checkpoint: Path, *words: str) -> Any:
 
 def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
     checkpoint = run_folder(tmp_path, {"class_path": SYNTHETIC, "init_args": {"test": 7}})
-    assert len(data_of(checkpoint).dataset("test")) == 7
-    assert len(data_of(checkpoint, "--data.init_args.test=5").dataset("test")) == 5
+    assert len(data_of(checkpoint).make_dataset("test")) == 7
+    assert len(data_of(checkpoint, "--data.init_args.test=5").make_dataset("test")) == 5
 
 
 @pytest.mark.parametrize(
