@@ -68,7 +68,7 @@ class AlbumentationsCorruption(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, pipeline: albumentations.Compose) -> Tensor:
-        results = [self._transformed(image, None, pipeline, key)[0] for image, key in zip(images, keys, strict=True)]
+        results = [self._transform(image, None, pipeline, key)[0] for image, key in zip(images, keys, strict=True)]
         return torch.stack(results).to(images.device)
 
     @override
@@ -78,11 +78,11 @@ class AlbumentationsCorruption(Corruption):
         self._check(images, severity, keys)
         scenes = zip(images, masks, keys, strict=True)
         pipeline = self.look_up(severity)["pipeline"]
-        pairs = [self._transformed(image, mask, pipeline, key) for image, mask, key in scenes]
+        pairs = [self._transform(image, mask, pipeline, key) for image, mask, key in scenes]
         moved, scored = (torch.stack(part) for part in zip(*pairs, strict=True))
         return moved.to(images.device), scored.to(masks.device)
 
-    def _transformed(
+    def _transform(
         self, image: Tensor, mask: Tensor | None, pipeline: albumentations.Compose, key: Tensor
     ) -> tuple[Tensor, Tensor]:
         pipeline.set_random_seed(int(key) % (1 << 32))
@@ -103,5 +103,5 @@ class AlbumentationsCorruption(Corruption):
         return torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1))), scored
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
         return {"transform": self.transform, "moves_mask": self.moves_mask, **self.arguments[severity - 1]}

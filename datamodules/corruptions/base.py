@@ -95,9 +95,9 @@ class Corruption(ABC):
             return images.clone()
         images, keys = images.contiguous(), keys.to(images.device)
         if not self.per_channel:
-            return self._chunked(images, severity, keys)
+            return self._corrupt_chunks(images, severity, keys)
         planes = images.view(-1, 1, *images.shape[2:])
-        return self._chunked(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
+        return self._corrupt_chunks(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
 
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Corrupted copies of `images` and the masks to score them by.
@@ -118,9 +118,9 @@ class Corruption(ABC):
         """
         return self(images, severity, keys), masks
 
-    def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         parameters = self.look_up(severity)
-        per_chunk = images_together(images)
+        per_chunk = count_images_per_chunk(images)
         if not self.in_chunks or len(images) <= per_chunk:
             return self.corrupt(images, keys, **parameters)
         result = torch.empty_like(images)
@@ -148,7 +148,7 @@ class Corruption(ABC):
         """The parameters of a severity by their names, as `corrupt` takes them."""
         return {name: values[severity - 1] for name, values in self.severities.items()} | {**self.constants}
 
-    def parameters(self, severity: int) -> dict[str, JSON]:
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
         """What `severity` stands for, in the units of the corruption, as the manifest of a suite states it."""
         return {name: as_json(value) for name, value in self.look_up(severity).items() if value is not None}
 
@@ -156,8 +156,8 @@ class Corruption(ABC):
         if severity not in SEVERITIES:
             raise UserError(f"{self.name} has no severity {severity!r}: choose one of 1 to 5")
         if images.dtype != torch.uint8 or images.ndim != 4:
-            met = f"{images.dtype} of shape {tuple(images.shape)}"
-            raise UserError(f"{self.name} met images of {met}: hand it 8-bit images of shape (B, C, H, W)")
+            found = f"{images.dtype} of shape {tuple(images.shape)}"
+            raise UserError(f"{self.name} met images of {found}: hand it 8-bit images of shape (B, C, H, W)")
         if min(images.shape[2:]) < SMALLEST_SIDE:
             height, width = images.shape[2:]
             raise UserError(
@@ -165,11 +165,11 @@ class Corruption(ABC):
                 f"{SMALLEST_SIDE} x {SMALLEST_SIDE} on, give the data a larger size"
             )
         if keys.dtype != torch.int64 or keys.shape != images.shape[:1]:
-            met = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
-            raise UserError(f"{self.name} met {met}: hand it one int64 key per image")
+            found = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
+            raise UserError(f"{self.name} met {found}: hand it one int64 key per image")
 
 
-def images_together(images: Tensor) -> int:
+def count_images_per_chunk(images: Tensor) -> int:
     """How many of the images (B, C, H, W) are worked on at once: what stays in the cache of a CPU, all on other devices."""
     if images.device.type != "cpu":
         return max(1, len(images))

@@ -9,11 +9,16 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.kernels.disc import disc_area, softened_disc_sum
-from datamodules.corruptions.kernels.filters import blurred_levels, motion_shifts, motion_weights, moved_sum
-from datamodules.corruptions.kernels.random import random_bits
-from datamodules.corruptions.kernels.scramble import scan_sources
-from datamodules.corruptions.kernels.zoom import zoom_mean
+from datamodules.corruptions.kernels.disc import count_disc_pixels, sum_softened_disc
+from datamodules.corruptions.kernels.filters import (
+    blur_levels,
+    compute_motion_weights,
+    look_up_motion_shifts,
+    sum_shifted,
+)
+from datamodules.corruptions.kernels.random import draw_bits
+from datamodules.corruptions.kernels.scramble import find_scan_sources
+from datamodules.corruptions.kernels.zoom import average_zooms
 
 
 class DefocusBlur(Corruption):
@@ -38,14 +43,14 @@ class DefocusBlur(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, radius: int, softness: float) -> Tensor:
         pad = radius + 1
-        padded = _mirrored(_mirrored(images, 2, pad), 3, pad)
+        padded = _mirror(_mirror(images, 2, pad), 3, pad)
         pitch = padded.shape[3]
         # Rows, channels and images lie end to end, so that a displacement in both directions is one offset and every
         # step below runs over contiguous memory. What crosses a border ends up in the padding, which is cut away.
-        sums = softened_disc_sum(padded.to(torch.int16).view(-1), pitch, radius, softness)
+        sums = sum_softened_disc(padded.to(torch.int16).view(-1), pitch, radius, softness)
         # Half a unit more keeps every quotient 1 / 634 away from the next level, which rounding does not bridge, also where
         # a device multiplies by the reciprocal.
-        levels = sums.to(torch.float32).add_(0.5).div_(disc_area(radius)).clamp_(max=255)
+        levels = sums.to(torch.float32).add_(0.5).div_(count_disc_pixels(radius)).clamp_(max=255)
         margin = pad * (pitch + 1)
         result = torch.empty_like(padded)
         result.view(-1)[margin : padded.numel() - margin] = levels.to(torch.uint8)
@@ -67,13 +72,13 @@ class GaussianBlur(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, sigma: int) -> Tensor:
-        return blurred_levels(images, sigma)
+        return blur_levels(images, sigma)
 
 
 class GlassBlur(Corruption):
     """Frosted glass: blurred, every pixel replaced by a close one, blurred again (Hendrycks & Dietterich, ICLR 2019).
 
-    As in the reference, pixels do not swap but copy (see `scan_sources`), offsets lean up and to the left, a border
+    As in the reference, pixels do not swap but copy (see `find_scan_sources`), offsets lean up and to the left, a border
     stays, and levels are rounded down between the steps. All channels of an image move together.
     """
 
@@ -89,13 +94,13 @@ class GlassBlur(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, reach: int, scans: int) -> Tensor:
-        sources = scan_sources(keys, images.shape[2], images.shape[3], reach, scans)
-        blurred = blurred_levels(images, sigma)
+        sources = find_scan_sources(keys, images.shape[2], images.shape[3], reach, scans)
+        blurred = blur_levels(images, sigma)
         pixels, channels = sources.shape[1], images.shape[1]
         planes = torch.arange(0, len(images) * channels * pixels, pixels, dtype=torch.int32, device=images.device)
         places = sources[:, None] + planes.view(-1, channels, 1)
         moved = blurred.view(-1).index_select(0, places.view(-1)).view(images.shape)
-        return blurred_levels(moved, sigma)
+        return blur_levels(moved, sigma)
 
 
 class MotionBlur(Corruption):
@@ -113,9 +118,9 @@ class MotionBlur(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, radius: int, sigma: int) -> Tensor:
-        shifts = motion_shifts(random_bits(keys, (1,)).view(-1), radius, -45, 45)
-        weights = _whole(motion_weights(radius, sigma))
-        moved = moved_sum(images.to(torch.int32), shifts[:, : len(weights)].contiguous(), weights)
+        shifts = look_up_motion_shifts(draw_bits(keys, (1,)).view(-1), radius, -45, 45)
+        weights = _round_weights(compute_motion_weights(radius, sigma))
+        moved = sum_shifted(images.to(torch.int32), shifts[:, : len(weights)].contiguous(), weights)
         return moved.bitwise_right_shift_(FINE).to(torch.uint8)
 
 
@@ -123,10 +128,10 @@ FINE = 22  # whole weights of a motion add up to 2 ** FINE, and 255 of that fit 
 
 
 @lru_cache(maxsize=16)
-def _whole(weights: tuple[float, ...]) -> tuple[int, ...]:
+def _round_weights(weights: tuple[float, ...]) -> tuple[int, ...]:
     """Whole weights in the same proportions, up to the last that is not 0; what rounding leaves goes to the largest."""
-    whole = [weight for weight in (round(weight * (1 << FINE)) for weight in weights) if weight]
-    return (whole[0] + (1 << FINE) - sum(whole), *whole[1:])
+    rounded = [weight for weight in (round(weight * (1 << FINE)) for weight in weights) if weight]
+    return (rounded[0] + (1 << FINE) - sum(rounded), *rounded[1:])
 
 
 TOGETHER = 12  # channels that a CPU zooms together
@@ -153,15 +158,15 @@ class ZoomBlur(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, magnifications: tuple[float, ...]) -> Tensor:
         group = max(1, TOGETHER // images.shape[1]) if images.device.type == "cpu" else len(images)
-        return torch.cat([zoom_mean(some, magnifications[1:]) for some in images.split(group)])
+        return torch.cat([average_zooms(some, magnifications[1:]) for some in images.split(group)])
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
         # Without the last digits, by which a floating-point range misses hundredths.
         return {"magnifications": [round(factor, 2) for factor in self.look_up(severity)["magnifications"]]}
 
 
-def _mirrored(images: Tensor, dimension: int, pad: int) -> Tensor:
+def _mirror(images: Tensor, dimension: int, pad: int) -> Tensor:
     """`images` continued by `pad` on both ends of a dimension, mirrored without repeating the edge."""
     before = images.narrow(dimension, 1, pad).flip(dimension)
     after = images.narrow(dimension, images.shape[dimension] - pad - 1, pad).flip(dimension)

@@ -95,7 +95,7 @@ class Corrupted(Condition):
     @property
     @override
     def parameters(self) -> dict[str, JSON]:
-        return self.corruption.parameters(self.severity)
+        return self.corruption.describe_parameters(self.severity)
 
     def __str__(self) -> str:
         return f"{self.name} at severity {self.severity}"

@@ -7,10 +7,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.elastic import displacement, warped
-from datamodules.corruptions.kernels.pixels import pixelated
-from datamodules.corruptions.kernels.saturation import saturated
-from datamodules.corruptions.kernels.threads import in_threads
+from datamodules.corruptions.kernels.elastic import draw_displacement, warp
+from datamodules.corruptions.kernels.pixels import pixelate
+from datamodules.corruptions.kernels.saturation import scale_saturation
+from datamodules.corruptions.kernels.threads import map_in_threads
 from user_error import UserError
 
 
@@ -30,8 +30,8 @@ class Contrast(Corruption):
     def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
         planes = images.view(-1, images.shape[2] * images.shape[3])
         # A tensor on the device: by a number, CUDA divides with its rounded reciprocal.
-        whole = torch.full((), 255.0 * planes.shape[1], dtype=torch.float64, device=images.device)
-        mean = planes.sum(1, dtype=torch.int64)[:, None] / whole
+        white_sum = torch.full((), 255.0 * planes.shape[1], dtype=torch.float64, device=images.device)
+        mean = planes.sum(1, dtype=torch.int64)[:, None] / white_sum
         levels = (torch.arange(256, dtype=torch.float64) / 255.0).to(images.device)
         table = (((levels - mean) * factor + mean).clamp_(0, 1) * 255).to(torch.uint8)
         offsets = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=images.device)
@@ -54,7 +54,7 @@ class Pixelate(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
         height, width = images.shape[2:]
-        return pixelated(images, int(height * factor), int(width * factor))
+        return pixelate(images, int(height * factor), int(width * factor))
 
 
 class JpegCompression(Corruption):
@@ -78,8 +78,8 @@ class JpegCompression(Corruption):
         batch = images.cpu().numpy()
         colour = batch.shape[1] == 3
         planes = batch if colour else batch.reshape(-1, 1, *batch.shape[2:])
-        compress = _compressed_rgb if colour else _compressed_grey
-        results = in_threads(lambda image: compress(image, options), planes)
+        compress = _compress_rgb if colour else _compress_grey
+        results = map_in_threads(lambda image: compress(image, options), planes)
         result = np.stack(results).reshape(batch.shape)
         return torch.from_numpy(result).to(images.device)
 
@@ -95,12 +95,12 @@ class ElasticTransform(Corruption):
     family = "digital"
     exact = True
     severities = {"alpha": (12.5, 16.25, 21.25, 25.0, 30.0)}
-    """See `displacement`."""
+    """See `draw_displacement`."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, alpha: float) -> Tensor:
         height, width = images.shape[2:]
-        return warped(images, displacement(keys, height, width, alpha))
+        return warp(images, draw_displacement(keys, height, width, alpha))
 
 
 class Saturate(Corruption):
@@ -121,21 +121,23 @@ class Saturate(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, factor: float, offset: float) -> Tensor:
-        return saturated(images, factor, offset)
+        return scale_saturation(images, factor, offset)
 
 
-def _compressed_rgb(image: np.ndarray, options: list[int]) -> np.ndarray:
-    blue, green, red = cv2.split(_decoded(cv2.merge((image[2], image[1], image[0])), options, cv2.IMREAD_COLOR))
+def _compress_rgb(image: np.ndarray, options: list[int]) -> np.ndarray:
+    blue, green, red = cv2.split(
+        _encode_and_decode(cv2.merge((image[2], image[1], image[0])), options, cv2.IMREAD_COLOR)
+    )
     return np.stack((red, green, blue))
 
 
-def _compressed_grey(image: np.ndarray, options: list[int]) -> np.ndarray:
-    return _decoded(image[0], options, cv2.IMREAD_GRAYSCALE)[None]
+def _compress_grey(image: np.ndarray, options: list[int]) -> np.ndarray:
+    return _encode_and_decode(image[0], options, cv2.IMREAD_GRAYSCALE)[None]
 
 
-def _decoded(levels: np.ndarray, options: list[int], mode: int) -> np.ndarray:
-    done, code = cv2.imencode(".jpg", levels, options)
-    decoded = cv2.imdecode(code, mode) if done else None
+def _encode_and_decode(levels: np.ndarray, options: list[int], mode: int) -> np.ndarray:
+    encoded, code = cv2.imencode(".jpg", levels, options)
+    decoded = cv2.imdecode(code, mode) if encoded else None
     if decoded is None:
         height, width = levels.shape[:2]
         raise UserError(f"an image of {height} x {width} pixels does not fit into JPEG: give the data a smaller size")

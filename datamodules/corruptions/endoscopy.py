@@ -12,8 +12,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.plasma import plasma
-from datamodules.corruptions.kernels.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+from datamodules.corruptions.kernels.plasma import draw_plasma
+from datamodules.corruptions.kernels.soft_shapes import (
+    blend,
+    draw_between,
+    draw_clusters,
+    draw_directions,
+    make_grid,
+    render_maximum,
+    smoothstep,
+)
 
 
 class SpecularHighlights(Corruption):
@@ -37,12 +45,12 @@ class SpecularHighlights(Corruption):
         height, width = images.shape[2:]
         side = min(height, width)
         low, high = radii
-        draws = between(0, 1, keys, (count, 1, 1), stream=1)
+        draws = draw_between(0, 1, keys, (count, 1, 1), stream=1)
         radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
-        length = between(1, 2.2, keys, (count, 1, 1), stream=2)
-        cosine, sine = directions(keys, (count, 1, 1), stream=3)
+        length = draw_between(1, 2.2, keys, (count, 1, 1), stream=2)
+        cosine, sine = draw_directions(keys, (count, 1, 1), stream=3)
 
-        def opacity(rows: Tensor, columns: Tensor) -> Tensor:
+        def compute_opacity(rows: Tensor, columns: Tensor) -> Tensor:
             along, across = (columns * cosine + rows * sine) / length, rows * cosine - columns * sine
             distance = (along * along + across * across).sqrt_()
             # A pixel at the rim is covered in part, so that blobs smaller than a pixel fade instead of vanishing.
@@ -50,9 +58,11 @@ class SpecularHighlights(Corruption):
             halo = (1 - distance / (self.halo * radius)).clamp_(min=0)
             return torch.maximum(core, halo.mul_(0.8))
 
-        places = clustered(keys, count, clusters, 0.07, stream=0)
+        places = draw_clusters(keys, count, clusters, 0.07, stream=0)
         reach = ceil(2.2 * self.halo * high * side)
-        return blended(images, 255, largest((height, width), places, reach, opacity, torch.float32)[:, None])
+        return blend(
+            images, 255, render_maximum((height, width), places, reach, compute_opacity, torch.float32)[:, None]
+        )
 
 
 class Smoke(Corruption):
@@ -74,8 +84,8 @@ class Smoke(Corruption):
     def corrupt(self, images: Tensor, keys: Tensor, *, opacity: float, decay: float, level: int) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
-        density = plasma(keys, side, decay)[:, None, :height, :width]
-        return blended(images, level, density.mul(0.8).add_(0.2).mul_(opacity))
+        density = draw_plasma(keys, side, decay)[:, None, :height, :width]
+        return blend(images, level, density.mul(0.8).add_(0.2).mul_(opacity))
 
 
 class Bubbles(Corruption):
@@ -96,15 +106,17 @@ class Bubbles(Corruption):
         height, width = images.shape[2:]
         side = min(height, width)
         low, high = radii
-        draws = between(0, 1, keys, (count,), stream=1)
+        draws = draw_between(0, 1, keys, (count,), stream=1)
         radius = draws.mul_(draws).mul_(high - low).add_(low).mul_(side)
-        places = clustered(keys, count, clusters, 0.13, stream=0)
+        places = draw_clusters(keys, count, clusters, 0.13, stream=0)
         numbers = torch.arange(1, count + 1, dtype=torch.int32, device=images.device)[:, None, None]
 
-        def number(rows: Tensor, columns: Tensor) -> Tensor:
+        def compute_number(rows: Tensor, columns: Tensor) -> Tensor:
             return (rows * rows + columns * columns < radius[..., None, None].square()).to(torch.int32).mul_(numbers)
 
-        uppermost = largest((height, width), places, ceil(high * side), number, torch.int32).flatten(1).long()
+        uppermost = (
+            render_maximum((height, width), places, ceil(high * side), compute_number, torch.int32).flatten(1).long()
+        )
         nothing = torch.zeros_like(radius[:, :1])  # the pixels of no bubble belong to bubble 0, far larger than any
         scale = torch.tensor([height, width], dtype=torch.float32, device=images.device)
         centres = torch.cat((nothing[..., None].expand(-1, 1, 2), places * scale - 0.5), 1)
@@ -114,11 +126,11 @@ class Bubbles(Corruption):
             pixels // width - centres[..., 0].gather(1, uppermost),
             pixels % width - centres[..., 1].gather(1, uppermost),
         ]
-        views = _refracted(images, away, radius, uppermost > 0)
-        return blended(views, 255, _shine(away, radius).view(-1, 1, height, width))
+        views = _refract(images, away, radius, uppermost > 0)
+        return blend(views, 255, _compute_reflection(away, radius).view(-1, 1, height, width))
 
 
-def _refracted(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor) -> Tensor:
+def _refract(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor) -> Tensor:
     """uint8 (B, C, H, W): bubbles act as diverging lenses, which see the further outwards the closer to their rim."""
     height, width = images.shape[2:]
     stretch = (away[0] * away[0] + away[1] * away[1]).div_(radius * radius).mul_(0.8).mul_(inside)
@@ -129,13 +141,13 @@ def _refracted(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tenso
     return images.flatten(2).gather(2, sources).view(images.shape)
 
 
-def _shine(away: list[Tensor], radius: Tensor) -> Tensor:
+def _compute_reflection(away: list[Tensor], radius: Tensor) -> Tensor:
     """float32 (B, H * W): opacity of the rim and of the lamp's image, up and to the left of a bubble's middle."""
     rows, columns = away[0] / radius, away[1] / radius
     distance = (rows * rows + columns * columns).sqrt_()
-    rim = rise(distance, 0.72, 0.93).mul_(1 - rise(distance, 0.95, 1)).mul_(0.6)
-    lamp = (rows.add_(0.4).square_() + columns.add_(0.4).square_()).sqrt_()
-    return torch.maximum(rim, 1 - rise(lamp, 0.12, 0.2))
+    rim = smoothstep(distance, 0.72, 0.93).mul_(1 - smoothstep(distance, 0.95, 1)).mul_(0.6)
+    source_distance = (rows.add_(0.4).square_() + columns.add_(0.4).square_()).sqrt_()
+    return torch.maximum(rim, 1 - smoothstep(source_distance, 0.12, 0.2))
 
 
 class Vignette(Corruption):
@@ -155,8 +167,8 @@ class Vignette(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, corner_light: float, shift: float) -> Tensor:
         height, width = images.shape[2:]
-        rows, columns = grid(height, width, images.device)
-        middle = between(-shift, shift, keys, (2, 1, 1), stream=0)
+        rows, columns = make_grid(height, width, images.device)
+        middle = draw_between(-shift, shift, keys, (2, 1, 1), stream=0)
         distance = (rows - middle[:, 0]).square() + (columns - middle[:, 1]).square()
         steepness = (corner_light**-0.5 - 1) / 0.5  # the squared half diagonal of the unit square
         light = distance.mul_(steepness).add_(1).square_().reciprocal_()[:, None]
@@ -181,27 +193,31 @@ class BlackCorner(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, covered: float, shift: float, softness: float) -> Tensor:
         height, width = images.shape[2:]
-        rows, columns = grid(height, width, images.device)
-        middle = between(-shift, shift, keys, (2, 1, 1), stream=0)
+        rows, columns = make_grid(height, width, images.device)
+        middle = draw_between(-shift, shift, keys, (2, 1, 1), stream=0)
         rows, columns = rows - middle[:, 0], columns - middle[:, 1]
-        octagon = _octagonal(rows, columns).sub_(_outermost(_octagonal, height, width, covered))
-        disc = _circular(rows, columns).sub_(_outermost(_circular, height, width, covered))
-        beyond = torch.where(between(-1, 1, keys, (1, 1), stream=1) < 0, octagon, disc)
-        return blended(images, 0, rise(beyond, -softness / 2, softness / 2)[:, None])
+        octagon = _compute_octagonal_distance(rows, columns).sub_(
+            _find_boundary(_compute_octagonal_distance, height, width, covered)
+        )
+        disc = _compute_circular_distance(rows, columns).sub_(
+            _find_boundary(_compute_circular_distance, height, width, covered)
+        )
+        beyond = torch.where(draw_between(-1, 1, keys, (1, 1), stream=1) < 0, octagon, disc)
+        return blend(images, 0, smoothstep(beyond, -softness / 2, softness / 2)[:, None])
 
 
-def _octagonal(rows: Tensor, columns: Tensor) -> Tensor:
+def _compute_octagonal_distance(rows: Tensor, columns: Tensor) -> Tensor:
     """Distance from the middle to the sides of a regular octagon around it."""
     rows, columns = rows.abs(), columns.abs()
     return torch.maximum(torch.maximum(rows, columns), (rows + columns).mul_(0.5**0.5))
 
 
-def _circular(rows: Tensor, columns: Tensor) -> Tensor:
+def _compute_circular_distance(rows: Tensor, columns: Tensor) -> Tensor:
     return (rows.square() + columns.square()).sqrt_()
 
 
 @lru_cache(maxsize=64)
-def _outermost(distance: Callable[[Tensor, Tensor], Tensor], height: int, width: int, share: float) -> float:
+def _find_boundary(distance: Callable[[Tensor, Tensor], Tensor], height: int, width: int, ratio: float) -> float:
     """The distance that a share of the pixels lies beyond."""
-    distances = distance(*grid(height, width, torch.device("cpu"))).flatten().sort().values
-    return distances[round((1 - share) * distances.numel()) - 1].item()
+    distances = distance(*make_grid(height, width, torch.device("cpu"))).flatten().sort().values
+    return distances[round((1 - ratio) * distances.numel()) - 1].item()

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import Corruption, images_together
+from datamodules.corruptions.base import Corruption, count_images_per_chunk
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
 PHOTOS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
@@ -54,21 +54,21 @@ class Frost(Corruption):
         height, width = images.shape[2:]
         folder, colour = find_photos(self.photos), images.shape[1] == 3
         overlays = []
-        for choice, down, right in random_bits(keys, (3,)).tolist():
-            photo = _covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
+        for choice, down, right in draw_bits(keys, (3,)).tolist():
+            photo = _load_covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
             top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
             overlays.append(photo[:, top : top + height, left : left + width])
         ice = torch.stack(overlays).to(images.device)
-        piece = images_together(images)
+        piece = count_images_per_chunk(images)
         parts = zip(images.split(piece), ice.split(piece), strict=True)
-        return torch.cat([mixed(*part, image, frost) for part in parts])
+        return torch.cat([mix(*part, image, frost) for part in parts])
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {**super().parameters(severity), "photos": _digests(find_photos(self.photos))}
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
+        return {**super().describe_parameters(severity), "photos": _compute_digests(find_photos(self.photos))}
 
 
-def mixed(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
+def mix(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
     """Images under frost, rounded down.
 
     Args:
@@ -78,11 +78,11 @@ def mixed(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
         frost: share of the ice.
     """
     entries = images.to(torch.int32).mul_(256).add_(ice)
-    return _mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
+    return _make_mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=10)
-def _mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
+def _make_mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
     """uint8 (65536,): the result for each pair of levels, in the operations of the reference, which err below whole levels."""
     levels = torch.arange(256, dtype=torch.float64)
     return (image * levels[:, None] + frost * levels).clamp_(0, 255).to(torch.uint8).view(-1).to(device)
@@ -101,7 +101,7 @@ def find_photos(named: str | None = None) -> Path:
         if missing:
             raise UserError(f"the folder {given} lacks the frost photograph {missing[0]}: name one with all six")
         return folder
-    found = _installed_photos()
+    found = _find_installed_photos()
     if found is None:
         raise UserError(
             "the photographs of the corruption frost were not found: run pip install --no-deps -r "
@@ -112,7 +112,7 @@ def find_photos(named: str | None = None) -> Path:
 
 
 @cache
-def _installed_photos() -> Path | None:
+def _find_installed_photos() -> Path | None:
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
         for location in (spec.submodule_search_locations or ()) if spec else ():
@@ -123,20 +123,20 @@ def _installed_photos() -> Path | None:
 
 
 @cache
-def _digests(folder: Path) -> list[JSON]:
+def _compute_digests(folder: Path) -> list[JSON]:
     return [f"{name} {blake2b((folder / name).read_bytes(), digest_size=8).hexdigest()}" for name in PHOTOS]
 
 
-def _covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
+def _load_covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
     """uint8 (3, H', W') in red, green and blue, or (1, H', W') luma: a photograph that covers an image."""
-    rows, columns = _decoded(path).shape[:2]
+    rows, columns = _load_photo(path).shape[:2]
     scale = 1.1 * max(1, height / rows, width / columns)
-    return _enlarged(path, ceil(rows * scale), ceil(columns * scale), colour)
+    return _load_enlarged(path, ceil(rows * scale), ceil(columns * scale), colour)
 
 
 @lru_cache(maxsize=2 * len(PHOTOS))
-def _enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
-    photo = cv2.resize(_decoded(path), (columns, rows), interpolation=cv2.INTER_CUBIC)
+def _load_enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
+    photo = cv2.resize(_load_photo(path), (columns, rows), interpolation=cv2.INTER_CUBIC)
     planes = torch.from_numpy(np.ascontiguousarray(photo[..., ::-1].transpose(2, 0, 1)))
     if colour:
         return planes
@@ -145,7 +145,7 @@ def _enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
 
 
 @lru_cache(maxsize=len(PHOTOS))
-def _decoded(path: Path) -> np.ndarray:
+def _load_photo(path: Path) -> np.ndarray:
     """uint8 (H, W, 3) in blue, green and red."""
     photo = cv2.imread(str(path))
     if photo is None:

@@ -9,9 +9,9 @@ from torch.nn import functional
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.frost import Frost, mixed
-from datamodules.corruptions.kernels.ice import PLATES, SIZE, plate
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.frost import Frost, mix
+from datamodules.corruptions.kernels.ice import PLATES, SIZE, draw_plate
+from datamodules.corruptions.kernels.random import draw_bits
 
 PLACES = 6  # binary places of a factor: with them and a level it fits 15 bits
 
@@ -37,15 +37,15 @@ class FrostProcedural(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, image: float, frost: float, rim: float) -> Tensor:
         height, width = images.shape[2:]
-        windows = _windows(_magnification(height, width), images.shape[1] == 3, images.device)
-        places = _places(random_bits(keys, (4,)), windows, height, width)
+        windows = _make_windows(_compute_magnification(height, width), images.shape[1] == 3, images.device)
+        places = _draw_places(draw_bits(keys, (4,)), windows, height, width)
         ice = windows.view(-1).index_select(0, places.view(-1)).view(places.shape)
-        factors = _rim(height, width, rim, images.device)
+        factors = _compute_rim(height, width, rim, images.device)
         ice = ice.to(torch.int16).mul_(factors).bitwise_right_shift_(PLACES).clamp_(max=255)
-        return mixed(images, ice, image, frost)
+        return mix(images, ice, image, frost)
 
 
-def _places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+def _draw_places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     """int32 (B, planes, H, W): where the frost of each image lies in `windows`, drawn by int32 (B, 4) of 16 bits."""
     number, planes, rows, columns = windows.shape
     which, down, right, mirror = words.unbind(1)
@@ -59,15 +59,15 @@ def _places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     return grid[:, None] + plane[:, None, None]
 
 
-def _magnification(height: int, width: int) -> float:
+def _compute_magnification(height: int, width: int) -> float:
     """Of the windows, in quarters, so that images of many sizes share a few: a tenth larger than the image at least."""
     return max(4, ceil(4.4 * max(height / SIZE[0], width / SIZE[1]))) / 4
 
 
 @lru_cache(maxsize=8)
-def _windows(magnification: float, colour: bool, device: torch.device) -> Tensor:
+def _make_windows(magnification: float, colour: bool, device: torch.device) -> Tensor:
     """uint8 (windows, 3, H', W') in red, green and blue, or luma (windows, 1, H', W')."""
-    windows = torch.stack([plate(number) for number in range(len(PLATES))]).to(torch.float32)
+    windows = torch.stack([draw_plate(number) for number in range(len(PLATES))]).to(torch.float32)
     if not colour:
         red, green, blue = windows.split(1, 1)
         windows = red * 0.2989 + green * 0.587 + blue * 0.114
@@ -77,7 +77,7 @@ def _windows(magnification: float, colour: bool, device: torch.device) -> Tensor
 
 
 @lru_cache(maxsize=32)
-def _rim(height: int, width: int, most: float, device: torch.device) -> Tensor:
+def _compute_rim(height: int, width: int, most: float, device: torch.device) -> Tensor:
     """int16 (H, W): factors with PLACES binary places, 1 + `most` at the border, half of that a tenth of a side inside."""
     down, right = (
         torch.minimum(place, length - 1 - place)

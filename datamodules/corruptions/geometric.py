@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import Corruption, images_together
+from datamodules.corruptions.base import Corruption, count_images_per_chunk
 from datamodules.corruptions.declaration import require_declared
 from datamodules.corruptions.digital import ElasticTransform
-from datamodules.corruptions.kernels.elastic import displacement, warped
-from datamodules.corruptions.kernels.random import random_bits
-from datamodules.corruptions.kernels.soft_shapes import directions
+from datamodules.corruptions.kernels.elastic import draw_displacement, warp
+from datamodules.corruptions.kernels.random import draw_bits
+from datamodules.corruptions.kernels.soft_shapes import draw_directions
 from datamodules.dataset import IGNORED
 
 
@@ -35,18 +35,18 @@ class Geometric(Corruption):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        require_declared(cls, cls.moves, ("self", "keys", "height", "width"))
+        require_declared(cls, cls.compute_displacement, ("self", "keys", "height", "width"))
 
     @abstractmethod
-    def moves(self, keys: Tensor, height: int, width: int, *_: Any, **parameters: Any) -> Tensor:
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *_: Any, **parameters: Any) -> Tensor:
         """How far away the content of each pixel is taken from: float32 (B, 2, H, W) px, downwards and to the right."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
-        return self._moved(images, self.moves(keys, images.shape[2], images.shape[3], **parameters))
+        return self._warp(images, self.compute_displacement(keys, images.shape[2], images.shape[3], **parameters))
 
-    def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
-        return warped(images, moves).masked_fill_(_outside(moves)[:, None], 0)
+    def _warp(self, images: Tensor, displacement: Tensor) -> Tensor:
+        return warp(images, displacement).masked_fill_(_find_outside(displacement)[:, None], 0)
 
 
 class MaskMoved(Geometric):
@@ -57,43 +57,43 @@ class MaskMoved(Geometric):
         self._check(images, severity, keys)
         if not images.numel():
             return images.clone(), masks
-        whole = (images.contiguous(), masks, keys.to(images.device))
+        batch = (images.contiguous(), masks, keys.to(images.device))
         scenes = []
-        for some, regions, drawn in zip(*(part.split(images_together(images)) for part in whole), strict=True):
-            moves = self.moves(drawn, images.shape[2], images.shape[3], **self.look_up(severity))
-            scenes.append((self._moved(some, moves), self._moved_mask(regions, moves)))
+        for some, regions, drawn in zip(*(part.split(count_images_per_chunk(images)) for part in batch), strict=True):
+            displacement = self.compute_displacement(drawn, images.shape[2], images.shape[3], **self.look_up(severity))
+            scenes.append((self._warp(some, displacement), self._warp_mask(regions, displacement)))
         moved, scored = (torch.cat(part) for part in zip(*scenes, strict=True))
         return moved, scored
 
-    def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
-        return nearest(masks, moves).masked_fill_(_outside(moves), IGNORED)
+    def _warp_mask(self, masks: Tensor, displacement: Tensor) -> Tensor:
+        return sample_nearest(masks, displacement).masked_fill_(_find_outside(displacement), IGNORED)
 
 
-def _positions(moves: Tensor) -> list[Tensor]:
+def _compute_positions(displacement: Tensor) -> list[Tensor]:
     """Rows and columns that each pixel is taken from, float32 (B, H, W) each."""
-    sides = moves.shape[2:]
-    rows, columns = (torch.arange(side, dtype=torch.float32, device=moves.device) for side in sides)
-    return [moves[:, 0] + rows[:, None], moves[:, 1] + columns]
+    sides = displacement.shape[2:]
+    rows, columns = (torch.arange(side, dtype=torch.float32, device=displacement.device) for side in sides)
+    return [displacement[:, 0] + rows[:, None], displacement[:, 1] + columns]
 
 
-def _outside(moves: Tensor) -> Tensor:
+def _find_outside(displacement: Tensor) -> Tensor:
     """Bool (B, H, W): where the nearest pixel would lie beyond the border."""
-    down, right = _positions(moves)
-    height, width = moves.shape[2:]
+    down, right = _compute_positions(displacement)
+    height, width = displacement.shape[2:]
     return (down < -0.5) | (down >= height - 0.5) | (right < -0.5) | (right >= width - 0.5)
 
 
-def nearest(masks: Tensor, moves: Tensor) -> Tensor:
-    """The nearest pixel of each place that `moves` leads to; beyond the border, mirrored with its edge repeated."""
+def sample_nearest(masks: Tensor, displacement: Tensor) -> Tensor:
+    """The nearest pixel of each place that `displacement` leads to; beyond the border, mirrored with its edge repeated."""
     places = []
-    for position, side in zip(_positions(moves), masks.shape[1:], strict=True):
+    for position, side in zip(_compute_positions(displacement), masks.shape[1:], strict=True):
         index = position.add(0.5).floor_().to(torch.int64).remainder_(2 * side)
         places.append(torch.minimum(index, 2 * side - 1 - index))
     down, right = places
     return masks.flatten(1).gather(1, (down * masks.shape[2] + right).flatten(1)).view_as(masks)
 
 
-def _affine(matrix: Tensor, height: int, width: int) -> Tensor:
+def _compute_affine(matrix: Tensor, height: int, width: int) -> Tensor:
     """Moves of a linear map about the middle of the image.
 
     Args:
@@ -103,14 +103,14 @@ def _affine(matrix: Tensor, height: int, width: int) -> Tensor:
     """
     rows = torch.arange(height, dtype=torch.float32, device=matrix.device).sub_((height - 1) / 2)[:, None]
     columns = torch.arange(width, dtype=torch.float32, device=matrix.device).sub_((width - 1) / 2)
-    less = matrix - torch.eye(2, device=matrix.device)
-    row, column = (less[:, :, place, None, None] for place in (0, 1))
+    residual = matrix - torch.eye(2, device=matrix.device)
+    row, column = (residual[:, :, place, None, None] for place in (0, 1))
     return (row * rows).add(column * columns)
 
 
-def _sign(keys: Tensor) -> Tensor:
+def _draw_sign(keys: Tensor) -> Tensor:
     """float32 (B,): 1 or -1."""
-    return random_bits(keys, (1,)).bitwise_and_(1).mul_(2).sub_(1).view(-1).to(torch.float32)
+    return draw_bits(keys, (1,)).bitwise_and_(1).mul_(2).sub_(1).view(-1).to(torch.float32)
 
 
 class Rotation(Geometric):
@@ -119,11 +119,11 @@ class Rotation(Geometric):
     severities = {"degrees": (3, 7, 12, 20, 35)}
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, *, degrees: int) -> Tensor:
-        angle, sign = radians(degrees), _sign(keys)
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *, degrees: int) -> Tensor:
+        angle, sign = radians(degrees), _draw_sign(keys)
         straight, crossed = torch.full_like(sign, cos(angle)), sign * sin(angle)
         matrix = torch.stack((straight, crossed, -crossed, straight), 1).view(-1, 2, 2)
-        return _affine(matrix, height, width)
+        return _compute_affine(matrix, height, width)
 
 
 class Magnification(Geometric):
@@ -132,9 +132,9 @@ class Magnification(Geometric):
     severities = {"factor": (1.08, 1.2, 1.38, 1.65, 2.1)}
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, *, factor: float) -> Tensor:
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *, factor: float) -> Tensor:
         scale = torch.eye(2, device=keys.device).div(factor)
-        return _affine(scale.expand(len(keys), -1, -1), height, width)
+        return _compute_affine(scale.expand(len(keys), -1, -1), height, width)
 
 
 class Reduction(Magnification):
@@ -150,9 +150,9 @@ class Translation(Geometric):
     """Of the shorter side."""
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, *, share: float) -> Tensor:
-        far = directions(keys, (1, 1), stream=0).mul(share * min(height, width))
-        return far.permute(1, 0, 2, 3).expand(-1, -1, height, width)
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *, share: float) -> Tensor:
+        offset = draw_directions(keys, (1, 1), stream=0).mul(share * min(height, width))
+        return offset.permute(1, 0, 2, 3).expand(-1, -1, height, width)
 
 
 class Shear(Geometric):
@@ -162,10 +162,10 @@ class Shear(Geometric):
     """Shift to the side for each row, in pixels."""
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, *, slope: float) -> Tensor:
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *, slope: float) -> Tensor:
         matrix = torch.eye(2, device=keys.device).repeat(len(keys), 1, 1)
-        matrix[:, 1, 0] = _sign(keys) * slope
-        return _affine(matrix, height, width)
+        matrix[:, 1, 0] = _draw_sign(keys) * slope
+        return _compute_affine(matrix, height, width)
 
 
 class RotationMaskMoved(Rotation, MaskMoved):
@@ -238,13 +238,13 @@ class ElasticMaskMoved(MaskMoved):
     severities = ElasticTransform.severities
 
     @override
-    def moves(self, keys: Tensor, height: int, width: int, *, alpha: float) -> Tensor:
-        return displacement(keys, height, width, alpha)
+    def compute_displacement(self, keys: Tensor, height: int, width: int, *, alpha: float) -> Tensor:
+        return draw_displacement(keys, height, width, alpha)
 
     @override
-    def _moved(self, images: Tensor, moves: Tensor) -> Tensor:
-        return warped(images, moves)
+    def _warp(self, images: Tensor, displacement: Tensor) -> Tensor:
+        return warp(images, displacement)
 
     @override
-    def _moved_mask(self, masks: Tensor, moves: Tensor) -> Tensor:
-        return nearest(masks, moves)
+    def _warp_mask(self, masks: Tensor, displacement: Tensor) -> Tensor:
+        return sample_nearest(masks, displacement)

@@ -11,33 +11,33 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.random import normals, random_bits
-from datamodules.corruptions.kernels.soft_shapes import between, directions, grid, rise
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
+from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions, make_grid, smoothstep
 
 FINE = 1 << 16  # steps of linear light that are told apart when it is encoded; 0.05 of a level where they are coarsest
 
 
-def linear(images: Tensor) -> Tensor:
+def decode_srgb(images: Tensor) -> Tensor:
     """Light in [0, 1], float32, of 8-bit levels."""
-    table = _decoding(images.device)
+    table = _make_decoding_table(images.device)
     return table.index_select(0, images.reshape(-1).to(torch.int32)).view(images.shape)
 
 
-def encoded(light: Tensor) -> Tensor:
+def encode_srgb(light: Tensor) -> Tensor:
     """8-bit levels, rounded, of light, which is overwritten; what exceeds [0, 1] is cut."""
     steps = light.mul_(FINE - 1).add_(0.5).clamp_(0, FINE - 1).to(torch.int32)
-    return _encoding(light.device).index_select(0, steps.view(-1)).view(light.shape)
+    return _make_encoding_table(light.device).index_select(0, steps.view(-1)).view(light.shape)
 
 
 @lru_cache(maxsize=4)
-def _decoding(device: torch.device) -> Tensor:
+def _make_decoding_table(device: torch.device) -> Tensor:
     levels = torch.arange(256, dtype=torch.float64) / 255
     light = torch.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     return light.to(torch.float32).to(device)
 
 
 @lru_cache(maxsize=4)
-def _encoding(device: torch.device) -> Tensor:
+def _make_encoding_table(device: torch.device) -> Tensor:
     light = torch.arange(FINE, dtype=torch.float64) / (FINE - 1)
     levels = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return (levels * 255).round().to(torch.uint8).to(device)
@@ -61,9 +61,9 @@ class LowLight(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, photons: int, read_noise: float) -> Tensor:
-        light = linear(images).mul_(share)
+        light = decode_srgb(images).mul_(share)
         deviation = light.div(photons).add_(read_noise**2).sqrt_()
-        return encoded(light.add_(deviation.mul_(normals(keys, images.shape[1:]))))
+        return encode_srgb(light.add_(deviation.mul_(draw_normals(keys, images.shape[1:]))))
 
 
 class OverExposure(Corruption):
@@ -80,7 +80,7 @@ class OverExposure(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
-        return encoded(linear(images).mul_(2**stops))
+        return encode_srgb(decode_srgb(images).mul_(2**stops))
 
 
 class Gamma(Corruption):
@@ -97,14 +97,14 @@ class Gamma(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, exponent: float) -> Tensor:
-        darker = random_bits(keys, (1, 1, 1)).bitwise_and_(1)
+        darker = draw_bits(keys, (1, 1, 1)).bitwise_and_(1)
         entries = images.to(torch.int32).add_(darker * 256)
-        table = _powers(exponent, images.device)
+        table = _make_power_table(exponent, images.device)
         return table.index_select(0, entries.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=16)
-def _powers(exponent: float, device: torch.device) -> Tensor:
+def _make_power_table(exponent: float, device: torch.device) -> Tensor:
     """uint8 (512,): levels brightened, then levels darkened."""
     levels = torch.arange(256, dtype=torch.float64) / 255
     return torch.cat([(levels**power * 255).round() for power in (1 / exponent, exponent)]).to(torch.uint8).to(device)
@@ -130,19 +130,19 @@ class ColourTemperature(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, kelvins: tuple[int, int]) -> Tensor:
-        cold = random_bits(keys, (1,)).bitwise_and_(1).view(-1)
-        gains = torch.tensor([tint(kelvin) for kelvin in kelvins], device=images.device)
-        return encoded(linear(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
+        cold = draw_bits(keys, (1,)).bitwise_and_(1).view(-1)
+        gains = torch.tensor([compute_tint(kelvin) for kelvin in kelvins], device=images.device)
+        return encode_srgb(decode_srgb(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
 
 
-def tint(kelvin: float) -> tuple[float, ...]:
+def compute_tint(kelvin: float) -> tuple[float, ...]:
     """Gains of red, green and blue light under a black body, relative to one of 6500 K, that keep the luminance of grey."""
-    gains = [one / other for one, other in zip(_black_body(kelvin), _black_body(6500), strict=True)]
+    gains = [one / other for one, other in zip(_compute_black_body(kelvin), _compute_black_body(6500), strict=True)]
     luminance = sum(share * gain for share, gain in zip((0.2126, 0.7152, 0.0722), gains, strict=True))
     return tuple(gain / luminance for gain in gains)
 
 
-def _black_body(kelvin: float) -> tuple[float, ...]:
+def _compute_black_body(kelvin: float) -> tuple[float, ...]:
     """Linear sRGB of a black body between 1667 and 25000 K."""
     k = 1000 / kelvin
     if kelvin < 4000:
@@ -170,16 +170,16 @@ class UnevenIllumination(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        cosine, sine = directions(keys, (1, 1, 1), stream=0)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = draw_directions(keys, (1, 1, 1), stream=0)
         slope = rows * sine + columns * cosine
-        middle = between(-0.3, 0.3, keys, (2, 1, 1, 1), stream=1)
+        middle = draw_between(-0.3, 0.3, keys, (2, 1, 1, 1), stream=1)
         down, right = rows - middle[:, 0], columns - middle[:, 1]
         spot = 1 / (1 + 6 * (down * down + right * right))
         field = slope + spot
         lowest, highest = (edge(field, (1, 2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
         brightness = (field - lowest).div_(highest - lowest).mul_(2).sub_(1).mul_(stops)
-        return encoded(linear(images).mul_(brightness.exp2_()))
+        return encode_srgb(decode_srgb(images).mul_(brightness.exp2_()))
 
 
 class HardShadow(Corruption):
@@ -198,14 +198,14 @@ class HardShadow(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, softness: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        cosine, sine = directions(keys, (1, 1, 1), stream=0)
-        offset = between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = draw_directions(keys, (1, 1, 1), stream=0)
+        offset = draw_between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
         along, across = rows * sine + columns * cosine, rows * cosine - columns * sine
-        one = rise(along - offset, -softness, softness)
-        other = rise(across + 0.25, -softness, softness)
+        one = smoothstep(along - offset, -softness, softness)
+        other = smoothstep(across + 0.25, -softness, softness)
         shade = one.mul_(other).mul_(share - 1).add_(1)
-        return encoded(linear(images).mul_(shade))
+        return encode_srgb(decode_srgb(images).mul_(shade))
 
 
 class Glare(Corruption):
@@ -224,8 +224,8 @@ class Glare(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, strength: float, radius: float, veil: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        middle = between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        middle = draw_between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
         down, right = rows - middle[:, 0], columns - middle[:, 1]
         scattered = 1 / (1 + (down * down + right * right) / radius**2)
-        return encoded(linear(images).add_(scattered.add_(veil).mul_(strength)))
+        return encode_srgb(decode_srgb(images).add_(scattered.add_(veil).mul_(strength)))

@@ -11,9 +11,17 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.filters import blurred_levels
-from datamodules.corruptions.kernels.random import random_bits
-from datamodules.corruptions.kernels.soft_shapes import between, blended, clustered, directions, grid, largest, rise
+from datamodules.corruptions.kernels.filters import blur_levels
+from datamodules.corruptions.kernels.random import draw_bits
+from datamodules.corruptions.kernels.soft_shapes import (
+    blend,
+    draw_between,
+    draw_clusters,
+    draw_directions,
+    make_grid,
+    render_maximum,
+    smoothstep,
+)
 
 STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
 """Optical densities of haematoxylin, eosin and DAB in red, green and blue (Ruifrok & Johnston, 2001)."""
@@ -37,11 +45,11 @@ class StainShift(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, scale: float, shift: float) -> Tensor:
-        factors = _outer_halves(scale, keys, stream=0).add_(1)
-        shifts = _outer_halves(shift, keys, stream=1)
-        stains, inverse = _stains(images.device)
+        factors = _draw_outer_halves(scale, keys, stream=0).add_(1)
+        shifts = _draw_outer_halves(shift, keys, stream=1)
+        stains, inverse = _make_stain_matrices(images.device)
         planes = images.flatten(2)
-        densities = _densities(images.device).index_select(0, planes.reshape(-1).int()).view(planes.shape)
+        densities = _make_density_table(images.device).index_select(0, planes.reshape(-1).int()).view(planes.shape)
         changed = torch.empty_like(densities)
         for colour in range(3):
             changed[:, colour] = sum(shifts[:, i, None] * stains[i, colour] for i in range(3))
@@ -49,21 +57,21 @@ class StainShift(Corruption):
                 weight = sum(inverse[source, i] * factors[:, i, None] * stains[i, colour] for i in range(3))
                 changed[:, colour] += densities[:, source] * weight
         entries = changed.mul_(STEPS).add_(0.5).clamp_(0, DENSEST * STEPS).int()
-        return _transmitted(images.device).index_select(0, entries.view(-1)).view(images.shape)
+        return _make_level_table(images.device).index_select(0, entries.view(-1)).view(images.shape)
 
 
 STEPS = 4096  # of a natural unit of optical density: neighbouring steps are less than 1 / 16 of a level apart
 DENSEST = 8  # 0.09 levels
 
 
-def _outer_halves(largest_change: float, keys: Tensor, stream: int) -> Tensor:
+def _draw_outer_halves(largest_change: float, keys: Tensor, stream: int) -> Tensor:
     """float32 (B, 3): between half of the largest change and all of it, of either sign."""
-    draws = between(-largest_change / 2, largest_change / 2, keys, (3,), stream)
+    draws = draw_between(-largest_change / 2, largest_change / 2, keys, (3,), stream)
     return draws.add_(draws.sign() * (largest_change / 2))
 
 
 @lru_cache(maxsize=4)
-def _stains(device: torch.device) -> tuple[Tensor, Tensor]:
+def _make_stain_matrices(device: torch.device) -> tuple[Tensor, Tensor]:
     """float32 (3, 3), twice: stains of unit length by colour, and the inverse of that matrix."""
     stains = torch.tensor(STAINS, dtype=torch.float64)
     stains /= stains.square().sum(1, keepdim=True).sqrt()
@@ -71,13 +79,13 @@ def _stains(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=4)
-def _densities(device: torch.device) -> Tensor:
+def _make_density_table(device: torch.device) -> Tensor:
     """float32 (256,): optical density of each level; black is as dense as half a level."""
     return torch.tensor([-log(max(level, 0.5) / 255) for level in range(256)]).to(device)
 
 
 @lru_cache(maxsize=4)
-def _transmitted(device: torch.device) -> Tensor:
+def _make_level_table(device: torch.device) -> Tensor:
     """uint8 (DENSEST * STEPS + 1,): level of each optical density."""
     levels = [round(255 * exp(-step / STEPS)) for step in range(DENSEST * STEPS + 1)]
     return torch.tensor(levels, dtype=torch.uint8).to(device)
@@ -100,11 +108,11 @@ class OutOfFocus(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, in_focus: float) -> Tensor:
-        return blurred_levels(images, hypot(in_focus, sigma * min(images.shape[2:])))
+        return blur_levels(images, hypot(in_focus, sigma * min(images.shape[2:])))
 
 
 class AirBubble(Corruption):
-    """Air under the cover slip: a large round area, washed out and blurred, with a dark rim and a bright line in it.
+    """Air under the compute_cover slip: a large round area, washed out and blurred, with a dark rim and a bright line in it.
 
     Bubbles are a corruption of Zhang et al. (MICCAI 2022), who blend in a photo, and of Di Salvo, Doerrich & Ledig,
     "MedMNIST-C" (2024); this drawing and its sizes are our choice. All channels share it.
@@ -121,26 +129,26 @@ class AirBubble(Corruption):
     def corrupt(self, images: Tensor, keys: Tensor, *, radius: float, blur: float, wobble: float) -> Tensor:
         height, width = images.shape[2:]
         side = min(height, width)
-        rows, columns = grid(height, width, images.device)
-        middle = between(-0.25, 0.25, keys, (2, 1, 1), stream=0)
-        drawn = between(0.92, 1.08, keys, (1, 1), stream=1).mul_(radius)
+        rows, columns = make_grid(height, width, images.device)
+        middle = draw_between(-0.25, 0.25, keys, (2, 1, 1), stream=0)
+        drawn = draw_between(0.92, 1.08, keys, (1, 1), stream=1).mul_(radius)
         rows, columns = rows - middle[:, 0] * (height / side), columns - middle[:, 1] * (width / side)
         distance = (rows.square() + columns.square()).sqrt_()
-        edge = drawn * _outline(rows, columns, distance, keys, wobble)
+        edge = drawn * _draw_outline(rows, columns, distance, keys, wobble)
         depth = ((edge - distance) / drawn)[:, None]  # 0 at the rim, about 1 in the middle
-        inside = rise(depth, 0, 0.03)
+        inside = smoothstep(depth, 0, 0.03)
         levels = images.to(torch.float32)
-        air = blurred_levels(images, blur * side).to(torch.float32).mul_(0.75).add_(0.25 * 240)
+        air = blur_levels(images, blur * side).to(torch.float32).mul_(0.75).add_(0.25 * 240)
         levels.add_(air.sub_(levels).mul_(inside))
-        light = rise(depth, 0.1, 0.14).mul_(1 - rise(depth, 0.14, 0.24)).mul_(0.55)
+        light = smoothstep(depth, 0.1, 0.14).mul_(1 - smoothstep(depth, 0.14, 0.24)).mul_(0.55)
         levels.add_((255 - levels).mul_(light))
-        dark = rise(depth, -0.04, 0.02).mul_(1 - rise(depth, 0.04, 0.13)).mul_(0.75)
-        return blended(levels, 20, dark)
+        dark = smoothstep(depth, -0.04, 0.02).mul_(1 - smoothstep(depth, 0.04, 0.13)).mul_(0.75)
+        return blend(levels, 20, dark)
 
 
-def _outline(rows: Tensor, columns: Tensor, distance: Tensor, keys: Tensor, wobble: float) -> Tensor:
+def _draw_outline(rows: Tensor, columns: Tensor, distance: Tensor, keys: Tensor, wobble: float) -> Tensor:
     """float32 (B, H, W): radius of a wobbly circle in the direction of each pixel, 1 on average."""
-    draws = between(-wobble / 2, wobble / 2, keys, (4, 1, 1), stream=2)
+    draws = draw_between(-wobble / 2, wobble / 2, keys, (4, 1, 1), stream=2)
     across, down = columns / distance.clamp(min=1e-6), rows / distance.clamp(min=1e-6)
     double, third = 2 * across * down, across * (4 * across * across - 3)  # sin 2a and cos 3a
     return double.mul_(draws[:, 0]).add_(third.mul_(draws[:, 1])).add_(1)
@@ -166,16 +174,16 @@ class DarkSpots(Corruption):
         height, width = images.shape[2:]
         side = min(height, width)
         count = clots * grains
-        radius = between(*radii, keys, (count, 1, 1), stream=1).mul_(side)
+        radius = draw_between(*radii, keys, (count, 1, 1), stream=1).mul_(side)
 
-        def cover(rows: Tensor, columns: Tensor) -> Tensor:
+        def compute_cover(rows: Tensor, columns: Tensor) -> Tensor:
             distance = (rows * rows + columns * columns).sqrt_()
-            return 1 - rise(distance, radius * 0.6 - 0.5, radius * 1.1 + 0.5)
+            return 1 - smoothstep(distance, radius * 0.6 - 0.5, radius * 1.1 + 0.5)
 
-        places = clustered(keys, count, clots, 0.016, stream=0)
+        places = draw_clusters(keys, count, clots, 0.016, stream=0)
         reach = ceil(1.1 * radii[1] * side + 0.5)
-        cover_field = largest((height, width), places, reach, cover, torch.float32)
-        return blended(images, 25, cover_field.mul_(self.opacity)[:, None])
+        cover_field = render_maximum((height, width), places, reach, compute_cover, torch.float32)
+        return blend(images, 25, cover_field.mul_(self.opacity)[:, None])
 
 
 class MarkerInk(Corruption):
@@ -196,31 +204,31 @@ class MarkerInk(Corruption):
     def corrupt(
         self, images: Tensor, keys: Tensor, *, width: float, inks: tuple[tuple[float, ...], ...], dark: float
     ) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        cosine, sine = directions(keys, (1, 1), stream=0)
-        offset, bend = between(-0.2, 0.2, keys, (2, 1, 1), stream=1).unbind(1)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = draw_directions(keys, (1, 1), stream=0)
+        offset, bend = draw_between(-0.2, 0.2, keys, (2, 1, 1), stream=1).unbind(1)
         along, across = columns * cosine + rows * sine, rows * cosine - columns * sine
         # The pen's middle follows a parabola with a slight waver; streaks run along the stroke.
         away = (across - offset).sub_(along * along * bend * 3).sub_(along * (along * along - 0.2) * bend)
-        ink = 1 - rise(away.abs(), width / 2 - 0.006, width / 2 + 0.006)
-        streaks = _streaks(away.mul_(1 / width), keys)
+        ink = 1 - smoothstep(away.abs(), width / 2 - 0.006, width / 2 + 0.006)
+        streaks = _draw_streaks(away.mul_(1 / width), keys)
         layer = ink.mul_(streaks)[:, None]
-        passed = _drawn_ink(inks, keys) if images.shape[1] == 3 else dark
-        return blended(images, 0, layer.mul(1 - passed))
+        passed = _draw_ink(inks, keys) if images.shape[1] == 3 else dark
+        return blend(images, 0, layer.mul(1 - passed))
 
 
-def _drawn_ink(inks: tuple[tuple[float, ...], ...], keys: Tensor) -> Tensor:
+def _draw_ink(inks: tuple[tuple[float, ...], ...], keys: Tensor) -> Tensor:
     """float32 (B, 3, 1, 1): share of the light that passes in each channel."""
-    drawn = random_bits(keys, (1,), stream=2).mul_(len(inks)).bitwise_right_shift_(16)
+    drawn = draw_bits(keys, (1,), stream=2).mul_(len(inks)).bitwise_right_shift_(16)
     return torch.tensor(inks, device=keys.device).index_select(0, drawn.view(-1))[:, :, None, None]
 
 
-def _streaks(position: Tensor, keys: Tensor) -> Tensor:
+def _draw_streaks(position: Tensor, keys: Tensor) -> Tensor:
     """float32 (B, H, W): thickness of the ink by the position across the stroke; the tip leaves thin lines."""
-    lines = between(0.72, 1, keys, (16,), stream=3)
+    lines = draw_between(0.72, 1, keys, (16,), stream=3)
     at = position.add(0.5).mul_(13).clamp_(0, 13.99)
     first = at.floor()
-    share = at.sub_(first)
+    position = at.sub_(first)
     index = first.long().flatten(1)
-    low, high = lines.gather(1, index).view(share.shape), lines.gather(1, index + 1).view(share.shape)
-    return high.sub_(low).mul_(share).add_(low)
+    low, high = lines.gather(1, index).view(position.shape), lines.gather(1, index + 1).view(position.shape)
+    return high.sub_(low).mul_(position).add_(low)

@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import GIVEN, JSON, require_declared
-from datamodules.corruptions.kernels.plasma import plasma
-from datamodules.corruptions.kernels.random import random_bits
-from datamodules.corruptions.kernels.soft_shapes import between
+from datamodules.corruptions.kernels.plasma import draw_plasma
+from datamodules.corruptions.kernels.random import draw_bits
+from datamodules.corruptions.kernels.soft_shapes import draw_between
 from datamodules.dataset import IGNORED
 from user_error import UserError
 
@@ -36,16 +36,16 @@ class Patches(Corruption):
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, count: int) -> Tensor:
         height, width = images.shape[2:]
         area = share * height * width / count
-        stretch = between(0.6, 1.7, keys, (count,), stream=0)
+        stretch = draw_between(0.6, 1.7, keys, (count,), stream=0)
         half = torch.stack((stretch, 1 / stretch)).mul_(area**0.5 / 2)
         sides = torch.tensor([height, width], dtype=torch.float32, device=images.device)
-        middle = between(0, 1, keys, (2, count), stream=1).mul_(sides[:, None]).transpose(0, 1)
+        middle = draw_between(0, 1, keys, (2, count), stream=1).mul_(sides[:, None]).transpose(0, 1)
         lines = [torch.arange(side, device=images.device) for side in (height, width)]
         inside = [
             (line - place[..., None]).abs() <= reach[..., None]
             for line, place, reach in zip(lines, middle, half, strict=True)
         ]
-        colours = random_bits(keys, (count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
+        colours = draw_bits(keys, (count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
         result = images
         for place in range(count):
             covered = inside[0][:, place, None, :, None] & inside[1][:, place, None, None, :]
@@ -70,16 +70,16 @@ class DroppedRegions(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, dropped: int, cells: int) -> Tensor:
-        kept = _kept(keys, cells, dropped).view(-1, 1, self.side, self.side)
+        mask = _draw_mask(keys, cells, dropped).view(-1, 1, self.side, self.side)
         rows, columns = (torch.arange(length, device=keys.device) * self.side // length for length in images.shape[2:])
-        return images * kept.index_select(2, rows).index_select(3, columns)
+        return images * mask.index_select(2, rows).index_select(3, columns)
 
 
-def _kept(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
+def _draw_mask(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
     """uint8 (B, number): 0 for `lost` of them, drawn without replacement, and 1 for the others."""
     # Distinct numbers in random order: the lowest digits tell equal words apart.
     order = (
-        random_bits(keys, (number,), stream).to(torch.int64).mul_(number).add_(torch.arange(number, device=keys.device))
+        draw_bits(keys, (number,), stream).to(torch.int64).mul_(number).add_(torch.arange(number, device=keys.device))
     )
     return (order > order.kthvalue(lost, 1, keepdim=True).values).to(torch.uint8)
 
@@ -95,9 +95,10 @@ class DeadLines(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float) -> Tensor:
-        across = random_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
+        across = draw_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
         rows, columns = (
-            _kept(keys, length, max(1, round(share * length)), stream) for stream, length in enumerate(images.shape[2:])
+            _draw_mask(keys, length, max(1, round(share * length)), stream)
+            for stream, length in enumerate(images.shape[2:])
         )
         return images * (rows[:, None, :, None] | across) * (columns[:, None, None, :] | (1 - across))
 
@@ -125,7 +126,7 @@ class BackgroundCorruption(Corruption):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        require_declared(cls, cls.changed, (*GIVEN, "behind"))
+        require_declared(cls, cls.corrupt_background, (*GIVEN, "behind"))
 
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,17 +139,17 @@ class BackgroundCorruption(Corruption):
             return images.clone(), masks
         behind = torch.isin(masks, torch.tensor(self.background, device=masks.device))[:, None]
         parameters = self.look_up(severity)
-        return self.changed(images.contiguous(), behind, keys.to(images.device), **parameters), masks
+        return self.corrupt_background(images.contiguous(), behind, keys.to(images.device), **parameters), masks
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
         raise UserError(f"{self.name} tells foreground and background apart by the mask: call `apply` with masks")
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {**super().parameters(severity), "background": [*self.background]}
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
+        return {**super().describe_parameters(severity), "background": [*self.background]}
 
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
+    def corrupt_background(self, images: Tensor, behind: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
         """New images; `behind` is bool (B, 1, H, W), true in the background."""
         raise NotImplementedError
 
@@ -166,11 +167,13 @@ class BackgroundReplaced(BackgroundCorruption):
     constants = {"decay": 1.8}
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, opacity: float, decay: float) -> Tensor:
+    def corrupt_background(
+        self, images: Tensor, behind: Tensor, keys: Tensor, *, opacity: float, decay: float
+    ) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
-        field = plasma(keys, side, decay)[:, None, :height, :width]
-        first, second = between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
+        field = draw_plasma(keys, side, decay)[:, None, :height, :width]
+        first, second = draw_between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
         texture = (second - first).mul(field).add_(first)
         levels = images.to(torch.float32)
         mixed = texture.sub_(levels).mul_(opacity).add_(levels).add_(0.5).clamp_(0, 255)
@@ -196,9 +199,9 @@ class BackgroundShuffled(BackgroundCorruption):
     constants = {"tiles": side**2}
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:
+    def corrupt_background(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:
         height, width = images.shape[2:]
-        words = random_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
+        words = draw_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
         circle = words.argsort(1)[:, :moved]
         shown = torch.arange(tiles, device=keys.device).expand(len(keys), -1).clone()
         shown.scatter_(1, circle, circle.roll(1, 1))

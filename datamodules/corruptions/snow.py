@@ -5,8 +5,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.filters import clipped_zoom, motion_filter
-from datamodules.corruptions.kernels.random import normals, random_bits
+from datamodules.corruptions.kernels.filters import apply_motion_filter, clipped_zoom
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 
 
 class Snow(Corruption):
@@ -47,11 +47,11 @@ class Snow(Corruption):
     ) -> Tensor:
         height, width = images.shape[2:]
         field = _draw_field(keys, height, width, mean, magnification, threshold)
-        words = random_bits(keys, (1,), stream=1).view(-1)
-        streaks = motion_filter(field, radius, sigma, words, -135, -45)
+        words = draw_bits(keys, (1,), stream=1).view(-1)
+        streaks = apply_motion_filter(field, radius, sigma, words, -135, -45)
         layer = streaks[:, :, :height, :width].mul(255).round_()  # whole levels
         levels = images.to(torch.float32)
-        pale = _luma(levels).mul_(1.5).add_(127.5)
+        pale = _compute_luma(levels).mul_(1.5).add_(127.5)
         levels = torch.maximum(levels, pale).mul_(1 - mix).add_(levels, alpha=mix)
         levels += layer + layer.flip(2, 3)
         return levels.clamp_(max=255).to(torch.uint8)
@@ -59,12 +59,12 @@ class Snow(Corruption):
 
 def _draw_field(keys: Tensor, height: int, width: int, mean: float, magnification: float, threshold: float) -> Tensor:
     """float32 (B, 1, H, W) in [0, 1]: flakes before they streak."""
-    field = normals(keys, (1, height, width)).mul_(0.3).add_(mean)
+    field = draw_normals(keys, (1, height, width)).mul_(0.3).add_(mean)
     field = clipped_zoom(field, magnification)
     return field.mul(field >= threshold).clamp_(0, 1)
 
 
-def _luma(levels: Tensor) -> Tensor:
+def _compute_luma(levels: Tensor) -> Tensor:
     """float32 (B, 1, H, W)."""
     if levels.shape[1] != 3:
         return levels.mean(1, keepdim=True)

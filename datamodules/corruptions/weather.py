@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import Corruption, images_together
-from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.base import Corruption, count_images_per_chunk
+from datamodules.corruptions.kernels.plasma import draw_plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
 
@@ -55,17 +55,17 @@ class Fog(Corruption):
         on_cpu = images.device.type == "cpu"
         # The coarse levels of a field are so small that many images share them at little more than the cost of one.
         group = max(1, FIELDS // side**2) if on_cpu else len(images)
-        piece = images_together(images)
+        piece = count_images_per_chunk(images)
         result = torch.empty_like(images)
         for some, drawn, done in zip(images.split(group), keys.split(group), result.split(group), strict=True):
-            fogs = plasma(drawn, side, decay)[:, None, :height, :width]
+            fogs = draw_plasma(drawn, side, decay)[:, None, :height, :width]
             for parts in zip(some.split(piece), fogs.split(piece), done.split(piece), strict=True):
-                _veil(*parts, 255 * density)
+                _add_fog(*parts, 255 * density)
         return result
 
 
-def _veil(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:
+def _add_fog(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:
     """Put fogs, float32 (B, 1, H, W) in [0, 1], over images, uint8 (B, C, H, W), into `result`; rounded down."""
     brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32)
-    share = brightest / (brightest + density)
-    result.copy_((images * share).add_(fogs * (density * share)).clamp_(max=255))
+    transmission = brightest / (brightest + density)
+    result.copy_((images * transmission).add_(fogs * (density * transmission)).clamp_(max=255))

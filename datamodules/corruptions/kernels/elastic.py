@@ -6,17 +6,17 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 
-SHARE = 0.01  # standard deviation of the smoothing filter, as a share of the side
-RANGE = 0.005  # largest draw before smoothing and before alpha, as a share of the height
+SIGMA_RATIO = 0.01  # standard deviation of the smoothing filter, as a share of the side
+AMPLITUDE_RATIO = 0.005  # largest draw before smoothing and before alpha, as a share of the height
 LATTICE = 128  # most draws along a side
 WEIGHTS = 16  # the weights of the filter add up to about 2 ** WEIGHTS
 STRIPS = 8  # of the output, each smoothed from the draws around it
 POINT = 8  # bits of a coordinate behind the point
 
 
-def displacement(keys: Tensor, height: int, width: int, alpha: float) -> Tensor:
+def draw_displacement(keys: Tensor, height: int, width: int, alpha: float) -> Tensor:
     """Smooth random displacements, as `imagecorruptions` (Michaelis et al., 2019) draws them for its elastic transform.
 
     At every pixel two numbers, one for each direction, uniform within 0.5 % of the *height* (both), smoothed
@@ -39,15 +39,15 @@ def displacement(keys: Tensor, height: int, width: int, alpha: float) -> Tensor:
     rows, columns = min(height, LATTICE), min(width, LATTICE)
     # Integer draws and integer weights: every sum stays below 2 ** 53, so float64 holds it exactly and the field is the
     # same for any order of summation, hence in any batch and on any device.
-    draws = random_bits(keys, (2, rows, columns)).mul_(2).sub_(0xFFFF)
+    draws = draw_bits(keys, (2, rows, columns)).mul_(2).sub_(0xFFFF)
     fields = draws.to(torch.float64).view(-1, rows, columns)
-    smooth = smoothed(smoothed(fields.mT, width).mT, height)
+    smoothed = smooth(smooth(fields.mT, width).mT, height)
     thinning = sqrt(rows / height * columns / width)
-    scale = alpha * RANGE * height * thinning * 2.0 ** -(16 + 2 * WEIGHTS)
-    return smooth.mul(scale).to(torch.float32).view(-1, 2, height, width)
+    scale = alpha * AMPLITUDE_RATIO * height * thinning * 2.0 ** -(16 + 2 * WEIGHTS)
+    return smoothed.mul(scale).to(torch.float32).view(-1, 2, height, width)
 
 
-def warped(images: Tensor, displacement: Tensor) -> Tensor:
+def warp(images: Tensor, displacement: Tensor) -> Tensor:
     """Each pixel takes the level that lies `displacement` away: bilinear, mirrored at the border, rounded down.
 
     The border is mirrored with its edge repeated. Coordinates are rounded to 1/256 px; from there on all is integer.
@@ -60,33 +60,33 @@ def warped(images: Tensor, displacement: Tensor) -> Tensor:
         uint8 (B, C, H, W).
     """
     batch, channels, height, width = images.shape
-    squares, pitch = _squares(images)
-    row = _mirrored_coordinate(displacement[:, 0], torch.arange(height, device=images.device)[:, None], height)
-    column = _mirrored_coordinate(displacement[:, 1], torch.arange(width, device=images.device), width)
+    squares, pitch = _pack_squares(images)
+    row = _mirror_coordinate(displacement[:, 0], torch.arange(height, device=images.device)[:, None], height)
+    column = _mirror_coordinate(displacement[:, 1], torch.arange(width, device=images.device), width)
     places = (row >> POINT).mul_(pitch).add_(column >> POINT)
     planes = torch.arange(batch * channels, dtype=torch.int32, device=images.device) * ((height + 2) * pitch)
     indices = places[:, None] + planes.view(batch, channels, 1, 1)
     levels = squares.index_select(0, indices.view(-1)).view(images.shape)
     ones = (1 << POINT) - 1
-    return _interpolated(levels, row.bitwise_and_(ones)[:, None], column.bitwise_and_(ones)[:, None])
+    return _interpolate(levels, row.bitwise_and_(ones)[:, None], column.bitwise_and_(ones)[:, None])
 
 
-def smoothed(fields: Tensor, side: int) -> Tensor:
+def smooth(fields: Tensor, side: int) -> Tensor:
     """float64 (F, side, M): `fields`, float64 (F, N, M), brought to `side` and smoothed along that dimension."""
-    places, weights = _filter(fields.shape[1], side, fields.device)
+    places, weights = _make_filter(fields.shape[1], side, fields.device)
     strips = fields.index_select(1, places.view(-1)).view(len(fields), *places.shape, fields.shape[2])
     return torch.matmul(weights, strips).flatten(1, 2)[:, :side]
 
 
 @lru_cache(maxsize=32)
-def _filter(count: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _make_filter(count: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The smoothing filter from `count` draws to `side` pixels, in strips.
 
     Returns:
         int64 (STRIPS, K), the draws that each strip needs, and float64 (STRIPS, ceil(side / STRIPS), K), their integer
         weights at each pixel of the strip.
     """
-    deviation = SHARE * count
+    deviation = SIGMA_RATIO * count
     reach = int(3 * deviation + 0.5)
     pixels = (torch.arange(side, dtype=torch.float64) + 0.5) * (count / side) - 0.5
     draws = torch.arange(-reach - 1, count + reach + 1)
@@ -105,7 +105,7 @@ def _filter(count: int, side: int, device: torch.device) -> tuple[Tensor, Tensor
     return places.to(device), weights.to(device)
 
 
-def _mirrored_coordinate(displacement: Tensor, start: Tensor, side: int) -> Tensor:
+def _mirror_coordinate(displacement: Tensor, start: Tensor, side: int) -> Tensor:
     """int32 (B, H, W): where each pixel is taken from, with POINT bits behind the point, counted from one before 0.
 
     `start` is int64 and broadcasts. Beyond the border the coordinate is mirrored once, half a pixel outside; what lies
@@ -116,7 +116,7 @@ def _mirrored_coordinate(displacement: Tensor, start: Tensor, side: int) -> Tens
     return steps.abs_().sub_(end).abs_().neg_().add_(end).clamp_(min=0).add_(half)
 
 
-def _squares(images: Tensor) -> tuple[Tensor, int]:
+def _pack_squares(images: Tensor) -> tuple[Tensor, int]:
     """Four neighbours in one word: a gather then meets memory once where bilinear interpolation needs it four times.
 
     Returns:
@@ -133,8 +133,8 @@ def _squares(images: Tensor) -> tuple[Tensor, int]:
     return torch.add(pairs[:-pitch], pairs[pitch:], alpha=1 << 16), pitch
 
 
-def _interpolated(squares: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """uint8, of the shape of `squares`: levels between four neighbours, rounded down; see `_squares`.
+def _interpolate(squares: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """uint8, of the shape of `squares`: levels between four neighbours, rounded down; see `_pack_squares`.
 
     Args:
         squares: int32, overwritten.

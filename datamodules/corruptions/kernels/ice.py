@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules.corruptions.kernels.filters import gaussian_filter
-from datamodules.corruptions.kernels.plasma import plasma
-from datamodules.corruptions.kernels.random import normals, uniforms
+from datamodules.corruptions.kernels.plasma import draw_plasma
+from datamodules.corruptions.kernels.random import draw_normals, draw_uniforms
 
 SIZE = (544, 736)
 MEAN, DEVIATION = 146.0, 32.0
@@ -42,19 +42,19 @@ PLATES = (
 
 
 @lru_cache(maxsize=len(PLATES))
-def plate(number: int) -> Tensor:
+def draw_plate(number: int) -> Tensor:
     """uint8 (3, *SIZE): a window under frost, in red, green and blue; its mean and standard deviation are those above."""
     key = torch.tensor([number])
-    haze = _haze(key)
+    haze = _draw_haze(key)
     relief = haze.clone()
     for place, growth in enumerate(PLATES[number]):
         _grow(relief, growth, key, stream=16 * (place + 1))
-    relief = _standard(_standard(relief + 0.3 * haze).clamp_(-2.5, 2.5))
+    relief = _standardise(_standardise(relief + 0.3 * haze).clamp_(-2.5, 2.5))
     tints = torch.tensor(TINT)[:, None, None] * (1 - relief / 5)
     return (MEAN + DEVIATION * relief + tints).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _standard(relief: Tensor) -> Tensor:
+def _standardise(relief: Tensor) -> Tensor:
     """`relief` with mean 0 and variance 1, from sums of integers, which do not depend on the number of threads."""
     steps, number = (relief * 4096).round_().to(torch.int64), relief.numel()
     mean = int(steps.sum()) / number
@@ -62,13 +62,13 @@ def _standard(relief: Tensor) -> Tensor:
     return (relief - mean / 4096) * (4096 / sqrt(variance))
 
 
-def _haze(key: Tensor) -> Tensor:
+def _draw_haze(key: Tensor) -> Tensor:
     """float32 (H, W): frost of varying thickness, with ridges at several scales, longer along one direction."""
     height, width = SIZE
-    relief = plasma(key, 1024, 1.9)[0, :height, :width]
+    relief = draw_plasma(key, 1024, 1.9)[0, :height, :width]
     for octave, sigma in enumerate((1.0, 2.0, 4.0)):
         rows, columns = 0.8 * sigma, 1.25 * sigma
-        field = gaussian_filter(normals(key, SIZE, stream=octave + 1)[0], (rows, columns))
+        field = gaussian_filter(draw_normals(key, SIZE, stream=octave + 1)[0], (rows, columns))
         relief = relief - field.abs_() * (0.2 * sqrt(4 * pi * rows * columns))  # ridges where a field changes its sign
     return relief
 
@@ -76,13 +76,13 @@ def _haze(key: Tensor) -> Tensor:
 def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
     """Put crystals on `relief`, the later ones over the earlier ones."""
     shortest, longest = growth.lengths
-    draws = uniforms(key, (6, growth.number), stream)[0]
+    draws = draw_uniforms(key, (6, growth.number), stream)[0]
     lengths, _ = (shortest + (longest - shortest) * draws[0] ** 2).sort(descending=True)
     middles = draws[1:3] * torch.tensor(relief.shape)[:, None]
     bends, lights = (draws[4] - 0.5) * 0.8, 0.6 + 0.8 * draws[5]
-    winds = plasma(key, 1024, 3.0, stream + 2)[0]
+    winds = draw_plasma(key, 1024, 3.0, stream + 2)[0]
     angles = 8 * winds[middles[0].long(), middles[1].long()] + SPREAD * (draws[3] - 0.5)
-    barbs = uniforms(key, (growth.number, 2, ceil(longest / growth.pitch) + 2), stream + 1)[0]
+    barbs = draw_uniforms(key, (growth.number, 2, ceil(longest / growth.pitch) + 2), stream + 1)[0]
     for place in range(growth.number):
         length = float(lengths[place])
         reach = ceil(length * (0.5 + growth.slenderness)) + 1
@@ -94,11 +94,11 @@ def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
         along = right * angles[place].cos() + down * angles[place].sin()
         across = down * angles[place].cos() - right * angles[place].sin()
         across = across + bends[place] * along.square() / length
-        share, light = _crystal(along + length / 2, across, length, growth, barbs[place])
-        relief[rows, columns].lerp_(light * lights[place], share)
+        opacity, light = _draw_crystal(along + length / 2, across, length, growth, barbs[place])
+        relief[rows, columns].lerp_(light * lights[place], opacity)
 
 
-def _crystal(along: Tensor, across: Tensor, length: float, growth: Growth, barbs: Tensor) -> tuple[Tensor, Tensor]:
+def _draw_crystal(along: Tensor, across: Tensor, length: float, growth: Growth, barbs: Tensor) -> tuple[Tensor, Tensor]:
     """How opaque a crystal is and how bright, at places along and across its stem."""
     aside = across.abs()
     rooted = (along - aside / tan(radians(growth.lean))) / growth.pitch  # where a barb leaves the stem

@@ -10,7 +10,7 @@ from torch import Tensor
 WEIGHT = 22  # bits behind the point of the weights of Pillow's resampling
 
 
-def pixelated(images: Tensor, rows: int, columns: int) -> Tensor:
+def pixelate(images: Tensor, rows: int, columns: int) -> Tensor:
     """`images` shrunk by box means and enlarged again by repetition: Pillow's BOX and NEAREST.
 
     Pillow shrinks to whole levels along the columns' axis and then along the rows'. (From version 13 on it turns that
@@ -26,24 +26,24 @@ def pixelated(images: Tensor, rows: int, columns: int) -> Tensor:
     """
     batch, channels, height, width = images.shape
     # A row is copied much faster than a column is picked, hence everything lies in rows when it is its turn.
-    lines = _transposed(images.view(-1, width))
-    lines = _transposed(_box_means(lines[None], columns)[0])
-    small = _box_means(lines.view(-1, height, columns), rows)
-    lines = _transposed(small.view(-1, columns)).index_select(0, _nearest(columns, width, images.device))
-    wide = _transposed(lines).view(batch, channels, rows, width)
-    return wide.index_select(2, _nearest(rows, height, images.device))
+    lines = _transpose(images.view(-1, width))
+    lines = _transpose(_average_boxes(lines[None], columns)[0])
+    small = _average_boxes(lines.view(-1, height, columns), rows)
+    lines = _transpose(small.view(-1, columns)).index_select(0, _find_nearest(columns, width, images.device))
+    wide = _transpose(lines).view(batch, channels, rows, width)
+    return wide.index_select(2, _find_nearest(rows, height, images.device))
 
 
-def _transposed(matrix: Tensor) -> Tensor:
+def _transpose(matrix: Tensor) -> Tensor:
     """uint8 (N, M), contiguous: `matrix`, uint8 (M, N), transposed; OpenCV is several times faster than torch."""
     if matrix.device.type != "cpu":
         return matrix.T.contiguous()
     return torch.from_numpy(cv2.transpose(matrix.numpy()))
 
 
-def _box_means(planes: Tensor, size: int) -> Tensor:
+def _average_boxes(planes: Tensor, size: int) -> Tensor:
     """uint8 (P, size, M): `planes`, uint8 (P, N, M), shrunk by rounded means over the rows that a new one covers."""
-    first, weights, longer, fewest = _boxes(planes.shape[1], size, planes.device)
+    first, weights, longer, fewest = _compute_boxes(planes.shape[1], size, planes.device)
     sums = planes.index_select(1, first).to(torch.int16)
     for row in range(1, fewest):
         sums += planes.index_select(1, first + row).to(torch.int16)
@@ -55,7 +55,7 @@ def _box_means(planes: Tensor, size: int) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, int]:
+def _compute_boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, int]:
     """The pixels that Pillow's box filter takes when it shrinks `side` to `size`, in its float64 arithmetic.
 
     Returns:
@@ -79,7 +79,7 @@ def _boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, 
 
 
 @lru_cache(maxsize=32)
-def _nearest(size: int, side: int, device: torch.device) -> Tensor:
+def _find_nearest(size: int, side: int, device: torch.device) -> Tensor:
     """int64 (side,): the pixel that Pillow takes for each when it enlarges `size` to `side`; its sums, step by step."""
     scale = size / side
     return torch.tensor(

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def row_sums(rows: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+def sum_rows(rows: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of a few rows each.
 
     A sum stays in registers while its rows are read, where a loop of in-place additions reads and writes it every time.

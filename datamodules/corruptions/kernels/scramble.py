@@ -5,12 +5,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 
 DOUBLINGS = 6  # follows chains of 64 copies; at most 27 of 64 copies go on, so one image in 1e17 has a longer one
 
 
-def scan_sources(keys: Tensor, height: int, width: int, reach: int, scans: int) -> Tensor:
+def find_scan_sources(keys: Tensor, height: int, width: int, reach: int, scans: int) -> Tensor:
     """Where each pixel comes from after scans in which every pixel copies one that is close.
 
     A scan runs from the last row and column to the first. Each pixel takes the *current* value of the pixel at a random
@@ -31,21 +31,21 @@ def scan_sources(keys: Tensor, height: int, width: int, reach: int, scans: int) 
         int32 (B, H * W), places in the image.
     """
     images, pixels = len(keys), height * width
-    offsets = _offsets(width, reach, keys.device)
-    choices = random_bits(keys, (scans, pixels)).mul_(4 * reach * reach).bitwise_right_shift_(16)
-    inside = _inside(height, width, reach, keys.device)
+    offsets = _list_offsets(width, reach, keys.device)
+    choices = draw_bits(keys, (scans, pixels)).mul_(4 * reach * reach).bitwise_right_shift_(16)
+    inside = _make_interior(height, width, reach, keys.device)
     places = torch.arange(images * pixels, dtype=torch.int32, device=keys.device)  # of all images, end to end
     sources = places
     for scan in range(scans - 1, -1, -1):
         drawn = offsets.index_select(0, choices[:, scan].reshape(-1))
         drawn.view(images, pixels).mul_(inside)
-        taken = _scanned(drawn, places, chains=reach > 1)
+        taken = _scan(drawn, places, chains=reach > 1)
         sources = taken.index_select(0, sources) if scan < scans - 1 else taken
     bases = torch.arange(0, images * pixels, pixels, dtype=torch.int32, device=keys.device)
     return sources.view(images, pixels) - bases[:, None]
 
 
-def _scanned(drawn: Tensor, places: Tensor, chains: bool) -> Tensor:
+def _scan(drawn: Tensor, places: Tensor, chains: bool) -> Tensor:
     """Where each pixel comes from after one scan.
 
     A pixel with an offset that leads on was preceded by the pixel there, and takes what that one took. Others end a chain:
@@ -72,7 +72,7 @@ def _scanned(drawn: Tensor, places: Tensor, chains: bool) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _inside(height: int, width: int, reach: int, device: torch.device) -> Tensor:
+def _make_interior(height: int, width: int, reach: int, device: torch.device) -> Tensor:
     """int32 (H * W,): 1 where the scan comes by."""
     inside = torch.zeros(height, width, dtype=torch.int32)
     inside[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1] = 1
@@ -80,7 +80,7 @@ def _inside(height: int, width: int, reach: int, device: torch.device) -> Tensor
 
 
 @lru_cache(maxsize=16)
-def _offsets(width: int, reach: int, device: torch.device) -> Tensor:
+def _list_offsets(width: int, reach: int, device: torch.device) -> Tensor:
     """int32 (4 reach^2,): every offset, as a difference of places."""
     steps = torch.arange(-reach, reach, dtype=torch.int32)
     return (steps[:, None] * width + steps).view(-1).to(device)

@@ -12,30 +12,30 @@ from math import cos, pi, sin
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.kernels.random import normals, random_bits, uniforms
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals, draw_uniforms
 
 DIRECTIONS = 4096
-HIGHEST_STREAM = 1 << 10  # `clustered` draws from streams of its own, beyond those that its callers count up
+HIGHEST_STREAM = 1 << 10  # `draw_clusters` draws from streams of its own, beyond those that its callers count up
 
 
-def between(low: float, high: float, keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
-    """float32 (B, *shape): uniform numbers between `low` and `high`; see `random_bits`."""
-    return uniforms(keys, shape, stream).mul_(high - low).add_(low)
+def draw_between(low: float, high: float, keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """float32 (B, *shape): uniform numbers between `low` and `high`; see `draw_bits`."""
+    return draw_uniforms(keys, shape, stream).mul_(high - low).add_(low)
 
 
-def directions(keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+def draw_directions(keys: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """float32 (2, B, *shape): cosine and sine of uniform angles."""
-    turns = random_bits(keys, shape, stream).bitwise_right_shift_(4)
-    return _circle(keys.device).index_select(1, turns.view(-1)).view(2, *turns.shape)
+    turns = draw_bits(keys, shape, stream).bitwise_right_shift_(4)
+    return _make_circle(keys.device).index_select(1, turns.view(-1)).view(2, *turns.shape)
 
 
 @lru_cache(maxsize=4)
-def _circle(device: torch.device) -> Tensor:
+def _make_circle(device: torch.device) -> Tensor:
     angles = [2 * pi * turn / DIRECTIONS for turn in range(DIRECTIONS)]
     return torch.tensor([[cos(angle) for angle in angles], [sin(angle) for angle in angles]]).to(device)
 
 
-def grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def make_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """float32 (H, 1) and (1, W): rows and columns of the pixels' middles from the image's middle, in shorter sides."""
     side = min(height, width)
     rows = (torch.arange(height, dtype=torch.float32, device=device) - (height - 1) / 2).mul_(1 / side)
@@ -43,15 +43,15 @@ def grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]
     return rows[:, None], columns[None]
 
 
-def rise(field: Tensor, start: float | Tensor, end: float | Tensor) -> Tensor:
+def smoothstep(field: Tensor, start: float | Tensor, end: float | Tensor) -> Tensor:
     """Cubic step of the same shape: 0 up to `start`, 1 from `end` on, smooth between them."""
-    share, width = field.sub(start), end - start
-    share = share.div_(width) if isinstance(width, Tensor) else share.mul_(1 / width)
-    share.clamp_(0, 1)
-    return (3 - 2 * share).mul_(share).mul_(share)
+    position, width = field.sub(start), end - start
+    position = position.div_(width) if isinstance(width, Tensor) else position.mul_(1 / width)
+    position.clamp_(0, 1)
+    return (3 - 2 * position).mul_(position).mul_(position)
 
 
-def blended(images: Tensor, colour: float | Tensor, opacity: Tensor) -> Tensor:
+def blend(images: Tensor, colour: float | Tensor, opacity: Tensor) -> Tensor:
     """Images under a layer, rounded to the nearest level.
 
     Args:
@@ -66,7 +66,7 @@ def blended(images: Tensor, colour: float | Tensor, opacity: Tensor) -> Tensor:
     return levels.add_((colour - levels).mul_(opacity)).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
-def clustered(keys: Tensor, count: int, clusters: int, spread: float, stream: int) -> Tensor:
+def draw_clusters(keys: Tensor, count: int, clusters: int, spread: float, stream: int) -> Tensor:
     """Places in groups around uniformly drawn middles.
 
     Args:
@@ -79,13 +79,13 @@ def clustered(keys: Tensor, count: int, clusters: int, spread: float, stream: in
     Returns:
         float32 (B, count, 2): shares of height and width in [0, 1).
     """
-    middles = between(0.1, 0.9, keys, (clusters, 2), stream)
+    middles = draw_between(0.1, 0.9, keys, (clusters, 2), stream)
     members = torch.arange(count, device=keys.device) % clusters
-    away = normals(keys, (count, 2), stream + HIGHEST_STREAM).mul_(spread)
+    away = draw_normals(keys, (count, 2), stream + HIGHEST_STREAM).mul_(spread)
     return middles.index_select(1, members).add_(away).clamp_(0, 0.999)
 
 
-def largest(
+def render_maximum(
     size: tuple[int, int], places: Tensor, reach: int, value: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype
 ) -> Tensor:
     """The largest value that small shapes have at each pixel; the order of the shapes does not matter.

@@ -119,10 +119,10 @@ def test_grows_with_severity(corruption: Corruption):
 @every_corruption
 @every_severity
 def test_parameters_are_json(corruption: Corruption, severity):
-    parameters = corruption.parameters(severity)
+    parameters = corruption.describe_parameters(severity)
     assert parameters
     assert json.loads(json.dumps(parameters)) == parameters
-    assert parameters != corruption.parameters(severity % 5 + 1)
+    assert parameters != corruption.describe_parameters(severity % 5 + 1)
 
 
 @every_corruption

@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage
 
 from datamodules.corruptions.microscopy import STAINS, AirBubble, DarkSpots, MarkerInk, OutOfFocus, StainShift
-from datamodules.corruptions.microscopy import _outer_halves as outer_halves
+from datamodules.corruptions.microscopy import _draw_outer_halves as draw_outer_halves
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 KEYS = torch.tensor([5, 6, -7, 1 << 50])
@@ -32,9 +32,14 @@ def test_stain_shift_is_a_change_of_stain_densities(severity):
     stains = np.array(STAINS) / np.linalg.norm(STAINS, axis=1, keepdims=True)
     density = -np.log(np.maximum(images.numpy().transpose(0, 2, 3, 1), 0.5) / 255)
     scale = (
-        1 + outer_halves(StainShift.severities["scale"][severity - 1], KEYS, stream=0).double().numpy()[:, None, None]
+        1
+        + draw_outer_halves(StainShift.severities["scale"][severity - 1], KEYS, stream=0)
+        .double()
+        .numpy()[:, None, None]
     )
-    shift = outer_halves(StainShift.severities["shift"][severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
+    shift = (
+        draw_outer_halves(StainShift.severities["shift"][severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
+    )
     changed = (np.linalg.solve(stains.T, density[..., None])[..., 0] * scale + shift) @ stains
     expected = (255 * np.exp(-changed)).clip(0, 255).transpose(0, 3, 1, 2)
     met = StainShift()(images, severity, KEYS).numpy()
@@ -48,7 +53,7 @@ def test_no_stain_shift_changes_nothing(monkeypatch):
 
 
 def test_every_stain_changes_in_both_directions():
-    draws = outer_halves(0.4, torch.arange(200), stream=0)
+    draws = draw_outer_halves(0.4, torch.arange(200), stream=0)
     assert draws.abs().min() >= 0.2
     assert draws.abs().max() <= 0.4
     share = (draws > 0).double().mean(0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.kernels.random import normals, random_bits
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.snow import Snow
 
 reference = pytest.importorskip("imagecorruptions")
@@ -14,8 +14,8 @@ data = pytest.importorskip("skimage.data")
 def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
     image = np.ascontiguousarray(data.astronaut()[: size[0], 100 : 100 + size[1]])
     key = torch.tensor([12])
-    field = normals(key, size)[0].double().numpy()
-    angle = -135 + 90 * (random_bits(key, (1,), stream=1).item() + 0.5) / 65536
+    field = draw_normals(key, size)[0].double().numpy()
+    angle = -135 + 90 * (draw_bits(key, (1,), stream=1).item() + 0.5) / 65536
     monkeypatch.setattr(np.random, "normal", lambda size, loc, scale: loc + scale * field)
     monkeypatch.setattr(np.random, "uniform", lambda low, high: angle)
     expected = reference.corrupt(image, severity, "snow").astype(int)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from datamodules.corruptions import spatter
-from datamodules.corruptions.kernels.random import normals
+from datamodules.corruptions.kernels.random import draw_normals
 from datamodules.corruptions.spatter import Spatter
 
 KEY = torch.tensor([3])
@@ -16,7 +16,7 @@ def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
     reference = pytest.importorskip("imagecorruptions")
     data = pytest.importorskip("skimage.data")
     image = np.ascontiguousarray(data.astronaut()[: size[0], 100 : 100 + size[1]])
-    field = normals(KEY, size)[0].double().numpy()
+    field = draw_normals(KEY, size)[0].double().numpy()
     monkeypatch.setattr(np.random, "normal", lambda size, loc, scale: loc + scale * field)
     expected = reference.corrupt(image, severity, "spatter").astype(float)
     met = Spatter()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, KEY)[0].permute(1, 2, 0).numpy()

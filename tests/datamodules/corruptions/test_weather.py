@@ -6,7 +6,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from datamodules.corruptions import weather
-from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.weather import Brightness, Fog
 
 
@@ -45,7 +45,7 @@ def test_fog_is_the_references_from_the_same_field(monkeypatch, severity, size):
     monkeypatch.setattr(
         reference.corruptions,
         "plasma_fractal",
-        lambda mapsize, wibbledecay: plasma(key, mapsize, wibbledecay)[0].double().numpy(),
+        lambda mapsize, wibbledecay: draw_plasma(key, mapsize, wibbledecay)[0].double().numpy(),
     )
     expected = reference.corrupt(image, severity, "fog").astype(int)
     met = Fog()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
