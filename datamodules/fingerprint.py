@@ -1,4 +1,4 @@
-"""The content of data, by which resumed work knows whether they are still what it began with."""
+"""Fingerprints of data, by which resumed work detects that the data have changed."""
 
 import hashlib
 import json
@@ -17,21 +17,21 @@ from tqdm import tqdm
 from datamodules.dataset import SegmentationDataset
 
 READERS = 8
-"""Threads that read files: most of their time is spent waiting for the disk."""
+"""Number of threads that read files; they mostly wait for the disk."""
 
 UNSETTLED = 2_000_000_000  # ns; the coarsest clock of a file system in use ticks every two seconds
 DEEPEST = 8
-"""Levels of objects within objects that are looked into; one may lead back to itself."""
+"""Largest depth of nested objects that is traversed, since objects may refer to one another."""
 
 PLAIN = bool | int | float | str | None
 LABELS = {"meta": "the rows of meta.csv", "ids": "the list of images"}
 
 
 class FileState(NamedTuple):
-    """A file's content, and by what one sees without reading it that it is still that.
+    """Digest of a file's content, with size and times that tell without reading it whether the file is unchanged.
 
-    The time of the last change of its entry (``ctime_ns``) cannot be set back, as that of its content can. Both times
-    are 0 for a file that was written so shortly before that a further change need not show in them.
+    The time of the last change of the file's metadata (``ctime_ns``) cannot be set back, unlike that of its content. Both
+    times are 0 for a file that was written so recently that a further change might not alter them.
     """
 
     size: int
@@ -42,23 +42,23 @@ class FileState(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a split is made of.
+    """Content of a split: its settings and files.
 
     Args:
         settings: every setting that changes a pixel or a label, or a digest of it where it is long.
-        files: every file that is read, by its path inside the data's root, wherever that lies.
+        files: every file that is read, by its path relative to the root of the data.
     """
 
     settings: dict[str, Any]
     files: dict[str, FileState]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, from which `from_json` makes it again."""
+        """Plain data for JSON; the inverse of `from_json`."""
         return {"settings": self.settings, "files": {name: list(state) for name, state in self.files.items()}}
 
     @classmethod
     def from_json(cls, content: Any) -> "Fingerprint | None":
-        """That of `as_json`; `None` for whatever else a file may hold."""
+        """The fingerprint that `as_json` wrote; `None` for any other content."""
         try:
             files = {str(name): FileState(*state) for name, state in content["files"].items()}
             settings = {str(name): value for name, value in content["settings"].items()}
@@ -71,25 +71,25 @@ class Fingerprint:
 
     @property
     def content(self) -> dict[str, dict[str, Any]]:
-        """The same wherever the files lie and whenever they were written: settings, and the digest of each file."""
+        """Settings and the digest of each file: independent of where the files lie and when they were written."""
         return {"settings": self.settings, "files": {name: state.sha256 for name, state in self.files.items()}}
 
     @property
     def sha256(self) -> str:
-        """One digest of all content."""
+        """Digest of `content`."""
         return _compute_digest([self.settings, self.content["files"]])
 
     def find_difference_from(self, before: "Fingerprint") -> str | None:
-        """What is no longer as it was, in words; see `find_difference`."""
+        """Describe the first difference from an earlier fingerprint; see `find_difference`."""
         return find_difference(before.content, self.content)
 
 
 def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What is no longer as it was, in words: ``'test/masks/a.png' changed``; `None` where all is.
+    """Describe what changed between two contents, such as ``'test/masks/a.png' changed``; `None` where nothing did.
 
     Args:
-        before: see `Fingerprint.content`.
-        now: likewise.
+        before: earlier content; see `Fingerprint.content`.
+        now: current content.
     """
     files, known = now["files"], before["files"]
     gone, new = known.keys() - files.keys(), files.keys() - known.keys()
@@ -108,13 +108,13 @@ def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
 def take_fingerprint(
     settings: Mapping[str, Any], dataset: SegmentationDataset, root: Path | None, known: Fingerprint | None = None
 ) -> Fingerprint:
-    """The fingerprint of a data set: what it is made of are its public attributes.
+    """The fingerprint of a data set, from its public attributes.
 
     Args:
-        settings: what else changes a pixel or a label.
-        dataset: each `Path` in it, and each text that is the path of a file, is content; all else is a setting.
-        root: by which files are named, so that it may move; their common folder if `None`.
-        known: an earlier one; a file of the same size and times as there is not read again.
+        settings: further settings that change a pixel or a label.
+        dataset: each `Path` in its attributes, and each text that is the path of a file, is read; all else is a setting.
+        root: the folder to which paths are relative, so that the data may move; their common folder if `None`.
+        known: an earlier fingerprint; files with unchanged size and times are not read again.
 
     Raises:
         OSError: a file cannot be read.
@@ -132,7 +132,7 @@ def take_fingerprint(
 
 
 def _unfold(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes, each field of one that is a data class by itself, to be named where it changes."""
+    """Attributes, with each data class replaced by its fields, so that a changed field is named."""
     found: dict[str, Any] = {}
     for name, value in attributes.items():
         parts = (
@@ -155,7 +155,7 @@ def _is_file(value: Any) -> bool:
 
 
 def _find_paths(value: Any, depth: int = DEEPEST) -> Iterable[Path]:
-    """All files that a value names, at any depth."""
+    """All files to which a value refers, at any depth up to `DEEPEST`."""
     if _is_file(value):
         yield Path(value)
         return
@@ -175,7 +175,7 @@ def _make_relative(path: Path, root: Path) -> str:
 
 
 def _describe(value: Any, root: Path, depth: int = DEEPEST) -> Any:
-    """A value as JSON holds it: paths as they are inside `root`, arrays by their content, objects by their attributes."""
+    """A value as JSON: paths relative to `root`, arrays by a digest of their content, objects by their attributes."""
     if isinstance(value, Path) or _is_file(value):
         return _make_relative(Path(value), root)
     if isinstance(value, PLAIN):
@@ -204,7 +204,7 @@ def _shorten(value: Any) -> Any:
 
 
 def _read_states(named: Mapping[str, Path], known: Mapping[str, FileState]) -> dict[str, FileState]:
-    """The marks of files by name, read by several threads; a bar shows where that takes long."""
+    """The states of files by name, read by several threads, with a progress bar where that takes long."""
     with ThreadPoolExecutor(READERS) as pool:
         states = pool.map(lambda name: _read_state(named[name], known.get(name)), named)
         shown = tqdm(states, total=len(named), unit="file", desc="reading the data", delay=3, leave=False)
@@ -212,7 +212,7 @@ def _read_states(named: Mapping[str, Path], known: Mapping[str, FileState]) -> d
 
 
 def _read_state(path: Path, known: FileState | None) -> FileState:
-    """The mark of a file; its digest is taken anew unless size and times are as `known`."""
+    """The state of a file; its digest is computed unless size and times are those of `known`."""
     seen = _read_times(os.stat(path))
     if known is not None and known[:3] == seen:
         return known

@@ -20,9 +20,9 @@ class ImageFiles(SegmentationDataset):
 
     Args:
         pairs: the files.
-        masks: what the masks mean.
-        images: how the images are read.
-        list_other_pairs: gives the files of the other splits, with which these must agree in palettes and depths.
+        masks: how masks are read.
+        images: how images are read.
+        list_other_pairs: returns the files of the other splits, whose palettes and depths must agree with these.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class ImageFiles(SegmentationDataset):
         return Sample(image=image, mask=mask)
 
     def prepare(self) -> None:
-        """Compare what all files must agree in, so that workers that copy the data set need not.
+        """Check that palettes and depths agree between files, so that worker processes need not.
 
         Raises:
-            UserError: they do not.
+            UserError: they differ.
         """
         if self.pairs and not self._palettes_agree:
             self._read_mask(self.pairs[0].mask)

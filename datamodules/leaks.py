@@ -1,4 +1,4 @@
-"""Splits that share what must be apart, as far as it shows without decoding all images: files, and units such as patients."""
+"""Data leaks between splits, as far as they show without decoding all images: shared files and units, such as patients."""
 
 import hashlib
 from collections import defaultdict
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from datamodules.base import SegmentationDataModule
 
 HEAD = 65536
-"""Bytes at the beginning of a file that are compared before the whole."""
+"""Bytes at the beginning of a file that are compared before complete files."""
 
 
 class Leak(NamedTuple):
-    """What two splits share.
+    """Units or images that two splits share.
 
     Args:
         kind: "unit", or "picture" for files and pixels.
-        splits: both.
-        shared: names of what they share: units, or images as each of the splits calls them.
+        splits: names of the two splits.
+        shared: names of the shared units, or of the shared images in both splits.
         message: a sentence without a remedy.
     """
 
@@ -37,10 +37,10 @@ class Leak(NamedTuple):
 
 
 def find_leaks(data: "SegmentationDataModule") -> list[Leak]:
-    """The units and image files that two splits share; only files of one size are read.
+    """Find the units and image files that two splits share; only files of equal size are read.
 
-    A split that cannot be listed is passed over: the sentence about it comes where it is used. Pictures of one level are
-    the same without being a leak.
+    A split that cannot be listed is skipped; its error is raised where it is used. Images of one constant level are equal
+    without being a leak.
     """
     datasets = _list_splits(data)
     pairs = [two for two in combinations(datasets, 2) if not (data.test_is_val and two == ("val", "test"))]
@@ -51,10 +51,10 @@ def find_leaks(data: "SegmentationDataModule") -> list[Leak]:
 
 
 def require_apart(leaks: Iterable[Leak]) -> None:
-    """Refuse splits that share something.
+    """Refuse splits with leaks.
 
     Raises:
-        UserError: they do.
+        UserError: there is a leak.
     """
     for leak in leaks:
         raise UserError(
@@ -64,7 +64,7 @@ def require_apart(leaks: Iterable[Leak]) -> None:
 
 
 def find_shared_units(splits: tuple[str, str], units: Mapping[str, set[str]], column: str) -> Leak | None:
-    """The units that both splits have images of."""
+    """The units of which both splits have images."""
     shared = sorted(units[splits[0]] & units[splits[1]])
     if not shared:
         return None
@@ -73,12 +73,12 @@ def find_shared_units(splits: tuple[str, str], units: Mapping[str, set[str]], co
 
 
 def find_shared_images(splits: tuple[str, str], shared: list[tuple[str, str]], how: str) -> Leak | None:
-    """The images that both splits hold.
+    """The images that both splits contain.
 
     Args:
-        splits: names of both.
-        shared: names of each image in both.
-        how: they are the same: "files", "pixels".
+        splits: names of the splits.
+        shared: names of each image in both splits.
+        how: what was compared: "files" or "pixels".
     """
     if not shared:
         return None
@@ -88,7 +88,7 @@ def find_shared_images(splits: tuple[str, str], shared: list[tuple[str, str]], h
 
 
 def is_blank(image: np.ndarray) -> bool:
-    """Whether an image (H, W, C) has one level in each channel: such images are equal without showing the same."""
+    """Whether each channel of an image (H, W, C) is constant; such images may be equal by chance."""
     return bool((image == image[:1, :1]).all())
 
 
@@ -113,7 +113,7 @@ def _list_splits(data: "SegmentationDataModule") -> dict[str, SegmentationDatase
     for split in get_args(Split):
         try:
             found[split] = data.open_split(split)
-        except Exception:  # of whatever kind: a training may never ask for it
+        except Exception:  # of any kind: a training may never use the split
             continue
     return found
 
@@ -142,14 +142,14 @@ def _shows_something(dataset: SegmentationDataset, name: str) -> bool:
     assert isinstance(dataset, ImageFiles)
     try:
         return not is_blank(dataset.images.read(dataset.pairs[dataset.ids.index(name)].image))
-    except UserError:  # said where it is used: placeholders, for one, are all equal
+    except UserError:  # raised again where the image is used; placeholders, for example, are all equal
         return False
 
 
 def find_equal_files(first: Mapping[str, Path], second: Mapping[str, Path]) -> list[tuple[str, str]]:
-    """The names in both sets of files that have the same content, in the order of the first.
+    """Pairs of names of files with the same content, in the order of the first set.
 
-    Sizes are compared before beginnings, and these before all bytes, so that sets that are apart cost hardly any reading.
+    Sizes are compared first, then the beginnings of files, then all bytes, so that different files are hardly read.
     """
     left: dict[str, tuple[Hashable, ...]] = dict.fromkeys(first, ())
     right: dict[str, tuple[Hashable, ...]] = dict.fromkeys(second, ())

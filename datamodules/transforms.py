@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, cast
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise look for updates online
 
 import albumentations as A
 import cv2
@@ -18,13 +18,13 @@ from datamodules.targets import KNOWN, Targets, select_dense
 from user_error import UserError
 
 PREFIX = "target_"
-"""Of the targets within a pipeline, where some names mean something else."""
+"""Prefix of targets within a pipeline, since albumentations reserves some names."""
 
 
 def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Sample:
     """Run `pipeline` on the image and, with the same geometry, on the mask and the dense targets of `sample`.
 
-    Numbers are NaN where the image was padded: what the pipeline fills masks with there is a number like any other.
+    Continuous targets become NaN where the image was padded, since the fill value of masks would be a valid number.
     """
     dense = select_dense(sample, targets)
     given: dict[str, Any] = dict(sample)
@@ -49,7 +49,7 @@ def _replace_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 
 def compose(steps: Sequence[A.BasicTransform], targets: Targets = KNOWN) -> A.Compose:
-    """An albumentations pipeline that knows these targets."""
+    """An albumentations pipeline that transforms these targets like masks."""
     further = {PREFIX + name: "mask" for name, kind in targets.items() if kind != "whole"}
     return A.Compose(list(steps), additional_targets={**further, "outside": "mask"})
 
@@ -67,17 +67,17 @@ def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
 
 
 class Resize:
-    """Every image to one size (height, width); `None` leaves each at its own.
+    """Resizes every image to one size (height, width); with `None` each keeps its own.
 
-    The image is averaged over areas when it shrinks and interpolated linearly when it grows; the mask takes the
-    nearest class, and other targets the nearest number. Where an image of another shape is not squashed but padded, its
-    mean colour fills what is left over, which every target ignores.
+    The image is averaged over areas when it shrinks and interpolated linearly when it grows; masks and other targets are
+    resampled by the nearest pixel. Where an image is padded, its mean colour fills the frame, and every target is ignored
+    there.
 
     Args:
         size: (height, width).
-        targets: that move along.
-        aspect: how images of another shape are brought to it.
-        drawn: whether the seed says which part of an image is cut out; its centre otherwise.
+        targets: types of the targets that are transformed with the image.
+        aspect: how images of another aspect ratio are fitted.
+        drawn: whether the position of a crop is drawn by the seed; it is centred otherwise.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Resize:
             self._grow = compose([_resize(size, cv2.INTER_LINEAR)], targets)
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
-        """The sample at the size."""
+        """The sample, resized."""
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         if self.aspect != "squash":
@@ -118,7 +118,7 @@ class Resize:
 
 
 class _Seeded:
-    """A pipeline drawn from the sample's seed; an object, not a closure, since spawned workers need to pickle it."""
+    """A pipeline that is seeded for each sample; an object, not a closure, since spawned workers must pickle it."""
 
     def __init__(self, pipeline: A.Compose, resize: Resize) -> None:
         self.pipeline = pipeline
@@ -131,14 +131,14 @@ class _Seeded:
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
             changed = apply(self.pipeline, sample, self.resize.targets)
-        except Exception as error:  # transforms raise many kinds for images that they are not made for
+        except Exception as error:  # transforms raise errors of many classes for unsupported images
             channels, reason = sample["image"].shape[-1], " ".join(str(error).split())
             raise UserError(f"the augmentation cannot take images of {channels} channels ({reason})") from error
         return self.resize(changed)
 
 
 class Augmentation:
-    """Training augmentation: `make_steps` gives the albumentations transforms, drawn anew for every sample."""
+    """Training augmentation: `make_steps` returns the albumentations transforms, whose parameters are drawn per sample."""
 
     def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
@@ -150,7 +150,7 @@ class Augmentation:
 
 
 class NoAugmentation(Augmentation):
-    """Images as they are, at the data module's size."""
+    """No augmentation; images are resized to the data module's size."""
 
     def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """None."""
@@ -164,8 +164,8 @@ class FlipScaleCrop(Augmentation):
         scale: range of the zoom; the crop keeps the data module's size.
         flip: probability of a horizontal flip.
         vertical_flip: probability of a vertical flip, for images without an up.
-        brightness: largest change of brightness and contrast, as a share of the range.
-        further: transforms of albumentations after these, each as ``{Name: {argument: value}}``, with their probability
+        brightness: largest change of brightness and contrast, relative to the range.
+        further: transforms of albumentations that follow, each as ``{Name: {argument: value}}``, with the probability
             ``p`` among the arguments.
 
     Raises:
@@ -188,7 +188,7 @@ class FlipScaleCrop(Augmentation):
         self.further = [make_transform("further", find_transform("further", name), given) for name, given in named]
 
     def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
-        """Scale and crop (where there is a size to crop to), flips, jitter, and what is asked for further."""
+        """Scale and crop (where there is a size to crop to), flips, jitter, and the `further` transforms."""
         crop: list[A.BasicTransform] = []
         if size is not None:
             low, high = self.scale

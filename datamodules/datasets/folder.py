@@ -26,7 +26,7 @@ class FolderDataModule(SegmentationDataModule):
     Either ``root/{train,val,test}/{images,masks}``, or ``root/{images,masks}`` and a list of stems for every split: the
     key `splits` of ``dataset.yaml``, a file ``root/{train,val,test}.txt`` with a stem on each line, or the columns
     `split` and `stem` of ``root/meta.csv``. An image and its mask have the same name up to the extension, unless the
-    description says what more ends it.
+    description declares further endings.
 
     ``dataset.yaml`` has `classes` (a list of names, or names by the value in the masks) and, where they apply,
     `num_classes` (as a check), `ignore_index` (one value or several), `palette` (a colour for each class) and
@@ -34,8 +34,8 @@ class FolderDataModule(SegmentationDataModule):
     are: `mask_levels`, `lossy_masks` (see `MaskReading`); where both lie: `image_folder`, `mask_folder`, `image_suffix`,
     `mask_suffix` (see `Naming`); and `splits`.
 
-    Further columns of ``meta.csv`` (time of day, institution, ...) say what is known of an image: suites score the
-    images of a value by themselves, and `where` leaves images out.
+    Further columns of ``meta.csv`` (time of day, institution, ...) are metadata of the images: suites can score the
+    images of one value separately, and `where` selects images.
 
     Args:
         root: the folder; see `safe_files.roots.find_data`.
@@ -66,7 +66,7 @@ class FolderDataModule(SegmentationDataModule):
 
     @property
     def reading(self) -> ImageReading:
-        """As the description says."""
+        """As described in ``dataset.yaml``."""
         return self.description.images
 
     def make_dataset(self, split: Split) -> ImageFiles:
@@ -84,7 +84,7 @@ class FolderDataModule(SegmentationDataModule):
         return ImageFiles(pairs, self.description.masks, self.reading, partial(self._list_other_pairs, split))
 
     def _list_other_pairs(self, split: Split) -> list[Pair]:
-        """The pairs of the other splits, as far as these are complete."""
+        """The pairs of the other splits; incomplete splits are skipped."""
         found: list[Pair] = []
         for other in SPLITS:
             with suppress(UserError):
@@ -92,10 +92,10 @@ class FolderDataModule(SegmentationDataModule):
         return found
 
     def find_folder(self, split: Split) -> Path | None:
-        """The folder of a split that holds images and masks; `None` where lists say which belong to it.
+        """The folder of a split with its images and masks; `None` where lists define the split.
 
         Raises:
-            UserError: there are several, or nothing of the kind.
+            UserError: there are several such folders, or neither a folder nor images to list.
         """
         naming = self.description.naming
         called = [name for name, meant in SPLIT_NAMES.items() if meant == split]
@@ -129,7 +129,7 @@ class FolderDataModule(SegmentationDataModule):
         return pairs
 
     def _refuse_contradicted(self, split: Split, ids: list[str], folder: Path) -> None:
-        """Refuse a table that has an image of a split's folder in another split, where that split has none of its name."""
+        """Refuse a table that assigns an image in a split's folder to another split, which has no image of that name."""
         here = self.lists.read_rows(split)
         unlisted = [name for name in ids if as_listed(name) not in here]
         for other in SPLITS:
@@ -143,15 +143,15 @@ class FolderDataModule(SegmentationDataModule):
                     )
 
     def read_meta(self, split: Split) -> dict[str, dict[str, str]]:
-        """The rows of ``meta.csv`` for the images of a split, by id; nothing where there is no such file."""
+        """The rows of ``meta.csv`` for the images of a split, by id; empty where there is no such file."""
         rows = self.lists.read_rows(split)
         return {name: rows[as_listed(name)] for name in self.open_split(split).ids if as_listed(name) in rows}
 
     def _select(self, split: Split) -> set[str]:
-        """Listed names of the images that `where` keeps.
+        """Names of the images that `where` selects.
 
         Raises:
-            UserError: it asks for a column or a value that no image of the split has.
+            UserError: `where` has a column or a value that no image of the split has.
         """
         rows = self.lists.read_rows(split)
         selected = set(rows)

@@ -17,13 +17,13 @@ from safe_files.roots import find_data
 from user_error import UserError
 
 TRIMAP = {1: 1, 2: 0, 3: IGNORED}
-"""Values of a trimap: the pet, what is behind it, and the border between, which counts as neither."""
+"""Values of a trimap: the pet, the background, and the border between them, which is ignored."""
 
 _FOLDS = 5
 
 
 def is_validation(name: str) -> bool:
-    """Whether an image of trainval validates: a fixed fifth, by a hash of the id."""
+    """Whether an image of trainval belongs to the validation split: a fixed fifth, by a hash of the id."""
     return blake2b(name.encode(), digest_size=8).digest()[0] % _FOLDS == 0
 
 
@@ -45,7 +45,7 @@ class OxfordPetDataModule(SegmentationDataModule):
 
     @property
     def reading(self) -> ImageReading:
-        """As RGB: a few of the photographs are grey, or have a palette."""
+        """As RGB, since a few of the photographs are grey or have a palette."""
         return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:

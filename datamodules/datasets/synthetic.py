@@ -1,4 +1,4 @@
-"""Procedural scenes with exact masks, depth and labels: nothing to download."""
+"""Procedural scenes with exact masks, depth and labels, which need no download."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def _compute_hue(number: int, num_classes: int) -> float:
 
 
 def name_classes(num_classes: int) -> list[str]:
-    """Names by appearance: the background, then a texture and a shape for every class."""
+    """Names of the classes: the background, then texture and shape of every class."""
     pairs = [f"{_get_texture(number)}_{_get_shape(number)}" for number in range(1, num_classes)]
     return ["background", *pairs]
 
@@ -77,10 +77,10 @@ def _draw_pattern(rng: np.random.Generator, kind: str, u: np.ndarray, v: np.ndar
 
 
 class _Canvas:
-    """One scene in the making; drawn back to front.
+    """The canvas of one scene, which is drawn from back to front.
 
     Args:
-        rng: the source of every draw.
+        rng: generator of all random draws.
         size: (height, width) in pixels.
         num_classes: classes, the background included.
         difficulty: 0 to 1.
@@ -117,7 +117,7 @@ class _Canvas:
         return colours[0] + np.clip(blend, 0, 1)[..., None] * (colours[1] - colours[0])
 
     def draw_clutter(self) -> None:
-        """Thin strokes and specks in the colours of classes: they belong to the background."""
+        """Draw thin strokes and specks in the colours of classes, which belong to the background."""
         rng = self.rng
         for _ in range(int(rng.integers(0, 2 + round(12 * self.difficulty)))):
             start = rng.uniform(0, 1, 2) * self.size[::-1]
@@ -128,7 +128,7 @@ class _Canvas:
             cv2.line(self.image, ends[0], ends[1], [float(level) for level in colour], width)
 
     def draw_shape(self, number: int, distance: float) -> None:
-        """Draw one shape of class `number` at `distance` metres over all that is there."""
+        """Draw one shape of class `number` at `distance` metres in front of the earlier shapes."""
         rng = self.rng
         kind = _get_shape(number)
         radius = self.unit * rng.uniform(0.11, 0.23)
@@ -155,14 +155,14 @@ class _Canvas:
         self.depth[window][inside] = distance + 0.2 * rho[inside] ** 2
 
     def _draw_shadow(self, window: tuple[slice, slice], rho: np.ndarray, inside: np.ndarray) -> None:
-        """The soft shadow that a shape throws on what is behind it."""
+        """Draw the soft shadow of a shape on what is behind it."""
         dark = 0.4 * np.clip((_MARGIN - rho) / (_MARGIN - 1), 0, 1) ** 2
         self.image[window] *= 1 - np.where(inside, 0, dark)[..., None]
 
     def _paint(
         self, window: tuple[slice, slice], number: int, place: tuple[np.ndarray, ...], inside: np.ndarray
     ) -> None:
-        """Fill the shape with its class's hue and texture, each varied, and round it off with shading."""
+        """Fill the shape with varied hue and texture of its class, and shade it towards the rim."""
         rng, hard = self.rng, self.difficulty
         u, v, rho = place
         hue = _compute_hue(number, self.num_classes) + rng.normal(0, (0.08 + 0.5 * hard) / self.num_classes)
@@ -181,7 +181,7 @@ class _Canvas:
         self.image[window][inside] = paint[inside]
 
     def apply_light(self) -> None:
-        """Uneven, slightly coloured light, the lens and the sensor."""
+        """Apply uneven, slightly coloured light, and the blur and noise of a camera."""
         rng, hard = self.rng, self.difficulty
         exposure = rng.uniform(0.95 - 0.25 * hard, 1.05 + 0.25 * hard)
         tint = rng.normal(1, 0.02 + 0.06 * hard, 3).astype(np.float32)
@@ -192,7 +192,7 @@ class _Canvas:
         self.image = self.image + np.float32(rng.uniform(0.006, 0.012 + 0.02 * hard)) * noise
 
     def make_sample(self) -> Sample:
-        """What was drawn; the label is the foreground class with the most pixels, 0 where there is none."""
+        """The finished sample; its label is the foreground class with the most pixels, 0 where there is none."""
         seen = np.bincount(self.mask.ravel(), minlength=self.num_classes)[1:]
         return Sample(
             image=np.clip(np.rint(self.image * 255), 0, 255).astype(np.uint8),
@@ -210,11 +210,11 @@ class SyntheticScenes(SegmentationDataset):
 
     Args:
         split: train, val or test.
-        length: number of scenes; more of them leave the first as they are.
+        length: number of scenes; a larger number does not change the first ones.
         size: (height, width) in pixels, at which the scenes are drawn.
         num_classes: classes, the background included.
         difficulty: 0 (saturated shapes, even light) to 1 (pale, varied and crowded shapes in clutter and uneven light).
-        scene_seed: another seed gives other scenes.
+        scene_seed: seed of the scenes.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class SyntheticScenes(SegmentationDataset):
 
 
 class SyntheticDataModule(SegmentationDataModule):
-    """Procedural scenes: a data set for first runs and for tests, with depth and a label for every image.
+    """Procedural scenes for first runs and for tests, with depth and a label for every image.
 
     Args:
         train: number of training scenes.
@@ -252,7 +252,7 @@ class SyntheticDataModule(SegmentationDataModule):
         size: (height, width) in pixels, at which the scenes are drawn; at least 32 each.
         num_classes: 2 to 12, the background included.
         difficulty: 0 to 1, see `SyntheticScenes`.
-        scene_seed: seed of the scenes, not less than 0; training's own seed is another.
+        scene_seed: seed of the scenes, at least 0, independent of the seed of training.
         **kwargs: see `SegmentationDataModule`.
 
     Raises:

@@ -24,7 +24,7 @@ VOID = 255
 
 
 def make_voc_palette(colours: int = len(CLASSES)) -> list[list[int]]:
-    """The colours of the VOC development kit: the bits of a class id, dealt out over red, green and blue."""
+    """The colours of the VOC development kit: the bits of a class id, distributed over red, green and blue."""
 
     def compute_level(number: int, channel: int) -> int:
         return sum(((number >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8))
@@ -54,7 +54,7 @@ class VOCDataModule(SegmentationDataModule):
 
     @property
     def reading(self) -> ImageReading:
-        """As RGB: a few of the photographs are grey, or have a palette."""
+        """As RGB, since a few of the photographs are grey or have a palette."""
         return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:

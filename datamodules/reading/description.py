@@ -1,4 +1,4 @@
-"""What ``dataset.yaml`` says of the data set in a folder."""
+"""The description of a data set in a folder, ``dataset.yaml``."""
 
 import difflib
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ KEYS = (
     *CHOICES,
     *NAMING,
 )
-"""Those of ``dataset.yaml`` that say something here."""
+"""Keys of ``dataset.yaml`` that are interpreted."""
 
 MOST_KEYS, MOST_CHANNELS = 1000, 1024
 
 
 class Description:
-    """What ``dataset.yaml`` says.
+    """The content of ``dataset.yaml``.
 
     Args:
-        path: the file; every error names it.
+        path: the file, which every error names.
 
     Raises:
         UserError: the file or one of its keys is missing or malformed.
@@ -101,7 +101,7 @@ class Description:
             raise self._make_error("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
         if len(entries) > MOST_KEYS:
             raise self._make_error(f"has {len(entries)} keys", f"it knows {', '.join(KEYS)}")
-        for key in entries:  # others are the data set's own business: its name, its licence
+        for key in entries:  # further keys are allowed, such as name and licence
             meant = difflib.get_close_matches(str(key)[:40], KEYS, 1, 0.8)
             if key not in KEYS and meant:
                 raise self._make_error(f"has the unknown key {show(key)}", f"did you mean {meant[0]!r}?")
@@ -216,7 +216,7 @@ class Description:
 
 
 def _as_number(value: Any) -> Any:
-    """A number that stands between quotes as the number that it is."""
+    """Convert a number between quotes to an integer; other values are unchanged."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 

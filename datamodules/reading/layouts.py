@@ -1,4 +1,4 @@
-"""Folders that are laid out as other programs write them: what they are, and which key, class or command reads them."""
+"""Recognition of folder layouts of other programs, with the key, class or command that reads them."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from datamodules.reading.found_files import SUFFIXES, get_suffix
 from datamodules.reading.lists import SPLIT_NAMES
 
 MOST_ENTRIES = 2000
-"""Of a folder that are looked at."""
+"""Largest number of entries of a folder that are examined."""
 
 VOLUMES = {
     ".nii": "NIfTI",
@@ -24,7 +24,7 @@ SIDES = (
     ("images", "image", "imgs", "img", "inputs", "photos"),
     ("masks", "mask", "labels", "label", "annotations", "gt"),
 )
-"""Folders of images and of masks, as people call them."""
+"""Common names of folders of images and of folders of masks."""
 
 WORDS = (*SIDES[0], *SIDES[1])
 
@@ -32,10 +32,10 @@ LAYOUT = "train/images, train/masks, likewise val and test"
 
 
 def explain_layout(root: Path) -> str | None:
-    """What a folder looks like and how it is read; `None` of one that looks like nothing known.
+    """Describe which known layout a folder has and how it is read; `None` for an unknown layout.
 
     Args:
-        root: that is no data folder of ours, or not a complete one.
+        root: a folder that is no complete data folder of this project.
     """
     for recognise in (
         *(
@@ -70,7 +70,7 @@ def _list_entries(folder: Path) -> list[Path]:
 
 
 def _walk_files(root: Path, levels: int = 3) -> Iterator[Path]:
-    """Files of a folder and of those in it."""
+    """Iterate over the files of a folder and of its subfolders, down to a number of levels."""
     for entry in _list_entries(root):
         if entry.is_file():
             yield entry
@@ -83,7 +83,7 @@ def _list_pictures(folder: Path) -> list[Path]:
 
 
 def _find_root(root: Path, *parts: str) -> Path | None:
-    """`root`, or the folder above it, or one in it, or in one of those, that holds all of these."""
+    """The folder that contains all `parts`: `root`, its parent, or a folder up to two levels below it."""
     inside = [one for one in _list_entries(root) if one.is_dir()]
     deeper = (one for folder in inside for one in _list_entries(folder) if one.is_dir())
     for folder in (root, root.parent, *inside, *deeper):
@@ -214,7 +214,7 @@ def _list_split_folders(root: Path) -> list[tuple[str, Path]]:
 
 
 def _recognise_missing_description(root: Path) -> str | None:
-    """Only the description is missing."""
+    """Recognise the layout of this project where only the description is missing."""
     if (root / "dataset.yaml").is_file():
         return None
     if (root / "dataset.yml").is_file():
@@ -227,7 +227,7 @@ def _recognise_missing_description(root: Path) -> str | None:
 
 
 def _recognise_capitals(root: Path) -> str | None:
-    """``Train/Images``: folders are found by their names in lower case."""
+    """Recognise folders such as ``Train/Images``, whose names must be in lower case."""
     for split in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in (*SPLIT_NAMES, *WORDS)):
         for folder in (split, *(one for one in _list_entries(split) if one.is_dir() and one.name.lower() in WORDS)):
             if folder.name != folder.name.lower():
@@ -249,7 +249,7 @@ def _recognise_side_by_side(root: Path) -> str | None:
 
 
 def find_ending(folder: Path) -> str | None:
-    """What ends the names of masks that lie beside their images, such as ``_mask``."""
+    """The ending, such as ``_mask``, that distinguishes masks from the images beside them."""
     stems = {one.name.removesuffix("".join(one.suffixes[-1:])) for one in _list_pictures(folder)}
     endings = Counter(
         stem[end:] for stem in stems for end in range(1, len(stem)) if stem[:end] in stems and not stem[end].isalnum()
@@ -279,7 +279,7 @@ def _recognise_other_names(root: Path) -> str | None:
 
 
 def _recognise_swapped(root: Path) -> str | None:
-    """``images/train`` and ``masks/train`` in place of ``train/images``: found by the names of the folders."""
+    """Recognise ``images/train`` and ``masks/train`` in place of ``train/images`` and ``train/masks``."""
     for images in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in SIDES[0]):
         for masks in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in SIDES[1]):
             splits = [

@@ -1,4 +1,4 @@
-"""Which images belong to which split, by the lists of a data set, and what its table knows of them."""
+"""The lists of images of each split, and the metadata of images in ``meta.csv``."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ SPLIT_NAMES = {
     **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
     **{"test": "test", "testing": "test"},
 }
-"""What the splits are called by those who make data sets."""
+"""Names of splits in data sets, by the split that they denote."""
 
 
 def as_listed(name: str) -> str:
-    """The name of an image as all ways to list it agree on: by slashes, and without the suffix of an image."""
+    """Normalise the name of a listed image: with forward slashes, and without the suffix of an image."""
     normalised = as_id(name.strip()).replace("\\", "/").removeprefix("./")
     suffix = PurePosixPath(normalised).suffix.lower()
     return normalised[: -len(suffix)] if suffix in SUFFIXES else normalised
@@ -30,7 +30,7 @@ class Lists:
 
     Args:
         root: the data folder.
-        splits: stems by split, or the text file that holds them; those of ``dataset.yaml``.
+        splits: the key `splits` of ``dataset.yaml``: for each split a list of stems, or a text file of them.
     """
 
     def __init__(self, root: Path, splits: Mapping[str, Any]) -> None:
@@ -38,10 +38,10 @@ class Lists:
         self._splits = splits
 
     def read_lists(self) -> dict[str, list[str]]:
-        """Names of images by split, from whatever says them.
+        """Names of images by split, from all sources.
 
         Raises:
-            UserError: a list is malformed, two of them differ, or an image stands twice.
+            UserError: a list is malformed, two sources differ, or an image is listed twice.
         """
         ways = {
             "`splits` of dataset.yaml": self._read_description(),
@@ -65,10 +65,10 @@ class Lists:
         return {**self._read_files(), **self._read_description()}
 
     def read_rows(self, split: str) -> dict[str, dict[str, str]]:
-        """Columns of the table other than split and stem, by `as_listed` stem; nothing where there is none.
+        """Columns of the table other than split and stem, by `as_listed` stem; empty where there is no table.
 
         Raises:
-            UserError: the table is malformed, or an image stands in it twice.
+            UserError: the table is malformed, or an image is listed twice.
         """
         found: dict[str, dict[str, str]] = {}
         for row in self._read_table():
@@ -141,7 +141,7 @@ class Lists:
         return {**row, "split": split}
 
     def _require_inside(self, name: str) -> str:
-        """`name`, unless it could lead out of the data folder."""
+        """Return `name`, or refuse it where it could lead out of the data folder."""
         posix, windows = PurePosixPath(name), PureWindowsPath(name)
         if not name or posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
             raise UserError(f"{self.root} lists {name!r}, which leads out of the folder: list stems inside it")

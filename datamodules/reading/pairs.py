@@ -1,4 +1,4 @@
-"""Which mask belongs to which image, by their names."""
+"""Pairs of images and masks, matched by their names."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ class Pair(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """Where images and masks lie, and how the names of a pair differ.
+    """Folders of images and masks, and how the names of a pair differ.
 
     Args:
-        image_folder: inside the folder of a split.
-        mask_folder: likewise; it may be the same.
-        image_suffix: what ends the name of an image, before the extension, and not that of the pair.
-        mask_suffix: likewise, of a mask: ``_mask``.
+        image_folder: folder of images within the folder of a split.
+        mask_folder: likewise, of masks; it may be the same.
+        image_suffix: ending of the names of images, before the extension, that is not part of the id.
+        mask_suffix: likewise, of masks, such as ``_mask``.
     """
 
     image_folder: str = "images"
@@ -51,16 +51,16 @@ def _refuse_missing(missing: Sequence[str], what: str, folder: Path, remedy: str
 
 
 def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None = None) -> list[Pair]:
-    """The pairs of two folders that hold files of the same names, sorted by id.
+    """Match images and masks of the same names in two folders, sorted by id.
 
     Args:
-        root: what holds both folders; images in nested ones have ids such as ``berlin/0001``.
-        names: what a list wants; all if `None`.
-        naming: of the folders and the pairs.
+        root: the folder that contains both; images in nested folders have ids such as ``berlin/0001``.
+        names: the listed images; all if `None`.
+        naming: names of the folders and files.
 
     Raises:
         UserError: a folder is missing, two files have the same name, an image has no mask or a mask no image, or a
-            wanted id has no image.
+            listed image does not exist.
     """
     naming = naming or Naming()
     image_files = find_files(root / naming.image_folder)
@@ -92,7 +92,7 @@ def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None
 
 
 def _suggest_remedy(what: str, found: FoundFiles, missing: Sequence[str], otherwise: str) -> str:
-    """What to do about files that are missing; a file of that name which is not read is named."""
+    """The remedy for missing files; it names a file of the same name in an unsupported format."""
     first = missing[0] if missing else ""
     for name, path in found.left_out.items():
         if name.startswith(f"{first}."):
@@ -108,7 +108,7 @@ def _refuse_unread(images: FoundFiles, masks: FoundFiles) -> None:
 
 
 def _refuse_lost(images: FoundFiles, masks: FoundFiles, same: bool) -> None:
-    """Pairs of which neither file is read would be missing without a word."""
+    """Refuse pairs in unsupported formats, which would otherwise be left out silently."""
     if same:
         return
     stems = {_get_stem(path, images.folder) for path in images.left_out.values()}
@@ -126,7 +126,7 @@ def _get_stem(path: Path, folder: Path) -> str:
 
 
 def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], found: FoundFiles, naming: Naming) -> None:
-    """Masks named after their images and one ending more are told by the line that reads them."""
+    """Refuse masks whose names have a further ending, with the line for ``dataset.yaml`` that reads them."""
     if naming.mask_suffix or not orphans:
         return
     endings = set()
@@ -148,10 +148,10 @@ def _list_prefixes(name: str) -> list[str]:
 
 
 def find_listed(names: Collection[str], images: dict[str, Path], folder: Path) -> list[str]:
-    """The ids of images that a list names, sorted: with or without extension, by slashes of either kind.
+    """The sorted ids of listed images, whose names may have an extension and slashes of either kind.
 
     Raises:
-        UserError: an image is missing, or named twice.
+        UserError: a listed image is missing.
     """
     found = {name: _find_name(name, images) for name in names}
     absent = sorted(name for name, meant in found.items() if meant is None)
@@ -181,7 +181,7 @@ def _find_name(name: str, images: dict[str, Path]) -> str | None:
 
 
 def require_present(pairs: Sequence[Pair]) -> list[Pair]:
-    """`pairs` sorted by id, once all of their files are known to exist.
+    """Check that all files of `pairs` exist, and return the pairs sorted by id.
 
     Raises:
         UserError: a file does not exist.
