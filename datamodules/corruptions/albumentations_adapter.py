@@ -1,4 +1,4 @@
-"""Any transform of albumentations as a corruption, seeded like the rest."""
+"""Any transform of albumentations as a corruption, seeded like all others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ class AlbumentationsCorruption(Corruption):
     """A transform of albumentations (Buslaev et al., Information 2020) at five strengths, image by image on the CPU.
 
     Args:
-        name: of the corruption, as records call it.
+        name: of the corruption, as in records.
         transform: name of a class of the albumentations package, such as ``RandomRain``.
         severities: its arguments at each of the five severities.
-        family: that the corruption is listed under.
-        moves_mask: whether a transform of the geometry moves the mask too; what comes in from outside is then ignored.
+        family: under which the corruption is listed.
+        moves_mask: whether a geometric transform is applied to the mask too; pixels from outside the image are then ignored.
 
     Raises:
         UserError: there is no such transform, it does not take such arguments, or there are not five sets of them.
@@ -90,7 +90,7 @@ class AlbumentationsCorruption(Corruption):
         scene = {"image": levels} if mask is None else {"image": levels, "mask": mask.cpu().numpy().astype(np.uint8)}
         try:
             result = pipeline(**scene)
-        except Exception as error:  # transforms raise many kinds for images that they are not made for
+        except Exception as error:  # transforms raise errors of many classes for unsupported images
             reason = " ".join(str(error).split())
             raise UserError(f"{self.transform} cannot take images of {len(image)} channels ({reason})") from error
         changed = result["image"]

@@ -1,4 +1,4 @@
-"""Blur: light that spreads."""
+"""Blur corruptions."""
 
 from functools import lru_cache
 
@@ -25,10 +25,10 @@ class DefocusBlur(Corruption):
     """Mean over a disc with a softened rim, as a lens out of focus draws it (Hendrycks & Dietterich, ICLR 2019).
 
     The border is mirrored without repeating the edge. As in the reference, the disc is softened on a grid of 17 x 17 px
-    (21 x 21 from radius 9 on) whose border is mirrored too: discs of radius 8 and 10 px fill that grid and come out
+    (21 x 21 from radius 9 on) whose border is mirrored too: discs of radius 8 and 10 px fill that grid and become
     brighter by about 1 %.
 
-    A mean over flat areas lies exactly on a level, where floating-point noise would decide between two of them, so all
+    A mean over flat areas lies exactly on a level, where floating-point noise would decide between two levels, so all
     sums are integers: a disc is one horizontal run of pixels per row, its rim a 3 x 3 filter on the disc's sum. The
     weights of that filter are the reference's within 1e-4 (its 5 x 5 filter at radius 10 has .0003 at its ends).
     """
@@ -46,10 +46,10 @@ class DefocusBlur(Corruption):
         padded = _mirror(_mirror(images, 2, pad), 3, pad)
         pitch = padded.shape[3]
         # Rows, channels and images lie end to end, so that a displacement in both directions is one offset and every
-        # step below runs over contiguous memory. What crosses a border ends up in the padding, which is cut away.
+        # step below runs over contiguous memory. Values that cross a border lie in the padding, which is cropped.
         sums = sum_softened_disc(padded.to(torch.int16).view(-1), pitch, radius, softness)
-        # Half a unit more keeps every quotient 1 / 634 away from the next level, which rounding does not bridge, also where
-        # a device multiplies by the reciprocal.
+        # Adding half a unit keeps every quotient at least 1 / 634 away from the next level, which exceeds rounding errors,
+        # even where a device multiplies by the reciprocal.
         levels = sums.to(torch.float32).add_(0.5).div_(count_disc_pixels(radius)).clamp_(max=255)
         margin = pad * (pitch + 1)
         result = torch.empty_like(padded)
@@ -60,8 +60,8 @@ class DefocusBlur(Corruption):
 class GaussianBlur(Corruption):
     """Gaussian filter, cut at four standard deviations, edge repeated (Hendrycks & Dietterich, ICLR 2019).
 
-    In integers: the reference's sum is met within a few thousandths of a level, and rounded down like it. One of the
-    four corruptions of ImageNet-C that are meant for validation.
+    It computes in integers: sums agree with the reference within a few thousandths of a level, and are rounded down like
+    it. One of the four corruptions of ImageNet-C that are meant for validation.
     """
 
     name = "gaussian_blur"
@@ -78,8 +78,8 @@ class GaussianBlur(Corruption):
 class GlassBlur(Corruption):
     """Frosted glass: blurred, every pixel replaced by a close one, blurred again (Hendrycks & Dietterich, ICLR 2019).
 
-    As in the reference, pixels do not swap but copy (see `find_scan_sources`), offsets lean up and to the left, a border
-    stays, and levels are rounded down between the steps. All channels of an image move together.
+    As in the reference, pixels are copied rather than swapped (see `find_scan_sources`), offsets are biased up and to the
+    left, a border is unchanged, and levels are rounded down between the steps. All channels of an image move together.
     """
 
     name = "glass_blur"
@@ -90,7 +90,7 @@ class GlassBlur(Corruption):
         "reach": (1, 2, 2, 3, 4),
         "scans": (2, 1, 3, 2, 2),
     }
-    """Standard deviation of both Gaussian filters and largest offset, both in pixels, and number of scans."""
+    """Standard deviation of both Gaussian filters, largest offset (both in pixels), and number of scans."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, reach: int, scans: int) -> Tensor:
@@ -107,7 +107,7 @@ class MotionBlur(Corruption):
     """The camera moves along a line, within 45 degrees of the horizontal (Hendrycks & Dietterich, ICLR 2019).
 
     As in the reference, the weights fall off to one side: the image moves to the left, and up for positive angles. The
-    edge is repeated; steps that leave the image end the motion, without the remaining weights making up for it.
+    edge is repeated; a step that leaves the image ends the motion, and the remaining weights are not renormalised.
     """
 
     name = "motion_blur"
@@ -124,17 +124,17 @@ class MotionBlur(Corruption):
         return moved.bitwise_right_shift_(FINE).to(torch.uint8)
 
 
-FINE = 22  # whole weights of a motion add up to 2 ** FINE, and 255 of that fit 31 bits
+FINE = 22  # integer weights of a motion add up to 2 ** FINE; 255 times that fits 31 bits
 
 
 @lru_cache(maxsize=16)
 def _round_weights(weights: tuple[float, ...]) -> tuple[int, ...]:
-    """Whole weights in the same proportions, up to the last that is not 0; what rounding leaves goes to the largest."""
+    """Integer weights in the same proportions, without trailing zeros; the rounding error is added to the largest."""
     rounded = [weight for weight in (round(weight * (1 << FINE)) for weight in weights) if weight]
     return (rounded[0] + (1 << FINE) - sum(rounded), *rounded[1:])
 
 
-TOGETHER = 12  # channels that a CPU zooms together
+TOGETHER = 12  # channels that are zoomed together on a CPU
 
 
 class ZoomBlur(Corruption):
@@ -162,12 +162,12 @@ class ZoomBlur(Corruption):
 
     @override
     def describe_parameters(self, severity: int) -> dict[str, JSON]:
-        # Without the last digits, by which a floating-point range misses hundredths.
+        # Rounded, since the values of a floating-point range deviate from hundredths in the last digits.
         return {"magnifications": [round(factor, 2) for factor in self.look_up(severity)["magnifications"]]}
 
 
 def _mirror(images: Tensor, dimension: int, pad: int) -> Tensor:
-    """`images` continued by `pad` on both ends of a dimension, mirrored without repeating the edge."""
+    """`images` padded by `pad` on both ends of a dimension, mirrored without repeating the edge."""
     before = images.narrow(dimension, 1, pad).flip(dimension)
     after = images.narrow(dimension, images.shape[dimension] - pad - 1, pad).flip(dimension)
     return torch.cat((before, images, after), dimension)

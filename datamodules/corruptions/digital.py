@@ -1,4 +1,4 @@
-"""Digital: what processing and storage do to an image."""
+"""Digital corruptions: effects of processing and storage."""
 
 import cv2
 import numpy as np
@@ -15,21 +15,21 @@ from user_error import UserError
 
 
 class Contrast(Corruption):
-    """Levels drawn towards the mean of their channel over the image (Hendrycks & Dietterich, ICLR 2019).
+    """Lower contrast: levels move towards the mean of their channel (Hendrycks & Dietterich, ICLR 2019).
 
-    Bit for bit the reference: its operations in float64, in its order, on the 256 possible levels.
+    Identical to the reference bit for bit: the same operations in float64, in the same order, on the 256 levels.
     """
 
     name = "contrast"
     family = "digital"
     exact = True
     severities = {"factor": (0.4, 0.3, 0.2, 0.1, 0.05)}
-    """Share of the contrast that is left."""
+    """Factor of the contrast."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
         planes = images.view(-1, images.shape[2] * images.shape[3])
-        # A tensor on the device: by a number, CUDA divides with its rounded reciprocal.
+        # A tensor on the device, since CUDA divides by a number by multiplying with its rounded reciprocal.
         white_sum = torch.full((), 255.0 * planes.shape[1], dtype=torch.float64, device=images.device)
         mean = planes.sum(1, dtype=torch.int64)[:, None] / white_sum
         levels = (torch.arange(256, dtype=torch.float64) / 255.0).to(images.device)
@@ -42,14 +42,14 @@ class Contrast(Corruption):
 class Pixelate(Corruption):
     """Fewer, larger pixels: box means, enlarged without smoothing (Hendrycks & Dietterich, ICLR 2019).
 
-    Bit for bit what Pillow makes of it, at any size. Each channel by itself.
+    Identical to Pillow bit for bit, at any size. Channels are processed independently.
     """
 
     name = "pixelate"
     family = "digital"
     exact = True
     severities = {"factor": (0.6, 0.5, 0.4, 0.3, 0.25)}
-    """Pixels that are left along each side, as a share."""
+    """Number of remaining pixels along each side, relative to the original."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, factor: float) -> Tensor:
@@ -87,8 +87,8 @@ class JpegCompression(Corruption):
 class ElasticTransform(Corruption):
     """A smooth random warp whose displacements grow with the image (`imagecorruptions`, Michaelis et al., 2019).
 
-    It takes the place of the elastic transform of Hendrycks & Dietterich (ICLR 2019), without its affine part. As in the
-    literature the masks stay where they are, so that a score measures misaligned labels too.
+    It replaces the elastic transform of Hendrycks & Dietterich (ICLR 2019), without its affine part. As in the literature
+    the masks are not warped, so that a score also reflects misaligned labels.
     """
 
     name = "elastic_transform"
@@ -104,13 +104,13 @@ class ElasticTransform(Corruption):
 
 
 class Saturate(Corruption):
-    """Less colour at severities 1 and 2, more from 3 on (Hendrycks & Dietterich, ICLR 2019).
+    """Lower saturation at severities 1 and 2, higher from 3 on (Hendrycks & Dietterich, ICLR 2019).
 
-    The saturation S of HSV becomes S' = aS + b, at most 1, hue and value V stay: a channel x becomes V - (V - x) S' / S.
-    As in the reference grey has the hue of red, and turns reddish where b is not 0.
+    The saturation S of HSV becomes S' = aS + b, at most 1; hue and value V are unchanged: a channel x becomes
+    V - (V - x) S' / S. As in the reference grey has the hue of red, and turns reddish where b is not 0.
 
-    Bit for bit the reference. The exact results are whole levels so often that the rounding errors of the way through
-    HSV decide, so every step is the reference's, in float64 and in its order.
+    Identical to the reference bit for bit. Exact results are integer levels so often that the rounding errors of the
+    conversion to HSV decide, so every step is that of the reference, in float64 and in the same order.
     """
 
     name = "saturate"

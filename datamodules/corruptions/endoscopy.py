@@ -1,6 +1,6 @@
-"""Endoscopy: what light, fluid, smoke and optics do to images from inside the body.
+"""Endoscopy: artefacts of light, fluids, smoke and optics.
 
-Results are rounded to the nearest level. Layers cover all channels alike, whatever their number.
+Results are rounded to the nearest level. Layers affect all channels equally, for any number of channels.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from datamodules.corruptions.kernels.soft_shapes import (
 
 
 class SpecularHighlights(Corruption):
-    """Wet tissue that mirrors the lamp: clustered, saturated blobs with a faint halo.
+    """Specular reflections of the light source on wet tissue: clustered, saturated blobs with a faint halo.
 
     One of the artefact classes of Ali et al., "An objective comparison of detection and segmentation algorithms for
     artefacts in clinical endoscopy" (Scientific Reports, 2020). Shapes, sizes and numbers are our choice.
@@ -36,7 +36,7 @@ class SpecularHighlights(Corruption):
     severities = {"count": (14, 28, 52, 90, 150)}
     """Number of blobs."""
     constants = {"clusters": 6, "radii": (0.004, 0.02)}
-    """`radii` are the smallest and the largest short half-axis, as shares of the shorter side; most are small."""
+    """`radii` are the smallest and the largest short half-axis, relative to the shorter side; most are small."""
     halo = 1.9
     """Radius of the halo, in radii of its blob."""
 
@@ -53,7 +53,7 @@ class SpecularHighlights(Corruption):
         def compute_opacity(rows: Tensor, columns: Tensor) -> Tensor:
             along, across = (columns * cosine + rows * sine) / length, rows * cosine - columns * sine
             distance = (along * along + across * across).sqrt_()
-            # A pixel at the rim is covered in part, so that blobs smaller than a pixel fade instead of vanishing.
+            # Pixels at the rim are covered partially, so that blobs smaller than a pixel fade instead of vanishing.
             core = (radius - distance).add_(0.5).clamp_(0, 1).mul_((2 * radius).clamp_(max=1))
             halo = (1 - distance / (self.halo * radius)).clamp_(min=0)
             return torch.maximum(core, halo.mul_(0.8))
@@ -66,7 +66,7 @@ class SpecularHighlights(Corruption):
 
 
 class Smoke(Corruption):
-    """Smoke of electrocautery: a whitish veil, denser here than there.
+    """Smoke of electrocautery: a whitish layer of varying density.
 
     Rendered smoke over clean laparoscopic images is how Chen et al., "De-smokeGCN: Generative Cooperative Networks for
     Joint Surgical Smoke Detection and Removal" (IEEE TMI, 2020), obtain pairs. Plasma noise for the density, as in the
@@ -78,7 +78,7 @@ class Smoke(Corruption):
     severities = {"opacity": (0.25, 0.4, 0.55, 0.7, 0.85)}
     """Largest opacity; the smallest is a fifth of it."""
     constants = {"decay": 1.9, "level": 215}
-    """`level` is that of the smoke itself, in every channel."""
+    """`level` is the level of the smoke in every channel."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, opacity: float, decay: float, level: int) -> Tensor:
@@ -89,7 +89,7 @@ class Smoke(Corruption):
 
 
 class Bubbles(Corruption):
-    """Bubbles of rinsing fluid: clear discs that show a shrunken view, with a bright rim and a mirrored lamp.
+    """Bubbles of rinsing fluid: clear discs with a minified view, a bright rim and a reflection of the light source.
 
     One of the artefact classes of Ali et al. (Scientific Reports, 2020). Shapes, sizes and numbers are our choice.
     """
@@ -99,7 +99,7 @@ class Bubbles(Corruption):
     severities = {"count": (6, 12, 22, 38, 64)}
     """Number of bubbles."""
     constants = {"clusters": 4, "radii": (0.02, 0.1)}
-    """`radii` are the smallest and the largest, as shares of the shorter side; small ones are the most frequent."""
+    """`radii` are the smallest and the largest, relative to the shorter side; small ones are the most frequent."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, count: int, clusters: int, radii: tuple[float, float]) -> Tensor:
@@ -117,7 +117,9 @@ class Bubbles(Corruption):
         uppermost = (
             render_maximum((height, width), places, ceil(high * side), compute_number, torch.int32).flatten(1).long()
         )
-        nothing = torch.zeros_like(radius[:, :1])  # the pixels of no bubble belong to bubble 0, far larger than any
+        nothing = torch.zeros_like(
+            radius[:, :1]
+        )  # pixels outside all bubbles belong to bubble 0, far larger than the others
         scale = torch.tensor([height, width], dtype=torch.float32, device=images.device)
         centres = torch.cat((nothing[..., None].expand(-1, 1, 2), places * scale - 0.5), 1)
         radius = torch.cat((nothing + 64 * (height + width), radius), 1).gather(1, uppermost)
@@ -131,7 +133,7 @@ class Bubbles(Corruption):
 
 
 def _refract(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor) -> Tensor:
-    """uint8 (B, C, H, W): bubbles act as diverging lenses, which see the further outwards the closer to their rim."""
+    """uint8 (B, C, H, W): the view through bubbles, which act as diverging lenses that refract more towards the rim."""
     height, width = images.shape[2:]
     stretch = (away[0] * away[0] + away[1] * away[1]).div_(radius * radius).mul_(0.8).mul_(inside)
     pixels = torch.arange(height * width, device=images.device)
@@ -142,7 +144,7 @@ def _refract(images: Tensor, away: list[Tensor], radius: Tensor, inside: Tensor)
 
 
 def _compute_reflection(away: list[Tensor], radius: Tensor) -> Tensor:
-    """float32 (B, H * W): opacity of the rim and of the lamp's image, up and to the left of a bubble's middle."""
+    """float32 (B, H * W): opacity of the rim, and of the light source's reflection at the upper left of a bubble."""
     rows, columns = away[0] / radius, away[1] / radius
     distance = (rows * rows + columns * columns).sqrt_()
     rim = smoothstep(distance, 0.72, 0.93).mul_(1 - smoothstep(distance, 0.95, 1)).mul_(0.6)
@@ -151,17 +153,17 @@ def _compute_reflection(away: list[Tensor], radius: Tensor) -> Tensor:
 
 
 class Vignette(Corruption):
-    """Light that falls off towards the corners by the law of the fourth power of the cosine.
+    """Vignetting: light falls off towards the corners by the cosine-fourth law.
 
     The law and its use as a model of lenses: Kang & Weiss, "Can We Calibrate a Camera Using an Image of a Flat,
-    Textureless Lambertian Surface?" (ECCV 2000). Endoscopes add a lamp beside the lens, so that the brightest place is
-    up to a tenth of the shorter side off the middle. The strengths are our choice.
+    Textureless Lambertian Surface?" (ECCV 2000). An endoscope's light source is beside the lens, so that the brightest
+    place is up to a tenth of the shorter side away from the centre. The strengths are our choice.
     """
 
     name = "vignette"
     family = "endoscopy"
     severities = {"corner_light": (0.6, 0.4, 0.25, 0.13, 0.06)}
-    """Share of the light that reaches the corner of a square."""
+    """Fraction of the light that reaches the corner of a square image."""
     constants = {"shift": 0.1}
 
     @override
@@ -179,16 +181,16 @@ class BlackCorner(Corruption):
     """The black mask around an endoscope's field of view: an octagon or a disc, drawn for each image.
 
     Black corners are a corruption of Di Salvo, Doerrich & Ledig, "MedMNIST-C" (2024), there for dermatoscopes. The
-    octagon, and severities that cover the same share of an image of any size and shape, are our choice. The mask is
-    off the middle by up to 2 % of the shorter side, and its edge is soft.
+    octagon, and severities that cover the same fraction of an image of any size and shape, are our choice. The mask is
+    displaced from the centre by up to 2 % of the shorter side, and its edge is soft.
     """
 
     name = "black_corner"
     family = "endoscopy"
     severities = {"covered": (0.06, 0.13, 0.22, 0.34, 0.48)}
-    """Share of a centred image that is black."""
+    """Fraction of the image that is black where the mask is centred."""
     constants = {"shift": 0.02, "softness": 0.008}
-    """`softness` is the width of the edge, as a share of the shorter side."""
+    """`softness` is the width of the edge, relative to the shorter side."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, covered: float, shift: float, softness: float) -> Tensor:
@@ -207,7 +209,7 @@ class BlackCorner(Corruption):
 
 
 def _compute_octagonal_distance(rows: Tensor, columns: Tensor) -> Tensor:
-    """Distance from the middle to the sides of a regular octagon around it."""
+    """Inradius of the regular octagon around the centre on which each pixel lies."""
     rows, columns = rows.abs(), columns.abs()
     return torch.maximum(torch.maximum(rows, columns), (rows + columns).mul_(0.5**0.5))
 
@@ -218,6 +220,6 @@ def _compute_circular_distance(rows: Tensor, columns: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _find_boundary(distance: Callable[[Tensor, Tensor], Tensor], height: int, width: int, ratio: float) -> float:
-    """The distance that a share of the pixels lies beyond."""
+    """The distance beyond which a given fraction of the pixels lies."""
     distances = distance(*make_grid(height, width, torch.device("cpu"))).flatten().sort().values
     return distances[round((1 - ratio) * distances.numel()) - 1].item()

@@ -1,4 +1,4 @@
-"""Frost: ice crystals on the lens."""
+"""Frost on the lens, from photographs."""
 
 import importlib.util
 import os
@@ -27,12 +27,13 @@ class Frost(Corruption):
     """A random crop of one of six photographs of frost, over the darkened image (Hendrycks & Dietterich, ICLR 2019).
 
     The photographs are not part of this project. They are looked for in `photos`, in the folder that the environment
-    variable FROST_PHOTOS names, and in installed packages that bring them (`imagecorruptions-imaug`). The manifest of a
-    suite states a digest of each, so that records of other photographs do not rank beside.
+    variable FROST_PHOTOS names, and in installed packages that contain them (`imagecorruptions-imaug`). The manifest of a
+    suite contains a digest of each, so that records with other photographs are not ranked with these.
 
-    As in the reference (version 1.1.5), all six are drawn alike, of which the second and the third are the same picture;
-    Hendrycks & Dietterich never draw the sixth. A photograph that is smaller than the image is enlarged to cover it, and
-    all by 1.1 more. Three channels are red, green and blue; any other number gets the luma of the frost in each.
+    As in the reference (version 1.1.5), all six are drawn with equal probability, although the second and the third are
+    the same picture; Hendrycks & Dietterich never draw the sixth. A photograph that is smaller than the image is enlarged
+    to cover it, and all are enlarged by a further factor of 1.1. Three channels are red, green and blue; with any other
+    number of channels the luma of the frost is used in each.
 
     Args:
         photos: a folder with frost1.png to frost3.png and frost4.jpg to frost6.jpg.
@@ -44,7 +45,7 @@ class Frost(Corruption):
     in_chunks = False
     libraries = ("opencv-python-headless",)
     severities = {"image": (1.0, 0.8, 0.7, 0.65, 0.6), "frost": (0.4, 0.6, 0.7, 0.7, 0.75)}
-    """Share of the image and of the frost."""
+    """Weights of the image and of the frost."""
 
     def __init__(self, photos: str | None = None) -> None:
         self.photos = photos
@@ -74,8 +75,8 @@ def mix(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
     Args:
         images: uint8 (B, C, H, W).
         ice: uint8, broadcasts to the images.
-        image: share of the image.
-        frost: share of the ice.
+        image: weight of the image.
+        frost: weight of the ice.
     """
     entries = images.to(torch.int32).mul_(256).add_(ice)
     return _make_mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
@@ -83,7 +84,7 @@ def mix(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
 
 @lru_cache(maxsize=10)
 def _make_mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
-    """uint8 (65536,): the result for each pair of levels, in the operations of the reference, which err below whole levels."""
+    """uint8 (65536,): the result for each pair of levels, by the reference's operations, including their rounding errors."""
     levels = torch.arange(256, dtype=torch.float64)
     return (image * levels[:, None] + frost * levels).clamp_(0, 255).to(torch.uint8).view(-1).to(device)
 
@@ -92,7 +93,7 @@ def find_photos(named: str | None = None) -> Path:
     """The folder of the photographs.
 
     Raises:
-        UserError: they are in none of the places, or some are missing.
+        UserError: they are not found, or some are missing.
     """
     given = named or os.environ.get(VARIABLE)
     if given:

@@ -1,4 +1,4 @@
-"""Frost that is drawn instead of photographed."""
+"""Procedural frost on the lens, without photographs."""
 
 from functools import lru_cache
 from math import ceil
@@ -17,22 +17,22 @@ PLACES = 6  # binary places of a factor: with them and a level it fits 15 bits
 
 
 class FrostProcedural(Corruption):
-    """Frost for those who lack the photographs of `Frost`: feathers and needles of ice, drawn by this project.
+    """Procedural feathers and needles of ice, for use without the photographs of `Frost`.
 
-    Mixed with the image as in the frost of Hendrycks & Dietterich (ICLR 2019), but not the same corruption: its scores do
-    not rank beside those of `frost`, hence its own name. Each image gets a random crop of one of four drawn windows, or
-    of its mirror image. Brightness, contrast and tint are those of the photographs on average. Unlike these, the windows
-    are alike in them, and ice grows in from the border with severity, so that severities differ less by chance.
+    Mixed with the image as in the frost of Hendrycks & Dietterich (ICLR 2019), but a different corruption with its own
+    name: its scores are not comparable with those of `frost`. Each image gets a random crop of one of four drawn windows,
+    or of its mirror image. Brightness, contrast and tint are those of the photographs on average. Unlike the photographs,
+    all windows have the same ones, and ice grows in from the border with severity, so that severities vary less by chance.
 
-    A window that is smaller than the image is enlarged to cover it. Three channels are red, green and blue; any other
-    number gets the luma of the frost in each.
+    A window that is smaller than the image is enlarged to cover it. Three channels are red, green and blue; with any other
+    number of channels the luma of the frost is used in each.
     """
 
     name = "frost_procedural"
     family = "weather"
     exact = True
     severities = {**Frost.severities, "rim": (0.0, 0.1, 0.2, 0.5, 0.65)}
-    """`rim` is how much brighter ice is at the border, as a share."""
+    """`rim` is the relative increase of the ice's brightness at the border."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, image: float, frost: float, rim: float) -> Tensor:
@@ -46,7 +46,7 @@ class FrostProcedural(Corruption):
 
 
 def _draw_places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
-    """int32 (B, planes, H, W): where the frost of each image lies in `windows`, drawn by int32 (B, 4) of 16 bits."""
+    """int32 (B, planes, H, W): indices into `windows` of the frost of each image, drawn by int32 (B, 4) of 16 bits."""
     number, planes, rows, columns = windows.shape
     which, down, right, mirror = words.unbind(1)
     top, left = down * (rows - height) >> 16, right * (columns - width) >> 16
@@ -60,7 +60,7 @@ def _draw_places(words: Tensor, windows: Tensor, height: int, width: int) -> Ten
 
 
 def _compute_magnification(height: int, width: int) -> float:
-    """Of the windows, in quarters, so that images of many sizes share a few: a tenth larger than the image at least."""
+    """Factor that enlarges windows to at least 1.1 times the image, in steps of 1/4, so that few different ones are cached."""
     return max(4, ceil(4.4 * max(height / SIZE[0], width / SIZE[1]))) / 4
 
 

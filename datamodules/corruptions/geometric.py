@@ -1,14 +1,14 @@
-"""Geometric changes: the scene seen from elsewhere, in two conventions that the name tells apart.
+"""Geometric transforms of the scene, in two conventions that the names distinguish.
 
-``*_mask_moved``: image and mask move together. It measures whether a network finds what it knows in another place. What
-comes in from outside is black, and ignored in the mask.
+``*_mask_moved``: image and mask are transformed together. This measures whether a network recognises objects in another
+pose. Pixels from outside the image are black, and ignored in the mask.
 
-``*_mask_left``: the image moves and the mask does not. It measures misalignment of image and annotation as well, as the
-elastic transform of ImageNet-C does when a segmentation network is scored by the mask of the clean image.
+``*_mask_left``: the image is transformed and the mask is not. This also measures the misalignment of image and annotation,
+as the elastic transform of ImageNet-C does when a segmentation network is scored by the mask of the clean image.
 
-Engstrom et al., "Exploring the Landscape of Spatial Robustness" (ICML 2019), show how far rotations and translations
-alone bring networks down. Severities are our choice. Images are interpolated bilinearly, masks by the nearest pixel, from
-the same coordinates.
+Engstrom et al., "Exploring the Landscape of Spatial Robustness" (ICML 2019), show how much rotations and translations
+alone degrade networks. Severities are our choice. Images are interpolated bilinearly, masks by the nearest pixel, at the
+same coordinates.
 """
 
 from abc import abstractmethod
@@ -29,7 +29,7 @@ from datamodules.dataset import IGNORED
 
 
 class Geometric(Corruption):
-    """A change of coordinates; the image moves and the mask is left, unless a subclass mixes in `MaskMoved`."""
+    """A change of coordinates of the image; the mask is unchanged, unless a subclass mixes in `MaskMoved`."""
 
     family = "geometric"
 
@@ -39,7 +39,7 @@ class Geometric(Corruption):
 
     @abstractmethod
     def compute_displacement(self, keys: Tensor, height: int, width: int, *_: Any, **parameters: Any) -> Tensor:
-        """How far away the content of each pixel is taken from: float32 (B, 2, H, W) px, downwards and to the right."""
+        """Offset of the source of each pixel: float32 (B, 2, H, W) in pixels, downwards and to the right."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
@@ -50,7 +50,7 @@ class Geometric(Corruption):
 
 
 class MaskMoved(Geometric):
-    """The mask moves along."""
+    """Mixin that transforms the mask with the image."""
 
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,14 +70,14 @@ class MaskMoved(Geometric):
 
 
 def _compute_positions(displacement: Tensor) -> list[Tensor]:
-    """Rows and columns that each pixel is taken from, float32 (B, H, W) each."""
+    """Source rows and columns of each pixel, float32 (B, H, W) each."""
     sides = displacement.shape[2:]
     rows, columns = (torch.arange(side, dtype=torch.float32, device=displacement.device) for side in sides)
     return [displacement[:, 0] + rows[:, None], displacement[:, 1] + columns]
 
 
 def _find_outside(displacement: Tensor) -> Tensor:
-    """Bool (B, H, W): where the nearest pixel would lie beyond the border."""
+    """Bool (B, H, W): where the nearest source pixel lies beyond the border."""
     down, right = _compute_positions(displacement)
     height, width = displacement.shape[2:]
     return (down < -0.5) | (down >= height - 0.5) | (right < -0.5) | (right >= width - 0.5)
@@ -94,7 +94,7 @@ def sample_nearest(masks: Tensor, displacement: Tensor) -> Tensor:
 
 
 def _compute_affine(matrix: Tensor, height: int, width: int) -> Tensor:
-    """Moves of a linear map about the middle of the image.
+    """Displacement of a linear map about the centre of the image.
 
     Args:
         matrix: float32 (B, 2, 2), from (row, column) of the result to those of the source.
@@ -109,12 +109,12 @@ def _compute_affine(matrix: Tensor, height: int, width: int) -> Tensor:
 
 
 def _draw_sign(keys: Tensor) -> Tensor:
-    """float32 (B,): 1 or -1."""
+    """float32 (B,): 1 or -1, with equal probability."""
     return draw_bits(keys, (1,)).bitwise_and_(1).mul_(2).sub_(1).view(-1).to(torch.float32)
 
 
 class Rotation(Geometric):
-    """Turned about the middle, to a drawn side."""
+    """Rotation about the centre, in a random direction."""
 
     severities = {"degrees": (3, 7, 12, 20, 35)}
 
@@ -127,7 +127,7 @@ class Rotation(Geometric):
 
 
 class Magnification(Geometric):
-    """Nearer: magnified about the middle."""
+    """Magnification about the centre."""
 
     severities = {"factor": (1.08, 1.2, 1.38, 1.65, 2.1)}
 
@@ -138,16 +138,16 @@ class Magnification(Geometric):
 
 
 class Reduction(Magnification):
-    """Farther: reduced about the middle."""
+    """Reduction about the centre."""
 
     severities = {"factor": (0.93, 0.83, 0.72, 0.6, 0.48)}
 
 
 class Translation(Geometric):
-    """Shifted in a drawn direction."""
+    """Translation in a random direction."""
 
     severities = {"share": (0.02, 0.05, 0.09, 0.15, 0.25)}
-    """Of the shorter side."""
+    """Distance relative to the shorter side."""
 
     @override
     def compute_displacement(self, keys: Tensor, height: int, width: int, *, share: float) -> Tensor:
@@ -156,10 +156,10 @@ class Translation(Geometric):
 
 
 class Shear(Geometric):
-    """Rows slide along each other, to a drawn side."""
+    """Horizontal shear, in a random direction."""
 
     severities = {"slope": (0.06, 0.13, 0.22, 0.36, 0.6)}
-    """Shift to the side for each row, in pixels."""
+    """Horizontal shift from one row to the next, in pixels."""
 
     @override
     def compute_displacement(self, keys: Tensor, height: int, width: int, *, slope: float) -> Tensor:
@@ -229,7 +229,7 @@ class ShearMaskLeft(Shear):
 
 
 class ElasticMaskMoved(MaskMoved):
-    """The elastic transform of ImageNet-C with the mask moved along; that one, `ElasticTransform`, leaves the mask.
+    """The elastic transform of ImageNet-C, applied to the mask too; `ElasticTransform` leaves the mask unchanged.
 
     The border is mirrored in both, so nothing is ignored.
     """

@@ -1,7 +1,7 @@
-"""Lighting: too little, too much, of another colour, or not the same everywhere.
+"""Lighting: underexposure, overexposure, colour casts and uneven illumination.
 
-Light adds up in linear intensity, not in the levels of a file: levels are decoded and encoded by the transfer function of
-sRGB (IEC 61966-2-1), also where they are no photographs. Severities are our choice throughout.
+Light is additive in linear intensity, not in the levels of a file: levels are decoded and encoded by the transfer function
+of sRGB (IEC 61966-2-1), even where they are no photographs. All severities are our choice.
 """
 
 from functools import lru_cache
@@ -14,17 +14,17 @@ from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions, make_grid, smoothstep
 
-FINE = 1 << 16  # steps of linear light that are told apart when it is encoded; 0.05 of a level where they are coarsest
+FINE = 1 << 16  # quantisation steps of linear light for encoding; 0.05 of a level where they are coarsest
 
 
 def decode_srgb(images: Tensor) -> Tensor:
-    """Light in [0, 1], float32, of 8-bit levels."""
+    """Linear light in [0, 1], float32, of 8-bit levels."""
     table = _make_decoding_table(images.device)
     return table.index_select(0, images.reshape(-1).to(torch.int32)).view(images.shape)
 
 
 def encode_srgb(light: Tensor) -> Tensor:
-    """8-bit levels, rounded, of light, which is overwritten; what exceeds [0, 1] is cut."""
+    """8-bit levels, rounded, of linear light, which is overwritten; values outside [0, 1] are clipped."""
     steps = light.mul_(FINE - 1).add_(0.5).clamp_(0, FINE - 1).to(torch.int32)
     return _make_encoding_table(light.device).index_select(0, steps.view(-1)).view(light.shape)
 
@@ -44,7 +44,7 @@ def _make_encoding_table(device: torch.device) -> Tensor:
 
 
 class LowLight(Corruption):
-    """Dusk: less light, and the noise of a sensor that has too little of it.
+    """Low light, with the resulting sensor noise.
 
     The noise is Foi et al.'s ("Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data", IEEE
     TIP 2008): its variance is a constant plus a multiple of the light, here with the normal distribution for both parts.
@@ -53,10 +53,10 @@ class LowLight(Corruption):
     name = "low_light"
     family = "lighting"
     severities = {"share": (0.5, 0.3, 0.17, 0.09, 0.045)}
-    """Of the light."""
+    """Factor of the light."""
     constants = {"photons": 1500, "read_noise": 0.0025}
-    """Electrons of a full pixel, by which the variance of light x is x / photons; standard deviation in the dark, as a share of
-    full light.
+    """Full-well capacity in electrons, such that light x has the variance x / photons; standard deviation in the dark,
+    relative to the largest light.
     """
 
     @override
@@ -67,7 +67,7 @@ class LowLight(Corruption):
 
 
 class OverExposure(Corruption):
-    """Too long an exposure: light times a gain, cut where the sensor is full.
+    """Overexposure: light times a gain, clipped where the sensor saturates.
 
     One of the exposure errors of Afifi et al., "Learning Multi-Scale Photo Exposure Correction" (CVPR 2021), who render
     them in stops of linear light alike.
@@ -84,16 +84,16 @@ class OverExposure(Corruption):
 
 
 class Gamma(Corruption):
-    """Another transfer function: levels to the power of gamma, or of its inverse, drawn for each image.
+    """Gamma correction: levels to the power of gamma, or of its inverse, drawn for each image.
 
-    Of the levels themselves, not of linear light. On photographs both directions hurt alike, within 0.5 dB of PSNR.
+    It applies to levels, not to linear light. On photographs both directions are equally strong, within 0.5 dB of PSNR.
     """
 
     name = "gamma"
     family = "lighting"
     exact = True
     severities = {"exponent": (1.25, 1.6, 2.05, 2.7, 3.6)}
-    """It darkens, and its inverse brightens."""
+    """The exponent darkens, and its inverse brightens."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, exponent: float) -> Tensor:
@@ -111,22 +111,22 @@ def _make_power_table(exponent: float, device: torch.device) -> Tensor:
 
 
 class ColourTemperature(Corruption):
-    """A white balance that is off: the scene lit by a black body warmer or colder than daylight, drawn for each image.
+    """A wrong white balance: illumination by a black body warmer or colder than daylight, drawn for each image.
 
-    That networks fail on such images is Afifi & Brown's finding ("What Else Can Fool Deep Learning? Addressing Color
-    Constancy Errors on Deep Neural Network Performance", ICCV 2019). Chromaticities of black bodies are those of Kim et
-    al.'s cubic splines (US patent 7024034, 2006); each channel's light is scaled so that grey takes the tint and keeps
-    its luminance.
+    Afifi & Brown ("What Else Can Fool Deep Learning? Addressing Color Constancy Errors on Deep Neural Network
+    Performance", ICCV 2019) find that networks fail on such images. Chromaticities of black bodies are those of Kim et
+    al.'s cubic splines (US patent 7024034, 2006); the light of each channel is scaled such that grey takes the tint and
+    keeps its luminance.
 
-    Cold tints approach a limit, at which the spline ends too: from severity 3 on warm ones are the stronger, by 2 to 6 dB of
-    PSNR on photographs.
+    Cold tints approach a limit, where the spline ends too: from severity 3 on warm ones are stronger, by 2 to 6 dB of PSNR
+    on photographs.
     """
 
     name = "colour_temperature"
     family = "lighting"
     colour_only = True
     severities = {"kelvins": ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))}
-    """Warm and cold; daylight has 6500."""
+    """Warm and cold colour temperature; daylight has 6500 K."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, kelvins: tuple[int, int]) -> Tensor:
@@ -136,7 +136,7 @@ class ColourTemperature(Corruption):
 
 
 def compute_tint(kelvin: float) -> tuple[float, ...]:
-    """Gains of red, green and blue light under a black body, relative to one of 6500 K, that keep the luminance of grey."""
+    """Gains of red, green and blue light of a black body, relative to one of 6500 K, that preserve the luminance of grey."""
     gains = [one / other for one, other in zip(_compute_black_body(kelvin), _compute_black_body(6500), strict=True)]
     luminance = sum(share * gain for share, gain in zip((0.2126, 0.7152, 0.0722), gains, strict=True))
     return tuple(gain / luminance for gain in gains)
@@ -161,12 +161,12 @@ def _compute_black_body(kelvin: float) -> tuple[float, ...]:
 
 
 class UnevenIllumination(Corruption):
-    """A lamp that stands to one side: light rises along a drawn direction and falls off around a drawn place."""
+    """Uneven illumination: a linear gradient in a random direction and a bright spot at a random place."""
 
     name = "uneven_illumination"
     family = "lighting"
     severities = {"stops": (0.6, 1.0, 1.5, 2.1, 2.8)}
-    """From the middle brightness to the brightest and the darkest place; a stop doubles the light."""
+    """Difference between the mean brightness and the brightest or darkest place; a stop doubles the light."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
@@ -183,17 +183,17 @@ class UnevenIllumination(Corruption):
 
 
 class HardShadow(Corruption):
-    """The shadow of a building: a corner of two straight edges, of drawn place and direction, in less light.
+    """A cast shadow, such as that of a building: a corner of two straight edges, at a random place and in a random direction.
 
-    That a darkened polygon alone can mislead a network is shown by Zhong et al., "Shadows Can Be Dangerous: Stealthy and
-    Effective Physical-World Adversarial Attack by Natural Phenomenon" (CVPR 2022). Here it is drawn, not searched for, and
-    its rim is soft over about a fortieth of the shorter side.
+    Zhong et al., "Shadows Can Be Dangerous: Stealthy and Effective Physical-World Adversarial Attack by Natural Phenomenon"
+    (CVPR 2022) show that a darkened polygon alone can mislead a network. Here the shadow is random, not optimised, and its
+    edge is soft over about a fortieth of the shorter side.
     """
 
     name = "hard_shadow"
     family = "lighting"
     severities = {"share": (0.6, 0.42, 0.28, 0.17, 0.08)}
-    """Of the light that reaches the shadow."""
+    """Fraction of the light within the shadow."""
     constants = {"softness": 0.012}
 
     @override
@@ -209,7 +209,7 @@ class HardShadow(Corruption):
 
 
 class Glare(Corruption):
-    """A lamp or the sun in the lens: light scattered over the image, most of it close to a drawn place.
+    """Lens glare: light of a lamp or the sun scattered over the image, most of it close to a random place.
 
     Scattered light falls off with the square of the angle (Vos, "On the cause of disability glare and its dependence on
     glare angle, age and ocular pigmentation", Clinical and Experimental Optometry 2003, for the eye).
@@ -218,9 +218,9 @@ class Glare(Corruption):
     name = "glare"
     family = "lighting"
     severities = {"strength": (0.12, 0.25, 0.5, 1.0, 2.2)}
-    """Light added at the place of the lamp, in ranges of the image."""
+    """Light added at the light source, relative to the range of the image."""
     constants = {"radius": 0.16, "veil": 0.06}
-    """Where that light has fallen by half, as a share of the shorter side, and the share of it which reaches everywhere."""
+    """Radius at which that light has halved, relative to the shorter side, and the fraction of it that is added everywhere."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, strength: float, radius: float, veil: float) -> Tensor:
