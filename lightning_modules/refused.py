@@ -8,7 +8,7 @@ from user_error import UserError, shorten
 
 
 @contextmanager
-def refused(setting: str, described: Any, family: str) -> Iterator[None]:
+def explain_refusal(setting: str, described: Any, family: str) -> Iterator[None]:
     """Put in words what the making of a component inside the block refuses.
 
     Args:

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import (
 from user_error import UserError
 
 
-def training_steps(trainer: pl.Trainer) -> int:
+def count_training_steps(trainer: pl.Trainer) -> int:
     """How many steps the optimiser will have made in the end.
 
     Raises:
@@ -114,10 +114,10 @@ class CosineRestarts(Schedule):
         self.cycles = cycles
         self.floor = floor
 
-    def cycle(self, total_steps: int) -> int:
+    def count_cycle_steps(self, total_steps: int) -> int:
         """Steps of a cycle."""
         return max(1, -(-total_steps // self.cycles))
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """The scheduler that spends `total_steps` steps."""
-        return CosineAnnealingWarmRestarts(optimizer, T_0=self.cycle(total_steps), eta_min=self.floor)
+        return CosineAnnealingWarmRestarts(optimizer, T_0=self.count_cycle_steps(total_steps), eta_min=self.floor)

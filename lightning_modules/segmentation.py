@@ -11,19 +11,19 @@ from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import IGNORED, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
-from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
+from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, mean_iou
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
 from lightning_modules.objectives.supervised import Supervised
-from lightning_modules.refused import refused
-from lightning_modules.schedules import Schedule, training_steps
+from lightning_modules.refused import explain_refusal
+from lightning_modules.schedules import Schedule, count_training_steps
 from lightning_modules.tasks.base import Task
 from lightning_modules.tasks.moved_targets import MovedTargets
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
@@ -35,7 +35,7 @@ class SegmentationModule(pl.LightningModule):
     """A segmentation network with its loss and its optimiser.
 
     How it learns is no subclass: `batch_transforms` change its batches, and `objective` makes the loss of them. A variant
-    overrides one hook: `parameter_groups` (what is optimised how) or `predict_logits` (another way to the logits).
+    overrides one hook: `make_parameter_groups` (what is optimised how) or `predict_logits` (another way to the logits).
 
     Args:
         network: makes the network from (num_classes, in_channels).
@@ -127,23 +127,23 @@ class SegmentationModule(pl.LightningModule):
         """Logits (B, K, H, W), and what the network says of further tasks, by name."""
         if not self.tasks:
             return self.predict_logits(image), {}
-        outputs = as_network(self.network).outputs(image)
+        outputs = as_network(self.network).compute_outputs(image)
         return outputs.pop(SEGMENTATION), outputs
 
-    def count_tasks(self, said: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
+    def count_tasks(self, outputs: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
         """Integers (B, S) of each further task under one condition.
 
         Args:
-            said: what `predict` gave of the tasks.
+            outputs: of the further tasks, as `predict` returns them.
             batch: the clean one.
             mask: (B, H, W) of the condition.
         """
         if not self.tasks:
             return {}
         targets = self.task_targets.find(self.tasks, batch, mask, self.num_classes)
-        return {name: task.counts(said[name], targets[name]) for name, task in self.tasks.items()}
+        return {name: task.compute_counts(outputs[name], targets[name]) for name, task in self.tasks.items()}
 
-    def mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+    def compute_mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The loss of logits (B, K, H, W) against a mask (B, H, W); what a loss of another library refuses is put in words."""
         return self.guard(self.loss, logits, mask)
 
@@ -154,13 +154,15 @@ class SegmentationModule(pl.LightningModule):
     def apply_objective(self, batch: TrainingBatch) -> ObjectiveLoss:
         """What training minimises, and values to be logged."""
         step = 0 if self._trainer is None else self._trainer.fit_loop.total_batch_idx
-        generator = step_generator(self._trainer, "objective")
-        return self.objective(self.network, batch, StepContext(step, generator, self.mask_loss, self.num_classes))
+        generator = make_step_generator(self._trainer, "objective")
+        return self.objective(
+            self.network, batch, StepContext(step, generator, self.compute_mask_loss, self.num_classes)
+        )
 
     def transform_batch(self, batch: TrainingBatch) -> TrainingBatch:
         """The batch as the batch transforms leave it at this step."""
         for place, transform in enumerate(self.batch_transforms):
-            batch = transform(batch, step_generator(self._trainer, f"batch_transforms.{place}"))
+            batch = transform(batch, make_step_generator(self._trainer, f"batch_transforms.{place}"))
         return batch
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -206,7 +208,7 @@ class SegmentationModule(pl.LightningModule):
         logits = self.predict_logits(batch["image"])
         require_finite(find_finite(logits)[None], batch["id"])
         predicted = logits.argmax(1)
-        self.validation_counts.update(image_confusion(predicted, batch["mask"], self.num_classes))
+        self.validation_counts.update(compute_confusion(predicted, batch["mask"], self.num_classes))
 
     def on_validation_epoch_end(self) -> None:
         """Log the data set's mIoU.
@@ -220,7 +222,7 @@ class SegmentationModule(pl.LightningModule):
         miou = mean_iou(confusion)[0]
         self.log("val/miou", miou.float(), prog_bar=True)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def make_parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with decay; biases, normalisation and what a layer calls ``undecayed``, which decay only harms, without."""
         spared = {id(getattr(layer, name)) for layer in self.modules() for name in getattr(layer, "undecayed", ())}
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
@@ -235,13 +237,13 @@ class SegmentationModule(pl.LightningModule):
         Raises:
             UserError: one of them refuses its settings.
         """
-        with refused("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
-            optimizer = self.optimizer(self.parameter_groups())
+        with explain_refusal("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
+            optimizer = self.optimizer(self.make_parameter_groups())
         for group in optimizer.param_groups:
             group["lr"] *= self.lr_scale
         if self.schedule is None:
             return optimizer
-        steps = training_steps(self.trainer)
-        with refused("--model.init_args.schedule", self.hparams.get("schedule"), "schedule"):
+        steps = count_training_steps(self.trainer)
+        with explain_refusal("--model.init_args.schedule", self.hparams.get("schedule"), "schedule"):
             scheduler = self.schedule(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -39,7 +39,7 @@ class TrainingBatch:
     targets: Sequence[WeightedTargets]
     kinds: Mapping[str, TargetKind]
 
-    def mean_loss(self, loss: Callable[[Mapping[str, Any]], Tensor]) -> Tensor:
+    def compute_mean_loss(self, loss: Callable[[Mapping[str, Any]], Tensor]) -> Tensor:
         """The mean of a loss over the sets of targets, by their weights.
 
         Args:

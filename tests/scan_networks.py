@@ -30,7 +30,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from experiments.commands.derive.export import TOLERANCE, farthest, random_images, trace_graph  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
-from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
+from lightning_modules.multiply_adds import count_multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork  # noqa: E402
 from lightning_modules.pruning.channels import remove_channels  # noqa: E402
@@ -150,7 +150,7 @@ def try_odd_sizes(network: nn.Module) -> None:
 def try_prune(network: nn.Module) -> None:
     """A quarter of the multiply-adds goes, and the rest still answers."""
     image = random_images(1, 3, (64, 64), SEED)
-    smaller = remove_channels(network.eval(), image, 0.25, lambda one: multiply_adds(partial(one, image))).network
+    smaller = remove_channels(network.eval(), image, 0.25, lambda one: count_multiply_adds(partial(one, image))).network
     try_odd_sizes(smaller)
 
 

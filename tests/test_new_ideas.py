@@ -41,7 +41,7 @@ class OwnNetwork(SegmentationNetwork):
             nn.Conv2d(in_channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, num_classes, 1)
         )
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         return self.layers(x)
 ''',
     "experiments/configs/network/own_network.yaml": """
@@ -129,9 +129,9 @@ class WithHeight(Objective):
         return ["train/height"]
 
     def forward(self, network, batch, context):
-        (logits,) = as_network(network).training_outputs(batch.image)[SEGMENTATION]
-        height = batch.mean_loss(lambda targets: (logits.softmax(1)[:, 1] - targets["height"]).square().mean())
-        mask = batch.mean_loss(lambda targets: context.mask_loss(logits, targets["mask"]))
+        (logits,) = as_network(network).compute_training_outputs(batch.image)[SEGMENTATION]
+        height = batch.compute_mean_loss(lambda targets: (logits.softmax(1)[:, 1] - targets["height"]).square().mean())
+        mask = batch.compute_mean_loss(lambda targets: context.mask_loss(logits, targets["mask"]))
         return ObjectiveLoss(mask + self.weight * height, {"train/height": height.detach()})
 ''',
     "experiments/configs/objective/own_objective.yaml": """
@@ -221,7 +221,7 @@ from lightning_modules.metrics.counters.base import CountForm, Counter
 
 
 class Margins(Counter):
-    def forms(self, num_classes):
+    def list_forms(self, num_classes):
         return {"margins": CountForm((2,), per_image=True)}
 
     def count(self, seen):

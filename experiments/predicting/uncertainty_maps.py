@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from lightning_modules.metrics.uncertainty import uncertainty
+from lightning_modules.metrics.uncertainty import compute_uncertainty
 from lightning_modules.networks.ensembles.combination import find_combination
 from lightning_modules.segmentation import SegmentationModule
 
@@ -20,10 +20,12 @@ def uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[str, Ten
     """How unsure a network is of one image (1, C, H, W), from 0 to 1, (1, H, W) each by name.
 
     Entropy and mutual information are in shares of the entropy of a guess, log K. Where the network does not combine
-    several opinions, it has an entropy only.
+    several members, it has an entropy only.
     """
     several = find_combination(module.network)
-    found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
+    found = (
+        compute_uncertainty([module.predict_logits(image)]) if several is None else several.compute_uncertainty(image)
+    )
     maps = found._asdict()
     guess = math.log(module.num_classes)
     scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}

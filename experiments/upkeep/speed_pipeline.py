@@ -21,7 +21,7 @@ from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_once
 from experiments.upkeep.speed_corruptions import verdict
 from experiments.upkeep.speed_sweep import CLASSES, make_module
-from lightning_modules.metrics.counts import image_confusion
+from lightning_modules.metrics.counts import compute_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
@@ -103,8 +103,8 @@ def usual_pipeline(
     with torch.inference_mode():
         for cell, image, mask in tqdm(loader, desc="usual pipeline", unit="batch"):
             moved = image.to(device).contiguous(memory_format=torch.channels_last)
-            predicted = network.logits(moved).argmax(1)
-            confusion[cell[0]] += image_confusion(predicted, mask.to(device).long(), CLASSES).sum(0)
+            predicted = network.compute_logits(moved).argmax(1)
+            confusion[cell[0]] += compute_confusion(predicted, mask.to(device).long(), CLASSES).sum(0)
     return confusion.cpu()
 
 

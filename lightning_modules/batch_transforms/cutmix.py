@@ -42,19 +42,19 @@ class CutMix(BatchTransform):
         number, _, height, width = batch.image.shape
         if number == 1:
             return batch
-        inside = self.rectangles(number, height, width, generator)
+        inside = self.draw_rectangles(number, height, width, generator)
         return paste(batch, inside, draw_partners(number, generator))
 
-    def rectangles(self, number: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def draw_rectangles(self, number: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """Where to paste, bool (B, H, W)."""
-        chosen, share, split, down, along = torch.rand(5, number, 1, generator=generator)
-        share = self.area[0] + (self.area[1] - self.area[0]) * share
-        rows = _interval((height * share**split).round(), down, height)
-        columns = _interval((width * share ** (1 - split)).round(), along, width)
+        chosen, ratio, split, down, along = torch.rand(5, number, 1, generator=generator)
+        ratio = self.area[0] + (self.area[1] - self.area[0]) * ratio
+        rows = _make_interval((height * ratio**split).round(), down, height)
+        columns = _make_interval((width * ratio ** (1 - split)).round(), along, width)
         return (chosen < self.probability)[..., None] & rows[:, :, None] & columns[:, None, :]
 
 
-def _interval(length: Tensor, place: Tensor, size: int) -> Tensor:
+def _make_interval(length: Tensor, place: Tensor, size: int) -> Tensor:
     """An interval of each length (B, 1) among `size` pixels, bool (B, size); `place` in [0, 1) says where."""
     start = (place * (size - length + 1)).floor()
     pixels = torch.arange(size)
@@ -76,14 +76,15 @@ def paste(batch: TrainingBatch, inside: Tensor, partners: Tensor) -> TrainingBat
     image = torch.where(inside[:, None], batch.image[partners], batch.image)
     sets = [
         WeightedTargets(
-            weight, {name: _pasted(name, value, batch.kinds[name], inside, partners) for name, value in targets.items()}
+            weight,
+            {name: _paste_target(name, value, batch.kinds[name], inside, partners) for name, value in targets.items()},
         )
         for weight, targets in batch.targets
     ]
     return TrainingBatch(image, sets, batch.kinds)
 
 
-def _pasted(name: str, value: Any, kind: TargetKind, inside: Tensor, partners: Tensor) -> Any:
+def _paste_target(name: str, value: Any, kind: TargetKind, inside: Tensor, partners: Tensor) -> Any:
     if kind != "whole":
         where = inside.view(*inside.shape, *(1,) * (value.ndim - inside.ndim))
         return torch.where(where, value[partners], value)

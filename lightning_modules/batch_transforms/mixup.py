@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 from lightning_modules.training_batch import TrainingBatch, WeightedTargets, select
 from user_error import UserError
 
@@ -32,12 +32,12 @@ class Mixup(BatchTransform):
         """Images as floats in [0, 1], and each set of targets twice: of the image, and of its partner."""
         ratio = self.draw_ratio(generator)
         partners = torch.randperm(len(batch.image), generator=generator).to(batch.image.device)
-        image = unit_range(batch.image)
+        image = to_unit_range(batch.image)
         blended = torch.lerp(image[partners], image, ratio)
         sets = []
         for weight, targets in batch.targets:
-            theirs = {name: select(value, partners) for name, value in targets.items()}
-            sets += [WeightedTargets(ratio * weight, targets), WeightedTargets((1 - ratio) * weight, theirs)]
+            partner_targets = {name: select(value, partners) for name, value in targets.items()}
+            sets += [WeightedTargets(ratio * weight, targets), WeightedTargets((1 - ratio) * weight, partner_targets)]
         return TrainingBatch(blended, sets, batch.kinds)
 
     def draw_ratio(self, generator: torch.Generator) -> float:

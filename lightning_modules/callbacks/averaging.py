@@ -25,7 +25,10 @@ class Averaging(WeightAveraging):
         """Make room for the average when a training begins."""
         if stage == "fit":
             self._average_model = AveragedModel(
-                bare(pl_module), device=self._device or pl_module.device, use_buffers=self._use_buffers, **self._kwargs
+                strip_references(pl_module),
+                device=self._device or pl_module.device,
+                use_buffers=self._use_buffers,
+                **self._kwargs,
             )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -58,7 +61,7 @@ class Averaging(WeightAveraging):
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
 
-def bare(module: nn.Module) -> nn.Module:
+def strip_references(module: nn.Module) -> nn.Module:
     """The parameters, buffers and layers of a module under the same names, without all else that it refers to."""
     found = nn.Module()
     for part in ("_parameters", "_buffers", "_non_persistent_buffers_set", "_modules"):
@@ -68,10 +71,10 @@ def bare(module: nn.Module) -> nn.Module:
 
 def mend_averages(callbacks: list[Callback]) -> list[Callback]:
     """The callbacks, with each average of Lightning's, or of a class derived from one, as an `Averaging` of the same name."""
-    return [_mended(one) if isinstance(one, WeightAveraging) else one for one in callbacks]
+    return [_mend(one) if isinstance(one, WeightAveraging) else one for one in callbacks]
 
 
-def _mended(callback: WeightAveraging) -> WeightAveraging:
+def _mend(callback: WeightAveraging) -> WeightAveraging:
     kind = type(callback)
     if isinstance(callback, Averaging):
         return callback

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_modules.schedules import training_steps
+from lightning_modules.schedules import count_training_steps
 from user_error import UserError
 
 
@@ -28,13 +28,13 @@ class Snapshots(pl.Callback):
             UserError: the schedule has no cycles.
         """
         schedule: Any = getattr(pl_module, "schedule", None)
-        if not hasattr(schedule, "cycle"):
+        if not hasattr(schedule, "count_cycle_steps"):
             raise UserError(
                 "snapshots are taken at the end of cycles, which this schedule has not: pass "
                 "--model.init_args.schedule experiments/configs/schedule/cosine_restarts.yaml"
             )
-        self.total = training_steps(trainer)
-        self.steps = schedule.cycle(self.total)
+        self.total = count_training_steps(trainer)
+        self.steps = schedule.count_cycle_steps(self.total)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

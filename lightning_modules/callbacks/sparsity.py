@@ -9,8 +9,15 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from lightning_modules.pruning.weights import RANKINGS, apply_masks, emptied, require_ratio, smallest, weights_of
-from lightning_modules.schedules import training_steps
+from lightning_modules.pruning.weights import (
+    RANKINGS,
+    apply_masks,
+    find_empty_layers,
+    get_prunable_weights,
+    mask_smallest,
+    require_ratio,
+)
+from lightning_modules.schedules import count_training_steps
 from user_error import UserError
 
 
@@ -25,7 +32,7 @@ class _Masked(pl.Callback):
         """From now on."""
 
         def undo(*_: Any) -> None:
-            apply_masks(weights_of(pl_module.network), self.masks)  # type: ignore[arg-type]
+            apply_masks(get_prunable_weights(pl_module.network), self.masks)  # type: ignore[arg-type]
 
         self.handles = [optimizer.register_step_post_hook(undo) for optimizer in trainer.optimizers]
 
@@ -49,7 +56,7 @@ class KeepZeros(_Masked):
         Raises:
             UserError: nothing is.
         """
-        weights = weights_of(pl_module.network)  # type: ignore[arg-type]
+        weights = get_prunable_weights(pl_module.network)  # type: ignore[arg-type]
         self.masks = {name: weight != 0 for name, weight in weights.items() if not weight.all()}
         if not self.masks:
             raise UserError("no weight is zero, so there are no zeros to keep: pass --start a checkpoint of 'prune'")
@@ -101,7 +108,7 @@ class GradualSparsity(_Masked):
         """Go on where a training was interrupted."""
         self.pruned = bool(state_dict["pruned"])
 
-    def sparsity_at(self, step: int, steps: int) -> float:
+    def compute_sparsity_at(self, step: int, steps: int) -> float:
         """Share of the weights that are zero after `step` of `steps` steps."""
         first, last = self.begin * steps, self.end * steps
         way = min(1.0, max(0.0, (step - first) / (last - first)))
@@ -120,7 +127,7 @@ class GradualSparsity(_Masked):
                     "few are zero in the average: take StochasticWeights with a start at or after the end of the sparsity"
                 )
         if self.pruned:
-            weights = weights_of(pl_module.network)  # type: ignore[arg-type]
+            weights = get_prunable_weights(pl_module.network)  # type: ignore[arg-type]
             self.masks = {name: weight != 0 for name, weight in weights.items()}
         self.hold(trainer, pl_module)
 
@@ -128,18 +135,18 @@ class GradualSparsity(_Masked):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Let more weights go where it is time."""
-        step, steps = trainer.global_step, training_steps(trainer)
+        step, steps = trainer.global_step, count_training_steps(trainer)
         if step == self.seen:  # gradients are gathered over several batches
             return
         self.seen = step
-        weights = weights_of(pl_module.network)  # type: ignore[arg-type]
-        wanted, before = (self.sparsity_at(one, steps) for one in (step, step - self.every))
+        weights = get_prunable_weights(pl_module.network)  # type: ignore[arg-type]
+        wanted, before = (self.compute_sparsity_at(one, steps) for one in (step, step - self.every))
         if wanted > before and (step % self.every == 0 or wanted == self.ratio):
-            self.masks = smallest(weights, wanted, self.ranking)
+            self.masks = mask_smallest(weights, wanted, self.ranking)
             self.pruned = True
             apply_masks(weights, self.masks)
             _forget_best(trainer)
-            if wanted == self.ratio and (lost := emptied(weights)):
+            if wanted == self.ratio and (lost := find_empty_layers(weights)):
                 rank_zero_warn(f"no weight is left in {', '.join(lost)}: rank weights by 'lamp', or lower the ratio")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.draws import step_seed
+from lightning_modules.draws import compute_step_seed
 
 
 class StepSeed(pl.Callback):
@@ -18,4 +18,4 @@ class StepSeed(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed the step that begins."""
-        torch.manual_seed(step_seed(trainer))
+        torch.manual_seed(compute_step_seed(trainer))

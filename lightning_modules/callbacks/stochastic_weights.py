@@ -3,7 +3,7 @@
 import pytorch_lightning as pl
 
 from lightning_modules.callbacks.averaging import Averaging
-from lightning_modules.schedules import training_steps
+from lightning_modules.schedules import count_training_steps
 from user_error import UserError
 
 
@@ -34,7 +34,7 @@ class StochasticWeights(Averaging):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how long the training is."""
-        self.first = int(self.start * training_steps(trainer))
+        self.first = int(self.start * count_training_steps(trainer))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether the weights after a step enter the average."""

@@ -69,4 +69,4 @@ class NetworkCondition(ABC):
             network: see `begin`.
             images: of `perturb`. Where the condition has a state, the filling of a batch is not among them.
         """
-        return as_network(network).outputs(images)
+        return as_network(network).compute_outputs(images)

@@ -65,18 +65,20 @@ class LossGuard:
         ignored = counted.clone()
         ignored[:, : max(1, mask.shape[1] // 4)] = IGNORED
         with torch.random.fork_rng([]), torch.enable_grad():
-            said, found = _gradient(loss, logits, counted)
-            if said is not None:
-                raise UserError(f"{name} cannot take {shapes} to a number ({said}): {_mode(loss) or REMEDY}")
-            said, found = _gradient(loss, logits, ignored)
-        if said is not None or found.movedim(1, -1)[ignored == IGNORED].any():
+            refusal, found = _compute_gradient(loss, logits, counted)
+            if refusal is not None:
+                raise UserError(f"{name} cannot take {shapes} to a number ({refusal}): {_suggest_mode(loss) or REMEDY}")
+            refusal, found = _compute_gradient(loss, logits, ignored)
+        if refusal is not None or found.movedim(1, -1)[ignored == IGNORED].any():
             self.unfit = (
                 f"{name} does not leave out the pixels that count nowhere, {IGNORED} in every mask"
-                f"{f' ({said})' if said else ''}: {REMEDY}"
+                f"{f' ({refusal})' if refusal else ''}: {REMEDY}"
             )
 
 
-def _gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Tensor) -> tuple[str | None, Tensor]:
+def _compute_gradient(
+    loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Tensor
+) -> tuple[str | None, Tensor]:
     """What the loss, or its result, is refused for, and its gradient (B, K, H, W)."""
     logits = logits.clone().requires_grad_()
     try:
@@ -96,7 +98,7 @@ def _name(loss: nn.Module) -> str:
     return " of ".join(dict.fromkeys(type(part).__name__ for part in loss.modules() if type(part) is not nn.ModuleList))
 
 
-def _mode(loss: nn.Module) -> str | None:
+def _suggest_mode(loss: nn.Module) -> str | None:
     """The remedy where smp was asked for another kind of masks."""
     wrong = any(getattr(part, "mode", None) in ("binary", "multilabel") for part in loss.modules())
     return "its mode must be 'multiclass' (--model.init_args.loss.init_args.mode multiclass)" if wrong else None

@@ -16,7 +16,7 @@ MANTISSA = 23  # bits of a float32
 BIAS = 127
 
 
-def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def count_reliability(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses of each image, and the confidence against the correctness of its counted pixels.
 
     Args:
@@ -48,17 +48,17 @@ def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     total, squares = odds_against + 1, powers.square_().sum(1) + 1
     nll = (odds_against.log1p() + behind).nan_to_num(LARGEST_LOSS, LARGEST_LOSS).clamp(max=LARGEST_LOSS)
     brier = (squares / total.square() - 2 * (-behind).exp() / total + 1).nan_to_num(2.0)
-    losses = torch.stack([_fixed(nll, counted), _fixed(brier, counted)], dim=-1)
-    calibration, odds = _histograms(odds_against, predicted == true, counted)
+    losses = torch.stack([_sum_fixed_point(nll, counted), _sum_fixed_point(brier, counted)], dim=-1)
+    calibration, odds = _compute_histograms(odds_against, predicted == true, counted)
     return losses, calibration, odds
 
 
-def _fixed(loss: Tensor, counted: Tensor) -> Tensor:
+def _sum_fixed_point(loss: Tensor, counted: Tensor) -> Tensor:
     """Sum over the counted pixels of each image in units of 1 / `UNIT`, (B,)."""
     return (loss * UNIT).round_().long().mul_(counted).sum((-2, -1))
 
 
-def _histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
     """Calibration (B, 15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / (1 + `odds_against`)."""
     against = odds_against.nan_to_num(torch.inf)  # what diverged is sure of nothing
     confidence = (UNIT / (against + 1)).round_().int()

@@ -13,7 +13,7 @@ from lightning_modules.metrics.counters.reliability import Reliability
 from user_error import UserError
 
 
-def usual_counters() -> list[Counter]:
+def make_default_counters() -> list[Counter]:
     """Those of every sweep."""
     return [Confusion(), Boundary(), Reliability()]
 
@@ -24,7 +24,7 @@ class SweepCounts(Metric):
     Args:
         num_classes: K.
         num_conditions: how many conditions there are.
-        counters: what is counted; `usual_counters` if `None`.
+        counters: what is counted; `make_default_counters` if `None`.
 
     Raises:
         UserError: two counters count under one name.
@@ -35,10 +35,10 @@ class SweepCounts(Metric):
     def __init__(self, num_classes: int, num_conditions: int = 1, counters: Sequence[Counter] | None = None) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.counters = usual_counters() if counters is None else [*counters]
+        self.counters = make_default_counters() if counters is None else [*counters]
         self.forms: dict[str, CountForm] = {}
         for counter in self.counters:
-            forms = counter.forms(num_classes)
+            forms = counter.list_forms(num_classes)
             if twice := self.forms.keys() & forms.keys():
                 raise UserError(
                     f"two counters count {min(twice)!r}: leave out {type(counter).__name__}, or rename its counts"

@@ -15,7 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class SegmentationNetwork(Network):
-    """Base of the networks; a network overrides `logits`.
+    """Base of the networks; a network overrides `compute_logits`.
 
     Normalisation lives here, so that corruption severities and attack budgets mean the same for every network.
 
@@ -59,7 +59,7 @@ class SegmentationNetwork(Network):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     @abstractmethod
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W), H and W multiples of `stride`, to logits (B, K, H, W)."""
 
     def load_pretrained(self, weights: str) -> None:
@@ -93,9 +93,9 @@ class SegmentationNetwork(Network):
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         height, width = image.shape[-2:]
-        return self.logits(self.padded(self.normalise(image)))[..., :height, :width]
+        return self.compute_logits(self.pad(self.normalise(image)))[..., :height, :width]
 
-    def padded(self, x: Tensor) -> Tensor:
+    def pad(self, x: Tensor) -> Tensor:
         """`x` (B, C, H, W) with H and W brought to multiples of `stride`, in the memory format of convolutions."""
         height, width = x.shape[-2:]
         below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD, require_for_each
-from lightning_modules.networks.encoders import pretrained_encoder
+from lightning_modules.networks.encoders import load_pretrained_encoder
 from lightning_modules.networks.features.base import Feature
 from lightning_modules.networks.features.hog import Hog
 from lightning_modules.networks.smp import SmpNetwork
@@ -73,7 +73,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def feature_maps(self, image: Tensor) -> Tensor:
+    def compute_feature_maps(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to features (B, F, H, W) in [0, 1] on the same device."""
         if image.is_floating_point():
             image = (image.float() * 255).round().clamp(0, 255)
@@ -85,7 +85,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
-        maps = self.feature_maps(image).to(self.mean.dtype)
+        maps = self.compute_feature_maps(image).to(self.mean.dtype)
         if not self.keeps_image:
             return super().forward(maps)
         colours = image.to(maps.dtype)
@@ -106,9 +106,9 @@ class ClassicalFeatureNetwork(SmpNetwork):
             channels, blind = self.feature_channels, 0
         else:
             channels, blind = self.in_channels, self.feature_channels
-        source = pretrained_encoder(self.encoder, self.encoder_name, weights, channels).state_dict()
+        source = load_pretrained_encoder(self.encoder, self.encoder_name, weights, channels).state_dict()
         own = self.encoder.state_dict()
-        state = {key: _widened(value, own[key], blind) for key, value in source.items() if key in own}
+        state = {key: _widen(value, own[key], blind) for key, value in source.items() if key in own}
         if any(value.shape != own[key].shape for key, value in state.items()):
             raise UserError(
                 f"the first layer of {self.encoder_name!r} does not take further channels beside pretrained ones: choose "
@@ -117,7 +117,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
         self.encoder.load_state_dict(state)
 
 
-def _widened(weight: Tensor, like: Tensor, blind: int) -> Tensor:
+def _widen(weight: Tensor, like: Tensor, blind: int) -> Tensor:
     """A weight (D, C, ...), with `blind` further input channels of zeros where `like` has them."""
     if weight.ndim < 2 or weight.shape[1] + blind != like.shape[1]:
         return weight

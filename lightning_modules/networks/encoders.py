@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.pretrained import another_encoder, hub_encoder, load_local
+from lightning_modules.networks.pretrained import load_hub_encoder, load_local, make_encoder_like
 from user_error import UserError
 
 ONE_SIZE = "{what} takes images of one size only: choose another encoder, such as 'mit_b0' or 'tu-swin_tiny_patch4_window7_224'"
@@ -30,7 +30,7 @@ def check_encoder(name: str) -> None:
         raise UserError(f"unknown encoder {name!r}: {hint} (an encoder of timm is written 'tu-NAME')")
 
 
-def pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
+def load_pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
     """An encoder for `in_channels` with `weights`, a name on the hub or the path of a local file.
 
     Weights of three channels are spread over any other number, as smp and timm do it.
@@ -45,11 +45,11 @@ def pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: in
         UserError: the weights cannot be had, or belong to another encoder.
     """
     if not _is_path(weights):
-        return hub_encoder(like, name, weights, in_channels)
-    encoder: Any = another_encoder(like, name, in_channels=3)
+        return load_hub_encoder(like, name, weights, in_channels)
+    encoder: Any = make_encoder_like(like, name, in_channels=3)
     load_local(encoder, Path(weights), name)
     if not hasattr(encoder, "set_in_channels"):  # an encoder of timm knows its channels from birth
-        return _with_channels(encoder, name, in_channels)
+        return _adapt_channels(encoder, name, in_channels)
     encoder.set_in_channels(in_channels, pretrained=True)
     return encoder
 
@@ -58,9 +58,9 @@ def _is_path(weights: str) -> bool:
     return "/" in weights or Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 
 
-def _with_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module:
+def _adapt_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module:
     """An encoder of timm for `in_channels`, with the weights of one for three: those of its first convolution spread."""
-    adapted = another_encoder(encoder, name, in_channels)
+    adapted = make_encoder_like(encoder, name, in_channels)
     shapes = {key: value.shape for key, value in adapted.state_dict().items()}
     state = {
         key: value if value.shape == shapes[key] else timm.models.adapt_input_conv(in_channels, value)
@@ -133,24 +133,24 @@ def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> 
         image: (B, C, H, W) of a size that it takes.
     """
     model.eval()
-    said = _answer(model, image)
-    said.sum().backward()
+    expected = _concatenate_outputs(model, image)
+    expected.sum().backward()
     removed = _remove_without_gradient(encoder)
-    if not _says(model, image, said):
-        _keep_needed(removed, model, image, said)
+    if not _has_output(model, image, expected):
+        _keep_needed(removed, model, image, expected)
     model.zero_grad()
     model.train()
 
 
-def _answer(model: nn.Module, image: Tensor) -> Tensor:
-    said = model(image)
-    return torch.cat([one.flatten() for one in (said if isinstance(said, list | tuple) else [said])])
+def _concatenate_outputs(model: nn.Module, image: Tensor) -> Tensor:
+    expected = model(image)
+    return torch.cat([one.flatten() for one in (expected if isinstance(expected, list | tuple) else [expected])])
 
 
-def _says(model: nn.Module, image: Tensor, said: Tensor) -> bool:
+def _has_output(model: nn.Module, image: Tensor, expected: Tensor) -> bool:
     try:
         with torch.no_grad():
-            return torch.equal(_answer(model, image), said)
+            return torch.equal(_concatenate_outputs(model, image), expected)
     except RuntimeError:
         return False
 
@@ -184,11 +184,11 @@ def _remove_without_gradient(module: nn.Module) -> list[tuple[nn.Module, str, nn
 
 
 def _keep_needed(
-    removed: list[tuple[nn.Module, str, nn.Module]], model: nn.Module, image: Tensor, said: Tensor
+    removed: list[tuple[nn.Module, str, nn.Module]], model: nn.Module, image: Tensor, expected: Tensor
 ) -> None:
     for parent, name, child in removed:
         setattr(parent, name, child)
     for parent, name, child in removed:
         setattr(parent, name, Unused())
-        if not _says(model, image, said):
+        if not _has_output(model, image, expected):
             setattr(parent, name, child.requires_grad_(False))

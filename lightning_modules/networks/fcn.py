@@ -13,11 +13,11 @@ from lightning_modules.networks.base import SegmentationNetwork, require_probabi
 from lightning_modules.networks.encoders import (
     check_encoder,
     keeps_its_classifier,
+    load_pretrained_encoder,
     make_for_any_size,
-    pretrained_encoder,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, cannot_build
+from lightning_modules.networks.mended import CANNOT, explain_failure
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -85,7 +85,7 @@ class FcnNetwork(SegmentationNetwork):
         if keeps_its_classifier(encoder) or encoder.startswith("tu-"):  # timm's may refine maps that no skip reads
             remove_unused_parts(built, self, torch.zeros(1, in_channels, 64, 64))
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         *finer, coarsest = (feature for feature in self.encoder(x)[1:] if feature.shape[1])
         logits = self.score(self.fully_connected(coarsest))
@@ -98,7 +98,7 @@ class FcnNetwork(SegmentationNetwork):
 
         The coarsest map is pooled over all places, and what follows is the fully connected head of a classifier.
         """
-        pooled = self.encoder(self.padded(self.normalise(image)))[-1].mean((2, 3), keepdim=True)
+        pooled = self.encoder(self.pad(self.normalise(image)))[-1].mean((2, 3), keepdim=True)
         return self.score(self.fully_connected(pooled)).flatten(1)
 
     def load_pretrained(self, weights: str) -> None:
@@ -107,9 +107,9 @@ class FcnNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
-        kept = self.encoder.state_dict()
-        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})
+        encoder = load_pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
+        own = self.encoder.state_dict()
+        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in own})
 
 
 def _make_encoder(name: str, in_channels: int) -> Any:
@@ -117,4 +117,4 @@ def _make_encoder(name: str, in_channels: int) -> Any:
     try:
         return make_for_any_size(make, lambda one: one, name, in_channels, f"an FCN on {name!r}")
     except CANNOT as error:
-        raise cannot_build("FCN", name, {}, error) from error
+        raise explain_failure("FCN", name, {}, error) from error

@@ -17,7 +17,7 @@ CANNOT = (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeEr
 """What smp and timm raise where parts do not go together."""
 
 
-def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
+def explain_failure(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
     """The sentence for what smp or timm raises when they put a network together."""
     undilated = isinstance(error, AssertionError) or any(word in str(error) for word in ("dilated", "output_stride"))
     if architecture in DILATING and undilated:
@@ -84,7 +84,9 @@ def find_sides(model: nn.Module, in_channels: int, stride: int, least: int, what
                 model(torch.zeros(1, in_channels, sides[1], sum(sides)))
                 return sides
             except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-                said = error
+                last_error = error
     finally:
         model.train()
-    raise UserError(f"{what} do not fit ({shorten(said)}): choose another encoder, architecture or depth") from said
+    raise UserError(
+        f"{what} do not fit ({shorten(last_error)}): choose another encoder, architecture or depth"
+    ) from last_error

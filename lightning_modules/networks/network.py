@@ -25,7 +25,7 @@ class Network(nn.Module):
         """The weight of the last layer that every task depends on; `None` where there is no such layer."""
         return None
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """What each member is trained by, for each task: logits (B, K, H, W) of the segmentation, and outputs of the others.
 
         Args:
@@ -33,7 +33,7 @@ class Network(nn.Module):
         """
         return {SEGMENTATION: [self(image)]}
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
         """What is predicted for each task, in one pass.
 
         Args:
@@ -60,16 +60,16 @@ class Wrapper(Network):
         """That of the network within."""
         return as_network(self.network).shared
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """Those of the network within."""
-        return as_network(self.network).training_outputs(image)
+        return as_network(self.network).compute_training_outputs(image)
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
         """Those of the network within."""
-        return as_network(self.network).outputs(image)
+        return as_network(self.network).compute_outputs(image)
 
 
-class _Foreign(Network):
+class _ForeignNetwork(Network):
     """A module of another library, which gives logits and no more."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -83,4 +83,4 @@ class _Foreign(Network):
 
 def as_network(module: nn.Module) -> Network:
     """A network as it is; a module that is none of ours in a view that answers what it has to, with the same weights."""
-    return module if isinstance(module, Network) else _Foreign(module)
+    return module if isinstance(module, Network) else _ForeignNetwork(module)

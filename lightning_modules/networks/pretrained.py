@@ -82,7 +82,7 @@ def load_trained(network: nn.Module, path: Path) -> None:
         raise UserError(f"start: {str(path)!r} holds another network ({shorten(error)})") from error
 
 
-def another_encoder(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
+def make_encoder_like(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
     """An encoder of the kind and depth of `like`, for `in_channels`, with the hub's `weights` if any are named."""
     if isinstance(like, TimmViTEncoder):
         depth = len(like.out_channels)
@@ -90,23 +90,23 @@ def another_encoder(like: Any, name: str, in_channels: int, weights: str | None 
     return smp.encoders.get_encoder(name, in_channels=in_channels, depth=like._depth, weights=weights)
 
 
-def hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
+def load_hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
     """The encoder `name`, of the kind of `like`, with the hub's `weights`, adapted to `in_channels`.
 
     Raises:
         UserError: no such weights, or they are neither cached nor within reach.
     """
-    repository, file = _hub_address(name, weights)
+    repository, file = _find_hub_address(name, weights)
     if repository and not isinstance(try_to_load_from_cache(repository, file), str):
         require_reachable(f"encoder weights {weights!r} of {name!r}", constants.ENDPOINT)
-    return another_encoder(like, name, in_channels, weights)
+    return make_encoder_like(like, name, in_channels, weights)
 
 
 def _widen(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
+def _find_hub_address(name: str, weights: str) -> tuple[str | None, str]:
     if name.startswith("tu-"):
         settings = timm.models.get_pretrained_cfg(name.removeprefix("tu-"))
         return getattr(settings, "hf_hub_id", None), "model.safetensors"

@@ -25,7 +25,7 @@ class RefinedEncoder(nn.Module):
         return self.refine(self.encoder(x))
 
 
-def holder_of_encoder(model: Any) -> Any:
+def find_encoder_holder(model: Any) -> Any:
     """What holds the encoder of smp itself: `model`, or the innermost of the encoders that refine its maps."""
     while isinstance(model.encoder, RefinedEncoder):
         model = model.encoder

@@ -18,12 +18,12 @@ from lightning_modules.networks.base import SegmentationNetwork, require_probabi
 from lightning_modules.networks.encoders import (
     check_encoder,
     keeps_its_classifier,
+    load_pretrained_encoder,
     make_for_any_size,
-    pretrained_encoder,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, cannot_build, find_sides, mend
-from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
+from lightning_modules.networks.mended import CANNOT, explain_failure, find_sides, mend
+from lightning_modules.networks.refined_encoder import RefinedEncoder, find_encoder_holder
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -99,7 +99,7 @@ class SmpNetwork(SegmentationNetwork):
         require_probability("dropout", dropout)
         require_probability("drop_path", drop_path)
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
-        stride = _stride(model.encoder)
+        stride = _get_stride(model.encoder)
         least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
         stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
         super().__init__(num_classes, in_channels, stride, mean, std)
@@ -115,7 +115,7 @@ class SmpNetwork(SegmentationNetwork):
     @property
     def encoder(self) -> Any:
         """The encoder of smp, also where its feature maps are refined on their way to the decoder."""
-        return holder_of_encoder(self.model).encoder
+        return find_encoder_holder(self.model).encoder
 
     def refine_features(self, refine: nn.Module) -> None:
         """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`.
@@ -126,7 +126,7 @@ class SmpNetwork(SegmentationNetwork):
         require_maps(self)
         self.model.encoder = RefinedEncoder(self.model.encoder, refine)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         return self.model(x)
 
@@ -136,10 +136,10 @@ class SmpNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
-        kept = self.encoder.state_dict()
-        found = {key: value for key, value in encoder.state_dict().items() if key in kept}
-        self.encoder.load_state_dict(kept | found)  # a subclass may have given its layers more than weights
+        encoder = load_pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
+        own = self.encoder.state_dict()
+        found = {key: value for key, value in encoder.state_dict().items() if key in own}
+        self.encoder.load_state_dict(own | found)  # a subclass may have given its layers more than weights
 
 
 def _check_names(architecture: str, encoder: str) -> None:
@@ -166,19 +166,19 @@ def _build(
         mend(model)
         subsample_first(model)
         _remove_unused_attention(model.decoder)
-        if _depth(model.encoder) < 5 or keeps_its_classifier(encoder):
-            side = 4 * _stride(model.encoder)
+        if _get_depth(model.encoder) < 5 or keeps_its_classifier(encoder):
+            side = 4 * _get_stride(model.encoder)
             remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
     except CANNOT as error:
-        raise cannot_build(architecture, encoder, decoder, error) from error
+        raise explain_failure(architecture, encoder, decoder, error) from error
     return model
 
 
-def _depth(encoder: Any) -> int:
+def _get_depth(encoder: Any) -> int:
     return len(encoder.out_channels) if isinstance(encoder, TimmViTEncoder) else encoder._depth
 
 
-def _stride(encoder: Any) -> int:
+def _get_stride(encoder: Any) -> int:
     return (
         encoder.output_stride if isinstance(encoder, TimmViTEncoder) else max(encoder.output_stride, 2**encoder._depth)
     )
@@ -234,7 +234,7 @@ def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
         setattr(block, attribute, DropPath(rate * step / max(1, len(places) - 1)))
 
 
-def only_head(model: nn.Module, architecture: str) -> SegmentationHead:
+def get_only_head(model: nn.Module, architecture: str) -> SegmentationHead:
     """The segmentation head of a model of smp, whose first part is its convolution.
 
     Raises:

@@ -63,7 +63,7 @@ class Objective(nn.Module):
         """The loss of the network on a batch; see `networks.network` for what a network answers."""
 
 
-def mean_over_members(outputs: Sequence[Tensor], criterion: Callable[[Tensor], Tensor]) -> Tensor:
+def average_over_members(outputs: Sequence[Tensor], criterion: Callable[[Tensor], Tensor]) -> Tensor:
     """The mean of the losses of a network's members, in single precision.
 
     Members that were trained through their mean would make up for each other instead of each solving the task.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.network import SEGMENTATION, as_network
-from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, mean_over_members
+from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
 from lightning_modules.tasks.base import Task
 from lightning_modules.training_batch import MASK, TrainingBatch
 from lightning_modules.weightings.base import Weighting
@@ -58,21 +58,23 @@ class MultiTask(Objective):
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
         """See `Objective`."""
         answering = as_network(network)
-        outputs = answering.training_outputs(batch.image)
+        outputs = answering.compute_training_outputs(batch.image)
         criteria: dict[str, Criterion] = {
             SEGMENTATION: lambda logits, targets: context.mask_loss(logits, targets[MASK]),
-            **{name: _criterion(task, context.num_classes) for name, task in answering.tasks.items()},
+            **{name: _make_criterion(task, context.num_classes) for name, task in answering.tasks.items()},
         }
-        losses = [_mean_loss(outputs[name], batch, criteria[name]) for name in self.names]
+        losses = [_compute_mean_loss(outputs[name], batch, criteria[name]) for name in self.names]
         total = self.weighting(torch.stack(losses), answering.shared)
         logged = {f"train/{name}": loss.detach() for name, loss in zip(self.names, losses, strict=True)}
         weights = zip(self.names, self.weighting.weights, strict=True)
         return ObjectiveLoss(total, logged | {f"weight/{name}": weight for name, weight in weights})
 
 
-def _criterion(task: Task, num_classes: int) -> Criterion:
-    return lambda output, targets: task.loss(output, task.target(targets, num_classes))
+def _make_criterion(task: Task, num_classes: int) -> Criterion:
+    return lambda output, targets: task.compute_loss(output, task.make_target(targets, num_classes))
 
 
-def _mean_loss(outputs: Sequence[Tensor], batch: TrainingBatch, criterion: Criterion) -> Tensor:
-    return mean_over_members(outputs, lambda output: batch.mean_loss(lambda targets: criterion(output, targets)))
+def _compute_mean_loss(outputs: Sequence[Tensor], batch: TrainingBatch, criterion: Criterion) -> Tensor:
+    return average_over_members(
+        outputs, lambda output: batch.compute_mean_loss(lambda targets: criterion(output, targets))
+    )

@@ -61,9 +61,9 @@ class SAM(Optimizer):
         self.rho = rho
         self.adaptive = adaptive
         super().__init__(self.base.param_groups, self.base.defaults)
-        self._share()
+        self._link_to_base()
 
-    def _share(self) -> None:
+    def _link_to_base(self) -> None:
         """One set of groups and states: a schedule changes the rates here, and the base optimiser reads them."""
         self.param_groups = self.base.param_groups
         self.state = self.base.state
@@ -71,7 +71,7 @@ class SAM(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the base optimiser, which holds all the state there is."""
         self.base.load_state_dict(state_dict)
-        self._share()
+        self._link_to_base()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -91,12 +91,12 @@ class SAM(Optimizer):
                 "SAM takes two backward passes in a step, which the gradient scaler of 16-bit floats cannot follow: train "
                 "at --trainer.precision bf16-mixed or 32"
             )
-        if any(parameter.grad is not None for parameter in self._parameters()):
+        if any(parameter.grad is not None for parameter in self._list_parameters()):
             raise UserError(
                 "SAM met gradients of earlier batches, which it cannot take again at the perturbed weights: set "
                 "--trainer.accumulate_grad_batches to 1"
             )
-        devices = {parameter.device for parameter in self._parameters() if parameter.device.type == "cuda"}
+        devices = {parameter.device for parameter in self._list_parameters() if parameter.device.type == "cuda"}
         with torch.random.fork_rng(devices), torch.enable_grad():  # the second pass draws what the first one drew
             loss = closure()
         weights = self._perturb()
@@ -109,19 +109,19 @@ class SAM(Optimizer):
         self.zero_grad()
         return loss
 
-    def _parameters(self) -> list[Tensor]:
+    def _list_parameters(self) -> list[Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _perturb(self) -> dict[Tensor, Tensor]:
         """Climb to the edge of the neighbourhood; returns the weights to come back to."""
-        slopes = {one: self._reach(one) * one.grad for one in self._parameters() if one.grad is not None}
+        slopes = {one: self._compute_scale(one) * one.grad for one in self._list_parameters() if one.grad is not None}
         length = self.rho / (get_total_norm(slopes.values()) + 1e-12)
         weights = {parameter: parameter.clone() for parameter in slopes}
         for parameter, slope in slopes.items():
-            parameter.add_(self._reach(parameter) * slope * length.to(slope.device))
+            parameter.add_(self._compute_scale(parameter) * slope * length.to(slope.device))
         return weights
 
-    def _reach(self, parameter: Tensor) -> Tensor:
+    def _compute_scale(self, parameter: Tensor) -> Tensor:
         """How far the neighbourhood stretches along each weight, relative to `rho`: T_w of ASAM."""
         if self.adaptive and parameter.ndim > 1:
             return parameter.abs() + ETA

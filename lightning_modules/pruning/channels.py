@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from lightning_modules.images import unit_range
-from lightning_modules.pruning.tracing import Traced, last_layers, quiet, sealed_parts
+from lightning_modules.images import to_unit_range
+from lightning_modules.pruning.tracing import Traced, find_last_layers, find_sealed_parts, silence_warnings
 from lightning_modules.pruning.weights import LAYERS, require_ratio
 from user_error import UserError
 
@@ -27,7 +27,7 @@ class Removed(NamedTuple):
     """A network with channels removed, and the names of the parts that had to stay whole."""
 
     network: nn.Module
-    whole: list[str]
+    unpruned: list[str]
 
 
 def remove_channels(
@@ -62,11 +62,11 @@ def remove_channels(
             traced.
     """
     require_ratio(ratio)
-    if network in sealed_parts(network):
+    if network in find_sealed_parts(network):
         raise UserError(f"{type(network).__name__} cannot be pruned: {network.unprunable}")
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
-    image = unit_range(image)
+    image = to_unit_range(image)
     require_parts(network, keep)
     broken = [*keep]
     for _ in range(ATTEMPTS):
@@ -87,7 +87,7 @@ def remove_channels(
             now.requires_grad_(before.requires_grad)
             now.grad = None
         names = {module: name for name, module in network.named_modules()}
-        return Removed(smaller, [*(names[part] for part in sealed_parts(network)), *broken, *lost])
+        return Removed(smaller, [*(names[part] for part in find_sealed_parts(network)), *broken, *lost])
     raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
 
 
@@ -132,19 +132,19 @@ def _shrink(
     """
     modules = dict(network.named_modules())
     first = 0.75 * (1 - math.sqrt(wanted / cost(network)))  # a layer costs its inputs times its outputs
-    shares = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
-    with quiet(), _blame(network):
+    ratios = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
+    with silence_warnings(), _name_broken_part(network):
         protected = {part for name in broken for part in modules[name].modules()}
         traced = Traced(network, image)
-        lost = [name for name in _untraceable(traced, image, criterion) if modules[name] not in protected]
-        kept = [*last_layers(traced, image), *protected, *(modules[name] for name in lost)]
-        pruner = _pruner(traced, image, criterion, multiple, kept, shares)
-    for _ in shares:
+        lost = [name for name in _find_untraceable(traced, image, criterion) if modules[name] not in protected]
+        ignored = [*find_last_layers(traced, image), *protected, *(modules[name] for name in lost)]
+        pruner = _make_pruner(traced, image, criterion, multiple, ignored, ratios)
+    for _ in ratios:
         near = cost(network) < 1.25 * wanted
         if feed is not None:
             network.zero_grad()
             feed(network)
-        with quiet(), _blame(network):
+        with silence_warnings(), _name_broken_part(network):
             for group in pruner.step(interactive=True):
                 if protected.isdisjoint(dependency.target.module for dependency, _ in group):
                     group.prune()
@@ -152,8 +152,8 @@ def _shrink(
                         return lost
             if cost(network) <= wanted:
                 return lost
-    whole = [*broken, *lost]
-    why = f"; {', '.join(whole)} had to stay whole" if whole else ""
+    unpruned = [*broken, *lost]
+    why = f"; {', '.join(unpruned)} had to stay whole" if unpruned else ""
     if criterion == "bn_scale":
         why += (
             "; 'bn_scale' ranks no channel that batch normalisation does not scale, 'magnitude' and 'taylor' rank all"
@@ -164,7 +164,7 @@ def _shrink(
     )
 
 
-def _importance(criterion: str) -> Any:
+def _make_importance(criterion: str) -> Any:
     from torch_pruning import importance  # takes a second to import, which nothing else shall pay for
 
     return {
@@ -174,12 +174,14 @@ def _importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
+def _find_untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
     """Names of the layers whose channels cannot be followed through the network."""
     import torch_pruning
 
-    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.answers)
-    importance = _importance("bn_scale" if criterion == "bn_scale" else "magnitude")  # "taylor" has no gradients yet
+    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.compute_outputs)
+    importance = _make_importance(
+        "bn_scale" if criterion == "bn_scale" else "magnitude"
+    )  # "taylor" has no gradients yet
     found = []
     for name, layer in traced.network.named_modules():
         pruner = graph.get_pruner_of_module(layer)
@@ -204,26 +206,26 @@ def _is_unclear(dependency: Any) -> bool:
     )
 
 
-def _pruner(
-    traced: Traced, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
+def _make_pruner(
+    traced: Traced, image: Tensor, criterion: str, multiple: int, ignored: list[nn.Module], ratios: list[float]
 ) -> Any:
     import torch_pruning
 
     return torch_pruning.pruner.BasePruner(
         traced,
         image,
-        _importance(criterion),
+        _make_importance(criterion),
         pruning_ratio=MOST,
-        iterative_steps=len(shares),
-        iterative_pruning_ratio_scheduler=lambda *_: [0.0, *shares],
-        ignored_layers=[*kept, *traced.fixed],
+        iterative_steps=len(ratios),
+        iterative_pruning_ratio_scheduler=lambda *_: [0.0, *ratios],
+        ignored_layers=[*ignored, *traced.fixed],
         round_to=multiple,
-        forward_fn=Traced.answers,
+        forward_fn=Traced.compute_outputs,
     )
 
 
 @contextmanager
-def _blame(network: nn.Module) -> Iterator[None]:
+def _name_broken_part(network: nn.Module) -> Iterator[None]:
     """Name the part in which a failure happened: the innermost that is more than a layer of torch."""
     inside: list[nn.Module] = []
     names = {module: name for name, module in network.named_modules()}

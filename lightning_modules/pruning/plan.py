@@ -14,16 +14,16 @@ Plan = dict[str, dict[str, Any]]
 def make_plan(original: nn.Module, pruned: nn.Module) -> Plan:
     """How the modules of `pruned` differ in size from those of `original`, which have the same names."""
     others = dict(pruned.named_modules())
-    changes = {name: _changes(module, others[name]) for name, module in original.named_modules()}
+    changes = {name: _find_changes(module, others[name]) for name, module in original.named_modules()}
     return {name: changed for name, changed in changes.items() if changed}
 
 
-def _changes(before: nn.Module, after: nn.Module) -> dict[str, Any]:
-    old, new = _sizes(before), _sizes(after)
+def _find_changes(before: nn.Module, after: nn.Module) -> dict[str, Any]:
+    old, new = _read_sizes(before), _read_sizes(after)
     return {name: new[name] for name, size in old.items() if new[name] != size}
 
 
-def _sizes(module: nn.Module) -> dict[str, Any]:
+def _read_sizes(module: nn.Module) -> dict[str, Any]:
     """Shapes of a module's own tensors and its whole numbers, as JSON holds them."""
     found: dict[str, Any] = {}
     for name, value in (vars(module) | module._parameters | module._buffers).items():
@@ -46,7 +46,7 @@ def follow_plan(network: nn.Module, plan: Plan) -> None:
     for name, changed in plan.items():
         if name not in modules:
             raise UserError(f"the plan of a pruned network names {name!r}, which {type(network).__name__} has not")
-        sizes = _sizes(modules[name])
+        sizes = _read_sizes(modules[name])
         for attribute, size in changed.items():
             if not _fits(sizes.get(attribute), size):
                 raise UserError(

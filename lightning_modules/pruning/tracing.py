@@ -15,11 +15,11 @@ SEALED = ("PABBlock",)
 """Parts of smp that no trace can follow: MAnet's attention multiplies maps that were reshaped to matrices."""
 
 
-def sealed_parts(network: nn.Module) -> list[nn.Module]:
+def find_sealed_parts(network: nn.Module) -> list[nn.Module]:
     """The outermost parts that stay whole, with whatever goes in and comes out; ours say why in an attribute ``unprunable``."""
     if type(network).__name__ in SEALED or isinstance(getattr(network, "unprunable", None), str):
         return [network]
-    return [part for child in network.children() for part in sealed_parts(child)]
+    return [part for child in network.children() for part in find_sealed_parts(child)]
 
 
 class Traced(nn.Module):
@@ -35,16 +35,16 @@ class Traced(nn.Module):
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.image = _identity(image)
-        self.parts = sealed_parts(network)
-        self.behind = nn.ModuleList(_identity(output) for output in _outputs(network, self.parts, image))
+        self.image = _make_identity(image)
+        self.parts = find_sealed_parts(network)
+        self.behind = nn.ModuleList(_make_identity(output) for output in _record_outputs(network, self.parts, image))
 
     @property
     def fixed(self) -> list[nn.Module]:
         """The layers that are not of the network."""
         return [self.image, *self.behind]
 
-    def answers(self, image: Tensor) -> list[Tensor]:
+    def compute_outputs(self, image: Tensor) -> list[Tensor]:
         """What the trace begins with: the answer, the inputs of sealed parts, and every map of one channel.
 
         Such a map is a gate for all channels of another, at each place, and depends on none of them; where it is
@@ -54,7 +54,7 @@ class Traced(nn.Module):
         ends: list[Tensor] = []
 
         def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
-            if _channels(layer)[1] > 2:
+            if _count_channels(layer)[1] > 2:
                 ends.append(output)
             return output.detach()
 
@@ -63,7 +63,7 @@ class Traced(nn.Module):
 
         with ExitStack() as stack:
             for layer in self.network.modules():
-                if isinstance(layer, LAYERS) and _channels(layer)[0] == 1:
+                if isinstance(layer, LAYERS) and _count_channels(layer)[0] == 1:
                     stack.callback(layer.register_forward_hook(hide).remove)
             for part, layer in zip(self.parts, self.behind, strict=True):
 
@@ -75,18 +75,18 @@ class Traced(nn.Module):
             return [self.network(self.image(image)), *ends]
 
 
-def _channels(layer: Any) -> tuple[int, int]:
+def _count_channels(layer: Any) -> tuple[int, int]:
     """Of what a layer gives and of what it takes, where its channels have no groups."""
     first, second = layer.weight.shape[:2]
     return (second, first) if isinstance(layer, nn.ConvTranspose2d) else (first, second)
 
 
-def _identity(like: Tensor) -> nn.Conv2d:
+def _make_identity(like: Tensor) -> nn.Conv2d:
     """A layer from as many channels to as many; the values do not matter."""
     return nn.Conv2d(like.shape[1], like.shape[1], 1).to(like.device)
 
 
-def _outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> list[Tensor]:
+def _record_outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> list[Tensor]:
     """What comes out of each part."""
     found: dict[nn.Module, Tensor] = {}
 
@@ -100,7 +100,7 @@ def _outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> l
     return [found[part] for part in parts]
 
 
-def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
+def find_last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
     """The layers whose outputs become an answer without passing another layer: they tell the classes."""
     made: dict[Any, nn.Module] = {}
 
@@ -111,7 +111,7 @@ def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
         for layer in traced.network.modules():
             if isinstance(layer, LAYERS):
                 stack.callback(layer.register_forward_hook(note).remove)
-        answers = traced.answers(image)
+        answers = traced.compute_outputs(image)
     found: dict[nn.Module, None] = {}
     waiting, seen = [answer.grad_fn for answer in answers], set()
     while waiting:
@@ -127,8 +127,8 @@ def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `channels.Removed.whole`."""
+def silence_warnings() -> Iterator[None]:
+    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `channels.Removed.unpruned`."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

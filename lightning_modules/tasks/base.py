@@ -29,11 +29,11 @@ class Task(ABC):
     """Whether its target follows from the mask, and so moves with it under a geometric corruption."""
 
     @abstractmethod
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """F, the channels of its output."""
 
     @abstractmethod
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """What is to be learned of a batch of the contract, float (B, F or 1, H, W) or (B, F).
 
         Raises:
@@ -41,21 +41,21 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """A scalar; 0 where nothing is known."""
 
     @abstractmethod
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Integers of each image, int64 (B, S), that add up over images; under the name ``task_NAME``."""
 
 
-def mean_known(errors: Tensor, target: Tensor) -> Tensor:
+def average_known(errors: Tensor, target: Tensor) -> Tensor:
     """The mean of `errors` where `target` is known, 0 where it is nowhere; both of one shape."""
     known = target.isfinite()
     return errors.where(known, 0).sum() / known.sum().clamp(min=1)
 
 
-def named(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
+def get_target(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
     """A named target of the batch.
 
     Raises:
@@ -67,6 +67,6 @@ def named(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
     return batch[key]
 
 
-def unknown_where(target: Tensor, hidden: Tensor) -> Tensor:
+def mark_unknown(target: Tensor, hidden: Tensor) -> Tensor:
     """`target` (B, ...) with NaN for the images where `hidden` (B,) is true."""
     return target.masked_fill(hidden.view(-1, *(1,) * (target.ndim - 1)), torch.nan)

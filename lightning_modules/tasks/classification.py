@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.labels import IGNORED
-from lightning_modules.tasks.base import Task, mean_known
+from lightning_modules.tasks.base import Task, average_known
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Classification(Task):
 
     dense: ClassVar[bool] = False
 
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """K."""
         return num_classes
 
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """(B, K), 1 for the classes that occur; NaN for an image of which no pixel counts."""
         mask = batch["mask"]
         counted = mask != IGNORED
@@ -40,11 +40,11 @@ class Classification(Task):
         shown = (torch.stack(pixels, 1) >= self.least).float()
         return shown.masked_fill(~counted.flatten(1).any(1, keepdim=True), torch.nan)
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy of logits (B, K), a scalar."""
-        return mean_known(F.binary_cross_entropy_with_logits(output, target.nan_to_num(), reduction="none"), target)
+        return average_known(F.binary_cross_entropy_with_logits(output, target.nan_to_num(), reduction="none"), target)
 
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Of logits (B, K): int64 (B, 3 K), the three of the first class first."""
-        known, said, shown = target.isfinite(), output > 0, target == 1
-        return torch.stack([said & shown, said & known, shown], 2).flatten(1).long()
+        known, predicted, shown = target.isfinite(), output > 0, target == 1
+        return torch.stack([predicted & shown, predicted & known, shown], 2).flatten(1).long()

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_modules.tasks.base import Task, unknown_where
+from lightning_modules.tasks.base import Task, mark_unknown
 
 
 class MovedTargets:
@@ -31,9 +31,9 @@ class MovedTargets:
         known, targets = self._made
         if known is not mask:
             moved = (mask != batch["mask"]).flatten(1).any(1)
-            targets = {name: task.target({**batch, "mask": mask}, num_classes) for name, task in tasks.items()}
+            targets = {name: task.make_target({**batch, "mask": mask}, num_classes) for name, task in tasks.items()}
             for name, task in tasks.items():
                 if not task.of_mask:
-                    targets[name] = unknown_where(targets[name], moved)
+                    targets[name] = mark_unknown(targets[name], moved)
             self._made = (mask, targets)
         return targets

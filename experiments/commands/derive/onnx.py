@@ -119,7 +119,7 @@ def import_graph(
     first = next(iter(images.test_dataloader()))["image"][:1]
     with torch.inference_mode():
         network.eval()(first)  # refuses a graph of other classes or sizes now
-    fixed, given_size = network.fixed_size(first), tuple(first.shape[2:])
+    fixed, given_size = network.find_fixed_size(first), tuple(first.shape[2:])
     if fixed not in (None, given_size):
         print(
             f"note: {str(file)!r} takes images of {fixed[0]} x {fixed[1]} alone: others, such as the data's of "
@@ -133,7 +133,7 @@ def import_graph(
         images.in_channels,
         {type(images).__qualname__: images.state_dict()},
     )
-    facts = {"file": file.name, "from": hashlib.sha256(network.graph()).hexdigest()}
+    facts = {"file": file.name, "from": hashlib.sha256(network.read_graph()).hexdigest()}
     run = {"model": {"onnx": facts}, "data": data.settings}
     source = derived_checkpoint.Source(facts["from"], [])  # a graph, of whose own making nothing is known
     derived_checkpoint.write(output, content, "onnx", {"file": file.name}, [source], run)

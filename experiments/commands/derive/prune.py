@@ -19,20 +19,20 @@ from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, on_device
 from experiments.command_line.verb_parser import Option, call_verb
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
 from lightning_modules.pruning.plan import Plan, make_plan
 from lightning_modules.pruning.weights import (
     RANKINGS,
     apply_masks,
-    emptied,
-    inputs_second,
+    compute_sparsity,
+    find_empty_layers,
+    get_prunable_weights,
+    mask_smallest,
+    mask_two_of_four,
     require_ratio,
-    smallest,
-    sparsity,
-    two_of_four,
-    weights_of,
+    select_inputs_second,
 )
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -132,7 +132,7 @@ def without_channels(
         network,
         image,
         options.share,
-        lambda one: multiply_adds(partial(one, image)),
+        lambda one: count_multiply_adds(partial(one, image)),
         options.criterion,
         options.multiple,
         feed,
@@ -151,7 +151,7 @@ def without_channels(
         hyper["num_classes"],
         hyper["in_channels"],
         data_state(content),
-    ), removed.whole
+    ), removed.unpruned
 
 
 def merge(before: Plan, after: Plan) -> Plan:
@@ -168,13 +168,13 @@ def with_zeros(
     Raises:
         UserError: the checkpoint to rewind to is of another network.
     """
-    weights = weights_of(module.network)
+    weights = get_prunable_weights(module.network)
     if not weights:
         raise UserError(f"{type(module.network).__name__} has no layer whose weights could become zero")
     if options.method == "two_of_four":
-        masks = two_of_four(inputs_second(module.network))
+        masks = mask_two_of_four(select_inputs_second(module.network))
     else:
-        masks = smallest(weights, options.share, options.method)
+        masks = mask_smallest(weights, options.share, options.method)
     if earlier is not None:
         before = read_checkpoint(earlier)
         derived_checkpoint.require_one_architecture(
@@ -192,8 +192,8 @@ def describe(module: SegmentationModule, image: torch.Tensor) -> str:
     """A network's size in a line."""
     network = module.network
     parameters = sum(one.numel() for one in network.parameters())
-    adds = multiply_adds(partial(network, image))
-    zeros = sparsity(weights_of(network).values())
+    adds = count_multiply_adds(partial(network, image))
+    zeros = compute_sparsity(get_prunable_weights(network).values())
     return f"{parameters / 1e6:.2f} M parameters, {adds / 1e9:.3f} G multiply-adds, {zeros:.1%} of the weights zero"
 
 
@@ -230,7 +230,7 @@ def main(argv: list[str]) -> None:
         output, pruned, "prune", made, [source], run | {"model": model, "data": options.data.settings}
     )
     print(f"after:  {describe(module, image)}")
-    if lost := emptied(weights_of(module.network)):
+    if lost := find_empty_layers(get_prunable_weights(module.network)):
         print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")
     if whole:
         print(f"whole:  {', '.join(whole)}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lightning_modules.metrics.counts import image_confusion
+from lightning_modules.metrics.counts import compute_confusion
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Prediction:
     @cached_property
     def confusion(self) -> Tensor:
         """Confusion matrices (B, K, K) int64 of the images, rows are true classes."""
-        return image_confusion(self.predicted, self.mask, self.num_classes)
+        return compute_confusion(self.predicted, self.mask, self.num_classes)
 
 
 class CountForm(NamedTuple):
@@ -48,7 +48,7 @@ class Counter(ABC):
     """
 
     @abstractmethod
-    def forms(self, num_classes: int) -> Mapping[str, CountForm]:
+    def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
         """The counts by name: snake_case, of no other counter."""
 
     @abstractmethod

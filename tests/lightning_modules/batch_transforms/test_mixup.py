@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from experiments.checkpoints.checkpoint import load_module
 from lightning_modules.batch_transforms.mixup import Mixup
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.labels import IGNORED
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
@@ -135,7 +135,7 @@ def test_a_step_that_is_taken_twice_draws_once() -> None:
     first, second = one.transform_batch(given), one.transform_batch(given)
     assert torch.equal(first.image, second.image)
     assert first.targets[0].weight == second.targets[0].weight
-    again = Mixup(1.0)(given, step_generator(None, "batch_transforms.1"))
+    again = Mixup(1.0)(given, make_step_generator(None, "batch_transforms.1"))
     assert first.targets[0].weight != again.targets[0].weight
 
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
-from lightning_modules.pruning.tracing import Traced, last_layers
+from lightning_modules.pruning.tracing import Traced, find_last_layers
 from user_error import UserError
 
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def cost(network: nn.Module) -> int:
-    return multiply_adds(partial(network, IMAGE))
+    return count_multiply_adds(partial(network, IMAGE))
 
 
 def make(architecture: str = "Unet", **settings: object) -> SmpNetwork:
@@ -132,10 +132,10 @@ def test_what_a_criterion_cannot_rank_is_said() -> None:
 def test_last_layers() -> None:
     """Those that tell the classes, of each member."""
     network = make()
-    assert last_layers(Traced(network, IMAGE), IMAGE) == [network.model.segmentation_head[0]]
+    assert find_last_layers(Traced(network, IMAGE), IMAGE) == [network.model.segmentation_head[0]]
     ensemble = Ensemble(5, 3, [lambda *_: make(), lambda *_: make("FPN")]).eval()
     heads = [member.model.segmentation_head[0] for member in ensemble.members]
-    assert set(last_layers(Traced(ensemble, IMAGE), IMAGE)) == set(heads)
+    assert set(find_last_layers(Traced(ensemble, IMAGE), IMAGE)) == set(heads)
 
 
 class Stubborn(Chain):

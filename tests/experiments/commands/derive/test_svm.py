@@ -256,8 +256,8 @@ def test_networks_without_a_linear_head() -> None:
         find_head(FcnNetwork(3, **SMALL))
 
     class Squared(SmpNetwork):
-        def logits(self, x: torch.Tensor) -> torch.Tensor:
-            return super().logits(x).square()
+        def compute_logits(self, x: torch.Tensor) -> torch.Tensor:
+            return super().compute_logits(x).square()
 
     with pytest.raises(UserError, match="not those of its last layer"):
         sample_features(find_head(Squared(3, **SMALL).eval()), batches([1], 3), 3, 10, seed=0)

@@ -43,7 +43,7 @@ def multiplied_out(network: BatchEnsemble, member: int) -> SmpNetwork:
 @torch.inference_mode()
 def test_members_are_networks_of_multiplied_weights(network: BatchEnsemble) -> None:
     image = images()
-    for member, said in enumerate(network.opinions(image)):
+    for member, said in enumerate(network.compute_member_logits(image)):
         torch.testing.assert_close(said, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
 
 
@@ -63,7 +63,7 @@ def test_small_batches_reach_every_member() -> None:
 def test_factors_do_not_decay() -> None:
     """They should be about 1."""
     module = SegmentationModule(lambda *_: BatchEnsemble(3, 3, **SETTINGS), 3)
-    decaying, spared = ({id(one) for one in group["params"]} for group in module.parameter_groups())
+    decaying, spared = ({id(one) for one in group["params"]} for group in module.make_parameter_groups())
     for name, parameter in module.named_parameters():
         assert (id(parameter) in decaying) == (parameter.ndim > 1 and "factors_of" not in name)
     assert len(decaying) + len(spared) == len(list(module.parameters()))
@@ -101,9 +101,9 @@ def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
     image = images(5)
     begun = set()
     with torch.no_grad():
-        alone = torch.stack(list(network.opinions(image)))
+        alone = torch.stack(list(network.compute_member_logits(image)))
         for _ in range(6):
-            (said,) = dealt.opinions(image)
+            (said,) = dealt.compute_member_logits(image)
             first = int((alone[:, 0] - said[0]).abs().amax((1, 2, 3)).argmin())
             wanted = torch.stack([alone[(first + place) % 3, place] for place in range(5)])
             torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
@@ -113,8 +113,8 @@ def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
 
 def test_copies_do_not_share_whose_turn_it_is(network: BatchEnsemble) -> None:
     other = copy.deepcopy(network)
-    assert other.turn is not network.turn
-    assert all(layer.turn is other.turn for layer in other.modules() if hasattr(layer, "turn") and layer is not other)
+    assert other.active is not network.active
+    assert all(layer.active is other.active for layer in other.modules() if hasattr(layer, "active") and layer is not other)
 
 
 def test_it_hardly_holds_more_than_one_network() -> None:

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.ensembles.kept import Kept
+from lightning_modules.networks.ensembles.cached import Cached
 
 
 @torch.no_grad()
 def test_made_once() -> None:
-    kept, tensors = Kept(), [torch.zeros(2), torch.ones(3)]
+    kept, tensors = Cached(), [torch.zeros(2), torch.ones(3)]
     made = kept.get(tensors, object)
     assert kept.get(tensors, object) is made
     assert list(kept.state_dict()) == []
@@ -30,15 +30,15 @@ def test_made_once() -> None:
     ids=["written to", "moved", "fewer", "trained", "evaluated again"],
 )
 @torch.no_grad()
-def test_made_anew(change: Callable[[list[Tensor], Kept], object]) -> None:
-    kept, tensors = Kept(), [torch.zeros(2), torch.ones(3)]
+def test_made_anew(change: Callable[[list[Tensor], Cached], object]) -> None:
+    kept, tensors = Cached(), [torch.zeros(2), torch.ones(3)]
     made = kept.get(tensors, object)
     change(tensors, kept)
     assert kept.get(tensors, object) is not made
 
 
 def test_copies_start_empty() -> None:
-    kept, tensors = Kept().eval(), [torch.zeros(2)]
+    kept, tensors = Cached().eval(), [torch.zeros(2)]
     made = kept.get(tensors, object)
     other = copy.deepcopy(kept)
     assert not other.training
@@ -48,6 +48,6 @@ def test_copies_start_empty() -> None:
 
 def test_tensors_of_inference_mode_have_no_versions() -> None:
     with torch.inference_mode():
-        kept, tensors = Kept(), [torch.zeros(2)]
+        kept, tensors = Cached(), [torch.zeros(2)]
         made = kept.get(tensors, object)
         assert kept.get(tensors, object) is made

@@ -6,7 +6,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 
-class Kept(nn.Module):
+class Cached(nn.Module):
     """Makes something of tensors, and makes it anew where they have changed: a part of the network that they belong to.
 
     A copy starts empty, so that it never holds what was made of the tensors of another.
@@ -28,8 +28,8 @@ class Kept(nn.Module):
         self._made = None
         return super().train(mode)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Kept":
-        return Kept().train(self.training)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Cached":
+        return Cached().train(self.training)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, ()
+        return Cached, ()
