@@ -5,11 +5,11 @@ from math import exp, isqrt
 import torch
 from torch import Tensor
 
-ONE = 14  # the weights of the softened rim add up to 2 ** ONE
+ONE = 14  # the integer weights of the softened rim add up to 2 ** ONE
 
 
 def sum_softened_disc(flat: Tensor, pitch: int, radius: int, sigma: float) -> Tensor:
-    """Sums over a disc with a softened rim around each place, rounded down.
+    """Sums over a disc with a softened rim around each pixel, rounded down.
 
     Args:
         flat: int16 (N,), levels 0..255, rows end to end.
@@ -18,7 +18,7 @@ def sum_softened_disc(flat: Tensor, pitch: int, radius: int, sigma: float) -> Te
         sigma: standard deviation of the rim's filter, in pixels.
 
     Returns:
-        int32 (N - 2 M,), for the places at least M = (radius + 1) * (pitch + 1) away from both ends.
+        int32 (N - 2 M,), for the positions at least M = (radius + 1) * (pitch + 1) away from both ends.
     """
     corner, edge, centre = _compute_rim_weights(sigma)
     margin = (radius + 1) * (pitch + 1)
@@ -38,10 +38,10 @@ def sum_softened_disc(flat: Tensor, pitch: int, radius: int, sigma: float) -> Te
 
 
 def _sum_disc(flat: Tensor, pitch: int, radius: int) -> Tensor:
-    """int32: sums over the disc, for the places at least radius * (pitch + 1) away from both ends."""
+    """int32: sums over the disc, for the positions at least radius * (pitch + 1) away from both ends."""
     margin = radius * (pitch + 1)
     run = flat[radius:-radius].clone()  # sums over growing horizontal runs
-    # Each half of the disc is summed modulo 2 ** 16, which its sum stays below: 16 bits are half the work of 32.
+    # Each half of the disc is summed in 16 bits, which hold its sum and take half the time of 32 bits.
     above, below = (run.new_zeros(flat.numel() - 2 * margin) for _ in range(2))
     for half in range(radius + 1):
         if half:
@@ -57,10 +57,11 @@ def _sum_disc(flat: Tensor, pitch: int, radius: int) -> Tensor:
 
 
 def _compute_mirror_excess(flat: Tensor, along: int, across: int, radius: int, margin: int) -> Tensor:
-    """int16: what mirroring at the grid's border adds to the softened disc, in units of the filter's side weight.
+    """int16: what mirroring at the border of the grid adds to the softened disc, in units of the filter's edge weight.
 
-    The outermost row of the disc (one pixel) meets its inner neighbour (a run) where the softened disc goes on with
-    nothing, and what would spill beyond the grid is lost. Columns likewise, with `along` and `across` swapped.
+    At the border the reference mirrors the second row of the disc (a run) beyond its outermost row (one pixel), where the
+    softened disc would have zeros, and the part beyond the grid is lost. Likewise for columns, with `along` and `across`
+    exchanged.
     """
     half = isqrt(2 * radius - 1)
     run = _shift(flat, 0, 0, half * along).clone()
@@ -70,7 +71,7 @@ def _compute_mirror_excess(flat: Tensor, along: int, across: int, radius: int, m
 
 
 def _shift(field: Tensor, margin: int, offset: int, wanted: int) -> Tensor:
-    """The values `offset` further on from the places that keep `wanted` from both ends; `field` keeps `margin`."""
+    """Values of `field`, whose margin is `margin`, at `offset` from the positions with a margin of `wanted`."""
     inset = wanted - margin
     return field[inset + offset : field.numel() - inset + offset]
 

@@ -23,7 +23,7 @@ def gaussian_filter(
         fields: float32 (..., H, W).
         sigma: standard deviation in pixels, or one for rows and one for columns.
         truncate: radius of the filter in standard deviations.
-        border: how a field goes on beyond its edge: by its last value, or mirrored with the edge repeated.
+        border: padding: "replicate" repeats the edge, "reflect" mirrors the field with the edge repeated.
 
     Returns:
         float32 (..., H, W).
@@ -37,7 +37,7 @@ def gaussian_filter(
 
 @lru_cache(maxsize=32)
 def compute_gaussian_weights(sigma: float, radius: int) -> tuple[float, ...]:
-    """Weights from the middle outwards; the middle and twice the others add up to 1."""
+    """Weights from the centre outwards; the centre and twice the others add up to 1."""
     half = [exp(-0.5 * (step / sigma) ** 2) for step in range(radius + 1)] if radius else [1.0]
     total = 2 * sum(half) - half[0]
     return tuple(weight / total for weight in half)
@@ -49,7 +49,7 @@ def _correlate(fields: Tensor, dimension: int, weights: tuple[float, ...], borde
 
 
 def _sum_weighted(padded: Tensor, dimension: int, weights: Sequence[float]) -> Tensor:
-    """Sum of a padded field, moved both ways; `weights` from the middle outwards."""
+    """Weighted sum of a padded field over shifts in both directions; `weights` from the centre outwards."""
     radius = len(weights) - 1
     length = padded.shape[dimension] - 2 * radius
     result = padded.narrow(dimension, radius, length) * weights[0]
@@ -61,7 +61,7 @@ def _sum_weighted(padded: Tensor, dimension: int, weights: Sequence[float]) -> T
 
 @lru_cache(maxsize=64)
 def _index_padded(length: int, pad: int, border: Border, device: torch.device) -> Tensor:
-    """int64 (length + 2 pad,): which place stands at each place of a padded line."""
+    """int64 (length + 2 pad,): source index of each position of a padded line."""
     places = torch.arange(-pad, length + pad)
     if border == "replicate":
         return places.clamp_(0, length - 1).to(device)
@@ -69,7 +69,7 @@ def _index_padded(length: int, pad: int, border: Border, device: torch.device) -
     return torch.minimum(places, 2 * length - 1 - places).to(device)
 
 
-FINE = 14  # whole weights of a Gaussian add up to 2 ** FINE
+FINE = 14  # integer weights of a Gaussian add up to 2 ** FINE
 
 
 def blur_levels(images: Tensor, sigma: float) -> Tensor:
@@ -89,7 +89,7 @@ def blur_levels(images: Tensor, sigma: float) -> Tensor:
     window, line = _make_window(height, weights, images.device)
     tops = torch.arange(0, len(levels), height, dtype=torch.int32, device=images.device)
     places = (tops[:, None, None] + window).flatten(0, 1)
-    # Whole numbers below 2 ** 22, which floats hold. Between the passes levels have 8 binary places: with the weights 30 bits.
+    # Integers below 2 ** 22 are exact in float32. Between the passes levels have 8 fractional bits: 30 bits with the weights.
     sums = sum_rows(levels, places, line.expand(len(places), -1).contiguous())
     padded = torch.empty((len(sums), width + 2 * radius), dtype=torch.int32, device=images.device)
     middle = padded.narrow(1, radius, width).copy_(sums.mul_(2.0 ** (8 - FINE)).add_(0.5))
@@ -100,7 +100,7 @@ def blur_levels(images: Tensor, sigma: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _make_window(length: int, weights: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """int32 (length, T): the places around each place, the edge repeated; and float32 (T,): their weights."""
+    """int32 (length, T): indices of the neighbours of each position, the edge repeated; float32 (T,): their weights."""
     around = len(weights) - 1
     places = _index_padded(length, around, "replicate", torch.device("cpu")).unfold(0, 2 * around + 1, 1)
     line = torch.tensor([*weights[:0:-1], *weights], dtype=torch.float32)
@@ -139,16 +139,16 @@ def compute_motion_weights(radius: int, sigma: float) -> tuple[float, ...]:
 
 
 def look_up_motion_shifts(words: Tensor, radius: int, low: float, high: float) -> Tensor:
-    """int32 (B, 2 * radius + 1, 2): rows and columns from which each step of a motion reads, for drawn angles.
+    """int32 (B, 2 * radius + 1, 2): source offsets (rows, columns) of each step of a motion, for random angles.
 
-    The angle is `low` at the word 0 and reaches `high` towards 65536. Angles turn the motion up from the left.
+    The angle grows linearly from `low` at the word 0 to `high` at 65536. Angles turn the motion from the left upwards.
     """
     return _make_shift_table(radius, low, high, words.device).index_select(0, words).to(torch.int32)
 
 
 @lru_cache(maxsize=16)
 def _make_shift_table(radius: int, low: float, high: float, device: torch.device) -> Tensor:
-    """int8 (65536, steps, 2): what each word stands for; sines are taken once, on one device."""
+    """int8 (65536, steps, 2): offsets for each word; computed on the CPU, since devices round sines differently."""
     fractions = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
     angles = torch.deg2rad(low + (high - low) * fractions)[:, None]
     steps = torch.arange(2 * radius + 1, dtype=torch.float64)
@@ -157,12 +157,12 @@ def _make_shift_table(radius: int, low: float, high: float, device: torch.device
 
 
 def sum_shifted(fields: Tensor, shifts: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted sum of fields that are moved, their edges repeated.
+    """Weighted sum of shifted fields, whose edges are repeated.
 
     Args:
         fields: (B, C, H, W), int32 or float32.
-        shifts: int32 (B, steps, 2), rows and columns from which each step reads; less than 64 in either direction. A step
-            that leaves the image ends the motion.
+        shifts: int32 (B, steps, 2), source offsets (rows, columns) of each step, below 64 in either direction. A step that
+            leaves the image ends the sum.
         weights: of the steps.
 
     Returns:
@@ -199,7 +199,7 @@ def _pad_edges(fields: Tensor, pad: int) -> Tensor:
 def _sum_shifted_by_gather(
     padded: Tensor, shifts: Tensor, weights: Sequence[float], pad: int, size: tuple[int, int]
 ) -> Tensor:
-    """`sum_shifted` without a loop over images, for devices on which that is dear."""
+    """`sum_shifted` without a loop over images, which would be slow on other devices than a CPU."""
     (height, width), pitch = size, padded.shape[3]
     rows = torch.arange(pad, pad + height, device=padded.device)[:, None] * pitch
     places = rows + torch.arange(pad, pad + width, device=padded.device)
@@ -216,10 +216,10 @@ def _sum_shifted_by_gather(
 
 
 def clipped_zoom(fields: Tensor, factor: float) -> Tensor:
-    """The middle of fields, magnified to about their size: at least that, and not trimmed.
+    """Magnify the centre of fields to at least their size, without trimming the result.
 
-    As ``scipy.ndimage.zoom`` of first order on a crop: bilinear, corners aligned. Where its arithmetic puts the last row or
-    column a rounding error beyond the crop, as for 71 px and a factor of 1.21, that one is 0 there and here.
+    Equals ``scipy.ndimage.zoom`` of first order on a crop: bilinear, corners aligned. Where rounding errors put its last
+    row or column beyond the crop, as for 71 px and a factor of 1.21, that row or column is 0, as in scipy.
 
     Args:
         fields: float32 (B, C, H, W).

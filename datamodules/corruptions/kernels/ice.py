@@ -1,4 +1,4 @@
-"""Ice: feathers and needles of frost as they grow on a window, drawn once and without a photograph."""
+"""Procedural ice: feathers and needles of frost on a window, drawn once and cached."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,21 +14,21 @@ from datamodules.corruptions.kernels.random import draw_normals, draw_uniforms
 SIZE = (544, 736)
 MEAN, DEVIATION = 146.0, 32.0
 SPREAD = 2.4
-"""Of the directions of crystals that grow side by side, in radians."""
+"""Range of the directions of neighbouring crystals, in radians."""
 TINT = (-18.0, 3.0, 15.0)
-"""Of red, green and blue, in levels; what is bright is whiter."""
+"""Offsets of red, green and blue, in levels; they decrease for brighter ice."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What crystals look like; lengths in pixels."""
+    """Shape of crystals; lengths in pixels."""
 
     number: int
     lengths: tuple[float, float]
     slenderness: float
-    """Half the width of a crystal as a share of its length."""
+    """Half the width of a crystal, relative to its length."""
     pitch: float
-    """Distance of its barbs along the stem."""
+    """Distance of neighbouring barbs along the stem."""
     lean: float
     """Angle between stem and barbs, in degrees."""
 
@@ -43,7 +43,7 @@ PLATES = (
 
 @lru_cache(maxsize=len(PLATES))
 def draw_plate(number: int) -> Tensor:
-    """uint8 (3, *SIZE): a window under frost, in red, green and blue; its mean and standard deviation are those above."""
+    """uint8 (3, *SIZE): a frosted window in red, green and blue, with mean `MEAN` and standard deviation `DEVIATION`."""
     key = torch.tensor([number])
     haze = _draw_haze(key)
     relief = haze.clone()
@@ -55,7 +55,7 @@ def draw_plate(number: int) -> Tensor:
 
 
 def _standardise(relief: Tensor) -> Tensor:
-    """`relief` with mean 0 and variance 1, from sums of integers, which do not depend on the number of threads."""
+    """Standardise `relief` to mean 0 and variance 1, by sums of integers, which do not depend on the number of threads."""
     steps, number = (relief * 4096).round_().to(torch.int64), relief.numel()
     mean = int(steps.sum()) / number
     variance = int(steps.square().sum()) / number - mean**2
@@ -74,7 +74,7 @@ def _draw_haze(key: Tensor) -> Tensor:
 
 
 def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
-    """Put crystals on `relief`, the later ones over the earlier ones."""
+    """Draw crystals onto `relief`, later ones over earlier ones."""
     shortest, longest = growth.lengths
     draws = draw_uniforms(key, (6, growth.number), stream)[0]
     lengths, _ = (shortest + (longest - shortest) * draws[0] ** 2).sort(descending=True)
@@ -99,7 +99,7 @@ def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
 
 
 def _draw_crystal(along: Tensor, across: Tensor, length: float, growth: Growth, barbs: Tensor) -> tuple[Tensor, Tensor]:
-    """How opaque a crystal is and how bright, at places along and across its stem."""
+    """Opacity and brightness of a crystal, by the coordinates along and across its stem."""
     aside = across.abs()
     rooted = (along - aside / tan(radians(growth.lean))) / growth.pitch  # where a barb leaves the stem
     index = rooted.floor().clamp_(0, barbs.shape[1] - 1).to(torch.int64)

@@ -1,4 +1,4 @@
-"""Fewer, larger pixels, bit for bit as Pillow makes them, on any device."""
+"""Pixelation identical to Pillow's, bit for bit, on any device."""
 
 from functools import lru_cache
 from itertools import accumulate, repeat
@@ -7,14 +7,15 @@ import cv2
 import torch
 from torch import Tensor
 
-WEIGHT = 22  # bits behind the point of the weights of Pillow's resampling
+WEIGHT = 22  # fractional bits of the weights of Pillow's resampling
 
 
 def pixelate(images: Tensor, rows: int, columns: int) -> Tensor:
     """`images` shrunk by box means and enlarged again by repetition: Pillow's BOX and NEAREST.
 
-    Pillow shrinks to whole levels along the columns' axis and then along the rows'. (From version 13 on it turns that
-    order round for strong shrinking of images more than twice as high as wide, by which some levels differ by one.)
+    Pillow rounds to integer levels after shrinking along the horizontal axis and again after the vertical one. (From
+    version 13 on it reverses that order for strong shrinking of images more than twice as high as wide, which changes
+    some levels by one.)
 
     Args:
         images: uint8 (B, C, H, W), contiguous.
@@ -25,7 +26,7 @@ def pixelate(images: Tensor, rows: int, columns: int) -> Tensor:
         uint8 (B, C, H, W).
     """
     batch, channels, height, width = images.shape
-    # A row is copied much faster than a column is picked, hence everything lies in rows when it is its turn.
+    # Selecting rows is much faster than selecting columns, hence the transpositions.
     lines = _transpose(images.view(-1, width))
     lines = _transpose(_average_boxes(lines[None], columns)[0])
     small = _average_boxes(lines.view(-1, height, columns), rows)
@@ -42,7 +43,7 @@ def _transpose(matrix: Tensor) -> Tensor:
 
 
 def _average_boxes(planes: Tensor, size: int) -> Tensor:
-    """uint8 (P, size, M): `planes`, uint8 (P, N, M), shrunk by rounded means over the rows that a new one covers."""
+    """uint8 (P, size, M): `planes`, uint8 (P, N, M), shrunk to rounded means over boxes of rows."""
     first, weights, longer, fewest = _compute_boxes(planes.shape[1], size, planes.device)
     sums = planes.index_select(1, first).to(torch.int16)
     for row in range(1, fewest):
@@ -56,12 +57,12 @@ def _average_boxes(planes: Tensor, size: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _compute_boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, int]:
-    """The pixels that Pillow's box filter takes when it shrinks `side` to `size`, in its float64 arithmetic.
+    """The boxes of pixels of Pillow's box filter for shrinking `side` to `size`, by its float64 arithmetic.
 
     Returns:
-        int64 (size,), the first pixel of each box; int32 (size,), the weight of its pixels with WEIGHT bits behind the
-        point; uint8 (size,), 1 for boxes of one pixel more than the fewest, else 0, or `None` where all have as many;
-        the fewest.
+        int64 (size,), the first pixel of each box; int32 (size,), the weight of its pixels with WEIGHT fractional bits;
+        uint8 (size,), 1 for boxes with one pixel more than the smallest, else 0, or `None` where all sizes are equal; the
+        size of the smallest box.
     """
     scale = side / size
     centres = (torch.arange(size, dtype=torch.float64) + 0.5) * scale
@@ -80,7 +81,7 @@ def _compute_boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, 
 
 @lru_cache(maxsize=32)
 def _find_nearest(size: int, side: int, device: torch.device) -> Tensor:
-    """int64 (side,): the pixel that Pillow takes for each when it enlarges `size` to `side`; its sums, step by step."""
+    """int64 (side,): source pixel of each pixel when Pillow enlarges `size` to `side`, by its cumulative sums."""
     scale = size / side
     return torch.tensor(
         [int(place) for place in accumulate(repeat(scale, side - 1), initial=0.5 * scale)], device=device

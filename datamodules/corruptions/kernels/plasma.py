@@ -17,7 +17,7 @@ def draw_plasma(keys: Tensor, side: int, decay: float, stream: int = 0) -> Tenso
     Args:
         keys: int64 (B,), one per image.
         side: a power of two.
-        decay: what the amplitude is divided by; larger is smoother.
+        decay: divisor of the amplitude from level to level; larger values are smoother.
         stream: number of the random field.
 
     Returns:

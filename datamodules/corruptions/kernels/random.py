@@ -18,7 +18,7 @@ def draw_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
     Args:
         keys: int64 (B,), one per image.
         shape: shape of the field of one image.
-        stream: number of the field; one key has as many independent fields as are asked for.
+        stream: index of the field; the fields of one key are independent.
 
     Returns:
         int32 (B, *shape) in 0..65535, contiguous, on the device of `keys`.
@@ -38,7 +38,7 @@ def draw_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
 
 
 def draw_uniforms(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
-    """float32 (B, *shape): uniform numbers in (0, 1), the middles of 65536 equal shares; see `draw_bits`."""
+    """float32 (B, *shape): uniform numbers in (0, 1), the midpoints of 65536 equal intervals; see `draw_bits`."""
     return draw_bits(keys, shape, stream).to(torch.float32).add_(0.5).mul_(2**-16)
 
 
@@ -49,7 +49,7 @@ def draw_normals(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
 
 
 def compute_normal_quantiles() -> Tensor:
-    """float64 (65536,): quantiles of the normal distribution at the middles of 65536 equal shares, of unit variance."""
+    """float64 (65536,): quantiles of the normal distribution at the midpoints of 65536 equal intervals, of unit variance."""
     fractions = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
     quantiles = torch.special.ndtri(fractions)
     return quantiles / quantiles.square().mean().sqrt()

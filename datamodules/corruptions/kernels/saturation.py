@@ -1,9 +1,9 @@
-"""Saturation: colour by way of hue, saturation and value, with the rounding errors of that way."""
+"""Saturation, by conversion to HSV with the rounding errors of the reference."""
 
 import torch
 from torch import Tensor
 
-STRIP = 1 << 16  # pixels whose float64 intermediates stay in the cache of a core
+STRIP = 1 << 16  # pixels whose float64 intermediates fit the cache of a core
 
 
 def scale_saturation(images: Tensor, factor: float, offset: float) -> Tensor:
@@ -34,7 +34,7 @@ def _scale_strip(pixels: Tensor, factor: float, offset: float) -> Tensor:
     position = middle.to(torch.float64).div_(255).sub_(low).div_(chroma.clamp_(min=1e-3))
     lowest = torch.sub(1, saturation, out=low).mul_(value).mul_(255).to(torch.uint8)
 
-    # The middle channel is as far from the highest as the hue is from the beginning of its sixth, or from the end.
+    # The middle channel gives the position of the hue within its sextant.
     is_blue = blue == most
     is_green = (green == most).logical_and_(~is_blue)
     is_red = (is_blue | is_green).logical_not_()

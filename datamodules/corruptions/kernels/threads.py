@@ -1,4 +1,4 @@
-"""Threads for the work of libraries that let others run meanwhile."""
+"""Threads for calls of libraries that release the interpreter lock."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work` of each item, in their order, on as many threads as torch has."""
+    """Map `work` over items, in order, on as many threads as torch has."""
     threads = torch.get_num_threads()
     if threads < 2:
         return [work(item) for item in items]
@@ -22,5 +22,5 @@ def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> lis
 
 @lru_cache(maxsize=4)
 def _get_pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Kept, since small images take less time than starting a thread; a forked process has none of its parent's."""
+    """Cached pool: starting a thread takes longer than a small image. By process, as threads do not survive a fork."""
     return ThreadPoolExecutor(threads)

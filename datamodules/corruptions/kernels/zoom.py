@@ -9,15 +9,15 @@ from torch import Tensor
 
 from datamodules.corruptions.kernels.row_sums import sum_rows
 
-CPU_CAPACITY = 1 << 19  # values of magnified rows that stay in the cache of a core
+CPU_CAPACITY = 1 << 19  # values of magnified rows that fit the cache of a core
 DEVICE_CAPACITY = 1 << 24  # of these on another device
 
 
 def average_zooms(images: Tensor, factors: Sequence[float]) -> Tensor:
-    """Mean of images and their magnifications around the middle, cropped to the top left part; rounded down.
+    """Mean of images and their magnifications around the centre, cropped to the top left part; rounded down.
 
-    Every magnification is that of `filters.clipped_zoom`: first the rows, then the columns, a block of rows at a time. The
-    channels of all images lie side by side, so that a pixel, too, is a row of numbers; see `sum_rows`.
+    Magnifications equal those of `filters.clipped_zoom`, first of rows and then of columns, for a block of rows at a time.
+    The channels of all images are contiguous, so that each pixel is a row of numbers; see `sum_rows`.
 
     Args:
         images: uint8 (B, C, H, W).
@@ -39,7 +39,7 @@ def average_zooms(images: Tensor, factors: Sequence[float]) -> Tensor:
         pixels = (part.stop - part.start) * width
         magnified = sum_rows(levels, row_places[part].flatten(0, 1), row_weights[part].flatten(0, 1)).view(-1, planes)
         mean = sum_rows(magnified, places[:pixels], weights[:pixels]).view(-1, width * planes)
-        # The image itself and its first magnification, by 1. A thousandth of a level keeps flat areas on their level.
+        # The image itself and its first magnification, by 1. A thousandth of a level keeps flat areas at their level.
         result[part] = mean.add_(levels[part], alpha=2 / (count + 2)).add_(1e-3).clamp_(max=255)
     return result.view(-1, planes).t().contiguous().view(images.shape)
 
@@ -47,9 +47,9 @@ def average_zooms(images: Tensor, factors: Sequence[float]) -> Tensor:
 def _compute_column_taps(
     width: int, rows: int, factors: tuple[float, ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """What each pixel of a block of rows is a sum of: int32 and float32 (rows * width, 2 * factors).
+    """Indices, int32, and weights, float32, of the terms of each pixel of a block: (rows * width, 2 * factors).
 
-    The magnified rows of the block lie (rows, factors, width).
+    The magnified rows of the block have the layout (rows, factors, width).
     """
     places, weights = _compute_taps(width, factors, device)
     row, magnification = (torch.arange(number, dtype=torch.int32, device=device) for number in (rows, len(factors)))
@@ -60,7 +60,7 @@ def _compute_column_taps(
 
 @lru_cache(maxsize=16)
 def _compute_taps(length: int, factors: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which two places each place of each magnification lies between: int32 and, as weights, float32 (length, factors, 2)."""
+    """The two neighbours of each position of each magnification, int32, and their weights, float32: (length, factors, 2)."""
     places, weights = [], []
     for factor in factors:
         crop = ceil(length / factor)

@@ -114,7 +114,9 @@ def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
 def test_copies_do_not_share_whose_turn_it_is(network: BatchEnsemble) -> None:
     other = copy.deepcopy(network)
     assert other.active is not network.active
-    assert all(layer.active is other.active for layer in other.modules() if hasattr(layer, "active") and layer is not other)
+    assert all(
+        layer.active is other.active for layer in other.modules() if hasattr(layer, "active") and layer is not other
+    )
 
 
 def test_it_hardly_holds_more_than_one_network() -> None:
