@@ -31,11 +31,12 @@ class SegmentationDataset(Dataset[Sample]):
 
     A data set with further targets declares their types, so that targets of pixels are transformed with their image::
 
-        targets = {**KNOWN, "vessels": "classes", "height": "continuous", "age": "whole"}
+        targets = declare_targets(vessels="classes", height="continuous", age="whole")
     """
 
     ids: Sequence[str]
     targets: Targets = KNOWN
+    """Types of the targets; a class or an instance may set it."""
 
     def __len__(self) -> int:
         return len(self.ids)

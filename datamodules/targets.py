@@ -19,6 +19,12 @@ Targets = Mapping[str, TargetType]
 KNOWN: Targets = {"depth": "continuous", "label": "whole"}
 """Targets that every data set may have without declaring them."""
 
+
+def declare_targets(**further: TargetType) -> Targets:
+    """Types of a data set's targets: those of `KNOWN`, and of further ones by name."""
+    return {**KNOWN, **further}  # a plain mapping, which spawned loader processes can unpickle
+
+
 REMEDY = (
     "declare it in the `targets` of the data set, as 'classes' or 'continuous' of the pixels or as 'whole' of the image"
 )

@@ -55,11 +55,11 @@ import numpy as np
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import Sample, SegmentationDataset
-from datamodules.targets import KNOWN
+from datamodules.targets import declare_targets
 
 
 class Squares(SegmentationDataset):
-    targets = {**KNOWN, "height": "continuous"}
+    targets = declare_targets(height="continuous")
 
     def __init__(self, number: int) -> None:
         self.ids = [str(place) for place in range(number)]
@@ -144,6 +144,7 @@ init_args: {weight: 0.5}
 from torch import Tensor
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 
 
 class Negative(Corruption):
@@ -151,7 +152,7 @@ class Negative(Corruption):
 
     name = "negative"
     family = "lighting"
-    severities = {"ratio": (0.1, 0.2, 0.3, 0.4, 0.9)}
+    severities = declare(ratio=(0.1, 0.2, 0.3, 0.4, 0.9))
 
     def corrupt(self, images: Tensor, keys: Tensor, *, ratio: float) -> Tensor:
         return (images + ratio * (255 - 2 * images.float())).round().to(images.dtype)

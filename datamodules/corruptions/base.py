@@ -45,7 +45,7 @@ class Corruption(ABC):
     def severities(self) -> Mapping[str, Sequence[Any]]:
         """The values of each parameter at severities 1 to 5, by its name; `None` where a severity does not use it.
 
-        A subclass states them as an attribute, ``severities = {"radius": (3, 4, 6, 8, 10)}``.
+        A subclass declares them as an attribute: ``severities = declare(radius=(3, 4, 6, 8, 10))``.
         """
 
     constants: ClassVar[Mapping[str, Any]] = {}

@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.declaration import JSON
+from datamodules.corruptions.declaration import JSON, declare
 from datamodules.corruptions.kernels.disc import count_disc_pixels, sum_softened_disc
 from datamodules.corruptions.kernels.filters import (
     blur_levels,
@@ -37,7 +37,7 @@ class DefocusBlur(Corruption):
     family = "blur"
     per_channel = True
     exact = True
-    severities = {"radius": (3, 4, 6, 8, 10), "softness": (0.1, 0.5, 0.5, 0.5, 0.5)}
+    severities = declare(radius=(3, 4, 6, 8, 10), softness=(0.1, 0.5, 0.5, 0.5, 0.5))
     """`softness` is the standard deviation of the rim's Gaussian filter; both in pixels."""
 
     @override
@@ -67,7 +67,7 @@ class GaussianBlur(Corruption):
     name = "gaussian_blur"
     family = "blur"
     exact = True
-    severities = {"sigma": (1, 2, 3, 4, 6)}
+    severities = declare(sigma=(1, 2, 3, 4, 6))
     """Standard deviation, in pixels."""
 
     @override
@@ -85,11 +85,11 @@ class GlassBlur(Corruption):
     name = "glass_blur"
     family = "blur"
     exact = True
-    severities = {
-        "sigma": (0.7, 0.9, 1, 1.1, 1.5),
-        "reach": (1, 2, 2, 3, 4),
-        "scans": (2, 1, 3, 2, 2),
-    }
+    severities = declare(
+        sigma=(0.7, 0.9, 1, 1.1, 1.5),
+        reach=(1, 2, 2, 3, 4),
+        scans=(2, 1, 3, 2, 2),
+    )
     """Standard deviation of both Gaussian filters, largest offset (both in pixels), and number of scans."""
 
     @override
@@ -113,7 +113,7 @@ class MotionBlur(Corruption):
     name = "motion_blur"
     family = "blur"
     exact = True
-    severities = {"radius": (10, 15, 15, 15, 20), "sigma": (3, 5, 8, 12, 15)}
+    severities = declare(radius=(10, 15, 15, 15, 20), sigma=(3, 5, 8, 12, 15))
     """Half the length of the line and standard deviation of the weights, in pixels."""
 
     @override
@@ -148,12 +148,12 @@ class ZoomBlur(Corruption):
     name = "zoom_blur"
     family = "blur"
     in_chunks = False
-    severities = {
-        "magnifications": tuple(
+    severities = declare(
+        magnifications=tuple(
             tuple(np.arange(1, end, step).tolist())
             for end, step in ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
         )
-    }
+    )
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, magnifications: tuple[float, ...]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any
 
 from user_error import UserError
@@ -12,6 +13,11 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 GIVEN = ("self", "images", "keys")
 """Arguments of every corruption beside its parameters."""
+
+
+def declare(**parameters: Any) -> Mapping[str, Any]:
+    """Declare parameters by name: their values at severities 1 to 5, or one value for a constant; read-only."""
+    return MappingProxyType(parameters)
 
 
 def require_declared(kind: Any, function: Callable[..., Any], given: Sequence[str] = GIVEN) -> None:

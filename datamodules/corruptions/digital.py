@@ -7,6 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.elastic import draw_displacement, warp
 from datamodules.corruptions.kernels.pixels import pixelate
 from datamodules.corruptions.kernels.saturation import scale_saturation
@@ -23,7 +24,7 @@ class Contrast(Corruption):
     name = "contrast"
     family = "digital"
     exact = True
-    severities = {"factor": (0.4, 0.3, 0.2, 0.1, 0.05)}
+    severities = declare(factor=(0.4, 0.3, 0.2, 0.1, 0.05))
     """Factor of the contrast."""
 
     @override
@@ -48,7 +49,7 @@ class Pixelate(Corruption):
     name = "pixelate"
     family = "digital"
     exact = True
-    severities = {"factor": (0.6, 0.5, 0.4, 0.3, 0.25)}
+    severities = declare(factor=(0.6, 0.5, 0.4, 0.3, 0.25))
     """Number of remaining pixels along each side, relative to the original."""
 
     @override
@@ -69,7 +70,7 @@ class JpegCompression(Corruption):
     exact = True
     libraries = ("opencv-python-headless",)
     in_chunks = False
-    severities = {"quality": (25, 18, 15, 10, 7)}
+    severities = declare(quality=(25, 18, 15, 10, 7))
     """Out of 100."""
 
     @override
@@ -94,7 +95,7 @@ class ElasticTransform(Corruption):
     name = "elastic_transform"
     family = "digital"
     exact = True
-    severities = {"alpha": (12.5, 16.25, 21.25, 25.0, 30.0)}
+    severities = declare(alpha=(12.5, 16.25, 21.25, 25.0, 30.0))
     """See `draw_displacement`."""
 
     @override
@@ -116,7 +117,7 @@ class Saturate(Corruption):
     name = "saturate"
     family = "digital"
     colour_only = True
-    severities = {"factor": (0.3, 0.1, 2.0, 5.0, 20.0), "offset": (0.0, 0.0, 0.0, 0.1, 0.2)}
+    severities = declare(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2))
     """a and b."""
 
     @override

@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.kernels.soft_shapes import (
     blend,
@@ -33,9 +34,9 @@ class SpecularHighlights(Corruption):
 
     name = "specular_highlights"
     family = "endoscopy"
-    severities = {"count": (14, 28, 52, 90, 150)}
+    severities = declare(count=(14, 28, 52, 90, 150))
     """Number of blobs."""
-    constants = {"clusters": 6, "radii": (0.004, 0.02)}
+    constants = declare(clusters=6, radii=(0.004, 0.02))
     """`radii` are the smallest and the largest short half-axis, relative to the shorter side; most are small."""
     halo = 1.9
     """Radius of the halo, in radii of its blob."""
@@ -75,9 +76,9 @@ class Smoke(Corruption):
 
     name = "smoke"
     family = "endoscopy"
-    severities = {"opacity": (0.25, 0.4, 0.55, 0.7, 0.85)}
+    severities = declare(opacity=(0.25, 0.4, 0.55, 0.7, 0.85))
     """Largest opacity; the smallest is a fifth of it."""
-    constants = {"decay": 1.9, "level": 215}
+    constants = declare(decay=1.9, level=215)
     """`level` is the level of the smoke in every channel."""
 
     @override
@@ -96,9 +97,9 @@ class Bubbles(Corruption):
 
     name = "bubbles"
     family = "endoscopy"
-    severities = {"count": (6, 12, 22, 38, 64)}
+    severities = declare(count=(6, 12, 22, 38, 64))
     """Number of bubbles."""
-    constants = {"clusters": 4, "radii": (0.02, 0.1)}
+    constants = declare(clusters=4, radii=(0.02, 0.1))
     """`radii` are the smallest and the largest, relative to the shorter side; small ones are the most frequent."""
 
     @override
@@ -162,9 +163,9 @@ class Vignette(Corruption):
 
     name = "vignette"
     family = "endoscopy"
-    severities = {"corner_light": (0.6, 0.4, 0.25, 0.13, 0.06)}
+    severities = declare(corner_light=(0.6, 0.4, 0.25, 0.13, 0.06))
     """Fraction of the light that reaches the corner of a square image."""
-    constants = {"shift": 0.1}
+    constants = declare(shift=0.1)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, corner_light: float, shift: float) -> Tensor:
@@ -187,9 +188,9 @@ class BlackCorner(Corruption):
 
     name = "black_corner"
     family = "endoscopy"
-    severities = {"covered": (0.06, 0.13, 0.22, 0.34, 0.48)}
+    severities = declare(covered=(0.06, 0.13, 0.22, 0.34, 0.48))
     """Fraction of the image that is black where the mask is centred."""
-    constants = {"shift": 0.02, "softness": 0.008}
+    constants = declare(shift=0.02, softness=0.008)
     """`softness` is the width of the edge, relative to the shorter side."""
 
     @override

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, count_images_per_chunk
-from datamodules.corruptions.declaration import JSON
+from datamodules.corruptions.declaration import JSON, declare
 from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
@@ -44,7 +44,7 @@ class Frost(Corruption):
     exact = True
     in_chunks = False
     libraries = ("opencv-python-headless",)
-    severities = {"image": (1.0, 0.8, 0.7, 0.65, 0.6), "frost": (0.4, 0.6, 0.7, 0.7, 0.75)}
+    severities = declare(image=(1.0, 0.8, 0.7, 0.65, 0.6), frost=(0.4, 0.6, 0.7, 0.7, 0.75))
     """Weights of the image and of the frost."""
 
     def __init__(self, photos: str | None = None) -> None:

@@ -9,6 +9,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.frost import Frost, mix
 from datamodules.corruptions.kernels.ice import PLATES, SIZE, draw_plate
 from datamodules.corruptions.kernels.random import draw_bits
@@ -31,7 +32,7 @@ class FrostProcedural(Corruption):
     name = "frost_procedural"
     family = "weather"
     exact = True
-    severities = {**Frost.severities, "rim": (0.0, 0.1, 0.2, 0.5, 0.65)}
+    severities = declare(**Frost.severities, rim=(0.0, 0.1, 0.2, 0.5, 0.65))
     """`rim` is the relative increase of the ice's brightness at the border."""
 
     @override

@@ -20,7 +20,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, count_images_per_chunk
-from datamodules.corruptions.declaration import require_declared
+from datamodules.corruptions.declaration import declare, require_declared
 from datamodules.corruptions.digital import ElasticTransform
 from datamodules.corruptions.kernels.elastic import draw_displacement, warp
 from datamodules.corruptions.kernels.random import draw_bits
@@ -116,7 +116,7 @@ def _draw_sign(keys: Tensor) -> Tensor:
 class Rotation(Geometric):
     """Rotation about the centre, in a random direction."""
 
-    severities = {"degrees": (3, 7, 12, 20, 35)}
+    severities = declare(degrees=(3, 7, 12, 20, 35))
 
     @override
     def compute_displacement(self, keys: Tensor, height: int, width: int, *, degrees: int) -> Tensor:
@@ -129,7 +129,7 @@ class Rotation(Geometric):
 class Magnification(Geometric):
     """Magnification about the centre."""
 
-    severities = {"factor": (1.08, 1.2, 1.38, 1.65, 2.1)}
+    severities = declare(factor=(1.08, 1.2, 1.38, 1.65, 2.1))
 
     @override
     def compute_displacement(self, keys: Tensor, height: int, width: int, *, factor: float) -> Tensor:
@@ -140,13 +140,13 @@ class Magnification(Geometric):
 class Reduction(Magnification):
     """Reduction about the centre."""
 
-    severities = {"factor": (0.93, 0.83, 0.72, 0.6, 0.48)}
+    severities = declare(factor=(0.93, 0.83, 0.72, 0.6, 0.48))
 
 
 class Translation(Geometric):
     """Translation in a random direction."""
 
-    severities = {"share": (0.02, 0.05, 0.09, 0.15, 0.25)}
+    severities = declare(share=(0.02, 0.05, 0.09, 0.15, 0.25))
     """Distance relative to the shorter side."""
 
     @override
@@ -158,7 +158,7 @@ class Translation(Geometric):
 class Shear(Geometric):
     """Horizontal shear, in a random direction."""
 
-    severities = {"slope": (0.06, 0.13, 0.22, 0.36, 0.6)}
+    severities = declare(slope=(0.06, 0.13, 0.22, 0.36, 0.6))
     """Horizontal shift from one row to the next, in pixels."""
 
     @override

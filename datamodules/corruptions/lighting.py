@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions, make_grid, smoothstep
 
@@ -52,9 +53,9 @@ class LowLight(Corruption):
 
     name = "low_light"
     family = "lighting"
-    severities = {"share": (0.5, 0.3, 0.17, 0.09, 0.045)}
+    severities = declare(share=(0.5, 0.3, 0.17, 0.09, 0.045))
     """Factor of the light."""
-    constants = {"photons": 1500, "read_noise": 0.0025}
+    constants = declare(photons=1500, read_noise=0.0025)
     """Full-well capacity in electrons, such that light x has the variance x / photons; standard deviation in the dark,
     relative to the largest light.
     """
@@ -75,7 +76,7 @@ class OverExposure(Corruption):
 
     name = "over_exposure"
     family = "lighting"
-    severities = {"stops": (0.5, 1.0, 1.5, 2.0, 2.6)}
+    severities = declare(stops=(0.5, 1.0, 1.5, 2.0, 2.6))
     """A stop doubles the light."""
 
     @override
@@ -92,7 +93,7 @@ class Gamma(Corruption):
     name = "gamma"
     family = "lighting"
     exact = True
-    severities = {"exponent": (1.25, 1.6, 2.05, 2.7, 3.6)}
+    severities = declare(exponent=(1.25, 1.6, 2.05, 2.7, 3.6))
     """The exponent darkens, and its inverse brightens."""
 
     @override
@@ -125,7 +126,7 @@ class ColourTemperature(Corruption):
     name = "colour_temperature"
     family = "lighting"
     colour_only = True
-    severities = {"kelvins": ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))}
+    severities = declare(kelvins=((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000)))
     """Warm and cold colour temperature; daylight has 6500 K."""
 
     @override
@@ -165,7 +166,7 @@ class UnevenIllumination(Corruption):
 
     name = "uneven_illumination"
     family = "lighting"
-    severities = {"stops": (0.6, 1.0, 1.5, 2.1, 2.8)}
+    severities = declare(stops=(0.6, 1.0, 1.5, 2.1, 2.8))
     """Difference between the mean brightness and the brightest or darkest place; a stop doubles the light."""
 
     @override
@@ -192,9 +193,9 @@ class HardShadow(Corruption):
 
     name = "hard_shadow"
     family = "lighting"
-    severities = {"share": (0.6, 0.42, 0.28, 0.17, 0.08)}
+    severities = declare(share=(0.6, 0.42, 0.28, 0.17, 0.08))
     """Fraction of the light within the shadow."""
-    constants = {"softness": 0.012}
+    constants = declare(softness=0.012)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, softness: float) -> Tensor:
@@ -217,9 +218,9 @@ class Glare(Corruption):
 
     name = "glare"
     family = "lighting"
-    severities = {"strength": (0.12, 0.25, 0.5, 1.0, 2.2)}
+    severities = declare(strength=(0.12, 0.25, 0.5, 1.0, 2.2))
     """Light added at the light source, relative to the range of the image."""
-    constants = {"radius": 0.16, "veil": 0.06}
+    constants = declare(radius=0.16, veil=0.06)
     """Radius at which that light has halved, relative to the shorter side, and the fraction of it that is added everywhere."""
 
     @override

@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.filters import blur_levels
 from datamodules.corruptions.kernels.random import draw_bits
 from datamodules.corruptions.kernels.soft_shapes import (
@@ -40,7 +41,7 @@ class StainShift(Corruption):
     name = "stain_shift"
     family = "microscopy"
     colour_only = True
-    severities = {"scale": (0.12, 0.22, 0.34, 0.5, 0.7), "shift": (0.015, 0.03, 0.05, 0.08, 0.12)}
+    severities = declare(scale=(0.12, 0.22, 0.34, 0.5, 0.7), shift=(0.015, 0.03, 0.05, 0.08, 0.12))
     """Largest relative change and largest shift of a stain's density."""
 
     @override
@@ -101,9 +102,9 @@ class OutOfFocus(Corruption):
 
     name = "out_of_focus"
     family = "microscopy"
-    severities = {"sigma": (0.004, 0.007, 0.011, 0.017, 0.026)}
+    severities = declare(sigma=(0.004, 0.007, 0.011, 0.017, 0.026))
     """Standard deviation as a share of the shorter side."""
-    constants = {"in_focus": 0.35}
+    constants = declare(in_focus=0.35)
     """Standard deviation of the blur that is always there, in pixels: it counts in small images alone."""
 
     @override
@@ -120,9 +121,9 @@ class AirBubble(Corruption):
 
     name = "air_bubble"
     family = "microscopy"
-    severities = {"radius": (0.12, 0.18, 0.26, 0.36, 0.48)}
+    severities = declare(radius=(0.12, 0.18, 0.26, 0.36, 0.48))
     """Mean radius as a share of the shorter side; it is drawn within 8 %."""
-    constants = {"blur": 0.009, "wobble": 0.06}
+    constants = declare(blur=0.009, wobble=0.06)
     """Standard deviation inside, as a share of the shorter side; largest deviation from a circle, as a share of the radius."""
 
     @override
@@ -163,9 +164,9 @@ class DarkSpots(Corruption):
 
     name = "dark_spots"
     family = "microscopy"
-    severities = {"clots": (3, 6, 10, 16, 25)}
+    severities = declare(clots=(3, 6, 10, 16, 25))
     """Number of clots."""
-    constants = {"grains": 5, "radii": (0.006, 0.03)}
+    constants = declare(grains=5, radii=(0.006, 0.03))
     """Number of grains in each clot; smallest and largest grain, as shares of the shorter side."""
     opacity = 0.92
 
@@ -195,9 +196,9 @@ class MarkerInk(Corruption):
 
     name = "marker_ink"
     family = "microscopy"
-    severities = {"width": (0.035, 0.07, 0.12, 0.2, 0.32)}
+    severities = declare(width=(0.035, 0.07, 0.12, 0.2, 0.32))
     """Of the stroke, as a share of the shorter side."""
-    constants = {"inks": ((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16)), "dark": 0.2}
+    constants = declare(inks=((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16)), dark=0.2)
     """Red, green and blue light that passes a full layer of each ink, and what passes in images without colours."""
 
     @override

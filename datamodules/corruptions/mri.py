@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions, make_grid
 
@@ -30,7 +31,7 @@ class RicianNoise(Corruption):
 
     name = "rician_noise"
     family = "mri"
-    severities = {"standard_deviation": (0.03, 0.055, 0.09, 0.14, 0.21)}
+    severities = declare(standard_deviation=(0.03, 0.055, 0.09, 0.14, 0.21))
     """Of each part, as a share of the range."""
 
     @override
@@ -51,9 +52,9 @@ class BiasField(Corruption):
 
     name = "bias_field"
     family = "mri"
-    severities = {"deviation": (0.1, 0.2, 0.32, 0.48, 0.7)}
+    severities = declare(deviation=(0.1, 0.2, 0.32, 0.48, 0.7))
     """Root mean square of the field's logarithm."""
-    constants = {"order": 3}
+    constants = declare(order=3)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, deviation: float, order: int) -> Tensor:
@@ -97,9 +98,9 @@ class Ghosting(Corruption):
 
     name = "ghosting"
     family = "mri"
-    severities = {"amplitude": (0.2, 0.38, 0.6, 0.95, 1.6)}
+    severities = declare(amplitude=(0.2, 0.38, 0.6, 0.95, 1.6))
     """a in radians."""
-    constants = {"shifts": (0.12, 0.5)}
+    constants = declare(shifts=(0.12, 0.5))
     """Smallest and largest s, as a share of the height."""
 
     @override
@@ -124,7 +125,7 @@ class Motion(Corruption):
 
     name = "mri_motion"
     family = "mri"
-    severities = {"blocks": (5, 9, 15, 25, 41), "shift": (0.01, 0.016, 0.024, 0.034, 0.048)}
+    severities = declare(blocks=(5, 9, 15, 25, 41), shift=(0.01, 0.016, 0.024, 0.034, 0.048))
     """Number of blocks of lines, odd so that one is in the middle; largest displacement of a block, as a share of the shorter
     side. The smallest is half of it.
     """
@@ -157,7 +158,7 @@ class GibbsRinging(Corruption):
 
     name = "gibbs_ringing"
     family = "mri"
-    severities = {"kept": (0.55, 0.4, 0.28, 0.19, 0.12)}
+    severities = declare(kept=(0.55, 0.4, 0.28, 0.19, 0.12))
     """Share of the lines that is kept in each direction, in images of up to 256 px."""
 
     @override
@@ -182,9 +183,9 @@ class KSpaceSpike(Corruption):
 
     name = "kspace_spike"
     family = "mri"
-    severities = {"amplitude": (0.04, 0.07, 0.115, 0.18, 0.27)}
+    severities = declare(amplitude=(0.04, 0.07, 0.115, 0.18, 0.27))
     """Of the first wave, as a share of the range."""
-    constants = {"spikes": 2, "cycles": (10.0, 16.0)}
+    constants = declare(spikes=2, cycles=(10.0, 16.0))
     """`cycles` are the fewest and the most, along height and width together."""
 
     @override

@@ -7,6 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.random import compute_normal_quantiles, draw_bits
 
 QUANTILE_BITS = 12  # bits of a random word that choose among the quantiles of a Poisson distribution
@@ -23,7 +24,7 @@ class GaussianNoise(Corruption):
     name = "gaussian_noise"
     family = "noise"
     exact = True
-    severities = {"standard_deviation": (0.08, 0.12, 0.18, 0.26, 0.38)}
+    severities = declare(standard_deviation=(0.08, 0.12, 0.18, 0.26, 0.38))
     """As a share of the range."""
 
     @override
@@ -45,7 +46,7 @@ class ShotNoise(Corruption):
     name = "shot_noise"
     family = "noise"
     exact = True
-    severities = {"photons": (60, 25, 12, 5, 3)}
+    severities = declare(photons=(60, 25, 12, 5, 3))
     """Expected at white."""
 
     @override
@@ -65,7 +66,7 @@ class ImpulseNoise(Corruption):
     name = "impulse_noise"
     family = "noise"
     exact = True
-    severities = {"amount": (0.03, 0.06, 0.09, 0.17, 0.27)}
+    severities = declare(amount=(0.03, 0.06, 0.09, 0.17, 0.27))
     """Share of the values that are replaced."""
 
     @override
@@ -85,7 +86,7 @@ class SpeckleNoise(Corruption):
     name = "speckle_noise"
     family = "noise"
     exact = True
-    severities = {"standard_deviation": (0.15, 0.2, 0.35, 0.45, 0.6)}
+    severities = declare(standard_deviation=(0.15, 0.2, 0.35, 0.45, 0.6))
     """As a share of the level."""
 
     @override

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.declaration import GIVEN, JSON, require_declared
+from datamodules.corruptions.declaration import GIVEN, JSON, declare, require_declared
 from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.kernels.random import draw_bits
 from datamodules.corruptions.kernels.soft_shapes import draw_between
@@ -28,9 +28,9 @@ class Patches(Corruption):
 
     name = "patches"
     family = "occlusion"
-    severities = {"share": (0.06, 0.14, 0.26, 0.42, 0.65)}
+    severities = declare(share=(0.06, 0.14, 0.26, 0.42, 0.65))
     """Of the image that all rectangles have together."""
-    constants = {"count": 8}
+    constants = declare(count=8)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, count: int) -> Tensor:
@@ -64,9 +64,9 @@ class DroppedRegions(Corruption):
     exact = True
     side = 8
     """Cells along a side."""
-    severities = {"dropped": (4, 9, 16, 25, 38)}
+    severities = declare(dropped=(4, 9, 16, 25, 38))
     """Number of cells that are lost."""
-    constants = {"cells": side**2}
+    constants = declare(cells=side**2)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, dropped: int, cells: int) -> Tensor:
@@ -90,7 +90,7 @@ class DeadLines(Corruption):
     name = "dead_lines"
     family = "occlusion"
     exact = True
-    severities = {"share": (0.03, 0.07, 0.14, 0.25, 0.4)}
+    severities = declare(share=(0.03, 0.07, 0.14, 0.25, 0.4))
     """Of the lines that are dead; at least one is."""
 
     @override
@@ -162,9 +162,9 @@ class BackgroundReplaced(BackgroundCorruption):
     """
 
     name = "background_replaced"
-    severities = {"opacity": (0.2, 0.4, 0.6, 0.8, 1.0)}
+    severities = declare(opacity=(0.2, 0.4, 0.6, 0.8, 1.0))
     """Of the texture."""
-    constants = {"decay": 1.8}
+    constants = declare(decay=1.8)
 
     @override
     def corrupt_background(
@@ -194,9 +194,9 @@ class BackgroundShuffled(BackgroundCorruption):
     exact = True
     side = 8
     """Tiles along a side."""
-    severities = {"moved": (8, 16, 28, 44, 64)}
+    severities = declare(moved=(8, 16, 28, 44, 64))
     """Number of tiles that change places."""
-    constants = {"tiles": side**2}
+    constants = declare(tiles=side**2)
 
     @override
     def corrupt_background(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.kernels.soft_shapes import blend, draw_between, make_grid, smoothstep
 
@@ -26,9 +27,9 @@ class UltrasoundSpeckle(Corruption):
 
     name = "ultrasound_speckle"
     family = "radiology"
-    severities = {"power": (0.12, 0.22, 0.36, 0.58, 0.95)}
+    severities = declare(power=(0.12, 0.22, 0.36, 0.58, 0.95))
     """Of the envelope."""
-    constants = {"cells": (128, 64)}
+    constants = declare(cells=(128, 64))
     """Grains along height and width."""
 
     @override
@@ -92,9 +93,9 @@ class AcousticShadow(Corruption):
 
     name = "acoustic_shadow"
     family = "radiology"
-    severities = {"width": (0.12, 0.2, 0.3, 0.42, 0.58), "light": (0.4, 0.3, 0.2, 0.12, 0.06)}
+    severities = declare(width=(0.12, 0.2, 0.3, 0.42, 0.58), light=(0.4, 0.3, 0.2, 0.12, 0.06))
     """Width of the shadow at its top, as a share of the image's, and share of the signal that is left in it."""
-    constants = {"depths": (0.12, 0.3)}
+    constants = declare(depths=(0.12, 0.3))
     """Highest and lowest top, as shares of the height."""
     spread = 0.35
     """Growth of the width from the top to the bottom of the image, as a share of it."""
@@ -126,7 +127,7 @@ class GammaShift(Corruption):
 
     name = "xray_gamma"
     family = "radiology"
-    severities = {"power": (1.25, 1.55, 2.0, 2.6, 3.5)}
+    severities = declare(power=(1.25, 1.55, 2.0, 2.6, 3.5))
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, power: float) -> Tensor:
@@ -151,7 +152,7 @@ class ContrastShift(Corruption):
 
     name = "contrast_shift"
     family = "radiology"
-    severities = {"width": (1.15, 1.35, 1.65, 2.1, 2.8), "level": (0.04, 0.07, 0.11, 0.16, 0.22)}
+    severities = declare(width=(1.15, 1.35, 1.65, 2.1, 2.8), level=(0.04, 0.07, 0.11, 0.16, 0.22))
     """Factor of the window's width, or its inverse; shift of the levels, up or down, as a share of the range."""
 
     @override
@@ -186,9 +187,9 @@ class QuantumNoise(Corruption):
 
     name = "quantum_noise"
     family = "radiology"
-    severities = {"photons": (4000, 1500, 600, 250, 110)}
+    severities = declare(photons=(4000, 1500, 600, 250, 110))
     """Photons a pixel in free air."""
-    constants = {"attenuation": 3.0}
+    constants = declare(attenuation=3.0)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, photons: int, attenuation: float) -> Tensor:

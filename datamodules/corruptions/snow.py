@@ -5,6 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.filters import apply_motion_filter, clipped_zoom
 from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 
@@ -20,14 +21,14 @@ class Snow(Corruption):
 
     name = "snow"
     family = "weather"
-    severities = {
-        "mean": (0.1, 0.2, 0.55, 0.55, 0.55),
-        "magnification": (3.0, 2.0, 4.0, 4.5, 2.5),
-        "threshold": (0.5, 0.5, 0.9, 0.85, 0.85),
-        "radius": (10, 12, 12, 12, 12),
-        "sigma": (4, 4, 8, 8, 12),
-        "mix": (0.8, 0.7, 0.7, 0.65, 0.55),
-    }
+    severities = declare(
+        mean=(0.1, 0.2, 0.55, 0.55, 0.55),
+        magnification=(3.0, 2.0, 4.0, 4.5, 2.5),
+        threshold=(0.5, 0.5, 0.9, 0.85, 0.85),
+        radius=(10, 12, 12, 12, 12),
+        sigma=(4, 4, 8, 8, 12),
+        mix=(0.8, 0.7, 0.7, 0.65, 0.55),
+    )
     """Mean of the noise field, whose standard deviation is .3, its magnification, and the threshold below which it vanishes;
     half the length of a streak and the standard deviation along it, in pixels; the share of the image that does not turn pale.
     """

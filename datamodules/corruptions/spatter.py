@@ -7,6 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.filters import gaussian_filter
 from datamodules.corruptions.kernels.random import draw_normals
 from datamodules.corruptions.kernels.threads import map_in_threads
@@ -29,14 +30,14 @@ class Spatter(Corruption):
     family = "weather"
     libraries = ("opencv-python-headless",)
     in_chunks = False
-    severities = {
-        "mean": (0.65, 0.65, 0.65, 0.65, 0.67),
-        "deviation": (0.3, 0.3, 0.3, 0.3, 0.4),
-        "sigma": (4, 3, 2, 1, 1),
-        "threshold": (0.69, 0.68, 0.68, 0.65, 0.65),
-        "water": (0.6, 0.6, 0.5, None, None),
-        "mud": (None, None, None, 1.5, 1.5),
-    }
+    severities = declare(
+        mean=(0.65, 0.65, 0.65, 0.65, 0.67),
+        deviation=(0.3, 0.3, 0.3, 0.3, 0.4),
+        sigma=(4, 3, 2, 1, 1),
+        threshold=(0.69, 0.68, 0.68, 0.65, 0.65),
+        water=(0.6, 0.6, 0.5, None, None),
+        mud=(None, None, None, 1.5, 1.5),
+    )
     """Mean and standard deviation of the noise field, the standard deviation of the filter that smooths it, in pixels, and the
     threshold above which it is liquid; the opacity of water where it is brightest; the standard deviation of the filter that
     rounds off mud, in pixels.

@@ -5,6 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, count_images_per_chunk
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.kernels.plasma import draw_plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
@@ -20,7 +21,7 @@ class Brightness(Corruption):
     name = "brightness"
     family = "weather"
     exact = True
-    severities = {"value_added": (0.1, 0.2, 0.3, 0.4, 0.5)}
+    severities = declare(value_added=(0.1, 0.2, 0.3, 0.4, 0.5))
     """As a share of the range."""
 
     @override
@@ -45,7 +46,7 @@ class Fog(Corruption):
     name = "fog"
     family = "weather"
     in_chunks = False
-    severities = {"density": (1.5, 2.0, 2.5, 2.5, 3.0), "decay": (2.0, 2.0, 1.7, 1.5, 1.4)}
+    severities = declare(density=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2.0, 2.0, 1.7, 1.5, 1.4))
     """Density in ranges of the image; `decay` is what the roughness is divided by from scale to scale."""
 
     @override

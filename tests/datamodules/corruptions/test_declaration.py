@@ -7,7 +7,7 @@ import torch
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.declaration import as_json
+from datamodules.corruptions.declaration import as_json, declare
 from datamodules.corruptions.geometric import Geometric
 from datamodules.corruptions.occlusion import BackgroundCorruption
 from user_error import UserError
@@ -21,8 +21,8 @@ class Shifted(Corruption):
 
     name = "shifted"
     family = "digital"
-    severities = {"step": (1, 2, 3, 4, 5), "less": (None, None, None, 1, 1), "pair": ((1, 2),) * 5}  # noqa: RUF012
-    constants = {"sign": -1}  # noqa: RUF012
+    severities = declare(step=(1, 2, 3, 4, 5), less=(None, None, None, 1, 1), pair=((1, 2),) * 5)
+    constants = declare(sign=-1)
 
     @override
     def corrupt(self, images, keys, *, step, less, pair, sign, factor=1):
