@@ -1,4 +1,4 @@
-"""A component of another library that refuses its settings when it is made."""
+"""Explanation of errors that components of other libraries raise when they are constructed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ from user_error import UserError, shorten
 
 @contextmanager
 def explain_refusal(setting: str, described: Any, family: str) -> Iterator[None]:
-    """Put in words what the making of a component inside the block refuses.
+    """Turn an error of the construction of a component within the block into a sentence for the user.
 
     Args:
-        setting: of the command line.
-        described: the component as hyperparameters hold it, with its ``class_path``.
+        setting: option of the command line.
+        described: the component in the hyperparameters, with its ``class_path``.
         family: folder of experiments/configs.
 
     Raises:
-        UserError: it was refused.
+        UserError: the construction failed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A network at the end of each cycle of its learning rate."""
+"""Snapshots of a network at the end of each cycle of its learning rate."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class Snapshots(pl.Callback):
         self.written = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn how long a cycle is.
+        """Determine the length of a cycle.
 
         Raises:
             UserError: the schedule has no cycles.
@@ -39,7 +39,7 @@ class Snapshots(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a snapshot where a cycle ended, once: batches whose gradients are gathered make no step."""
+        """Write a snapshot at the end of a cycle; batches whose gradients are accumulated make no step."""
         step = trainer.global_step
         if step > self.written and (step % self.steps == 0 or step == self.total):
             self.written = step

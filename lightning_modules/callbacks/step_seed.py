@@ -1,4 +1,4 @@
-"""A training that was interrupted draws what it would have drawn."""
+"""Seeding of each training step, so that a resumed training makes the same random draws."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from lightning_modules.draws import compute_step_seed
 class StepSeed(pl.Callback):
     """Seed PyTorch anew at each step from (seed, step, process).
 
-    Dropout and its kin then draw the same numbers whether training ran through or was resumed.
+    Dropout and similar layers then draw the same numbers whether or not training was resumed.
     """
 
     def on_train_batch_start(

@@ -1,4 +1,4 @@
-"""Hinge losses over the pixels that count: a network trained for margins, as a support vector machine is."""
+"""Hinge losses over the labelled pixels, which train a network for margins as a support vector machine."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from user_error import UserError
 
 
 class PixelHinge(nn.Module):
-    """Base of the hinge losses: the mean over the pixels that count, weighted by class as in `CrossEntropy`.
+    """Base of the hinge losses: the mean over the labelled pixels, weighted by class as in `CrossEntropy`.
 
     Args:
-        margin: what the logits must be apart for a pixel to cost nothing.
+        margin: margin of the logits from which on the loss of a pixel is 0.
         class_weights: a weight per class; all 1 if null.
 
     Raises:
@@ -36,7 +36,7 @@ class PixelHinge(nn.Module):
         """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Logits (B, K, H, W) and mask (B, H, W) to a scalar; 0, not NaN, where no pixel counts.
+        """Logits (B, K, H, W) and mask (B, H, W) to a scalar; 0 instead of NaN where no pixel is labelled.
 
         Raises:
             UserError: there are not as many class weights as classes.

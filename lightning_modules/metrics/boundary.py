@@ -1,4 +1,4 @@
-"""Boundary IoU: how well contours agree, whatever the size of what they enclose."""
+"""Boundary IoU: the agreement of contours, independent of the size of objects."""
 
 import math
 from collections.abc import Callable
@@ -20,14 +20,14 @@ def find_boundary_region(labels: Tensor, reach: int) -> Tensor:
 
     These are the pixels that erosion by a square of 2 `reach` + 1 pixels takes from the mask of their class, as in
     boundary IoU (Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", CVPR 2021), for
-    all classes at once. Ignored pixels neither make nor hide a contour.
+    all classes at once. Ignored pixels neither form nor hide a contour.
 
     Args:
         labels: (B, H, W) uint8 class ids, 255 where ignored.
         reach: in pixels.
 
     Returns:
-        (B, H, W) bool; its value at ignored pixels means nothing.
+        (B, H, W) bool; its values at ignored pixels are undefined.
     """
     region = torch.ones_like(labels, dtype=torch.bool)
     side = 2 * reach + 1
@@ -40,7 +40,7 @@ def find_boundary_region(labels: Tensor, reach: int) -> Tensor:
 
 
 def _reduce_windows(labels: Tensor, side: int, operation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`operation` over every square window that lies inside; spans double, so the cost grows with log(side)."""
+    """Reduce every square window within the image by `operation`; spans double, so the cost grows with log(side)."""
     for axis in (-2, -1):
         span, length = 1, labels.shape[axis]
         while span < side:

@@ -1,4 +1,4 @@
-"""Confusion counts per condition: the one additive metric of validation and sweep."""
+"""Confusion matrices per condition, the additive metric of validation and sweeps."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Several tasks on one network: what is learned beside the segmentation."""
+"""Multi-task learning: further tasks beside the segmentation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class MultiTask(Objective):
     """The losses of the segmentation and of a network's further tasks, weighted.
 
     Args:
-        weighting: how the tasks' losses become one; their sum if null.
+        weighting: how the losses of the tasks are combined; their sum if null.
     """
 
     def __init__(self, weighting: Weighting | None = None) -> None:
@@ -31,7 +31,7 @@ class MultiTask(Objective):
         self.names = [SEGMENTATION]
 
     def begin(self, network: nn.Module) -> None:
-        """Make room for a weight of each task.
+        """Set up the weighting of the tasks.
 
         Raises:
             UserError: the network has no further tasks, or the weighting does not fit them.
@@ -47,7 +47,7 @@ class MultiTask(Objective):
 
     @property
     def tasks(self) -> Sequence[str]:
-        """All of the network's."""
+        """All further tasks of the network."""
         return self.names[1:]
 
     @property

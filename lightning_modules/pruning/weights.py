@@ -1,4 +1,4 @@
-"""Single weights set to zero: a network that is sparse, but computes as much as before."""
+"""Unstructured pruning: single weights are set to zero, which does not reduce the computation."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -12,7 +12,7 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 
 
 def require_ratio(ratio: float) -> None:
-    """Refuse a share that would leave all or nothing.
+    """Refuse a ratio outside (0, 1).
 
     Raises:
         UserError: it is not between 0 and 1.
@@ -22,26 +22,26 @@ def require_ratio(ratio: float) -> None:
 
 
 def get_prunable_weights(network: nn.Module) -> dict[str, nn.Parameter]:
-    """The kernels and matrices of a network, by name: what may become zero. Biases and normalisation stay."""
+    """The kernels and matrices of a network by name, which may be pruned, unlike biases and normalisation."""
     found = {f"{name}.weight": layer.weight for name, layer in network.named_modules() if isinstance(layer, LAYERS)}
     return {name: weight for name, weight in found.items() if isinstance(weight, nn.Parameter)}
 
 
 def compute_sparsity(weights: Iterable[Tensor]) -> float:
-    """Share of the elements that are zero."""
+    """Ratio of the elements that are zero."""
     counted = [(int((weight == 0).sum()), weight.numel()) for weight in weights]
     return sum(zeros for zeros, _ in counted) / max(1, sum(total for _, total in counted))
 
 
 def find_empty_layers(weights: Mapping[str, Tensor]) -> list[str]:
-    """Layers in which no weight is left: what passes through them is lost, and no training brings it back."""
+    """Layers without any nonzero weight, which block all information and cannot be trained again."""
     return [name.removesuffix(".weight") for name, weight in weights.items() if not weight.any()]
 
 
 def rank_by_magnitude(weight: Tensor) -> Tensor:
     """Global magnitude pruning (Han et al., NeurIPS 2015): weights of all layers are ranked alike.
 
-    A layer of small weights may vanish, also where a normalisation after it makes their size mean nothing.
+    A layer of small weights may vanish, even if a normalisation after it makes their scale irrelevant.
     """
     return weight.abs()
 
@@ -49,8 +49,8 @@ def rank_by_magnitude(weight: Tensor) -> Tensor:
 def rank_by_lamp(weight: Tensor) -> Tensor:
     """Layer-adaptive magnitude (LAMP; Lee et al., "Layer-adaptive Sparsity for the Magnitude-based Pruning", ICLR 2021).
 
-    The square of a weight beside the squares of those of its layer that are no smaller: the largest weight of each layer
-    has rank 1, so that no layer vanishes.
+    The square of a weight divided by the sum of the squares of all weights of its layer that are not smaller: the largest
+    weight of each layer has the score 1, so that no layer vanishes.
     """
     squares, order = weight.reshape(-1).double().square().sort()
     no_smaller = squares.flip(0).cumsum(0).flip(0)
@@ -59,14 +59,14 @@ def rank_by_lamp(weight: Tensor) -> Tensor:
 
 
 RANKINGS: dict[str, Callable[[Tensor], Tensor]] = {"magnitude": rank_by_magnitude, "lamp": rank_by_lamp}
-"""By which rank a weight goes before others, those of other layers included."""
+"""Scores by which weights are ranked over all layers; the lowest are pruned first."""
 
 
 @torch.no_grad()
 def mask_smallest(weights: Mapping[str, Tensor], ratio: float, ranking: str = "magnitude") -> dict[str, Tensor]:
-    """Masks (bool, True where a weight stays) without the share `ratio` of least rank over all layers.
+    """Masks (bool, True where a weight is retained) that prune the fraction `ratio` of lowest scores over all layers.
 
-    As `torch.nn.utils.prune` ranks. What is zero goes first, so that masks of growing ratios are nested.
+    Ranked as by `torch.nn.utils.prune`. Zeros are pruned first, so that masks of growing ratios are nested.
 
     Raises:
         UserError: a ratio outside (0, 1).
@@ -80,7 +80,7 @@ def mask_smallest(weights: Mapping[str, Tensor], ratio: float, ranking: str = "m
 
 @torch.no_grad()
 def mask_two_of_four(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks that keep the two largest of every four weights along the inputs, as sparse tensor cores want it.
+    """Masks that retain the two largest of every four weights along the inputs, as sparse tensor cores require.
 
     Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. Layers whose number of inputs is no multiple of four
     stay dense, and have no mask.
@@ -107,6 +107,6 @@ def _mask_two_of_four(weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def apply_masks(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Set to zero, in place, what the masks do not keep."""
+    """Set pruned weights to zero, in place."""
     for name, mask in masks.items():
         weights[name].mul_(mask)

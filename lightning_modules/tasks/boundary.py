@@ -1,4 +1,4 @@
-"""Where one class ends and another begins."""
+"""Boundaries between classes as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,10 @@ from lightning_modules.tasks.base import Task, average_known
 class Boundary(Task):
     """The boundary region, the same as that of boundary IoU (Cheng et al., CVPR 2021), as a map of its own.
 
-    Learned beside the masks as in DCAN (Chen et al., CVPR 2016). Counts: pixels rightly said to be boundary, said to,
-    and being it.
+    Learned beside the masks as in DCAN (Chen et al., CVPR 2016). Counts: true positive, predicted and true boundary pixels.
 
     Args:
-        weight: of boundary pixels in the loss, of which there are few.
+        weight: weight of the rare boundary pixels in the loss.
     """
 
     name: ClassVar[str] = "boundary"

@@ -1,4 +1,4 @@
-"""Which classes an image shows."""
+"""Multi-label classification of images as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from lightning_modules.tasks.base import Task, average_known
 
 @dataclass(frozen=True)
 class Classification(Task):
-    """Which classes occur in the image, each for itself: a classifier of images on the same encoder.
+    """Which classes occur in the image: a multi-label classifier on the same encoder.
 
-    What context a class stands in helps to segment it (Zhang et al., "Context Encoding for Semantic Segmentation", CVPR
-    2018, whose extra loss this is). Counts: for each class images rightly said to show it, said to, and showing it.
+    The global context helps to segment a class (Zhang et al., "Context Encoding for Semantic Segmentation", CVPR 2018, whose
+    auxiliary loss this is). Counts: true positive, predicted and true images of each class.
 
     Args:
-        least: pixels from which a class counts as shown.
+        least: number of pixels from which on a class counts as present.
     """
 
     name: ClassVar[str] = "classification"

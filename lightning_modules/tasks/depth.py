@@ -1,4 +1,4 @@
-"""How far away what a pixel shows is."""
+"""Depth estimation as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from lightning_modules.metrics.fixed_point import UNIT
 from lightning_modules.tasks.base import Task, get_target
 
 LARGEST = 100
-"""Bound of a pixel's relative error: the sums over a data set stay exact, whatever a network says."""
+"""Upper bound of a pixel's relative error, so that sums over a data set stay exact for any prediction."""
 
 
 @dataclass(frozen=True)
 class Depth(Task):
-    """The depth of each pixel, where the data have it: (H, W) in any unit, positive where it is known.
+    """The depth of each pixel: (H, W) in any unit, positive where it is known.
 
     Its logarithm is learned with the scale-invariant error of Eigen, Puhrsch & Fergus (NeurIPS 2014). Counts: pixels, those
-    within a factor of 1.25, and the sum of the relative errors, none above `LARGEST`, in fixed point.
+    within a factor of 1.25, and the sum of the relative errors, clipped at `LARGEST`, in fixed point.
 
     Args:
-        invariance: 0 for the squared error of the logarithm, 1 for one that does not see the image's scale.
+        invariance: 0 for the squared error of the logarithm, 1 for an error that is invariant to the image's scale.
     """
 
     name: ClassVar[str] = "depth"

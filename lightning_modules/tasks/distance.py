@@ -1,4 +1,4 @@
-"""How far each pixel lies from another class."""
+"""Distance to the nearest boundary between classes as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class Distance(Task):
     Regressed beside the masks by Audebert et al., "Distance transform regression for spatially-aware deep semantic
     segmentation" (CVIU 2019), and Bischke et al. (ICIP 2019). The distance is that of the chessboard, counted from 0 at
     the boundary and divided by `reach`; it is negative in class 0, so that with two classes it is the signed distance
-    of the foreground. Ignored pixels make no boundary, nor does the image's border. Counts: pixels, and the sum of their
+    of the foreground. Neither ignored pixels nor the image's border form a boundary. Counts: pixels, and the sum of their
     absolute errors in pixels, in fixed point.
 
     Args:
-        reach: pixels at which the distance is cut off.
+        reach: distance in pixels at which it is truncated.
     """
 
     name: ClassVar[str] = "distance"

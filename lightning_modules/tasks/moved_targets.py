@@ -1,4 +1,4 @@
-"""Targets of the tasks under the conditions of a sweep, where a mask may have moved."""
+"""Targets of tasks under the conditions of a sweep, which may transform the mask."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from lightning_modules.tasks.base import Task, mark_unknown
 
 
 class MovedTargets:
-    """Makes the targets of a batch, and keeps them while the mask stays: most conditions leave it as it is."""
+    """Computes the targets of a batch, and caches them while the mask is the same, as under most conditions."""
 
     def __init__(self) -> None:
         self._made: tuple[Tensor | None, dict[str, Tensor]] = (None, {})
@@ -19,12 +19,11 @@ class MovedTargets:
     ) -> dict[str, Tensor]:
         """The target of each task under one condition.
 
-        Depth and the clean image do not move along with a mask: of an image whose mask is another than the clean one,
-        nothing is known there.
+        Depth and the clean image are not transformed with the mask: they are unknown for images whose mask has changed.
 
         Args:
             tasks: by name.
-            batch: the clean one.
+            batch: the clean batch.
             mask: (B, H, W) of the condition.
             num_classes: K.
         """

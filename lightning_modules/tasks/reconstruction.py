@@ -1,4 +1,4 @@
-"""The image itself."""
+"""Reconstruction of the image as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether contours agree."""
+"""Counts for boundary IoU."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ class Boundary(Counter):
         return {"boundary": CountForm((num_classes, 3), per_image=True)}
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
-        """Of a batch."""
+        """Counts of a batch."""
         mask = seen.mask
         ignored = (mask < 0) | (mask >= seen.num_classes)
         labels, reach = mask.masked_fill(ignored, IGNORED).to(torch.uint8), compute_boundary_reach(*mask.shape[-2:])

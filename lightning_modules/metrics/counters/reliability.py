@@ -1,4 +1,4 @@
-"""Whether a network knows when it is wrong."""
+"""Counts for losses and calibration."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ class Reliability(Counter):
         }
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
-        """Of a batch; ``gaps`` are the confidence in fixed point less the correct pixels of each bin."""
+        """Counts of a batch; ``gaps`` are, for each bin, the summed confidence minus the correct pixels, in fixed point."""
         losses, calibration, odds = count_reliability(seen.logits, seen.predicted, seen.mask)
         gaps = calibration[..., 2] - UNIT * calibration[..., 1]
         return {"losses": losses, "calibration": calibration.sum(0), "gaps": gaps, "odds": odds}
