@@ -1,4 +1,4 @@
-"""Classical features beside the image, or in its place."""
+"""Classical features as further input channels, or instead of the image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 FEATURE_MEAN, FEATURE_STD = 0.0, 0.25
-"""Zero stays zero: it stands for "nothing found", which is also what convolutions pad with."""
+"""Zero is preserved: it means that nothing was found, and is also the padding of convolutions."""
 
 
 class ClassicalFeatureNetwork(SmpNetwork):
-    """An encoder-decoder that sees classical features of the image as further channels.
+    """An encoder-decoder that gets classical features of the image as further channels.
 
     HOG (Dalal & Triggs, CVPR 2005), SIFT (Lowe, IJCV 2004), ORB (Rublee et al., ICCV 2011), Canny's edges (PAMI 1986),
     local binary patterns (Ojala et al., PAMI 2002); see `lightning_modules.networks.features`. They are computed on the CPU from
-    the very image that the network is given, a corrupted one included, from its 8-bit levels: a float image is rounded
-    to the nearest ones. No gradient flows through them: an attack sees that of the image's channels alone.
+    the 8-bit levels of the image that the network is given, which may be corrupted; float images are rounded. Gradients do
+    not flow through them: an attack uses the gradients of the image's channels alone.
 
-    torch.compile breaks the graph at the features, which are not torch's; what follows them is one graph.
+    torch.compile breaks the graph at the features, which are computed outside torch; the rest is one graph.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -96,11 +96,11 @@ class ClassicalFeatureNetwork(SmpNetwork):
     def load_pretrained(self, weights: str) -> None:
         """Start the encoder from `weights`, a name on the hub or the path of a local file; see `SmpNetwork`.
 
-        The first convolution starts blind to the features, so that the network begins as the pretrained one; their
-        weights are zero and get gradients. Without the image, its weights are spread over the features instead.
+        The weights of the first convolution for the features are initialised to zero, so that the network starts as the
+        pretrained one, and are trained. Without the image, its weights are adapted to the features instead.
 
         Raises:
-            UserError: they cannot be had, belong to another encoder, or its first layer is no plain convolution.
+            UserError: they cannot be loaded, belong to another encoder, or its first layer is no plain convolution.
         """
         if not self.keeps_image:
             channels, blind = self.feature_channels, 0

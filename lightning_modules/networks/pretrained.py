@@ -1,4 +1,4 @@
-"""Encoder weights from a local file or from the hub, and a clear sentence where neither is at hand."""
+"""Encoder weights from local files or from the hub."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
 
 
 def load_trained(network: nn.Module, path: Path) -> None:
-    """Load the weights of a whole network from the checkpoint of its training.
+    """Load the weights of a complete network from the checkpoint of its training.
 
     Raises:
         UserError: missing file, or the weights of another network.
@@ -94,7 +94,7 @@ def load_hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int)
     """The encoder `name`, of the kind of `like`, with the hub's `weights`, adapted to `in_channels`.
 
     Raises:
-        UserError: no such weights, or they are neither cached nor within reach.
+        UserError: no such weights, or they are neither cached nor reachable.
     """
     repository, file = _find_hub_address(name, weights)
     if repository and not isinstance(try_to_load_from_cache(repository, file), str):
@@ -119,7 +119,7 @@ def _find_hub_address(name: str, weights: str) -> tuple[str | None, str]:
 
 
 def require_reachable(what: str, address: str) -> None:
-    """One quick look: the clients of hubs try again and again before they give up.
+    """Check with a short timeout that an address is reachable, since the clients of hubs retry for a long time.
 
     Raises:
         UserError: the address cannot be reached, or ``HF_HUB_OFFLINE`` forbids it.

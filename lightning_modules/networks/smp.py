@@ -38,16 +38,16 @@ NOT_OF_DECODERS = {
     "activation",
     "aux_params",
 }
-"""Arguments of smp's classes that are settings of their own here, or would make the output something else than logits."""
+"""Arguments of smp's classes that are separate settings here, or would change the output from logits."""
 
 HALVED = {"PAN": 3}
-"""How often a decoder pools the coarsest map, which must not vanish."""
+"""How often a decoder halves the coarsest map, which must be large enough."""
 
 
 class Part(ABC):
-    """One of the `parts` of an `SmpNetwork`: it holds the settings of an idea, and builds it into a network.
+    """One of the `parts` of an `SmpNetwork`: it has the settings of an extension, and builds it into a network.
 
-    Parts are built in one after the other: each finds the network as those before it left it.
+    Parts are built in order, each into the result of the previous ones.
     """
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Part(ABC):
         """Change a network that was just made, before its weights are loaded.
 
         Raises:
-            UserError: the idea does not fit its architecture.
+            UserError: the part does not fit the architecture.
         """
 
 
@@ -67,12 +67,12 @@ class SmpNetwork(SegmentationNetwork):
         in_channels: C; the command line takes it from the data.
         architecture: the decoder: Unet, UnetPlusPlus, FPN, DeepLabV3Plus, Segformer, ...
         encoder: any encoder of smp, or ``tu-NAME`` for one of timm.
-        encoder_depth: number of encoder stages; the architecture's own choice if null.
+        encoder_depth: number of encoder stages; the architecture's default if null.
         decoder: further arguments of the smp class, such as ``{decoder_attention_type: scse}``.
         dropout: probability with which a channel before the last convolution is dropped in training.
         drop_path: largest probability with which a residual branch of the encoder is skipped in training
             (stochastic depth, Huang et al., ECCV 2016), growing linearly with depth.
-        parts: ideas that are built in, one after the other: attention, recurrence, DropBlock, ...
+        parts: extensions that are built in, in order: attention, recurrence, DropBlock, ...
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
 
@@ -118,10 +118,10 @@ class SmpNetwork(SegmentationNetwork):
         return find_encoder_holder(self.model).encoder
 
     def refine_features(self, refine: nn.Module) -> None:
-        """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`.
+        """Refine the feature maps before the decoder; see `RefinedEncoder`.
 
         Raises:
-            UserError: the encoder has more than maps.
+            UserError: the encoder returns tokens beside maps.
         """
         require_maps(self)
         self.model.encoder = RefinedEncoder(self.model.encoder, refine)
@@ -185,7 +185,7 @@ def _get_stride(encoder: Any) -> int:
 
 
 def require_maps(network: SmpNetwork) -> None:
-    """Refuse an encoder that hands over tokens beside its maps, where maps alone are looked at.
+    """Refuse an encoder that returns tokens beside feature maps, where only maps are supported.
 
     Raises:
         UserError: it is the vision transformer of a DPT.
@@ -198,9 +198,9 @@ def require_maps(network: SmpNetwork) -> None:
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:
-    """Smp gives the last block of a U-Net an attention for a skip connection that does not exist.
+    """Remove the attention of a U-Net's last block, for whose missing skip connection smp creates parameters.
 
-    DistributedDataParallel would wait for the gradients of its parameters.
+    DistributedDataParallel would wait for the gradients of these.
     """
     blocks = getattr(decoder, "blocks", None)
     if isinstance(blocks, nn.ModuleDict):  # U-Net++
@@ -214,10 +214,9 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
-    """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth.
+    """Set the rate of stochastic depth of each residual branch, in order of depth, since smp passes no rate to its encoders.
 
-    Some of its encoders come with a rate of their own, which none but the setting may decide; timm's ResNets have none at
-    all where they come without a rate.
+    Default rates of some encoders are overwritten; timm's ResNets have no such layers unless a rate is given.
     """
     places = [
         (block, attribute)

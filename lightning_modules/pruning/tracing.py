@@ -128,7 +128,7 @@ def find_last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
 
 @contextmanager
 def silence_warnings() -> Iterator[None]:
-    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `channels.Removed.unpruned`."""
+    """Silence torch-pruning's warnings of parameters outside layers; `channels.Removed.unpruned` has the relevant names."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,7 +14,7 @@ from user_error import UserError
 
 
 class ActiveMembers:
-    """Whose turn it is: the member of each image of a batch, (B,) int64, and the network that is asked."""
+    """The active member of each image of a batch, (B,) int64, and the network that computes the logits."""
 
     members: Tensor
     network: nn.Module
@@ -28,10 +28,10 @@ class BatchEnsemble(Combination, SmpNetwork):
 
     Wen et al., "BatchEnsemble", ICLR 2020: the weight of member m is the shared one times the outer product of a factor
     for each output and for each input channel, which begin at 1 or -1 at random (here at 1 with some noise: random signs
-    would undo pretrained weights) and do not decay. In training the images of a batch are dealt out to the members, beginning
-    with one that is drawn, so that small batches reach all of them; in evaluation each member sees all images, with its
-    factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
-    network. A checkpoint holds one network, evaluation the kernels of M.
+    would destroy pretrained weights) and have no weight decay. In training the images of a batch are assigned to members in
+    turn, beginning with a random one, so that small batches reach all of them. In evaluation each member predicts all
+    images; its factors are multiplied into cached kernels, so that a member costs as much as a plain network. A checkpoint
+    contains one network, and evaluation needs the kernels of M.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -82,11 +82,11 @@ class BatchEnsemble(Combination, SmpNetwork):
             yield SmpNetwork.forward(self, image)
 
     def compute_logits(self, x: Tensor) -> Tensor:
-        """Normalised images (B, C, H, W) to logits (B, K, H, W) of those whose turn it is."""
+        """Normalised images (B, C, H, W) to logits (B, K, H, W) of the active members."""
         return self.active.network(x)
 
     def build_members(self) -> list[nn.Module]:
-        """The members as plain networks; none where gradients or a graph shall lead to the factors."""
+        """The members as plain networks; an empty list where gradients or compilation need the factors."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return []
         factored = (one for layer in self.layers for one in layer.parameters(recurse=False))

@@ -1,4 +1,4 @@
-"""A network whose probabilities were calibrated."""
+"""Temperature scaling of a network."""
 
 from collections.abc import Callable
 
@@ -38,12 +38,12 @@ class TemperatureScaled(Wrapper):
         return self.network(image) / self.temperature
 
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """Those of the network within, with every member's logits divided."""
+        """The training outputs of the wrapped network, with every member's logits scaled."""
         found = super().compute_training_outputs(image)
         return {**found, SEGMENTATION: [logits / self.temperature for logits in found[SEGMENTATION]]}
 
     def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
-        """Those of the network within, with its logits divided."""
+        """The outputs of the wrapped network, with its logits scaled."""
         found = super().compute_outputs(image)
         return {**found, SEGMENTATION: found[SEGMENTATION] / self.temperature}
 

@@ -1,4 +1,4 @@
-"""A network that sees an image several times: mirrored, and larger or smaller."""
+"""Test-time augmentation by flips and scales."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -19,10 +19,10 @@ FLIPS: dict[str, list[tuple[int, ...]]] = {
 
 
 class TestTimeAugmentation(Wrapper, Combination):
-    """Any network, asked about several views of an image; the answer is their mean, brought back to the image.
+    """Any network, applied to several views of an image; the prediction is their mean in the coordinates of the image.
 
-    As in Krizhevsky et al., NeurIPS 2012, for pixels: Chen et al., "DeepLab", TPAMI 2018. In training it is the network
-    alone. Further tasks are predicted from the image as it is.
+    As in Krizhevsky et al., NeurIPS 2012, for pixels: Chen et al., "DeepLab", TPAMI 2018. In training the network is used
+    without augmentation. Further tasks are predicted from the original image.
 
     Args:
         num_classes: K; the command line takes it from the data.
