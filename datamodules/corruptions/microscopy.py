@@ -1,4 +1,4 @@
-"""Microscopy: what staining, the slide and the focus do to images of cells and tissue.
+"""Microscopy: artefacts of staining, slide and focus in images of cells and tissue.
 
 Results are rounded to the nearest level, but for `OutOfFocus`.
 """
@@ -29,7 +29,7 @@ STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
 
 
 class StainShift(Corruption):
-    """Another laboratory's stain: the density of each stain is scaled and shifted; RGB only.
+    """Variation of stains between laboratories: the density of each stain is scaled and shifted; RGB only.
 
     Stains are separated as by Ruifrok & Johnston, "Quantification of Histochemical Staining by Color Deconvolution"
     (Analytical and Quantitative Cytology and Histology, 2001), and perturbed as by Tellez et al., "Whole-Slide Mitosis
@@ -96,16 +96,16 @@ class OutOfFocus(Corruption):
     """A slide out of the focal plane: a Gaussian blur that grows with the image.
 
     Defocus is a corruption of Zhang et al., "Benchmarking the Robustness of Deep Neural Networks to Common Corruptions
-    in Digital Pathology" (MICCAI 2022). Unlike the blur of ImageNet-C it is the same part of a cell at any resolution.
-    The Gaussian and its widths are our choice. Computed in integers and rounded down.
+    in Digital Pathology" (MICCAI 2022). Unlike the blur of ImageNet-C it has the same width relative to a cell at any
+    resolution. The Gaussian and its widths are our choice. Computed in integers and rounded down.
     """
 
     name = "out_of_focus"
     family = "microscopy"
     severities = declare(sigma=(0.004, 0.007, 0.011, 0.017, 0.026))
-    """Standard deviation as a share of the shorter side."""
+    """Standard deviation relative to the shorter side."""
     constants = declare(in_focus=0.35)
-    """Standard deviation of the blur that is always there, in pixels: it counts in small images alone."""
+    """Standard deviation of the blur of an image in focus, in pixels, which matters for small images only."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, sigma: float, in_focus: float) -> Tensor:
@@ -122,9 +122,9 @@ class AirBubble(Corruption):
     name = "air_bubble"
     family = "microscopy"
     severities = declare(radius=(0.12, 0.18, 0.26, 0.36, 0.48))
-    """Mean radius as a share of the shorter side; it is drawn within 8 %."""
+    """Mean radius relative to the shorter side; the radius varies by up to 8 %."""
     constants = declare(blur=0.009, wobble=0.06)
-    """Standard deviation inside, as a share of the shorter side; largest deviation from a circle, as a share of the radius."""
+    """Standard deviation of the blur relative to the shorter side; largest deviation from a circle relative to the radius."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, radius: float, blur: float, wobble: float) -> Tensor:
@@ -167,7 +167,7 @@ class DarkSpots(Corruption):
     severities = declare(clots=(3, 6, 10, 16, 25))
     """Number of clots."""
     constants = declare(grains=5, radii=(0.006, 0.03))
-    """Number of grains in each clot; smallest and largest grain, as shares of the shorter side."""
+    """Number of grains in each clot; smallest and largest radius of a grain, relative to the shorter side."""
     opacity = 0.92
 
     @override
@@ -190,16 +190,16 @@ class DarkSpots(Corruption):
 class MarkerInk(Corruption):
     """A pathologist's felt pen across the slide: a translucent stroke in blue, green or black.
 
-    Marks are a corruption of Zhang et al. (MICCAI 2022). The ink absorbs: it multiplies the light of each colour. Of
-    any other number of channels, all are darkened alike. Inks, shapes and widths are our choice.
+    Marks are a corruption of Zhang et al. (MICCAI 2022). The ink absorbs: it multiplies the light of each colour. With any
+    other number of channels all are darkened equally. Inks, shapes and widths are our choice.
     """
 
     name = "marker_ink"
     family = "microscopy"
     severities = declare(width=(0.035, 0.07, 0.12, 0.2, 0.32))
-    """Of the stroke, as a share of the shorter side."""
+    """Width of the stroke, relative to the shorter side."""
     constants = declare(inks=((0.12, 0.2, 0.75), (0.1, 0.62, 0.3), (0.14, 0.14, 0.16)), dark=0.2)
-    """Red, green and blue light that passes a full layer of each ink, and what passes in images without colours."""
+    """Transmittance of a full layer of each ink for red, green and blue; transmittance in images without colours."""
 
     @override
     def corrupt(
@@ -209,7 +209,7 @@ class MarkerInk(Corruption):
         cosine, sine = draw_directions(keys, (1, 1), stream=0)
         offset, bend = draw_between(-0.2, 0.2, keys, (2, 1, 1), stream=1).unbind(1)
         along, across = columns * cosine + rows * sine, rows * cosine - columns * sine
-        # The pen's middle follows a parabola with a slight waver; streaks run along the stroke.
+        # The centre of the stroke follows a parabola with a slight cubic deviation; streaks run along the stroke.
         away = (across - offset).sub_(along * along * bend * 3).sub_(along * (along * along - 0.2) * bend)
         ink = 1 - smoothstep(away.abs(), width / 2 - 0.006, width / 2 + 0.006)
         streaks = _draw_streaks(away.mul_(1 / width), keys)
@@ -219,7 +219,7 @@ class MarkerInk(Corruption):
 
 
 def _draw_ink(inks: tuple[tuple[float, ...], ...], keys: Tensor) -> Tensor:
-    """float32 (B, 3, 1, 1): share of the light that passes in each channel."""
+    """float32 (B, 3, 1, 1): transmittance in each channel."""
     drawn = draw_bits(keys, (1,), stream=2).mul_(len(inks)).bitwise_right_shift_(16)
     return torch.tensor(inks, device=keys.device).index_select(0, drawn.view(-1))[:, :, None, None]
 

@@ -1,4 +1,4 @@
-"""Modality: channels that a scanner, a protocol or a broken sensor did not deliver."""
+"""Missing modalities: channels that are absent because of the scanner, the protocol or a broken sensor."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ MOST_GROUPS = 6  # 62 subsets; a cell's severity, the number of missing groups, 
 
 
 class Missing(Condition):
-    """Some groups of channels missing; its severity is their number.
+    """Missing groups of channels; the severity is their number.
 
     A full set of modalities is rare in clinical data, and every subset of them occurs (Havaei et al., "HeMIS:
     Hetero-Modal Image Segmentation", MICCAI 2016).
 
     Args:
-        names: of the missing groups.
-        channels: their places in the image.
+        names: names of the missing groups.
+        channels: indices of their channels.
         fill: "zero" (black), "mean" (the channel's mean over the image, rounded down) or "noise" (independent uniform
             levels).
     """
@@ -68,7 +68,7 @@ class MissingChannels:
 
     Args:
         groups: names of the channels in each group; every channel is a group of its own if `None`.
-        fills: what stands in for the missing channels, each for every set.
+        fills: values of the missing channels; every set gets a condition for each of them.
     """
 
     def __init__(self, groups: dict[str, list[str]] | None = None, fills: list[Fill] | None = None) -> None:
@@ -76,7 +76,7 @@ class MissingChannels:
         self.fills: list[Fill] = fills or ["zero"]
 
     def make_conditions(self, channels: Sequence[str]) -> list[Missing]:
-        """One condition for each fill and each set of groups but the empty and the full one, few missing first.
+        """One condition for each fill and each proper non-empty subset of groups, small subsets first.
 
         Args:
             channels: names of the image's channels.

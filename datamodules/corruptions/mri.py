@@ -1,8 +1,8 @@
-"""MRI: what noise, coils, motion and k-space sampling do to magnitude images.
+"""MRI: artefacts of noise, coils, motion and k-space sampling in magnitude images.
 
-Every channel is a sequence. All channels share the artefact's geometry, as if it came from the head, the coil or the
-scanner rather than from one acquisition; noise alone is independent. Phase is encoded along the height. Results are
-rounded to the nearest level.
+Every channel is a sequence. All channels share the geometry of an artefact, as if it came from the head, the coil or the
+scanner rather than from one acquisition; only noise is independent. Phase is encoded along the height. Results are rounded
+to the nearest level.
 
 `Motion` and `GibbsRinging` transform whole images. A CPU gives the same pixels in any batch; there, CPU and GPU agree
 within one level, and at nearly all pixels exactly. Everything else is exact on all devices.
@@ -32,7 +32,7 @@ class RicianNoise(Corruption):
     name = "rician_noise"
     family = "mri"
     severities = declare(standard_deviation=(0.03, 0.055, 0.09, 0.14, 0.21))
-    """Of each part, as a share of the range."""
+    """Standard deviation of each part, relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
@@ -87,7 +87,7 @@ def _make_gain_table(device: torch.device) -> Tensor:
 
 
 class Ghosting(Corruption):
-    """Copies of the image along the phase encoding, from a phase that changes periodically between the lines.
+    """Ghosts along the phase encoding, from a phase that changes periodically between the lines.
 
     Motion with the breath or the pulse multiplies the k-space line k by exp(i a cos(2 pi k s / H)) (Wood & Henkelman,
     "MR Image Artifacts from Periodic Motion", Medical Physics, 1985); lines that alternate give the Nyquist ghost at
@@ -101,7 +101,7 @@ class Ghosting(Corruption):
     severities = declare(amplitude=(0.2, 0.38, 0.6, 0.95, 1.6))
     """a in radians."""
     constants = declare(shifts=(0.12, 0.5))
-    """Smallest and largest s, as a share of the height."""
+    """Smallest and largest s, relative to the height."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, amplitude: float, shifts: tuple[float, float]) -> Tensor:
@@ -115,7 +115,7 @@ class Ghosting(Corruption):
 
 
 class Motion(Corruption):
-    """A head that jerks during the acquisition: the blocks of k-space lines see it at different places.
+    """Head motion during the acquisition: blocks of k-space lines are acquired at different positions of the head.
 
     Rigid motion between segments of k-space as in Shaw et al., "MRI k-Space Motion Artefact Augmentation" (MIDL 2019)
     and Boone et al., "ROOD-MRI" (NeuroImage, 2023); here translations alone. The block around the centre of k-space
@@ -126,8 +126,8 @@ class Motion(Corruption):
     name = "mri_motion"
     family = "mri"
     severities = declare(blocks=(5, 9, 15, 25, 41), shift=(0.01, 0.016, 0.024, 0.034, 0.048))
-    """Number of blocks of lines, odd so that one is in the middle; largest displacement of a block, as a share of the shorter
-    side. The smallest is half of it.
+    """Number of blocks of lines, odd so that one is central; largest displacement of a block, relative to the shorter side.
+    The smallest is half of it.
     """
 
     @override
@@ -150,16 +150,16 @@ class Motion(Corruption):
 
 
 class GibbsRinging(Corruption):
-    """Edges that ring because k-space was sampled up to a low frequency only, in both directions.
+    """Gibbs ringing at edges, from k-space that was sampled up to a low frequency only, in both directions.
 
-    Czervionke et al., "Characteristic Features of MR Truncation Artifacts" (AJR, 1988). Draws nothing. The shares are
-    our choice; larger images keep the lines that are kept at 256 px, so that the rings are as wide on the head.
+    Czervionke et al., "Characteristic Features of MR Truncation Artifacts" (AJR, 1988). It has no random draws. The ratios
+    are our choice; larger images retain as many lines as one of 256 px, so that rings have the same width on the head.
     """
 
     name = "gibbs_ringing"
     family = "mri"
     severities = declare(kept=(0.55, 0.4, 0.28, 0.19, 0.12))
-    """Share of the lines that is kept in each direction, in images of up to 256 px."""
+    """Ratio of the lines that are retained in each direction, in images of up to 256 px."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, kept: float) -> Tensor:
@@ -184,9 +184,9 @@ class KSpaceSpike(Corruption):
     name = "kspace_spike"
     family = "mri"
     severities = declare(amplitude=(0.04, 0.07, 0.115, 0.18, 0.27))
-    """Of the first wave, as a share of the range."""
+    """Amplitude of the first wave, relative to the range."""
     constants = declare(spikes=2, cycles=(10.0, 16.0))
-    """`cycles` are the fewest and the most, along height and width together."""
+    """`cycles` are the smallest and the largest magnitude of a frequency, in cycles per image."""
 
     @override
     def corrupt(
@@ -209,16 +209,16 @@ class KSpaceSpike(Corruption):
 
 
 def _compute_surplus(height: int, width: int) -> float:
-    """How many times as many lines an image has as one of `LINES` px; at least 1.
+    """Ratio of the number of an image's lines to `LINES`; at least 1.
 
-    What is cut out of k-space is measured in lines, for a share of a large image's lines would leave all that is seen
-    of the head; small images have too few lines for that.
+    Cut-offs in k-space are defined in lines, since a ratio of a large image's lines would retain all frequencies of the
+    head; small images have too few lines for that.
     """
     return max(1.0, min(height, width) / LINES)
 
 
 def _compute_phase(turns: Tensor) -> Tensor:
-    """complex128: the phase that a displacement gives a wave, from the number of its turns."""
+    """complex128: the phase factor of a displacement, from its number of cycles."""
     return torch.polar(torch.ones_like(turns), turns.mul(-2 * pi))
 
 
@@ -238,7 +238,7 @@ def _round_levels(signal: Tensor) -> Tensor:
 
 
 def _list_degrees(order: int) -> list[tuple[int, int]]:
-    """Along both axes, of the polynomials up to `order`, the constant left out."""
+    """Degrees along both axes of the polynomials up to `order`, without the constant."""
     return [(down, total - down) for total in range(1, order + 1) for down in range(total + 1)]
 
 

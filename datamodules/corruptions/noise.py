@@ -1,4 +1,4 @@
-"""Noise: grain of the sensor."""
+"""Noise of the sensor."""
 
 from functools import lru_cache
 
@@ -25,7 +25,7 @@ class GaussianNoise(Corruption):
     family = "noise"
     exact = True
     severities = declare(standard_deviation=(0.08, 0.12, 0.18, 0.26, 0.38))
-    """As a share of the range."""
+    """Relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
@@ -47,7 +47,7 @@ class ShotNoise(Corruption):
     family = "noise"
     exact = True
     severities = declare(photons=(60, 25, 12, 5, 3))
-    """Expected at white."""
+    """Expected number of photons at white."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, photons: int) -> Tensor:
@@ -60,14 +60,14 @@ class ShotNoise(Corruption):
 class ImpulseNoise(Corruption):
     """Salt and pepper: values replaced by 0 or 255, half each (Hendrycks & Dietterich, ICLR 2019).
 
-    Every channel of a pixel by itself, so that colour images turn colourful.
+    Channels are replaced independently, so that the noise in colour images is coloured.
     """
 
     name = "impulse_noise"
     family = "noise"
     exact = True
     severities = declare(amount=(0.03, 0.06, 0.09, 0.17, 0.27))
-    """Share of the values that are replaced."""
+    """Ratio of the values that are replaced."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, amount: float) -> Tensor:
@@ -87,7 +87,7 @@ class SpeckleNoise(Corruption):
     family = "noise"
     exact = True
     severities = declare(standard_deviation=(0.15, 0.2, 0.35, 0.45, 0.6))
-    """As a share of the level."""
+    """Relative to the level."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, standard_deviation: float) -> Tensor:
@@ -116,7 +116,7 @@ def make_poisson_table(photons: int, device: torch.device) -> Tensor:
     """uint8 (256 << SHARES,): for each level, the noisy levels at the middles of 1 << SHARES equal shares."""
     expected = torch.arange(256, dtype=torch.float64)[:, None] * (photons / 255)
     counts = torch.arange(photons, dtype=torch.float64)
-    cumulated = torch.special.gammaincc(counts + 1, expected)  # share of the draws of at most that many photons
+    cumulated = torch.special.gammaincc(counts + 1, expected)  # probability of at most that many photons
     ends = (cumulated * (1 << QUANTILE_BITS) - 0.5).ceil()
     repeats = torch.diff(ends, prepend=torch.zeros(256, 1), append=torch.full((256, 1), 1 << QUANTILE_BITS))
     # float64 and rounded down, as in the reference: 255 * 7 / 12 and the like decide between two levels.

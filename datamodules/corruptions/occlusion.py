@@ -1,6 +1,6 @@
-"""Occlusion and background: what is in the way, what is gone, and what lies behind.
+"""Occlusion, missing regions and changes of the background.
 
-Severities are our choice throughout.
+All severities are our choice.
 """
 
 from typing import Any
@@ -19,17 +19,17 @@ from user_error import UserError
 
 
 class Patches(Corruption):
-    """Rectangles in drawn colours, shapes and places in front of the scene.
+    """Rectangles of random colours, shapes and places in front of the scene.
 
     After Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020). They may overlap and reach over the border, so
-    `share` is an upper bound of what they cover, but for rounding to whole pixels: on average it is 0.06, 0.12, 0.21, 0.31
-    and 0.43 of the image.
+    `share` is an upper bound of the covered area, up to rounding to pixels: on average they cover 0.06, 0.12, 0.21, 0.31 and
+    0.43 of the image.
     """
 
     name = "patches"
     family = "occlusion"
     severities = declare(share=(0.06, 0.14, 0.26, 0.42, 0.65))
-    """Of the image that all rectangles have together."""
+    """Total area of the rectangles, relative to the image."""
     constants = declare(count=8)
 
     @override
@@ -54,7 +54,7 @@ class Patches(Corruption):
 
 
 class DroppedRegions(Corruption):
-    """Cells of an 8 x 8 grid are black: blocks that a transmission lost.
+    """Black cells of an 8 x 8 grid, as of blocks that were lost in transmission.
 
     The grid of Singh & Lee, "Hide-and-Seek" (ICCV 2017); an exact number of cells is lost.
     """
@@ -85,13 +85,13 @@ def _draw_mask(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
 
 
 class DeadLines(Corruption):
-    """Rows or columns of the sensor that deliver nothing; drawn for each image which of the two, and which lines."""
+    """Dead rows or columns of the sensor; for each image it is random which of the two, and which lines."""
 
     name = "dead_lines"
     family = "occlusion"
     exact = True
     severities = declare(share=(0.03, 0.07, 0.14, 0.25, 0.4))
-    """Of the lines that are dead; at least one is."""
+    """Ratio of the dead lines, of which there is at least one."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float) -> Tensor:
@@ -104,10 +104,10 @@ class DeadLines(Corruption):
 
 
 class BackgroundCorruption(Corruption):
-    """What changes the background and keeps the foreground; it reads the masks and leaves them.
+    """Base of corruptions that change the background but not the foreground, as given by the masks.
 
-    That networks lean on backgrounds, and how to measure it by exchanging them, is Xiao et al.'s finding ("Noise or
-    Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021). Ignored pixels stay.
+    Xiao et al. ("Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021) show that networks rely
+    on backgrounds, by exchanging these. Ignored pixels are not changed.
 
     Args:
         background: ids of the classes that are background.
@@ -155,7 +155,7 @@ class BackgroundCorruption(Corruption):
 
 
 class BackgroundReplaced(BackgroundCorruption):
-    """The background gives way to a texture: a plasma field between two drawn colours, ever less translucent.
+    """The background is blended with a texture: a plasma field between two random colours, of increasing opacity.
 
     Args:
         background: ids of the classes that are background.
@@ -163,7 +163,7 @@ class BackgroundReplaced(BackgroundCorruption):
 
     name = "background_replaced"
     severities = declare(opacity=(0.2, 0.4, 0.6, 0.8, 1.0))
-    """Of the texture."""
+    """Opacity of the texture."""
     constants = declare(decay=1.8)
 
     @override
@@ -181,10 +181,10 @@ class BackgroundReplaced(BackgroundCorruption):
 
 
 class BackgroundShuffled(BackgroundCorruption):
-    """Tiles of the background change places: its texture stays, its layout goes.
+    """Tiles of the background are permuted, which preserves its texture but not its layout.
 
-    Some tiles of an 8 x 8 grid (by severity) move around in a circle of drawn order. A pixel takes what its new tile
-    shows at its place, where that is background too.
+    Some tiles of an 8 x 8 grid (by severity) are permuted cyclically in random order. A pixel is replaced by that at the
+    same place in the new tile, if both are background.
 
     Args:
         background: ids of the classes that are background.
@@ -195,7 +195,7 @@ class BackgroundShuffled(BackgroundCorruption):
     side = 8
     """Tiles along a side."""
     severities = declare(moved=(8, 16, 28, 44, 64))
-    """Number of tiles that change places."""
+    """Number of permuted tiles."""
     constants = declare(tiles=side**2)
 
     @override

@@ -1,6 +1,6 @@
-"""Radiology: what ultrasound and X-ray devices do to images.
+"""Radiology: artefacts of ultrasound and X-ray devices.
 
-Every channel is treated alike and shares the geometry and the speckle. Results are rounded to the nearest level.
+All channels share the geometry and the speckle. Results are rounded to the nearest level.
 """
 
 from functools import lru_cache
@@ -21,16 +21,16 @@ class UltrasoundSpeckle(Corruption):
 
     Wagner et al., "Statistics of Speckle in Ultrasound B-Scans" (IEEE Transactions on Sonics and Ultrasonics, 1983):
     the envelope of many scatterers is the magnitude of a complex normal field, smoothed by the pulse, which is short
-    along the beam and wide across it. The power below 1 stands for the compression of the display. A grain is the same
-    share of the image at any size; beams run downwards. Powers and grains are our choice.
+    along the beam and wide across it. The power below 1 models the compression of the display. A grain has the same size
+    relative to the image at any resolution; beams run downwards. Powers and grains are our choice.
     """
 
     name = "ultrasound_speckle"
     family = "radiology"
     severities = declare(power=(0.12, 0.22, 0.36, 0.58, 0.95))
-    """Of the envelope."""
+    """Exponent of the envelope."""
     constants = declare(cells=(128, 64))
-    """Grains along height and width."""
+    """Number of grains along height and width."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, power: float, cells: tuple[int, int]) -> Tensor:
@@ -94,11 +94,11 @@ class AcousticShadow(Corruption):
     name = "acoustic_shadow"
     family = "radiology"
     severities = declare(width=(0.12, 0.2, 0.3, 0.42, 0.58), light=(0.4, 0.3, 0.2, 0.12, 0.06))
-    """Width of the shadow at its top, as a share of the image's, and share of the signal that is left in it."""
+    """Width of the shadow at its top, relative to the image's width; factor of the signal within the shadow."""
     constants = declare(depths=(0.12, 0.3))
-    """Highest and lowest top, as shares of the height."""
+    """Range of the top, relative to the height."""
     spread = 0.35
-    """Growth of the width from the top to the bottom of the image, as a share of it."""
+    """Relative growth of the width from the top to the bottom of the image."""
 
     @override
     def corrupt(
@@ -153,7 +153,7 @@ class ContrastShift(Corruption):
     name = "contrast_shift"
     family = "radiology"
     severities = declare(width=(1.15, 1.35, 1.65, 2.1, 2.8), level=(0.04, 0.07, 0.11, 0.16, 0.22))
-    """Factor of the window's width, or its inverse; shift of the levels, up or down, as a share of the range."""
+    """Factor of the window's width, or its inverse; shift of the levels, up or down, relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, width: float, level: float) -> Tensor:
@@ -188,7 +188,7 @@ class QuantumNoise(Corruption):
     name = "quantum_noise"
     family = "radiology"
     severities = declare(photons=(4000, 1500, 600, 250, 110))
-    """Photons a pixel in free air."""
+    """Photons per pixel in free air."""
     constants = declare(attenuation=3.0)
 
     @override

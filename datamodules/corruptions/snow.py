@@ -1,4 +1,4 @@
-"""Snow: flakes that streak, over a pale image."""
+"""Snow: streaks of flakes over a brightened image."""
 
 import torch
 from torch import Tensor
@@ -13,10 +13,10 @@ from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 class Snow(Corruption):
     """Falling snow, out of a thresholded noise field (Hendrycks & Dietterich, ICLR 2019).
 
-    The field is magnified, what stays below a threshold vanishes, and the rest is blurred along a line within 45 degrees
-    of the vertical. The layer is added twice, as it is and turned by 180 degrees. The image turns pale first: towards
-    1.5 of its luma and a half. The luma of three channels is that of RGB, .299, .587, .114; of one it is that channel,
-    of any other number their mean. All channels meet the same flakes.
+    The field is magnified, thresholded, and blurred along a line within 45 degrees of the vertical. The layer is added
+    twice, unchanged and rotated by 180 degrees. Before that the image is brightened towards 1.5 times its luma plus a half.
+    The luma of three channels is that of RGB, .299, .587, .114; of any other number it is their mean. All channels have the
+    same flakes.
     """
 
     name = "snow"
@@ -30,7 +30,7 @@ class Snow(Corruption):
         mix=(0.8, 0.7, 0.7, 0.65, 0.55),
     )
     """Mean of the noise field, whose standard deviation is .3, its magnification, and the threshold below which it vanishes;
-    half the length of a streak and the standard deviation along it, in pixels; the share of the image that does not turn pale.
+    half the length of a streak and the standard deviation along it, in pixels; weight of the image that is not brightened.
     """
 
     @override

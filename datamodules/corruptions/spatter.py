@@ -1,4 +1,4 @@
-"""Spatter: drops of water or mud on the lens."""
+"""Spatter of water or mud on the lens."""
 
 import cv2
 import numpy as np
@@ -83,7 +83,7 @@ def _compute_glistening(liquid: Tensor) -> Tensor:
 
 
 def _compute_drop_glistening(liquid: np.ndarray) -> np.ndarray:
-    """float32 (H, W): the amount of liquid, uint8, times its lit distance from the drop's edge, as a share of the most."""
+    """float32 (H, W): the amount of liquid, uint8, times its embossed distance from the drop's edge, relative to the maximum."""
     edges = 255 - cv2.Canny(liquid, 50, 150)
     distance = np.minimum(cv2.distanceTransform(edges, cv2.DIST_L2, 5), 20)
     distance = cv2.equalizeHist(cv2.blur(distance, (3, 3)).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Weather: light and what falls through it."""
+"""Weather: brightness and fog."""
 
 import torch
 from torch import Tensor
@@ -12,9 +12,9 @@ FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
 
 
 class Brightness(Corruption):
-    """More light: the value of HSV rises by a tenth of the range per severity (Hendrycks & Dietterich, ICLR 2019).
+    """More light: the value of HSV grows by a tenth of the range per severity (Hendrycks & Dietterich, ICLR 2019).
 
-    Hue and saturation stay, so every channel is scaled by the factor of the largest, V. V is the maximum over *all*
+    Hue and saturation are unchanged, so every channel is scaled like the largest, V. V is the maximum over *all*
     channels of the image, whatever their number. Black becomes grey.
     """
 
@@ -22,7 +22,7 @@ class Brightness(Corruption):
     family = "weather"
     exact = True
     severities = declare(value_added=(0.1, 0.2, 0.3, 0.4, 0.5))
-    """As a share of the range."""
+    """Relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, value_added: float) -> Tensor:
@@ -39,22 +39,22 @@ class Brightness(Corruption):
 class Fog(Corruption):
     """Fog of varying density: a plasma field over the image (Hendrycks & Dietterich, ICLR 2019).
 
-    The field is as large as the next power of two, and cropped. The brightest level of an image, over all its channels,
-    stays the brightest; black images stay black. All channels meet the same fog.
+    The field has the size of the next power of two, and is cropped. The largest level of an image, over all its channels,
+    is preserved; black images stay black. All channels have the same fog.
     """
 
     name = "fog"
     family = "weather"
     in_chunks = False
     severities = declare(density=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2.0, 2.0, 1.7, 1.5, 1.4))
-    """Density in ranges of the image; `decay` is what the roughness is divided by from scale to scale."""
+    """Density relative to the range of the image; `decay` is the divisor of the roughness from scale to scale."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, density: float, decay: float) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
         on_cpu = images.device.type == "cpu"
-        # The coarse levels of a field are so small that many images share them at little more than the cost of one.
+        # The coarse levels of a field are so small that many images cost little more than one.
         group = max(1, FIELDS // side**2) if on_cpu else len(images)
         piece = count_images_per_chunk(images)
         result = torch.empty_like(images)
