@@ -75,19 +75,19 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_a_pixel_or_a_label_is_named(root: Path, name: str) -> None:
     before = of(root)
-    change, said = CHANGES[name]
+    change, message = CHANGES[name]
     change(root)
     now = of(root, before)
-    assert now.find_difference_from(before) == said
+    assert now.find_difference_from(before) == message
     assert now.content != before.content
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [({"size": (24, 24)}, "'size' changed"), ({"where": {"test": {"light": ["day"]}}}, "2 files differ")],
 )
-def test_settings_that_change_a_pixel_or_a_label(root: Path, settings: dict, said: str) -> None:
-    assert said in str(of(root, **settings).find_difference_from(of(root)))
+def test_settings_that_change_a_pixel_or_a_label(root: Path, settings: dict, message: str) -> None:
+    assert message in str(of(root, **settings).find_difference_from(of(root)))
 
 
 def test_what_leaves_all_pixels_as_they_are_stays_free(root: Path, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_moves_as_the_reference_does_at_the_same_angle(severity, size):
     reference = pytest.importorskip("imagecorruptions.corruptions")
     image, blur = photo(*size), MotionBlur()
     for key in range(3):
-        share = (draw_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
-        expected = reference._motion_blur(image, *blur.look_up(severity).values(), 90 * share - 45)
+        ratio = (draw_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
+        expected = reference._motion_blur(image, *blur.look_up(severity).values(), 90 * ratio - 45)
         apart = np.abs(corrupted(image, blur, severity, key) - expected.clip(0, 255).astype(np.uint8).astype(int))
         assert apart.max() <= 1
         assert (apart > 0).mean() < 0.01
@@ -125,8 +125,8 @@ def test_glass_has_the_references_distribution(severity, size):
         return np.array([(one.mean(), one.std(), 10 * np.log10(255**2 / np.square(one).mean())) for one in residuals])
 
     wanted = statistics([corrupt(image, severity, "glass_blur", seed=draw) for draw in range(draws)])
-    met = statistics([corrupted(image, GlassBlur(), severity, draw) for draw in range(draws)])
-    assert (np.abs(met.mean(0) - wanted.mean(0)) < wanted.std(0, ddof=1)).all()
+    found = statistics([corrupted(image, GlassBlur(), severity, draw) for draw in range(draws)])
+    assert (np.abs(found.mean(0) - wanted.mean(0)) < wanted.std(0, ddof=1)).all()
 
 
 @severities

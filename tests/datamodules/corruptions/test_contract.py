@@ -58,9 +58,9 @@ def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity)
     shuffled = corruption.apply(*(part[order] for part in scenes), severity, draws[order])
     for i in range(7):
         alone = corruption.apply(*(part[i : i + 1] for part in scenes), severity, draws[i : i + 1])
-        for part, whole, other in zip(alone, together, shuffled, strict=True):
-            assert torch.equal(part[0], whole[i])
-            assert torch.equal(whole[order], other)
+        for part, complete, other in zip(alone, together, shuffled, strict=True):
+            assert torch.equal(part[0], complete[i])
+            assert torch.equal(complete[order], other)
 
 
 @every_corruption

@@ -28,17 +28,17 @@ def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
         lambda low, high=None: low * next(draws) >> 16 if high is None else low + ((high - low) * next(draws) >> 16),
     )
     expected = reference.corrupt(image, severity, "frost")
-    met = Frost()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
-    assert (met == expected).all()
+    found = Frost()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
+    assert (found == expected).all()
 
 
 def test_other_numbers_of_channels_get_the_luma_of_the_frost():
     black = torch.zeros(1, 2, 40, 50, dtype=torch.uint8)
-    met = Frost()(black, 5, torch.tensor([8]))[0].double()
+    found = Frost()(black, 5, torch.tensor([8]))[0].double()
     colour = Frost()(black[:, :1].expand(-1, 3, -1, -1), 5, torch.tensor([8]))[0].double()
-    assert torch.equal(met[0], met[1])
+    assert torch.equal(found[0], found[1])
     luma = 0.2989 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    assert (met[0] - luma).abs().max() < 2
+    assert (found[0] - luma).abs().max() < 2
 
 
 def test_all_photos_are_drawn():

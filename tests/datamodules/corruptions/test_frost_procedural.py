@@ -23,12 +23,12 @@ def test_is_the_mixture_of_a_crop(severity, size):
     random = torch.Generator().manual_seed(severity)
     images = torch.randint(0, 256, (6, 3, *size), dtype=torch.uint8, generator=random)
     keys = torch.arange(6)
-    met = FrostProcedural()(images, severity, keys).numpy()
+    found = FrostProcedural()(images, severity, keys).numpy()
     windows = _make_windows(1.0, True, CPU).numpy()
     (a, b, rim), (height, width) = FrostProcedural().look_up(severity).values(), size
     factors = _compute_rim(*size, rim, CPU).numpy().astype(int)
     mirrored = set()
-    for image, result, words in zip(images.numpy(), met, draw_bits(keys, (4,)).tolist(), strict=True):
+    for image, result, words in zip(images.numpy(), found, draw_bits(keys, (4,)).tolist(), strict=True):
         top, left = words[1] * (SIZE[0] - height) >> 16, words[2] * (SIZE[1] - width) >> 16
         crop = windows[words[0] * len(PLATES) >> 16, :, top : top + height, left : left + width]
         mirrored.add(words[3] & 1)
@@ -75,8 +75,8 @@ def test_enlarges_the_windows():
 
 def test_other_numbers_of_channels_get_the_luma_of_the_frost():
     black = torch.zeros(1, 2, 40, 50, dtype=torch.uint8)
-    met = FrostProcedural()(black, 1, torch.tensor([8]))[0].double()
+    found = FrostProcedural()(black, 1, torch.tensor([8]))[0].double()
     colour = FrostProcedural()(black[:, :1].expand(-1, 3, -1, -1), 1, torch.tensor([8]))[0].double()
-    assert torch.equal(met[0], met[1])
+    assert torch.equal(found[0], found[1])
     luma = 0.2989 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    assert (met[0] - luma).abs().max() < 2
+    assert (found[0] - luma).abs().max() < 2

@@ -33,17 +33,17 @@ def test_a_stop_doubles_the_light():
 def test_noise_in_low_light_has_the_variance_of_the_sensor_model():
     flat = torch.full((1, 1, 256, 256), 200, dtype=torch.uint8)
     dark = LowLight()
-    share, photons, read_noise = dark.look_up(1).values()
+    ratio, photons, read_noise = dark.look_up(1).values()
     light = decode_srgb(dark(flat, 1, torch.tensor([1]))).double()
-    signal = decode_srgb(flat).double().mean() * share
+    signal = decode_srgb(flat).double().mean() * ratio
     assert light.mean() == pytest.approx(signal.item(), rel=0.005)
     assert light.var() == pytest.approx(signal.item() / photons + read_noise**2, rel=0.05)
 
 
 def test_gamma_goes_both_ways():
-    met = Gamma()(GREYS.expand(40, -1, -1, -1), 3, KEYS).double().mean((1, 2, 3)) - GREYS.double().mean()
-    assert (met > 20).sum() + (met < -20).sum() == 40
-    assert 8 < (met > 0).sum() < 32
+    found = Gamma()(GREYS.expand(40, -1, -1, -1), 3, KEYS).double().mean((1, 2, 3)) - GREYS.double().mean()
+    assert (found > 20).sum() + (found < -20).sum() == 40
+    assert 8 < (found > 0).sum() < 32
 
 
 @pytest.mark.parametrize("kelvin", [2700, 3300, 5400, 8000, 25000])
@@ -79,8 +79,8 @@ def test_black_bodies_meet_where_the_splines_do():
 
 
 def test_colours_turn_warm_or_cold():
-    met = ColourTemperature()(GREYS.expand(40, -1, -1, -1), 3, KEYS).double().mean((2, 3))
-    warm = met[:, 0] > met[:, 2]
+    found = ColourTemperature()(GREYS.expand(40, -1, -1, -1), 3, KEYS).double().mean((2, 3))
+    warm = found[:, 0] > found[:, 2]
     assert 8 < warm.sum() < 32
 
 
@@ -88,16 +88,16 @@ def test_colours_turn_warm_or_cold():
 def test_light_depends_on_the_place_alone(corruption):
     """All channels meet the same light, and the shares are those of the severity."""
     flat = torch.full((4, 2, 64, 80), 100, dtype=torch.uint8)
-    met = corruption(flat, 3, KEYS[:4])
-    assert torch.equal(met[:, 0], met[:, 1])
-    share = decode_srgb(met) / decode_srgb(flat)
+    found = corruption(flat, 3, KEYS[:4])
+    assert torch.equal(found[:, 0], found[:, 1])
+    ratio = decode_srgb(found) / decode_srgb(flat)
     if isinstance(corruption, HardShadow):
-        assert share.amin().item() == pytest.approx(corruption.look_up(3)["share"], abs=0.02)
-        assert share.amax().item() == pytest.approx(1, abs=0.01)
-        assert ((share > 0.32) & (share < 0.95)).double().mean() < 0.1  # the rim is narrow
+        assert ratio.amin().item() == pytest.approx(corruption.look_up(3)["share"], abs=0.02)
+        assert ratio.amax().item() == pytest.approx(1, abs=0.01)
+        assert ((ratio > 0.32) & (ratio < 0.95)).double().mean() < 0.1  # the rim is narrow
     else:
-        assert share.log2().amax((1, 2, 3)).tolist() == pytest.approx([corruption.look_up(3)["stops"]] * 4, abs=0.1)
-        assert share.log2().amin((1, 2, 3)).tolist() == pytest.approx([-corruption.look_up(3)["stops"]] * 4, abs=0.1)
+        assert ratio.log2().amax((1, 2, 3)).tolist() == pytest.approx([corruption.look_up(3)["stops"]] * 4, abs=0.1)
+        assert ratio.log2().amin((1, 2, 3)).tolist() == pytest.approx([-corruption.look_up(3)["stops"]] * 4, abs=0.1)
 
 
 @pytest.mark.parametrize("corruption", [UnevenIllumination(), HardShadow()], ids=lambda one: one.name)
@@ -106,11 +106,11 @@ def test_severities_mean_the_same_at_any_size(corruption):
         torch.full((1, 1, 64, 80), 100, dtype=torch.uint8),
         torch.full((1, 1, 256, 320), 100, dtype=torch.uint8),
     )
-    met = corruption(large, 4, KEYS[:1])[0, 0].double().view(64, 4, 80, 4).mean((1, 3))
-    assert (met - corruption(small, 4, KEYS[:1])[0, 0]).abs().mean() < 1.5
+    found = corruption(large, 4, KEYS[:1])[0, 0].double().view(64, 4, 80, 4).mean((1, 3))
+    assert (found - corruption(small, 4, KEYS[:1])[0, 0]).abs().mean() < 1.5
 
 
 def test_scene_is_left_recognisable():
     images = scene(1, 3, 96, 112)
-    met = HardShadow()(images, 5, KEYS[:1])
-    assert np.corrcoef(met.flatten(), images.flatten())[0, 1] > 0.2
+    found = HardShadow()(images, 5, KEYS[:1])
+    assert np.corrcoef(found.flatten(), images.flatten())[0, 1] > 0.2

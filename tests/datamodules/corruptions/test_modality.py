@@ -32,17 +32,17 @@ def test_groups_go_missing_together():
 def test_fills(fill):
     *_, condition = MissingChannels(fills=[fill]).make_conditions(CHANNELS)
     before = IMAGES.clone()
-    met, masks = condition(IMAGES, MASKS, ["a", "b"], 0)
+    found, masks = condition(IMAGES, MASKS, ["a", "b"], 0)
     assert masks is MASKS
     assert torch.equal(IMAGES, before)
-    assert torch.equal(met[:, 0], IMAGES[:, 0])
-    lost = met[:, 1:].double()
+    assert torch.equal(found[:, 0], IMAGES[:, 0])
+    lost = found[:, 1:].double()
     if fill == "noise":
         assert abs(lost.mean() - 127.5) < 5 * 73.9 / lost.numel() ** 0.5
         assert not torch.equal(lost[0], lost[1])
         swapped, _ = condition(IMAGES.flip(0), MASKS, ["b", "a"], 0)
-        assert torch.equal(swapped.flip(0), met)
-        assert not torch.equal(condition(IMAGES, MASKS, ["a", "b"], 1)[0], met)
+        assert torch.equal(swapped.flip(0), found)
+        assert not torch.equal(condition(IMAGES, MASKS, ["a", "b"], 1)[0], found)
     else:
         expected = (
             IMAGES[:, 1:].double().mean((2, 3), keepdim=True).floor() if fill == "mean" else torch.zeros(1).double()

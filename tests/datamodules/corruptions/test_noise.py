@@ -66,11 +66,11 @@ severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 def test_photons_are_poisson_distributed(severity):
     stats = pytest.importorskip("scipy.stats")
     photons = ShotNoise.severities["photons"][severity - 1]
-    shares = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
-    shares = np.append(shares, 1 - shares.sum(1, keepdims=True), 1)  # more photons than at white count as white
+    ratios = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
+    ratios = np.append(ratios, 1 - ratios.sum(1, keepdims=True), 1)  # more photons than at white count as white
     levels = np.floor(np.arange(photons + 1) / photons * 255)
-    mean = shares @ levels
-    deviation = np.sqrt(shares @ levels**2 - mean**2)
+    mean = ratios @ levels
+    deviation = np.sqrt(ratios @ levels**2 - mean**2)
     drawn = make_poisson_table(photons, torch.device("cpu")).view(256, -1).numpy().astype(float)
     assert set(np.unique(drawn)) == set(levels)
     assert np.abs(drawn.mean(1) - mean).max() < 0.03
@@ -97,8 +97,8 @@ def test_impulses_replace_a_share_by_black_and_white(severity):
     changed = corrupted != images
     assert set(corrupted[changed].tolist()) == {0, 255}
 
-    def within_noise(met: torch.Tensor, share: float) -> bool:
-        return abs(met.double().mean().item() - share) < 5 * np.sqrt(share * (1 - share) / met.numel())
+    def within_noise(found: torch.Tensor, ratio: float) -> bool:
+        return abs(found.double().mean().item() - ratio) < 5 * np.sqrt(ratio * (1 - ratio) / found.numel())
 
     assert within_noise(changed, amount)
     assert within_noise(corrupted == 0, amount / 2)

@@ -19,8 +19,8 @@ def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
     monkeypatch.setattr(np.random, "normal", lambda size, loc, scale: loc + scale * field)
     monkeypatch.setattr(np.random, "uniform", lambda low, high: angle)
     expected = reference.corrupt(image, severity, "snow").astype(int)
-    met = Snow()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
-    apart = np.abs(met - expected)
+    found = Snow()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
+    apart = np.abs(found - expected)
     assert apart.max() <= 1
     assert (apart > 0).mean() < 0.05
 

@@ -94,16 +94,16 @@ def test_markers_of_no_data_are_not_levels(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"", "an empty file"),
         (b"%!PS\n", "cannot identify"),
     ],
 )
-def test_files_that_are_no_pictures(tmp_path: Path, content: bytes, said: str):
+def test_files_that_are_no_pictures(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         ImageReading().read(tmp_path / "a.png")
 
 

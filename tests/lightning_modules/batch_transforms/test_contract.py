@@ -46,13 +46,13 @@ def made(path: Path) -> BatchTransform:
 
 def assert_same(one: TrainingBatch, other: TrainingBatch) -> None:
     torch.testing.assert_close(one.image, other.image, rtol=0, atol=0)
-    for (weight, targets), (wanted, theirs) in zip(one.targets, other.targets, strict=True):
+    for (weight, targets), (wanted, expected) in zip(one.targets, other.targets, strict=True):
         assert weight == wanted
         for name, value in targets.items():
             if isinstance(value, torch.Tensor):
-                torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True)
+                torch.testing.assert_close(value, expected[name], rtol=0, atol=0, equal_nan=True)
             else:
-                assert value == theirs[name]
+                assert value == expected[name]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -76,13 +76,13 @@ def test_only_some_images_are_pasted_into_and_the_others_keep_their_label() -> N
 def test_the_rectangle_has_its_area_and_lies_anywhere(area: tuple[float, float]) -> None:
     generator = torch.Generator().manual_seed(0)
     inside = CutMix(1.0, area).draw_rectangles(4000, 128, 96, generator)
-    shares = inside.flatten(1).double().mean(1)
+    ratios = inside.flatten(1).double().mean(1)
     rounding = 1 / 96  # half a pixel on each side of each axis
-    assert shares.min() >= area[0] - rounding
-    assert shares.max() <= area[1] + rounding
+    assert ratios.min() >= area[0] - rounding
+    assert ratios.max() <= area[1] + rounding
     spread = (area[1] - area[0]) / 12**0.5
-    assert shares.mean().item() == pytest.approx(sum(area) / 2, abs=4 * spread / 4000**0.5 + 1e-3)
-    assert shares.std().item() == pytest.approx(spread, abs=0.01)
+    assert ratios.mean().item() == pytest.approx(sum(area) / 2, abs=4 * spread / 4000**0.5 + 1e-3)
+    assert ratios.std().item() == pytest.approx(spread, abs=0.01)
     reached = inside.any(0)
     assert reached.all()  # corners too
 

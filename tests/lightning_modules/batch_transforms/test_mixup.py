@@ -58,14 +58,14 @@ def mixed(given: dict, seed: int = 0, alpha: float = 1.0) -> tuple[TrainingBatch
 def test_every_target_is_there_twice(seed: int) -> None:
     given = batch()
     found, ratio, partners = mixed(given, seed)
-    (_, own), (rest, theirs) = found.targets
+    (_, own), (rest, expected) = found.targets
     assert 0 < ratio < 1
     assert ratio + rest == pytest.approx(1)
     assert sorted(partners.tolist()) == [0, 1, 2, 3]
     assert own == {name: value for name, value in given.items() if name not in ("image", "id", "kinds")}
     for name in ("mask", "depth", "label"):
-        assert torch.equal(theirs[name], given[name][partners])
-    assert theirs["place"] == [f"place {index}" for index in partners.tolist()]
+        assert torch.equal(expected[name], given[name][partners])
+    assert expected["place"] == [f"place {index}" for index in partners.tolist()]
 
 
 @pytest.mark.parametrize("seed", range(4))

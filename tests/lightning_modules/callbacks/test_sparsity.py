@@ -171,9 +171,9 @@ def test_layers_that_vanish_are_named() -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             training.run(GradualSparsity(0.96, begin=0.0, end=0.1, every=1, ranking=ranking), 1)
-        said = [str(one.message) for one in caught if "no weight is left" in str(one.message)]
-        assert len(said) == (ranking == "magnitude")
-        assert all(f"left in {name.removesuffix('.weight')}:" in one for one in said)
+        text = [str(one.message) for one in caught if "no weight is left" in str(one.message)]
+        assert len(text) == (ranking == "magnitude")
+        assert all(f"left in {name.removesuffix('.weight')}:" in one for one in text)
 
 
 def test_a_dense_start_is_refused(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ def test_counts_have_the_form_that_is_stated(counter: Counter) -> None:
 
 
 def test_parts_of_a_batch_add_up(counter: Counter) -> None:
-    whole = counter.count(predicted())
+    complete = counter.count(predicted())
     parts = [counter.count(predicted(images)) for images in (slice(1), slice(1, 4))]
     for name, form in counter.list_forms(CLASSES).items():
         found = torch.cat([one[name] for one in parts]) if form.per_image else sum(one[name] for one in parts)
-        assert torch.equal(found, whole[name])  # type: ignore[arg-type]
+        assert torch.equal(found, complete[name])  # type: ignore[arg-type]
 
 
 def test_a_filling_counts_nothing(counter: Counter) -> None:

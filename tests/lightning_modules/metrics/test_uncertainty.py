@@ -17,10 +17,10 @@ def test_maps_are_those_of_scipy(members: int, classes: int, seed: int) -> None:
     logits = 3 * torch.randn(members, 2, classes, 4, 3, generator=torch.Generator().manual_seed(seed))
     found = compute_uncertainty(iter(logits))
     chances = logits.double().softmax(2).numpy()
-    whole = scipy_entropy(chances.mean(0), axis=1)
-    np.testing.assert_allclose(found.entropy.numpy(), whole, atol=1e-5)
+    complete = scipy_entropy(chances.mean(0), axis=1)
+    np.testing.assert_allclose(found.entropy.numpy(), complete, atol=1e-5)
     np.testing.assert_allclose(
-        found.mutual_information.numpy(), whole - scipy_entropy(chances, axis=2).mean(0), atol=1e-5
+        found.mutual_information.numpy(), complete - scipy_entropy(chances, axis=2).mean(0), atol=1e-5
     )
     votes = mode(chances.argmax(2), axis=0).count
     np.testing.assert_allclose(found.disagreement.numpy(), 1 - votes / members, atol=1e-6)

@@ -65,10 +65,10 @@ def mix_by_hand(image: Tensor, sets: Sets, place: int) -> tuple[Tensor, Sets]:
     ratio = Mixup(1.0).draw_ratio(draw)
     partners = torch.randperm(4, generator=draw)
     x = image if image.is_floating_point() else image / 255
-    theirs = [
+    reference = [
         ((1 - ratio) * weight, {name: one[partners] for name, one in targets.items()}) for weight, targets in sets
     ]
-    return ratio * x + (1 - ratio) * x[partners], [(ratio * weight, targets) for weight, targets in sets] + theirs
+    return ratio * x + (1 - ratio) * x[partners], [(ratio * weight, targets) for weight, targets in sets] + reference
 
 
 METHODS: Mapping[str, tuple[BatchTransform, Any]] = {

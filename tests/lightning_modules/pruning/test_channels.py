@@ -53,9 +53,9 @@ def test_removing_is_setting_to_zero() -> None:
     network = Chain().eval()
     network.norm.running_mean.normal_()
     smaller = remove_channels(network, IMAGE, 0.5, cost, multiple=1).network
-    kept = kept_channels(network.first.bias.data[:, None], smaller.first.bias.data[:, None])
-    assert 0 < len(kept) < 16
-    gone = [channel for channel in range(16) if channel not in kept]
+    retained = kept_channels(network.first.bias.data[:, None], smaller.first.bias.data[:, None])
+    assert 0 < len(retained) < 16
+    gone = [channel for channel in range(16) if channel not in retained]
     masked = copy.deepcopy(network)
     masked.norm.weight.data[gone] = 0
     masked.norm.bias.data[gone] = 0
@@ -83,8 +83,8 @@ def test_the_least_important_go() -> None:
     before = copy.deepcopy(network)
     for ratio in (0.1, 0.25, 0.6):
         smaller = remove_channels(network, IMAGE, ratio, cost, multiple=1).network
-        kept = set(kept_channels(before.first.bias.data[:, None], smaller.first.bias.data[:, None]))
-        gone = set(range(16)) - kept
+        retained = set(kept_channels(before.first.bias.data[:, None], smaller.first.bias.data[:, None]))
+        gone = set(range(16)) - retained
         assert gone
         assert gone <= set(tiny) or set(tiny) <= gone
 
@@ -101,8 +101,8 @@ def test_the_cost_falls_as_asked(criterion: str, ratio: float) -> None:
     feed_it = feed if criterion == "taylor" else None
     before = copy.deepcopy(network.state_dict())
     removed = remove_channels(network, IMAGE, ratio, cost, criterion, feed=feed_it)
-    share = cost(removed.network) / cost(network)
-    assert 1 - ratio - 0.04 < share <= 1 - ratio  # multiples of eight channels are not finer
+    fraction = cost(removed.network) / cost(network)
+    assert 1 - ratio - 0.04 < fraction <= 1 - ratio  # multiples of eight channels are not finer
     assert not removed.whole
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(one.requires_grad and one.grad is None for one in removed.network.parameters())

@@ -34,13 +34,13 @@ def network() -> nn.Sequential:
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0.01, 0.99))
 def test_global_magnitude_is_torchs(ratio: float) -> None:
-    ours, theirs = network(), network()
-    weights = get_prunable_weights(ours)
+    actual, expected = network(), network()
+    weights = get_prunable_weights(actual)
     apply_masks(weights, mask_smallest(weights, ratio))
-    layers = [(layer, "weight") for layer in theirs if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    layers = [(layer, "weight") for layer in expected if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
     prune.global_unstructured(layers, prune.L1Unstructured, amount=ratio)
     for name, weight in weights.items():
-        torch.testing.assert_close(weight.data, theirs[int(name.split(".")[0])].weight.data, rtol=0, atol=0)
+        torch.testing.assert_close(weight.data, expected[int(name.split(".")[0])].weight.data, rtol=0, atol=0)
     assert compute_sparsity(weights.values()) == pytest.approx(
         ratio, abs=0.5 / sum(one.numel() for one in weights.values())
     )
@@ -50,8 +50,8 @@ def test_what_goes_is_smaller_than_what_stays() -> None:
     weights = get_prunable_weights(network())
     masks = mask_smallest(weights, 0.6)
     values = np.concatenate([weight.detach().abs().numpy().ravel() for weight in weights.values()])
-    kept = np.concatenate([mask.numpy().ravel() for mask in masks.values()])
-    assert values[~kept].max() <= values[kept].min()
+    retained = np.concatenate([mask.numpy().ravel() for mask in masks.values()])
+    assert values[~retained].max() <= values[retained].min()
 
 
 @pytest.mark.parametrize("ranking", RANKINGS)
@@ -94,10 +94,10 @@ def test_two_of_every_four_inputs() -> None:
     assert set(masks) == {"2.weight", "4.weight"}
     for name, mask in masks.items():
         size = weights[name].detach().abs().movedim(1, -1).reshape(-1, 4).numpy()
-        kept = mask.movedim(1, -1).reshape(-1, 4).numpy()
-        assert (kept.sum(1) == 2).all()
+        retained = mask.movedim(1, -1).reshape(-1, 4).numpy()
+        assert (retained.sum(1) == 2).all()
         wanted = np.sort(size, axis=1)[:, 2:].sum(1)
-        np.testing.assert_allclose((size * kept).sum(1), wanted, rtol=1e-6)
+        np.testing.assert_allclose((size * retained).sum(1), wanted, rtol=1e-6)
 
 
 def test_normalisation_and_biases_stay() -> None:

@@ -28,9 +28,9 @@ def test_classification_is_scikit_learns_f1() -> None:
     shown = [[(mask == number).any().item() for number in range(CLASSES)] for mask in given["mask"]]
     assert target.bool().tolist() == shown
     output = output_of(task, target)
-    said = (output > 0).int().numpy()
-    present = np.flatnonzero(np.any(said, 0) | np.any(shown, 0))
-    expected = f1_score(np.array(shown), said, labels=present, average="macro", zero_division=0)
+    message = (output > 0).int().numpy()
+    present = np.flatnonzero(np.any(message, 0) | np.any(shown, 0))
+    expected = f1_score(np.array(shown), message, labels=present, average="macro", zero_division=0)
     assert scores("classification", task, output, target)["f1"] == pytest.approx(expected)
 
 
@@ -67,15 +67,15 @@ def test_depth_by_the_formulas() -> None:
     output = output_of(task, target)
     logs, true = output.detach()[:, 0].double().numpy(), given["depth"].double().numpy()
     each = []
-    for said, depth in zip(logs, true, strict=True):
-        errors = (said - np.log(np.where(depth > 0, depth, 1)))[depth > 0]
+    for message, depth in zip(logs, true, strict=True):
+        errors = (message - np.log(np.where(depth > 0, depth, 1)))[depth > 0]
         each.append((errors**2).mean() - 0.5 * errors.mean() ** 2)
     assert task.compute_loss(output, target).item() == pytest.approx(np.mean(each), rel=1e-5)
-    said, depth = np.exp(logs[true > 0]), true[true > 0]
-    ratio = np.maximum(said / depth, depth / said)
+    message, depth = np.exp(logs[true > 0]), true[true > 0]
+    ratio = np.maximum(message / depth, depth / message)
     found = scores("depth", task, output, target)
     assert found["delta1"] == pytest.approx((ratio < 1.25).mean())
-    assert found["relative_error"] == pytest.approx((np.abs(said - depth) / depth).mean(), rel=1e-4)
+    assert found["relative_error"] == pytest.approx((np.abs(message - depth) / depth).mean(), rel=1e-4)
 
 
 def test_a_wild_depth_overflows_no_sum() -> None:

@@ -21,9 +21,9 @@ def test_smooths_uniform_draws_as_scipy_does(size):
     draws *= 0.005 * height / 65536
     sigma = (0, 0, 0.01 * height, 0.01 * width)
     expected = 20 * ndimage.gaussian_filter(draws, sigma, mode="reflect", truncate=3)
-    met = draw_displacement(KEYS, height, width, 20.0)
-    assert met.dtype == torch.float32
-    assert np.abs(met.numpy() - expected).max() < 1e-3 * expected.std()
+    found = draw_displacement(KEYS, height, width, 20.0)
+    assert found.dtype == torch.float32
+    assert np.abs(found.numpy() - expected).max() < 1e-3 * expected.std()
 
 
 @pytest.mark.parametrize("side", [129, 160, 256, 500, 512, 1024])
@@ -67,9 +67,9 @@ def test_warps_as_scipy_does(height, width, deviation, seed):
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (2, 3, height, width)).astype(np.uint8)
     places = (random.normal(0, deviation, (2, 2, height, width)).clip(-30, 30) * 256).round() / 256
-    met = warp(torch.from_numpy(images), torch.from_numpy(places.astype(np.float32))).numpy()
+    found = warp(torch.from_numpy(images), torch.from_numpy(places.astype(np.float32))).numpy()
     rows, columns = np.mgrid[:height, :width]
-    for image, (down, right), result in zip(images, places, met, strict=True):
+    for image, (down, right), result in zip(images, places, found, strict=True):
         for plane, level in zip(image, result, strict=True):
             exact = ndimage.map_coordinates(
                 plane.astype(float), (rows + down, columns + right), order=1, mode="reflect"

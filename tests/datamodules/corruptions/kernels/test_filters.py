@@ -30,10 +30,10 @@ def test_gaussian_filter_is_scipys(sigma, border, mode, truncate):
 @pytest.mark.parametrize("sigma", [0.7, 1, 1.5, 6])
 def test_blurred_levels_are_scipys_rounded_down(sigma):
     expected = ndimage.gaussian_filter(LEVELS.double().numpy(), (0, 0, sigma, sigma), mode="nearest")
-    met = blur_levels(LEVELS, sigma).numpy()
-    assert (np.abs(met - np.floor(expected)) <= 1).all()
+    found = blur_levels(LEVELS, sigma).numpy()
+    assert (np.abs(found - np.floor(expected)) <= 1).all()
     sure = np.abs(expected - np.round(expected)) > 0.02
-    assert (met == np.floor(expected))[sure].all()
+    assert (found == np.floor(expected))[sure].all()
 
 
 @pytest.mark.parametrize("level", range(0, 256, 15))
@@ -48,8 +48,8 @@ def test_motion_is_the_references(low, high, radius, sigma):
     """Images of 33 px are shorter than the longest motion, which then ends early."""
     reference = pytest.importorskip("imagecorruptions.corruptions")
     fields = FIELDS[:1].expand(4, -1, -1, -1).contiguous()
-    met = apply_motion_filter(fields, radius, sigma, WORDS, low, high)
-    for image, word in zip(met, WORDS.tolist(), strict=True):
+    found = apply_motion_filter(fields, radius, sigma, WORDS, low, high)
+    for image, word in zip(found, WORDS.tolist(), strict=True):
         angle = low + (high - low) * (word + 0.5) / 65536
         expected = reference._motion_blur(FIELDS[0].permute(1, 2, 0).double().numpy(), radius, sigma, angle)
         assert np.abs(image.permute(1, 2, 0).numpy() - expected).max() < 1e-6
@@ -71,6 +71,6 @@ def test_zoom_is_scipys(factor, size):
     reference = pytest.importorskip("imagecorruptions.corruptions")
     field = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(3))
     expected = reference.clipped_zoom(field[0].permute(1, 2, 0).double().numpy(), factor)
-    met = clipped_zoom(field, factor)[0].permute(1, 2, 0).numpy()
-    assert met.shape == expected.shape
-    assert np.abs(met - expected).max() < 1e-5
+    found = clipped_zoom(field, factor)[0].permute(1, 2, 0).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-5

@@ -11,8 +11,8 @@ from datamodules.corruptions.kernels.random import draw_uniforms
 def test_is_the_references_from_the_same_draws(monkeypatch, side, decay):
     reference = pytest.importorskip("imagecorruptions.corruptions")
     keys = torch.tensor([5, -9])
-    met = draw_plasma(keys, side, decay).numpy()
-    for key, heights in zip(keys, met, strict=True):
+    found = draw_plasma(keys, side, decay).numpy()
+    for key, heights in zip(keys, found, strict=True):
         draws = iter(draw_uniforms(key[None], (side * side,))[0].mul(2).sub(1).double().numpy())
 
         def uniform(low, high, shape, draws=draws):

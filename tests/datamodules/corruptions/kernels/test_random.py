@@ -36,8 +36,8 @@ def test_words_are_uniform(stream, places):
 def test_every_bit_is_fair():
     words = draw_bits(KEYS, (SIZE,)).numpy()
     for bit in range(16):
-        share = ((words >> bit) & 1).mean()
-        assert abs(share - 0.5) * 2 * np.sqrt(words.size) < 5
+        ratio = ((words >> bit) & 1).mean()
+        assert abs(ratio - 0.5) * 2 * np.sqrt(words.size) < 5
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 256, 768, SIZE // 2])

@@ -24,9 +24,9 @@ def sequential_sources(key: int, height: int, width: int, reach: int, scans: int
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(32, 41), st.integers(32, 41), st.integers(1, 4), st.integers(1, 3))
 def test_is_the_sequential_scan(key: int, height: int, width: int, reach: int, scans: int):
     keys = torch.tensor([17, key])
-    met = find_scan_sources(keys, height, width, reach, scans)
-    assert met.dtype == torch.int32
-    assert (met[1].numpy() == sequential_sources(key, height, width, reach, scans)).all()
+    found = find_scan_sources(keys, height, width, reach, scans)
+    assert found.dtype == torch.int32
+    assert (found[1].numpy() == sequential_sources(key, height, width, reach, scans)).all()
 
 
 @pytest.mark.parametrize("reach", [1, 2, 3, 4])

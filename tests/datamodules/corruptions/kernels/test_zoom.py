@@ -31,8 +31,8 @@ def mean_of_zooms(plane: np.ndarray) -> np.ndarray:
 def test_is_the_mean_of_scipys_zooms(size):
     """71 px at 1.21 loses its last line to a rounding error."""
     images = noise(2, 3, *size)
-    met = average_zooms(images, FACTORS)
-    for planes, wanted in zip(images.flatten(0, 1).double().numpy(), met.flatten(0, 1).numpy(), strict=True):
+    found = average_zooms(images, FACTORS)
+    for planes, wanted in zip(images.flatten(0, 1).double().numpy(), found.flatten(0, 1).numpy(), strict=True):
         expected = mean_of_zooms(planes)
         sure = np.abs(expected - np.round(expected)) > 2e-3
         assert sure.mean() > 0.9

@@ -71,7 +71,7 @@ def test_the_interface_is_met(stub: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"model": "bert"}, "cannot configure 'bert': Unrecognized model"),
         ({"config": {"dephts": [1]}}, "takes no 'dephts'"),
@@ -82,8 +82,8 @@ def test_the_interface_is_met(stub: Any) -> None:
         ),
     ],
 )
-def test_wrong_settings_are_named(stub: Any, settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_wrong_settings_are_named(stub: Any, settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         TransformersNetwork(6, 3, **settings)
 
 
@@ -110,8 +110,8 @@ def test_weights_are_spread_over_other_channels(stub: Any) -> None:
     network = TransformersNetwork(6, 1)
     network.load_pretrained("someone/segformer")
     torch.manual_seed(1)
-    theirs = Quarter(Config(num_labels=6)).score.weight
-    torch.testing.assert_close(network.model.score.weight, theirs.sum(1, keepdim=True))
+    reference = Quarter(Config(num_labels=6)).score.weight
+    torch.testing.assert_close(network.model.score.weight, reference.sum(1, keepdim=True))
     assert asked["weights"] == "someone/segformer"
     assert asked["weights_only"]
     assert not asked["trust_remote_code"]
@@ -139,9 +139,9 @@ def test_scores_of_masks_by_a_loop() -> None:
     expected = torch.zeros(2, 4, 4, 6)
     for image in range(2):
         for query in range(3):
-            share = classes[image, query].exp() / classes[image, query].exp().sum()
+            ratio = classes[image, query].exp() / classes[image, query].exp().sum()
             for k in range(4):
-                expected[image, k] += share[k] / (1 + (-masks[image, query]).exp())
+                expected[image, k] += ratio[k] / (1 + (-masks[image, query]).exp())
     torch.testing.assert_close(compute_mask_scores(classes, masks).exp(), expected)
 
 
@@ -197,11 +197,11 @@ def test_a_folder_of_the_library(library: Any, tmp_path: Path) -> None:
     source.model.save_pretrained(tmp_path)
     network = TransformersNetwork(6, 1, config=TINY)
     network.load_pretrained(str(tmp_path))
-    theirs, ours = source.model.state_dict(), network.model.state_dict()
-    first, *same = [name for name in ours if "classifier" not in name]
-    assert ours[first].shape[1] == 1
-    torch.testing.assert_close(ours[first], theirs[first].sum(1, keepdim=True))
-    assert all(torch.equal(ours[name], theirs[name]) for name in same)
+    reference, actual = source.model.state_dict(), network.model.state_dict()
+    first, *same = [name for name in actual if "classifier" not in name]
+    assert actual[first].shape[1] == 1
+    torch.testing.assert_close(actual[first], reference[first].sum(1, keepdim=True))
+    assert all(torch.equal(actual[name], reference[name]) for name in same)
     with pytest.raises(UserError, match="does not fit"):
         TransformersNetwork(6, 3).load_pretrained(str(tmp_path))
     with pytest.raises(UserError, match="cannot be had"):

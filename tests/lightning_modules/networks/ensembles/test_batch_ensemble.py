@@ -26,25 +26,25 @@ def multiplied_out(network: BatchEnsemble, member: int) -> SmpNetwork:
     plain = SmpNetwork(3, 3, **SETTINGS)
     state = {name: value for name, value in network.state_dict().items() if "factors_of" not in name}
     plain.load_state_dict(state)
-    for ours, theirs in zip(network.model.modules(), plain.model.modules(), strict=True):
-        if not isinstance(theirs, nn.Conv2d):
+    for actual, expected in zip(network.model.modules(), plain.model.modules(), strict=True):
+        if not isinstance(expected, nn.Conv2d):
             continue
-        inputs, outputs = ours.factors_of_inputs[member].flatten(), ours.factors_of_outputs[member].flatten()
-        per_group = theirs.in_channels // theirs.groups
-        for out in range(theirs.out_channels):
-            group = out // (theirs.out_channels // theirs.groups)
+        inputs, outputs = actual.factors_of_inputs[member].flatten(), actual.factors_of_outputs[member].flatten()
+        per_group = expected.in_channels // expected.groups
+        for out in range(expected.out_channels):
+            group = out // (expected.out_channels // expected.groups)
             seen = inputs[group * per_group : (group + 1) * per_group]
-            theirs.weight.data[out] *= outputs[out] * seen.view(-1, 1, 1)
-        if theirs.bias is not None:
-            theirs.bias.data *= outputs
+            expected.weight.data[out] *= outputs[out] * seen.view(-1, 1, 1)
+        if expected.bias is not None:
+            expected.bias.data *= outputs
     return plain.eval()
 
 
 @torch.inference_mode()
 def test_members_are_networks_of_multiplied_weights(network: BatchEnsemble) -> None:
     image = images()
-    for member, said in enumerate(network.compute_member_logits(image)):
-        torch.testing.assert_close(said, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
+    for member, message in enumerate(network.compute_member_logits(image)):
+        torch.testing.assert_close(message, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
 
 
 def test_small_batches_reach_every_member() -> None:
@@ -74,9 +74,9 @@ def test_gradients_and_graphs_lead_to_the_factors(network: BatchEnsemble) -> Non
     image = images()
     with torch.no_grad():
         wanted = network(image)
-    said = network(image)
-    torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
-    said.sum().backward()
+    message = network(image)
+    torch.testing.assert_close(message, wanted, rtol=1e-3, atol=1e-4)
+    message.sum().backward()
     assert all(one.grad is not None for name, one in network.named_parameters() if "factors_of" in name)
 
 
@@ -103,10 +103,10 @@ def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
     with torch.no_grad():
         alone = torch.stack(list(network.compute_member_logits(image)))
         for _ in range(6):
-            (said,) = dealt.compute_member_logits(image)
-            first = int((alone[:, 0] - said[0]).abs().amax((1, 2, 3)).argmin())
+            (message,) = dealt.compute_member_logits(image)
+            first = int((alone[:, 0] - message[0]).abs().amax((1, 2, 3)).argmin())
             wanted = torch.stack([alone[(first + place) % 3, place] for place in range(5)])
-            torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(message, wanted, rtol=1e-3, atol=1e-4)
             begun.add(first)
     assert len(begun) > 1
 

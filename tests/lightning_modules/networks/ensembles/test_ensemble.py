@@ -95,8 +95,8 @@ def test_uncertainty_of_members_that_agree(three: Ensemble) -> None:
 
 
 def test_an_ensemble_of_ensembles() -> None:
-    whole = Ensemble(2, 3, [lambda *_: Ensemble(2, 3, [Linear] * 2), Linear]).eval()
-    assert whole(images()).shape == (2, 2, 64, 64)
+    complete = Ensemble(2, 3, [lambda *_: Ensemble(2, 3, [Linear] * 2), Linear]).eval()
+    assert complete(images()).shape == (2, 2, 64, 64)
 
 
 def test_refusals() -> None:
@@ -112,8 +112,8 @@ class Counting(Linear):
     """What no batch of members can do: look at a value."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        said = super().forward(image)
-        return said if said.sum().item() else said + 1
+        message = super().forward(image)
+        return message if message.sum().item() else message + 1
 
 
 def test_what_cannot_be_batched_says_so() -> None:

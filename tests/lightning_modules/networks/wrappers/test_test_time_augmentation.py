@@ -69,7 +69,7 @@ def test_of_an_ensemble() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"flips": "diagonal"}, "flips is 'diagonal'"),
         ({"scales": []}, "at least one number above 0"),
@@ -77,6 +77,6 @@ def test_of_an_ensemble() -> None:
         ({"average": "mode"}, "average is 'mode'"),
     ],
 )
-def test_refusals(settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_refusals(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         TestTimeAugmentation(2, 3, Linear, **settings)
