@@ -103,7 +103,7 @@ def test_the_cost_falls_as_asked(criterion: str, ratio: float) -> None:
     removed = remove_channels(network, IMAGE, ratio, cost, criterion, feed=feed_it)
     fraction = cost(removed.network) / cost(network)
     assert 1 - ratio - 0.04 < fraction <= 1 - ratio  # multiples of eight channels are not finer
-    assert not removed.whole
+    assert not removed.unpruned
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(one.requires_grad and one.grad is None for one in removed.network.parameters())
     widths = {layer.out_channels for layer in removed.network.modules() if isinstance(layer, nn.Conv2d)}
@@ -163,7 +163,7 @@ def test_what_cannot_be_pruned_stays_whole_and_is_named() -> None:
     torch.manual_seed(0)
     network = Around().eval()
     removed = remove_channels(network, IMAGE, 0.2, cost, multiple=1)
-    assert any("stubborn" in name for name in removed.whole)
+    assert any("stubborn" in name for name in removed.unpruned)
     assert removed.network.stubborn.first.out_channels == 16
     assert removed.network.more.out_channels < 32
     with torch.no_grad():
@@ -185,7 +185,7 @@ def test_what_is_to_be_kept_stays_whole() -> None:
     """A pretrained encoder, say: the rest then gives all that has to go."""
     network = make("FPN")
     removed = remove_channels(network, IMAGE, 0.3, cost, keep=["model.encoder"])
-    assert removed.whole == ["model.encoder"]
+    assert removed.unpruned == ["model.encoder"]
     assert cost(removed.network) <= 0.7 * cost(network)
     before, after = (dict(one.named_parameters()) for one in (network, removed.network))
     encoder = {name for name in before if name.startswith("model.encoder.")}

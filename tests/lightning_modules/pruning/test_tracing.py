@@ -68,7 +68,7 @@ def test_a_sealed_part_keeps_what_goes_in_and_out() -> None:
     torch.manual_seed(0)
     removed = remove_channels(Network().eval(), IMAGE, 0.4, cost, multiple=1)
     smaller = removed.network
-    assert removed.whole == ["part"]
+    assert removed.unpruned == ["part"]
     assert (smaller.second.out_channels, smaller.part.inner.out_channels, smaller.third.in_channels) == (16, 24, 24)
     assert smaller.first.out_channels == smaller.second.in_channels == smaller.gate.in_channels < 32
     assert smaller.third.out_channels < 32
