@@ -1,4 +1,4 @@
-"""What a file may hold once it is read: plain values, of which there are only so many, so deep."""
+"""Checks of values that were read from a file: plain values, bounded in number and in depth."""
 
 import math
 import reprlib
@@ -7,21 +7,21 @@ from itertools import chain
 from typing import Any
 
 DEEPEST = 64
-"""Levels of nesting: settings of ours have about ten."""
+"""Largest depth of nesting; the settings of this project have about ten levels."""
 
 MOST = 1_000_000
-"""Values in all, each counted as often as it is met: what is shared by a thousand lists counts a thousand times."""
+"""Largest number of values; a value that a thousand lists share counts a thousand times."""
 
 
 class UnboundedError(ValueError):
-    """What a file holds is too much, or too deep, to be gone through."""
+    """A value has too many parts, or is nested too deeply, to be traversed."""
 
 
 def walk(value: Any, most: int = MOST, deepest: int = DEEPEST) -> Iterator[Any]:
-    """A value and all that it holds, keys too; lists may hold one another, or themselves.
+    """Iterate over a value and all values in it, keys included; lists may contain one another, or themselves.
 
     Raises:
-        UnboundedError: there are more than `most` values, each counted as often as it is met, or more than `deepest` levels.
+        UnboundedError: there are more than `most` values, counted with repetition, or more than `deepest` levels.
     """
     count = 0
     waiting: list[Iterator[Any]] = [iter((value,))]
@@ -40,26 +40,28 @@ def walk(value: Any, most: int = MOST, deepest: int = DEEPEST) -> Iterator[Any]:
             waiting.append(chain.from_iterable(one.items()) if isinstance(one, dict) else iter(one))
 
 
-def complain(value: Any, *, most: int = MOST, finite: bool = False, text_keys: bool = True) -> str:
-    """Why a value is not fit to be gone through, or nothing: it is too deep, unfolds without bound, or is not plain.
+def find_problem(value: Any, *, most: int = MOST, finite: bool = False, text_keys: bool = True) -> str:
+    """Describe why a value is not plain, or is too large or too deep; an empty text where it is acceptable.
 
-    Plain are texts, numbers, truth values, nothing, and lists and mappings of them. A number of more than 64 bits, or a
-    text that cannot be written in UTF-8, would fail where it is printed.
+    Plain values are texts, numbers, truth values, `None`, and lists and mappings of these. A number of more than 64 bits,
+    or a text that cannot be encoded in UTF-8, would fail where it is printed.
 
     Args:
-        value: of a parser.
-        most: values in all.
-        finite: whether numbers must be so.
+        value: result of a parser.
+        most: largest number of values.
+        finite: whether numbers must be finite.
         text_keys: whether keys must be texts.
     """
     try:
-        return next((problem for one in walk(value, most) if (problem := _complain_of_one(one, finite, text_keys))), "")
+        return next(
+            (problem for one in walk(value, most) if (problem := _find_problem_of_one(one, finite, text_keys))), ""
+        )
     except UnboundedError as error:
         return str(error)
 
 
 def show(value: Any) -> str:
-    """A value as a sentence shows it: short, however long it is."""
+    """A shortened `repr` for use within a message."""
     return _REPR.repr(value)
 
 
@@ -68,12 +70,12 @@ _REPR.maxstring = _REPR.maxother = 80
 _END = object()
 
 
-def _complain_of_one(one: Any, finite: bool, text_keys: bool) -> str:
+def _find_problem_of_one(one: Any, finite: bool, text_keys: bool) -> str:
     if one is None or isinstance(one, bool | list | tuple):
         return ""
     if isinstance(one, dict):
         wrong = next((key for key in one if not isinstance(key, str)), None) if text_keys else None
-        return "" if wrong is None else f"the key {_shown(wrong)} is no text"
+        return "" if wrong is None else f"the key {_show_key(wrong)} is no text"
     if isinstance(one, int):
         return "" if abs(one) < 2**64 else f"it holds a number of {one.bit_length()} bits"
     if isinstance(one, float):
@@ -83,7 +85,7 @@ def _complain_of_one(one: Any, finite: bool, text_keys: bool) -> str:
     return f"it holds a value of the type {type(one).__name__}"
 
 
-def _shown(key: Any) -> str:
+def _show_key(key: Any) -> str:
     return repr(key)[:40] if key is None or isinstance(key, bool | float) else type(key).__name__
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_kept: list[Any] = []  # a declaration lives as long as its Library object
+_libraries: list[Any] = []  # a declaration lives as long as its Library object
 
 
 def declare_missing_operators() -> None:
@@ -36,11 +36,11 @@ def declare_missing_operators() -> None:
         registered = re.findall(r'register_fake\("torchvision::(\w+)"', (folder / "_meta_registrations.py").read_text())
         for name in dict.fromkeys(registered):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _kept.append(library)
+        _libraries.append(library)
 
 
 class _BeforeTorchvision(importlib.abc.MetaPathFinder):
-    """Finds nothing; it is asked first, and acts once."""
+    """A finder that finds no module: it declares the operators just before torchvision is first imported."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

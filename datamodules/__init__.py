@@ -1,3 +1,3 @@
-"""Data: data sets, loaders and corruptions. Knows pixels, never models."""
+"""Data sets, loaders and corruptions; this package imports no models."""
 
 import torchvision_operators  # noqa: F401  (first: see there)

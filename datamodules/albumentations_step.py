@@ -1,11 +1,11 @@
-"""A transform of albumentations by its name and arguments, or a sentence that says what is wrong with them."""
+"""Transforms of albumentations by name and arguments, which are checked."""
 
 import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise look for updates online
 
 import albumentations
 from albumentations.core.transforms_interface import BasicTransform
@@ -21,7 +21,7 @@ def find_transform(where: str, name: str) -> type[BasicTransform]:
         UserError: there is none, in a sentence that begins with `where`.
     """
     kind: Any = getattr(albumentations, name, None)
-    # What the module of the interface itself defines are the base classes, and a transform that does nothing.
+    # The module of the interface defines the base classes, and a transform that does nothing.
     bases = BasicTransform.__module__
     if not (inspect.isclass(kind) and issubclass(kind, BasicTransform) and kind.__module__ != bases):
         raise UserError(f"{where}: albumentations has no transform {name!r}: name one of its classes")
@@ -31,12 +31,12 @@ def find_transform(where: str, name: str) -> type[BasicTransform]:
 def make_transform(
     where: str, kind: type[BasicTransform], arguments: Mapping[str, Any], **fixed: Any
 ) -> BasicTransform:
-    """A transform with `arguments`, and those that are `fixed`; what it moves into a mask from outside is ignored there.
+    """A transform with `arguments` and `fixed` arguments; pixels that enter a mask from outside the image are ignored.
 
     Raises:
-        UserError: it does not take them, in a sentence that begins with `where`.
+        UserError: the transform does not take them, in a sentence that begins with `where`.
     """
-    # albumentations only warns of arguments that it does not know, and drops those that its schema lacks in silence.
+    # albumentations only warns of unknown arguments, and silently drops those that its schema lacks.
     known = set(inspect.signature(kind.__init__).parameters) & set(kind.InitSchema.model_fields)
     unknown = sorted(set(arguments) - (known - set(fixed)))
     if unknown:

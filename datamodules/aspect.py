@@ -1,4 +1,4 @@
-"""Where an image comes to lie in a frame of another shape, and how it fills it."""
+"""How an image is fitted into a frame of another aspect ratio."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
@@ -6,22 +6,23 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 Aspect = Literal["squash", "pad", "crop"]
-"""What brings an image into a frame: both of its sides are fitted, whatever becomes of its shape; it is fitted in whole, and
-what is left over is ignored; or it fills the frame, and what reaches beyond is cut off."""
+"""How an image is fitted into a frame. "squash": both sides are scaled to those of the frame, which distorts it. "pad": it
+is scaled to lie completely within the frame, and the rest is ignored. "crop": it is scaled to cover the frame, and what
+reaches beyond is cut off."""
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 
 ALIKE = 1.02
-"""The largest ratio of two aspects that are called the same: sizes are whole pixels."""
+"""The largest ratio of two aspect ratios that count as equal, since sizes are rounded to pixels."""
 
 
 class Placement(NamedTuple):
-    """Where an image lies.
+    """Size and position of an image in a frame.
 
     Attributes:
-        scaled: (height, width) that it is brought to.
-        top: of the frame, the row of the image's first row; negative where it is cut off.
-        left: likewise, of columns.
+        scaled: (height, width) to which the image is scaled.
+        top: row of the frame in which the image begins; negative where the image is cropped.
+        left: likewise, the column.
         frame: (height, width).
     """
 
@@ -32,7 +33,7 @@ class Placement(NamedTuple):
 
     @property
     def inside(self) -> tuple[slice, slice]:
-        """Rows and columns of the frame that show the image."""
+        """Rows and columns of the frame that the image covers."""
         (height, width), (rows, columns) = self.scaled, self.frame
         return (
             slice(max(self.top, 0), min(self.top + height, rows)),
@@ -40,7 +41,7 @@ class Placement(NamedTuple):
         )
 
     def put(self, levels: np.ndarray, filling: float | np.ndarray) -> np.ndarray:
-        """The frame (H, W, ...) of what belongs to the pixels of the scaled image, filled where that does not reach."""
+        """Place values (h, w, ...) of the scaled image into a frame (H, W, ...), with `filling` elsewhere."""
         rows, columns = self.inside
         framed = np.empty((*self.frame, *levels.shape[2:]), levels.dtype)
         framed[...] = filling
@@ -53,30 +54,32 @@ class Placement(NamedTuple):
 def place(
     size: tuple[int, int], frame: tuple[int, int], aspect: Aspect, at: tuple[float, float] = (0.5, 0.5)
 ) -> Placement:
-    """Where an image lies in a frame.
+    """Compute size and position of an image in a frame.
 
     Args:
         size: (height, width) of the image.
         frame: (height, width).
-        aspect: how it is brought into it.
-        at: how much of what is left over or reaches beyond lies above and on the left, from 0 to 1.
+        aspect: how the image is fitted.
+        at: fractions, from 0 to 1, of the padded or cropped rows that lie above the image, and of the columns on its left.
     """
     if aspect == "squash":
         return Placement(frame, 0, 0, frame)
     ratios = [there / here for there, here in zip(frame, size, strict=True)]
     bound, ratio = (min, min(ratios)) if aspect == "pad" else (max, max(ratios))
     height, width = (max(1, bound(round(here * ratio), there)) for here, there in zip(size, frame, strict=True))
-    top, left = (round((there - side) * share) for there, side, share in zip(frame, (height, width), at, strict=True))
+    top, left = (
+        round((there - side) * fraction) for there, side, fraction in zip(frame, (height, width), at, strict=True)
+    )
     return Placement((height, width), top, left, frame)
 
 
 def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | None, aspect: Aspect) -> str:
-    """A sentence that says what becomes of images of another aspect than the frame's; empty where there is none.
+    """Describe what happens to images whose aspect ratio differs from the frame's; an empty text where there is none.
 
     Args:
-        sizes: (height, width) of each image, such as its file says in its first bytes.
-        frame: (height, width); each image's own if `None`.
-        aspect: how they are brought into it.
+        sizes: (height, width) of each image, as the header of its file states.
+        frame: (height, width); each image keeps its own size if `None`.
+        aspect: how the images are fitted.
     """
     if frame is None:
         return ""
@@ -85,11 +88,11 @@ def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | 
     if not apart:
         return ""
     which = f"{len(apart)} of {len(sizes)} images have another aspect than {frame[0]} x {frame[1]}"
-    share = 1 - 1 / max(apart)
+    fraction = 1 - 1 / max(apart)
     if aspect == "pad":
-        return f"{which} and are padded: up to {share:.0%} of what is seen is ignored"
+        return f"{which} and are padded: up to {fraction:.0%} of what is seen is ignored"
     if aspect == "crop":
-        return f"{which} and are cropped: up to {share:.0%} of an image is neither seen nor scored"
+        return f"{which} and are cropped: up to {fraction:.0%} of an image is neither seen nor scored"
     return (
         f"{which} and are squashed by up to {max(apart):.2f} times: --data.init_args.aspect pad, or crop, keeps theirs"
     )

@@ -1,4 +1,4 @@
-"""The data module that every data set shares: splits to loaders to batches, clean or corrupted."""
+"""The base of all data modules: splits, their loaders, and the batches that these give."""
 
 import os
 from abc import abstractmethod
@@ -23,34 +23,34 @@ from user_error import UserError
 Split = Literal["train", "val", "test"]
 
 
-def quiet_worker(worker: int) -> None:
-    """Initialise a loader process: one thread is enough for it."""
+def limit_worker_threads(worker: int) -> None:
+    """Initialise a loader process, which uses one thread."""
     cv2.setNumThreads(0)  # OpenCV and torch would each start a thread per core in every worker
     torch.set_num_threads(1)
 
 
 class SegmentationDataModule(pl.LightningDataModule):
-    """Loaders over `dataset(split)`; a data set overrides that method and says its classes and channels.
+    """Loaders over `make_dataset(split)`; a subclass overrides that method and passes on its classes and channels.
 
     Args:
         classes: names of the classes, in the order of their ids.
         channels: names of the image's channels.
         palette: an RGB colour per class, for masks and overlays.
-        size: (height, width) that every image is brought to, before any corruption; its own if `None`.
+        size: (height, width) to which every image is resized, before any corruption; each keeps its own if `None`.
         batch_size: images in a training batch, for each process.
         eval_batch_size: images in an evaluation batch; `batch_size` if `None`.
         num_workers: loader processes.
-        augmentation: what training draws; nothing if `None`.
-        aspect: how images of another shape than `size` are brought to it: "squash" fits both of their sides, "pad" fits
-            them in whole and ignores what is left over, "crop" fills it and cuts off what reaches beyond; "squash" if
-            `None`.
-        unit: column of `meta` that names what images belong together, such as a patient; intervals then come from
-            drawing whole units. Each image stands for itself if `None`.
-        leaks: whether splits that share an image or a unit are refused before training, or only said.
+        augmentation: augmentation of training images; none if `None`.
+        aspect: how images of another aspect ratio are fitted into `size`: "squash" scales both sides, "pad" fits the
+            complete image and ignores the rest of the frame, "crop" covers the frame and cuts off what reaches beyond;
+            "squash" if `None`.
+        unit: column of the metadata by which images are grouped, such as the patient; confidence intervals then come from
+            resampling units. Each image is its own unit if `None`.
+        leaks: whether splits that share an image or a unit are refused before training, or only reported ("say").
     """
 
     test_is_val: ClassVar[bool] = False
-    """Whether the test split is that of validation by design, since the labels of the official one are withheld."""
+    """Whether the test split is the validation split by design, since the labels of the official one are withheld."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: Augmentation | None = None,
         unit: str | None = None,
         leaks: Literal["refuse", "say"] = "refuse",
-        aspect: Aspect | None = None,  # not "squash": recipes of before know no such key, and null counts as left out
+        aspect: Aspect | None = None,  # not "squash": earlier recipes have no such key, and null counts as left out
     ) -> None:
         super().__init__()
         sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
@@ -93,54 +93,54 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.aspect: Aspect = aspect or "squash"
         self.test_split: Split = "test"
         self._opened: dict[str, SegmentationDataset] = {}
-        self._settled: set[str] = set()
+        self._prepared: set[str] = set()
 
     @property
     def num_classes(self) -> int:
-        """Number of classes; the command line hands it to the network."""
+        """Number of classes; the command line passes it to the network."""
         return len(self.classes)
 
     @property
     def in_channels(self) -> int:
-        """Number of image channels; the command line hands it to the network."""
+        """Number of image channels; the command line passes it to the network."""
         return len(self.channels)
 
     @property
     def reading(self) -> ImageReading:
-        """How image files are read, for new ones to be read alike."""
+        """How image files are read, so that new files are read in the same way."""
         return ImageReading(self.channels)
 
     @abstractmethod
-    def dataset(self, split: Split) -> SegmentationDataset:
-        """The data set of a split.
+    def make_dataset(self, split: Split) -> SegmentationDataset:
+        """Make the data set of a split.
 
         Raises:
-            UserError: the data are missing, incomplete or not what their description says.
+            UserError: the data are missing, incomplete or not as described.
         """
 
     def open_split(self, split: Split) -> SegmentationDataset:
-        """The data set of a split, made once: to search a folder takes long on a network.
+        """The data set of a split, which is cached, since searching a folder is slow on network drives.
 
         Raises:
-            UserError: see `dataset`.
+            UserError: see `make_dataset`.
         """
         if split not in self._opened:
-            self._opened[split] = self.dataset(split)
+            self._opened[split] = self.make_dataset(split)
         return self._opened[split]
 
-    def meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
-        """What is known of the images of a split, by id and column, for real shifts; nothing unless a data set says so."""
+    def read_meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
+        """Metadata of the images of a split by id and column, for real shifts; empty unless a data set overrides this."""
         return {}
 
-    def units(self, split: Split) -> list[str] | None:
-        """The unit of each image of a split, in its order; `None` where each image stands for itself.
+    def list_units(self, split: Split) -> list[str] | None:
+        """The unit of each image of a split, in order; `None` where each image is its own unit.
 
         Raises:
-            UserError: the column `unit` is not known of every image.
+            UserError: an image has no value in the column `unit`.
         """
         if self.unit is None:
             return None
-        rows = self.meta(split)
+        rows = self.read_meta(split)
         found = [rows.get(name, {}).get(self.unit) for name in self.open_split(split).ids]
         if not all(found):
             columns = ", ".join(sorted({name for row in rows.values() for name in row})) or "none"
@@ -150,94 +150,94 @@ class SegmentationDataModule(pl.LightningDataModule):
             )
         return [str(name) for name in found]
 
-    def fingerprint(self, split: Split, known: Fingerprint | None = None) -> Fingerprint:
-        """What the images and labels of a split are made of, before anything is drawn: files by content, and settings.
+    def compute_fingerprint(self, split: Split, known: Fingerprint | None = None) -> Fingerprint:
+        """Fingerprint of the images and labels of a split: the content of their files, and settings that change them.
 
-        The place of the data is no part of it, nor is how they are loaded or augmented.
+        It includes neither the location of the data nor how they are loaded or augmented.
 
         Args:
             split: whose files are read.
-            known: an earlier one, whose files are not read again where they are as they were.
+            known: an earlier fingerprint; files with unchanged size and times are not read again.
 
         Raises:
-            UserError: see `dataset`.
+            UserError: see `make_dataset`.
             OSError: a file cannot be read.
         """
         settings: dict[str, Any] = {"classes": self.classes, "channels": self.channels, "size": self.size}
-        settings |= {"meta": self.meta(split), **self._aspect_kept}
+        settings |= {"meta": self.read_meta(split), **self._aspect_state}
         root = getattr(self, "root", None)
-        # what a data set has found out of its samples is no setting
-        dataset = self.dataset(split) if split in self._settled else self.open_split(split)
+        # attributes that a prepared data set has set itself are no settings
+        dataset = self.make_dataset(split) if split in self._prepared else self.open_split(split)
         return take_fingerprint(settings, dataset, None if root is None else Path(root), known)
 
-    def _checked(self, split: Split) -> SegmentationDataset:
+    def _open_checked(self, split: Split) -> SegmentationDataset:
         dataset = self.open_split(split)
         if not len(dataset):
             raise UserError(f"the split {split!r} of {type(self).__name__} holds no image: check its folder or list")
-        self._settled.add(split)
-        dataset.settle()
+        self._prepared.add(split)
+        dataset.prepare()
         return dataset
 
-    def _loader(self, view: Any, batches: Any) -> DataLoader:
+    def _make_loader(self, view: Any, batches: Any) -> DataLoader:
         return DataLoader(
             view,
             batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=partial(collate, targets=view.dataset.targets),
-            worker_init_fn=quiet_worker,
+            worker_init_fn=limit_worker_threads,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )
 
     @property
-    def _place(self) -> tuple[int, int]:
+    def _process(self) -> tuple[int, int]:
         """Rank and number of processes."""
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def train_dataloader(self) -> DataLoader:
-        """Augmented, shuffled batches; every draw follows from (seed, epoch, image)."""
-        dataset = self._checked("train")
+        """Augmented, shuffled batches; every random draw follows from (seed, epoch, image)."""
+        dataset = self._open_checked("train")
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        rank, world_size = self._place
+        rank, world_size = self._process
         batches = ShuffledBatches(len(dataset), self.batch_size, seed, rank, world_size)
-        return self._loader(
+        return self._make_loader(
             TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets, self.aspect), seed), batches
         )
 
-    def evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
-        """A data set as it is evaluated, at the size of all images."""
+    def make_evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
+        """View of a data set for evaluation, with images of the module's size."""
         return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect))
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
-        return self.evaluation_dataloader("val")
+        return self.make_evaluation_dataloader("val")
 
     def test_dataloader(self) -> DataLoader:
         """The split `test_split`, as it is evaluated."""
-        return self.evaluation_dataloader(self.test_split)
+        return self.make_evaluation_dataloader(self.test_split)
 
-    def evaluation_dataloader(
+    def make_evaluation_dataloader(
         self, split: Split, place: tuple[int, int] | None = None, skip: frozenset[int] = frozenset()
     ) -> DataLoader:
-        """A split in order, each image once, over all processes; nothing is drawn.
+        """Loader of a split in order, each image once over all processes, without random draws.
 
         Args:
             split: "train", "val" or "test".
             place: rank and number of processes; those of the trainer if `None`.
-            skip: numbers of batches that are left out.
+            skip: indices of batches that are left out.
         """
-        dataset = self._checked(split)
-        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._place), skip=skip, even=True)
-        return self._loader(self.evaluation_view(dataset), batches)
+        dataset = self._open_checked(split)
+        batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._process), skip=skip, even=True)
+        return self._make_loader(self.make_evaluation_view(dataset), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Widen the mask."""
+        """Convert the mask to int64."""
         batch["mask"] = batch["mask"].long()
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the data: how to read the network's classes and channels, and at what size it learned."""
+        """What a checkpoint stores of the data: classes, channels, how images are read, and the size in training."""
         return {
             "classes": list(self.classes),
             "channels": list(self.channels),
@@ -245,10 +245,10 @@ class SegmentationDataModule(pl.LightningDataModule):
             "size": None if self.size is None else list(self.size),
             "window": None if self.reading.window is None else list(self.reading.window),
             "reading": self.reading.as_state(),
-            **self._aspect_kept,
+            **self._aspect_state,
         }
 
     @property
-    def _aspect_kept(self) -> dict[str, str]:
-        """What is written down of the aspect: nothing of the one that all data had before there was a choice."""
+    def _aspect_state(self) -> dict[str, str]:
+        """The aspect as it is stored: nothing for the default, so that earlier files and fingerprints stay valid."""
         return {} if self.aspect == "squash" else {"aspect": self.aspect}

@@ -11,10 +11,10 @@ from user_error import UserError
 
 
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
-    """Training batches of (epoch, index), shuffled from (seed, epoch) alone and dealt out over the processes.
+    """Training batches of (epoch, index), shuffled by (seed, epoch) alone and distributed over the processes.
 
     Lightning calls `set_epoch` before each epoch. Incomplete batches at the end of an epoch are dropped, so that every
-    process takes the same number of steps; a split smaller than one batch is repeated to fill it.
+    process takes the same number of steps; a split smaller than one batch is repeated until it fills one.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
@@ -27,7 +27,7 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
 
     @property
     def sampler(self) -> "ShuffledBatches":
-        """Itself: Lightning looks for `set_epoch` at the loader's ``batch_sampler.sampler``, not at the former."""
+        """This object: Lightning looks for `set_epoch` at ``batch_sampler.sampler`` of a loader, not at ``batch_sampler``."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -43,23 +43,23 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
         needed = len(self) * self.batch_size * self.world_size
         order = (order * -(-needed // len(order)))[:needed]
         for start in range(0, needed, self.batch_size * self.world_size):
-            share = order[start + self.rank * self.batch_size :][: self.batch_size]
-            yield [(self.epoch, index) for index in share]
+            own = order[start + self.rank * self.batch_size :][: self.batch_size]
+            yield [(self.epoch, index) for index in own]
 
 
 class EvaluationBatches(Sampler[list[int]]):
-    """Batches of consecutive images, the same ones for any number of processes, each scored by exactly one.
+    """Batches of consecutive images, the same for any number of processes, each scored by exactly one process.
 
-    The last batch is filled up, because the batch's size changes logits in the last digits; a filling is a negative
-    request (see `EvaluationView`) and counts nothing. With `even`, processes that have one batch less get one that is
-    filling alone: DistributedDataParallel exchanges buffers at every forward pass and would wait for them forever.
+    The last batch is padded, because the size of a batch changes the last digits of logits; padding is requested by
+    negative indices (see `EvaluationView`) and is not scored. With `even`, processes that have one batch less get one that
+    consists of padding: DistributedDataParallel exchanges buffers at every forward pass and would wait for them forever.
 
     Args:
         length: images in the split.
         batch_size: images in a batch.
         rank: this process.
         world_size: number of processes.
-        skip: numbers of batches that are done already.
+        skip: indices of batches that are already done.
         even: whether all processes must see the same number of batches.
     """
 
@@ -90,11 +90,11 @@ class EvaluationBatches(Sampler[list[int]]):
 
 
 def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN) -> dict[str, Any]:
-    """Stack samples to a batch, with the kinds of its named targets as ``kinds``.
+    """Stack samples to a batch, with the types of its named targets as ``kinds``.
 
     Args:
         samples: tensors by name.
-        targets: that the data set declares.
+        targets: types of the targets, as the data set declares them.
 
     Raises:
         UserError: the images have different sizes.

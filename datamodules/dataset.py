@@ -1,4 +1,4 @@
-"""What every data set hands over, and how its samples become the batch of the contract."""
+"""The interface of data sets, and the views that turn their samples into tensors for training and evaluation."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ IGNORED = 255
 
 
 class Sample(TypedDict, total=False):
-    """One image as a data set hands it over, at its own size; further keys are named targets, see `datamodules.targets`."""
+    """One image of a data set at its own size; further keys are named targets, see `datamodules.targets`."""
 
     image: np.ndarray  # (H, W, C) uint8
     mask: np.ndarray  # (H, W) uint8, class ids and IGNORED
@@ -25,31 +25,32 @@ class Sample(TypedDict, total=False):
 
 
 class SegmentationDataset(Dataset[Sample]):
-    """A map-style data set of `Sample`, with the ids of its images at hand without decoding any.
+    """A map-style data set of `Sample`, which knows the ids of its images without decoding any.
 
-    An id is unique within a split and stays the same wherever the data lie: what a corruption draws depends on it.
+    An id is unique within a split and does not depend on where the data lie: it seeds the random draws of corruptions.
 
-    A data set that hands over further targets declares what they are, so that those of pixels move with their image::
+    A data set with further targets declares their types, so that targets of pixels are transformed with their image::
 
-        targets = {**KNOWN, "vessels": "classes", "height": "continuous", "age": "whole"}
+        targets = declare_targets(vessels="classes", height="continuous", age="whole")
     """
 
     ids: Sequence[str]
     targets: Targets = KNOWN
+    """Types of the targets; a class or an instance may set it."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def settle(self) -> None:
-        """Find out what all samples need, before loaders copy the data set; nothing unless a data set says so."""
+    def prepare(self) -> None:
+        """Compute what all samples need, before loader processes copy the data set; does nothing by default."""
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Decoded sample `index`; pure: the same index gives the same arrays in every process."""
+        """Decode sample `index`: the same index gives the same arrays in every process."""
 
 
 class Transform(Protocol):
-    """Maps a sample to a sample; what it draws depends on `seed` alone."""
+    """Maps a sample to a sample; its random draws depend on `seed` alone."""
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The transformed sample."""
@@ -57,15 +58,15 @@ class Transform(Protocol):
 
 
 def to_tensors(sample: Sample) -> dict[str, Any]:
-    """Channels first, the mask still 8 bit: it becomes int64 on the device, after the transfer."""
+    """Tensors with channels first; the mask stays uint8 until it is converted to int64 on the device."""
     tensors: dict[str, Any] = {key: torch.as_tensor(value) for key, value in sample.items()}
     tensors["image"] = torch.from_numpy(np.ascontiguousarray(sample["image"].transpose(2, 0, 1)))
     tensors["mask"] = torch.from_numpy(np.ascontiguousarray(sample["mask"]))
     return tensors
 
 
-def _typed(dataset: SegmentationDataset, index: int) -> Sample:
-    """A sample whose targets are what the data set declares."""
+def _read_typed(dataset: SegmentationDataset, index: int) -> Sample:
+    """Read a sample and check that its targets have the declared types."""
     sample = dataset[index]
     require_typed(sample, dataset.targets, dataset.ids[index])
     return sample
@@ -75,7 +76,7 @@ class TrainingView(Dataset[dict[str, Any]]):
     """Augmented samples of a training split.
 
     It is indexed by (epoch, index), as `ShuffledBatches` yields them, so that an augmentation depends on (seed, epoch,
-    image) alone: not on the worker that draws it, nor on whether training was interrupted.
+    image) alone: neither on the worker process nor on whether training was interrupted.
     """
 
     def __init__(self, dataset: SegmentationDataset, transform: Transform, seed: int) -> None:
@@ -87,15 +88,15 @@ class TrainingView(Dataset[dict[str, Any]]):
         epoch, index = request
         name = self.dataset.ids[index]
         draw = blake2b(f"{self.seed}/{epoch}/{name}".encode(), digest_size=4).digest()
-        sample = self.transform(_typed(self.dataset, index), int.from_bytes(draw, "little"))
+        sample = self.transform(_read_typed(self.dataset, index), int.from_bytes(draw, "little"))
         return {**to_tensors(sample), "id": name}
 
 
 class EvaluationView(Dataset[dict[str, Any]]):
     """Samples of a split that is scored, each with its index and a digest of its pixels.
 
-    A negative request ``~index`` asks for filling: the sample `index` with an id of "" and a mask that is ignored
-    everywhere, which counts nothing by construction.
+    A negative index ``~index`` requests padding: the sample `index` with the id "" and a mask that is ignored everywhere,
+    so that it is not scored.
     """
 
     def __init__(self, dataset: SegmentationDataset, transform: Transform) -> None:
@@ -104,7 +105,7 @@ class EvaluationView(Dataset[dict[str, Any]]):
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
-        sample = self.transform(_typed(self.dataset, index), 0)
+        sample = self.transform(_read_typed(self.dataset, index), 0)
         if request < 0:
             sample = {**sample, "mask": np.full_like(sample["mask"], IGNORED)}  # the sample may be a cached one
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()

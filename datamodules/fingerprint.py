@@ -1,4 +1,4 @@
-"""The content of data, by which resumed work knows whether they are still what it began with."""
+"""Fingerprints of data, by which resumed work detects that the data have changed."""
 
 import hashlib
 import json
@@ -17,21 +17,21 @@ from tqdm import tqdm
 from datamodules.dataset import SegmentationDataset
 
 READERS = 8
-"""Threads that read files: most of their time is spent waiting for the disk."""
+"""Number of threads that read files; they mostly wait for the disk."""
 
 UNSETTLED = 2_000_000_000  # ns; the coarsest clock of a file system in use ticks every two seconds
 DEEPEST = 8
-"""Levels of objects within objects that are looked into; one may lead back to itself."""
+"""Largest depth of nested objects that is traversed, since objects may refer to one another."""
 
 PLAIN = bool | int | float | str | None
-SPOKEN = {"meta": "the rows of meta.csv", "ids": "the list of images"}
+LABELS = {"meta": "the rows of meta.csv", "ids": "the list of images"}
 
 
-class FileMark(NamedTuple):
-    """A file's content, and by what one sees without reading it that it is still that.
+class FileState(NamedTuple):
+    """Digest of a file's content, with size and times that tell without reading it whether the file is unchanged.
 
-    The time of the last change of its entry (``ctime_ns``) cannot be set back, as that of its content can. Both times
-    are 0 for a file that was written so shortly before that a further change need not show in them.
+    The time of the last change of the file's metadata (``ctime_ns``) cannot be set back, unlike that of its content. Both
+    times are 0 for a file that was written so recently that a further change might not alter them.
     """
 
     size: int
@@ -42,52 +42,54 @@ class FileMark(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a split is made of.
+    """Content of a split: its settings and files.
 
     Args:
         settings: every setting that changes a pixel or a label, or a digest of it where it is long.
-        files: every file that is read, by its path inside the data's root, wherever that lies.
+        files: every file that is read, by its path relative to the root of the data.
     """
 
     settings: dict[str, Any]
-    files: dict[str, FileMark]
+    files: dict[str, FileState]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, from which `from_json` makes it again."""
-        return {"settings": self.settings, "files": {name: list(mark) for name, mark in self.files.items()}}
+        """Plain data for JSON; the inverse of `from_json`."""
+        return {"settings": self.settings, "files": {name: list(state) for name, state in self.files.items()}}
 
     @classmethod
     def from_json(cls, content: Any) -> "Fingerprint | None":
-        """That of `as_json`; `None` for whatever else a file may hold."""
+        """The fingerprint that `as_json` wrote; `None` for any other content."""
         try:
-            files = {str(name): FileMark(*mark) for name, mark in content["files"].items()}
+            files = {str(name): FileState(*state) for name, state in content["files"].items()}
             settings = {str(name): value for name, value in content["settings"].items()}
         except (TypeError, KeyError, AttributeError):
             return None
-        whole = all(isinstance(mark.sha256, str) and all(type(n) is int for n in mark[:3]) for mark in files.values())
-        return cls(settings, files) if whole else None
+        valid = all(
+            isinstance(state.sha256, str) and all(type(n) is int for n in state[:3]) for state in files.values()
+        )
+        return cls(settings, files) if valid else None
 
     @property
     def content(self) -> dict[str, dict[str, Any]]:
-        """The same wherever the files lie and whenever they were written: settings, and the digest of each file."""
-        return {"settings": self.settings, "files": {name: mark.sha256 for name, mark in self.files.items()}}
+        """Settings and the digest of each file: independent of where the files lie and when they were written."""
+        return {"settings": self.settings, "files": {name: state.sha256 for name, state in self.files.items()}}
 
     @property
     def sha256(self) -> str:
-        """One digest of all content."""
-        return _digest([self.settings, self.content["files"]])
+        """Digest of `content`."""
+        return _compute_digest([self.settings, self.content["files"]])
 
-    def difference_from(self, before: "Fingerprint") -> str | None:
-        """What is no longer as it was, in words; see `find_difference`."""
+    def find_difference_from(self, before: "Fingerprint") -> str | None:
+        """Describe the first difference from an earlier fingerprint; see `find_difference`."""
         return find_difference(before.content, self.content)
 
 
 def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What is no longer as it was, in words: ``'test/masks/a.png' changed``; `None` where all is.
+    """Describe what changed between two contents, such as ``'test/masks/a.png' changed``; `None` where nothing did.
 
     Args:
-        before: see `Fingerprint.content`.
-        now: likewise.
+        before: earlier content; see `Fingerprint.content`.
+        now: current content.
     """
     files, known = now["files"], before["files"]
     gone, new = known.keys() - files.keys(), files.keys() - known.keys()
@@ -99,48 +101,50 @@ def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
             return f"{len(gone | new | changed)} files differ, the first: {first}" if several else first
     for key in sorted(before["settings"].keys() | now["settings"].keys()):
         if before["settings"].get(key) != now["settings"].get(key):
-            return f"{SPOKEN.get(key, f'the setting {key!r}')} changed"
+            return f"{LABELS.get(key, f'the setting {key!r}')} changed"
     return None
 
 
 def take_fingerprint(
     settings: Mapping[str, Any], dataset: SegmentationDataset, root: Path | None, known: Fingerprint | None = None
 ) -> Fingerprint:
-    """The fingerprint of a data set: what it is made of are its public attributes.
+    """The fingerprint of a data set, from its public attributes.
 
     Args:
-        settings: what else changes a pixel or a label.
-        dataset: each `Path` in it, and each text that is the path of a file, is content; all else is a setting.
-        root: by which files are named, so that it may move; their common folder if `None`.
-        known: an earlier one; a file of the same size and times as there is not read again.
+        settings: further settings that change a pixel or a label.
+        dataset: each `Path` in its attributes, and each text that is the path of a file, is read; all else is a setting.
+        root: the folder to which paths are relative, so that the data may move; their common folder if `None`.
+        known: an earlier fingerprint; files with unchanged size and times are not read again.
 
     Raises:
         OSError: a file cannot be read.
     """
-    public = {name: value for name, value in _unfolded(_public(dataset)).items() if name != "ids"}
-    paths = sorted(set(_paths(public)))
+    public = {name: value for name, value in _unfold(_get_public(dataset)).items() if name != "ids"}
+    paths = sorted(set(_find_paths(public)))
     if root is None:
         root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
-    described = {key: _described(value, root) for key, value in {**settings, "ids": list(dataset.ids)}.items()}
-    described |= {f"dataset.{name}" if name in described else name: _described(public[name], root) for name in public}
-    named = {_inside(path, root): path for path in paths}
+    described = {key: _describe(value, root) for key, value in {**settings, "ids": list(dataset.ids)}.items()}
+    described |= {f"dataset.{name}" if name in described else name: _describe(public[name], root) for name in public}
+    named = {_make_relative(path, root): path for path in paths}
     return Fingerprint(
-        {key: _brief(described[key]) for key in sorted(described)}, _mark_all(named, known.files if known else {})
+        {key: _shorten(described[key]) for key in sorted(described)}, _read_states(named, known.files if known else {})
     )
 
 
-def _unfolded(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes, each field of one that is a data class by itself, to be named where it changes."""
+def _unfold(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes, with each data class replaced by its fields, so that a changed field is named."""
     found: dict[str, Any] = {}
     for name, value in attributes.items():
         parts = (
-            {f"{name}.{part}": one for part, one in _public(value).items()} if is_dataclass(value) else {name: value}
+            {f"{name}.{part}": one for part, one in _get_public(value).items()}
+            if is_dataclass(value)
+            else {name: value}
         )
         found |= parts
     return found
 
 
-def _public(value: Any) -> dict[str, Any]:
+def _get_public(value: Any) -> dict[str, Any]:
     return {name: part for name, part in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
 
 
@@ -150,8 +154,8 @@ def _is_file(value: Any) -> bool:
     return isinstance(value, Path) and value.is_file()
 
 
-def _paths(value: Any, depth: int = DEEPEST) -> Iterable[Path]:
-    """All files that a value names, at any depth."""
+def _find_paths(value: Any, depth: int = DEEPEST) -> Iterable[Path]:
+    """All files to which a value refers, at any depth up to `DEEPEST`."""
     if _is_file(value):
         yield Path(value)
         return
@@ -161,63 +165,63 @@ def _paths(value: Any, depth: int = DEEPEST) -> Iterable[Path]:
     elif isinstance(value, list | tuple | set | frozenset):
         parts = value
     elif not isinstance(value, PLAIN | Path) and not callable(value):
-        parts = _public(value).values()
+        parts = _get_public(value).values()
     for part in parts if depth else ():
-        yield from _paths(part, depth - 1)
+        yield from _find_paths(part, depth - 1)
 
 
-def _inside(path: Path, root: Path) -> str:
+def _make_relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _described(value: Any, root: Path, depth: int = DEEPEST) -> Any:
-    """A value as JSON holds it: paths as they are inside `root`, arrays by their content, objects by their attributes."""
+def _describe(value: Any, root: Path, depth: int = DEEPEST) -> Any:
+    """A value as JSON: paths relative to `root`, arrays by a digest of their content, objects by their attributes."""
     if isinstance(value, Path) or _is_file(value):
-        return _inside(Path(value), root)
+        return _make_relative(Path(value), root)
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, Tensor | np.ndarray | np.generic):
         array = np.ascontiguousarray(value)
         return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
     if isinstance(value, Mapping):
-        return {str(key): _described(part, root, depth - 1) for key, part in value.items()}
+        return {str(key): _describe(part, root, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_described(part, root, depth - 1) for part in value]
+        return [_describe(part, root, depth - 1) for part in value]
     if isinstance(value, set | frozenset):
-        return sorted((_described(part, root, depth - 1) for part in value), key=repr)
+        return sorted((_describe(part, root, depth - 1) for part in value), key=repr)
     name = getattr(value, "__qualname__", type(value).__qualname__)
     if callable(value) or depth <= 0:
         return name
-    return [name, _described(_public(value), root, depth - 1)]
+    return [name, _describe(_get_public(value), root, depth - 1)]
 
 
-def _digest(value: Any) -> str:
+def _compute_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _brief(value: Any) -> Any:
-    return value if len(json.dumps(value)) <= 200 else f"sha256:{_digest(value)}"
+def _shorten(value: Any) -> Any:
+    return value if len(json.dumps(value)) <= 200 else f"sha256:{_compute_digest(value)}"
 
 
-def _mark_all(named: Mapping[str, Path], known: Mapping[str, FileMark]) -> dict[str, FileMark]:
-    """The marks of files by name, read by several threads; a bar shows where that takes long."""
+def _read_states(named: Mapping[str, Path], known: Mapping[str, FileState]) -> dict[str, FileState]:
+    """The states of files by name, read by several threads, with a progress bar where that takes long."""
     with ThreadPoolExecutor(READERS) as pool:
-        marks = pool.map(lambda name: _mark(named[name], known.get(name)), named)
-        shown = tqdm(marks, total=len(named), unit="file", desc="reading the data", delay=3, leave=False)
+        states = pool.map(lambda name: _read_state(named[name], known.get(name)), named)
+        shown = tqdm(states, total=len(named), unit="file", desc="reading the data", delay=3, leave=False)
         return dict(zip(named, shown, strict=True))
 
 
-def _mark(path: Path, known: FileMark | None) -> FileMark:
-    """The mark of a file; its digest is taken anew unless size and times are as `known`."""
-    seen = _stat(os.stat(path))
+def _read_state(path: Path, known: FileState | None) -> FileState:
+    """The state of a file; its digest is computed unless size and times are those of `known`."""
+    seen = _read_times(os.stat(path))
     if known is not None and known[:3] == seen:
         return known
     with path.open("rb") as file:
-        before, now = _stat(os.fstat(file.fileno())), time.time_ns()
+        before, now = _read_times(os.fstat(file.fileno())), time.time_ns()
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        settled = before == _stat(os.fstat(file.fileno())) and max(before[1:]) < now - UNSETTLED
-    return FileMark(*before, digest) if settled else FileMark(before[0], 0, 0, digest)
+        settled = before == _read_times(os.fstat(file.fileno())) and max(before[1:]) < now - UNSETTLED
+    return FileState(*before, digest) if settled else FileState(before[0], 0, 0, digest)
 
 
-def _stat(entry: os.stat_result) -> tuple[int, int, int]:
+def _read_times(entry: os.stat_result) -> tuple[int, int, int]:
     return entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns

@@ -1,4 +1,4 @@
-"""Named targets that a data set hands over beside image and mask, and how each moves with its image."""
+"""Named targets of a data set beside image and mask, and how each is transformed with its image."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,36 +8,43 @@ import numpy as np
 from user_error import UserError
 
 TargetType = Literal["classes", "continuous", "whole"]
-"""What a target says: class ids of the pixels, uint8 (H, W), 255 where nothing is known; numbers of the pixels, float32
-(H, W) or (H, W, N), NaN where nothing is known; or something of the whole image, which no flip and no crop changes.
+"""Type of a target. "classes": class ids of the pixels, uint8 (H, W), 255 where unknown. "continuous": numbers of the
+pixels, float32 (H, W) or (H, W, N), NaN where unknown. "whole": a property of the complete image, which no flip and no crop
+changes.
 
-Numbers move with their pixels and stay what they are: those that name a direction in the image, such as its flow, are none.
+Numbers are moved with their pixels but not changed: vectors in image coordinates, such as optical flow, are not supported.
 """
 
 Targets = Mapping[str, TargetType]
 KNOWN: Targets = {"depth": "continuous", "label": "whole"}
-"""What every data set may hand over without a word."""
+"""Targets that every data set may have without declaring them."""
+
+
+def declare_targets(**further: TargetType) -> Targets:
+    """Types of a data set's targets: those of `KNOWN`, and of further ones by name."""
+    return {**KNOWN, **further}  # a plain mapping, which spawned loader processes can unpickle
+
 
 REMEDY = (
     "declare it in the `targets` of the data set, as 'classes' or 'continuous' of the pixels or as 'whole' of the image"
 )
 
 
-def dense_in(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetType]:
-    """The targets of a sample that move with its image."""
+def select_dense(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetType]:
+    """The targets of a sample that are transformed with its image."""
     return {name: kind for name, kind in targets.items() if kind != "whole" and name in sample}
 
 
 def require_typed(sample: Mapping[str, Any], targets: Targets, where: str) -> None:
-    """Refuse targets of which nobody says how they move with their image.
+    """Refuse targets without a declared type, or of another type than declared.
 
     Args:
-        sample: as a data set hands it over.
-        targets: that the data set declares.
-        where: the id of the sample.
+        sample: of a data set.
+        targets: the declared types.
+        where: id of the sample, for the message.
 
     Raises:
-        UserError: a target has no type, or is not of its type.
+        UserError: a target has no declared type, or another one.
     """
     size = sample["image"].shape[:2]
     for name, value in sample.items():

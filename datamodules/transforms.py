@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, cast
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask the network for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise look for updates online
 
 import albumentations as A
 import cv2
@@ -14,19 +14,19 @@ import numpy as np
 from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.aspect import Aspect, place
 from datamodules.dataset import IGNORED, Sample, Transform
-from datamodules.targets import KNOWN, Targets, dense_in
+from datamodules.targets import KNOWN, Targets, select_dense
 from user_error import UserError
 
 PREFIX = "target_"
-"""Of the targets within a pipeline, where some names mean something else."""
+"""Prefix of targets within a pipeline, since albumentations reserves some names."""
 
 
 def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Sample:
     """Run `pipeline` on the image and, with the same geometry, on the mask and the dense targets of `sample`.
 
-    Numbers are NaN where the image was padded: what the pipeline fills masks with there is a number like any other.
+    Continuous targets become NaN where the image was padded, since the fill value of masks would be a valid number.
     """
-    dense = dense_in(sample, targets)
+    dense = select_dense(sample, targets)
     given: dict[str, Any] = dict(sample)
     moving = {PREFIX + name: given[name] for name in dense}
     if "continuous" in dense.values():
@@ -35,26 +35,26 @@ def apply(pipeline: A.Compose, sample: Sample, targets: Targets = KNOWN) -> Samp
     outside = result["outside"] == IGNORED if "outside" in result else None
     for name, kind in dense.items():
         moved = result[PREFIX + name]
-        given[name] = _without_filling(moved, outside) if kind == "continuous" and outside is not None else moved
+        given[name] = _replace_filling(moved, outside) if kind == "continuous" and outside is not None else moved
     image = result["image"]
     given["image"] = image[..., None] if image.ndim == 2 else image  # some transforms drop a single channel
     given["mask"] = result["mask"]
     return cast(Sample, given)
 
 
-def _without_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
+def _replace_filling(numbers: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Numbers (H, W) or (H, W, N), NaN where `outside` (H, W)."""
     where = outside if numbers.ndim == 2 else outside[..., None]
     return np.where(where, numbers.dtype.type(np.nan), numbers)
 
 
 def compose(steps: Sequence[A.BasicTransform], targets: Targets = KNOWN) -> A.Compose:
-    """An albumentations pipeline that knows these targets."""
+    """An albumentations pipeline that transforms these targets like masks."""
     further = {PREFIX + name: "mask" for name, kind in targets.items() if kind != "whole"}
     return A.Compose(list(steps), additional_targets={**further, "outside": "mask"})
 
 
-def _sampling(interpolation: int) -> dict[str, Any]:
+def _make_sampling(interpolation: int) -> dict[str, Any]:
     return {
         "interpolation": interpolation,
         "mask_interpolation": cv2.INTER_NEAREST_EXACT,  # INTER_NEAREST shifts masks by up to half a pixel
@@ -63,21 +63,21 @@ def _sampling(interpolation: int) -> dict[str, Any]:
 
 
 def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
-    return A.Resize(*size, **_sampling(interpolation))
+    return A.Resize(*size, **_make_sampling(interpolation))
 
 
 class Resize:
-    """Every image to one size (height, width); `None` leaves each at its own.
+    """Resizes every image to one size (height, width); with `None` each keeps its own.
 
-    The image is averaged over areas when it shrinks and interpolated linearly when it grows; the mask takes the
-    nearest class, and other targets the nearest number. Where an image of another shape is not squashed but padded, its
-    mean colour fills what is left over, which every target ignores.
+    The image is averaged over areas when it shrinks and interpolated linearly when it grows; masks and other targets are
+    resampled by the nearest pixel. Where an image is padded, its mean colour fills the frame, and every target is ignored
+    there.
 
     Args:
         size: (height, width).
-        targets: that move along.
-        aspect: how images of another shape are brought to it.
-        drawn: whether the seed says which part of an image is cut out; its centre otherwise.
+        targets: types of the targets that are transformed with the image.
+        aspect: how images of another aspect ratio are fitted.
+        drawn: whether the position of a crop is drawn by the seed; it is centred otherwise.
     """
 
     def __init__(
@@ -96,21 +96,21 @@ class Resize:
             self._grow = compose([_resize(size, cv2.INTER_LINEAR)], targets)
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
-        """The sample at the size."""
+        """The sample, resized."""
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         if self.aspect != "squash":
-            return self._framed(sample, self.size, seed)
+            return self._fit_frame(sample, self.size, seed)
         shrinks = self.size[0] * self.size[1] < sample["mask"].size
         return apply(self._shrink if shrinks else self._grow, sample, self.targets)
 
-    def _framed(self, sample: Sample, size: tuple[int, int], seed: int) -> Sample:
+    def _fit_frame(self, sample: Sample, size: tuple[int, int], seed: int) -> Sample:
         height, width = sample["mask"].shape
         first, second = np.random.default_rng([seed, 1]).random(2) if self.drawn else (0.5, 0.5)
         placement = place((height, width), size, self.aspect, (first, second))
         scaled: dict[str, Any] = dict(Resize(placement.scaled, self.targets)(sample))
         fillings = {"classes": IGNORED, "continuous": np.nan}
-        for name, kind in dense_in(sample, self.targets).items():
+        for name, kind in select_dense(sample, self.targets).items():
             scaled[name] = placement.put(scaled[name], fillings[kind])
         scaled["mask"] = placement.put(scaled["mask"], IGNORED)
         scaled["image"] = placement.put(scaled["image"], np.rint(scaled["image"].mean((0, 1))))
@@ -118,7 +118,7 @@ class Resize:
 
 
 class _Seeded:
-    """A pipeline drawn from the sample's seed; an object, not a closure, since spawned workers need to pickle it."""
+    """A pipeline that is seeded for each sample; an object, not a closure, since spawned workers must pickle it."""
 
     def __init__(self, pipeline: A.Compose, resize: Resize) -> None:
         self.pipeline = pipeline
@@ -131,28 +131,28 @@ class _Seeded:
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         try:
             changed = apply(self.pipeline, sample, self.resize.targets)
-        except Exception as error:  # transforms raise many kinds for images that they are not made for
+        except Exception as error:  # transforms raise errors of many classes for unsupported images
             channels, reason = sample["image"].shape[-1], " ".join(str(error).split())
             raise UserError(f"the augmentation cannot take images of {channels} channels ({reason})") from error
         return self.resize(changed)
 
 
 class Augmentation:
-    """Training augmentation: `steps` gives the albumentations transforms, drawn anew for every sample."""
+    """Training augmentation: `make_steps` returns the albumentations transforms, whose parameters are drawn per sample."""
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """The transforms, in order; the result has `size`, or the input's size where it is `None`."""
         raise NotImplementedError
 
     def bind(self, size: tuple[int, int] | None, targets: Targets = KNOWN, aspect: Aspect = "squash") -> Transform:
         """The transform to images of `size`, with these targets beside them; see `Resize`."""
-        return _Seeded(compose(self.steps(size), targets), Resize(size, targets, aspect, drawn=True))
+        return _Seeded(compose(self.make_steps(size), targets), Resize(size, targets, aspect, drawn=True))
 
 
 class NoAugmentation(Augmentation):
-    """Images as they are, at the data module's size."""
+    """No augmentation; images are resized to the data module's size."""
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
         """None."""
         return []
 
@@ -164,8 +164,8 @@ class FlipScaleCrop(Augmentation):
         scale: range of the zoom; the crop keeps the data module's size.
         flip: probability of a horizontal flip.
         vertical_flip: probability of a vertical flip, for images without an up.
-        brightness: largest change of brightness and contrast, as a share of the range.
-        further: transforms of albumentations after these, each as ``{Name: {argument: value}}``, with their probability
+        brightness: largest change of brightness and contrast, relative to the range.
+        further: transforms of albumentations that follow, each as ``{Name: {argument: value}}``, with the probability
             ``p`` among the arguments.
 
     Raises:
@@ -187,14 +187,14 @@ class FlipScaleCrop(Augmentation):
         named = [pair for entry in further or [] for pair in entry.items()]
         self.further = [make_transform("further", find_transform("further", name), given) for name, given in named]
 
-    def steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
-        """Scale and crop (where there is a size to crop to), flips, jitter, and what is asked for further."""
+    def make_steps(self, size: tuple[int, int] | None) -> Sequence[A.BasicTransform]:
+        """Scale and crop (where there is a size to crop to), flips, jitter, and the `further` transforms."""
         crop: list[A.BasicTransform] = []
         if size is not None:
             low, high = self.scale
             crop = [
                 _resize(size, cv2.INTER_LINEAR),
-                A.RandomScale((low - 1, high - 1), p=1.0, **_sampling(cv2.INTER_LINEAR)),
+                A.RandomScale((low - 1, high - 1), p=1.0, **_make_sampling(cv2.INTER_LINEAR)),
                 A.PadIfNeeded(*size, fill=0, fill_mask=IGNORED),
                 A.RandomCrop(*size),
             ]

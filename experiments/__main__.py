@@ -21,7 +21,7 @@ from experiments.command_line.refusals import find_refusal
 from experiments.command_line.unexpected import report_unexpected
 from experiments.command_line.verbs import FOLDERS, VERBS, name_module
 from experiments.files.printable import PrintableStream, escape_controls
-from user_error import find_user_error, sentence
+from user_error import extract_message, find_user_error
 
 DRAWING = ("fit",)
 """Verbs whose libraries draw progress bars with control characters on the standard output."""
@@ -107,7 +107,7 @@ def main(argv: list[str]) -> int:
             return 128 + signal.SIGPIPE
         mistake = find_user_error(error)
         if mistake is not None:
-            print(f"error: {escape_controls(sentence(mistake))}", file=sys.stderr)
+            print(f"error: {escape_controls(extract_message(mistake))}", file=sys.stderr)
             return 2
         refused = find_refusal(error)
         if refused is not None:

@@ -1,3 +1,3 @@
-"""Models: LightningModules, networks, losses and metrics. Knows tensors, never data sets."""
+"""LightningModules, networks, losses and metrics; this package imports no data sets."""
 
 import torchvision_operators  # noqa: F401  (first: see there)

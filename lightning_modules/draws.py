@@ -1,4 +1,4 @@
-"""What a training draws at a step: the same numbers whether it ran through or was resumed."""
+"""Seeds of the random draws of a training step, which are the same after a training is resumed."""
 
 import os
 from hashlib import blake2b
@@ -7,21 +7,21 @@ import pytorch_lightning as pl
 import torch
 
 
-def step_seed(trainer: pl.Trainer) -> int:
-    """A number of its own for each seed, step and process of a training."""
+def compute_step_seed(trainer: pl.Trainer) -> int:
+    """A distinct number for each seed, step and process of a training."""
     seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
     return (seed * 1_000_003 + trainer.fit_loop.total_batch_idx) * 4096 + trainer.global_rank
 
 
-def step_generator(trainer: pl.Trainer | None, purpose: str) -> torch.Generator:
-    """A generator on the CPU whose draws follow from seed, step, process and purpose alone.
+def make_step_generator(trainer: pl.Trainer | None, purpose: str) -> torch.Generator:
+    """A generator on the CPU that is seeded by seed, step, process and purpose alone.
 
-    An optimiser that runs a step twice, as SAM does, gets the same draws both times.
+    An optimiser that runs a step twice, such as SAM, gets the same draws both times.
 
     Args:
-        trainer: of the training; outside of one, every step is the first.
-        purpose: what is drawn, such as "batch_transforms.0", so that no two draws of a step are alike.
+        trainer: of the training; `None` outside of one, where every step counts as the first.
+        purpose: name of the consumer, such as "batch_transforms.0", so that the draws of a step are independent.
     """
-    seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if trainer is None else step_seed(trainer)
+    seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if trainer is None else compute_step_seed(trainer)
     digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))

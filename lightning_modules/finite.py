@@ -1,4 +1,4 @@
-"""Logits that are no numbers are refused before anything is made of them: their largest would be the first class."""
+"""Refusal of logits that are not finite, whose argmax would silently be the first class."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,22 @@ from user_error import UserError
 
 
 def find_finite(logits: Tensor) -> Tensor:
-    """Which images of logits (B, K, H, W) have numbers everywhere: bool (B,), on their device."""
-    return torch.isfinite(logits.sum((1, 2, 3), dtype=torch.float32))  # one pass; what is no number spoils the sum
+    """Which images of logits (B, K, H, W) are finite everywhere: bool (B,), on their device."""
+    return torch.isfinite(
+        logits.sum((1, 2, 3), dtype=torch.float32)
+    )  # one pass: a value that is not finite propagates to the sum
 
 
 def require_finite(finite: Tensor, ids: Sequence[str], conditions: Sequence[str] = ()) -> None:
-    """Refuse a batch of which an image has logits that are no numbers.
+    """Refuse a batch in which an image has logits that are not finite.
 
     Args:
         finite: bool (conditions, B); see `find_finite`.
         ids: of the images.
-        conditions: their names; none where there is nothing to name.
+        conditions: names of the conditions; empty where there are none.
 
     Raises:
-        UserError: it has.
+        UserError: logits are not finite.
     """
     if bool(finite.all()):
         return

@@ -1,8 +1,8 @@
-"""What the images of the batch contract hold."""
+"""Value ranges of the images of a batch."""
 
 from torch import Tensor
 
 
-def unit_range(image: Tensor) -> Tensor:
-    """Images of 8 bits as floats in [0, 1]; those that are floats stay as they are."""
+def to_unit_range(image: Tensor) -> Tensor:
+    """Convert 8-bit images to floats in [0, 1]; float images are returned unchanged."""
     return image if image.is_floating_point() else image.float() / 255

@@ -1,20 +1,20 @@
-"""What the masks of the batch contract hold."""
+"""Labels of the masks of a batch."""
 
 from user_error import UserError
 
 IGNORED = 255
-"""The value of a pixel that counts nowhere: in no loss and in no metric."""
+"""The value of ignored pixels, which enter neither losses nor metrics."""
 
 
 def require_labelled(labelled: bool, images: str) -> None:
-    """Refuse images of which every pixel is ignored: a score of them is one of nothing.
+    """Refuse images of which every pixel is ignored.
 
     Args:
-        labelled: whether a pixel has a label.
-        images: what they are called, such as "validation images".
+        labelled: whether any pixel has a label.
+        images: name of the images for the message, such as "validation images".
 
     Raises:
-        UserError: none has.
+        UserError: no pixel has a label.
     """
     if not labelled:
         raise UserError(

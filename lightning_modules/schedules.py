@@ -1,4 +1,4 @@
-"""Learning-rate schedules over the whole training, stepped once per optimiser step."""
+"""Learning-rate schedules over the complete training, stepped once per optimiser step."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,11 +17,11 @@ from torch.optim.lr_scheduler import (
 from user_error import UserError
 
 
-def training_steps(trainer: pl.Trainer) -> int:
-    """How many steps the optimiser will have made in the end.
+def count_training_steps(trainer: pl.Trainer) -> int:
+    """Total number of optimiser steps of a training.
 
     Raises:
-        UserError: the training has no end that is known beforehand.
+        UserError: the number is not known beforehand.
     """
     steps = trainer.estimated_stepping_batches
     if steps == float("inf"):
@@ -32,10 +32,10 @@ def training_steps(trainer: pl.Trainer) -> int:
 
 
 def require_floor(floor: float) -> None:
-    """Refuse a learning rate below 0.
+    """Refuse a negative or infinite learning rate.
 
     Raises:
-        UserError: it is.
+        UserError: the rate is out of range.
     """
     if not 0 <= floor < math.inf:
         raise UserError(f"the floor of the learning rate is {floor}: give 0 or more")
@@ -70,11 +70,11 @@ class CosineWithWarmup(Schedule):
     """Linear warm-up, then a half cosine to `floor` (Loshchilov & Hutter, ICLR 2017).
 
     Args:
-        warmup: share of the steps that warm up.
+        warmup: fraction of the steps for the warm-up.
         floor: learning rate at the end.
 
     Raises:
-        UserError: the warm-up is no share, or the floor negative.
+        UserError: the warm-up is not in [0, 1), or the floor is negative.
     """
 
     def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
@@ -95,16 +95,16 @@ class CosineWithWarmup(Schedule):
 
 
 class CosineRestarts(Schedule):
-    """A half cosine to `floor`, over and over (SGDR; Loshchilov & Hutter, ICLR 2017).
+    """Repeated half cosines to `floor` (SGDR; Loshchilov & Hutter, ICLR 2017).
 
-    At the end of each cycle the network rests in another minimum: `callbacks.snapshots` saves it there.
+    At the end of each cycle the network is in another local minimum, where `callbacks.snapshots` saves it.
 
     Args:
         cycles: number of half cosines in the training, equally long but for the last, which may be cut short.
         floor: learning rate at the end of each.
 
     Raises:
-        UserError: there is not one cycle, or the floor is negative.
+        UserError: there are no cycles, or the floor is negative.
     """
 
     def __init__(self, cycles: int = 5, floor: float = 0.0) -> None:
@@ -114,10 +114,10 @@ class CosineRestarts(Schedule):
         self.cycles = cycles
         self.floor = floor
 
-    def cycle(self, total_steps: int) -> int:
-        """Steps of a cycle."""
+    def count_cycle_steps(self, total_steps: int) -> int:
+        """Number of steps of a cycle."""
         return max(1, -(-total_steps // self.cycles))
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """The scheduler that spends `total_steps` steps."""
-        return CosineAnnealingWarmRestarts(optimizer, T_0=self.cycle(total_steps), eta_min=self.floor)
+        return CosineAnnealingWarmRestarts(optimizer, T_0=self.count_cycle_steps(total_steps), eta_min=self.floor)

@@ -1,4 +1,4 @@
-"""The training and validation steps, once."""
+"""The LightningModule of segmentation: training and validation steps, optimiser and schedule."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import IGNORED, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
-from lightning_modules.metrics.counts import SegmentationCounts, image_confusion, mean_iou
+from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, mean_iou
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
 from lightning_modules.objectives.supervised import Supervised
-from lightning_modules.refused import refused
-from lightning_modules.schedules import Schedule, training_steps
+from lightning_modules.refused import explain_refusal
+from lightning_modules.schedules import Schedule, count_training_steps
 from lightning_modules.tasks.base import Task
 from lightning_modules.tasks.moved_targets import MovedTargets
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
@@ -34,8 +34,8 @@ from user_error import UserError
 class SegmentationModule(pl.LightningModule):
     """A segmentation network with its loss and its optimiser.
 
-    How it learns is no subclass: `batch_transforms` change its batches, and `objective` makes the loss of them. A variant
-    overrides one hook: `parameter_groups` (what is optimised how) or `predict_logits` (another way to the logits).
+    Training methods need no subclass: `batch_transforms` change the batches, and `objective` computes the loss. A subclass
+    may override one hook: `make_parameter_groups` (optimiser settings by parameter) or `predict_logits` (inference).
 
     Args:
         network: makes the network from (num_classes, in_channels).
@@ -44,10 +44,10 @@ class SegmentationModule(pl.LightningModule):
         loss: logits (B, K, H, W) and mask (B, H, W) to a scalar; cross-entropy if null.
         optimizer: makes the optimiser from the parameter groups.
         schedule: learning-rate schedule; constant if null.
-        encoder_weights: what the network starts from, for its `load_pretrained`; random weights if null.
-        start: checkpoint of the same network, which all weights start from; see 'fit --start'.
-        batch_transforms: change each training batch on its device, one after the other.
-        objective: makes the loss of network and batch; that of the segmentation against the masks if null.
+        encoder_weights: pretrained weights, for the network's `load_pretrained`; random weights if null.
+        start: checkpoint of the same network from which all weights are initialised; see 'fit --start'.
+        batch_transforms: transforms of each training batch on its device, applied in order.
+        objective: computes the loss from network and batch; the loss of the segmentation against the masks if null.
     """
 
     def __init__(
@@ -77,22 +77,22 @@ class SegmentationModule(pl.LightningModule):
         self.encoder_weights = encoder_weights
         self.start = start
         self.lr_scale = 1.0
-        """Of the optimiser's learning rates; for a callback to set before the training begins."""
+        """Factor of the optimiser's learning rates, which a callback may set before the training begins."""
         self.labelled: Tensor | None = None
-        """Whether a pixel of the epoch so far had a label."""
+        """Whether any pixel of the current epoch had a label."""
         self.task_targets = MovedTargets()
         self.validation_counts = SegmentationCounts(num_classes)
 
     @property
     def logged(self) -> list[str]:
-        """Names of what a training logs, which a callback may watch."""
+        """Names of the logged values, which a callback may monitor."""
         return ["train/loss", "val/miou", *self.objective.logged]
 
     def setup(self, stage: str) -> None:
-        """Load pretrained weights when a training begins; one that is resumed has its own.
+        """Load pretrained weights when a training begins, unless it is resumed.
 
         Raises:
-            UserError: the network has heads that the objective would not train, or the weights cannot be had.
+            UserError: the network has heads that the objective would not train, or the weights cannot be loaded.
         """
         left_out = [name for name in self.tasks if name not in self.objective.tasks]
         if stage == "fit" and left_out:
@@ -115,7 +115,7 @@ class SegmentationModule(pl.LightningModule):
         return self.network(image)
 
     def predict_logits(self, image: Tensor) -> Tensor:
-        """Logits (B, K, H, W) that validation, sweep and prediction score."""
+        """Logits (B, K, H, W) for validation, sweeps and prediction."""
         return self(image)
 
     @property
@@ -124,50 +124,52 @@ class SegmentationModule(pl.LightningModule):
         return as_network(self.network).tasks
 
     def predict(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits (B, K, H, W), and what the network says of further tasks, by name."""
+        """Logits (B, K, H, W), and the network's outputs for further tasks, by name."""
         if not self.tasks:
             return self.predict_logits(image), {}
-        outputs = as_network(self.network).outputs(image)
+        outputs = as_network(self.network).compute_outputs(image)
         return outputs.pop(SEGMENTATION), outputs
 
-    def count_tasks(self, said: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
-        """Integers (B, S) of each further task under one condition.
+    def count_tasks(self, outputs: dict[str, Tensor], batch: dict[str, Any], mask: Tensor) -> dict[str, Tensor]:
+        """Counts (B, S) of each further task under one condition.
 
         Args:
-            said: what `predict` gave of the tasks.
-            batch: the clean one.
+            outputs: of the further tasks, as `predict` returns them.
+            batch: the clean batch.
             mask: (B, H, W) of the condition.
         """
         if not self.tasks:
             return {}
         targets = self.task_targets.find(self.tasks, batch, mask, self.num_classes)
-        return {name: task.counts(said[name], targets[name]) for name, task in self.tasks.items()}
+        return {name: task.compute_counts(outputs[name], targets[name]) for name, task in self.tasks.items()}
 
-    def mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """The loss of logits (B, K, H, W) against a mask (B, H, W); what a loss of another library refuses is put in words."""
+    def compute_mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The loss of logits (B, K, H, W) against a mask (B, H, W); see `LossGuard` for losses of other libraries."""
         return self.guard(self.loss, logits, mask)
 
     def compute_loss(self, batch: dict[str, Any]) -> Tensor:
-        """The loss of the objective, for a batch of the contract as it is."""
+        """The loss of the objective for a batch, without batch transforms."""
         return self.apply_objective(read_training_batch(batch)).loss
 
     def apply_objective(self, batch: TrainingBatch) -> ObjectiveLoss:
-        """What training minimises, and values to be logged."""
+        """The loss that training minimises, and values to be logged."""
         step = 0 if self._trainer is None else self._trainer.fit_loop.total_batch_idx
-        generator = step_generator(self._trainer, "objective")
-        return self.objective(self.network, batch, StepContext(step, generator, self.mask_loss, self.num_classes))
+        generator = make_step_generator(self._trainer, "objective")
+        return self.objective(
+            self.network, batch, StepContext(step, generator, self.compute_mask_loss, self.num_classes)
+        )
 
     def transform_batch(self, batch: TrainingBatch) -> TrainingBatch:
-        """The batch as the batch transforms leave it at this step."""
+        """The batch after the batch transforms of this step."""
         for place, transform in enumerate(self.batch_transforms):
-            batch = transform(batch, step_generator(self._trainer, f"batch_transforms.{place}"))
+            batch = transform(batch, make_step_generator(self._trainer, f"batch_transforms.{place}"))
         return batch
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.
 
         Raises:
-            UserError: the loss is not finite, or a single image is too little for batch normalisation.
+            UserError: the loss is not finite, or batch normalisation has too few values.
         """
         try:
             loss, logged = self.apply_objective(self.transform_batch(read_training_batch(batch)))
@@ -191,7 +193,7 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Look whether there was anything to learn from.
+        """Check that the epoch had labelled pixels.
 
         Raises:
             UserError: no pixel of the epoch had a label, on any process.
@@ -206,13 +208,13 @@ class SegmentationModule(pl.LightningModule):
         logits = self.predict_logits(batch["image"])
         require_finite(find_finite(logits)[None], batch["id"])
         predicted = logits.argmax(1)
-        self.validation_counts.update(image_confusion(predicted, batch["mask"], self.num_classes))
+        self.validation_counts.update(compute_confusion(predicted, batch["mask"], self.num_classes))
 
     def on_validation_epoch_end(self) -> None:
         """Log the data set's mIoU.
 
         Raises:
-            UserError: no pixel that was seen has a label.
+            UserError: no validation pixel has a label.
         """
         confusion = self.validation_counts.compute()
         self.validation_counts.reset()
@@ -220,8 +222,8 @@ class SegmentationModule(pl.LightningModule):
         miou = mean_iou(confusion)[0]
         self.log("val/miou", miou.float(), prog_bar=True)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Weights with decay; biases, normalisation and what a layer calls ``undecayed``, which decay only harms, without."""
+    def make_parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups: weights with weight decay; biases, normalisation and parameters in ``undecayed`` without."""
         spared = {id(getattr(layer, name)) for layer in self.modules() for name in getattr(layer, "undecayed", ())}
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for parameter in self.parameters():
@@ -235,13 +237,13 @@ class SegmentationModule(pl.LightningModule):
         Raises:
             UserError: one of them refuses its settings.
         """
-        with refused("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
-            optimizer = self.optimizer(self.parameter_groups())
+        with explain_refusal("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
+            optimizer = self.optimizer(self.make_parameter_groups())
         for group in optimizer.param_groups:
             group["lr"] *= self.lr_scale
         if self.schedule is None:
             return optimizer
-        steps = training_steps(self.trainer)
-        with refused("--model.init_args.schedule", self.hparams.get("schedule"), "schedule"):
+        steps = count_training_steps(self.trainer)
+        with explain_refusal("--model.init_args.schedule", self.hparams.get("schedule"), "schedule"):
             scheduler = self.schedule(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

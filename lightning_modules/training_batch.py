@@ -1,4 +1,4 @@
-"""The batch that a training step learns from: images, and the targets that they are held against, each set with a weight."""
+"""The batch of a training step: images, and one or several weighted sets of targets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from torch import Tensor
 from user_error import UserError
 
 TargetKind = Literal["classes", "continuous", "whole"]
-"""Class ids of the pixels, int (B, H, W), 255 where nothing is known; numbers of the pixels, (B, H, W) or (B, H, W, N), NaN
-where nothing is known; or something of the whole image, (B, ...) or a list of B."""
+"""Type of a target. "classes": class ids of the pixels, int (B, H, W), 255 where unknown. "continuous": numbers of the
+pixels, (B, H, W) or (B, H, W, N), NaN where unknown. "whole": a property of the complete image, (B, ...) or a list of B."""
 
 MASK = "mask"
 NO_TARGETS = ("image", "id", "kinds", "index", "digest", "conditions")
-"""What else the batch of the contract holds."""
+"""Entries of a batch that are no targets."""
 
 
 class WeightedTargets(NamedTuple):
-    """Targets by name, the mask (B, H, W) among them, and what the loss against them weighs."""
+    """Targets by name, among them the mask (B, H, W), and the weight of their loss."""
 
     weight: float
     targets: Mapping[str, Any]
@@ -27,33 +27,33 @@ class WeightedTargets(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Images with one or several sets of targets: an image that is blended of two belongs to the targets of both.
+    """Images with one or several sets of targets: a blend of two images has the targets of both.
 
     Args:
         image: (B, C, H, W), uint8 or float in [0, 1].
         targets: the sets; their weights sum to 1.
-        kinds: of every target, by name.
+        kinds: types of the targets, by name.
     """
 
     image: Tensor
     targets: Sequence[WeightedTargets]
     kinds: Mapping[str, TargetKind]
 
-    def mean_loss(self, loss: Callable[[Mapping[str, Any]], Tensor]) -> Tensor:
+    def compute_mean_loss(self, loss: Callable[[Mapping[str, Any]], Tensor]) -> Tensor:
         """The mean of a loss over the sets of targets, by their weights.
 
         Args:
-            loss: targets by name, with the images as ``image``, to a scalar.
+            loss: maps targets by name, with the images as ``image``, to a scalar.
         """
         losses = [weight * loss({**targets, "image": self.image}) for weight, targets in self.targets]
         return torch.stack(losses).sum()
 
 
 def read_training_batch(batch: Mapping[str, Any]) -> TrainingBatch:
-    """The batch of the contract, with its one set of targets.
+    """The training batch of a loader's batch, with one set of targets.
 
     Args:
-        batch: ``image``, ``mask``, ``id``, further named targets and, as ``kinds``, what each of these is.
+        batch: ``image``, ``mask``, ``id``, further named targets and, as ``kinds``, the types of these.
 
     Raises:
         UserError: a target whose kind is not declared.
@@ -71,7 +71,7 @@ def read_training_batch(batch: Mapping[str, Any]) -> TrainingBatch:
 
 
 def select(value: Any, images: Tensor) -> Any:
-    """A target of other images of the batch.
+    """Select the values of a target for given images of the batch.
 
     Args:
         value: of B images, a tensor or a list.

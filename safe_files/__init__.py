@@ -1,4 +1,4 @@
-"""The one door for files: form and size are checked before anything is built, and what is wrong is said in a sentence.
+"""Readers of files that check form and size before anything is built, and describe what is wrong in one sentence.
 
-Each kind of file imports its own library alone: light verbs read YAML, JSON and tables without torch.
+Each module imports only the library of its own format: YAML, JSON and tables are read without importing torch.
 """

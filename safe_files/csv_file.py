@@ -8,18 +8,18 @@ from safe_files.text import LARGEST, read_text
 from user_error import UserError
 
 SEPARATORS = (",", ";", "\t")
-"""Of the fields; the header tells, and spreadsheets of several countries write the second."""
+"""Of the fields: the one that occurs most often in the header is used. Spreadsheets of several countries write ``;``."""
 
 
 def read_csv(
     path: Path, remedy: str, limit: int = LARGEST, *, latin: bool = False
 ) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns, and the rows by them.
+    """The names of the columns, and each row as a mapping from column to value.
 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
-        limit: bytes.
+        limit: largest size in bytes.
         latin: see `read_text`.
 
     Raises:

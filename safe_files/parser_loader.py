@@ -1,7 +1,7 @@
-"""The YAML that jsonargparse reads, in files and in options, goes through the same door as ours.
+"""The checks of `yaml_file` for the YAML that jsonargparse reads, in files and in options.
 
-The parser of components reads files itself, at any depth. Importing this module puts our checks before its loader and
-bounds what it reads of a file; whatever makes a parser, or rebuilds a network by one, imports it first.
+jsonargparse reads files of settings itself, at any depth. Importing this module puts the checks before its loader and
+limits the size of the files; a module that makes a parser, or rebuilds a network by one, imports it first.
 """
 
 from pathlib import Path as FilePath
@@ -23,10 +23,10 @@ _read_anything = jsonargparse.Path.read_text
 
 
 def load_settings(text: str) -> Any:
-    """What jsonargparse makes of a text; one that unfolds without bound stays the text that it is.
+    """Parse a text as jsonargparse does, after checking its form.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or not to be built; the parser then takes it as a text.
+        yaml.YAMLError: it is no YAML, or too large or too deep; the parser then keeps it as a text.
     """
     require_form(text, MOST_SETTINGS)
     try:
@@ -39,7 +39,7 @@ def read_settings_text(path: Any) -> str:
     """The content of a file of settings that jsonargparse opens.
 
     Raises:
-        UserError: it is no text, too large, or unfolds without bound; the file is named.
+        UserError: the file, which is named, is no text or too large, or its aliases unfold beyond the bound.
     """
     if path.is_url or path.is_fsspec or str(path) == "-":
         return _read_anything(path)
@@ -50,7 +50,7 @@ def read_settings_text(path: Any) -> str:
     except FormError as error:
         raise UserError(f"{file} is not to be read ({error}): {REMEDY}") from error
     except yaml.YAMLError:
-        pass  # the parser says where
+        pass  # the parser reports the place
     return text
 
 

@@ -1,8 +1,8 @@
 """Where data sets and weights lie: below the folders that the environment names, or below ``data/`` and ``weights/``.
 
-A recipe writes ``data/camvid`` and ``weights/encoder.safetensors`` and so names no folder of one machine. No text is
-expanded: a path that begins with one of these two words is looked up here, every other path is taken as it is, and no
-file can name a variable.
+Recipes write ``data/camvid`` and ``weights/encoder.safetensors`` and thus name no folder of one machine. A path that
+begins with one of these two words is looked up here, and every other path is used unchanged. Variables within a path are
+not expanded.
 """
 
 import os
@@ -15,16 +15,16 @@ WEIGHTS = "ROBUST_SEGMENTATION_WEIGHTS"
 """Environment variable: the folder that holds files of weights, in place of ``weights/``."""
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-"""The repository's root, where this is no installed copy."""
+"""The root of the repository, unless this is an installed copy."""
 
 
 def find_data(root: str | Path) -> Path:
-    """The folder of a data set; `root` is a path, where ``data/`` stands for the folder of all data sets."""
+    """The folder of a data set; in the path `root`, a leading ``data/`` stands for the folder of all data sets."""
     return _find(Path(root), "data", DATA).expanduser()
 
 
 def find_weights(path: str | Path) -> Path:
-    """A file of weights; in `path`, ``weights/`` stands for the folder of all weights."""
+    """A file of weights; in `path`, a leading ``weights/`` stands for the folder of all weights."""
     return _find(Path(path), "weights", WEIGHTS)
 
 

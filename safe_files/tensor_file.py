@@ -1,4 +1,4 @@
-"""Files of tensors, as torch writes them: whatever they hold stands in them, unpacked, and is gone through in bounded time."""
+"""Checks of files that torch writes: their archives are uncompressed and intact, and their content is of bounded size."""
 
 import os
 import zipfile
@@ -11,43 +11,43 @@ from torch import Tensor
 from plain_values import UnboundedError, walk
 
 MOST = 2_000_000
-"""Values besides tensors in a checkpoint: those of an optimiser's state are a few for each parameter."""
+"""Largest number of values in a checkpoint; the state of an optimiser has a few for each parameter."""
 
 LARGEST_REPEATED = 2**20
 
 
 class DamagedError(ValueError):
-    """A file whose content does not have the check sum that it was written with."""
+    """The content of a file does not match its check sum."""
 
 
 def require_unpacked(file: Path | BinaryIO) -> None:
-    """Refuse an archive whose entries are larger than the file, or not what was written.
+    """Refuse an archive with compressed or overlapping entries, or with a wrong check sum.
 
-    Torch packs none, and would unpack them all; it writes check sums, and does not look at them.
+    Torch never compresses entries, but would decompress them; it writes check sums, but does not verify them.
 
     Raises:
         DamagedError: a check sum is wrong.
-        ValueError: it is such an archive.
-        zipfile.BadZipFile: it is damaged.
+        ValueError: entries are compressed or overlap.
+        zipfile.BadZipFile: the archive is damaged.
     """
-    if not zipfile.is_zipfile(file):  # weights of early versions of torch are no archive
+    if not zipfile.is_zipfile(file):  # early versions of torch wrote no archive
         return
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
-        _require_as_declared(entries, size)
-        _require_whole(archive)
+        _require_stored(entries, size)
+        _require_check_sums(archive)
 
 
-def _require_as_declared(entries: list[zipfile.ZipInfo], size: int) -> None:
+def _require_stored(entries: list[zipfile.ZipInfo], size: int) -> None:
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 for entry in entries):
         raise ValueError("its tensors are packed")
     if sum(entry.file_size for entry in entries) > size:
         raise ValueError("its entries overlap")
 
 
-def _require_whole(archive: zipfile.ZipFile) -> None:
-    """Read all entries once: a gigabyte takes about a second."""
+def _require_check_sums(archive: zipfile.ZipFile) -> None:
+    """Verify the check sums of all entries; a gigabyte takes about a second."""
     try:
         damaged = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
@@ -56,13 +56,13 @@ def _require_whole(archive: zipfile.ZipFile) -> None:
         raise DamagedError(f"the check sum of {damaged!r} is wrong")
 
 
-def complain_of_tensors(content: Any) -> str:
-    """Why the content of a file of tensors is not fit to be gone through, or nothing.
+def find_tensor_problem(content: Any) -> str:
+    """Describe why the content of a file of tensors is too large to be traversed; an empty text where it is not.
 
-    Pickled lists may hold one another, or themselves; a tensor may repeat one number without end.
+    Pickled lists may contain one another, or themselves, and an expanded tensor may repeat one number any number of times.
     """
     try:
-        repeated = next((one for one in walk(content, MOST) if isinstance(one, Tensor) and _repeats(one)), None)
+        repeated = next((one for one in walk(content, MOST) if isinstance(one, Tensor) and _repeats_numbers(one)), None)
     except UnboundedError as error:
         return str(error)
     return (
@@ -70,8 +70,8 @@ def complain_of_tensors(content: Any) -> str:
     )
 
 
-def _repeats(tensor: Tensor) -> bool:
-    """Whether a tensor is larger than the numbers that it is made of; small ones may be, such as a constant's."""
+def _repeats_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor has more elements than its storage; small ones may, such as an expanded constant."""
     if tensor.layout is not torch.strided or tensor.is_meta or tensor.numel() <= LARGEST_REPEATED:
         return False
     return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()

@@ -1,4 +1,4 @@
-"""Bytes and text of files, at most so many."""
+"""Bytes and text of files, up to a largest size."""
 
 import codecs
 import os
@@ -10,16 +10,16 @@ from user_error import UserError
 
 MEBI = 2**20
 LARGEST = 64 * MEBI
-"""Bytes of the largest text that is read: ten times those of a record of 150 classes under 76 conditions."""
+"""Largest size of a text in bytes: ten times that of a record of 150 classes under 76 conditions."""
 
 
 def read_bytes(path: Path, remedy: str, limit: int = LARGEST) -> bytes:
-    """The content of a file; of one that never ends, no more than the limit is read.
+    """The content of a file; no more than the limit is read, even of an endless one such as ``/dev/zero``.
 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
-        limit: bytes.
+        limit: largest size in bytes.
 
     Raises:
         UserError: it is larger than `limit`.
@@ -33,17 +33,17 @@ def read_bytes(path: Path, remedy: str, limit: int = LARGEST) -> bytes:
 
 
 def read_text(path: Path, remedy: str, limit: int = LARGEST, *, latin: bool = False) -> str:
-    """The content of a text file in UTF-8, or in UTF-16 with a mark of the byte order; its lines end as Python's do.
+    """The content of a text file in UTF-8, or in UTF-16 with a byte order mark; all line endings become a line feed.
 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
-        limit: bytes.
-        latin: whether a text that is not UTF-8 is taken for that of older Windows programs (code page 1252), which is
-            said: right for lists and tables that people write, wrong for what programs of ours do.
+        limit: largest size in bytes.
+        latin: whether a text that is not UTF-8 is decoded as that of older Windows programs (code page 1252), with a note
+            to the user: meant for lists and tables that people write, not for files that this project writes.
 
     Raises:
-        UserError: it is no such text, or larger than `limit` bytes; it ends with `remedy`.
+        UserError: it is no such text, or larger than `limit` bytes; the message ends with `remedy`.
         OSError: it cannot be read.
     """
     content = read_bytes(path, remedy, limit)
@@ -54,22 +54,22 @@ def read_text(path: Path, remedy: str, limit: int = LARGEST, *, latin: bool = Fa
         if not latin or encoding == "utf-16":
             name = encoding.removesuffix("-sig").upper()
             raise UserError(f"{str(path)!r} is not a text in {name} (byte {error.start}): {remedy}") from error
-        text = _as_windows(content)
-        say_once(f"{str(path)!r} is not in UTF-8: it is read as Latin-1, as older Windows programs write it")
+        text = _decode_windows(content)
+        print_note_once(f"{str(path)!r} is not in UTF-8: it is read as Latin-1, as older Windows programs write it")
     if "\0" in text:
         raise UserError(f"{str(path)!r} is not a text, since it holds a byte of zero: {remedy}")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _as_windows(content: bytes) -> str:
+def _decode_windows(content: bytes) -> str:
     try:
         return content.decode("cp1252")
-    except UnicodeDecodeError:  # five bytes have no character there
+    except UnicodeDecodeError:  # five bytes have no character in code page 1252
         return content.decode("latin-1")
 
 
 @cache
-def say_once(sentence: str) -> None:
-    """Tell the user what was done with a file of theirs, from one process."""
+def print_note_once(sentence: str) -> None:
+    """Print a note for the user once, and from the first process of a machine alone."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"note: {sentence}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""YAML as data: plain values, and no more of them than stand in the file and its aliases unfold to within a bound."""
+"""YAML as data: plain values, of a bounded number after aliases are unfolded."""
 
 import re
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from typing import Any
 
 import yaml
 
-from plain_values import DEEPEST, complain
+from plain_values import DEEPEST, find_problem
 from safe_files.text import MEBI, read_text
 from user_error import UserError
 
 LARGEST = 16 * MEBI
 MOST = 500_000
-"""Nodes of a file that lists images, its aliases unfolded."""
+"""Largest number of nodes of a file that lists images, with aliases unfolded."""
 
 MOST_SETTINGS = 20_000
-"""Nodes of a file of settings, its aliases unfolded: the parser takes milliseconds for each."""
+"""Largest number of nodes of a file of settings, with aliases unfolded; jsonargparse takes milliseconds for each."""
 
 LONGEST_NUMBER = 256
 NUMBER = re.compile(r"[-+0-9.][0-9a-fA-FxXoO_:.+-]*")
@@ -25,18 +25,18 @@ Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Keys:
-    """The keys of the mappings that are open, to find one that stands twice: YAML would take the last without a word."""
+    """Keys of the open mappings, to find duplicates: YAML would silently use the last one."""
 
     def __init__(self) -> None:
         self._open: list[
             tuple[set[tuple[bool, str]] | None, bool]
         ] = []  # keys of a mapping, and whether one comes next
 
-    def meet(self, event: Any) -> None:
-        """Take note of an event.
+    def visit(self, event: Any) -> None:
+        """Record an event of the parser.
 
         Raises:
-            FormError: it is a key that stands twice.
+            FormError: it is a duplicate key.
         """
         if isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
@@ -60,11 +60,11 @@ class _Keys:
 
 
 class FormError(yaml.YAMLError):
-    """YAML that is well formed and yet not to be read."""
+    """YAML that is well formed but not accepted."""
 
 
 class _Loader(Base):
-    """Dates are texts."""
+    """A safe loader that leaves dates as texts."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -74,22 +74,22 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def require_form(text: str, most: int) -> None:
-    """Go through a YAML without building anything of it.
+    """Check the form of a YAML text by its events, without building values.
 
     Args:
         text: YAML.
-        most: nodes, each alias counted as what it stands for.
+        most: largest number of nodes, with aliases unfolded.
 
     Raises:
-        yaml.YAMLError: it is malformed, has too many nodes or levels, an odd tag, a key that stands twice, or a number of very
-            many digits.
+        yaml.YAMLError: it is malformed, has too many nodes or levels, an unsupported tag, a duplicate key, or a number of
+            very many digits.
     """
     count = 0
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
     keys = _Keys()
-    for event in _events(text):
-        keys.meet(event)
+    for event in _parse_events(text):
+        keys.visit(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
                 raise FormError(f"the alias *{event.anchor} is not defined before it")
@@ -114,7 +114,7 @@ def require_form(text: str, most: int) -> None:
             raise FormError(f"it unfolds to more than {most} entries")
 
 
-def _events(text: str) -> Iterator[Any]:
+def _parse_events(text: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=Base)
     except UnicodeError as error:
@@ -127,7 +127,7 @@ def _require_plain_tag(event: Any) -> None:
 
 
 def _require_short_number(event: Any) -> None:
-    """Those of base 60 take quadratic time, and Python refuses to print long ones."""
+    """Refuse long numbers: those of base 60 take quadratic time to parse, and Python refuses to print long ones."""
     typed = event.implicit[0] or event.tag is not None
     if len(event.value) > LONGEST_NUMBER and typed and NUMBER.fullmatch(event.value):
         raise FormError(f"it holds a number of {len(event.value)} digits")
@@ -137,14 +137,14 @@ def load_yaml(text: str, most: int = MOST, *, text_keys: bool = False) -> Any:
     """The value of a YAML text.
 
     Raises:
-        yaml.YAMLError: see `require_form`, or a value is not of the kind that its tag says.
+        yaml.YAMLError: see `require_form`, or a value is not of the type that its tag names.
     """
     require_form(text, most)
     try:
         value = yaml.load(text, Loader=_Loader)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise FormError(f"a value is not of its kind ({str(error)[:80]})") from error
-    if problem := complain(value, most=2 * most, text_keys=text_keys):
+    if problem := find_problem(value, most=2 * most, text_keys=text_keys):
         raise FormError(problem)
     return value
 
@@ -155,7 +155,7 @@ def read_yaml(path: Path, remedy: str, *, most: int = MOST_SETTINGS, text_keys: 
     Args:
         path: of the file.
         remedy: how the sentence on a wrong file ends.
-        most: nodes, each alias counted as what it stands for.
+        most: largest number of nodes, with aliases unfolded.
         text_keys: whether all keys must be texts.
 
     Raises:
@@ -171,10 +171,10 @@ def read_yaml(path: Path, remedy: str, *, most: int = MOST_SETTINGS, text_keys: 
 
 
 def read_mapping(path: Path, remedy: str, *, most: int = MOST_SETTINGS) -> dict[str, Any]:
-    """The mapping of texts that a YAML file holds; an empty file holds none.
+    """The mapping in a YAML file, whose keys are texts; an empty file gives an empty mapping.
 
     Raises:
-        UserError: see `read_yaml`, or it holds something else.
+        UserError: see `read_yaml`, or its value is no mapping.
         OSError: it cannot be read.
     """
     value = read_yaml(path, remedy, most=most, text_keys=True)

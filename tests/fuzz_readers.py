@@ -209,10 +209,10 @@ def _read_data(description: str) -> Read:
         try:
             data = FolderDataModule(str(root), unit="patient" if description == "dataset.yaml" else None)
             for split in ("train", "val"):
-                for sample in range(min(1, len(data.dataset(split)))):
-                    data.dataset(split)[sample]
-                data.meta(split)
-            data.units("train")
+                for sample in range(min(1, len(data.make_dataset(split)))):
+                    data.make_dataset(split)[sample]
+                data.read_meta(split)
+            data.list_units("train")
         finally:
             used.write_bytes(original)
 

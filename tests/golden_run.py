@@ -36,7 +36,7 @@ class Thresholds(SegmentationNetwork):
         centres = torch.arange(self.num_classes, device=image.device).view(1, -1, 1, 1) * 150
         return -(total - centres).abs().float() / 64
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
 

@@ -28,7 +28,7 @@ def compute_pixel_digests(
     )
     conditions = Suite.from_yaml(SUITES / f"{suite}.yaml").adapt_to_data(data.channels, {}).conditions
     digests: dict[str, dict[str, str]] = {}
-    for loaded in data.evaluation_dataloader("test", (rank, processes), done):
+    for loaded in data.make_evaluation_dataloader("test", (rank, processes), done):
         batch = data.on_after_batch_transfer(loaded, 0)
         for condition in conditions:
             images, masks = condition(Identity(), batch["image"], batch["mask"], batch["id"], 0)

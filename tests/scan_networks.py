@@ -30,11 +30,11 @@ from torch.nn import functional as F  # noqa: E402
 
 from experiments.commands.derive.export import TOLERANCE, draw_images, find_largest_difference, trace_graph  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
-from lightning_modules.multiply_adds import multiply_adds  # noqa: E402
+from lightning_modules.multiply_adds import count_multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork  # noqa: E402
 from lightning_modules.pruning.channels import remove_channels  # noqa: E402
-from user_error import UserError, brief  # noqa: E402
+from user_error import UserError, shorten  # noqa: E402
 
 TABLE = ROOT / "docs/decoders_and_encoders.md"
 DECODERS = (*ARCHITECTURES, "FCN")
@@ -150,7 +150,7 @@ def try_odd_sizes(network: nn.Module) -> None:
 def try_prune(network: nn.Module) -> None:
     """A quarter of the multiply-adds goes, and the rest still answers."""
     image = draw_images(1, 3, (64, 64), SEED)
-    smaller = remove_channels(network.eval(), image, 0.25, lambda one: multiply_adds(partial(one, image))).network
+    smaller = remove_channels(network.eval(), image, 0.25, lambda one: count_multiply_adds(partial(one, image))).network
     try_odd_sizes(smaller)
 
 
@@ -204,7 +204,7 @@ def try_pair(decoder: str, encoder: str, facts: str) -> dict[str, str]:
         except UserError as error:
             found[fact] = str(error)
         except Exception as error:
-            found[fact] = f"{type(error).__name__}: {brief(error)}"
+            found[fact] = f"{type(error).__name__}: {shorten(error)}"
     return found
 
 

@@ -29,7 +29,7 @@ def batch(images: int = 3, height: int = 33, width: int = 40) -> dict[str, Any]:
 
 def output_of(task: Task, target: torch.Tensor) -> torch.Tensor:
     """Something that the task's head could say."""
-    shape = (len(target), task.channels(CLASSES, CHANNELS), *target.shape[2:])
+    shape = (len(target), task.count_channels(CLASSES, CHANNELS), *target.shape[2:])
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True)
 
 

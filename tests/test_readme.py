@@ -46,7 +46,7 @@ def test_a_corruption_is_added_as_shown() -> None:
     images = torch.randint(0, 256, (2, 3, 40, 48), dtype=torch.uint8)
     met = [corruption(images, severity, torch.arange(2)) for severity in SEVERITIES]
     assert [len(one.unique()) for one in met] == [2**bits for bits in corruption.severities["bits"]]
-    assert len({str(corruption.parameters(severity)) for severity in SEVERITIES}) == 5
+    assert len({str(corruption.describe_parameters(severity)) for severity in SEVERITIES}) == 5
 
 
 def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:

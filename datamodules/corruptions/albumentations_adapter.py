@@ -1,4 +1,4 @@
-"""Any transform of albumentations as a corruption, seeded like the rest."""
+"""Any transform of albumentations as a corruption, seeded like all others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ class AlbumentationsCorruption(Corruption):
     """A transform of albumentations (Buslaev et al., Information 2020) at five strengths, image by image on the CPU.
 
     Args:
-        name: of the corruption, as records call it.
+        name: of the corruption, as in records.
         transform: name of a class of the albumentations package, such as ``RandomRain``.
         severities: its arguments at each of the five severities.
-        family: that the corruption is listed under.
-        moves_mask: whether a transform of the geometry moves the mask too; what comes in from outside is then ignored.
+        family: under which the corruption is listed.
+        moves_mask: whether a geometric transform is applied to the mask too; pixels from outside the image are then ignored.
 
     Raises:
         UserError: there is no such transform, it does not take such arguments, or there are not five sets of them.
@@ -68,7 +68,7 @@ class AlbumentationsCorruption(Corruption):
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, pipeline: albumentations.Compose) -> Tensor:
-        results = [self._transformed(image, None, pipeline, key)[0] for image, key in zip(images, keys, strict=True)]
+        results = [self._transform(image, None, pipeline, key)[0] for image, key in zip(images, keys, strict=True)]
         return torch.stack(results).to(images.device)
 
     @override
@@ -78,11 +78,11 @@ class AlbumentationsCorruption(Corruption):
         self._check(images, severity, keys)
         scenes = zip(images, masks, keys, strict=True)
         pipeline = self.look_up(severity)["pipeline"]
-        pairs = [self._transformed(image, mask, pipeline, key) for image, mask, key in scenes]
+        pairs = [self._transform(image, mask, pipeline, key) for image, mask, key in scenes]
         moved, scored = (torch.stack(part) for part in zip(*pairs, strict=True))
         return moved.to(images.device), scored.to(masks.device)
 
-    def _transformed(
+    def _transform(
         self, image: Tensor, mask: Tensor | None, pipeline: albumentations.Compose, key: Tensor
     ) -> tuple[Tensor, Tensor]:
         pipeline.set_random_seed(int(key) % (1 << 32))
@@ -90,7 +90,7 @@ class AlbumentationsCorruption(Corruption):
         scene = {"image": levels} if mask is None else {"image": levels, "mask": mask.cpu().numpy().astype(np.uint8)}
         try:
             result = pipeline(**scene)
-        except Exception as error:  # transforms raise many kinds for images that they are not made for
+        except Exception as error:  # transforms raise errors of many classes for unsupported images
             reason = " ".join(str(error).split())
             raise UserError(f"{self.transform} cannot take images of {len(image)} channels ({reason})") from error
         changed = result["image"]
@@ -103,5 +103,5 @@ class AlbumentationsCorruption(Corruption):
         return torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1))), scored
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
         return {"transform": self.transform, "moves_mask": self.moves_mask, **self.arguments[severity - 1]}

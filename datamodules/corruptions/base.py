@@ -1,4 +1,4 @@
-"""What every corruption is: a map of 8-bit images whose draws follow from one key per image."""
+"""The base of all corruptions: maps of 8-bit images whose random draws follow from one key per image."""
 
 import json
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ class Corruption(ABC):
     """A corruption at five severities, for images of any size and any number of channels.
 
     The severities are those of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
-    and Perturbations" (ICLR 2019), as `imagecorruptions` (Michaelis et al., 2019) carries them to any size.
+    and Perturbations" (ICLR 2019), as `imagecorruptions` (Michaelis et al., 2019) extends them to any size.
 
     A subclass states its `name`, `family` and `severities` and implements `corrupt`, which takes the parameters that
     `severities` and `constants` name. The pixels of an image depend on that image and its key alone, never on the rest of
@@ -36,41 +36,41 @@ class Corruption(ABC):
     """
 
     name: str
-    """snake_case, as records and published tables call it."""
+    """Name in snake_case, as in records and published tables."""
 
     family: Family
 
     @property
     @abstractmethod
     def severities(self) -> Mapping[str, Sequence[Any]]:
-        """The values of each parameter at severities 1 to 5, by its name; `None` where a severity is without it.
+        """The values of each parameter at severities 1 to 5, by its name; `None` where a severity does not use it.
 
-        A subclass states them as an attribute, ``severities = {"radius": (3, 4, 6, 8, 10)}``.
+        A subclass declares them as an attribute: ``severities = declare(radius=(3, 4, 6, 8, 10))``.
         """
 
     constants: ClassVar[Mapping[str, Any]] = {}
-    """Parameters that are the same at every severity; the manifest of a suite states them, too."""
+    """Parameters that are the same at every severity; the manifest of a suite contains them, too."""
 
     libraries: tuple[str, ...] = ()
-    """Distributions whose version can change the pixels; none where the arithmetic is exact."""
+    """Installed packages whose version can change the pixels; none where the arithmetic is exact."""
 
     per_channel: ClassVar[bool] = False
-    """Whether channels are treated alike and by themselves; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
+    """Whether channels are corrupted independently; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
 
     colour_only: ClassVar[bool] = False
-    """Whether it is defined for three channels, red, green and blue, alone; images of any other number stay as they are."""
+    """Whether it is defined for RGB only; images with any other number of channels are not changed."""
 
     exact: ClassVar[bool] = False
-    """Whether all devices give the same bits: integers, tables, or floats that hold the result without rounding.
+    """Whether all devices give the same bits: it computes with integers, tables, or floats without rounding errors.
 
-    Of the others nearly all pixels agree within one level: a device may fuse or reorder the operations on floats.
+    For the others nearly all pixels agree within one level, since a device may fuse or reorder operations on floats.
     """
 
     reads_masks: ClassVar[bool] = False
     """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
 
     in_chunks: ClassVar[bool] = True
-    """Whether a CPU is handed a few images at a time; `False` for a corruption that shares out the batch itself."""
+    """Whether a CPU processes a few images at a time; `False` for a corruption that divides the batch itself."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -82,31 +82,31 @@ class Corruption(ABC):
         Args:
             images: uint8 (B, C, H, W) on any device, H and W at least 32 px.
             severity: 1 (light) to 5 (strong).
-            keys: int64 (B,), one draw per image; see `draw_key`.
+            keys: int64 (B,), one random key per image; see `draw_key`.
 
         Returns:
             uint8 (B, C, H, W), contiguous, on the device of `images`.
 
         Raises:
-            UserError: an argument is none of these.
+            UserError: an argument has another type, shape or range.
         """
         self._check(images, severity, keys)
         if not images.numel() or (self.colour_only and images.shape[1] != 3):
             return images.clone()
         images, keys = images.contiguous(), keys.to(images.device)
         if not self.per_channel:
-            return self._chunked(images, severity, keys)
+            return self._corrupt_chunks(images, severity, keys)
         planes = images.view(-1, 1, *images.shape[2:])
-        return self._chunked(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
+        return self._corrupt_chunks(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
 
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Corrupted copies of `images` and the masks to score them by.
+        """Corrupted copies of `images` and the masks by which they are scored.
 
-        Most corruptions neither read nor change the masks; those that do override this method.
+        Most corruptions neither read nor change the masks; the others override this method.
 
         Args:
             images: uint8 (B, C, H, W).
-            masks: int64 (B, H, W), 255 where ignored; left as they are.
+            masks: int64 (B, H, W), 255 where ignored; not modified.
             severity: 1 to 5.
             keys: int64 (B,).
 
@@ -114,13 +114,13 @@ class Corruption(ABC):
             uint8 (B, C, H, W) and int64 (B, H, W).
 
         Raises:
-            UserError: an argument is none of these.
+            UserError: an argument has another type, shape or range.
         """
         return self(images, severity, keys), masks
 
-    def _chunked(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         parameters = self.look_up(severity)
-        per_chunk = images_together(images)
+        per_chunk = count_images_per_chunk(images)
         if not self.in_chunks or len(images) <= per_chunk:
             return self.corrupt(images, keys, **parameters)
         result = torch.empty_like(images)
@@ -131,7 +131,7 @@ class Corruption(ABC):
 
     @abstractmethod
     def corrupt(self, images: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
-        """The corruption itself, on checked, contiguous arguments; `images` is left as it is.
+        """Compute the corruption of checked, contiguous arguments; `images` must not be modified.
 
         A subclass names the parameters: ``def corrupt(self, images: Tensor, keys: Tensor, *, radius: int) -> Tensor``.
 
@@ -148,16 +148,16 @@ class Corruption(ABC):
         """The parameters of a severity by their names, as `corrupt` takes them."""
         return {name: values[severity - 1] for name, values in self.severities.items()} | {**self.constants}
 
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        """What `severity` stands for, in the units of the corruption, as the manifest of a suite states it."""
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
+        """The parameters of a severity for the manifest of a suite, in the units of the corruption."""
         return {name: as_json(value) for name, value in self.look_up(severity).items() if value is not None}
 
     def _check(self, images: Tensor, severity: int, keys: Tensor) -> None:
         if severity not in SEVERITIES:
             raise UserError(f"{self.name} has no severity {severity!r}: choose one of 1 to 5")
         if images.dtype != torch.uint8 or images.ndim != 4:
-            met = f"{images.dtype} of shape {tuple(images.shape)}"
-            raise UserError(f"{self.name} met images of {met}: hand it 8-bit images of shape (B, C, H, W)")
+            found = f"{images.dtype} of shape {tuple(images.shape)}"
+            raise UserError(f"{self.name} met images of {found}: hand it 8-bit images of shape (B, C, H, W)")
         if min(images.shape[2:]) < SMALLEST_SIDE:
             height, width = images.shape[2:]
             raise UserError(
@@ -165,18 +165,18 @@ class Corruption(ABC):
                 f"{SMALLEST_SIDE} x {SMALLEST_SIDE} on, give the data a larger size"
             )
         if keys.dtype != torch.int64 or keys.shape != images.shape[:1]:
-            met = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
-            raise UserError(f"{self.name} met {met}: hand it one int64 key per image")
+            found = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"
+            raise UserError(f"{self.name} met {found}: hand it one int64 key per image")
 
 
-def images_together(images: Tensor) -> int:
-    """How many of the images (B, C, H, W) are worked on at once: what stays in the cache of a CPU, all on other devices."""
+def count_images_per_chunk(images: Tensor) -> int:
+    """How many of the images (B, C, H, W) are processed at once: as many as fit the cache of a CPU, all on other devices."""
     if images.device.type != "cpu":
         return max(1, len(images))
     return max(1, CHUNK // images.shape[1:].numel())
 
 
 def draw_key(seed: int, image_id: str, corruption: str, severity: int) -> int:
-    """The key of everything that one corruption draws for one image: a signed 64-bit integer."""
+    """The key of all random draws of one corruption for one image: a signed 64-bit integer."""
     draw = json.dumps([seed, image_id, corruption, severity]).encode()
     return int.from_bytes(blake2b(draw, digest_size=8).digest(), "little", signed=True)

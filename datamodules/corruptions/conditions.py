@@ -1,4 +1,4 @@
-"""Conditions: what the images of a sweep are met under."""
+"""Conditions under which the images of a sweep are evaluated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ CLEAN = "clean"
 
 
 class Condition(ABC):
-    """A condition that images are met under, whatever the network.
+    """A condition that does not depend on the network.
 
-    Each kind has a mean of its own, and none enters another's.
+    Scores are averaged separately for each kind of condition.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Condition(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
-        """Images and masks under this condition, each drawn from (`seed`, id).
+        """Images and masks under this condition; random draws follow from (`seed`, id).
 
         Args:
             images: uint8 (B, C, H, W).
@@ -38,20 +38,20 @@ class Condition(ABC):
             seed: of the suite.
 
         Returns:
-            uint8 (B, C, H, W) and int64 (B, H, W). Where they are left as they are, the very tensors that came in.
+            uint8 (B, C, H, W) and int64 (B, H, W). Unchanged tensors are returned as the same objects.
         """
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, JSON]:
-        """What decides the pixels beside name and severity."""
+        """What determines the pixels beside name and severity."""
 
     def __str__(self) -> str:
         return self.name
 
 
 class Clean(Condition):
-    """The images as they are."""
+    """The unchanged images."""
 
     name = CLEAN
     severity = 0
@@ -95,7 +95,7 @@ class Corrupted(Condition):
     @property
     @override
     def parameters(self) -> dict[str, JSON]:
-        return self.corruption.parameters(self.severity)
+        return self.corruption.describe_parameters(self.severity)
 
     def __str__(self) -> str:
         return f"{self.name} at severity {self.severity}"
@@ -103,11 +103,11 @@ class Corrupted(Condition):
 
 @dataclass(frozen=True)
 class Shifted(Condition):
-    """A real shift: the clean images that a column of ``meta.csv`` selects; of the others no pixel counts.
+    """A real shift: the clean images selected by a column of ``meta.csv``; all pixels of the others are ignored.
 
     Args:
         column: of ``meta.csv``.
-        value: of the selected images in that column.
+        value: value of the selected images in that column.
         members: ids of the selected images.
     """
 

@@ -1,7 +1,8 @@
-"""How a corruption declares the parameters of its severities, and that its arithmetic takes what it declares."""
+"""Checks that a corruption declares the parameters of its severities which its function takes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any
 
 from user_error import UserError
@@ -11,19 +12,24 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 SEVERITIES = (1, 2, 3, 4, 5)
 
 GIVEN = ("self", "images", "keys")
-"""What every corruption is handed beside its parameters."""
+"""Arguments of every corruption beside its parameters."""
+
+
+def declare(**parameters: Any) -> Mapping[str, Any]:
+    """Declare parameters by name: their values at severities 1 to 5, or one value for a constant; read-only."""
+    return MappingProxyType(parameters)
 
 
 def require_declared(kind: Any, function: Callable[..., Any], given: Sequence[str] = GIVEN) -> None:
-    """Refuse a class that declares other parameters than its arithmetic takes, or not one value for each severity.
+    """Refuse a class whose declared parameters differ from those of its function, or have not one value per severity.
 
     Args:
-        kind: a class with `severities` and `constants`; one that leaves `severities` to its subclasses or instances passes.
-        function: of the class, that takes the parameters.
+        kind: a class with `severities` and `constants`; accepted if its subclasses or instances define `severities`.
+        function: the method that takes the parameters.
         given: names of its other arguments.
 
     Raises:
-        UserError: the class is such a one.
+        UserError: the declaration is wrong.
     """
     if not isinstance(kind.severities, Mapping):
         return
@@ -50,5 +56,5 @@ def require_declared(kind: Any, function: Callable[..., Any], given: Sequence[st
 
 
 def as_json(value: Any) -> JSON:
-    """A parameter's value as a manifest holds it: tuples are lists."""
+    """The value of a parameter for a manifest, with tuples as lists."""
     return [as_json(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Frost: ice crystals on the lens."""
+"""Frost on the lens, from photographs."""
 
 import importlib.util
 import os
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import Corruption, images_together
-from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.base import Corruption, count_images_per_chunk
+from datamodules.corruptions.declaration import JSON, declare
+from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
 PHOTOS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
@@ -27,12 +27,13 @@ class Frost(Corruption):
     """A random crop of one of six photographs of frost, over the darkened image (Hendrycks & Dietterich, ICLR 2019).
 
     The photographs are not part of this project. They are looked for in `photos`, in the folder that the environment
-    variable FROST_PHOTOS names, and in installed packages that bring them (`imagecorruptions-imaug`). The manifest of a
-    suite states a digest of each, so that records of other photographs do not rank beside.
+    variable FROST_PHOTOS names, and in installed packages that contain them (`imagecorruptions-imaug`). The manifest of a
+    suite contains a digest of each, so that records with other photographs are not ranked with these.
 
-    As in the reference (version 1.1.5), all six are drawn alike, of which the second and the third are the same picture;
-    Hendrycks & Dietterich never draw the sixth. A photograph that is smaller than the image is enlarged to cover it, and
-    all by 1.1 more. Three channels are red, green and blue; any other number gets the luma of the frost in each.
+    As in the reference (version 1.1.5), all six are drawn with equal probability, although the second and the third are
+    the same picture; Hendrycks & Dietterich never draw the sixth. A photograph that is smaller than the image is enlarged
+    to cover it, and all are enlarged by a further factor of 1.1. Three channels are red, green and blue; with any other
+    number of channels the luma of the frost is used in each.
 
     Args:
         photos: a folder with frost1.png to frost3.png and frost4.jpg to frost6.jpg.
@@ -43,8 +44,8 @@ class Frost(Corruption):
     exact = True
     in_chunks = False
     libraries = ("opencv-python-headless",)
-    severities = {"image": (1.0, 0.8, 0.7, 0.65, 0.6), "frost": (0.4, 0.6, 0.7, 0.7, 0.75)}
-    """Share of the image and of the frost."""
+    severities = declare(image=(1.0, 0.8, 0.7, 0.65, 0.6), frost=(0.4, 0.6, 0.7, 0.7, 0.75))
+    """Weights of the image and of the frost."""
 
     def __init__(self, photos: str | None = None) -> None:
         self.photos = photos
@@ -54,36 +55,36 @@ class Frost(Corruption):
         height, width = images.shape[2:]
         folder, colour = find_photos(self.photos), images.shape[1] == 3
         overlays = []
-        for choice, down, right in random_bits(keys, (3,)).tolist():
-            photo = _covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
+        for choice, down, right in draw_bits(keys, (3,)).tolist():
+            photo = _load_covering(folder / PHOTOS[choice * len(PHOTOS) >> 16], height, width, colour)
             top, left = (photo.shape[1] - height) * down >> 16, (photo.shape[2] - width) * right >> 16
             overlays.append(photo[:, top : top + height, left : left + width])
         ice = torch.stack(overlays).to(images.device)
-        piece = images_together(images)
+        piece = count_images_per_chunk(images)
         parts = zip(images.split(piece), ice.split(piece), strict=True)
-        return torch.cat([mixed(*part, image, frost) for part in parts])
+        return torch.cat([mix(*part, image, frost) for part in parts])
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {**super().parameters(severity), "photos": _digests(find_photos(self.photos))}
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
+        return {**super().describe_parameters(severity), "photos": _compute_digests(find_photos(self.photos))}
 
 
-def mixed(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
+def mix(images: Tensor, ice: Tensor, image: float, frost: float) -> Tensor:
     """Images under frost, rounded down.
 
     Args:
         images: uint8 (B, C, H, W).
         ice: uint8, broadcasts to the images.
-        image: share of the image.
-        frost: share of the ice.
+        image: weight of the image.
+        frost: weight of the ice.
     """
     entries = images.to(torch.int32).mul_(256).add_(ice)
-    return _mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
+    return _make_mixing_table(image, frost, images.device).index_select(0, entries.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=10)
-def _mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
-    """uint8 (65536,): the result for each pair of levels, in the operations of the reference, which err below whole levels."""
+def _make_mixing_table(image: float, frost: float, device: torch.device) -> Tensor:
+    """uint8 (65536,): the result for each pair of levels, by the reference's operations, including their rounding errors."""
     levels = torch.arange(256, dtype=torch.float64)
     return (image * levels[:, None] + frost * levels).clamp_(0, 255).to(torch.uint8).view(-1).to(device)
 
@@ -92,7 +93,7 @@ def find_photos(named: str | None = None) -> Path:
     """The folder of the photographs.
 
     Raises:
-        UserError: they are in none of the places, or some are missing.
+        UserError: they are not found, or some are missing.
     """
     given = named or os.environ.get(VARIABLE)
     if given:
@@ -101,7 +102,7 @@ def find_photos(named: str | None = None) -> Path:
         if missing:
             raise UserError(f"the folder {given} lacks the frost photograph {missing[0]}: name one with all six")
         return folder
-    found = _installed_photos()
+    found = _find_installed_photos()
     if found is None:
         raise UserError(
             "the photographs of the corruption frost were not found: run pip install --no-deps -r "
@@ -112,7 +113,7 @@ def find_photos(named: str | None = None) -> Path:
 
 
 @cache
-def _installed_photos() -> Path | None:
+def _find_installed_photos() -> Path | None:
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
         for location in (spec.submodule_search_locations or ()) if spec else ():
@@ -123,20 +124,20 @@ def _installed_photos() -> Path | None:
 
 
 @cache
-def _digests(folder: Path) -> list[JSON]:
+def _compute_digests(folder: Path) -> list[JSON]:
     return [f"{name} {blake2b((folder / name).read_bytes(), digest_size=8).hexdigest()}" for name in PHOTOS]
 
 
-def _covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
+def _load_covering(path: Path, height: int, width: int, colour: bool) -> Tensor:
     """uint8 (3, H', W') in red, green and blue, or (1, H', W') luma: a photograph that covers an image."""
-    rows, columns = _decoded(path).shape[:2]
+    rows, columns = _load_photo(path).shape[:2]
     scale = 1.1 * max(1, height / rows, width / columns)
-    return _enlarged(path, ceil(rows * scale), ceil(columns * scale), colour)
+    return _load_enlarged(path, ceil(rows * scale), ceil(columns * scale), colour)
 
 
 @lru_cache(maxsize=2 * len(PHOTOS))
-def _enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
-    photo = cv2.resize(_decoded(path), (columns, rows), interpolation=cv2.INTER_CUBIC)
+def _load_enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
+    photo = cv2.resize(_load_photo(path), (columns, rows), interpolation=cv2.INTER_CUBIC)
     planes = torch.from_numpy(np.ascontiguousarray(photo[..., ::-1].transpose(2, 0, 1)))
     if colour:
         return planes
@@ -145,7 +146,7 @@ def _enlarged(path: Path, rows: int, columns: int, colour: bool) -> Tensor:
 
 
 @lru_cache(maxsize=len(PHOTOS))
-def _decoded(path: Path) -> np.ndarray:
+def _load_photo(path: Path) -> np.ndarray:
     """uint8 (H, W, 3) in blue, green and red."""
     photo = cv2.imread(str(path))
     if photo is None:

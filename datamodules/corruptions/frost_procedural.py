@@ -1,4 +1,4 @@
-"""Frost that is drawn instead of photographed."""
+"""Procedural frost on the lens, without photographs."""
 
 from functools import lru_cache
 from math import ceil
@@ -9,44 +9,45 @@ from torch.nn import functional
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.frost import Frost, mixed
-from datamodules.corruptions.kernels.ice import PLATES, SIZE, plate
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.declaration import declare
+from datamodules.corruptions.frost import Frost, mix
+from datamodules.corruptions.kernels.ice import PLATES, SIZE, draw_plate
+from datamodules.corruptions.kernels.random import draw_bits
 
 PLACES = 6  # binary places of a factor: with them and a level it fits 15 bits
 
 
 class FrostProcedural(Corruption):
-    """Frost for those who lack the photographs of `Frost`: feathers and needles of ice, drawn by this project.
+    """Procedural feathers and needles of ice, for use without the photographs of `Frost`.
 
-    Mixed with the image as in the frost of Hendrycks & Dietterich (ICLR 2019), but not the same corruption: its scores do
-    not rank beside those of `frost`, hence its own name. Each image gets a random crop of one of four drawn windows, or
-    of its mirror image. Brightness, contrast and tint are those of the photographs on average. Unlike these, the windows
-    are alike in them, and ice grows in from the border with severity, so that severities differ less by chance.
+    Mixed with the image as in the frost of Hendrycks & Dietterich (ICLR 2019), but a different corruption with its own
+    name: its scores are not comparable with those of `frost`. Each image gets a random crop of one of four drawn windows,
+    or of its mirror image. Brightness, contrast and tint are those of the photographs on average. Unlike the photographs,
+    all windows have the same ones, and ice grows in from the border with severity, so that severities vary less by chance.
 
-    A window that is smaller than the image is enlarged to cover it. Three channels are red, green and blue; any other
-    number gets the luma of the frost in each.
+    A window that is smaller than the image is enlarged to cover it. Three channels are red, green and blue; with any other
+    number of channels the luma of the frost is used in each.
     """
 
     name = "frost_procedural"
     family = "weather"
     exact = True
-    severities = {**Frost.severities, "rim": (0.0, 0.1, 0.2, 0.5, 0.65)}
-    """`rim` is how much brighter ice is at the border, as a share."""
+    severities = declare(**Frost.severities, rim=(0.0, 0.1, 0.2, 0.5, 0.65))
+    """`rim` is the relative increase of the ice's brightness at the border."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, image: float, frost: float, rim: float) -> Tensor:
         height, width = images.shape[2:]
-        windows = _windows(_magnification(height, width), images.shape[1] == 3, images.device)
-        places = _places(random_bits(keys, (4,)), windows, height, width)
+        windows = _make_windows(_compute_magnification(height, width), images.shape[1] == 3, images.device)
+        places = _draw_places(draw_bits(keys, (4,)), windows, height, width)
         ice = windows.view(-1).index_select(0, places.view(-1)).view(places.shape)
-        factors = _rim(height, width, rim, images.device)
+        factors = _compute_rim(height, width, rim, images.device)
         ice = ice.to(torch.int16).mul_(factors).bitwise_right_shift_(PLACES).clamp_(max=255)
-        return mixed(images, ice, image, frost)
+        return mix(images, ice, image, frost)
 
 
-def _places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
-    """int32 (B, planes, H, W): where the frost of each image lies in `windows`, drawn by int32 (B, 4) of 16 bits."""
+def _draw_places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+    """int32 (B, planes, H, W): indices into `windows` of the frost of each image, drawn by int32 (B, 4) of 16 bits."""
     number, planes, rows, columns = windows.shape
     which, down, right, mirror = words.unbind(1)
     top, left = down * (rows - height) >> 16, right * (columns - width) >> 16
@@ -59,15 +60,15 @@ def _places(words: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     return grid[:, None] + plane[:, None, None]
 
 
-def _magnification(height: int, width: int) -> float:
-    """Of the windows, in quarters, so that images of many sizes share a few: a tenth larger than the image at least."""
+def _compute_magnification(height: int, width: int) -> float:
+    """Factor that enlarges windows to at least 1.1 times the image, in steps of 1/4, so that few different ones are cached."""
     return max(4, ceil(4.4 * max(height / SIZE[0], width / SIZE[1]))) / 4
 
 
 @lru_cache(maxsize=8)
-def _windows(magnification: float, colour: bool, device: torch.device) -> Tensor:
+def _make_windows(magnification: float, colour: bool, device: torch.device) -> Tensor:
     """uint8 (windows, 3, H', W') in red, green and blue, or luma (windows, 1, H', W')."""
-    windows = torch.stack([plate(number) for number in range(len(PLATES))]).to(torch.float32)
+    windows = torch.stack([draw_plate(number) for number in range(len(PLATES))]).to(torch.float32)
     if not colour:
         red, green, blue = windows.split(1, 1)
         windows = red * 0.2989 + green * 0.587 + blue * 0.114
@@ -77,7 +78,7 @@ def _windows(magnification: float, colour: bool, device: torch.device) -> Tensor
 
 
 @lru_cache(maxsize=32)
-def _rim(height: int, width: int, most: float, device: torch.device) -> Tensor:
+def _compute_rim(height: int, width: int, most: float, device: torch.device) -> Tensor:
     """int16 (H, W): factors with PLACES binary places, 1 + `most` at the border, half of that a tenth of a side inside."""
     down, right = (
         torch.minimum(place, length - 1 - place)

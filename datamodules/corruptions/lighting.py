@@ -1,7 +1,7 @@
-"""Lighting: too little, too much, of another colour, or not the same everywhere.
+"""Lighting: underexposure, overexposure, colour casts and uneven illumination.
 
-Light adds up in linear intensity, not in the levels of a file: levels are decoded and encoded by the transfer function of
-sRGB (IEC 61966-2-1), also where they are no photographs. Severities are our choice throughout.
+Light is additive in linear intensity, not in the levels of a file: levels are decoded and encoded by the transfer function
+of sRGB (IEC 61966-2-1), even where they are no photographs. All severities are our choice.
 """
 
 from functools import lru_cache
@@ -11,40 +11,41 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.random import normals, random_bits
-from datamodules.corruptions.kernels.soft_shapes import between, directions, grid, rise
+from datamodules.corruptions.declaration import declare
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
+from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions, make_grid, smoothstep
 
-FINE = 1 << 16  # steps of linear light that are told apart when it is encoded; 0.05 of a level where they are coarsest
+FINE = 1 << 16  # quantisation steps of linear light for encoding; 0.05 of a level where they are coarsest
 
 
-def linear(images: Tensor) -> Tensor:
-    """Light in [0, 1], float32, of 8-bit levels."""
-    table = _decoding(images.device)
+def decode_srgb(images: Tensor) -> Tensor:
+    """Linear light in [0, 1], float32, of 8-bit levels."""
+    table = _make_decoding_table(images.device)
     return table.index_select(0, images.reshape(-1).to(torch.int32)).view(images.shape)
 
 
-def encoded(light: Tensor) -> Tensor:
-    """8-bit levels, rounded, of light, which is overwritten; what exceeds [0, 1] is cut."""
+def encode_srgb(light: Tensor) -> Tensor:
+    """8-bit levels, rounded, of linear light, which is overwritten; values outside [0, 1] are clipped."""
     steps = light.mul_(FINE - 1).add_(0.5).clamp_(0, FINE - 1).to(torch.int32)
-    return _encoding(light.device).index_select(0, steps.view(-1)).view(light.shape)
+    return _make_encoding_table(light.device).index_select(0, steps.view(-1)).view(light.shape)
 
 
 @lru_cache(maxsize=4)
-def _decoding(device: torch.device) -> Tensor:
+def _make_decoding_table(device: torch.device) -> Tensor:
     levels = torch.arange(256, dtype=torch.float64) / 255
     light = torch.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     return light.to(torch.float32).to(device)
 
 
 @lru_cache(maxsize=4)
-def _encoding(device: torch.device) -> Tensor:
+def _make_encoding_table(device: torch.device) -> Tensor:
     light = torch.arange(FINE, dtype=torch.float64) / (FINE - 1)
     levels = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return (levels * 255).round().to(torch.uint8).to(device)
 
 
 class LowLight(Corruption):
-    """Dusk: less light, and the noise of a sensor that has too little of it.
+    """Low light, with the resulting sensor noise.
 
     The noise is Foi et al.'s ("Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data", IEEE
     TIP 2008): its variance is a constant plus a multiple of the light, here with the normal distribution for both parts.
@@ -52,22 +53,22 @@ class LowLight(Corruption):
 
     name = "low_light"
     family = "lighting"
-    severities = {"share": (0.5, 0.3, 0.17, 0.09, 0.045)}
-    """Of the light."""
-    constants = {"photons": 1500, "read_noise": 0.0025}
-    """Electrons of a full pixel, by which the variance of light x is x / photons; standard deviation in the dark, as a share of
-    full light.
+    severities = declare(share=(0.5, 0.3, 0.17, 0.09, 0.045))
+    """Factor of the light."""
+    constants = declare(photons=1500, read_noise=0.0025)
+    """Full-well capacity in electrons, such that light x has the variance x / photons; standard deviation in the dark,
+    relative to the largest light.
     """
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, photons: int, read_noise: float) -> Tensor:
-        light = linear(images).mul_(share)
+        light = decode_srgb(images).mul_(share)
         deviation = light.div(photons).add_(read_noise**2).sqrt_()
-        return encoded(light.add_(deviation.mul_(normals(keys, images.shape[1:]))))
+        return encode_srgb(light.add_(deviation.mul_(draw_normals(keys, images.shape[1:]))))
 
 
 class OverExposure(Corruption):
-    """Too long an exposure: light times a gain, cut where the sensor is full.
+    """Overexposure: light times a gain, clipped where the sensor saturates.
 
     One of the exposure errors of Afifi et al., "Learning Multi-Scale Photo Exposure Correction" (CVPR 2021), who render
     them in stops of linear light alike.
@@ -75,74 +76,74 @@ class OverExposure(Corruption):
 
     name = "over_exposure"
     family = "lighting"
-    severities = {"stops": (0.5, 1.0, 1.5, 2.0, 2.6)}
+    severities = declare(stops=(0.5, 1.0, 1.5, 2.0, 2.6))
     """A stop doubles the light."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
-        return encoded(linear(images).mul_(2**stops))
+        return encode_srgb(decode_srgb(images).mul_(2**stops))
 
 
 class Gamma(Corruption):
-    """Another transfer function: levels to the power of gamma, or of its inverse, drawn for each image.
+    """Gamma correction: levels to the power of gamma, or of its inverse, drawn for each image.
 
-    Of the levels themselves, not of linear light. On photographs both directions hurt alike, within 0.5 dB of PSNR.
+    It applies to levels, not to linear light. On photographs both directions are equally strong, within 0.5 dB of PSNR.
     """
 
     name = "gamma"
     family = "lighting"
     exact = True
-    severities = {"exponent": (1.25, 1.6, 2.05, 2.7, 3.6)}
-    """It darkens, and its inverse brightens."""
+    severities = declare(exponent=(1.25, 1.6, 2.05, 2.7, 3.6))
+    """The exponent darkens, and its inverse brightens."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, exponent: float) -> Tensor:
-        darker = random_bits(keys, (1, 1, 1)).bitwise_and_(1)
+        darker = draw_bits(keys, (1, 1, 1)).bitwise_and_(1)
         entries = images.to(torch.int32).add_(darker * 256)
-        table = _powers(exponent, images.device)
+        table = _make_power_table(exponent, images.device)
         return table.index_select(0, entries.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=16)
-def _powers(exponent: float, device: torch.device) -> Tensor:
+def _make_power_table(exponent: float, device: torch.device) -> Tensor:
     """uint8 (512,): levels brightened, then levels darkened."""
     levels = torch.arange(256, dtype=torch.float64) / 255
     return torch.cat([(levels**power * 255).round() for power in (1 / exponent, exponent)]).to(torch.uint8).to(device)
 
 
 class ColourTemperature(Corruption):
-    """A white balance that is off: the scene lit by a black body warmer or colder than daylight, drawn for each image.
+    """A wrong white balance: illumination by a black body warmer or colder than daylight, drawn for each image.
 
-    That networks fail on such images is Afifi & Brown's finding ("What Else Can Fool Deep Learning? Addressing Color
-    Constancy Errors on Deep Neural Network Performance", ICCV 2019). Chromaticities of black bodies are those of Kim et
-    al.'s cubic splines (US patent 7024034, 2006); each channel's light is scaled so that grey takes the tint and keeps
-    its luminance.
+    Afifi & Brown ("What Else Can Fool Deep Learning? Addressing Color Constancy Errors on Deep Neural Network
+    Performance", ICCV 2019) find that networks fail on such images. Chromaticities of black bodies are those of Kim et
+    al.'s cubic splines (US patent 7024034, 2006); the light of each channel is scaled such that grey takes the tint and
+    keeps its luminance.
 
-    Cold tints approach a limit, at which the spline ends too: from severity 3 on warm ones are the stronger, by 2 to 6 dB of
-    PSNR on photographs.
+    Cold tints approach a limit, where the spline ends too: from severity 3 on warm ones are stronger, by 2 to 6 dB of PSNR
+    on photographs.
     """
 
     name = "colour_temperature"
     family = "lighting"
     colour_only = True
-    severities = {"kelvins": ((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000))}
-    """Warm and cold; daylight has 6500."""
+    severities = declare(kelvins=((5400, 8000), (4600, 10500), (3900, 14000), (3300, 18500), (2700, 25000)))
+    """Warm and cold colour temperature; daylight has 6500 K."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, kelvins: tuple[int, int]) -> Tensor:
-        cold = random_bits(keys, (1,)).bitwise_and_(1).view(-1)
-        gains = torch.tensor([tint(kelvin) for kelvin in kelvins], device=images.device)
-        return encoded(linear(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
+        cold = draw_bits(keys, (1,)).bitwise_and_(1).view(-1)
+        gains = torch.tensor([compute_tint(kelvin) for kelvin in kelvins], device=images.device)
+        return encode_srgb(decode_srgb(images).mul_(gains.index_select(0, cold)[:, :, None, None]))
 
 
-def tint(kelvin: float) -> tuple[float, ...]:
-    """Gains of red, green and blue light under a black body, relative to one of 6500 K, that keep the luminance of grey."""
-    gains = [one / other for one, other in zip(_black_body(kelvin), _black_body(6500), strict=True)]
+def compute_tint(kelvin: float) -> tuple[float, ...]:
+    """Gains of red, green and blue light of a black body, relative to one of 6500 K, that preserve the luminance of grey."""
+    gains = [one / other for one, other in zip(_compute_black_body(kelvin), _compute_black_body(6500), strict=True)]
     luminance = sum(share * gain for share, gain in zip((0.2126, 0.7152, 0.0722), gains, strict=True))
     return tuple(gain / luminance for gain in gains)
 
 
-def _black_body(kelvin: float) -> tuple[float, ...]:
+def _compute_black_body(kelvin: float) -> tuple[float, ...]:
     """Linear sRGB of a black body between 1667 and 25000 K."""
     k = 1000 / kelvin
     if kelvin < 4000:
@@ -161,55 +162,55 @@ def _black_body(kelvin: float) -> tuple[float, ...]:
 
 
 class UnevenIllumination(Corruption):
-    """A lamp that stands to one side: light rises along a drawn direction and falls off around a drawn place."""
+    """Uneven illumination: a linear gradient in a random direction and a bright spot at a random place."""
 
     name = "uneven_illumination"
     family = "lighting"
-    severities = {"stops": (0.6, 1.0, 1.5, 2.1, 2.8)}
-    """From the middle brightness to the brightest and the darkest place; a stop doubles the light."""
+    severities = declare(stops=(0.6, 1.0, 1.5, 2.1, 2.8))
+    """Difference between the mean brightness and the brightest or darkest place; a stop doubles the light."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, stops: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        cosine, sine = directions(keys, (1, 1, 1), stream=0)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = draw_directions(keys, (1, 1, 1), stream=0)
         slope = rows * sine + columns * cosine
-        middle = between(-0.3, 0.3, keys, (2, 1, 1, 1), stream=1)
+        middle = draw_between(-0.3, 0.3, keys, (2, 1, 1, 1), stream=1)
         down, right = rows - middle[:, 0], columns - middle[:, 1]
         spot = 1 / (1 + 6 * (down * down + right * right))
         field = slope + spot
         lowest, highest = (edge(field, (1, 2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
         brightness = (field - lowest).div_(highest - lowest).mul_(2).sub_(1).mul_(stops)
-        return encoded(linear(images).mul_(brightness.exp2_()))
+        return encode_srgb(decode_srgb(images).mul_(brightness.exp2_()))
 
 
 class HardShadow(Corruption):
-    """The shadow of a building: a corner of two straight edges, of drawn place and direction, in less light.
+    """A cast shadow, such as that of a building: a corner of two straight edges, at a random place and in a random direction.
 
-    That a darkened polygon alone can mislead a network is shown by Zhong et al., "Shadows Can Be Dangerous: Stealthy and
-    Effective Physical-World Adversarial Attack by Natural Phenomenon" (CVPR 2022). Here it is drawn, not searched for, and
-    its rim is soft over about a fortieth of the shorter side.
+    Zhong et al., "Shadows Can Be Dangerous: Stealthy and Effective Physical-World Adversarial Attack by Natural Phenomenon"
+    (CVPR 2022) show that a darkened polygon alone can mislead a network. Here the shadow is random, not optimised, and its
+    edge is soft over about a fortieth of the shorter side.
     """
 
     name = "hard_shadow"
     family = "lighting"
-    severities = {"share": (0.6, 0.42, 0.28, 0.17, 0.08)}
-    """Of the light that reaches the shadow."""
-    constants = {"softness": 0.012}
+    severities = declare(share=(0.6, 0.42, 0.28, 0.17, 0.08))
+    """Fraction of the light within the shadow."""
+    constants = declare(softness=0.012)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, softness: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        cosine, sine = directions(keys, (1, 1, 1), stream=0)
-        offset = between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        cosine, sine = draw_directions(keys, (1, 1, 1), stream=0)
+        offset = draw_between(-0.1, 0.1, keys, (1, 1, 1), stream=1)
         along, across = rows * sine + columns * cosine, rows * cosine - columns * sine
-        one = rise(along - offset, -softness, softness)
-        other = rise(across + 0.25, -softness, softness)
+        one = smoothstep(along - offset, -softness, softness)
+        other = smoothstep(across + 0.25, -softness, softness)
         shade = one.mul_(other).mul_(share - 1).add_(1)
-        return encoded(linear(images).mul_(shade))
+        return encode_srgb(decode_srgb(images).mul_(shade))
 
 
 class Glare(Corruption):
-    """A lamp or the sun in the lens: light scattered over the image, most of it close to a drawn place.
+    """Lens glare: light of a lamp or the sun scattered over the image, most of it close to a random place.
 
     Scattered light falls off with the square of the angle (Vos, "On the cause of disability glare and its dependence on
     glare angle, age and ocular pigmentation", Clinical and Experimental Optometry 2003, for the eye).
@@ -217,15 +218,15 @@ class Glare(Corruption):
 
     name = "glare"
     family = "lighting"
-    severities = {"strength": (0.12, 0.25, 0.5, 1.0, 2.2)}
-    """Light added at the place of the lamp, in ranges of the image."""
-    constants = {"radius": 0.16, "veil": 0.06}
-    """Where that light has fallen by half, as a share of the shorter side, and the share of it which reaches everywhere."""
+    severities = declare(strength=(0.12, 0.25, 0.5, 1.0, 2.2))
+    """Light added at the light source, relative to the range of the image."""
+    constants = declare(radius=0.16, veil=0.06)
+    """Radius at which that light has halved, relative to the shorter side, and the fraction of it that is added everywhere."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, strength: float, radius: float, veil: float) -> Tensor:
-        rows, columns = grid(images.shape[2], images.shape[3], images.device)
-        middle = between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
+        rows, columns = make_grid(images.shape[2], images.shape[3], images.device)
+        middle = draw_between(-0.35, 0.35, keys, (2, 1, 1, 1), stream=0)
         down, right = rows - middle[:, 0], columns - middle[:, 1]
         scattered = 1 / (1 + (down * down + right * right) / radius**2)
-        return encoded(linear(images).add_(scattered.add_(veil).mul_(strength)))
+        return encode_srgb(decode_srgb(images).add_(scattered.add_(veil).mul_(strength)))

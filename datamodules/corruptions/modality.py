@@ -1,4 +1,4 @@
-"""Modality: channels that a scanner, a protocol or a broken sensor did not deliver."""
+"""Missing modalities: channels that are absent because of the scanner, the protocol or a broken sensor."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import draw_key
 from datamodules.corruptions.conditions import Condition
 from datamodules.corruptions.declaration import JSON
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
 Fill = Literal["zero", "mean", "noise"]
@@ -21,14 +21,14 @@ MOST_GROUPS = 6  # 62 subsets; a cell's severity, the number of missing groups, 
 
 
 class Missing(Condition):
-    """Some groups of channels missing; its severity is their number.
+    """Missing groups of channels; the severity is their number.
 
     A full set of modalities is rare in clinical data, and every subset of them occurs (Havaei et al., "HeMIS:
     Hetero-Modal Image Segmentation", MICCAI 2016).
 
     Args:
-        names: of the missing groups.
-        channels: their places in the image.
+        names: names of the missing groups.
+        channels: indices of their channels.
         fill: "zero" (black), "mean" (the channel's mean over the image, rounded down) or "noise" (independent uniform
             levels).
     """
@@ -40,7 +40,7 @@ class Missing(Condition):
         self.channels = list(channels)
         self.fill = fill
         self.severity = len(names)
-        self.name = f"without_{'+'.join(map(_slug, names))}" + ("" if fill == "zero" else f"_{fill}")
+        self.name = f"without_{'+'.join(map(_make_slug, names))}" + ("" if fill == "zero" else f"_{fill}")
 
     @override
     def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ class Missing(Condition):
         if self.fill == "noise":
             keys = torch.tensor([draw_key(seed, name, self.name, self.severity) for name in ids], dtype=torch.int64)
             shape = (len(self.channels), *images.shape[2:])
-            left[:, self.channels] = random_bits(keys.to(images.device), shape).bitwise_right_shift_(8).to(torch.uint8)
+            left[:, self.channels] = draw_bits(keys.to(images.device), shape).bitwise_right_shift_(8).to(torch.uint8)
         elif self.fill == "mean":
             lost = images[:, self.channels]
             mean = lost.sum((2, 3), keepdim=True, dtype=torch.int64) // lost.shape[2:].numel()
@@ -68,15 +68,15 @@ class MissingChannels:
 
     Args:
         groups: names of the channels in each group; every channel is a group of its own if `None`.
-        fills: what stands in for the missing channels, each for every set.
+        fills: values of the missing channels; every set gets a condition for each of them.
     """
 
     def __init__(self, groups: dict[str, list[str]] | None = None, fills: list[Fill] | None = None) -> None:
         self.groups = groups
         self.fills: list[Fill] = fills or ["zero"]
 
-    def conditions(self, channels: Sequence[str]) -> list[Missing]:
-        """One condition for each fill and each set of groups but the empty and the full one, few missing first.
+    def make_conditions(self, channels: Sequence[str]) -> list[Missing]:
+        """One condition for each fill and each proper non-empty subset of groups, small subsets first.
 
         Args:
             channels: names of the image's channels.
@@ -84,7 +84,7 @@ class MissingChannels:
         Raises:
             UserError: a group names an unknown channel, groups overlap, or there are too few or too many of them.
         """
-        places = self._places(channels)
+        places = self._find_channels(channels)
         return [
             Missing(absent, [place for name in absent for place in places[name]], fill)
             for fill in self.fills
@@ -92,13 +92,13 @@ class MissingChannels:
             for absent in combinations(places, number)
         ]
 
-    def _places(self, channels: Sequence[str]) -> Mapping[str, list[int]]:
+    def _find_channels(self, channels: Sequence[str]) -> Mapping[str, list[int]]:
         groups = self.groups or {name: [name] for name in channels}
         listed = [name for group in groups.values() for name in group]
         unknown = [name for name in listed if name not in channels]
         if unknown:
             raise UserError(f"the images have no channel {unknown[0]!r}: group some of {', '.join(channels)}")
-        if len(set(listed)) < len(listed) or len({_slug(name) for name in groups}) < len(groups):
+        if len(set(listed)) < len(listed) or len({_make_slug(name) for name in groups}) < len(groups):
             raise UserError(f"channel groups {dict(groups)} overlap: name each group and each channel once")
         if not 2 <= len(groups) <= MOST_GROUPS:
             raise UserError(
@@ -107,5 +107,5 @@ class MissingChannels:
         return {name: [channels.index(channel) for channel in group] for name, group in groups.items()}
 
 
-def _slug(name: str) -> str:
+def _make_slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

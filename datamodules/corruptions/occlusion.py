@@ -1,6 +1,6 @@
-"""Occlusion and background: what is in the way, what is gone, and what lies behind.
+"""Occlusion, missing regions and changes of the background.
 
-Severities are our choice throughout.
+All severities are our choice.
 """
 
 from typing import Any
@@ -10,42 +10,42 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.declaration import GIVEN, JSON, require_declared
-from datamodules.corruptions.kernels.plasma import plasma
-from datamodules.corruptions.kernels.random import random_bits
-from datamodules.corruptions.kernels.soft_shapes import between
+from datamodules.corruptions.declaration import GIVEN, JSON, declare, require_declared
+from datamodules.corruptions.kernels.plasma import draw_plasma
+from datamodules.corruptions.kernels.random import draw_bits
+from datamodules.corruptions.kernels.soft_shapes import draw_between
 from datamodules.dataset import IGNORED
 from user_error import UserError
 
 
 class Patches(Corruption):
-    """Rectangles in drawn colours, shapes and places in front of the scene.
+    """Rectangles of random colours, shapes and places in front of the scene.
 
     After Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020). They may overlap and reach over the border, so
-    `share` is an upper bound of what they cover, but for rounding to whole pixels: on average it is 0.06, 0.12, 0.21, 0.31
-    and 0.43 of the image.
+    `share` is an upper bound of the covered area, up to rounding to pixels: on average they cover 0.06, 0.12, 0.21, 0.31 and
+    0.43 of the image.
     """
 
     name = "patches"
     family = "occlusion"
-    severities = {"share": (0.06, 0.14, 0.26, 0.42, 0.65)}
-    """Of the image that all rectangles have together."""
-    constants = {"count": 8}
+    severities = declare(share=(0.06, 0.14, 0.26, 0.42, 0.65))
+    """Total area of the rectangles, relative to the image."""
+    constants = declare(count=8)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float, count: int) -> Tensor:
         height, width = images.shape[2:]
         area = share * height * width / count
-        stretch = between(0.6, 1.7, keys, (count,), stream=0)
+        stretch = draw_between(0.6, 1.7, keys, (count,), stream=0)
         half = torch.stack((stretch, 1 / stretch)).mul_(area**0.5 / 2)
         sides = torch.tensor([height, width], dtype=torch.float32, device=images.device)
-        middle = between(0, 1, keys, (2, count), stream=1).mul_(sides[:, None]).transpose(0, 1)
+        middle = draw_between(0, 1, keys, (2, count), stream=1).mul_(sides[:, None]).transpose(0, 1)
         lines = [torch.arange(side, device=images.device) for side in (height, width)]
         inside = [
             (line - place[..., None]).abs() <= reach[..., None]
             for line, place, reach in zip(lines, middle, half, strict=True)
         ]
-        colours = random_bits(keys, (count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
+        colours = draw_bits(keys, (count, images.shape[1], 1, 1), stream=2).bitwise_right_shift_(8).to(torch.uint8)
         result = images
         for place in range(count):
             covered = inside[0][:, place, None, :, None] & inside[1][:, place, None, None, :]
@@ -54,7 +54,7 @@ class Patches(Corruption):
 
 
 class DroppedRegions(Corruption):
-    """Cells of an 8 x 8 grid are black: blocks that a transmission lost.
+    """Black cells of an 8 x 8 grid, as of blocks that were lost in transmission.
 
     The grid of Singh & Lee, "Hide-and-Seek" (ICCV 2017); an exact number of cells is lost.
     """
@@ -64,49 +64,50 @@ class DroppedRegions(Corruption):
     exact = True
     side = 8
     """Cells along a side."""
-    severities = {"dropped": (4, 9, 16, 25, 38)}
+    severities = declare(dropped=(4, 9, 16, 25, 38))
     """Number of cells that are lost."""
-    constants = {"cells": side**2}
+    constants = declare(cells=side**2)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, dropped: int, cells: int) -> Tensor:
-        kept = _kept(keys, cells, dropped).view(-1, 1, self.side, self.side)
+        mask = _draw_mask(keys, cells, dropped).view(-1, 1, self.side, self.side)
         rows, columns = (torch.arange(length, device=keys.device) * self.side // length for length in images.shape[2:])
-        return images * kept.index_select(2, rows).index_select(3, columns)
+        return images * mask.index_select(2, rows).index_select(3, columns)
 
 
-def _kept(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
+def _draw_mask(keys: Tensor, number: int, lost: int, stream: int = 0) -> Tensor:
     """uint8 (B, number): 0 for `lost` of them, drawn without replacement, and 1 for the others."""
     # Distinct numbers in random order: the lowest digits tell equal words apart.
     order = (
-        random_bits(keys, (number,), stream).to(torch.int64).mul_(number).add_(torch.arange(number, device=keys.device))
+        draw_bits(keys, (number,), stream).to(torch.int64).mul_(number).add_(torch.arange(number, device=keys.device))
     )
     return (order > order.kthvalue(lost, 1, keepdim=True).values).to(torch.uint8)
 
 
 class DeadLines(Corruption):
-    """Rows or columns of the sensor that deliver nothing; drawn for each image which of the two, and which lines."""
+    """Dead rows or columns of the sensor; for each image it is random which of the two, and which lines."""
 
     name = "dead_lines"
     family = "occlusion"
     exact = True
-    severities = {"share": (0.03, 0.07, 0.14, 0.25, 0.4)}
-    """Of the lines that are dead; at least one is."""
+    severities = declare(share=(0.03, 0.07, 0.14, 0.25, 0.4))
+    """Ratio of the dead lines, of which there is at least one."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, share: float) -> Tensor:
-        across = random_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
+        across = draw_bits(keys, (1, 1, 1), stream=2).bitwise_and_(1).to(torch.uint8)
         rows, columns = (
-            _kept(keys, length, max(1, round(share * length)), stream) for stream, length in enumerate(images.shape[2:])
+            _draw_mask(keys, length, max(1, round(share * length)), stream)
+            for stream, length in enumerate(images.shape[2:])
         )
         return images * (rows[:, None, :, None] | across) * (columns[:, None, None, :] | (1 - across))
 
 
 class BackgroundCorruption(Corruption):
-    """What changes the background and keeps the foreground; it reads the masks and leaves them.
+    """Base of corruptions that change the background but not the foreground, as given by the masks.
 
-    That networks lean on backgrounds, and how to measure it by exchanging them, is Xiao et al.'s finding ("Noise or
-    Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021). Ignored pixels stay.
+    Xiao et al. ("Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021) show that networks rely
+    on backgrounds, by exchanging these. Ignored pixels are not changed.
 
     Args:
         background: ids of the classes that are background.
@@ -125,7 +126,7 @@ class BackgroundCorruption(Corruption):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        require_declared(cls, cls.changed, (*GIVEN, "behind"))
+        require_declared(cls, cls.corrupt_background, (*GIVEN, "behind"))
 
     @override
     def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,39 +139,41 @@ class BackgroundCorruption(Corruption):
             return images.clone(), masks
         behind = torch.isin(masks, torch.tensor(self.background, device=masks.device))[:, None]
         parameters = self.look_up(severity)
-        return self.changed(images.contiguous(), behind, keys.to(images.device), **parameters), masks
+        return self.corrupt_background(images.contiguous(), behind, keys.to(images.device), **parameters), masks
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, **parameters: Any) -> Tensor:
         raise UserError(f"{self.name} tells foreground and background apart by the mask: call `apply` with masks")
 
     @override
-    def parameters(self, severity: int) -> dict[str, JSON]:
-        return {**super().parameters(severity), "background": [*self.background]}
+    def describe_parameters(self, severity: int) -> dict[str, JSON]:
+        return {**super().describe_parameters(severity), "background": [*self.background]}
 
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
+    def corrupt_background(self, images: Tensor, behind: Tensor, keys: Tensor, *_: Any, **parameters: Any) -> Tensor:
         """New images; `behind` is bool (B, 1, H, W), true in the background."""
         raise NotImplementedError
 
 
 class BackgroundReplaced(BackgroundCorruption):
-    """The background gives way to a texture: a plasma field between two drawn colours, ever less translucent.
+    """The background is blended with a texture: a plasma field between two random colours, of increasing opacity.
 
     Args:
         background: ids of the classes that are background.
     """
 
     name = "background_replaced"
-    severities = {"opacity": (0.2, 0.4, 0.6, 0.8, 1.0)}
-    """Of the texture."""
-    constants = {"decay": 1.8}
+    severities = declare(opacity=(0.2, 0.4, 0.6, 0.8, 1.0))
+    """Opacity of the texture."""
+    constants = declare(decay=1.8)
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, opacity: float, decay: float) -> Tensor:
+    def corrupt_background(
+        self, images: Tensor, behind: Tensor, keys: Tensor, *, opacity: float, decay: float
+    ) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
-        field = plasma(keys, side, decay)[:, None, :height, :width]
-        first, second = between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
+        field = draw_plasma(keys, side, decay)[:, None, :height, :width]
+        first, second = draw_between(0, 255, keys, (2, images.shape[1], 1, 1), stream=1).unbind(1)
         texture = (second - first).mul(field).add_(first)
         levels = images.to(torch.float32)
         mixed = texture.sub_(levels).mul_(opacity).add_(levels).add_(0.5).clamp_(0, 255)
@@ -178,10 +181,10 @@ class BackgroundReplaced(BackgroundCorruption):
 
 
 class BackgroundShuffled(BackgroundCorruption):
-    """Tiles of the background change places: its texture stays, its layout goes.
+    """Tiles of the background are permuted, which preserves its texture but not its layout.
 
-    Some tiles of an 8 x 8 grid (by severity) move around in a circle of drawn order. A pixel takes what its new tile
-    shows at its place, where that is background too.
+    Some tiles of an 8 x 8 grid (by severity) are permuted cyclically in random order. A pixel is replaced by that at the
+    same place in the new tile, if both are background.
 
     Args:
         background: ids of the classes that are background.
@@ -191,14 +194,14 @@ class BackgroundShuffled(BackgroundCorruption):
     exact = True
     side = 8
     """Tiles along a side."""
-    severities = {"moved": (8, 16, 28, 44, 64)}
-    """Number of tiles that change places."""
-    constants = {"tiles": side**2}
+    severities = declare(moved=(8, 16, 28, 44, 64))
+    """Number of permuted tiles."""
+    constants = declare(tiles=side**2)
 
     @override
-    def changed(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:
+    def corrupt_background(self, images: Tensor, behind: Tensor, keys: Tensor, *, moved: int, tiles: int) -> Tensor:
         height, width = images.shape[2:]
-        words = random_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
+        words = draw_bits(keys, (tiles,)).mul_(tiles).add_(torch.arange(tiles, dtype=torch.int32, device=keys.device))
         circle = words.argsort(1)[:, :moved]
         shown = torch.arange(tiles, device=keys.device).expand(len(keys), -1).clone()
         shown.scatter_(1, circle, circle.roll(1, 1))

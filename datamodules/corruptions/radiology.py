@@ -1,6 +1,6 @@
-"""Radiology: what ultrasound and X-ray devices do to images.
+"""Radiology: artefacts of ultrasound and X-ray devices.
 
-Every channel is treated alike and shares the geometry and the speckle. Results are rounded to the nearest level.
+All channels share the geometry and the speckle. Results are rounded to the nearest level.
 """
 
 from functools import lru_cache
@@ -11,8 +11,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.kernels.random import normals, random_bits
-from datamodules.corruptions.kernels.soft_shapes import between, blended, grid, rise
+from datamodules.corruptions.declaration import declare
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
+from datamodules.corruptions.kernels.soft_shapes import blend, draw_between, make_grid, smoothstep
 
 
 class UltrasoundSpeckle(Corruption):
@@ -20,24 +21,24 @@ class UltrasoundSpeckle(Corruption):
 
     Wagner et al., "Statistics of Speckle in Ultrasound B-Scans" (IEEE Transactions on Sonics and Ultrasonics, 1983):
     the envelope of many scatterers is the magnitude of a complex normal field, smoothed by the pulse, which is short
-    along the beam and wide across it. The power below 1 stands for the compression of the display. A grain is the same
-    share of the image at any size; beams run downwards. Powers and grains are our choice.
+    along the beam and wide across it. The power below 1 models the compression of the display. A grain has the same size
+    relative to the image at any resolution; beams run downwards. Powers and grains are our choice.
     """
 
     name = "ultrasound_speckle"
     family = "radiology"
-    severities = {"power": (0.12, 0.22, 0.36, 0.58, 0.95)}
-    """Of the envelope."""
-    constants = {"cells": (128, 64)}
-    """Grains along height and width."""
+    severities = declare(power=(0.12, 0.22, 0.36, 0.58, 0.95))
+    """Exponent of the envelope."""
+    constants = declare(cells=(128, 64))
+    """Number of grains along height and width."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, power: float, cells: tuple[int, int]) -> Tensor:
         height, width = images.shape[2:]
-        parts = normals(keys, (2, cells[0] + 3, cells[1] + 3))
-        parts = _spread(_spread(parts, 2, height), 3, width)
+        parts = draw_normals(keys, (2, cells[0] + 3, cells[1] + 3))
+        parts = _upsample(_upsample(parts, 2, height), 3, width)
         energy = parts.square_().sum(1, keepdim=True).mul_(ENERGIES / MOST_ENERGY).clamp_(max=ENERGIES - 1).int()
-        factors = _envelope_powers(power, images.device)
+        factors = _make_envelope_table(power, images.device)
         speckle = factors.index_select(0, energy.view(-1)).view(energy.shape)
         return speckle.mul(images).add_(0.5).clamp_(max=255).to(torch.uint8)
 
@@ -47,14 +48,14 @@ MOST_ENERGY = 36.0  # the sum of two squared normal numbers of at most 4.2 stand
 
 
 @lru_cache(maxsize=16)
-def _envelope_powers(power: float, device: torch.device) -> Tensor:
+def _make_envelope_table(power: float, device: torch.device) -> Tensor:
     """float32 (ENERGIES,): power of the magnitude of a complex normal number by its squared magnitude, of mean 1."""
     mean = 2 ** (power / 2) * gamma(1 + power / 2)
     step = MOST_ENERGY / ENERGIES
     return torch.tensor([((i + 0.5) * step) ** (power / 2) / mean for i in range(ENERGIES)]).to(device)
 
 
-def _spread(field: Tensor, dimension: int, size: int) -> Tensor:
+def _upsample(field: Tensor, dimension: int, size: int) -> Tensor:
     """A coarse field on a finer grid: cubic B-splines along one dimension, scaled to keep unit variance everywhere.
 
     Args:
@@ -62,7 +63,7 @@ def _spread(field: Tensor, dimension: int, size: int) -> Tensor:
         dimension: to be resampled.
         size: new length of that dimension.
     """
-    cells, weights = _spline(field.shape[dimension] - 3, size, field.device)
+    cells, weights = _compute_spline_weights(field.shape[dimension] - 3, size, field.device)
     shape = [1] * field.ndim
     shape[dimension] = size
     result = field.index_select(dimension, cells).mul_(weights[0].view(shape))
@@ -72,7 +73,7 @@ def _spread(field: Tensor, dimension: int, size: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _spline(cells: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _compute_spline_weights(cells: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """int64 (size,): first of four taps; float32 (4, size): their weights, whose squares add up to 1."""
     at = (torch.arange(size, dtype=torch.float64) + 0.5) * (cells / size)
     first = at.floor()
@@ -92,30 +93,30 @@ class AcousticShadow(Corruption):
 
     name = "acoustic_shadow"
     family = "radiology"
-    severities = {"width": (0.12, 0.2, 0.3, 0.42, 0.58), "light": (0.4, 0.3, 0.2, 0.12, 0.06)}
-    """Width of the shadow at its top, as a share of the image's, and share of the signal that is left in it."""
-    constants = {"depths": (0.12, 0.3)}
-    """Highest and lowest top, as shares of the height."""
+    severities = declare(width=(0.12, 0.2, 0.3, 0.42, 0.58), light=(0.4, 0.3, 0.2, 0.12, 0.06))
+    """Width of the shadow at its top, relative to the image's width; factor of the signal within the shadow."""
+    constants = declare(depths=(0.12, 0.3))
+    """Range of the top, relative to the height."""
     spread = 0.35
-    """Growth of the width from the top to the bottom of the image, as a share of it."""
+    """Relative growth of the width from the top to the bottom of the image."""
 
     @override
     def corrupt(
         self, images: Tensor, keys: Tensor, *, width: float, light: float, depths: tuple[float, float]
     ) -> Tensor:
         tall, wide = images.shape[2:]
-        rows, columns = grid(tall, wide, images.device)
+        rows, columns = make_grid(tall, wide, images.device)
         side = min(tall, wide)
         rows, columns = rows * (side / tall) + 0.5, columns * (side / wide)
-        middle = between(-0.22, 0.22, keys, (1, 1), stream=0)
-        slant = between(-0.2, 0.2, keys, (1, 1), stream=1)
-        top = between(*depths, keys, (1, 1), stream=2)
+        middle = draw_between(-0.22, 0.22, keys, (1, 1), stream=0)
+        slant = draw_between(-0.2, 0.2, keys, (1, 1), stream=1)
+        top = draw_between(*depths, keys, (1, 1), stream=2)
         half = (rows * self.spread + 1).mul_(width / 2)
         away = (columns - middle - slant * rows).abs_().div_(half)
         # The top of the shadow is the curved surface of what casts it.
         depth = rows - top - away * away * (0.1 * width)
-        dark = (1 - rise(away, 0.75, 1.1)).mul_(rise(depth, -0.01, 0.05)).mul_(1 - light)
-        return blended(images, 0, dark[:, None])
+        dark = (1 - smoothstep(away, 0.75, 1.1)).mul_(smoothstep(depth, -0.01, 0.05)).mul_(1 - light)
+        return blend(images, 0, dark[:, None])
 
 
 class GammaShift(Corruption):
@@ -126,16 +127,16 @@ class GammaShift(Corruption):
 
     name = "xray_gamma"
     family = "radiology"
-    severities = {"power": (1.25, 1.55, 2.0, 2.6, 3.5)}
+    severities = declare(power=(1.25, 1.55, 2.0, 2.6, 3.5))
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, power: float) -> Tensor:
-        tables = _powers(power, images.device)
-        return _looked_up(images, tables, random_bits(keys, (1,)).bitwise_right_shift_(15))
+        tables = _make_power_tables(power, images.device)
+        return _apply_tables(images, tables, draw_bits(keys, (1,)).bitwise_right_shift_(15))
 
 
 @lru_cache(maxsize=16)
-def _powers(power: float, device: torch.device) -> Tensor:
+def _make_power_tables(power: float, device: torch.device) -> Tensor:
     """uint8 (2, 256): all levels to the power and to its inverse."""
     rows = [[round(255 * (level / 255) ** exponent) for level in range(256)] for exponent in (power, 1 / power)]
     return torch.tensor(rows, dtype=torch.uint8).to(device)
@@ -151,23 +152,25 @@ class ContrastShift(Corruption):
 
     name = "contrast_shift"
     family = "radiology"
-    severities = {"width": (1.15, 1.35, 1.65, 2.1, 2.8), "level": (0.04, 0.07, 0.11, 0.16, 0.22)}
-    """Factor of the window's width, or its inverse; shift of the levels, up or down, as a share of the range."""
+    severities = declare(width=(1.15, 1.35, 1.65, 2.1, 2.8), level=(0.04, 0.07, 0.11, 0.16, 0.22))
+    """Factor of the window's width, or its inverse; shift of the levels, up or down, relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, width: float, level: float) -> Tensor:
         shift = 255 * level
         total = images.flatten(1).sum(1, keepdim=True, dtype=torch.int64).to(torch.float64)
         mean = total / torch.full_like(total, images[0].numel())
-        narrow, up = (random_bits(keys, (2, 1)) >= 1 << 15).unbind(1)
+        narrow, up = (draw_bits(keys, (2, 1)) >= 1 << 15).unbind(1)
         factor = torch.where(narrow, width, 1 / width).to(torch.float64)
         levels = torch.arange(256, dtype=torch.float64, device=images.device)
         tables = (levels - mean).mul_(factor).add_(mean).add_(torch.where(up, shift, -shift))
         tables = tables.add_(0.5).clamp_(0, 255).to(torch.uint8)
-        return _looked_up(images, tables, torch.arange(len(images), device=images.device, dtype=torch.int32)[:, None])
+        return _apply_tables(
+            images, tables, torch.arange(len(images), device=images.device, dtype=torch.int32)[:, None]
+        )
 
 
-def _looked_up(images: Tensor, tables: Tensor, drawn: Tensor) -> Tensor:
+def _apply_tables(images: Tensor, tables: Tensor, drawn: Tensor) -> Tensor:
     """Levels from each image's table; `tables` is uint8 (N, 256), `drawn` int32 (B, 1) says which."""
     entries = images.flatten(1).to(torch.int32).add_(drawn * 256)
     return tables.view(-1).index_select(0, entries.view(-1)).view(images.shape)
@@ -184,20 +187,20 @@ class QuantumNoise(Corruption):
 
     name = "quantum_noise"
     family = "radiology"
-    severities = {"photons": (4000, 1500, 600, 250, 110)}
-    """Photons a pixel in free air."""
-    constants = {"attenuation": 3.0}
+    severities = declare(photons=(4000, 1500, 600, 250, 110))
+    """Photons per pixel in free air."""
+    constants = declare(attenuation=3.0)
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, photons: int, attenuation: float) -> Tensor:
-        deviations = _quantum_deviations(photons, attenuation, images.device)
-        noise = normals(keys, (1, *images.shape[2:]))
+        deviations = _make_deviation_table(photons, attenuation, images.device)
+        noise = draw_normals(keys, (1, *images.shape[2:]))
         spread = deviations.index_select(0, images.view(-1).int()).view(images.shape)
         return spread.mul_(noise).add_(images).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
 @lru_cache(maxsize=16)
-def _quantum_deviations(photons: int, attenuation: float, device: torch.device) -> Tensor:
+def _make_deviation_table(photons: int, attenuation: float, device: torch.device) -> Tensor:
     """float32 (256,): standard deviation of the noise at each level, in levels."""
     counts = [photons * exp(-attenuation * level / 255) for level in range(256)]
     return torch.tensor([255 / attenuation / count**0.5 for count in counts]).to(device)

@@ -1,27 +1,28 @@
-"""Weather: light and what falls through it."""
+"""Weather: brightness and fog."""
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.corruptions.base import Corruption, images_together
-from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.base import Corruption, count_images_per_chunk
+from datamodules.corruptions.declaration import declare
+from datamodules.corruptions.kernels.plasma import draw_plasma
 
 FIELDS = 1 << 21  # values of fog that are drawn together on a CPU
 
 
 class Brightness(Corruption):
-    """More light: the value of HSV rises by a tenth of the range per severity (Hendrycks & Dietterich, ICLR 2019).
+    """More light: the value of HSV grows by a tenth of the range per severity (Hendrycks & Dietterich, ICLR 2019).
 
-    Hue and saturation stay, so every channel is scaled by the factor of the largest, V. V is the maximum over *all*
+    Hue and saturation are unchanged, so every channel is scaled like the largest, V. V is the maximum over *all*
     channels of the image, whatever their number. Black becomes grey.
     """
 
     name = "brightness"
     family = "weather"
     exact = True
-    severities = {"value_added": (0.1, 0.2, 0.3, 0.4, 0.5)}
-    """As a share of the range."""
+    severities = declare(value_added=(0.1, 0.2, 0.3, 0.4, 0.5))
+    """Relative to the range."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, value_added: float) -> Tensor:
@@ -38,34 +39,34 @@ class Brightness(Corruption):
 class Fog(Corruption):
     """Fog of varying density: a plasma field over the image (Hendrycks & Dietterich, ICLR 2019).
 
-    The field is as large as the next power of two, and cropped. The brightest level of an image, over all its channels,
-    stays the brightest; black images stay black. All channels meet the same fog.
+    The field has the size of the next power of two, and is cropped. The largest level of an image, over all its channels,
+    is preserved; black images stay black. All channels have the same fog.
     """
 
     name = "fog"
     family = "weather"
     in_chunks = False
-    severities = {"density": (1.5, 2.0, 2.5, 2.5, 3.0), "decay": (2.0, 2.0, 1.7, 1.5, 1.4)}
-    """Density in ranges of the image; `decay` is what the roughness is divided by from scale to scale."""
+    severities = declare(density=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2.0, 2.0, 1.7, 1.5, 1.4))
+    """Density relative to the range of the image; `decay` is the divisor of the roughness from scale to scale."""
 
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, density: float, decay: float) -> Tensor:
         height, width = images.shape[2:]
         side = 1 << (max(height, width) - 1).bit_length()
         on_cpu = images.device.type == "cpu"
-        # The coarse levels of a field are so small that many images share them at little more than the cost of one.
+        # The coarse levels of a field are so small that many images cost little more than one.
         group = max(1, FIELDS // side**2) if on_cpu else len(images)
-        piece = images_together(images)
+        piece = count_images_per_chunk(images)
         result = torch.empty_like(images)
         for some, drawn, done in zip(images.split(group), keys.split(group), result.split(group), strict=True):
-            fogs = plasma(drawn, side, decay)[:, None, :height, :width]
+            fogs = draw_plasma(drawn, side, decay)[:, None, :height, :width]
             for parts in zip(some.split(piece), fogs.split(piece), done.split(piece), strict=True):
-                _veil(*parts, 255 * density)
+                _add_fog(*parts, 255 * density)
         return result
 
 
-def _veil(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:
+def _add_fog(images: Tensor, fogs: Tensor, result: Tensor, density: float) -> None:
     """Put fogs, float32 (B, 1, H, W) in [0, 1], over images, uint8 (B, C, H, W), into `result`; rounded down."""
     brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32)
-    share = brightest / (brightest + density)
-    result.copy_((images * share).add_(fogs * (density * share)).clamp_(max=255))
+    transmission = brightest / (brightest + density)
+    result.copy_((images * transmission).add_(fogs * (density * transmission)).clamp_(max=255))

@@ -10,7 +10,7 @@ from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
-from datamodules.reading.pairs import Pair, present
+from datamodules.reading.pairs import Pair, require_present
 from safe_files.roots import find_data
 from user_error import UserError
 
@@ -40,7 +40,7 @@ class CityscapesDataModule(SegmentationDataModule):
         )
         self.root = find_data(root)
 
-    def dataset(self, split: Split) -> ImageFiles:
+    def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
         Raises:
@@ -61,4 +61,4 @@ class CityscapesDataModule(SegmentationDataModule):
             if image.name.endswith(f"{_IMAGE_ENDING}.png")
         ]
         values = dict.fromkeys(range(256), IGNORED) | {entry.id: entry.train_id for entry in EVALUATED}
-        return ImageFiles(present(pairs), MaskReading(values, levels="stored"))
+        return ImageFiles(require_present(pairs), MaskReading(values, levels="stored"))

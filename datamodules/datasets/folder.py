@@ -26,7 +26,7 @@ class FolderDataModule(SegmentationDataModule):
     Either ``root/{train,val,test}/{images,masks}``, or ``root/{images,masks}`` and a list of stems for every split: the
     key `splits` of ``dataset.yaml``, a file ``root/{train,val,test}.txt`` with a stem on each line, or the columns
     `split` and `stem` of ``root/meta.csv``. An image and its mask have the same name up to the extension, unless the
-    description says what more ends it.
+    description declares further endings.
 
     ``dataset.yaml`` has `classes` (a list of names, or names by the value in the masks) and, where they apply,
     `num_classes` (as a check), `ignore_index` (one value or several), `palette` (a colour for each class) and
@@ -34,8 +34,8 @@ class FolderDataModule(SegmentationDataModule):
     are: `mask_levels`, `lossy_masks` (see `MaskReading`); where both lie: `image_folder`, `mask_folder`, `image_suffix`,
     `mask_suffix` (see `Naming`); and `splits`.
 
-    Further columns of ``meta.csv`` (time of day, institution, ...) say what is known of an image: suites score the
-    images of a value by themselves, and `where` leaves images out.
+    Further columns of ``meta.csv`` (time of day, institution, ...) are metadata of the images: suites can score the
+    images of one value separately, and `where` selects images.
 
     Args:
         root: the folder; see `safe_files.roots.find_data`.
@@ -66,10 +66,10 @@ class FolderDataModule(SegmentationDataModule):
 
     @property
     def reading(self) -> ImageReading:
-        """As the description says."""
+        """As described in ``dataset.yaml``."""
         return self.description.images
 
-    def dataset(self, split: Split) -> ImageFiles:
+    def make_dataset(self, split: Split) -> ImageFiles:
         """The files of a split.
 
         Raises:
@@ -77,25 +77,25 @@ class FolderDataModule(SegmentationDataModule):
         """
         if split not in SPLITS:
             raise UserError(f"there is no split {split!r}: the splits are {', '.join(SPLITS)}")
-        pairs = self._pairs(split)
+        pairs = self._find_pairs(split)
         if self.where.get(split):
-            kept = self._selected(split)
-            pairs = [one for one in pairs if as_listed(one.id) in kept]
-        return ImageFiles(pairs, self.description.masks, self.reading, partial(self._kin, split))
+            selected = self._select(split)
+            pairs = [one for one in pairs if as_listed(one.id) in selected]
+        return ImageFiles(pairs, self.description.masks, self.reading, partial(self._list_other_pairs, split))
 
-    def _kin(self, split: Split) -> list[Pair]:
-        """The pairs of the other splits, as far as these are complete."""
+    def _list_other_pairs(self, split: Split) -> list[Pair]:
+        """The pairs of the other splits; incomplete splits are skipped."""
         found: list[Pair] = []
         for other in SPLITS:
             with suppress(UserError):
-                found += self._pairs(other) if other != split else []
+                found += self._find_pairs(other) if other != split else []
         return found
 
-    def folder(self, split: Split) -> Path | None:
-        """The folder of a split that holds images and masks; `None` where lists say which belong to it.
+    def find_folder(self, split: Split) -> Path | None:
+        """The folder of a split with its images and masks; `None` where lists define the split.
 
         Raises:
-            UserError: there are several, or nothing of the kind.
+            UserError: there are several such folders, or neither a folder nor images to list.
         """
         naming = self.description.naming
         called = [name for name, meant in SPLIT_NAMES.items() if meant == split]
@@ -103,8 +103,8 @@ class FolderDataModule(SegmentationDataModule):
         found = [self.root / name for name in called if any((self.root / name / part).is_dir() for part in parts)]
         if len(found) > 1:
             raise UserError(f"{found[0]} and {found[1]} are both folders of the split {split!r}: remove or rename one")
-        whole = found[0] if found else self.root
-        if not all((whole / part).is_dir() for part in parts) and (looks := explain_layout(self.root)) is not None:
+        parent = found[0] if found else self.root
+        if not all((parent / part).is_dir() for part in parts) and (looks := explain_layout(self.root)) is not None:
             raise UserError(f"the split {split!r} is not found: {looks}")
         if not found and not (self.root / naming.image_folder).is_dir():
             raise UserError(
@@ -113,13 +113,13 @@ class FolderDataModule(SegmentationDataModule):
             )
         return found[0] if found else None
 
-    def _pairs(self, split: Split) -> list[Pair]:
-        naming, folder = self.description.naming, self.folder(split)
+    def _find_pairs(self, split: Split) -> list[Pair]:
+        naming, folder = self.description.naming, self.find_folder(split)
         if folder is None:
-            return pair(self.root, self._listed(split), naming)
+            return pair(self.root, self._read_list(split), naming)
         pairs = pair(folder, naming=naming)
         ids = [one.id for one in pairs]
-        listed = self.lists.chosen().get(split)
+        listed = self.lists.read_chosen().get(split)
         if listed is not None and set(map(as_listed, listed)) != set(map(as_listed, ids)):
             raise UserError(
                 f"{self.root} says in two ways what the split {split!r} is, by the folder {folder.name} and by a list of "
@@ -129,12 +129,12 @@ class FolderDataModule(SegmentationDataModule):
         return pairs
 
     def _refuse_contradicted(self, split: Split, ids: list[str], folder: Path) -> None:
-        """Refuse a table that has an image of a split's folder in another split, where that split has none of its name."""
-        here = self.lists.rows(split)
-        strangers = [name for name in ids if as_listed(name) not in here]
+        """Refuse a table that assigns an image in a split's folder to another split, which has no image of that name."""
+        here = self.lists.read_rows(split)
+        unlisted = [name for name in ids if as_listed(name) not in here]
         for other in SPLITS:
-            rows = self.lists.rows(other) if strangers and other != split else {}
-            for name in strangers:
+            rows = self.lists.read_rows(other) if unlisted and other != split else {}
+            for name in unlisted:
                 places = self.root / other / self.description.naming.image_folder
                 if as_listed(name) in rows and not list(places.glob(f"{glob.escape(as_listed(name))}*")):
                     raise UserError(
@@ -142,19 +142,19 @@ class FolderDataModule(SegmentationDataModule):
                         "correct it"
                     )
 
-    def meta(self, split: Split) -> dict[str, dict[str, str]]:
-        """The rows of ``meta.csv`` for the images of a split, by id; nothing where there is no such file."""
-        rows = self.lists.rows(split)
+    def read_meta(self, split: Split) -> dict[str, dict[str, str]]:
+        """The rows of ``meta.csv`` for the images of a split, by id; empty where there is no such file."""
+        rows = self.lists.read_rows(split)
         return {name: rows[as_listed(name)] for name in self.open_split(split).ids if as_listed(name) in rows}
 
-    def _selected(self, split: Split) -> set[str]:
-        """Listed names of the images that `where` keeps.
+    def _select(self, split: Split) -> set[str]:
+        """Names of the images that `where` selects.
 
         Raises:
-            UserError: it asks for a column or a value that no image of the split has.
+            UserError: `where` has a column or a value that no image of the split has.
         """
-        rows = self.lists.rows(split)
-        kept = set(rows)
+        rows = self.lists.read_rows(split)
+        selected = set(rows)
         for column, values in self.where[split].items():
             known = {row[column] for row in rows.values() if column in row}
             absent = [value for value in map(str, values) if value not in known]
@@ -164,16 +164,16 @@ class FolderDataModule(SegmentationDataModule):
                 raise UserError(
                     f"`where` asks for {column} with {given} in the split {split!r}, but meta.csv has {listed}: correct it"
                 )
-            kept &= {name for name, row in rows.items() if row.get(column) in {str(value) for value in values}}
-        return kept
+            selected &= {name for name, row in rows.items() if row.get(column) in {str(value) for value in values}}
+        return selected
 
-    def _listed(self, split: Split) -> list[str]:
+    def _read_list(self, split: Split) -> list[str]:
         """The names of a split.
 
         Raises:
             UserError: there is no list, an image is listed twice or leaves the folder, or two splits share one.
         """
-        lists = self.lists.named()
+        lists = self.lists.read_lists()
         if split not in lists:
             raise UserError(
                 f"{self.root} lists no split {split!r}: add it to `splits` in dataset.yaml, write {split}.txt, "

@@ -12,18 +12,18 @@ from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
-from datamodules.reading.pairs import Pair, present
+from datamodules.reading.pairs import Pair, require_present
 from safe_files.roots import find_data
 from user_error import UserError
 
 TRIMAP = {1: 1, 2: 0, 3: IGNORED}
-"""Values of a trimap: the pet, what is behind it, and the border between, which counts as neither."""
+"""Values of a trimap: the pet, the background, and the border between them, which is ignored."""
 
 _FOLDS = 5
 
 
 def is_validation(name: str) -> bool:
-    """Whether an image of trainval validates: a fixed fifth, by a hash of the id."""
+    """Whether an image of trainval belongs to the validation split: a fixed fifth, by a hash of the id."""
     return blake2b(name.encode(), digest_size=8).digest()[0] % _FOLDS == 0
 
 
@@ -45,10 +45,10 @@ class OxfordPetDataModule(SegmentationDataModule):
 
     @property
     def reading(self) -> ImageReading:
-        """As RGB: a few of the photographs are grey, or have a palette."""
+        """As RGB, since a few of the photographs are grey or have a palette."""
         return ImageReading(mode="RGB")
 
-    def dataset(self, split: Split) -> ImageFiles:
+    def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
         Raises:
@@ -67,4 +67,4 @@ class OxfordPetDataModule(SegmentationDataModule):
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]
         if split != "test":
             pairs = [one for one in pairs if is_validation(one.id) == (split == "val")]
-        return ImageFiles(present(pairs), MaskReading(TRIMAP, levels="stored"), self.reading)
+        return ImageFiles(require_present(pairs), MaskReading(TRIMAP, levels="stored"), self.reading)

@@ -11,7 +11,7 @@ from datamodules.image_files import ImageFiles
 from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
-from datamodules.reading.pairs import Pair, present
+from datamodules.reading.pairs import Pair, require_present
 from safe_files.roots import find_data
 from user_error import UserError
 
@@ -23,13 +23,13 @@ CLASSES = (
 VOID = 255
 
 
-def voc_palette(colours: int = len(CLASSES)) -> list[list[int]]:
-    """The colours of the VOC development kit: the bits of a class id, dealt out over red, green and blue."""
+def make_voc_palette(colours: int = len(CLASSES)) -> list[list[int]]:
+    """The colours of the VOC development kit: the bits of a class id, distributed over red, green and blue."""
 
-    def level(number: int, channel: int) -> int:
+    def compute_level(number: int, channel: int) -> int:
         return sum(((number >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8))
 
-    return [[level(number, channel) for channel in range(3)] for number in range(colours)]
+    return [[compute_level(number, channel) for channel in range(3)] for number in range(colours)]
 
 
 class VOCDataModule(SegmentationDataModule):
@@ -48,16 +48,16 @@ class VOCDataModule(SegmentationDataModule):
     test_is_val = True
 
     def __init__(self, root: str = "data/voc", year: str = "2012", **kwargs: Any) -> None:
-        super().__init__(classes=CLASSES, palette=voc_palette(), **kwargs)
+        super().__init__(classes=CLASSES, palette=make_voc_palette(), **kwargs)
         self.root = find_data(root)
         self.year = str(year)
 
     @property
     def reading(self) -> ImageReading:
-        """As RGB: a few of the photographs are grey, or have a palette."""
+        """As RGB, since a few of the photographs are grey or have a palette."""
         return ImageReading(mode="RGB")
 
-    def dataset(self, split: Split) -> ImageFiles:
+    def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
 
         Raises:
@@ -76,4 +76,4 @@ class VOCDataModule(SegmentationDataModule):
         found = zip(files.images, files.masks, strict=True)
         pairs = [Pair(Path(image).stem, Path(image), Path(mask)) for image, mask in found]
         values = {value: value for value in range(len(CLASSES))} | {VOID: IGNORED}
-        return ImageFiles(present(pairs), MaskReading(values, levels="stored"), self.reading)
+        return ImageFiles(require_present(pairs), MaskReading(values, levels="stored"), self.reading)

@@ -1,1 +1,1 @@
-"""How files of images and masks are found, decoded and understood."""
+"""Finding, decoding and interpreting files of images and masks."""

@@ -1,4 +1,4 @@
-"""Files of images as they were written: opened by few decoders, whole, one page, and turned as their tag says."""
+"""Decoding of image files: a few formats, complete files of one page, rotated by their orientation tag."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from PIL import Image
 from safe_files.array_file import read_array
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
-"""Others would be found out by their first bytes too, and some of them run programs."""
+"""Formats that are decoded; Pillow would also recognise others by their first bytes, some of which run programs."""
 
 Orientation = Literal["tag", "stored"]
-"""Whether pixels are turned as the orientation tag says, as viewers and labelling tools do, or left as they are stored."""
+"""Whether pixels are rotated by the orientation tag, as in viewers and labelling tools, or left as they are stored."""
 
 ORIENTATION_TAG, NO_DATA_TAG, PHOTOMETRIC_TAG = 0x0112, 42113, 262
 TURNS = {
@@ -25,14 +25,14 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How a picture is turned upright, by its tag; see Exif 2.3, 4.6.4."""
+"""The transposition that turns a picture upright, by its orientation tag; see Exif 2.3, 4.6.4."""
 
 BACK = {6: 8, 8: 6}
-"""The tags whose turn undoes that of another; those of all others undo themselves."""
+"""The tag of the inverse transposition, for those that are not their own inverse."""
 
 
 class Picture(NamedTuple):
-    """A decoded picture, and what its file said of it."""
+    """A decoded picture with the format of its file and the raw modes of its levels."""
 
     image: Image.Image
     format: str
@@ -40,28 +40,28 @@ class Picture(NamedTuple):
 
 
 def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
-    """A decoded picture, upright; unlike OpenCV, Pillow refuses files that are cut off.
+    """Decode a picture, upright; unlike OpenCV, Pillow refuses truncated files.
 
     Args:
         path: of the file.
-        orientation: whether its orientation tag is obeyed.
+        orientation: whether its orientation tag is applied.
 
     Raises:
-        ValueError: it is no picture of one page whose levels can be read as they were written.
+        ValueError: it is no picture of one page whose levels can be read without loss.
         OSError: it cannot be read.
     """
     image = open_header(path)
-    kind, rawmodes = str(image.format), rawmodes_of(image)
-    turn = orientation_of(image)  # decodes a PNG, which has its tags behind the pixels
+    kind, rawmodes = str(image.format), read_rawmodes(image)
+    turn = read_orientation(image)  # decodes a PNG, which has its tags behind the pixels
     image.load()
-    obeyed = kind == "TIFF"  # by the decoder itself
+    obeyed = kind == "TIFF"  # Pillow's TIFF decoder applies the tag itself
     if turn in TURNS and obeyed != (orientation == "tag"):
         image = image.transpose(TURNS[BACK.get(turn, turn) if obeyed else turn])
     return Picture(image, kind, rawmodes)
 
 
 def open_header(path: Path) -> Image.Image:
-    """A picture of which only the header is read; see `open_picture`."""
+    """Open a picture and read only its header; see `open_picture`."""
     _refuse_placeholder(path)
     try:
         picture = Image.open(path, formats=FORMATS)
@@ -69,45 +69,47 @@ def open_header(path: Path) -> Image.Image:
         raise ValueError(
             f"it says that it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; cut it into tiles"
         ) from error
-    pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # the others of a phone's are previews
+    pages = (
+        1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    )  # further pages of a phone's file are previews
     if pages > 1:
         raise ValueError(f"{pages} pages where one is expected; store the one that is meant")
-    rawmodes = rawmodes_of(picture)
+    rawmodes = read_rawmodes(picture)
     if ";16" in rawmodes and not picture.mode.startswith("I"):
         raise ValueError("16-bit colour, which would be cut to 8 bits: store it as .npy")
-    if picture.mode.startswith("I") and _tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
+    if picture.mode.startswith("I") and _read_tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
         raise ValueError("levels of more than 8 bits that are stored inverted: store them upright")
     return picture
 
 
-def rawmodes_of(picture: Image.Image) -> str:
-    """How the levels lie in a file whose header is read, such as ``L;2`` for grey of two bits."""
+def read_rawmodes(picture: Image.Image) -> str:
+    """Raw modes of the levels in a file, such as ``L;2`` for grey of two bits."""
     return str([tile[3] for tile in getattr(picture, "tile", ())])
 
 
-def orientation_of(picture: Image.Image) -> int:
-    """The orientation tag of a picture, 1 where it has none that can be read."""
+def read_orientation(picture: Image.Image) -> int:
+    """The orientation tag of a picture; 1 where there is none or it cannot be read."""
     try:
         found = picture.getexif().get(ORIENTATION_TAG, 1)
-    except Exception:  # a damaged block of tags fails in many ways, and viewers pass over it
+    except Exception:  # a damaged block of tags fails in many ways, and viewers ignore it
         return 1
     return found if isinstance(found, int) else 1
 
 
-def no_data_of(picture: Image.Image) -> float | None:
-    """The level by which a GeoTIFF says that nothing was measured."""
+def read_no_data_level(picture: Image.Image) -> float | None:
+    """The level that marks missing data in a GeoTIFF."""
     try:
-        return float(_tiff_tag(picture, NO_DATA_TAG))
+        return float(_read_tiff_tag(picture, NO_DATA_TAG))
     except (TypeError, ValueError):
         return None
 
 
-def _tiff_tag(picture: Image.Image, tag: int) -> Any:
+def _read_tiff_tag(picture: Image.Image, tag: int) -> Any:
     return getattr(picture, "tag_v2", {}).get(tag)
 
 
 def read_levels(path: Path) -> np.ndarray:
-    """An ``.npy`` array as it is."""
+    """Read an ``.npy`` array."""
     return read_array(path)
 
 

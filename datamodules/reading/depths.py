@@ -1,4 +1,4 @@
-"""Whether a window means the same for all images: levels of 8 bits and of more are not on one scale."""
+"""Bit depths of images: one window cannot fit both images of 8 bits and images of more."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,13 +11,13 @@ from user_error import UserError
 
 
 def require_one_depth(images: Iterable[Path]) -> None:
-    """Refuse images of 8 bits among others of more, where one window is for all of them; only headers are read.
+    """Refuse a mixture of images of 8 bits and images of more; only headers are read.
 
     Args:
-        images: of a data set with a window.
+        images: files of a data set with a window.
 
     Raises:
-        UserError: both occur.
+        UserError: both kinds occur.
     """
     seen: dict[bool, Path] = {}
     for path in images:
@@ -32,7 +32,7 @@ def require_one_depth(images: Iterable[Path]) -> None:
 
 
 def _is_8_bit(path: Path) -> bool | None:
-    """`None` of a file that cannot be read: its own sentence comes when it is."""
+    """Whether an image has 8 bits; `None` if it cannot be read, which is reported when it is decoded."""
     try:
         if path.suffix.lower() == ".npy":
             return read_header(path).dtype == np.uint8

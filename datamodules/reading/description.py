@@ -1,4 +1,4 @@
-"""What ``dataset.yaml`` says of the data set in a folder."""
+"""The description of a data set in a folder, ``dataset.yaml``."""
 
 import difflib
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ KEYS = (
     *CHOICES,
     *NAMING,
 )
-"""Those of ``dataset.yaml`` that say something here."""
+"""Keys of ``dataset.yaml`` that are interpreted."""
 
 MOST_KEYS, MOST_CHANNELS = 1000, 1024
 
 
 class Description:
-    """What ``dataset.yaml`` says.
+    """The content of ``dataset.yaml``.
 
     Args:
-        path: the file; every error names it.
+        path: the file, which every error names.
 
     Raises:
         UserError: the file or one of its keys is missing or malformed.
@@ -46,27 +46,29 @@ class Description:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries = self._load()
-        ids = self._classes()
+        ids = self._read_classes()
         self.classes = tuple(ids.values())
         self.mask_values = {value: number for number, value in enumerate(ids)}
-        for value in self._ignored():
+        for value in self._read_ignored():
             if value in self.mask_values:
-                raise self._wrong(f"says that {value} is the class {ids[value]!r} and also ignored", "choose one")
+                raise self._make_error(f"says that {value} is the class {ids[value]!r} and also ignored", "choose one")
             self.mask_values[value] = IGNORED
-        self.channels = self._channels()
-        self.palette = self._colours("palette", len(self.classes))
-        self.ignored_colours = self._colours("ignored_colours", None) or []
-        self.window = self._window()
-        self.splits = self._splits()
+        self.channels = self._read_channels()
+        self.palette = self._read_colours("palette", len(self.classes))
+        self.ignored_colours = self._read_colours("ignored_colours", None) or []
+        self.window = self._read_window()
+        self.splits = self._read_splits()
         for key, choices in CHOICES.items():
             if self._entries.get(key) is not None and self._entries[key] not in choices:
-                raise self._wrong(f"has {key} {show(self._entries[key])}", f"it is one of {', '.join(choices)}")
-        self.naming = self._naming()
+                raise self._make_error(f"has {key} {show(self._entries[key])}", f"it is one of {', '.join(choices)}")
+        self.naming = self._read_naming()
 
     @property
     def images(self) -> ImageReading:
         """How images are read."""
-        return ImageReading(self.channels, self.window, self._entries.get("mode"), self._chosen("orientation", "tag"))
+        return ImageReading(
+            self.channels, self.window, self._entries.get("mode"), self._get_choice("orientation", "tag")
+        )
 
     @property
     def masks(self) -> MaskReading:
@@ -76,16 +78,16 @@ class Description:
         return MaskReading(
             self.mask_values,
             colours,
-            self._chosen("mask_levels", "auto"),
+            self._get_choice("mask_levels", "auto"),
             self._entries.get("lossy_masks") == "nearest",
-            self._chosen("orientation", "tag"),
+            self._get_choice("orientation", "tag"),
         )
 
-    def _chosen(self, key: str, default: Any) -> Any:
+    def _get_choice(self, key: str, default: Any) -> Any:
         return default if self._entries.get(key) is None else self._entries[key]
 
-    def _wrong(self, met: str, remedy: str) -> UserError:
-        return UserError(f"{self.path} {met}: {remedy}")
+    def _make_error(self, problem: str, remedy: str) -> UserError:
+        return UserError(f"{self.path} {problem}: {remedy}")
 
     def _load(self) -> dict[str, Any]:
         if not self.path.is_file():
@@ -94,69 +96,73 @@ class Description:
             raise UserError(wanted if looks is None else f"{wanted} ({looks})")
         entries = read_yaml(self.path, "correct it", most=MOST)
         if not isinstance(entries, dict):
-            raise self._wrong("is not a mapping", "write one `key: value` on each line")
+            raise self._make_error("is not a mapping", "write one `key: value` on each line")
         if "classes" not in entries:
-            raise self._wrong("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
+            raise self._make_error("has no key 'classes'", "add a list of names, or `value in the mask: name` lines")
         if len(entries) > MOST_KEYS:
-            raise self._wrong(f"has {len(entries)} keys", f"it knows {', '.join(KEYS)}")
-        for key in entries:  # others are the data set's own business: its name, its licence
+            raise self._make_error(f"has {len(entries)} keys", f"it knows {', '.join(KEYS)}")
+        for key in entries:  # further keys are allowed, such as name and licence
             meant = difflib.get_close_matches(str(key)[:40], KEYS, 1, 0.8)
             if key not in KEYS and meant:
-                raise self._wrong(f"has the unknown key {show(key)}", f"did you mean {meant[0]!r}?")
+                raise self._make_error(f"has the unknown key {show(key)}", f"did you mean {meant[0]!r}?")
         return entries
 
-    def _classes(self) -> dict[int, str]:
+    def _read_classes(self) -> dict[int, str]:
         """Names by value in the mask, in ascending order."""
         given = self._entries["classes"]
         named = dict(enumerate(given)) if isinstance(given, list) else given
         known = isinstance(named, dict) and bool(named)
         ids = {key: _as_number(key) for key in named} if known else {}
         if not known or not all(_is_mask_value(value) for value in ids.values()):
-            raise self._wrong(f"has classes {show(given)}", "write a list of names, or `value in the mask: name` lines")
+            raise self._make_error(
+                f"has classes {show(given)}", "write a list of names, or `value in the mask: name` lines"
+            )
         if len(set(ids.values())) < len(ids):
-            raise self._wrong(f"has the classes {show(given)}, two of the same number", "give each its own")
-        names = {ids[key]: self._name_of(name, "a class") for key, name in named.items()}
+            raise self._make_error(f"has the classes {show(given)}, two of the same number", "give each its own")
+        names = {ids[key]: self._read_name(name, "a class") for key, name in named.items()}
         for name in names.values():
             if list(names.values()).count(name) > 1:
-                raise self._wrong(f"names two classes {name!r}", "give each its own name")
+                raise self._make_error(f"names two classes {name!r}", "give each its own name")
         number = self._entries.get("num_classes", len(names))
         if number != len(names):
-            raise self._wrong(f"names {len(names)} classes but says num_classes {show(number)}", "make them agree")
+            raise self._make_error(f"names {len(names)} classes but says num_classes {show(number)}", "make them agree")
         if len(names) < 2:
-            raise self._wrong(
+            raise self._make_error(
                 "names one class", "name what the others are, too, such as `classes: {0: background, 1: object}`"
             )
         return {value: names[value] for value in sorted(names)}
 
-    def _name_of(self, name: Any, what: str) -> str:
+    def _read_name(self, name: Any, what: str) -> str:
         if isinstance(name, bool):
-            raise self._wrong(
+            raise self._make_error(
                 f"names {what} {name}, as which YAML reads the bare words yes, no, on, off, true and false",
                 'write the name between quotes: "yes", "no"',
             )
         if name is None or isinstance(name, list | dict) or not str(name).strip():
-            raise self._wrong(f"names {what} {show(name)}", "write its name, between quotes if it is a word of YAML")
+            raise self._make_error(
+                f"names {what} {show(name)}", "write its name, between quotes if it is a word of YAML"
+            )
         return str(name)
 
-    def _ignored(self) -> list[int]:
+    def _read_ignored(self) -> list[int]:
         given = self._entries.get("ignore_index")
         values = [] if given is None else given if isinstance(given, list) else [given]
         if not all(_is_mask_value(value) for value in values):
-            raise self._wrong(
+            raise self._make_error(
                 f"has ignore_index {show(given)}", "write a value of the masks, a list of values, or null"
             )
         return values
 
-    def _channels(self) -> tuple[str, ...]:
+    def _read_channels(self) -> tuple[str, ...]:
         given = self._entries.get("channels", ["red", "green", "blue"])
         if not isinstance(given, list) or not 0 < len(given) <= MOST_CHANNELS:
-            raise self._wrong(f"has channels {show(given)}", "write a list with a name for every channel")
-        names = tuple(self._name_of(name, "a channel") for name in given)
+            raise self._make_error(f"has channels {show(given)}", "write a list with a name for every channel")
+        names = tuple(self._read_name(name, "a channel") for name in given)
         if len(set(names)) < len(names):
-            raise self._wrong(f"names two channels alike ({', '.join(names)[:80]})", "give each its own name")
+            raise self._make_error(f"names two channels alike ({', '.join(names)[:80]})", "give each its own name")
         return names
 
-    def _colours(self, key: str, wanted: int | None) -> list[list[int]] | None:
+    def _read_colours(self, key: str, wanted: int | None) -> list[list[int]] | None:
         given = self._entries.get(key)
         if given is None:
             return None
@@ -164,10 +170,12 @@ class Description:
         if not fits or not all(_is_colour(colour) for colour in given):
             number = "" if wanted is None else f"{wanted} "
             what = "a palette" if key == "palette" else key
-            raise self._wrong(f"has {what} that does not fit", f"write {number}colours [red, green, blue], each 0..255")
+            raise self._make_error(
+                f"has {what} that does not fit", f"write {number}colours [red, green, blue], each 0..255"
+            )
         return given
 
-    def _window(self) -> tuple[float, float] | None:
+    def _read_window(self) -> tuple[float, float] | None:
         given = self._entries.get("window")
         if given is None:
             return None
@@ -175,34 +183,40 @@ class Description:
             remedy = "write [low, high], the levels that become 0 and 255"
             if isinstance(given, list) and any(isinstance(level, str) for level in given):
                 remedy += ", as plain numbers: YAML reads forms such as -1e3 as text (-1000 or -1.0e+3 are numbers)"
-            raise self._wrong(f"has window {show(given)}", remedy)
+            raise self._make_error(f"has window {show(given)}", remedy)
         return float(given[0]), float(given[1])
 
-    def _splits(self) -> Mapping[str, Any]:
+    def _read_splits(self) -> Mapping[str, Any]:
         given = self._entries.get("splits") or {}
         if not isinstance(given, dict) or not all(isinstance(listed, list | str) for listed in given.values()):
-            raise self._wrong("has malformed splits", "write `train: [stems]` or `train: file.txt`, likewise val, test")
+            raise self._make_error(
+                "has malformed splits", "write `train: [stems]` or `train: file.txt`, likewise val, test"
+            )
         for name in given:
             if name not in SPLIT_NAMES:
-                raise self._wrong(f"lists the unknown split {show(name)}", "the splits are train, val, test")
+                raise self._make_error(f"lists the unknown split {show(name)}", "the splits are train, val, test")
         meant = {SPLIT_NAMES[name]: listed for name, listed in given.items()}
         if len(meant) < len(given):
-            raise self._wrong(f"names one split twice ({', '.join(map(str, given))})", "name each once")
+            raise self._make_error(f"names one split twice ({', '.join(map(str, given))})", "name each once")
         return meant
 
-    def _naming(self) -> Naming:
+    def _read_naming(self) -> Naming:
         given = {key: self._entries[key] for key in NAMING if self._entries.get(key) is not None}
         for key, value in given.items():
             if not isinstance(value, str) or PurePosixPath(value).is_absolute() or ".." in Path(value).parts:
-                raise self._wrong(f"has {key} {show(value)}", "write a folder inside the split, or the end of a name")
+                raise self._make_error(
+                    f"has {key} {show(value)}", "write a folder inside the split, or the end of a name"
+                )
         naming = Naming(**given)
         if naming.image_folder == naming.mask_folder and naming.image_suffix == naming.mask_suffix:
-            raise self._wrong("names images and masks alike", "add `mask_suffix`, what ends the names of masks alone")
+            raise self._make_error(
+                "names images and masks alike", "add `mask_suffix`, what ends the names of masks alone"
+            )
         return naming
 
 
 def _as_number(value: Any) -> Any:
-    """A number that stands between quotes as the number that it is."""
+    """Convert a number between quotes to an integer; other values are unchanged."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 

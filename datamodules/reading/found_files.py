@@ -1,4 +1,4 @@
-"""The files of images below a folder, one for each name, and what else lies there."""
+"""The image files below a folder, one for each name, and the other files there."""
 
 import os
 import unicodedata
@@ -10,21 +10,21 @@ from pathlib import Path
 from user_error import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
-"""Of the files that are read."""
+"""Suffixes of the files that are read."""
 
 LITTER = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "thumbs.db", "desktop.ini")
-"""What systems leave in folders, beside everything whose name begins with a dot."""
+"""Files and folders that operating systems create; names that begin with a dot are ignored too."""
 
 
 @dataclass
 class FoundFiles:
-    """What lies below a folder.
+    """The files below a folder.
 
     Args:
-        folder: that was searched.
-        by_id: files that are read, by the path inside the folder without its suffix; see `as_id`.
-        left_out: files that are not, by their id.
-        litter: number of files that systems left there.
+        folder: the folder that was searched.
+        by_id: files that are read, by their path relative to the folder without suffix; see `as_id`.
+        left_out: files that are not read, by their relative path.
+        litter: number of ignored files and folders of the operating system.
     """
 
     folder: Path
@@ -34,14 +34,14 @@ class FoundFiles:
 
     @property
     def kinds_left_out(self) -> Counter[str]:
-        """How many files of which suffix are not read."""
-        return Counter(suffix_of(path) or "no suffix" for path in self.left_out.values())
+        """Number of files of each suffix that are not read."""
+        return Counter(get_suffix(path) or "no suffix" for path in self.left_out.values())
 
 
 def as_id(name: str) -> str:
-    """The name of an image in one spelling: characters composed, as most systems write them, and slashes.
+    """Normalise the name of an image to composed Unicode characters (NFC), as most systems write them.
 
-    A name that is not UTF-8 is taken for Latin-1, in which every byte is a character.
+    A name that is not UTF-8 is decoded as Latin-1, in which every byte is a character.
     """
     try:
         name.encode()
@@ -50,23 +50,23 @@ def as_id(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def suffix_of(path: Path) -> str:
-    """How the name of a file ends, in lower case; both parts of ``.nii.gz``."""
+def get_suffix(path: Path) -> str:
+    """The suffix of a file in lower case; both parts of one such as ``.nii.gz``."""
     last = path.suffix.lower()
     return "".join(path.suffixes[-2:]).lower() if last in (".gz", ".bz2", ".xz") else last
 
 
 def find_files(folder: Path) -> FoundFiles:
-    """The image files below a folder, links to folders followed, in the order of their names.
+    """Find the image files below a folder, in the order of their names; links to folders are followed.
 
     Raises:
-        UserError: the folder does not exist or cannot be searched, a link leads nowhere, or two files have the same name.
+        UserError: the folder does not exist or cannot be searched, a link is broken, or two files have the same name.
     """
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: create it, or correct the root of the data")
     found = FoundFiles(folder)
     for path in sorted(_walk(folder, found, frozenset())):
-        suffix = suffix_of(path)
+        suffix = get_suffix(path)
         name = as_id(path.relative_to(folder).as_posix()[: -len(suffix)] if suffix else path.name)
         if suffix not in SUFFIXES:
             found.left_out[name + suffix] = path
@@ -80,7 +80,7 @@ def find_files(folder: Path) -> FoundFiles:
 
 
 def _walk(folder: Path, found: FoundFiles, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    """All files below `folder` but litter, which is counted; a folder that holds itself is not entered again."""
+    """Iterate over the files below `folder`, counting ignored ones; a link to a parent folder is not followed."""
     try:
         here, entries = os.stat(folder), sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How the image files of a data set become arrays of 8 bits; a checkpoint keeps it, to read new images alike."""
+"""Conversion of image files to 8-bit arrays; checkpoints store its settings, to read new images in the same way."""
 
 import math
 from collections.abc import Mapping
@@ -9,36 +9,36 @@ from typing import Any, get_args
 import numpy as np
 from PIL import Image
 
-from datamodules.reading.decoding import Orientation, no_data_of, open_picture, read_levels
+from datamodules.reading.decoding import Orientation, open_picture, read_levels, read_no_data_level
 from user_error import UserError
 
 COLOURS = ("red", "green", "blue")
 MODES = ("RGB", "L")
-"""To which Pillow converts pictures of other colours."""
+"""Pillow modes to which pictures can be converted."""
 
 FARTHEST = 1e30
-"""Levels beyond are what programs write where nothing was measured."""
+"""Larger levels are refused: programs write them where data are missing."""
 
 
 def name_channels(number: int) -> tuple[str, ...]:
-    """Names of so many channels of which nothing more is known."""
+    """Default names of a number of channels."""
     return COLOURS if number == len(COLOURS) else tuple(f"channel {place}" for place in range(number))
 
 
 class NotAsDescribedError(ValueError):
-    """A picture that is whole, and not what the data set says of its images; its text has the remedy."""
+    """An intact picture that does not fit the description of the data set; the message contains the remedy."""
 
 
 @dataclass(frozen=True)
 class ImageReading:
-    """What reading an image takes to know.
+    """Settings for reading images.
 
     Args:
-        channels: their names; pictures of grey stand for all of red, green and blue, and those of one level in all three
-            colours for one channel.
+        channels: names of the channels; a grey picture is repeated for red, green and blue, and an RGB picture with equal
+            channels is read as one channel where one is described.
         window: the levels (low, high) that become 0 and 255, linearly; needed for data of more than 8 bits.
-        mode: Pillow mode, "RGB" or "L", that pictures are converted to, for data sets that mix several.
-        orientation: whether the orientation tag of a picture is obeyed, or its pixels are left as they are stored.
+        mode: Pillow mode, "RGB" or "L", to which pictures are converted, for data sets with several modes.
+        orientation: whether the orientation tag of a picture is applied, or its pixels are left as they are stored.
     """
 
     channels: tuple[str, ...] = COLOURS
@@ -47,12 +47,12 @@ class ImageReading:
     orientation: Orientation = "tag"
 
     def as_state(self) -> dict[str, Any]:
-        """Plain data, from which `from_state` makes it again."""
+        """Plain data for a checkpoint; the inverse of `from_state`."""
         return {**asdict(self), "channels": list(self.channels), "window": self.window and list(self.window)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "ImageReading":
-        """That of `as_state`; what it does not know is the default."""
+        """The settings that `as_state` stored; missing ones have their defaults."""
         window = state.get("window")
         return cls(
             tuple(state.get("channels") or COLOURS),
@@ -62,40 +62,40 @@ class ImageReading:
         )
 
     def read(self, path: Path) -> np.ndarray:
-        """A decoded image file, uint8 (H, W, C).
+        """Decode an image file to uint8 (H, W, C).
 
         Raises:
-            UserError: the file cannot be read, or is not what was described.
+            UserError: the file cannot be read, or does not fit the description.
         """
         try:
-            levels = self._channels_of(read_levels(path) if path.suffix.lower() == ".npy" else self._colours(path))
-            return self._window(levels)
+            levels = self._match_channels(read_levels(path) if path.suffix.lower() == ".npy" else self._decode(path))
+            return self._apply_window(levels)
         except NotAsDescribedError as error:
             raise UserError(f"the image {path} {error}") from error
-        except Exception as error:  # decoders raise many kinds, and all mean the same
+        except Exception as error:  # decoders raise errors of many classes
             raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
 
-    def _colours(self, path: Path) -> np.ndarray:
-        """The levels of a picture in `mode`, or in its own colours, of which palettes and print or video colours are RGB."""
+    def _decode(self, path: Path) -> np.ndarray:
+        """The levels of a picture in `mode`, or in its own mode, with palettes, CMYK, YCbCr, LAB and HSV converted to RGB."""
         picture, _, rawmodes = open_picture(path, self.orientation)
         mode = self.mode
         multiplied = "RGBa" in rawmodes  # the decoder has divided colours by alpha
         keyed = "transparency" in picture.info
         if len(picture.getbands()) != len(self.channels) or mode is not None or multiplied or keyed:
-            flat = _without_alpha(picture)
+            flat = _remove_alpha(picture)
             picture = picture if multiplied and len(self.channels) == 4 and mode is None else flat
         if mode is None and picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
             mode = "RGB"
         if mode is None and picture.mode == "1":
             mode = "L"
         levels = np.asarray(picture if mode is None else picture.convert(mode))
-        marker = no_data_of(picture)
+        marker = read_no_data_level(picture)
         if marker is not None and (levels == marker).any():
             raise NotAsDescribedError(f"holds the level {marker:g}, which it calls no data: fill it in beforehand")
         return levels
 
-    def _channels_of(self, levels: np.ndarray) -> np.ndarray:
-        """Levels (H, W, C) of the described channels; grey and colour stand for each other where both say the same."""
+    def _match_channels(self, levels: np.ndarray) -> np.ndarray:
+        """Levels (H, W, C) with the described number of channels; grey is repeated for RGB, and grey RGB reduced to one."""
         levels = levels[..., None] if levels.ndim == 2 else levels
         channels = len(self.channels)
         if levels.ndim != 3:
@@ -110,10 +110,10 @@ class ImageReading:
         if found == 3 and channels == 1 and (levels[..., :1] == levels).all():
             return levels[..., :1]
         raise NotAsDescribedError(
-            f"has {found} channels, but the data are described with {channels}: {self._remedy(levels)}"
+            f"has {found} channels, but the data are described with {channels}: {self._suggest_remedy(levels)}"
         )
 
-    def _remedy(self, levels: np.ndarray) -> str:
+    def _suggest_remedy(self, levels: np.ndarray) -> str:
         found, channels = levels.shape[2], len(self.channels)
         if levels.shape[0] == channels:
             return f"its shape is {levels.shape}, and arrays are height x width x channels; transpose it"
@@ -123,8 +123,8 @@ class ImageReading:
             return "convert it, add `mode: RGB` to dataset.yaml to read grey as three equal channels, or name 1 channel"
         return f"convert it, or name {found} `channels` (arrays are height x width x channels)"
 
-    def _window(self, levels: np.ndarray) -> np.ndarray:
-        """Levels of 8 bits."""
+    def _apply_window(self, levels: np.ndarray) -> np.ndarray:
+        """Levels of 8 bits, mapped by the window where there is one."""
         if levels.dtype == np.bool_:
             levels = levels.astype(np.uint8) * (1 if self.window else 255)
         elif levels.dtype == np.uint8 and self.window is not None and self.window[1] > 255:
@@ -140,11 +140,11 @@ class ImageReading:
                 "and 255 (in a folder's dataset.yaml: window: [low, high])"
             )
         if levels.dtype.kind == "f":
-            _refuse_no_numbers(levels)
+            _require_numbers(levels)
         return apply_window(levels, self.window)
 
 
-def _refuse_no_numbers(levels: np.ndarray) -> None:
+def _require_numbers(levels: np.ndarray) -> None:
     if not np.isfinite(levels).all():
         raise NotAsDescribedError("holds levels that are not finite numbers: fill them in beforehand")
     if abs(levels).max(initial=0) > FARTHEST:
@@ -155,15 +155,15 @@ def _refuse_no_numbers(levels: np.ndarray) -> None:
 
 
 def apply_window(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Levels (H, W, C) of any type as uint8, those of the window linearly from 0 to 255."""
+    """Map levels (H, W, C) of any type to uint8, the window linearly to 0..255."""
     (low, high), found = window, np.empty(levels.shape, np.uint8)
-    for row, line in enumerate(levels):  # in doubles, a large image would be eight times its size
+    for row, line in enumerate(levels):  # row by row, since float64 takes eight times the memory
         found[row] = np.clip(np.rint((line.astype(np.float64) - low) * (255 / (high - low))), 0, 255)
     return found
 
 
-def _without_alpha(picture: Image.Image) -> Image.Image:
-    """A picture without its alpha channel, which must be opaque."""
+def _remove_alpha(picture: Image.Image) -> Image.Image:
+    """Remove the alpha channel of a picture, which must be opaque."""
     if "transparency" not in picture.info and not picture.mode.upper().endswith("A"):
         return picture
     opaque = picture.convert("RGBA")
@@ -179,12 +179,12 @@ def _without_alpha(picture: Image.Image) -> Image.Image:
     return flat
 
 
-def complain_of_reading(state: Any, number: int) -> str:
-    """What is wrong with a state of `ImageReading.as_state` that a stranger may have written.
+def find_reading_problem(state: Any, number: int) -> str:
+    """Describe what is wrong with a state of `ImageReading.as_state` from an untrusted file; an empty text if nothing is.
 
     Args:
-        state: may be `None`, as that of older checkpoints.
-        number: of channels that the network takes.
+        state: may be `None`, as in older checkpoints.
+        number: number of channels that the network takes.
     """
     if state is None:
         return ""
@@ -203,7 +203,7 @@ def complain_of_reading(state: Any, number: int) -> str:
 
 
 def is_window(given: object) -> bool:
-    """Whether these are two finite levels, the low one first."""
+    """Whether a value is a pair of finite levels, the lower one first."""
     return (
         isinstance(given, list | tuple)
         and len(given) == 2

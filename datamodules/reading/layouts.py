@@ -1,4 +1,4 @@
-"""Folders that are laid out as other programs write them: what they are, and which key, class or command reads them."""
+"""Recognition of folder layouts of other programs, with the key, class or command that reads them."""
 
 import re
 from collections import Counter
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from datamodules.reading.found_files import SUFFIXES, suffix_of
+from datamodules.reading.found_files import SUFFIXES, get_suffix
 from datamodules.reading.lists import SPLIT_NAMES
 
 MOST_ENTRIES = 2000
-"""Of a folder that are looked at."""
+"""Largest number of entries of a folder that are examined."""
 
 VOLUMES = {
     ".nii": "NIfTI",
@@ -24,61 +24,76 @@ SIDES = (
     ("images", "image", "imgs", "img", "inputs", "photos"),
     ("masks", "mask", "labels", "label", "annotations", "gt"),
 )
-"""Folders of images and of masks, as people call them."""
+"""Common names of folders of images and of folders of masks."""
 
 WORDS = (*SIDES[0], *SIDES[1])
 
-OURS = "train/images, train/masks, likewise val and test"
+LAYOUT = "train/images, train/masks, likewise val and test"
 
 
 def explain_layout(root: Path) -> str | None:
-    """What a folder looks like and how it is read; `None` of one that looks like nothing known.
+    """Describe which known layout a folder has and how it is read; `None` for an unknown layout.
 
     Args:
-        root: that is no data folder of ours, or not a complete one.
+        root: a folder that is no complete data folder of this project.
     """
     for recognise in (
-        *(_oxford_pet, _voc, _cityscapes, _nnunet, _coco, _labelme, _yolo, _volumes),
-        *(_ours, _capitals, _side_by_side, _other_names, _swapped),
+        *(
+            _recognise_oxford_pet,
+            _recognise_voc,
+            _recognise_cityscapes,
+            _recognise_nnunet,
+            _recognise_coco,
+            _recognise_labelme,
+            _recognise_yolo,
+            _recognise_volumes,
+        ),
+        *(
+            _recognise_missing_description,
+            _recognise_capitals,
+            _recognise_side_by_side,
+            _recognise_other_names,
+            _recognise_swapped,
+        ),
     ):
-        said = recognise(root)
-        if said is not None:
-            return said
+        explanation = recognise(root)
+        if explanation is not None:
+            return explanation
     return None
 
 
-def _entries(folder: Path) -> list[Path]:
+def _list_entries(folder: Path) -> list[Path]:
     try:
         return sorted(islice((one for one in folder.iterdir() if not one.name.startswith(".")), MOST_ENTRIES))
     except OSError:
         return []
 
 
-def _deep(root: Path, levels: int = 3) -> Iterator[Path]:
-    """Files of a folder and of those in it."""
-    for entry in _entries(root):
+def _walk_files(root: Path, levels: int = 3) -> Iterator[Path]:
+    """Iterate over the files of a folder and of its subfolders, down to a number of levels."""
+    for entry in _list_entries(root):
         if entry.is_file():
             yield entry
         elif levels and entry.is_dir():
-            yield from _deep(entry, levels - 1)
+            yield from _walk_files(entry, levels - 1)
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return [one for one in _entries(folder) if suffix_of(one) in SUFFIXES]
+def _list_pictures(folder: Path) -> list[Path]:
+    return [one for one in _list_entries(folder) if get_suffix(one) in SUFFIXES]
 
 
-def _root_of(root: Path, *parts: str) -> Path | None:
-    """`root`, or the folder above it, or one in it, or in one of those, that holds all of these."""
-    inside = [one for one in _entries(root) if one.is_dir()]
-    deeper = (one for folder in inside for one in _entries(folder) if one.is_dir())
+def _find_root(root: Path, *parts: str) -> Path | None:
+    """The folder that contains all `parts`: `root`, its parent, or a folder up to two levels below it."""
+    inside = [one for one in _list_entries(root) if one.is_dir()]
+    deeper = (one for folder in inside for one in _list_entries(folder) if one.is_dir())
     for folder in (root, root.parent, *inside, *deeper):
         if all((folder / part).is_dir() for part in parts):
             return folder
     return None
 
 
-def _oxford_pet(root: Path) -> str | None:
-    found = _root_of(root, "annotations/trimaps", "images")
+def _recognise_oxford_pet(root: Path) -> str | None:
+    found = _find_root(root, "annotations/trimaps", "images")
     if found is None:
         return None
     return (
@@ -87,23 +102,23 @@ def _oxford_pet(root: Path) -> str | None:
     )
 
 
-def _voc(root: Path) -> str | None:
-    found = _root_of(root, "JPEGImages", "SegmentationClass")
+def _recognise_voc(root: Path) -> str | None:
+    found = _find_root(root, "JPEGImages", "SegmentationClass")
     if found is None:
         return None
-    kept = "" if found.parent.name == "VOCdevkit" else " (which lies in VOCdevkit/VOC2012)"
+    location = "" if found.parent.name == "VOCdevkit" else " (which lies in VOCdevkit/VOC2012)"
     lists = "ImageSets/Segmentation"
     return (
         f"{found} is laid out as Pascal VOC: its own 21 classes are read by --data experiments/configs/data/voc.yaml with "
-        f"--data.init_args.root at the folder that holds VOCdevkit{kept}; for classes of yours add the lines `image_folder: "
+        f"--data.init_args.root at the folder that holds VOCdevkit{location}; for classes of yours add the lines `image_folder: "
         "JPEGImages`, `mask_folder: SegmentationClass` and `splits: {"
         + ", ".join(f"{name}: {lists}/{name}.txt" for name in ("train", "val", "test"))
         + "}` to dataset.yaml"
     )
 
 
-def _cityscapes(root: Path) -> str | None:
-    found = _root_of(root, "leftImg8bit", "gtFine")
+def _recognise_cityscapes(root: Path) -> str | None:
+    found = _find_root(root, "leftImg8bit", "gtFine")
     if found is None:
         return None
     return (
@@ -112,17 +127,19 @@ def _cityscapes(root: Path) -> str | None:
     )
 
 
-def _nnunet(root: Path) -> str | None:
-    found = _root_of(root, "imagesTr", "labelsTr")
+def _recognise_nnunet(root: Path) -> str | None:
+    found = _find_root(root, "imagesTr", "labelsTr")
     if found is None:
         return None
-    kinds = {suffix_of(one) for one in _entries(found / "imagesTr")} & VOLUMES.keys()
-    channels = sorted({mark[1] for one in _entries(found / "imagesTr") if (mark := re.search(r"_(\d{4})\.", one.name))})
+    kinds = {get_suffix(one) for one in _list_entries(found / "imagesTr")} & VOLUMES.keys()
+    channels = sorted(
+        {mark[1] for one in _list_entries(found / "imagesTr") if (mark := re.search(r"_(\d{4})\.", one.name))}
+    )
     if kinds:
         return (
             f"{found} is laid out as nnU-Net's raw format, of volumes ({', '.join(sorted(kinds))}): write the slices as .npy "
-            f"arrays, height x width x {len(channels) or 1} channels, and those of the labels under the same names, into {OURS}, "
-            "with a column `patient` in meta.csv that keeps the slices of a case together"
+            f"arrays, height x width x {len(channels) or 1} channels, and those of the labels under the same names, into "
+            f"{LAYOUT}, with a column `patient` in meta.csv that keeps the slices of a case together"
         )
     lines = "`image_folder: imagesTr`, `mask_folder: labelsTr`"
     if len(channels) == 1:
@@ -132,12 +149,12 @@ def _nnunet(root: Path) -> str | None:
         )
     return (
         f"{found} is laid out as nnU-Net's raw format with {len(channels)} files for each image: write them as one .npy array, "
-        f"height x width x {len(channels)} channels, into {OURS}"
+        f"height x width x {len(channels)} channels, into {LAYOUT}"
     )
 
 
-def _coco(root: Path) -> str | None:
-    for path in islice((one for one in _deep(root, 2) if one.suffix.lower() == ".json"), 50):
+def _recognise_coco(root: Path) -> str | None:
+    for path in islice((one for one in _walk_files(root, 2) if one.suffix.lower() == ".json"), 50):
         try:
             with path.open("rb") as file:
                 head = file.read(65536)
@@ -149,78 +166,78 @@ def _coco(root: Path) -> str | None:
         ):
             return (
                 f"{path} looks like annotations of COCO, which are polygons: draw them as masks, the category of each pixel as "
-                f"its value, such as with pycocotools (`coco.annToMask(annotation) * annotation['category_id']`), into {OURS}"
+                f"its value, such as with pycocotools (`coco.annToMask(annotation) * annotation['category_id']`), into {LAYOUT}"
             )
     return None
 
 
-def _labelme(root: Path) -> str | None:
-    files = list(islice(_deep(root), MOST_ENTRIES))
-    stems = {one.with_suffix("") for one in files if suffix_of(one) in SUFFIXES}
+def _recognise_labelme(root: Path) -> str | None:
+    files = list(islice(_walk_files(root), MOST_ENTRIES))
+    stems = {one.with_suffix("") for one in files if get_suffix(one) in SUFFIXES}
     beside = [one for one in files if one.suffix.lower() == ".json" and one.with_suffix("") in stems]
     if not beside:
         return None
     return (
         f"{beside[0].parent} holds a JSON file beside each image, as LabelMe writes polygons: draw them as masks with "
-        f"`labelme_export_json` or labelme's examples/semantic_segmentation/labelme2voc.py, into {OURS}"
+        f"`labelme_export_json` or labelme's examples/semantic_segmentation/labelme2voc.py, into {LAYOUT}"
     )
 
 
-def _yolo(root: Path) -> str | None:
+def _recognise_yolo(root: Path) -> str | None:
     for folder in (root / "labels", root / "train" / "labels"):
-        found = [one for one in _entries(folder) if one.suffix.lower() == ".txt"]
-        if found and not _pictures(folder):
+        found = [one for one in _list_entries(folder) if one.suffix.lower() == ".txt"]
+        if found and not _list_pictures(folder):
             return (
                 f"{folder} holds text files, as YOLO lists polygons or boxes: draw the polygons as masks (cv2.fillPoly, with the "
-                f"class as the value), into {OURS}"
+                f"class as the value), into {LAYOUT}"
             )
     return None
 
 
-def _volumes(root: Path) -> str | None:
-    kinds = Counter(suffix_of(one) for one in islice(_deep(root), MOST_ENTRIES))
+def _recognise_volumes(root: Path) -> str | None:
+    kinds = Counter(get_suffix(one) for one in islice(_walk_files(root), MOST_ENTRIES))
     found = [kind for kind in VOLUMES if kinds[kind]]
     if not found or sum(kinds[kind] for kind in SUFFIXES) > sum(kinds[kind] for kind in found):
         return None
     reader = "pydicom" if found[0] == ".dcm" else "nibabel" if found[0].startswith(".nii") else "SimpleITK"
     return (
         f"{root} holds {VOLUMES[found[0]]} files ({found[0]}), which are not read: write their slices as .npy arrays with "
-        f"{reader}, images and masks under the same names, into {OURS}, with `window: [low, high]` in dataset.yaml and a column "
-        "`patient` in meta.csv"
+        f"{reader}, images and masks under the same names, into {LAYOUT}, with `window: [low, high]` in dataset.yaml and a "
+        "column `patient` in meta.csv"
     )
 
 
-def _places(root: Path) -> list[tuple[str, Path]]:
+def _list_split_folders(root: Path) -> list[tuple[str, Path]]:
     """The folders of splits, or `root` itself where there are none."""
     found = [(name, root / name) for name in SPLIT_NAMES if (root / name).is_dir()]
     return found or [("", root)]
 
 
-def _ours(root: Path) -> str | None:
-    """Only the description is missing."""
+def _recognise_missing_description(root: Path) -> str | None:
+    """Recognise the layout of this project where only the description is missing."""
     if (root / "dataset.yaml").is_file():
         return None
     if (root / "dataset.yml").is_file():
         return "it holds dataset.yml: rename that to dataset.yaml"
-    for name, place in _places(root):
-        if _pictures(place / "images") and _pictures(place / "masks"):
+    for name, place in _list_split_folders(root):
+        if _list_pictures(place / "images") and _list_pictures(place / "masks"):
             lists = "" if name else " and say in lists which image belongs to which split"
             return f"its images and masks lie where they are read: add a dataset.yaml{lists}"
     return None
 
 
-def _capitals(root: Path) -> str | None:
-    """``Train/Images``: folders are found by their names in lower case."""
-    for split in (one for one in _entries(root) if one.is_dir() and one.name.lower() in (*SPLIT_NAMES, *WORDS)):
-        for folder in (split, *(one for one in _entries(split) if one.is_dir() and one.name.lower() in WORDS)):
+def _recognise_capitals(root: Path) -> str | None:
+    """Recognise folders such as ``Train/Images``, whose names must be in lower case."""
+    for split in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in (*SPLIT_NAMES, *WORDS)):
+        for folder in (split, *(one for one in _list_entries(split) if one.is_dir() and one.name.lower() in WORDS)):
             if folder.name != folder.name.lower():
                 return f"{folder} is written with capitals: rename it to {folder.name.lower()}, and others like it"
     return None
 
 
-def _side_by_side(root: Path) -> str | None:
-    for name, place in _places(root):
-        folders = [place, *(one for one in _entries(place) if one.is_dir() and one.name.lower() in SIDES[0])]
+def _recognise_side_by_side(root: Path) -> str | None:
+    for name, place in _list_split_folders(root):
+        folders = [place, *(one for one in _list_entries(place) if one.is_dir() and one.name.lower() in SIDES[0])]
         for folder in folders:
             ending = find_ending(folder)
             if ending is not None:
@@ -232,8 +249,8 @@ def _side_by_side(root: Path) -> str | None:
 
 
 def find_ending(folder: Path) -> str | None:
-    """What ends the names of masks that lie beside their images, such as ``_mask``."""
-    stems = {one.name.removesuffix("".join(one.suffixes[-1:])) for one in _pictures(folder)}
+    """The ending, such as ``_mask``, that distinguishes masks from the images beside them."""
+    stems = {one.name.removesuffix("".join(one.suffixes[-1:])) for one in _list_pictures(folder)}
     endings = Counter(
         stem[end:] for stem in stems for end in range(1, len(stem)) if stem[:end] in stems and not stem[end].isalnum()
     )
@@ -243,11 +260,15 @@ def find_ending(folder: Path) -> str | None:
     return None
 
 
-def _other_names(root: Path) -> str | None:
-    for name, place in _places(root):
-        inside = {one.name.lower(): one.name for one in _entries(place) if one.is_dir()}
+def _recognise_other_names(root: Path) -> str | None:
+    for name, place in _list_split_folders(root):
+        inside = {one.name.lower(): one.name for one in _list_entries(place) if one.is_dir()}
         sides = [next((inside[word] for word in words if word in inside), None) for words in SIDES]
-        if not all(sides) or sides == ["images", "masks"] or not any(_pictures(place / str(side)) for side in sides):
+        if (
+            not all(sides)
+            or sides == ["images", "masks"]
+            or not any(_list_pictures(place / str(side)) for side in sides)
+        ):
             continue
         lists = "" if name else " and `splits: {train: train.txt, val: val.txt, test: test.txt}`"
         return (
@@ -257,11 +278,13 @@ def _other_names(root: Path) -> str | None:
     return None
 
 
-def _swapped(root: Path) -> str | None:
-    """``images/train`` and ``masks/train`` in place of ``train/images``: found by the names of the folders."""
-    for images in (one for one in _entries(root) if one.is_dir() and one.name.lower() in SIDES[0]):
-        for masks in (one for one in _entries(root) if one.is_dir() and one.name.lower() in SIDES[1]):
-            splits = [one.name for one in _entries(images) if one.name in SPLIT_NAMES and (masks / one.name).is_dir()]
+def _recognise_swapped(root: Path) -> str | None:
+    """Recognise ``images/train`` and ``masks/train`` in place of ``train/images`` and ``train/masks``."""
+    for images in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in SIDES[0]):
+        for masks in (one for one in _list_entries(root) if one.is_dir() and one.name.lower() in SIDES[1]):
+            splits = [
+                one.name for one in _list_entries(images) if one.name in SPLIT_NAMES and (masks / one.name).is_dir()
+            ]
             if splits:
                 moves = " && ".join(
                     f"mkdir -p {split} && mv {images.name}/{split} {split}/images && mv {masks.name}/{split} {split}/masks"

@@ -1,4 +1,4 @@
-"""Which images belong to which split, by the lists of a data set, and what its table knows of them."""
+"""The lists of images of each split, and the metadata of images in ``meta.csv``."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ SPLIT_NAMES = {
     **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
     **{"test": "test", "testing": "test"},
 }
-"""What the splits are called by those who make data sets."""
+"""Names of splits in data sets, by the split that they denote."""
 
 
 def as_listed(name: str) -> str:
-    """The name of an image as all ways to list it agree on: by slashes, and without the suffix of an image."""
-    spelt = as_id(name.strip()).replace("\\", "/").removeprefix("./")
-    suffix = PurePosixPath(spelt).suffix.lower()
-    return spelt[: -len(suffix)] if suffix in SUFFIXES else spelt
+    """Normalise the name of a listed image: with forward slashes, and without the suffix of an image."""
+    normalised = as_id(name.strip()).replace("\\", "/").removeprefix("./")
+    suffix = PurePosixPath(normalised).suffix.lower()
+    return normalised[: -len(suffix)] if suffix in SUFFIXES else normalised
 
 
 class Lists:
@@ -30,23 +30,23 @@ class Lists:
 
     Args:
         root: the data folder.
-        splits: stems by split, or the text file that holds them; those of ``dataset.yaml``.
+        splits: the key `splits` of ``dataset.yaml``: for each split a list of stems, or a text file of them.
     """
 
     def __init__(self, root: Path, splits: Mapping[str, Any]) -> None:
         self.root = root
         self._splits = splits
 
-    def named(self) -> dict[str, list[str]]:
-        """Names of images by split, from whatever says them.
+    def read_lists(self) -> dict[str, list[str]]:
+        """Names of images by split, from all sources.
 
         Raises:
-            UserError: a list is malformed, two of them differ, or an image stands twice.
+            UserError: a list is malformed, two sources differ, or an image is listed twice.
         """
         ways = {
-            "`splits` of dataset.yaml": self._described(),
-            "the text files": self._files(),
-            "meta.csv": self._tabled(),
+            "`splits` of dataset.yaml": self._read_description(),
+            "the text files": self._read_files(),
+            "meta.csv": self._read_table_lists(),
         }
         found: dict[str, tuple[str, list[str]]] = {}
         for way, lists in ways.items():
@@ -60,18 +60,18 @@ class Lists:
         self._refuse_twice(lists)
         return lists
 
-    def chosen(self) -> dict[str, list[str]]:
-        """Names of images by split that are listed on purpose, beside folders of the splits; see `named`."""
-        return {**self._files(), **self._described()}
+    def read_chosen(self) -> dict[str, list[str]]:
+        """Names of images by split that are listed on purpose, beside folders of the splits; see `read_lists`."""
+        return {**self._read_files(), **self._read_description()}
 
-    def rows(self, split: str) -> dict[str, dict[str, str]]:
-        """Columns of the table other than split and stem, by `as_listed` stem; nothing where there is none.
+    def read_rows(self, split: str) -> dict[str, dict[str, str]]:
+        """Columns of the table other than split and stem, by `as_listed` stem; empty where there is no table.
 
         Raises:
-            UserError: the table is malformed, or an image stands in it twice.
+            UserError: the table is malformed, or an image is listed twice.
         """
         found: dict[str, dict[str, str]] = {}
-        for row in self._table():
+        for row in self._read_table():
             if row["split"] != split:
                 continue
             name = as_listed(row["stem"])
@@ -86,10 +86,10 @@ class Lists:
             if repeated:
                 raise UserError(f"{self.root} lists {repeated[0]!r} twice in the split {split!r}: remove one")
 
-    def _described(self) -> dict[str, list[str]]:
-        return {split: self._stems(listed) for split, listed in self._splits.items()}
+    def _read_description(self) -> dict[str, list[str]]:
+        return {split: self._read_stems(listed) for split, listed in self._splits.items()}
 
-    def _files(self) -> dict[str, list[str]]:
+    def _read_files(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name, split in SPLIT_NAMES.items():
             if (self.root / f"{name}.txt").is_file():
@@ -97,24 +97,24 @@ class Lists:
                     raise UserError(
                         f"{self.root} holds two lists of the split {split!r}, {name}.txt among them: remove one"
                     )
-                found[split] = self._stems(f"{name}.txt")
+                found[split] = self._read_stems(f"{name}.txt")
         return found
 
-    def _tabled(self) -> dict[str, list[str]]:
+    def _read_table_lists(self) -> dict[str, list[str]]:
         lists: dict[str, list[str]] = {}
-        for row in self._table():
-            lists.setdefault(row["split"], []).append(self._inside(row["stem"]))
+        for row in self._read_table():
+            lists.setdefault(row["split"], []).append(self._require_inside(row["stem"]))
         return lists
 
-    def _stems(self, listed: list[Any] | str) -> list[str]:
+    def _read_stems(self, listed: list[Any] | str) -> list[str]:
         """The stems of a list, or of the text file that it names."""
         if isinstance(listed, list):
-            return [self._inside(self._as_text(stem)) for stem in listed]
-        path = self.root / self._inside(listed)
+            return [self._require_inside(self._as_text(stem)) for stem in listed]
+        path = self.root / self._require_inside(listed)
         if not path.is_file():
             raise UserError(f"the list {path} does not exist: write it with a stem on each line")
         lines = read_text(path, "write it with a stem on each line", latin=True).split("\n")
-        return [self._inside(line.strip()) for line in lines if line.strip()]
+        return [self._require_inside(line.strip()) for line in lines if line.strip()]
 
     def _as_text(self, stem: Any) -> str:
         if isinstance(stem, bool) or not isinstance(stem, str | int):
@@ -123,25 +123,25 @@ class Lists:
             )
         return str(stem)
 
-    def _table(self) -> list[dict[str, str]]:
+    def _read_table(self) -> list[dict[str, str]]:
         """The rows of ``meta.csv``; none where there is no such file."""
         path = self.root / "meta.csv"
         if not path.is_file():
             return []
         columns, rows = read_csv(path, "write one with the columns split,stem", latin=True)
-        spelt = {column: column.lower() if column.lower() in ("split", "stem") else column for column in columns}
-        if not {"split", "stem"} <= set(spelt.values()):
+        normalised = {column: column.lower() if column.lower() in ("split", "stem") else column for column in columns}
+        if not {"split", "stem"} <= set(normalised.values()):
             raise UserError(f"{path} lacks the columns split,stem: add them, or list the splits in dataset.yaml")
-        return [self._row({spelt[column]: value for column, value in row.items()}, path) for row in rows]
+        return [self._check_row({normalised[column]: value for column, value in row.items()}, path) for row in rows]
 
-    def _row(self, row: dict[str, str], path: Path) -> dict[str, str]:
+    def _check_row(self, row: dict[str, str], path: Path) -> dict[str, str]:
         split = SPLIT_NAMES.get(row["split"].lower())
         if split is None:
             raise UserError(f"{path} has the unknown split {row['split'][:80]!r}: they are train, val, test")
         return {**row, "split": split}
 
-    def _inside(self, name: str) -> str:
-        """`name`, unless it could lead out of the data folder."""
+    def _require_inside(self, name: str) -> str:
+        """Return `name`, or refuse it where it could lead out of the data folder."""
         posix, windows = PurePosixPath(name), PureWindowsPath(name)
         if not name or posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
             raise UserError(f"{self.root} lists {name!r}, which leads out of the folder: list stems inside it")

@@ -1,4 +1,4 @@
-"""What the values of a mask file mean: levels, indices and colours as they were written, and no guess between them."""
+"""Interpretation of mask files by levels, palette indices or colours; an ambiguous mask is refused."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,31 +14,31 @@ from datamodules.reading.decoding import Orientation, open_picture, read_levels
 from user_error import UserError
 
 LOWEST, HIGHEST = -32768, 65535
-"""Of the values in masks."""
+"""Range of the values in masks."""
 
 UNKNOWN = -1
 Colour = tuple[int, int, int]
 NEAREST_CLASSES = 16
-"""Levels between classes that JPEG does not bridge at any quality in use."""
+"""Distance of class levels from which on the nearest class is reliable in a JPEG of usual quality."""
 
 MaskLevels = Literal["auto", "stored", "shown"]
-"""Whether the values of a mask of few bits, or with a palette, are the numbers in the file or the grey levels that a
-viewer shows; "auto" takes what the classes tell, and refuses a mask of which both could be meant."""
+"""Whether the values of a mask of few bits, or with a palette, are the numbers in the file ("stored") or the grey levels
+that a viewer shows ("shown"); "auto" decides by the declared classes, and refuses a mask for which both are possible."""
 
 
 class _AmbiguousError(ValueError):
-    """A mask that is whole, and whose values are none or could be several things; its text has the remedy."""
+    """An intact mask whose values are unknown or ambiguous; the message contains the remedy."""
 
 
 @dataclass(frozen=True)
 class MaskReading:
-    """The meaning of mask files.
+    """Settings for reading masks.
 
     Args:
-        values: of each value in a file: a class id, or `IGNORED`.
-        colours: of each RGB colour likewise, for masks that are coloured.
+        values: class id, or `IGNORED`, of each value in a file.
+        colours: class id, or `IGNORED`, of each RGB colour, for coloured masks.
         levels: see `MaskLevels`.
-        lossy: whether a mask of a format that changes levels, such as JPEG, is read by the nearest value.
+        lossy: whether a mask in a lossy format, such as JPEG, is read by the nearest value.
         orientation: see `ImageReading`.
     """
 
@@ -49,50 +49,50 @@ class MaskReading:
     orientation: Orientation = "tag"
 
     def read(self, path: Path) -> np.ndarray:
-        """A mask as uint8 (H, W), in class ids and `IGNORED`.
+        """Read a mask as uint8 (H, W) of class ids and `IGNORED`.
 
         Raises:
-            UserError: it cannot be read, or holds something else.
+            UserError: it cannot be read, or has unknown or ambiguous values.
         """
         return self.read_with_palette(path)[0]
 
     def read_with_palette(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
-        """A mask, and the colours of the indices by which it was read: none where they had no part in it.
+        """Read a mask, with the colours of its palette indices where it was read by these; none otherwise.
 
         Raises:
             UserError: see `read`.
         """
         try:
             if path.suffix.lower() == ".npy":
-                return self._of_array(read_levels(path)), {}
-            return self._of_picture(path)
+                return self._decode_array(read_levels(path)), {}
+            return self._decode_picture(path)
         except _AmbiguousError as error:
             raise UserError(f"the mask {path} {error}") from error
-        except Exception as error:  # decoders raise many kinds, and all mean the same
+        except Exception as error:  # decoders raise errors of many classes
             raise UserError(f"the mask {path} cannot be read ({error}): replace or remove it") from error
 
-    def _of_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+    def _decode_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
         picture, kind, rawmodes = open_picture(path, self.orientation)
         if is_lossy(kind, path):
-            return self._of_lossy(_flat(picture)), {}
+            return self._decode_lossy(_remove_alpha(picture)), {}
         if picture.mode == "P":
-            return self._of_palette(picture)
+            return self._decode_palette(picture)
         if picture.mode == "1":
-            return self._of_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
+            return self._decode_few_bits(np.asarray(picture).astype(np.uint8), 1), {}
         if bits := re.search(r"'L;([24])[IR]*'", rawmodes):
             depth = int(bits[1])
-            return self._of_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
-        mask = _flat(picture)
-        if mask.ndim == 3 and self.colours and UNKNOWN not in self._by_colour(list(_colours_in(mask))):
-            return self._of_colours(mask), {}
-        return self._of_array(mask), {}
+            return self._decode_few_bits(np.asarray(picture) // (255 // (2**depth - 1)), depth), {}
+        mask = _remove_alpha(picture)
+        if mask.ndim == 3 and self.colours and UNKNOWN not in self._look_up_colours(list(_find_colours(mask))):
+            return self._decode_colours(mask), {}
+        return self._decode_array(mask), {}
 
-    def _of_array(self, mask: np.ndarray) -> np.ndarray:
-        """Masks of one channel, or of colours."""
+    def _decode_array(self, mask: np.ndarray) -> np.ndarray:
+        """Decode an array of one channel, or of RGB colours."""
         mask = mask[..., 0] if mask.ndim == 3 and mask.shape[2] == 1 else mask
         if mask.ndim == 3 and mask.shape[2] == 3 and mask.dtype == np.uint8:
             if (mask[..., :1] != mask).any():
-                return self._of_colours(mask)
+                return self._decode_colours(mask)
             mask = mask[..., 0]
         if mask.ndim != 2 or mask.dtype.kind not in "buif":
             raise _AmbiguousError(
@@ -100,15 +100,15 @@ class MaskReading:
                 "of classes"
             )
         if mask.dtype.kind == "f":
-            mask = _whole_numbers(mask)
-        used = _values_in(mask)
-        meanings = self._by_value(used)
+            mask = _require_integers(mask)
+        used = _find_values(mask)
+        meanings = self._look_up_values(used)
         if UNKNOWN in meanings:
-            raise self._unknown(f"the value {used[meanings.index(UNKNOWN)]}")
+            raise self._make_unknown_error(f"the value {used[meanings.index(UNKNOWN)]}")
         return _look_up(mask, used, meanings)
 
-    def _of_lossy(self, mask: np.ndarray) -> np.ndarray:
-        """Levels that a lossy format has changed."""
+    def _decode_lossy(self, mask: np.ndarray) -> np.ndarray:
+        """Decode levels from a lossy format."""
         mask = mask[..., 0] if mask.ndim == 3 and (mask[..., :1] == mask).all() else mask
         known = np.array(sorted(self.values))
         apart = len(known) < 2 or np.diff(known).min() >= NEAREST_CLASSES
@@ -116,7 +116,7 @@ class MaskReading:
             between = (known[1:] + known[:-1] + 1) // 2
             return np.array([self.values[int(value)] for value in known], np.uint8)[np.digitize(mask, between)]
         if mask.ndim == 2 and apart and np.isin(mask, known).all():
-            return self._of_array(mask)
+            return self._decode_array(mask)
         if not apart:
             raise _AmbiguousError(
                 "is of a format that changes levels, such as JPEG, by more than its classes are apart: name the classes by the "
@@ -129,33 +129,33 @@ class MaskReading:
             "JPEG was made of"
         )
 
-    def _of_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:
-        """Grey of 1, 2 or 4 bits: the numbers that are stored, or the levels that they show."""
-        used = _values_in(stored)
+    def _decode_few_bits(self, stored: np.ndarray, bits: int) -> np.ndarray:
+        """Decode grey of 1, 2 or 4 bits by the stored numbers or by the levels that they show."""
+        used = _find_values(stored)
         shown = [int(value) * (255 // (2**bits - 1)) for value in used]
         meanings = self._choose(used, [(level, level, level) for level in shown], f"has {bits} bits a pixel", False)
         return _look_up(stored, used, meanings)
 
-    def _of_palette(self, picture: Image.Image) -> tuple[np.ndarray, dict[int, Colour]]:
-        """Indices, the grey levels that they show, or their colours."""
+    def _decode_palette(self, picture: Image.Image) -> tuple[np.ndarray, dict[int, Colour]]:
+        """Decode palette indices by the indices themselves, by the grey levels that they show, or by their colours."""
         stored = np.asarray(picture)
-        used = _values_in(stored)
+        used = _find_values(stored)
         palette = np.zeros((256, 3), int)
         given = np.array(picture.getpalette("RGB") or [], int).reshape(-1, 3)
         palette[: len(given)] = given
         colours = [_as_colour(palette[index]) for index in used]
         meanings = self._choose(used, colours, "has a palette", True)
-        told = self.levels != "auto" or meanings in (self._by_shown(colours), self._by_colour(colours))
+        told = self.levels != "auto" or meanings in (self._look_up_levels(colours), self._look_up_colours(colours))
         return _look_up(stored, used, meanings), {} if told else dict(zip(used.tolist(), colours, strict=True))
 
     def _choose(self, stored: np.ndarray, colours: Sequence[Colour], what: str, palette: bool) -> list[int]:
-        """The meanings of the values in use: by their colours, their grey levels, or as they are stored.
+        """Class ids of the values in use: by their colours, by their grey levels, or as stored.
 
         Raises:
-            _AmbiguousError: they have none, or stored and shown values mean different things.
+            _AmbiguousError: a value is unknown, or stored and shown values denote different classes.
         """
-        by_stored, by_shown = self._by_value(stored), self._by_shown(colours)
-        by_colour = self._by_colour(colours) if palette else [UNKNOWN]
+        by_stored, by_shown = self._look_up_values(stored), self._look_up_levels(colours)
+        by_colour = self._look_up_colours(colours) if palette else [UNKNOWN]
         if self.levels != "auto":
             meanings = by_stored if self.levels == "stored" else by_shown
         elif UNKNOWN not in by_colour:
@@ -172,23 +172,23 @@ class MaskReading:
             )
         if UNKNOWN in meanings:
             place = meanings.index(UNKNOWN)
-            raise self._unknown(f"the value {stored[place]} (colour {list(colours[place])})")
+            raise self._make_unknown_error(f"the value {stored[place]} (colour {list(colours[place])})")
         return meanings
 
-    def _by_value(self, values: np.ndarray) -> list[int]:
+    def _look_up_values(self, values: np.ndarray) -> list[int]:
         return [self.values.get(int(value), UNKNOWN) for value in values]
 
-    def _by_shown(self, colours: Sequence[Colour]) -> list[int]:
-        """By the grey level of each colour; colours have none."""
+    def _look_up_levels(self, colours: Sequence[Colour]) -> list[int]:
+        """Class ids by the grey level of each colour; `UNKNOWN` where it is not grey."""
         return [self.values.get(c[0], UNKNOWN) if c[0] == c[1] == c[2] else UNKNOWN for c in colours]
 
-    def _by_colour(self, colours: Sequence[Colour]) -> list[int]:
+    def _look_up_colours(self, colours: Sequence[Colour]) -> list[int]:
         return [self.colours.get(colour, UNKNOWN) for colour in colours]
 
-    def _of_colours(self, mask: np.ndarray) -> np.ndarray:
-        meant = _colours_in(mask)
+    def _decode_colours(self, mask: np.ndarray) -> np.ndarray:
+        meant = _find_colours(mask)
         colours = list(meant)
-        meanings = self._by_colour(colours)
+        meanings = self._look_up_colours(colours)
         if UNKNOWN in meanings:
             listed = ", ".join(str(list(one)) for one in colours[:12])
             if self.colours:
@@ -202,9 +202,9 @@ class MaskReading:
                 "`palette: [[red, green, blue], ...]` to dataset.yaml, a colour for each class in the order of their ids"
             )
         packed = np.array(list(meant.values()))
-        return np.array(meanings, np.uint8)[np.searchsorted(packed, _packed(mask))]
+        return np.array(meanings, np.uint8)[np.searchsorted(packed, _pack_colours(mask))]
 
-    def _unknown(self, what: str) -> _AmbiguousError:
+    def _make_unknown_error(self, what: str) -> _AmbiguousError:
         classes = sorted(value for value, meaning in self.values.items() if meaning != IGNORED)
         ignored = sorted(value for value, meaning in self.values.items() if meaning == IGNORED)
         hint = " (masks of 0 and 255 are described by `classes: {0: ..., 255: ...}`)" if "value 255" in what else ""
@@ -215,15 +215,15 @@ class MaskReading:
 
 
 def is_lossy(kind: str, path: Path) -> bool:
-    """Whether a format, as Pillow names it, has changed levels."""
+    """Whether a file of a format, as Pillow names it, is lossy."""
     if kind != "WEBP":
         return kind in ("JPEG", "MPO")
     with path.open("rb") as file:
         return b"VP8 " in file.read(4096)
 
 
-def _flat(picture: Image.Image) -> np.ndarray:
-    """The levels of a picture without an alpha channel, which must be opaque."""
+def _remove_alpha(picture: Image.Image) -> np.ndarray:
+    """The levels of a picture without its alpha channel, which must be opaque."""
     if picture.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
         if np.asarray(picture.getchannel("A")).min(initial=255) < 255:
             raise _AmbiguousError(
@@ -233,7 +233,7 @@ def _flat(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture if picture.mode not in ("CMYK", "YCbCr", "LAB", "HSV") else picture.convert("RGB"))
 
 
-def _whole_numbers(mask: np.ndarray) -> np.ndarray:
+def _require_integers(mask: np.ndarray) -> np.ndarray:
     inside = np.isfinite(mask) & (mask == np.rint(mask)) & (mask >= LOWEST) & (mask <= HIGHEST)
     if not inside.all():
         raise _AmbiguousError(
@@ -243,22 +243,22 @@ def _whole_numbers(mask: np.ndarray) -> np.ndarray:
     return mask.astype(np.int32)
 
 
-def _values_in(mask: np.ndarray) -> np.ndarray:
+def _find_values(mask: np.ndarray) -> np.ndarray:
     """The values that occur in a mask (H, W), ascending."""
-    if mask.dtype in (np.uint8, np.uint16):  # counted in a tenth of the time that sorting takes
+    if mask.dtype in (np.uint8, np.uint16):  # counting takes a tenth of the time of sorting
         return np.flatnonzero(np.bincount(mask.ravel()))
     return np.unique(mask)
 
 
-def _packed(mask: np.ndarray) -> np.ndarray:
-    """The colours of a mask (H, W, 3) as one number each."""
+def _pack_colours(mask: np.ndarray) -> np.ndarray:
+    """The colours of a mask (H, W, 3), each packed into one integer."""
     wide = mask.astype(np.int32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 
 
-def _colours_in(mask: np.ndarray) -> dict[Colour, int]:
-    """The colours that occur in a mask (H, W, 3), with the numbers that `_packed` gives them, ascending."""
-    numbers = np.unique(_packed(mask)).tolist()
+def _find_colours(mask: np.ndarray) -> dict[Colour, int]:
+    """The colours that occur in a mask (H, W, 3), with their packed integers, ascending."""
+    numbers = np.unique(_pack_colours(mask)).tolist()
     return {(number >> 16, number >> 8 & 255, number & 255): number for number in numbers}
 
 
@@ -268,7 +268,7 @@ def _as_colour(levels: np.ndarray) -> Colour:
 
 
 def _look_up(mask: np.ndarray, used: np.ndarray, meanings: Sequence[int]) -> np.ndarray:
-    """The class ids of a mask (H, W) whose values in use, ascending, have these meanings."""
+    """The class ids of a mask (H, W), from those of its values in use, ascending."""
     if not len(used):
         return np.zeros(mask.shape, np.uint8)
     table = np.zeros(int(used[-1]) - min(int(used[0]), 0) + 1, np.uint8)

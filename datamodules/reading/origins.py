@@ -1,4 +1,4 @@
-"""Where the data sets of the recipes come from: none of them is the project's to hand on."""
+"""Sources of the data sets of the recipes, none of which this project may distribute."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from safe_files.roots import DATA
 
 
 class Origin(NamedTuple):
-    """Name of a data set, and the page of those who publish it."""
+    """Name of a data set and the web page of its publishers."""
 
     name: str
     page: str
@@ -27,7 +27,7 @@ OR_SET = f"set {DATA} to the folder that holds your data sets, or --data.init_ar
 
 
 def describe_origin(root: Path) -> str:
-    """What to do about a folder of data that is not there, as the end of a sentence."""
+    """The remedy for a missing data folder, as the end of a sentence."""
     origin = ORIGINS.get(root.name)
     if origin is None:
         return "set --data.init_args.root to yours"

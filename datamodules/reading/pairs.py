@@ -1,10 +1,10 @@
-"""Which mask belongs to which image, by their names."""
+"""Pairs of images and masks, matched by their names."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.reading.found_files import SUFFIXES, FoundFiles, as_id, find_files, suffix_of
+from datamodules.reading.found_files import SUFFIXES, FoundFiles, as_id, find_files, get_suffix
 from user_error import UserError
 
 KINDS = ", ".join(suffix[1:] for suffix in SUFFIXES)
@@ -19,13 +19,13 @@ class Pair(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """Where images and masks lie, and how the names of a pair differ.
+    """Folders of images and masks, and how the names of a pair differ.
 
     Args:
-        image_folder: inside the folder of a split.
-        mask_folder: likewise; it may be the same.
-        image_suffix: what ends the name of an image, before the extension, and not that of the pair.
-        mask_suffix: likewise, of a mask: ``_mask``.
+        image_folder: folder of images within the folder of a split.
+        mask_folder: likewise, of masks; it may be the same.
+        image_suffix: ending of the names of images, before the extension, that is not part of the id.
+        mask_suffix: likewise, of masks, such as ``_mask``.
     """
 
     image_folder: str = "images"
@@ -35,13 +35,13 @@ class Naming(NamedTuple):
 
     def split(self, images: FoundFiles, masks: FoundFiles) -> tuple[dict[str, Path], dict[str, Path]]:
         """The images and the masks by the id of their pair."""
-        by_mask = _without(masks.by_id, self.mask_suffix)
+        by_mask = _strip_suffix(masks.by_id, self.mask_suffix)
         of_masks = set(by_mask.values()) if images.folder == masks.folder else set()
         others = {name: path for name, path in images.by_id.items() if path not in of_masks}
-        return _without(others, self.image_suffix), by_mask
+        return _strip_suffix(others, self.image_suffix), by_mask
 
 
-def _without(found: dict[str, Path], suffix: str) -> dict[str, Path]:
+def _strip_suffix(found: dict[str, Path], suffix: str) -> dict[str, Path]:
     return {name.removesuffix(suffix): path for name, path in found.items() if name.endswith(suffix)}
 
 
@@ -51,16 +51,16 @@ def _refuse_missing(missing: Sequence[str], what: str, folder: Path, remedy: str
 
 
 def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None = None) -> list[Pair]:
-    """The pairs of two folders that hold files of the same names, sorted by id.
+    """Match images and masks of the same names in two folders, sorted by id.
 
     Args:
-        root: what holds both folders; images in nested ones have ids such as ``berlin/0001``.
-        names: what a list wants; all if `None`.
-        naming: of the folders and the pairs.
+        root: the folder that contains both; images in nested folders have ids such as ``berlin/0001``.
+        names: the listed images; all if `None`.
+        naming: names of the folders and files.
 
     Raises:
         UserError: a folder is missing, two files have the same name, an image has no mask or a mask no image, or a
-            wanted id has no image.
+            listed image does not exist.
     """
     naming = naming or Naming()
     image_files = find_files(root / naming.image_folder)
@@ -77,7 +77,7 @@ def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None
             orphans,
             "masks have no image",
             image_files.folder,
-            _remedy("image", image_files, orphans, "remove the mask"),
+            _suggest_remedy("image", image_files, orphans, "remove the mask"),
         )
         wanted = sorted(images)
     else:
@@ -86,13 +86,13 @@ def pair(root: Path, names: Collection[str] | None = None, naming: Naming | None
     if bare and names is not None:
         _refuse_another_suffix(sorted(masks.keys() - images.keys()), images, mask_files, naming)
     _refuse_missing(
-        bare, "images have no mask", mask_files.folder, _remedy("mask", mask_files, bare, "remove the image")
+        bare, "images have no mask", mask_files.folder, _suggest_remedy("mask", mask_files, bare, "remove the image")
     )
     return [Pair(name, images[name], masks[name]) for name in wanted]
 
 
-def _remedy(what: str, found: FoundFiles, missing: Sequence[str], otherwise: str) -> str:
-    """What to do about files that are missing; a file of that name which is not read is named."""
+def _suggest_remedy(what: str, found: FoundFiles, missing: Sequence[str], otherwise: str) -> str:
+    """The remedy for missing files; it names a file of the same name in an unsupported format."""
     first = missing[0] if missing else ""
     for name, path in found.left_out.items():
         if name.startswith(f"{first}."):
@@ -108,11 +108,11 @@ def _refuse_unread(images: FoundFiles, masks: FoundFiles) -> None:
 
 
 def _refuse_lost(images: FoundFiles, masks: FoundFiles, same: bool) -> None:
-    """Pairs of which neither file is read would be missing without a word."""
+    """Refuse pairs in unsupported formats, which would otherwise be left out silently."""
     if same:
         return
-    stems = {_stem(path, images.folder) for path in images.left_out.values()}
-    lost = sorted(path for path in masks.left_out.values() if _stem(path, masks.folder) in stems)
+    stems = {_get_stem(path, images.folder) for path in images.left_out.values()}
+    lost = sorted(path for path in masks.left_out.values() if _get_stem(path, masks.folder) in stems)
     if lost:
         raise UserError(
             f"{len(lost)} pairs in {images.folder} and {masks.folder} are of kinds that are not read, the first is "
@@ -120,18 +120,18 @@ def _refuse_lost(images: FoundFiles, masks: FoundFiles, same: bool) -> None:
         )
 
 
-def _stem(path: Path, folder: Path) -> str:
+def _get_stem(path: Path, folder: Path) -> str:
     name = path.relative_to(folder).as_posix()
-    return as_id(name.removesuffix(name[len(name) - len(suffix_of(path)) :]) if suffix_of(path) else name)
+    return as_id(name.removesuffix(name[len(name) - len(get_suffix(path)) :]) if get_suffix(path) else name)
 
 
 def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], found: FoundFiles, naming: Naming) -> None:
-    """Masks named after their images and one ending more are told by the line that reads them."""
+    """Refuse masks whose names have a further ending, with the line for ``dataset.yaml`` that reads them."""
     if naming.mask_suffix or not orphans:
         return
     endings = set()
     for orphan in orphans:
-        fitting = [orphan[len(name) :] for name in _beginnings(orphan) if name in images]
+        fitting = [orphan[len(name) :] for name in _list_prefixes(orphan) if name in images]
         if not fitting:
             return
         endings.add(fitting[0])
@@ -143,15 +143,15 @@ def _refuse_another_suffix(orphans: Sequence[str], images: dict[str, Path], foun
         )
 
 
-def _beginnings(name: str) -> list[str]:
+def _list_prefixes(name: str) -> list[str]:
     return [name[:end] for end in range(len(name) - 1, 0, -1)]
 
 
 def find_listed(names: Collection[str], images: dict[str, Path], folder: Path) -> list[str]:
-    """The ids of images that a list names, sorted: with or without extension, by slashes of either kind.
+    """The sorted ids of listed images, whose names may have an extension and slashes of either kind.
 
     Raises:
-        UserError: an image is missing, or named twice.
+        UserError: a listed image is missing.
     """
     found = {name: _find_name(name, images) for name in names}
     absent = sorted(name for name, meant in found.items() if meant is None)
@@ -174,14 +174,14 @@ def _find_name(name: str, images: dict[str, Path]) -> str | None:
     for spelt in (as_id(name), as_id(name.replace("\\", "/"))):
         if spelt in images:
             return spelt
-        suffix = suffix_of(Path(spelt))
+        suffix = get_suffix(Path(spelt))
         if suffix in SUFFIXES and spelt[: -len(suffix)] in images:
             return spelt[: -len(suffix)]
     return None
 
 
-def present(pairs: Sequence[Pair]) -> list[Pair]:
-    """`pairs` sorted by id, once all of their files are known to exist.
+def require_present(pairs: Sequence[Pair]) -> list[Pair]:
+    """Check that all files of `pairs` exist, and return the pairs sorted by id.
 
     Raises:
         UserError: a file does not exist.

@@ -1,4 +1,4 @@
-"""Whether the palettes of a data set's masks agree: an index means a class only where it has the same colour everywhere."""
+"""Agreement of the palettes of masks: an index identifies a class only if it has the same colour in all files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,23 +9,23 @@ from user_error import UserError
 
 
 def require_one_palette(masks: Iterable[Path], reading: MaskReading) -> None:
-    """Refuse masks that are read by their indices, one of which has different colours in two files.
+    """Refuse masks that are read by palette indices, if an index has different colours in two files.
 
-    Only where the palettes are not all the same are the masks decoded, since entries that no pixel uses say nothing.
+    Masks are decoded only if their palettes differ, since entries that no pixel uses do not matter.
 
     Args:
-        masks: of a data set.
-        reading: how they are read.
+        masks: files of a data set.
+        reading: how masks are read.
 
     Raises:
         UserError: the palettes differ, or a mask cannot be read.
     """
     paths = [path for path in masks if path.suffix.lower() != ".npy"]
-    if len({_palette_of(path) for path in paths} - {None}) < 2:
+    if len({_read_palette(path) for path in paths} - {None}) < 2:
         return
     seen: dict[int, tuple[Colour, Path]] = {}
     for path in paths:
-        if _palette_of(path) is None:
+        if _read_palette(path) is None:
             continue
         for index, colour in reading.read_with_palette(path)[1].items():
             before, other = seen.setdefault(index, (colour, path))
@@ -37,10 +37,10 @@ def require_one_palette(masks: Iterable[Path], reading: MaskReading) -> None:
                 )
 
 
-def _palette_of(path: Path) -> tuple[str | None, str | None, bytes] | None:
+def _read_palette(path: Path) -> tuple[str | None, str | None, bytes] | None:
     try:
         picture = open_header(path)
-    except Exception:  # the mask itself says what is wrong when it is read
+    except Exception:  # reported when the mask is read
         return None
     palette = picture.palette
     return None if picture.mode != "P" or palette is None else (picture.format, palette.rawmode, bytes(palette.palette))

@@ -77,11 +77,11 @@ def _compare(trial: DoneTrial) -> str | None:
     words = [] if trial.root is None else [f"--data.init_args.root={trial.root}"]
     data: Any = choose_data("trial", trial.run / "best.ckpt", words).module
     for split, before in read_splits(RunFolder(trial.run).content).items():
-        now = data.fingerprint(split, before)
+        now = data.compute_fingerprint(split, before)
         seen = {key: now.settings.get(key) for key in before.settings}  # by a training
-        if difference := replace(now, settings=seen).difference_from(before):
+        if difference := replace(now, settings=seen).find_difference_from(before):
             return difference
     swept = read_origin(trial.record).data
-    if swept.content is None or swept.content == data.fingerprint(swept.split).sha256:
+    if swept.content is None or swept.content == data.compute_fingerprint(swept.split).sha256:
         return None
     return f"the images or labels of the split {swept.split!r} changed since its sweep"

@@ -15,7 +15,7 @@ from experiments.checkpoints.untrusted_settings import build, require_plain_comp
 from lightning_modules.segmentation import SegmentationModule
 from plain_values import show
 from safe_files.tensor_file import DamagedError, require_unpacked
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 MODULE = f"{SegmentationModule.__module__}.{SegmentationModule.__qualname__}"
 
@@ -37,7 +37,7 @@ def read_checkpoint(source: Path | CheckpointFile) -> dict[str, Any]:
         raise UserError(_describe_refusal(path, error)) from error
     except DamagedError as error:
         raise UserError(
-            f"the checkpoint {str(path)!r} is damaged ({brief(error)}), by a disk or a copy: take another copy of it"
+            f"the checkpoint {str(path)!r} is damaged ({shorten(error)}), by a disk or a copy: take another copy of it"
         ) from error
     except Exception as error:  # a truncated file, or one that is no archive, raises many kinds of errors
         raise UserError(
@@ -111,5 +111,5 @@ def load_module(source: Path | CheckpointFile) -> SegmentationModule:
     except UserError as error:
         raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt: {error}") from error
     except Exception as error:  # settings of another version fail in the parser, the constructor or the weights
-        raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {brief(error)}") from error
+        raise UserError(f"the checkpoint {str(path)!r} cannot be rebuilt by this version: {shorten(error)}") from error
     return module.eval()

@@ -14,7 +14,7 @@ from experiments.checkpoints.settings import find_differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.evaluation.recipe import find_entry
 from experiments.files.atomic_write import atomic_write, require_writable
-from plain_values import complain
+from plain_values import find_problem
 from user_error import UserError
 
 PERSISTENT = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_parameters")
@@ -148,11 +148,11 @@ def find_history(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     are ignored.
     """
     stated = content.get(DERIVED)
-    if isinstance(stated, list) and all(isinstance(one, dict) for one in stated) and not complain(stated):
+    if isinstance(stated, list) and all(isinstance(one, dict) for one in stated) and not find_problem(stated):
         return [*stated]
     for verb in VERBS:
         facts = content.get(verb)
-        if isinstance(facts, dict) and not complain(facts):
+        if isinstance(facts, dict) and not find_problem(facts):
             known: Any = next((facts[key] for key in SOURCES if key in facts), [])
             settings = {key: value for key, value in facts.items() if key not in SOURCES}
             return [{"verb": verb, "settings": settings, "sources": [known] if isinstance(known, str) else known}]

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from datamodules.aspect import ASPECTS
 from datamodules.dataset import IGNORED
-from datamodules.reading.image_reading import complain_of_reading, is_window
-from plain_values import complain, show
-from safe_files.tensor_file import complain_of_tensors
+from datamodules.reading.image_reading import find_reading_problem, is_window
+from plain_values import find_problem, show
+from safe_files.tensor_file import find_tensor_problem
 from user_error import UserError
 
 REMEDY = "pass the file that 'fit' wrote"
@@ -33,7 +33,7 @@ def require_bounded(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         UserError: it is nested too deeply, or its repeated references expand without bound.
     """
-    problem = complain_of_tensors(content) or complain(content["hyper_parameters"])
+    problem = find_tensor_problem(content) or find_problem(content["hyper_parameters"])
     if problem:
         raise UserError(f"{str(path)!r} is no checkpoint of this project ({problem}): {REMEDY}")
 
@@ -105,7 +105,7 @@ def _find_data_problem(state: Mapping[str, Any], classes: int, number: int) -> s
     window = state.get("window")
     if window is not None and not is_window(window):
         return f"its window is {show(window)}"
-    return complain_of_reading(state.get("reading"), number)
+    return find_reading_problem(state.get("reading"), number)
 
 
 def _is_list(value: Any) -> bool:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from datamodules.reading.image_reading import complain_of_reading
-from plain_values import complain
+from datamodules.reading.image_reading import find_reading_problem
+from plain_values import find_problem
 from user_error import UserError
 
 KEY = "robust_segmentation"
@@ -56,7 +56,7 @@ def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
     except (ValueError, RecursionError):
         problem = "it is no JSON"
     else:
-        problem = problem or complain(facts) or _find_facts_problem(facts, channels)
+        problem = problem or find_problem(facts) or _find_facts_problem(facts, channels)
     if problem:
         raise UserError(f"what the ONNX file says of its images cannot be used ({problem}): export it again")
     return dict(facts or {})
@@ -75,7 +75,7 @@ def _find_facts_problem(facts: Any, channels: int) -> str:
         names = facts.get(key)
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             return f"its {key} are no names"
-    return complain_of_reading(facts.get("reading"), channels)
+    return find_reading_problem(facts.get("reading"), channels)
 
 
 def _read_metadata(graph: bytes) -> dict[str, str]:

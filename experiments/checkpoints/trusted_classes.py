@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 OWN = ("datamodules.", "lightning_modules.")
 """Packages of this project, whose modules are imported where a file names one."""
@@ -70,7 +70,7 @@ def _import(name: str, where: str) -> Any:
         return getattr(sys.modules[module], attribute)
     except Exception as error:  # a package that the user trusts may raise anything when it is imported
         raise UserError(
-            f"{where} asks for {name!r}, which is not to be had here ({brief(error)}): install its package, or take the "
+            f"{where} asks for {name!r}, which is not to be had here ({shorten(error)}): install its package, or take the "
             "version of this project that wrote the file"
         ) from error
 

@@ -12,7 +12,7 @@ from experiments.checkpoints.untrusted_settings import require_plain_component
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.complete_components import begin_from_defaults, require_order
 from experiments.command_line.parser_errors import describe_parser_error, make_parser_settings
-from user_error import UserError, brief, find_user_error
+from user_error import UserError, find_user_error, shorten
 
 REMEDY = "pass --data experiments/configs/data/NAME.yaml"
 
@@ -49,7 +49,7 @@ def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> Cho
         raise find_user_error(error) or UserError(describe_parser_error(error)) from error
     except (TypeError, ValueError) as error:  # of a class of data, from settings that no parser has checked
         raise find_user_error(error) or UserError(
-            f"the data cannot be built from these settings ({brief(_find_root_cause(error))}): correct them, or pass --data"
+            f"the data cannot be built from these settings ({shorten(_find_root_cause(error))}): correct them, or pass --data"
         ) from error
 
 
@@ -65,7 +65,7 @@ def _set_default(parser: ArgumentParser, checkpoint: Path) -> UserError | None:
     except UserError as error:
         return UserError(f"{error} (pass --data for others)")
     except (ImportError, AttributeError, ArgumentError) as error:
-        return UserError(f"the data of {path!r} do not fit this version ({brief(error)}): pass --data")
+        return UserError(f"the data of {path!r} do not fit this version ({shorten(error)}): pass --data")
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.evaluation.earlier_settings import REPLACED, find_current_name
-from user_error import report_of
+from user_error import shorten_report
 
 PROBLEM = re.compile(r"^( *)- Problem with given class_path '([^']+)'")
 KEY = re.compile(r'Parser key "([^"]+)"')
@@ -243,7 +243,7 @@ RULES: tuple[Callable[[Report], str | None], ...] = (
 
 def describe_parser_error(error: Exception) -> str:
     """Describe an error of jsonargparse, which reports over many lines, in one sentence."""
-    report = _parse_report(report_of(error))
+    report = _parse_report(shorten_report(error))
     for rule in RULES:
         if found := rule(report):
             return found

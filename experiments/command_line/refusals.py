@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from user_error import report_of
+from user_error import shorten_report
 
 
 class Refusal(NamedTuple):
@@ -206,7 +206,7 @@ def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
 def _look_up(error: BaseException) -> str | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     for entry in TABLE:
-        found = names & set(entry.kinds) and re.search(entry.pattern, report_of(error), re.DOTALL)
+        found = names & set(entry.kinds) and re.search(entry.pattern, shorten_report(error), re.DOTALL)
         if found:
             groups = {name: " ".join(text.replace("`", "'").split()) for name, text in found.groupdict().items()}
             return entry.sentence.format(**groups)
@@ -215,7 +215,7 @@ def _look_up(error: BaseException) -> str | None:
 
 def _summarise(error: BaseException) -> str:
     """The text of an error, shortened for use within a sentence."""
-    lines = [line.strip() for line in report_of(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in shorten_report(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Problem with given class_path")]
     return " ".join(lines[:3])[:300].rstrip(" .!") or type(error).__name__
 
@@ -226,7 +226,9 @@ def _list_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 def _describe_component(chain: list[BaseException]) -> str | None:
     """The message for a component whose constructor refused its settings, as the parser that built it reports."""
-    reports = [report_of(one) for one in chain if "Does not validate against any of the Union subtypes" in str(one)]
+    reports = [
+        shorten_report(one) for one in chain if "Does not validate against any of the Union subtypes" in str(one)
+    ]
     refused = isinstance(chain[-1], ValueError | ImportError) or "NoneType" in str(chain[-1])  # other errors are bugs
     if not reports or not (refused or type(chain[-1]).__name__ == "MisconfigurationException"):
         return None
@@ -268,7 +270,7 @@ def _describe_trainer(error: BaseException) -> str | None:
     by_library = bool(frames) and any(f"/{name}/" in frames[-1].filename for name in LIBRARIES)
     if not misconfigured and not (by_library and isinstance(error, ValueError | TypeError | ImportError)):
         return None
-    name = _find_named_setting(report_of(error))
+    name = _find_named_setting(shorten_report(error))
     building = any(frame.name in ("instantiate_trainer", "make_trainer") for frame in frames)
     if name is None and not (misconfigured or building):
         return None

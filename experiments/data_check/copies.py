@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import get_args
 
 from datamodules.base import SegmentationDataModule, Split
-from datamodules.leaks import Leak, find_leaks, leak_of_pictures
+from datamodules.leaks import Leak, find_leaks, find_shared_images
 from experiments.data_check.findings import Finding, Level, name_some
 from experiments.data_check.near_duplicates import find_near
 from experiments.data_check.scan import ScannedImage, ScannedSplit
@@ -36,7 +36,7 @@ def _make_leak_finding(leak: Leak, data: SegmentationDataModule) -> Finding:
     mend = (
         f"take these {what} out of {leak.splits[0]} or of {leak.splits[1]}; if it is meant: --data.init_args.leaks say"
     )
-    return Finding(level, f"leak_{leak.kind}", leak.said, mend, leak.shared)
+    return Finding(level, f"leak_{leak.kind}", leak.message, mend, leak.shared)
 
 
 def _find_between(
@@ -46,7 +46,7 @@ def _find_between(
     first, second = (splits[name].readable for name in names)
     by_digest = {one.digest: one for one in second if not one.blank}
     equal = [(one.id, by_digest[one.digest].id) for one in first if one.digest in by_digest]
-    leak = None if known else leak_of_pictures(names, equal, "pixels")
+    leak = None if known else find_shared_images(names, equal, "pixels")
     if leak is not None:
         yield _make_leak_finding(leak, data)
     of_first, of_second = ([one.thumbnail for one in seen if one.thumbnail is not None] for seen in (first, second))
@@ -80,7 +80,9 @@ def _find_within(name: str, seen: list[ScannedImage]) -> Iterator[Finding]:
 def _find_undeclared_units(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
     if data.unit is not None:
         return
-    rows = {name: data.meta(name) for name in get_args(Split) if splits.get(name) and splits[name].dataset is not None}
+    rows = {
+        name: data.read_meta(name) for name in get_args(Split) if splits.get(name) and splits[name].dataset is not None
+    }
     columns = dict.fromkeys(column for table in rows.values() for row in table.values() for column in row)
     for column in columns:
         if column.lower().removesuffix("_id").removesuffix("id") not in UNITS:

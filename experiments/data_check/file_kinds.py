@@ -108,7 +108,7 @@ def find_left_out(data: SegmentationDataModule, splits: Sequence[str]) -> Iterat
     if not isinstance(data, FolderDataModule):
         return
     naming = data.description.naming
-    places = {data.folder(name) or data.root for name in splits}  # type: ignore[arg-type]
+    places = {data.find_folder(name) or data.root for name in splits}  # type: ignore[arg-type]
     kinds: Counter[str] = Counter()
     litter = 0
     for folder in {place / part for place in places for part in (naming.image_folder, naming.mask_folder)}:

@@ -31,4 +31,4 @@ def _is_absent(root: Path, split: str, data: FolderDataModule) -> bool:
     there = {one.name.lower() for one in root.iterdir() if one.is_dir()}
     if any(name in there for name, meant in SPLIT_NAMES.items() if meant == split):
         return False
-    return split not in data.lists.named()
+    return split not in data.lists.read_lists()

@@ -15,7 +15,7 @@ from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED, Sample, SegmentationDataset
 from datamodules.image_files import ImageFiles
 from datamodules.leaks import is_blank
-from datamodules.reading.decoding import open_header, orientation_of, rawmodes_of
+from datamodules.reading.decoding import open_header, read_orientation, read_rawmodes
 from experiments.data_check.near_duplicates import shrink
 from safe_files.array_file import read_header
 from user_error import UserError
@@ -99,8 +99,8 @@ def list_splits(data: SegmentationDataModule, names: Sequence[str]) -> dict[str,
     for name in names:
         split = found[name] = ScannedSplit()
         try:
-            split.dataset = data.dataset(name)  # type: ignore[arg-type]
-            split.dataset.settle()
+            split.dataset = data.make_dataset(name)  # type: ignore[arg-type]
+            split.dataset.prepare()
         except UserError as error:
             split.refused = str(error)
     return found
@@ -150,8 +150,8 @@ def read_facts(path: Path) -> FileFacts:
             header = read_header(path)
             return FileFacts(f"NPY {header.dtype} x {header.shape[2] if len(header.shape) == 3 else 1}")
         with open_header(path) as picture:
-            kind = f"{picture.format} {_describe_colours(picture.mode, rawmodes_of(picture))}"
-            return FileFacts(kind, orientation_of(picture))
+            kind = f"{picture.format} {_describe_colours(picture.mode, read_rawmodes(picture))}"
+            return FileFacts(kind, read_orientation(picture))
     except Exception:  # decoders raise many kinds; the sentence comes from reading
         return FileFacts()
 

@@ -25,7 +25,7 @@ from experiments.evaluation.robustness import Condition
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.ratios import Ratio
 from experiments.evaluation.statistics import sum_by_unit
-from plain_values import complain, show
+from plain_values import find_problem, show
 
 FORMAT = "robust-segmentation-record/3"
 
@@ -35,7 +35,7 @@ MOST_FACTS = 100_000
 
 
 def _check_facts(facts: Any) -> Any:
-    if problem := complain(facts, most=MOST_FACTS):
+    if problem := find_problem(facts, most=MOST_FACTS):
         raise ValueError(problem)
     return facts
 
@@ -161,7 +161,7 @@ class Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _check_plain(self) -> "Manifest":
-        problem = complain([self.model_extra, self.conditions], most=MOST_FACTS, finite=True)
+        problem = find_problem([self.model_extra, self.conditions], most=MOST_FACTS, finite=True)
         if problem:  # its hash is one of JSON
             raise ValueError(problem)
         for entry in self.conditions:

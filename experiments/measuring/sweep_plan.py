@@ -25,7 +25,7 @@ from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import measure_seconds, take_turns
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.sweep import SweepCounts
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.segmentation import SegmentationModule
 
 SAMPLE = 256
@@ -83,7 +83,7 @@ def measure(
     turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
     decode, file = _measure_decoding(size)
     with torch.inference_mode():
-        products = multiply_adds(partial(module.predict_logits, image[:1]))
+        products = count_multiply_adds(partial(module.predict_logits, image[:1]))
     return Measured(
         turns.candidate_median * scale / len(suite.conditions) / len(image),
         min(1.0, 1 / statistics.median(turns.overheads)),  # on a busy machine the forward pass alone may take longer

@@ -112,7 +112,7 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
     clean, mask = sample["image"], sample.get("mask")
     images = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None]
     masks = torch.zeros(1, *clean.shape[:2], dtype=torch.int64) if mask is None else torch.from_numpy(mask).long()[None]
-    missing = [] if suite.missing is None else suite.missing.conditions(_name_channels(clean.shape[2]))
+    missing = [] if suite.missing is None else suite.missing.make_conditions(_name_channels(clean.shape[2]))
     corrupted: list[Corrupted | Missing] = [*suite.corrupted_conditions]
     corrupted += missing
     if not corrupted:

@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from datamodules.dataset import IGNORED
-from datamodules.datasets.voc import voc_palette
+from datamodules.datasets.voc import make_voc_palette
 from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import SOFTWARE
 
@@ -18,7 +18,7 @@ ROWS = 64
 
 def find_palette(colours: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
     """A colour (K, 3) uint8 for each class: those of the data, or VOC's where they name none."""
-    return np.array(colours or voc_palette(num_classes), dtype=np.uint8)
+    return np.array(colours or make_voc_palette(num_classes), dtype=np.uint8)
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

@@ -126,7 +126,7 @@ def draw(
     on which the last digits of logits depend. Truth and prediction lie over the corrupted image.
     """
     dataset = data.open_split(data.test_split)
-    sample = data.evaluation_view(dataset)[image]
+    sample = data.make_evaluation_view(dataset)[image]
     clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
     chosen = suite.conditions[condition]
     with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():

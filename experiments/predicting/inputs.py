@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from datamodules.reading.found_files import SUFFIXES, as_id, find_files, suffix_of
+from datamodules.reading.found_files import SUFFIXES, as_id, find_files, get_suffix
 from datamodules.reading.layouts import SIDES
 from experiments.predicting.marked_results import is_marked
 from user_error import UserError
@@ -99,7 +99,7 @@ def _find_places(path: Path, unread: Counter[str]) -> dict[str, Path]:
             raise UserError(f"the folder {str(path)!r} holds no image ({KINDS}): check the path")
         return _sort_links_last(path, files.by_id)
     if path.is_file():
-        suffix = suffix_of(path)
+        suffix = get_suffix(path)
         return {as_id(path.name[: -len(suffix)] if suffix else path.name): path}
     if path.is_symlink():
         raise UserError(f"{str(path)!r} is a link to {str(path.readlink())!r}, which does not exist: mend the link")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from datamodules.aspect import Aspect
-from datamodules.reading.found_files import suffix_of
+from datamodules.reading.found_files import get_suffix
 from datamodules.reading.image_reading import ImageReading, NotAsDescribedError, name_channels
 from experiments.pictures.native_size import interpolate_levels
 from experiments.pictures.overlays import overlay
@@ -85,7 +85,7 @@ class Segmenter(NamedTuple):
         try:
             return self.reading.read(file)
         except UserError as error:
-            suffix = suffix_of(file)
+            suffix = get_suffix(file)
             if suffix and suffix not in SUFFIXES:
                 raise UserError(f"{str(file)!r} is of a kind that is not read ({suffix}): {CONVERT}") from error
             if not isinstance(error.__cause__, NotAsDescribedError):

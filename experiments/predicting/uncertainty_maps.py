@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from lightning_modules.metrics.uncertainty import uncertainty
+from lightning_modules.metrics.uncertainty import compute_uncertainty
 from lightning_modules.networks.ensembles.combination import find_combination
 from lightning_modules.segmentation import SegmentationModule
 
@@ -23,7 +23,9 @@ def compute_uncertainty_maps(module: SegmentationModule, image: Tensor) -> dict[
     combine several members has an entropy only.
     """
     several = find_combination(module.network)
-    found = uncertainty([module.predict_logits(image)]) if several is None else several.uncertainty(image)
+    found = (
+        compute_uncertainty([module.predict_logits(image)]) if several is None else several.compute_uncertainty(image)
+    )
     maps = found._asdict()
     guess = math.log(module.num_classes)
     scale = {"entropy": guess, "mutual_information": guess, "disagreement": 1.0}

@@ -47,7 +47,7 @@ def fit_validation_temperature(network: nn.Module, data: SegmentationDataModule,
     Raises:
         UserError: no pixel counts there.
     """
-    logits, labels = sample_logits(network, data.evaluation_dataloader("val"), data.num_classes, pixels, seed)
+    logits, labels = sample_logits(network, data.make_evaluation_dataloader("val"), data.num_classes, pixels, seed)
     if not len(labels):
         raise UserError("no pixel of the validation split counts, so no temperature can be fitted: pass other --data")
     found = fit_temperature(logits, labels)

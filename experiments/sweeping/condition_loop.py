@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from experiments.evaluation.scores.tasks import TASK
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.networks.network import SEGMENTATION
@@ -120,5 +120,5 @@ def _find_different(one: Tensor, other: Tensor) -> Tensor:
     if one is other:
         return torch.zeros(len(one), dtype=torch.bool, device=one.device)
     if one.is_floating_point():
-        other = unit_range(other).to(one.dtype)
+        other = to_unit_range(other).to(one.dtype)
     return (one != other).flatten(1).any(1)

@@ -59,7 +59,7 @@ class SweptCondition(ABC):
 
     def predict(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
         """The outputs of that network by name."""
-        return as_network(network).outputs(images)
+        return as_network(network).compute_outputs(images)
 
     @property
     def manifest_entry(self) -> dict[str, JSON]:

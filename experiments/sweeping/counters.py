@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from experiments.command_line.parser_errors import describe_parser_error
 from lightning_modules.metrics.counters.base import Counter
-from lightning_modules.metrics.sweep import usual_counters
+from lightning_modules.metrics.sweep import make_default_counters
 from user_error import UserError
 
 COUNTERS = Path(__file__).parent.parent / "configs" / "counter"
@@ -28,7 +28,7 @@ def find_counters(further: Sequence[str] = ()) -> list[Counter]:
     Raises:
         UserError: there is no such counter, or its YAML does not parse.
     """
-    found = usual_counters()
+    found = make_default_counters()
     for one in map(_find_counter, further):
         if not any(type(one) is type(other) for other in found):
             found.append(one)

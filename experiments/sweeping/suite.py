@@ -90,7 +90,7 @@ class Suite:
         """
         suite = copy(self)
         shifted = [_select_shift(column, value, meta) for column, values in self.shifts.items() for value in values]
-        missing = [] if self.missing is None else self.missing.conditions(channels)
+        missing = [] if self.missing is None else self.missing.make_conditions(channels)
         suite.conditions = self._assemble_conditions(shifted, missing)
         return suite
 

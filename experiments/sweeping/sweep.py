@@ -62,9 +62,9 @@ def prepare_suite(
             require_same_names(file.path, describe_data(file), data)
         module.network = Reordered(module.network, match.classes, match.channels)
     data.test_split = split
-    data.units(split)  # fails before the sweep rather than after
+    data.list_units(split)  # fails before the sweep rather than after
     found = find_suite(suite)
-    found = found.adapt_to_data(data.channels, data.meta(split) if found.shifts else {})
+    found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {})
     found.seed = seed
     return found
 

@@ -47,7 +47,7 @@ class Content:
         for name, now in self.splits.items():
             if name in splits and splits[name] != now.sha256:
                 was = known.get(name)
-                what = now.difference_from(was) if was is not None and was.sha256 == splits[name] else None
+                what = now.find_difference_from(was) if was is not None and was.sha256 == splits[name] else None
                 return f"the images or masks of the split {name!r} are no longer those that it began with" + (
                     f" ({what})" if what else ""
                 )
@@ -76,7 +76,7 @@ def read_content(
         model: settings of the module; each text in them that is the path of a file names one.
         known: earlier fingerprints, so that unchanged files need not be read.
     """
-    found: dict[str, Fingerprint] = {split: data.fingerprint(split, known.get(split)) for split in splits}
+    found: dict[str, Fingerprint] = {split: data.compute_fingerprint(split, known.get(split)) for split in splits}
     seen = {name: replace(one, settings=_drop_key(one.settings, WATCHED)) for name, one in found.items()}
     return Content(seen, {name: compute_sha256(path) for name, path in find_named_files(model, "model").items()})
 

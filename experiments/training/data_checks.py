@@ -25,7 +25,7 @@ def check_data(data: SegmentationDataModule) -> list[str]:
     leaks = find_leaks(data)
     if data.leaks == "refuse":
         require_apart(leaks)
-    notes = [leak.said for leak in leaks]
+    notes = [leak.message for leak in leaks]
     if data.test_is_val:
         notes.append("the splits 'val' and 'test' are one by design: choose settings on a part of the training split")
     notes += [found.says for found in find_left_out(data, ("train", "val")) if found.level == "look"]

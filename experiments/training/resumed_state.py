@@ -17,7 +17,7 @@ from torch import Tensor
 
 from experiments.checkpoints.checkpoint import read_checkpoint
 from plain_values import show
-from user_error import UserError, brief, find_user_error
+from user_error import UserError, find_user_error, shorten
 
 REMEDY = "take another one, or begin anew with --restart"
 
@@ -58,7 +58,7 @@ def resume(checkpoint: str | None, trainer: Trainer) -> Iterator[None]:
             or not _is_from_restoring(error)
         ):
             raise
-        raise _make_damage_error(checkpoint, f"{type(error).__name__}: {brief(error)}") from error
+        raise _make_damage_error(checkpoint, f"{type(error).__name__}: {shorten(error)}") from error
 
 
 def require_training_state(content: Mapping[str, Any], checkpoint: str, trainer: Trainer) -> None:

@@ -17,7 +17,7 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.measuring.photographs import load_photographs
 from experiments.pictures.gallery import read_sample, resize_sample
 from experiments.sweeping.suite import Suite
-from lightning_modules.networks.features.base import Feature, gray
+from lightning_modules.networks.features.base import Feature, to_gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 from user_error import UserError
 
@@ -148,7 +148,7 @@ class FeatureStability:
 
     def make_reference(self, image: np.ndarray) -> Reference:
         """The features of a clean image uint8 (H, W, C), to which those of corrupted ones are compared."""
-        levels = gray(image)
+        levels = to_gray(image)
         keypoints = {name: one.detect(levels)[: self.keypoints] for name, one in self._keypoint_features.items()}
         return Reference(
             {name: one(image) for name, one in self.features.items()},
@@ -160,13 +160,13 @@ class FeatureStability:
     def compare(self, clean: Reference, image: np.ndarray) -> dict[tuple[str, str], float]:
         """(feature, measure) to the value for a corrupted image uint8 (H, W, C)."""
         values = {}
-        levels = gray(image)
+        levels = to_gray(image)
         for name, one in self._keypoint_features.items():
             known = clean.keypoints[name]
             values[name, REPEATABILITY] = repeatability(
                 _stack_positions(known), _stack_positions(one.detect(levels)), self.radius
             )
-            distances = one.distance(clean.descriptors[name], one.describe(levels, known))
+            distances = one.compute_distance(clean.descriptors[name], one.describe(levels, known))
             values[name, DESCRIPTORS] = float(distances.mean()) if len(distances) else float("nan")
         for name, feature in self.features.items():
             values[name, CORRELATION] = correlation(clean.maps[name], feature(image))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from datamodules.base import quiet_worker
+from datamodules.base import limit_worker_threads
 from datamodules.datasets.folder import FolderDataModule
 from experiments.measuring.photographs import load_photographs
 from experiments.measuring.reference import import_reference
@@ -21,7 +21,7 @@ from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
 from experiments.upkeep.speed_corruptions import describe_bar
 from experiments.upkeep.speed_sweep import CLASSES, make_module
-from lightning_modules.metrics.counts import image_confusion
+from lightning_modules.metrics.counts import compute_confusion
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
@@ -96,15 +96,15 @@ def run_usual_pipeline(
         view,
         batch_sampler=view.make_batches(batch_size),
         num_workers=workers,
-        worker_init_fn=quiet_worker,
+        worker_init_fn=limit_worker_threads,
         pin_memory=device.type == "cuda",
     )
     confusion = torch.zeros(len(cells), CLASSES, CLASSES, dtype=torch.int64, device=device)
     with torch.inference_mode():
         for cell, image, mask in tqdm(loader, desc="usual pipeline", unit="batch"):
             moved = image.to(device).contiguous(memory_format=torch.channels_last)
-            predicted = network.logits(moved).argmax(1)
-            confusion[cell[0]] += image_confusion(predicted, mask.to(device).long(), CLASSES).sum(0)
+            predicted = network.compute_logits(moved).argmax(1)
+            confusion[cell[0]] += compute_confusion(predicted, mask.to(device).long(), CLASSES).sum(0)
     return confusion.cpu()
 
 

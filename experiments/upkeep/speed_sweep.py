@@ -12,7 +12,7 @@ from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suite import Suite
 from experiments.upkeep.speed_corruptions import describe_bar
-from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion
+from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, count_classes
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
 
@@ -43,15 +43,15 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
 
     def forward() -> None:
         for _ in suite.conditions:
-            network.logits(tensors)
+            network.compute_logits(tensors)
 
     def count_confusion() -> None:
         sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
         for place, condition in enumerate(suite.conditions):
             corrupted, moved = condition(module.network, image, mask, ids, suite.seed)
-            confusion = image_confusion(module.predict_logits(corrupted).argmax(1), moved, CLASSES)
+            confusion = compute_confusion(module.predict_logits(corrupted).argmax(1), moved, CLASSES)
             sums.update(confusion, place)
-            class_counts(confusion)
+            count_classes(confusion)
 
     everything = make_sweep_step(module, suite, image, mask)
     found = {}

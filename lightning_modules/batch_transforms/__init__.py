@@ -1,1 +1,1 @@
-"""Changes of whole training batches, on their device."""
+"""Transforms of training batches, on their device."""

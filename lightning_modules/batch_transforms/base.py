@@ -1,4 +1,4 @@
-"""What every batch transform is."""
+"""The base of batch transforms."""
 
 from abc import ABC, abstractmethod
 
@@ -8,16 +8,16 @@ from lightning_modules.training_batch import TrainingBatch
 
 
 class BatchTransform(ABC):
-    """Changes a training batch on its device; those of a training are applied in the order of their list.
+    """Transforms a training batch on its device; several are applied in the order of their list.
 
-    Every target moves along with the images, by its kind.
+    Every target is transformed with the images, according to its type.
     """
 
     @abstractmethod
     def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
-        """Another batch; the one that is given stays as it is, since a step may take it twice.
+        """The transformed batch; `batch` itself must not be modified, since a step may use it twice.
 
         Args:
-            batch: as the transforms before this one left it.
-            generator: on the CPU, all that is drawn comes from it; seeded by seed, step, process and place in the list.
+            batch: the result of the previous transforms.
+            generator: on the CPU, for all random draws; seeded by seed, step, process and index in the list.
         """

@@ -15,18 +15,18 @@ from user_error import UserError
 class CutMix(BatchTransform):
     """CutMix (Yun et al., ICCV 2019) for masks (French et al., BMVC 2020).
 
-    The pixels of every target follow those of the image; ignored pixels are pasted as ignored ones. What is said of a whole
-    image becomes unknown where anything was pasted into it: `IGNORED` where it is a class, NaN where it is a number. As in
-    French et al. the rectangle lies within the image, so that it has the area that was drawn, and its height is
-    log-uniform. A batch of one image stays as it is.
+    The pixels of every target are pasted with those of the image, ignored pixels included. Targets of the complete image
+    become unknown where anything was pasted into it: `IGNORED` for a class, NaN for a number. As in French et al. the
+    rectangle lies within the image, so that it has the area that was drawn, and its height is log-uniform. A batch of one
+    image is returned unchanged.
 
     Args:
-        probability: share of the images that are pasted into.
-        area: (low, high) of the uniform share of the image that a rectangle covers: (0, 1) is the Beta(1, 1) of Yun et
-            al., (0.5, 0.5) the choice of French et al.
+        probability: probability with which an image is pasted into.
+        area: range (low, high) of the uniformly distributed ratio of the image that a rectangle covers: (0, 1) is the
+            Beta(1, 1) of Yun et al., (0.5, 0.5) the choice of French et al.
 
     Raises:
-        UserError: the probability or the area is no share.
+        UserError: the probability or the area is out of range.
     """
 
     def __init__(self, probability: float = 0.5, area: Sequence[float] = (0.0, 1.0)) -> None:
@@ -38,31 +38,31 @@ class CutMix(BatchTransform):
         self.area = tuple(area)
 
     def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
-        """Images and targets with a rectangle of their partners'."""
+        """Images and targets with pasted rectangles."""
         number, _, height, width = batch.image.shape
         if number == 1:
             return batch
-        inside = self.rectangles(number, height, width, generator)
+        inside = self.draw_rectangles(number, height, width, generator)
         return paste(batch, inside, draw_partners(number, generator))
 
-    def rectangles(self, number: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-        """Where to paste, bool (B, H, W)."""
-        chosen, share, split, down, along = torch.rand(5, number, 1, generator=generator)
-        share = self.area[0] + (self.area[1] - self.area[0]) * share
-        rows = _interval((height * share**split).round(), down, height)
-        columns = _interval((width * share ** (1 - split)).round(), along, width)
+    def draw_rectangles(self, number: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Random rectangles, bool (B, H, W)."""
+        chosen, ratio, split, down, along = torch.rand(5, number, 1, generator=generator)
+        ratio = self.area[0] + (self.area[1] - self.area[0]) * ratio
+        rows = _make_interval((height * ratio**split).round(), down, height)
+        columns = _make_interval((width * ratio ** (1 - split)).round(), along, width)
         return (chosen < self.probability)[..., None] & rows[:, :, None] & columns[:, None, :]
 
 
-def _interval(length: Tensor, place: Tensor, size: int) -> Tensor:
-    """An interval of each length (B, 1) among `size` pixels, bool (B, size); `place` in [0, 1) says where."""
+def _make_interval(length: Tensor, place: Tensor, size: int) -> Tensor:
+    """Intervals of given lengths (B, 1) among `size` pixels, bool (B, size), at relative positions `place` in [0, 1)."""
     start = (place * (size - length + 1)).floor()
     pixels = torch.arange(size)
     return (pixels >= start) & (pixels < start + length)
 
 
 def draw_partners(number: int, generator: torch.Generator) -> Tensor:
-    """For each image of a batch of at least two the index of another one, (B,)."""
+    """Draw the index of another image for each image of a batch of at least two, (B,)."""
     return (torch.arange(number) + torch.randint(1, number, (number,), generator=generator)) % number
 
 
@@ -76,19 +76,20 @@ def paste(batch: TrainingBatch, inside: Tensor, partners: Tensor) -> TrainingBat
     image = torch.where(inside[:, None], batch.image[partners], batch.image)
     sets = [
         WeightedTargets(
-            weight, {name: _pasted(name, value, batch.kinds[name], inside, partners) for name, value in targets.items()}
+            weight,
+            {name: _paste_target(name, value, batch.kinds[name], inside, partners) for name, value in targets.items()},
         )
         for weight, targets in batch.targets
     ]
     return TrainingBatch(image, sets, batch.kinds)
 
 
-def _pasted(name: str, value: Any, kind: TargetKind, inside: Tensor, partners: Tensor) -> Any:
+def _paste_target(name: str, value: Any, kind: TargetKind, inside: Tensor, partners: Tensor) -> Any:
     if kind != "whole":
         where = inside.view(*inside.shape, *(1,) * (value.ndim - inside.ndim))
         return torch.where(where, value[partners], value)
     if not isinstance(value, Tensor):
-        return value  # a text, which no loss is made of
+        return value  # a text, which enters no loss
     if not value.is_floating_point() and (value.dtype == torch.bool or torch.iinfo(value.dtype).max < IGNORED):
         raise UserError(
             f"CutMix cannot paste into images with the target {name!r} of the whole image, which has the type {value.dtype} "

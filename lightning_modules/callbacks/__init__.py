@@ -1,1 +1,1 @@
-"""Callbacks: one idea per file."""
+"""Callbacks of the training."""

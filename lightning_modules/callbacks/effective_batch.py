@@ -1,4 +1,4 @@
-"""The same number of images behind a step, whatever the number of processes."""
+"""A fixed effective batch size, for any number of processes."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from user_error import UserError
 
 
 class EffectiveBatch(pl.Callback):
-    """Accumulates gradients until `size` images are behind a step: batch size x processes x batches.
+    """Accumulates gradients until each step has `size` images: batch size x processes x batches.
 
-    So a training moves between machines without another learning rate. Batch normalisation still sees the batches of one
-    process (`--trainer.sync_batchnorm true`: those of all, once). Where the batches of an epoch do not divide evenly, its last
-    step has fewer of them, and a gradient that is smaller by their share.
+    A training thus runs on other machines with the same learning rate. Batch normalisation still uses the batches of one
+    process (with `--trainer.sync_batchnorm true` those of all processes). If the batches of an epoch do not divide evenly,
+    its last step has fewer of them, and a proportionally smaller gradient.
 
     Args:
-        size: images behind each step of the optimiser.
-        chosen_for: images behind a step for which the learning rate was chosen; it is scaled to `size` linearly (Goyal et
-            al., "Accurate, Large Minibatch SGD", 2017). It stays as it is if null.
+        size: number of images for each step of the optimiser.
+        chosen_for: effective batch size for which the learning rate was chosen; the rate is scaled to `size` linearly
+            (Goyal et al., "Accurate, Large Minibatch SGD", 2017). It is not scaled if null.
 
     Raises:
         UserError: a size below 1.
@@ -30,7 +30,7 @@ class EffectiveBatch(pl.Callback):
         self.chosen_for = chosen_for
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Find out how many batches that takes, before optimiser and schedule are made.
+        """Set the number of accumulated batches, before optimiser and schedule are made.
 
         Raises:
             UserError: no number of batches gives the size.

@@ -1,11 +1,11 @@
-"""A network at the end of each cycle of its learning rate."""
+"""Snapshots of a network at the end of each cycle of its learning rate."""
 
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_modules.schedules import training_steps
+from lightning_modules.schedules import count_training_steps
 from user_error import UserError
 
 
@@ -22,24 +22,24 @@ class Snapshots(pl.Callback):
         self.written = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn how long a cycle is.
+        """Determine the length of a cycle.
 
         Raises:
             UserError: the schedule has no cycles.
         """
         schedule: Any = getattr(pl_module, "schedule", None)
-        if not hasattr(schedule, "cycle"):
+        if not hasattr(schedule, "count_cycle_steps"):
             raise UserError(
                 "snapshots are taken at the end of cycles, which this schedule has not: pass "
                 "--model.init_args.schedule experiments/configs/schedule/cosine_restarts.yaml"
             )
-        self.total = training_steps(trainer)
-        self.steps = schedule.cycle(self.total)
+        self.total = count_training_steps(trainer)
+        self.steps = schedule.count_cycle_steps(self.total)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a snapshot where a cycle ended, once: batches whose gradients are gathered make no step."""
+        """Write a snapshot at the end of a cycle; batches whose gradients are accumulated make no step."""
         step = trainer.global_step
         if step > self.written and (step % self.steps == 0 or step == self.total):
             self.written = step

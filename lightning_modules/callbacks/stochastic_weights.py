@@ -1,25 +1,25 @@
-"""The mean of the weights that a training passes through."""
+"""Stochastic weight averaging."""
 
 import pytorch_lightning as pl
 
 from lightning_modules.callbacks.averaging import Averaging
-from lightning_modules.schedules import training_steps
+from lightning_modules.schedules import count_training_steps
 from user_error import UserError
 
 
 class StochasticWeights(Averaging):
-    """Averages the weights of the last part of a training; the average is what is validated and saved.
+    """Averages the weights of the last part of a training; the average is validated and saved.
 
     Stochastic weight averaging (Izmailov et al., UAI 2018), at every step as in SWAD (Cha et al., NeurIPS 2021); the
-    statistics of batch normalisation are averaged with them. Lightning's `EMAWeightAveraging` is its other form, which
-    forgets. Until the average begins, the training's own weights are validated and saved.
+    statistics of batch normalisation are averaged with them. The exponential moving average is Lightning's
+    `EMAWeightAveraging`. Until the average begins, the current weights are validated and saved.
 
     Args:
-        start: share of the training's steps after which the average begins.
-        every: steps between two weights that enter it.
+        start: fraction of the training's steps after which the average begins.
+        every: steps between two updates of the average.
 
     Raises:
-        UserError: no such share or number of steps.
+        UserError: `start` or `every` is out of range.
     """
 
     def __init__(self, start: float = 0.75, every: int = 1) -> None:
@@ -33,8 +33,8 @@ class StochasticWeights(Averaging):
         self.first = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn how long the training is."""
-        self.first = int(self.start * training_steps(trainer))
+        """Determine the first step of the average."""
+        self.first = int(self.start * count_training_steps(trainer))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether the weights after a step enter the average."""

@@ -1,1 +1,1 @@
-"""Conditions of a sweep that depend on the network: attacks, adaptation and their kin."""
+"""Conditions of a sweep that depend on the network, such as attacks and test-time adaptation."""

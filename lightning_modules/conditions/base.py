@@ -1,4 +1,4 @@
-"""What every condition is that depends on the network: its images, or its answers, follow from the one that is tested."""
+"""The base of conditions that depend on the network: their images or predictions follow from the evaluated network."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -9,42 +9,41 @@ from lightning_modules.networks.network import as_network
 
 
 class NetworkCondition(ABC):
-    """A condition of a sweep that is shown the network.
+    """A condition of a sweep that has access to the network.
 
-    An attack overrides `perturb`; a method that adapts the network to what it sees has a state, and overrides `begin` and
-    `predict`. Whatever it draws follows from the keys of the images alone, so that a sweep has the same counts for any
-    number of processes.
+    An attack overrides `perturb`; a test-time adaptation has a state, and overrides `begin` and `predict`. Random draws
+    follow from the keys of the images alone, so that a sweep has the same counts for any number of processes.
     """
 
     name: str
-    """snake_case, as records call it."""
+    """Name in snake_case, as in records."""
 
     kind: str
-    """Such as "attack": each kind has a mean of its own, and none enters another's."""
+    """Kind, such as "attack"; scores are averaged separately for each kind."""
 
     severity: int = 1
-    """Its place on an axis of growing strength, from 1 on; what it stands for is among the parameters."""
+    """Severity, from 1 on; the parameters state what it stands for."""
 
     needs_gradients: ClassVar[bool] = False
     """Whether `perturb` and `predict` differentiate."""
 
     has_state: ClassVar[bool] = False
-    """Whether what it learns from a batch acts on the next; it then meets all batches in order, alone on its network."""
+    """Whether a batch affects the next one; it then gets all batches in order, with a network of its own."""
 
     every_condition: ClassVar[bool] = False
-    """Whether it is met under each corruption of the suite as well, rather than on clean images alone."""
+    """Whether it is evaluated under each corruption of the suite as well, instead of on clean images only."""
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """What decides its images or answers beside name and severity, ready for JSON."""
+        """What determines its images or predictions beside name and severity, as values for JSON."""
 
     def begin(self, network: nn.Module) -> nn.Module:
-        """The network that is asked under this condition, before the first batch.
+        """Prepare the network for this condition, before the first batch.
 
         Args:
-            network: the one that is tested, without gradients of its weights; for a condition with a state a copy of its
-                own, which it may change.
+            network: the evaluated network, whose weights need no gradients; a condition with a state gets a copy that it
+                may change.
         """
         return network
 
@@ -53,9 +52,9 @@ class NetworkCondition(ABC):
 
         Args:
             network: see `begin`.
-            images: uint8 (B, C, H, W); left as they are.
-            masks: int64 (B, H, W), 255 where ignored; left as they are.
-            keys: int64 (B,), one draw per image.
+            images: uint8 (B, C, H, W); must not be modified.
+            masks: int64 (B, H, W), 255 where ignored; must not be modified.
+            keys: int64 (B,), one random key per image.
 
         Returns:
             (B, C, H, W), uint8 or float in [0, 1].
@@ -67,6 +66,6 @@ class NetworkCondition(ABC):
 
         Args:
             network: see `begin`.
-            images: of `perturb`. Where the condition has a state, the filling of a batch is not among them.
+            images: result of `perturb`; without the padding of a batch if the condition has a state.
         """
-        return as_network(network).outputs(images)
+        return as_network(network).compute_outputs(images)

@@ -1,1 +1,1 @@
-"""Losses: logits (B, K, H, W) and mask (B, H, W) to a scalar; pixels of `IGNORED` count nowhere."""
+"""Losses: logits (B, K, H, W) and mask (B, H, W) to a scalar; pixels of `IGNORED` do not count."""

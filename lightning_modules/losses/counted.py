@@ -1,4 +1,4 @@
-"""A loss for batches in which no pixel may count."""
+"""A loss that is 0 for batches without labelled pixels."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Cross-entropy over the pixels that count."""
+"""Cross-entropy over the labelled pixels."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class CrossEntropy(nn.CrossEntropyLoss):
     """PyTorch's cross-entropy with settings that a YAML can hold.
 
     Args:
-        label_smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016).
+        label_smoothing: probability mass that is distributed evenly over all classes (Szegedy et al., CVPR 2016).
         class_weights: a weight per class; all 1 if null.
     """
 
@@ -22,7 +22,7 @@ class CrossEntropy(nn.CrossEntropyLoss):
         super().__init__(weight=weight, label_smoothing=label_smoothing, ignore_index=IGNORED, reduction="sum")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Mean over the pixels that count; 0, not NaN, where none does."""
+        """Mean over the labelled pixels; 0 instead of NaN where there are none."""
         if self.weight is not None and len(self.weight) != input.shape[1]:
             raise UserError(f"{len(self.weight)} class_weights for {input.shape[1]} classes: give one for each")
         counted = target != IGNORED

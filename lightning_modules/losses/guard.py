@@ -1,4 +1,4 @@
-"""Losses of other libraries: the id of ignored pixels is handed to them, and what they cannot take is said in words."""
+"""Support for losses of other libraries: they get the id of ignored pixels, and incompatible ones are refused."""
 
 import copy
 from collections.abc import Callable
@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.labels import IGNORED
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 UNSET = (None, -100)
-"""What ``ignore_index`` is where nobody chose it: in smp, and in PyTorch."""
+"""Defaults of ``ignore_index`` in smp and in PyTorch."""
 OWN = "lightning_modules."
 REMEDY = "name a YAML of experiments/configs/loss/, or a module of yours that does"
 
@@ -18,7 +18,7 @@ LOGITS = "take experiments/configs/loss/cross_entropy.yaml, or from_logits true 
 
 
 def hand_ignored(loss: nn.Module) -> nn.Module:
-    """The loss, with `IGNORED` as the ``ignore_index`` of each part that has one which nobody chose."""
+    """Set the ``ignore_index`` of each part of a loss to `IGNORED` where it has its default."""
     for part in loss.modules():
         if getattr(part, "ignore_index", IGNORED) in UNSET:
             part.ignore_index = IGNORED  # type: ignore[assignment]
@@ -26,11 +26,11 @@ def hand_ignored(loss: nn.Module) -> nn.Module:
 
 
 class LossGuard:
-    """Calls a loss, and tries one of another library on the CPU before its first batch.
+    """Calls a loss, and tests one of another library on the CPU before its first batch.
 
-    A loss must take logits (B, K, H, W) and class ids (B, H, W) to a scalar with a gradient, and leave out ignored pixels.
-    One that does not leave them out is right for masks without any, and refused where it meets the first. Where no pixel
-    counts, the loss of another library, often NaN there, is 0.
+    A loss must map logits (B, K, H, W) and class ids (B, H, W) to a scalar with a gradient, and leave out ignored pixels.
+    A loss that does not leave them out is accepted until the first mask with ignored pixels. Where all pixels are ignored,
+    the loss of another library, often NaN there, is 0.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class LossGuard:
         """Logits (B, K, H, W) and mask (B, H, W) to a scalar.
 
         Raises:
-            UserError: the loss cannot take them, or counts ignored pixels.
+            UserError: the loss is not compatible, or does not leave out ignored pixels.
         """
         if all(type(part).__module__.startswith(OWN) for part in loss.modules()):
             return loss(logits, mask)
@@ -65,24 +65,26 @@ class LossGuard:
         ignored = counted.clone()
         ignored[:, : max(1, mask.shape[1] // 4)] = IGNORED
         with torch.random.fork_rng([]), torch.enable_grad():
-            said, found = _gradient(loss, logits, counted)
-            if said is not None:
-                raise UserError(f"{name} cannot take {shapes} to a number ({said}): {_mode(loss) or REMEDY}")
-            said, found = _gradient(loss, logits, ignored)
-        if said is not None or found.movedim(1, -1)[ignored == IGNORED].any():
+            refusal, found = _compute_gradient(loss, logits, counted)
+            if refusal is not None:
+                raise UserError(f"{name} cannot take {shapes} to a number ({refusal}): {_suggest_mode(loss) or REMEDY}")
+            refusal, found = _compute_gradient(loss, logits, ignored)
+        if refusal is not None or found.movedim(1, -1)[ignored == IGNORED].any():
             self.unfit = (
                 f"{name} does not leave out the pixels that count nowhere, {IGNORED} in every mask"
-                f"{f' ({said})' if said else ''}: {REMEDY}"
+                f"{f' ({refusal})' if refusal else ''}: {REMEDY}"
             )
 
 
-def _gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Tensor) -> tuple[str | None, Tensor]:
-    """What the loss, or its result, is refused for, and its gradient (B, K, H, W)."""
+def _compute_gradient(
+    loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Tensor
+) -> tuple[str | None, Tensor]:
+    """The reason why the loss or its result is refused, `None` if it is not, and its gradient (B, K, H, W)."""
     logits = logits.clone().requires_grad_()
     try:
         value = loss(logits, mask)
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
-        return brief(error), logits
+        return shorten(error), logits
     if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         return f"it gives {shape}, no scalar", logits
@@ -92,11 +94,11 @@ def _gradient(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, mask: Te
 
 
 def _name(loss: nn.Module) -> str:
-    """Names of a loss and of what it holds of other libraries."""
+    """Names of a loss and of the losses within it."""
     return " of ".join(dict.fromkeys(type(part).__name__ for part in loss.modules() if type(part) is not nn.ModuleList))
 
 
-def _mode(loss: nn.Module) -> str | None:
-    """The remedy where smp was asked for another kind of masks."""
+def _suggest_mode(loss: nn.Module) -> str | None:
+    """The remedy for a loss of smp with another mode than "multiclass"."""
     wrong = any(getattr(part, "mode", None) in ("binary", "multilabel") for part in loss.modules())
     return "its mode must be 'multiclass' (--model.init_args.loss.init_args.mode multiclass)" if wrong else None

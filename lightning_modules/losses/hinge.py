@@ -1,4 +1,4 @@
-"""Hinge losses over the pixels that count: a network trained for margins, as a support vector machine is."""
+"""Hinge losses over the labelled pixels, which train a network for margins as a support vector machine."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from user_error import UserError
 
 
 class PixelHinge(nn.Module):
-    """Base of the hinge losses: the mean over the pixels that count, weighted by class as in `CrossEntropy`.
+    """Base of the hinge losses: the mean over the labelled pixels, weighted by class as in `CrossEntropy`.
 
     Args:
-        margin: what the logits must be apart for a pixel to cost nothing.
+        margin: margin of the logits from which on the loss of a pixel is 0.
         class_weights: a weight per class; all 1 if null.
 
     Raises:
@@ -32,11 +32,11 @@ class PixelHinge(nn.Module):
         self.register_buffer("weight", weight)
 
     @abstractmethod
-    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+    def compute_pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
         """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Logits (B, K, H, W) and mask (B, H, W) to a scalar; 0, not NaN, where no pixel counts.
+        """Logits (B, K, H, W) and mask (B, H, W) to a scalar; 0 instead of NaN where no pixel is labelled.
 
         Raises:
             UserError: there are not as many class weights as classes.
@@ -45,9 +45,9 @@ class PixelHinge(nn.Module):
             raise UserError(f"{len(self.weight)} class_weights for {logits.shape[1]} classes: give one for each")
         counted = mask != IGNORED
         true = mask * counted
-        losses = self.pixel_losses(logits.float(), true[:, None])  # squares of 16-bit floats would overflow
-        shares = counted.to(losses.dtype) if self.weight is None else self.weight[true] * counted
-        return (losses.where(counted, 0) * shares).sum() / shares.sum().clamp(min=1e-6)
+        losses = self.compute_pixel_losses(logits.float(), true[:, None])  # squares of 16-bit floats would overflow
+        weights = counted.to(losses.dtype) if self.weight is None else self.weight[true] * counted
+        return (losses.where(counted, 0) * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
 class CrammerSingerHinge(PixelHinge):
@@ -62,7 +62,7 @@ class CrammerSingerHinge(PixelHinge):
         class_weights: a weight per class; all 1 if null.
     """
 
-    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+    def compute_pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
         """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
         strongest_other = logits.scatter(1, true, -torch.inf).amax(1)
         return (self.margin + strongest_other - logits.gather(1, true)[:, 0]).clamp(min=0)
@@ -79,7 +79,7 @@ class SquaredHinge(PixelHinge):
         class_weights: a weight per true class; all 1 if null.
     """
 
-    def pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
+    def compute_pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
         """Logits (B, K, H, W) and class ids (B, 1, H, W) to a loss per pixel (B, H, W)."""
         sides = torch.full_like(logits, -1).scatter_(1, true, 1)
         return (self.margin - sides * logits).clamp(min=0).square().sum(1)

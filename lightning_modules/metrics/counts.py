@@ -1,11 +1,11 @@
-"""Confusion counts per condition: the one additive metric of validation and sweep."""
+"""Confusion matrices per condition, the additive metric of validation and sweeps."""
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 
-def image_confusion(predicted: Tensor, mask: Tensor, num_classes: int) -> Tensor:
+def compute_confusion(predicted: Tensor, mask: Tensor, num_classes: int) -> Tensor:
     """Confusion matrix of every image: rows are true classes, columns predicted ones.
 
     Args:
@@ -24,7 +24,7 @@ def image_confusion(predicted: Tensor, mask: Tensor, num_classes: int) -> Tensor
     return counts.view(images, num_classes + 1, num_classes)[:, :num_classes]
 
 
-def class_counts(confusion: Tensor) -> Tensor:
+def count_classes(confusion: Tensor) -> Tensor:
     """Intersection, predicted and true pixels of each class: (..., K, K) to (..., K, 3)."""
     hit = confusion.diagonal(dim1=-2, dim2=-1)
     return torch.stack([hit, confusion.sum(-2), confusion.sum(-1)], dim=-1)
@@ -32,7 +32,7 @@ def class_counts(confusion: Tensor) -> Tensor:
 
 def mean_iou(confusion: Tensor) -> Tensor:
     """MIoU of a summed confusion matrix (..., K, K), over the classes that occur in mask or prediction; NaN if none."""
-    hit, predicted, true = class_counts(confusion).double().unbind(-1)
+    hit, predicted, true = count_classes(confusion).double().unbind(-1)
     union = predicted + true - hit
     return torch.where(union > 0, hit / union, torch.nan).nanmean(-1)
 

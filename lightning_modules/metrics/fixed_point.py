@@ -1,4 +1,4 @@
-"""The fixed point and the bins of the additive states; no torch, so that whoever reads a record knows them too."""
+"""Fixed-point unit and bins of the additive metric states; without torch, so that readers of records can import them."""
 
 UNIT = 2**16
 """Losses and confidences are counted in units of 1 / `UNIT`: sums of integers are exact in any order."""
@@ -11,9 +11,9 @@ LEAST_ODDS_EXPONENT = -32
 ODDS_BINS = 40 * ODDS_PER_OCTAVE
 """Bins of the odds against the prediction, (1 - confidence) / confidence, from 2^-32 to 2^8, in quarters of each octave.
 
-Networks are mostly sure: bins of equal width over the confidence would put nearly every pixel into the last one and
-rank none of them. The odds spread these pixels out, in the same order.
+Networks are mostly confident: bins of equal width over the confidence would put nearly every pixel into the last one and
+could not rank them. Bins of the odds resolve these pixels, in the same order.
 """
 
 BOUNDARY_RATIO = 0.02
-"""Width of the boundary region as a share of the image's diagonal (Cheng et al., CVPR 2021)."""
+"""Width of the boundary region relative to the image's diagonal (Cheng et al., CVPR 2021)."""

@@ -1,4 +1,4 @@
-"""Whether a network knows when it is wrong: proper losses, calibration and ranking, as additive integers."""
+"""Reliability of confidences: proper losses, calibration and ranking of errors, as additive integers."""
 
 import torch
 from torch import Tensor
@@ -11,12 +11,12 @@ from lightning_modules.metrics.fixed_point import (
     UNIT,
 )
 
-LARGEST_LOSS = 2.0**15  # nats a pixel: what a network that diverged may add to the sum
+LARGEST_LOSS = 2.0**15  # nats per pixel, the upper bound for a diverged network
 MANTISSA = 23  # bits of a float32
 BIAS = 127
 
 
-def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def count_reliability(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses of each image, and the confidence against the correctness of its counted pixels.
 
     Args:
@@ -30,7 +30,9 @@ def reliability_counts(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple
         pixels and correct ones of all images in each bin of the odds, from the most confident on, (`ODDS_BINS`, 2). All
         int64.
     """
-    parts = [slice(None)] if logits.is_cuda else [slice(k, k + 1) for k in range(len(logits))]  # one fits the cache
+    parts = (
+        [slice(None)] if logits.is_cuda else [slice(k, k + 1) for k in range(len(logits))]
+    )  # one image fits the cache
     counted = [_count(logits[part], predicted[part], mask[part]) for part in parts]
     losses, calibration, odds = zip(*counted, strict=True)
     return torch.cat(losses), torch.cat(calibration), torch.stack(odds).sum(0)
@@ -43,24 +45,26 @@ def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     top = chances.gather(1, predicted[:, None])
     behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
     powers = (chances - top).exp_().scatter_(1, predicted[:, None], 0)
-    odds_against = powers.sum(1)  # without the 1 of the predicted class, beside which small terms would be lost
+    odds_against = powers.sum(
+        1
+    )  # without the 1 of the predicted class, next to which small terms would be lost to rounding
     odds_against = odds_against.where(top[:, 0].isfinite(), torch.nan)
     total, squares = odds_against + 1, powers.square_().sum(1) + 1
     nll = (odds_against.log1p() + behind).nan_to_num(LARGEST_LOSS, LARGEST_LOSS).clamp(max=LARGEST_LOSS)
     brier = (squares / total.square() - 2 * (-behind).exp() / total + 1).nan_to_num(2.0)
-    losses = torch.stack([_fixed(nll, counted), _fixed(brier, counted)], dim=-1)
-    calibration, odds = _histograms(odds_against, predicted == true, counted)
+    losses = torch.stack([_sum_fixed_point(nll, counted), _sum_fixed_point(brier, counted)], dim=-1)
+    calibration, odds = _compute_histograms(odds_against, predicted == true, counted)
     return losses, calibration, odds
 
 
-def _fixed(loss: Tensor, counted: Tensor) -> Tensor:
+def _sum_fixed_point(loss: Tensor, counted: Tensor) -> Tensor:
     """Sum over the counted pixels of each image in units of 1 / `UNIT`, (B,)."""
     return (loss * UNIT).round_().long().mul_(counted).sum((-2, -1))
 
 
-def _histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_histograms(odds_against: Tensor, correct: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
     """Calibration (B, 15, 3) and odds (`ODDS_BINS`, 2) of confidences 1 / (1 + `odds_against`)."""
-    against = odds_against.nan_to_num(torch.inf)  # what diverged is sure of nothing
+    against = odds_against.nan_to_num(torch.inf)  # diverged predictions get the lowest confidence
     confidence = (UNIT / (against + 1)).round_().int()
     interval = (confidence * CALIBRATION_BINS - 1).div_(UNIT, rounding_mode="floor").clamp_(min=0)
     images = len(confidence)

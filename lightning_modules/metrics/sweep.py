@@ -1,4 +1,4 @@
-"""All that a sweep counts of a batch under one condition."""
+"""All counts of a sweep for a batch under one condition."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,21 @@ from lightning_modules.metrics.counters.reliability import Reliability
 from user_error import UserError
 
 
-def usual_counters() -> list[Counter]:
-    """Those of every sweep."""
+def make_default_counters() -> list[Counter]:
+    """The counters of every sweep."""
     return [Confusion(), Boundary(), Reliability()]
 
 
 class SweepCounts(Metric):
-    """Sums per condition that the counts of single images do not hold; exact in any order and over processes.
+    """Sums per condition of counts that are not stored for each image; exact in any order and over processes.
 
     Args:
         num_classes: K.
-        num_conditions: how many conditions there are.
-        counters: what is counted; `usual_counters` if `None`.
+        num_conditions: number of conditions.
+        counters: the counters; those of `make_default_counters` if `None`.
 
     Raises:
-        UserError: two counters count under one name.
+        UserError: two counters use the same name.
     """
 
     full_state_update = False
@@ -35,10 +35,10 @@ class SweepCounts(Metric):
     def __init__(self, num_classes: int, num_conditions: int = 1, counters: Sequence[Counter] | None = None) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.counters = usual_counters() if counters is None else [*counters]
+        self.counters = make_default_counters() if counters is None else [*counters]
         self.forms: dict[str, CountForm] = {}
         for counter in self.counters:
-            forms = counter.forms(num_classes)
+            forms = counter.list_forms(num_classes)
             if twice := self.forms.keys() & forms.keys():
                 raise UserError(
                     f"two counters count {min(twice)!r}: leave out {type(counter).__name__}, or rename its counts"
@@ -57,10 +57,10 @@ class SweepCounts(Metric):
             predicted: (B, H, W) int64, their argmax.
             mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Not to be changed in place
                 between two calls; see `Prediction`.
-            condition: its position.
+            condition: index of the condition.
 
         Returns:
-            What each image adds by itself, by name, (B, ...) int64.
+            Counts of each image by name, (B, ...) int64.
         """
         seen = Prediction(logits, predicted, mask, self.num_classes)
         counts = {name: part for counter in self.counters for name, part in counter.count(seen).items()}

@@ -1,4 +1,4 @@
-"""What every network shares: normalisation inside, any input size, pretrained weights only when training begins."""
+"""The base of the networks: they normalise their input, take any input size, and load pretrained weights for training."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class SegmentationNetwork(Network):
-    """Base of the networks; a network overrides `logits`.
+    """Base of the networks; a network overrides `compute_logits`.
 
-    Normalisation lives here, so that corruption severities and attack budgets mean the same for every network.
+    Networks normalise images themselves, so that corruption severities and attack budgets are the same for all of them.
 
     Args:
         num_classes: K, the channels of the logits.
         in_channels: C, the channels of the image.
-        stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped back; a
-            network may set `least_side`, another multiple, which smaller inputs are padded to.
+        stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped accordingly; a
+            network may set `least_side`, a multiple to which smaller inputs are padded.
         mean: mean per channel of images in [0, 1]; ImageNet's for three channels, else 0.5.
         std: standard deviation per channel; ImageNet's for three channels, else 0.25.
 
@@ -59,16 +59,16 @@ class SegmentationNetwork(Network):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     @abstractmethod
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W), H and W multiples of `stride`, to logits (B, K, H, W)."""
 
     def load_pretrained(self, weights: str) -> None:
-        """Start from `weights`, a name on the hub or the path of a local file; called once, when training begins.
+        """Load `weights`, a name on the hub or the path of a local file; called once, when training begins.
 
-        The constructor touches neither files nor the hub: a checkpoint must rebuild its network anywhere.
+        The constructor must access neither files nor the hub, so that a checkpoint can be rebuilt anywhere.
 
         Raises:
-            UserError: the weights cannot be had, or this network takes none.
+            UserError: the weights cannot be loaded, or this network takes none.
         """
         raise UserError(
             f"{type(self).__name__} has no pretrained weights to load ({weights!r}): set encoder_weights to null"
@@ -78,7 +78,7 @@ class SegmentationNetwork(Network):
         """uint8, or float in [0, 1], to zero mean and unit variance.
 
         Raises:
-            UserError: images of another number of channels, which would otherwise be spread over those of the network.
+            UserError: the number of channels differs; broadcasting would otherwise hide this.
         """
         if image.shape[1] != self.mean.shape[1]:
             raise UserError(
@@ -93,10 +93,10 @@ class SegmentationNetwork(Network):
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         height, width = image.shape[-2:]
-        return self.logits(self.padded(self.normalise(image)))[..., :height, :width]
+        return self.compute_logits(self.pad(self.normalise(image)))[..., :height, :width]
 
-    def padded(self, x: Tensor) -> Tensor:
-        """`x` (B, C, H, W) with H and W brought to multiples of `stride`, in the memory format of convolutions."""
+    def pad(self, x: Tensor) -> Tensor:
+        """Pad `x` (B, C, H, W) to multiples of `stride`, in the memory format of convolutions."""
         height, width = x.shape[-2:]
         below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
         if below or beside:
@@ -105,20 +105,20 @@ class SegmentationNetwork(Network):
 
 
 def require_for_each(name: str, values: Sequence[float] | None, channels: int) -> None:
-    """Refuse settings of an image's channels that are not one for each; null stands for the usual ones.
+    """Refuse a setting of channels that has not one value for each; null stands for the default.
 
     Raises:
-        UserError: there are more or fewer.
+        UserError: the number of values differs from the number of channels.
     """
     if values and len(values) != channels:
         raise UserError(f"{name} has {len(values)} numbers for {channels} channels: give one for each, or null")
 
 
 def require_probability(name: str, value: float) -> None:
-    """Refuse a probability of dropping something that would leave nothing, or is none.
+    """Refuse a dropout probability outside [0, 1).
 
     Raises:
-        UserError: it is below 0, or 1 and above.
+        UserError: the probability is out of range.
     """
     if not 0 <= value < 1:
         raise UserError(f"{name} is {value}: give a probability from 0 to below 1")

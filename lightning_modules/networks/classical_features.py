@@ -1,4 +1,4 @@
-"""Classical features beside the image, or in its place."""
+"""Classical features as further input channels, or instead of the image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,25 +8,25 @@ import torch
 from torch import Tensor
 
 from lightning_modules.networks.base import IMAGENET_MEAN, IMAGENET_STD, require_for_each
-from lightning_modules.networks.encoders import pretrained_encoder
+from lightning_modules.networks.encoders import load_pretrained_encoder
 from lightning_modules.networks.features.base import Feature
 from lightning_modules.networks.features.hog import Hog
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 FEATURE_MEAN, FEATURE_STD = 0.0, 0.25
-"""Zero stays zero: it stands for "nothing found", which is also what convolutions pad with."""
+"""Zero is preserved: it means that nothing was found, and is also the padding of convolutions."""
 
 
 class ClassicalFeatureNetwork(SmpNetwork):
-    """An encoder-decoder that sees classical features of the image as further channels.
+    """An encoder-decoder that gets classical features of the image as further channels.
 
     HOG (Dalal & Triggs, CVPR 2005), SIFT (Lowe, IJCV 2004), ORB (Rublee et al., ICCV 2011), Canny's edges (PAMI 1986),
     local binary patterns (Ojala et al., PAMI 2002); see `lightning_modules.networks.features`. They are computed on the CPU from
-    the very image that the network is given, a corrupted one included, from its 8-bit levels: a float image is rounded
-    to the nearest ones. No gradient flows through them: an attack sees that of the image's channels alone.
+    the 8-bit levels of the image that the network is given, which may be corrupted; float images are rounded. Gradients do
+    not flow through them: an attack uses the gradients of the image's channels alone.
 
-    torch.compile breaks the graph at the features, which are not torch's; what follows them is one graph.
+    torch.compile breaks the graph at the features, which are computed outside torch; the rest is one graph.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -73,7 +73,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def feature_maps(self, image: Tensor) -> Tensor:
+    def compute_feature_maps(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to features (B, F, H, W) in [0, 1] on the same device."""
         if image.is_floating_point():
             image = (image.float() * 255).round().clamp(0, 255)
@@ -85,7 +85,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
-        maps = self.feature_maps(image).to(self.mean.dtype)
+        maps = self.compute_feature_maps(image).to(self.mean.dtype)
         if not self.keeps_image:
             return super().forward(maps)
         colours = image.to(maps.dtype)
@@ -96,19 +96,19 @@ class ClassicalFeatureNetwork(SmpNetwork):
     def load_pretrained(self, weights: str) -> None:
         """Start the encoder from `weights`, a name on the hub or the path of a local file; see `SmpNetwork`.
 
-        The first convolution starts blind to the features, so that the network begins as the pretrained one; their
-        weights are zero and get gradients. Without the image, its weights are spread over the features instead.
+        The weights of the first convolution for the features are initialised to zero, so that the network starts as the
+        pretrained one, and are trained. Without the image, its weights are adapted to the features instead.
 
         Raises:
-            UserError: they cannot be had, belong to another encoder, or its first layer is no plain convolution.
+            UserError: they cannot be loaded, belong to another encoder, or its first layer is no plain convolution.
         """
         if not self.keeps_image:
             channels, blind = self.feature_channels, 0
         else:
             channels, blind = self.in_channels, self.feature_channels
-        source = pretrained_encoder(self.encoder, self.encoder_name, weights, channels).state_dict()
+        source = load_pretrained_encoder(self.encoder, self.encoder_name, weights, channels).state_dict()
         own = self.encoder.state_dict()
-        state = {key: _widened(value, own[key], blind) for key, value in source.items() if key in own}
+        state = {key: _widen(value, own[key], blind) for key, value in source.items() if key in own}
         if any(value.shape != own[key].shape for key, value in state.items()):
             raise UserError(
                 f"the first layer of {self.encoder_name!r} does not take further channels beside pretrained ones: choose "
@@ -117,7 +117,7 @@ class ClassicalFeatureNetwork(SmpNetwork):
         self.encoder.load_state_dict(state)
 
 
-def _widened(weight: Tensor, like: Tensor, blind: int) -> Tensor:
+def _widen(weight: Tensor, like: Tensor, blind: int) -> Tensor:
     """A weight (D, C, ...), with `blind` further input channels of zeros where `like` has them."""
     if weight.ndim < 2 or weight.shape[1] + blind != like.shape[1]:
         return weight

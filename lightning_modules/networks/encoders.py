@@ -1,4 +1,4 @@
-"""Encoders by name, those of smp and those of timm alike: which there are, what they hold, and weights for any channels."""
+"""Encoders of smp and timm by name: checks of names, pretrained weights for any channels, and removal of unused parts."""
 
 import difflib
 from collections.abc import Callable
@@ -10,17 +10,17 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.pretrained import another_encoder, hub_encoder, load_local
+from lightning_modules.networks.pretrained import load_hub_encoder, load_local, make_encoder_like
 from user_error import UserError
 
 ONE_SIZE = "{what} takes images of one size only: choose another encoder, such as 'mit_b0' or 'tu-swin_tiny_patch4_window7_224'"
 
 
 def check_encoder(name: str) -> None:
-    """Refuse a name that neither smp nor, as ``tu-NAME``, timm knows.
+    """Refuse a name that is unknown to smp and, as ``tu-NAME``, to timm.
 
     Raises:
-        UserError: with the names that come close.
+        UserError: the name is unknown; the message suggests similar ones.
     """
     timm_name = name.removeprefix("tu-")
     known = timm.list_models() if timm_name != name else list(smp.encoders.encoders)
@@ -30,26 +30,26 @@ def check_encoder(name: str) -> None:
         raise UserError(f"unknown encoder {name!r}: {hint} (an encoder of timm is written 'tu-NAME')")
 
 
-def pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
+def load_pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
     """An encoder for `in_channels` with `weights`, a name on the hub or the path of a local file.
 
-    Weights of three channels are spread over any other number, as smp and timm do it.
+    Weights of three channels are adapted to any other number, as in smp and timm.
 
     Args:
-        like: the encoder that the weights are for.
-        name: of it.
+        like: an encoder of the same kind.
+        name: name of the encoder.
         weights: see above.
         in_channels: C.
 
     Raises:
-        UserError: the weights cannot be had, or belong to another encoder.
+        UserError: the weights cannot be loaded, or belong to another encoder.
     """
     if not _is_path(weights):
-        return hub_encoder(like, name, weights, in_channels)
-    encoder: Any = another_encoder(like, name, in_channels=3)
+        return load_hub_encoder(like, name, weights, in_channels)
+    encoder: Any = make_encoder_like(like, name, in_channels=3)
     load_local(encoder, Path(weights), name)
-    if not hasattr(encoder, "set_in_channels"):  # an encoder of timm knows its channels from birth
-        return _with_channels(encoder, name, in_channels)
+    if not hasattr(encoder, "set_in_channels"):  # timm fixes the channels at construction
+        return _adapt_channels(encoder, name, in_channels)
     encoder.set_in_channels(in_channels, pretrained=True)
     return encoder
 
@@ -58,9 +58,9 @@ def _is_path(weights: str) -> bool:
     return "/" in weights or Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 
 
-def _with_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module:
-    """An encoder of timm for `in_channels`, with the weights of one for three: those of its first convolution spread."""
-    adapted = another_encoder(encoder, name, in_channels)
+def _adapt_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module:
+    """An encoder of timm for `in_channels`, with the adapted weights of one for three channels."""
+    adapted = make_encoder_like(encoder, name, in_channels)
     shapes = {key: value.shape for key, value in adapted.state_dict().items()}
     state = {
         key: value if value.shape == shapes[key] else timm.models.adapt_input_conv(in_channels, value)
@@ -73,19 +73,19 @@ def _with_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Module
 def make_for_any_size(
     make: Callable[..., nn.Module], encoder_of: Callable[[Any], nn.Module], name: str, in_channels: int, what: str
 ) -> nn.Module:
-    """What `make` makes, with an encoder that takes images of any size.
+    """Make a network with an encoder that takes images of any size.
 
-    Positions and masks of timm's ViTs and Swins are made for one size, unless they are told to make them anew for every image.
+    Position embeddings and masks of timm's ViTs and Swins have a fixed size, unless `dynamic_img_size` is set.
 
     Args:
-        make: a network around an encoder; further arguments go to the encoder.
-        encoder_of: the encoder of such a network.
-        name: of the encoder; those of smp fit any size as they are.
+        make: makes the network; keyword arguments are passed to its encoder.
+        encoder_of: returns the encoder of the network.
+        name: name of the encoder; those of smp take any size.
         in_channels: C of its images.
-        what: is said to take one size only.
+        what: name of the network for the message.
 
     Raises:
-        UserError: it does, whatever it is told.
+        UserError: the encoder takes images of one size only.
     """
     made = make()
     if not name.startswith("tu-") or _takes_any_size(encoder_of(made), in_channels):
@@ -115,54 +115,54 @@ def _takes_any_size(encoder: Any, in_channels: int) -> bool:
 
 
 def keeps_its_classifier(name: str) -> bool:
-    """Whether smp keeps the last convolution of the classifier in an encoder: that of EfficientNets, in every make."""
+    """Whether an encoder of smp still contains the last convolution of the classifier, as all EfficientNets do."""
     return "efficientnet" in name
 
 
 @torch.inference_mode(False)
 @torch.enable_grad()
 def remove_unused_parts(encoder: nn.Module, model: nn.Module, image: Tensor) -> None:
-    """Remove what `model` does not use of its encoder: costs without a use, and DDP would wait for its gradients.
+    """Remove parts of the encoder that `model` does not use, whose gradients DistributedDataParallel would wait for.
 
-    Encoders of smp keep the stages beyond their depth, and EfficientNets the last convolution of the classifier. What goes on
-    being called for its shape, as between the branches of an HRNet, stays and learns nothing.
+    Encoders of smp contain stages beyond their depth, and EfficientNets the last convolution of the classifier. Parts that
+    are called only for the shape of their output, as between the branches of an HRNet, are frozen instead.
 
     Args:
         encoder: a part of the model.
         model: maps images to one tensor, or to several.
-        image: (B, C, H, W) of a size that it takes.
+        image: (B, C, H, W) of a valid size.
     """
     model.eval()
-    said = _answer(model, image)
-    said.sum().backward()
+    expected = _concatenate_outputs(model, image)
+    expected.sum().backward()
     removed = _remove_without_gradient(encoder)
-    if not _says(model, image, said):
-        _keep_needed(removed, model, image, said)
+    if not _has_output(model, image, expected):
+        _keep_needed(removed, model, image, expected)
     model.zero_grad()
     model.train()
 
 
-def _answer(model: nn.Module, image: Tensor) -> Tensor:
-    said = model(image)
-    return torch.cat([one.flatten() for one in (said if isinstance(said, list | tuple) else [said])])
+def _concatenate_outputs(model: nn.Module, image: Tensor) -> Tensor:
+    expected = model(image)
+    return torch.cat([one.flatten() for one in (expected if isinstance(expected, list | tuple) else [expected])])
 
 
-def _says(model: nn.Module, image: Tensor, said: Tensor) -> bool:
+def _has_output(model: nn.Module, image: Tensor, expected: Tensor) -> bool:
     try:
         with torch.no_grad():
-            return torch.equal(_answer(model, image), said)
+            return torch.equal(_concatenate_outputs(model, image), expected)
     except RuntimeError:
         return False
 
 
 class Unused(nn.Identity):
-    """Stands where a part stood that no answer depends on: passes on what it is given first, whatever comes with it.
+    """Replaces a part that does not affect the output; returns its first argument, since some encoders still call it.
 
-    Some encoders go on calling their parts. Weights of the part, in a checkpoint that still has them, are passed over.
+    Weights of the part in older checkpoints are ignored.
     """
 
     def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:
-        """The first of what it is given."""
+        """The first argument."""
         return input
 
     def _load_from_state_dict(self, *_: Any) -> None:
@@ -170,7 +170,7 @@ class Unused(nn.Identity):
 
 
 def _remove_without_gradient(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
-    """Put `Unused` where no parameter has a gradient: the parents, the names there, and what was taken out."""
+    """Replace parts without gradients by `Unused`; returns the parents, attribute names and removed parts."""
     removed = []
     for name, child in list(module.named_children()):
         parameters = list(child.parameters())
@@ -184,11 +184,11 @@ def _remove_without_gradient(module: nn.Module) -> list[tuple[nn.Module, str, nn
 
 
 def _keep_needed(
-    removed: list[tuple[nn.Module, str, nn.Module]], model: nn.Module, image: Tensor, said: Tensor
+    removed: list[tuple[nn.Module, str, nn.Module]], model: nn.Module, image: Tensor, expected: Tensor
 ) -> None:
     for parent, name, child in removed:
         setattr(parent, name, child)
     for parent, name, child in removed:
         setattr(parent, name, Unused())
-        if not _says(model, image, said):
+        if not _has_output(model, image, expected):
             setattr(parent, name, child.requires_grad_(False))

@@ -1,4 +1,4 @@
-"""The fully convolutional network, its parts in plain sight: convolution, pooling, fully connected layers, skips."""
+"""The fully convolutional network, with convolution, pooling, fully connected layers and skip connections as named parts."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,11 +13,11 @@ from lightning_modules.networks.base import SegmentationNetwork, require_probabi
 from lightning_modules.networks.encoders import (
     check_encoder,
     keeps_its_classifier,
+    load_pretrained_encoder,
     make_for_any_size,
-    pretrained_encoder,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, cannot_build
+from lightning_modules.networks.mended import CANNOT, explain_failure
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -25,23 +25,23 @@ from user_error import UserError
 class FcnNetwork(SegmentationNetwork):
     """FCN (Long, Shelhamer & Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015).
 
-    A classifier of images whose fully connected layers are convolutions of 1 x 1, so that it labels every place of the
-    coarsest map instead of one image; finer maps score the classes too, and their scores are added on the way up.
+    An image classifier whose fully connected layers are convolutions of 1 x 1, so that it predicts every place of the
+    coarsest map instead of the complete image; scores of finer maps are added during upsampling.
 
-    - convolution and pooling: the encoder, any of smp; VGG, as in the paper, is nothing else;
+    - convolution and pooling: the encoder, any of smp, such as VGG in the paper;
     - fully connected layers: `fully_connected` and `score`, the same weights for a map and for a pooled vector;
     - `classify`: the classification head itself, pooling first;
     - skip fusion: `skip_scores`; two of them make FCN-8s, one FCN-16s, none FCN-32s.
 
-    Scores are enlarged bilinearly, where the paper starts there and lets the finer enlargements be learned. The scores
-    of skips start at zero, as in the paper.
+    Scores are upsampled bilinearly, whereas the paper initialises its upsampling bilinearly and trains part of it. The
+    scores of skips are initialised to zero, as in the paper.
 
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
         encoder: any encoder of smp, or ``tu-NAME`` for one of timm.
         hidden: channels of each of the two fully connected layers (4096 in the paper).
-        skips: finer maps that are fused: 0, 1 or 2.
+        skips: number of finer maps that are fused: 0, 1 or 2.
         dropout: probability with which a channel of a fully connected layer is dropped in training.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
@@ -50,7 +50,7 @@ class FcnNetwork(SegmentationNetwork):
         UserError: unknown encoder, no hidden channels, or more skips than the encoder has finer maps.
     """
 
-    @torch.inference_mode(False)  # what is unused is found by gradients
+    @torch.inference_mode(False)  # unused parts are found by gradients
     def __init__(
         self,
         num_classes: int,
@@ -85,7 +85,7 @@ class FcnNetwork(SegmentationNetwork):
         if keeps_its_classifier(encoder) or encoder.startswith("tu-"):  # timm's may refine maps that no skip reads
             remove_unused_parts(built, self, torch.zeros(1, in_channels, 64, 64))
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         *finer, coarsest = (feature for feature in self.encoder(x)[1:] if feature.shape[1])
         logits = self.score(self.fully_connected(coarsest))
@@ -94,11 +94,11 @@ class FcnNetwork(SegmentationNetwork):
         return F.interpolate(logits, x.shape[2:], mode="bilinear")
 
     def classify(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K) of the image as a whole.
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K) of the complete image.
 
-        The coarsest map is pooled over all places, and what follows is the fully connected head of a classifier.
+        The coarsest map is pooled over all places before the fully connected layers.
         """
-        pooled = self.encoder(self.padded(self.normalise(image)))[-1].mean((2, 3), keepdim=True)
+        pooled = self.encoder(self.pad(self.normalise(image)))[-1].mean((2, 3), keepdim=True)
         return self.score(self.fully_connected(pooled)).flatten(1)
 
     def load_pretrained(self, weights: str) -> None:
@@ -107,9 +107,9 @@ class FcnNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
-        kept = self.encoder.state_dict()
-        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in kept})
+        encoder = load_pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
+        own = self.encoder.state_dict()
+        self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in own})
 
 
 def _make_encoder(name: str, in_channels: int) -> Any:
@@ -117,4 +117,4 @@ def _make_encoder(name: str, in_channels: int) -> Any:
     try:
         return make_for_any_size(make, lambda one: one, name, in_channels, f"an FCN on {name!r}")
     except CANNOT as error:
-        raise cannot_build("FCN", name, {}, error) from error
+        raise explain_failure("FCN", name, {}, error) from error

@@ -1,4 +1,4 @@
-"""What smp builds, made right where a decoder and an encoder do not quite fit; or refused in a sentence."""
+"""Corrections of models of smp where decoder and encoder do not fit, and explanations of failures."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPl
 from torch import nn
 
 from lightning_modules.networks.encoders import Unused
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
-"""Decoders that ask for maps no coarser than an eighth or a sixteenth of the image."""
+"""Decoders that need maps of at least an eighth or a sixteenth of the image's resolution."""
 DOUBLINGS = 3
 CANNOT = (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, NotImplementedError)
-"""What smp and timm raise where parts do not go together."""
+"""Errors that smp and timm raise for incompatible parts."""
 
 
-def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
-    """The sentence for what smp or timm raises when they put a network together."""
+def explain_failure(architecture: str, encoder: str, decoder: dict[str, Any], error: Exception) -> UserError:
+    """The `UserError` for an error of smp or timm when they construct a network."""
     undilated = isinstance(error, AssertionError) or any(word in str(error) for word in ("dilated", "output_stride"))
     if architecture in DILATING and undilated:
         return UserError(
@@ -34,13 +34,13 @@ def cannot_build(architecture: str, encoder: str, decoder: dict[str, Any], error
     remedy = "change 'decoder', or choose" if decoder else "choose"
     fits = "tu-vit_tiny_patch16_224" if architecture == "DPT" else "resnet18"
     return UserError(
-        f"smp cannot build {architecture} on {encoder!r}{given} ({brief(error).rstrip('.')}): {remedy} another encoder, such as "
-        f"{fits!r}, or another architecture"
+        f"smp cannot build {architecture} on {encoder!r}{given} ({shorten(error).rstrip('.')}): {remedy} another encoder, such "
+        f"as {fits!r}, or another architecture"
     )
 
 
 def mend(model: Any) -> None:
-    """Bring a model that smp just built to what its forward pass does."""
+    """Correct a new model of smp so that its modules match its forward pass."""
     if isinstance(model.decoder, UnetPlusPlusDecoder):
         # on VGG it holds a block that is never called, whose gradients DDP would wait for
         model.decoder.center = Unused()
@@ -49,7 +49,7 @@ def mend(model: Any) -> None:
 
 
 def _fit_pyramid(decoder: Any) -> None:
-    """PSPNet pools a quarter of the channels four times, and smp takes that for all of them, also where 4 is no divisor."""
+    """Correct PSPNet's convolution: smp assumes four pooled quarters of the channels even where 4 is no divisor."""
     layer = decoder.conv[0]
     pooled = [block.pool[1][0] for block in decoder.psp.blocks]
     channels = pooled[0].in_channels + sum(one.out_channels for one in pooled)
@@ -61,19 +61,19 @@ def _fit_pyramid(decoder: Any) -> None:
 
 @torch.inference_mode()
 def find_sides(model: nn.Module, in_channels: int, stride: int, least: int, what: str) -> tuple[int, int]:
-    """The multiple that images are padded to, and the least side: those given, doubled until the model takes them.
+    """Find the multiple to which images are padded and the smallest side, by doubling until the model takes them.
 
-    A shallow encoder may have windows, or coarser maps within, that ask for more than its stride tells.
+    A shallow encoder may have windows or internal maps that need a larger multiple than its stride.
 
     Args:
-        model: images (B, C, H, W) to one tensor; it is left in training mode.
+        model: maps images (B, C, H, W) to one tensor; it is left in training mode.
         in_channels: C.
-        stride: to begin with.
-        least: side to begin with, a multiple of it.
-        what: is refused.
+        stride: first candidate of the multiple.
+        least: first candidate of the smallest side, a multiple of `stride`.
+        what: name of the model for the message.
 
     Raises:
-        UserError: the model takes no images.
+        UserError: the model takes none of the sizes.
     """
     model.eval()
     candidates = [(stride, least << step) for step in range(DOUBLINGS)]
@@ -84,7 +84,9 @@ def find_sides(model: nn.Module, in_channels: int, stride: int, least: int, what
                 model(torch.zeros(1, in_channels, sides[1], sum(sides)))
                 return sides
             except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-                said = error
+                last_error = error
     finally:
         model.train()
-    raise UserError(f"{what} do not fit ({brief(said)}): choose another encoder, architecture or depth") from said
+    raise UserError(
+        f"{what} do not fit ({shorten(last_error)}): choose another encoder, architecture or depth"
+    ) from last_error

@@ -1,4 +1,4 @@
-"""What every network answers beside its logits: outputs of several tasks and members, by the names of the tasks."""
+"""The interface of networks beside their logits: outputs of several tasks and members, by the names of the tasks."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ SEGMENTATION = "segmentation"
 
 
 class Network(nn.Module):
-    """Base of the networks: what one answers that has no further task and combines no members.
+    """Base of the networks, with the defaults of one without further tasks and members.
 
-    A module of another library need not have these methods: see `as_network`.
+    Modules of other libraries need not have these methods; see `as_network`.
     """
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """What it learns and predicts beside the segmentation, by name."""
+        """The further tasks beside the segmentation, by name."""
         return {}
 
     @property
@@ -25,16 +25,16 @@ class Network(nn.Module):
         """The weight of the last layer that every task depends on; `None` where there is no such layer."""
         return None
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """What each member is trained by, for each task: logits (B, K, H, W) of the segmentation, and outputs of the others.
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The outputs of each member for the losses of each task, among them logits (B, K, H, W) of the segmentation.
 
         Args:
             image: (B, C, H, W), uint8 or float in [0, 1].
         """
         return {SEGMENTATION: [self(image)]}
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
-        """What is predicted for each task, in one pass.
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """The predictions for each task, in one pass.
 
         Args:
             image: (B, C, H, W), uint8 or float in [0, 1].
@@ -46,31 +46,31 @@ class Network(nn.Module):
 
 
 class Wrapper(Network):
-    """Base of the networks that hold another one as `network`, and pass on what it answers."""
+    """Base of the networks that wrap another one as `network`, and forward its outputs."""
 
     network: nn.Module
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """Those of the network within."""
+        """The tasks of the wrapped network."""
         return as_network(self.network).tasks
 
     @property
     def shared(self) -> nn.Parameter | None:
-        """That of the network within."""
+        """The shared weight of the wrapped network."""
         return as_network(self.network).shared
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """Those of the network within."""
-        return as_network(self.network).training_outputs(image)
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The training outputs of the wrapped network."""
+        return as_network(self.network).compute_training_outputs(image)
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
-        """Those of the network within."""
-        return as_network(self.network).outputs(image)
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """The outputs of the wrapped network."""
+        return as_network(self.network).compute_outputs(image)
 
 
-class _Foreign(Network):
-    """A module of another library, which gives logits and no more."""
+class _ForeignNetwork(Network):
+    """A module of another library, which returns only logits."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -82,5 +82,5 @@ class _Foreign(Network):
 
 
 def as_network(module: nn.Module) -> Network:
-    """A network as it is; a module that is none of ours in a view that answers what it has to, with the same weights."""
-    return module if isinstance(module, Network) else _Foreign(module)
+    """Return a `Network` unchanged, and wrap any other module into one with the same weights."""
+    return module if isinstance(module, Network) else _ForeignNetwork(module)

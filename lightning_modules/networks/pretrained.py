@@ -1,4 +1,4 @@
-"""Encoder weights from a local file or from the hub, and a clear sentence where neither is at hand."""
+"""Encoder weights from local files or from the hub."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from safe_files.roots import WEIGHTS
 from safe_files.tensor_file import require_unpacked
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 HUB_TIMEOUT_S = 4.0
 
@@ -39,10 +39,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError("no mapping of names to tensors")
         return weights
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({brief(error)})") from error
+        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({shorten(error)})") from error
     except Exception as error:  # UnpicklingError of a payload that weights_only refuses
         raise UserError(
-            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({brief(error)}); "
+            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({shorten(error)}); "
             "save a plain state dict"
         ) from error
 
@@ -60,11 +60,13 @@ def load_local(encoder: nn.Module, path: Path, name: str) -> None:
     try:
         encoder.load_state_dict(state)
     except Exception as error:  # sparse and quantised tensors fail in other ways than those of other shapes
-        raise UserError(f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({brief(error)})") from error
+        raise UserError(
+            f"encoder weights: {str(path)!r} does not fit the encoder {name!r} ({shorten(error)})"
+        ) from error
 
 
 def load_trained(network: nn.Module, path: Path) -> None:
-    """Load the weights of a whole network from the checkpoint of its training.
+    """Load the weights of a complete network from the checkpoint of its training.
 
     Raises:
         UserError: missing file, or the weights of another network.
@@ -77,10 +79,10 @@ def load_trained(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(own)
     except Exception as error:  # entries of other kinds than tensors fail in many ways
-        raise UserError(f"start: {str(path)!r} holds another network ({brief(error)})") from error
+        raise UserError(f"start: {str(path)!r} holds another network ({shorten(error)})") from error
 
 
-def another_encoder(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
+def make_encoder_like(like: Any, name: str, in_channels: int, weights: str | None = None) -> nn.Module:
     """An encoder of the kind and depth of `like`, for `in_channels`, with the hub's `weights` if any are named."""
     if isinstance(like, TimmViTEncoder):
         depth = len(like.out_channels)
@@ -88,23 +90,23 @@ def another_encoder(like: Any, name: str, in_channels: int, weights: str | None 
     return smp.encoders.get_encoder(name, in_channels=in_channels, depth=like._depth, weights=weights)
 
 
-def hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
+def load_hub_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:
     """The encoder `name`, of the kind of `like`, with the hub's `weights`, adapted to `in_channels`.
 
     Raises:
-        UserError: no such weights, or they are neither cached nor within reach.
+        UserError: no such weights, or they are neither cached nor reachable.
     """
-    repository, file = _hub_address(name, weights)
+    repository, file = _find_hub_address(name, weights)
     if repository and not isinstance(try_to_load_from_cache(repository, file), str):
         require_reachable(f"encoder weights {weights!r} of {name!r}", constants.ENDPOINT)
-    return another_encoder(like, name, in_channels, weights)
+    return make_encoder_like(like, name, in_channels, weights)
 
 
 def _widen(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
+def _find_hub_address(name: str, weights: str) -> tuple[str | None, str]:
     if name.startswith("tu-"):
         settings = timm.models.get_pretrained_cfg(name.removeprefix("tu-"))
         return getattr(settings, "hf_hub_id", None), "model.safetensors"
@@ -117,7 +119,7 @@ def _hub_address(name: str, weights: str) -> tuple[str | None, str]:
 
 
 def require_reachable(what: str, address: str) -> None:
-    """One quick look: the clients of hubs try again and again before they give up.
+    """Check with a short timeout that an address is reachable, since the clients of hubs retry for a long time.
 
     Raises:
         UserError: the address cannot be reached, or ``HF_HUB_OFFLINE`` forbids it.
@@ -128,6 +130,6 @@ def require_reachable(what: str, address: str) -> None:
         httpx.head(address, timeout=HUB_TIMEOUT_S)
     except httpx.HTTPError as error:
         raise UserError(
-            f"{what} are not in the local cache and {address} cannot be reached ({brief(error)}): pass a local file as "
+            f"{what} are not in the local cache and {address} cannot be reached ({shorten(error)}): pass a local file as "
             "encoder_weights, or null to start from random weights"
         ) from error

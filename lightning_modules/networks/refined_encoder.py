@@ -1,4 +1,4 @@
-"""An encoder whose feature maps are changed on their way to the decoder: how an idea joins any encoder-decoder."""
+"""An encoder whose feature maps are refined before the decoder, by which parts are added to any encoder-decoder."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class RefinedEncoder(nn.Module):
-    """Stands where an encoder of smp stood; the decoder does not notice.
+    """Replaces an encoder of smp, with the same interface.
 
     Args:
         encoder: of smp: images to a list of feature maps (B, C_i, H_i, W_i), finest first, the image itself included.
@@ -25,18 +25,18 @@ class RefinedEncoder(nn.Module):
         return self.refine(self.encoder(x))
 
 
-def holder_of_encoder(model: Any) -> Any:
-    """What holds the encoder of smp itself: `model`, or the innermost of the encoders that refine its maps."""
+def find_encoder_holder(model: Any) -> Any:
+    """The module whose `encoder` is that of smp: `model`, or the innermost of its refined encoders."""
     while isinstance(model.encoder, RefinedEncoder):
         model = model.encoder
     return model
 
 
 class StageModules(nn.Module):
-    """A module for some of an encoder's feature maps; the others pass.
+    """Applies modules to some of an encoder's feature maps; the others are unchanged.
 
     Args:
-        modules: index in the encoder's list, finest first, to a module that keeps the shape.
+        modules: index in the encoder's list, finest first, to a module that preserves the shape.
     """
 
     def __init__(self, modules: dict[int, nn.Module]) -> None:

@@ -18,12 +18,12 @@ from lightning_modules.networks.base import SegmentationNetwork, require_probabi
 from lightning_modules.networks.encoders import (
     check_encoder,
     keeps_its_classifier,
+    load_pretrained_encoder,
     make_for_any_size,
-    pretrained_encoder,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, cannot_build, find_sides, mend
-from lightning_modules.networks.refined_encoder import RefinedEncoder, holder_of_encoder
+from lightning_modules.networks.mended import CANNOT, explain_failure, find_sides, mend
+from lightning_modules.networks.refined_encoder import RefinedEncoder, find_encoder_holder
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -38,16 +38,16 @@ NOT_OF_DECODERS = {
     "activation",
     "aux_params",
 }
-"""Arguments of smp's classes that are settings of their own here, or would make the output something else than logits."""
+"""Arguments of smp's classes that are separate settings here, or would change the output from logits."""
 
 HALVED = {"PAN": 3}
-"""How often a decoder pools the coarsest map, which must not vanish."""
+"""How often a decoder halves the coarsest map, which must be large enough."""
 
 
 class Part(ABC):
-    """One of the `parts` of an `SmpNetwork`: it holds the settings of an idea, and builds it into a network.
+    """One of the `parts` of an `SmpNetwork`: it has the settings of an extension, and builds it into a network.
 
-    Parts are built in one after the other: each finds the network as those before it left it.
+    Parts are built in order, each into the result of the previous ones.
     """
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Part(ABC):
         """Change a network that was just made, before its weights are loaded.
 
         Raises:
-            UserError: the idea does not fit its architecture.
+            UserError: the part does not fit the architecture.
         """
 
 
@@ -67,12 +67,12 @@ class SmpNetwork(SegmentationNetwork):
         in_channels: C; the command line takes it from the data.
         architecture: the decoder: Unet, UnetPlusPlus, FPN, DeepLabV3Plus, Segformer, ...
         encoder: any encoder of smp, or ``tu-NAME`` for one of timm.
-        encoder_depth: number of encoder stages; the architecture's own choice if null.
+        encoder_depth: number of encoder stages; the architecture's default if null.
         decoder: further arguments of the smp class, such as ``{decoder_attention_type: scse}``.
         dropout: probability with which a channel before the last convolution is dropped in training.
         drop_path: largest probability with which a residual branch of the encoder is skipped in training
             (stochastic depth, Huang et al., ECCV 2016), growing linearly with depth.
-        parts: ideas that are built in, one after the other: attention, recurrence, DropBlock, ...
+        parts: extensions that are built in, in order: attention, recurrence, DropBlock, ...
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
 
@@ -99,7 +99,7 @@ class SmpNetwork(SegmentationNetwork):
         require_probability("dropout", dropout)
         require_probability("drop_path", drop_path)
         model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
-        stride = _stride(model.encoder)
+        stride = _get_stride(model.encoder)
         least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
         stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
         super().__init__(num_classes, in_channels, stride, mean, std)
@@ -115,18 +115,18 @@ class SmpNetwork(SegmentationNetwork):
     @property
     def encoder(self) -> Any:
         """The encoder of smp, also where its feature maps are refined on their way to the decoder."""
-        return holder_of_encoder(self.model).encoder
+        return find_encoder_holder(self.model).encoder
 
     def refine_features(self, refine: nn.Module) -> None:
-        """Change the feature maps once more before the decoder takes them; see `RefinedEncoder`.
+        """Refine the feature maps before the decoder; see `RefinedEncoder`.
 
         Raises:
-            UserError: the encoder has more than maps.
+            UserError: the encoder returns tokens beside maps.
         """
         require_maps(self)
         self.model.encoder = RefinedEncoder(self.model.encoder, refine)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         return self.model(x)
 
@@ -136,10 +136,10 @@ class SmpNetwork(SegmentationNetwork):
         Raises:
             UserError: they cannot be had, or belong to another encoder.
         """
-        encoder = pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
-        kept = self.encoder.state_dict()
-        found = {key: value for key, value in encoder.state_dict().items() if key in kept}
-        self.encoder.load_state_dict(kept | found)  # a subclass may have given its layers more than weights
+        encoder = load_pretrained_encoder(self.encoder, self.encoder_name, weights, self.in_channels)
+        own = self.encoder.state_dict()
+        found = {key: value for key, value in encoder.state_dict().items() if key in own}
+        self.encoder.load_state_dict(own | found)  # a subclass may have given its layers more than weights
 
 
 def _check_names(architecture: str, encoder: str) -> None:
@@ -166,26 +166,26 @@ def _build(
         mend(model)
         subsample_first(model)
         _remove_unused_attention(model.decoder)
-        if _depth(model.encoder) < 5 or keeps_its_classifier(encoder):
-            side = 4 * _stride(model.encoder)
+        if _get_depth(model.encoder) < 5 or keeps_its_classifier(encoder):
+            side = 4 * _get_stride(model.encoder)
             remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
     except CANNOT as error:
-        raise cannot_build(architecture, encoder, decoder, error) from error
+        raise explain_failure(architecture, encoder, decoder, error) from error
     return model
 
 
-def _depth(encoder: Any) -> int:
+def _get_depth(encoder: Any) -> int:
     return len(encoder.out_channels) if isinstance(encoder, TimmViTEncoder) else encoder._depth
 
 
-def _stride(encoder: Any) -> int:
+def _get_stride(encoder: Any) -> int:
     return (
         encoder.output_stride if isinstance(encoder, TimmViTEncoder) else max(encoder.output_stride, 2**encoder._depth)
     )
 
 
 def require_maps(network: SmpNetwork) -> None:
-    """Refuse an encoder that hands over tokens beside its maps, where maps alone are looked at.
+    """Refuse an encoder that returns tokens beside feature maps, where only maps are supported.
 
     Raises:
         UserError: it is the vision transformer of a DPT.
@@ -198,9 +198,9 @@ def require_maps(network: SmpNetwork) -> None:
 
 
 def _remove_unused_attention(decoder: nn.Module) -> None:
-    """Smp gives the last block of a U-Net an attention for a skip connection that does not exist.
+    """Remove the attention of a U-Net's last block, for whose missing skip connection smp creates parameters.
 
-    DistributedDataParallel would wait for the gradients of its parameters.
+    DistributedDataParallel would wait for the gradients of these.
     """
     blocks = getattr(decoder, "blocks", None)
     if isinstance(blocks, nn.ModuleDict):  # U-Net++
@@ -214,10 +214,9 @@ def _remove_unused_attention(decoder: nn.Module) -> None:
 
 
 def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
-    """Smp passes no rate to its own encoders, so the branches are set where they stand, in order of depth.
+    """Set the rate of stochastic depth of each residual branch, in order of depth, since smp passes no rate to its encoders.
 
-    Some of its encoders come with a rate of their own, which none but the setting may decide; timm's ResNets have none at
-    all where they come without a rate.
+    Default rates of some encoders are overwritten; timm's ResNets have no such layers unless a rate is given.
     """
     places = [
         (block, attribute)
@@ -234,7 +233,7 @@ def _set_drop_path(encoder: nn.Module, rate: float, name: str) -> None:
         setattr(block, attribute, DropPath(rate * step / max(1, len(places) - 1)))
 
 
-def only_head(model: nn.Module, architecture: str) -> SegmentationHead:
+def get_only_head(model: nn.Module, architecture: str) -> SegmentationHead:
     """The segmentation head of a model of smp, whose first part is its convolution.
 
     Raises:

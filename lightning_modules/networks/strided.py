@@ -1,4 +1,4 @@
-"""Convolutions of 1 x 1 with a stride, kept from a fault of oneDNN."""
+"""Workaround for a fault of oneDNN in strided convolutions of 1 x 1."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ FEW = 16
 
 
 def subsample_first(network: nn.Module) -> None:
-    """Take the stride of 1 x 1 convolutions of few channels out of them: the pixels that they read are chosen before.
+    """Subsample the input of strided 1 x 1 convolutions of few channels, and set their stride to 1.
 
     oneDNN as of PyTorch 2.13 writes past its memory in their gradients where tensors are channels last and the channels fill
     no register, which ends the process or alters other tensors

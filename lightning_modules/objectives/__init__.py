@@ -1,1 +1,1 @@
-"""How the loss of a training follows from batch and network."""
+"""Objectives, which compute the training loss from batch and network."""

@@ -1,4 +1,4 @@
-"""What every objective is."""
+"""The base of objectives."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,11 @@ from lightning_modules.training_batch import TrainingBatch
 
 
 class StepContext(NamedTuple):
-    """What an objective needs of the training beside network and batch.
+    """Context of a training step for an objective.
 
     Args:
-        step: batches that this process took before, in all epochs.
-        generator: on the CPU, for all that the objective draws; seeded by seed, step and process.
+        step: number of earlier batches of this process, over all epochs.
+        generator: on the CPU, for random draws of the objective; seeded by seed, step and process.
         mask_loss: the chosen loss of logits (B, K, H, W) against a mask (B, H, W), a scalar.
         num_classes: K.
     """
@@ -27,49 +27,51 @@ class StepContext(NamedTuple):
 
 
 class ObjectiveLoss(NamedTuple):
-    """What training minimises, a scalar, and values without a gradient to be logged by name."""
+    """The scalar loss that training minimises, and values without gradients to be logged, by name."""
 
     loss: Tensor
     logged: Mapping[str, Tensor]
 
 
 class Objective(nn.Module):
-    """From a network and a training batch to a loss.
+    """Maps a network and a training batch to a loss.
 
-    It may run the network several times, on several views of the batch, and take gradients within; an objective that
-    takes another one as an argument calls it, and passes on its `begin`, `tasks` and `logged`. Its parameters are learned
-    with the network's, its buffers are kept by checkpoints.
+    It may run the network several times, on several views of the batch, and compute gradients within; an objective that
+    wraps another one calls it, and forwards its `begin`, `tasks` and `logged`. Its parameters are trained with the
+    network's, and its buffers are stored in checkpoints.
     """
 
     def begin(self, network: nn.Module) -> None:
-        """Learn of the network, once, when the module is made; parameters that depend on it are made here.
+        """Set up for a network, once, when the module is constructed; parameters that depend on it are created here.
 
         Raises:
-            UserError: the network does not fit.
+            UserError: the network is not suitable.
         """
 
     @property
     def tasks(self) -> Sequence[str]:
-        """The further tasks of the network that have a part in the loss."""
+        """The further tasks of the network that enter the loss."""
         return ()
 
     @property
     def logged(self) -> Sequence[str]:
-        """The names of the values that it logs."""
+        """Names of the logged values."""
         return ()
 
     @abstractmethod
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
-        """The loss of the network on a batch; see `networks.network` for what a network answers."""
+        """The loss of the network on a batch; see `networks.network` for the outputs of a network."""
 
 
-def mean_over_members(outputs: Sequence[Tensor], criterion: Callable[[Tensor], Tensor]) -> Tensor:
+def average_over_members(outputs: Sequence[Tensor], criterion: Callable[[Tensor], Tensor]) -> Tensor:
     """The mean of the losses of a network's members, in single precision.
 
-    Members that were trained through their mean would make up for each other instead of each solving the task.
+    Members that are trained through their mean would compensate for each other instead of each solving the task.
 
     Args:
         outputs: (B, ...) of each member.
         criterion: an output to a scalar.
     """
-    return torch.stack([criterion(output.float()) for output in outputs]).mean()  # 16 bits would round a loss's sums
+    return torch.stack(
+        [criterion(output.float()) for output in outputs]
+    ).mean()  # sums of a loss would be rounded in 16 bits

@@ -1,4 +1,4 @@
-"""Several tasks on one network: what is learned beside the segmentation."""
+"""Multi-task learning: further tasks beside the segmentation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.network import SEGMENTATION, as_network
-from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, mean_over_members
+from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
 from lightning_modules.tasks.base import Task
 from lightning_modules.training_batch import MASK, TrainingBatch
 from lightning_modules.weightings.base import Weighting
@@ -22,7 +22,7 @@ class MultiTask(Objective):
     """The losses of the segmentation and of a network's further tasks, weighted.
 
     Args:
-        weighting: how the tasks' losses become one; their sum if null.
+        weighting: how the losses of the tasks are combined; their sum if null.
     """
 
     def __init__(self, weighting: Weighting | None = None) -> None:
@@ -31,7 +31,7 @@ class MultiTask(Objective):
         self.names = [SEGMENTATION]
 
     def begin(self, network: nn.Module) -> None:
-        """Make room for a weight of each task.
+        """Set up the weighting of the tasks.
 
         Raises:
             UserError: the network has no further tasks, or the weighting does not fit them.
@@ -47,7 +47,7 @@ class MultiTask(Objective):
 
     @property
     def tasks(self) -> Sequence[str]:
-        """All of the network's."""
+        """All further tasks of the network."""
         return self.names[1:]
 
     @property
@@ -58,21 +58,23 @@ class MultiTask(Objective):
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
         """See `Objective`."""
         answering = as_network(network)
-        outputs = answering.training_outputs(batch.image)
+        outputs = answering.compute_training_outputs(batch.image)
         criteria: dict[str, Criterion] = {
             SEGMENTATION: lambda logits, targets: context.mask_loss(logits, targets[MASK]),
-            **{name: _criterion(task, context.num_classes) for name, task in answering.tasks.items()},
+            **{name: _make_criterion(task, context.num_classes) for name, task in answering.tasks.items()},
         }
-        losses = [_mean_loss(outputs[name], batch, criteria[name]) for name in self.names]
+        losses = [_compute_mean_loss(outputs[name], batch, criteria[name]) for name in self.names]
         total = self.weighting(torch.stack(losses), answering.shared)
         logged = {f"train/{name}": loss.detach() for name, loss in zip(self.names, losses, strict=True)}
         weights = zip(self.names, self.weighting.weights, strict=True)
         return ObjectiveLoss(total, logged | {f"weight/{name}": weight for name, weight in weights})
 
 
-def _criterion(task: Task, num_classes: int) -> Criterion:
-    return lambda output, targets: task.loss(output, task.target(targets, num_classes))
+def _make_criterion(task: Task, num_classes: int) -> Criterion:
+    return lambda output, targets: task.compute_loss(output, task.make_target(targets, num_classes))
 
 
-def _mean_loss(outputs: Sequence[Tensor], batch: TrainingBatch, criterion: Criterion) -> Tensor:
-    return mean_over_members(outputs, lambda output: batch.mean_loss(lambda targets: criterion(output, targets)))
+def _compute_mean_loss(outputs: Sequence[Tensor], batch: TrainingBatch, criterion: Criterion) -> Tensor:
+    return average_over_members(
+        outputs, lambda output: batch.compute_mean_loss(lambda targets: criterion(output, targets))
+    )

@@ -1,1 +1,1 @@
-"""Optimisers that PyTorch does not have: each made from parameter groups, as PyTorch's are."""
+"""Optimisers that PyTorch lacks, constructed from parameter groups like PyTorch's."""

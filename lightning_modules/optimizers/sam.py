@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation: a step against the gradient met at the worst weights near by."""
+"""Sharpness-aware minimisation: steps along the gradient at the worst weights in a neighbourhood."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from user_error import UserError
 
 ETA = 0.01
-"""What ASAM adds to the size of a weight, so that a weight of zero is moved as well (Kwon et al.)."""
+"""Added by ASAM to the absolute value of a weight, so that weights of zero are perturbed as well (Kwon et al.)."""
 
 
 class SAM(Optimizer):
@@ -22,20 +22,20 @@ class SAM(Optimizer):
     base optimiser moves w. A step thus costs twice as much. Under Lightning both passes are training steps:
 
     - Both draw the same random numbers (dropout, stochastic depth, mixing), as in the authors' implementation.
-    - Gradients are clipped in both passes. Clipping by norm leaves the perturbation as it is, clipping by value does not.
-    - Running statistics of batch normalisation take in both passes (the authors': the first alone); weight decay is the
-      base optimiser's and not part of g.
+    - Gradients are clipped in both passes. Clipping by norm does not change the perturbation, clipping by value does.
+    - Running statistics of batch normalisation include both passes (in the authors' code only the first); weight decay is
+      applied by the base optimiser and is not part of g.
     - The loss that is logged is that of the second pass; `step` returns that of the first.
     - Each process of a distributed training perturbs by the gradient averaged over all of them, hence equally.
-    - Gradients are let go after a step.
+    - Gradients are released after a step.
 
     Args:
         params: parameters or parameter groups.
         lr: learning rate of the base optimiser; its own if null.
         rho: radius of the neighbourhood.
         adaptive: ASAM (Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep
-            Neural Networks", ICML 2021): the neighbourhood stretches with the size of each weight, biases and
-            normalisation excepted. It wants a `rho` about ten times as large.
+            Neural Networks", ICML 2021): the neighbourhood scales with the absolute value of each weight, except for biases
+            and normalisation. It needs a `rho` about ten times as large.
         base: makes the base optimiser from parameter groups.
 
     Raises:
@@ -61,17 +61,17 @@ class SAM(Optimizer):
         self.rho = rho
         self.adaptive = adaptive
         super().__init__(self.base.param_groups, self.base.defaults)
-        self._share()
+        self._link_to_base()
 
-    def _share(self) -> None:
-        """One set of groups and states: a schedule changes the rates here, and the base optimiser reads them."""
+    def _link_to_base(self) -> None:
+        """Use the parameter groups and state of the base optimiser, so that schedules change its learning rates."""
         self.param_groups = self.base.param_groups
         self.state = self.base.state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the base optimiser, which holds all the state there is."""
+        """Restore the state of the base optimiser, which is the complete state."""
         self.base.load_state_dict(state_dict)
-        self._share()
+        self._link_to_base()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -84,19 +84,19 @@ class SAM(Optimizer):
             The loss at the weights themselves.
 
         Raises:
-            UserError: there is no closure, as gradient scalers call it; or gradients of earlier batches were accumulated.
+            UserError: there is no closure, as under a gradient scaler, or gradients of earlier batches were accumulated.
         """
         if closure is None:
             raise UserError(
                 "SAM takes two backward passes in a step, which the gradient scaler of 16-bit floats cannot follow: train "
                 "at --trainer.precision bf16-mixed or 32"
             )
-        if any(parameter.grad is not None for parameter in self._parameters()):
+        if any(parameter.grad is not None for parameter in self._list_parameters()):
             raise UserError(
                 "SAM met gradients of earlier batches, which it cannot take again at the perturbed weights: set "
                 "--trainer.accumulate_grad_batches to 1"
             )
-        devices = {parameter.device for parameter in self._parameters() if parameter.device.type == "cuda"}
+        devices = {parameter.device for parameter in self._list_parameters() if parameter.device.type == "cuda"}
         with torch.random.fork_rng(devices), torch.enable_grad():  # the second pass draws what the first one drew
             loss = closure()
         weights = self._perturb()
@@ -109,20 +109,20 @@ class SAM(Optimizer):
         self.zero_grad()
         return loss
 
-    def _parameters(self) -> list[Tensor]:
+    def _list_parameters(self) -> list[Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _perturb(self) -> dict[Tensor, Tensor]:
-        """Climb to the edge of the neighbourhood; returns the weights to come back to."""
-        slopes = {one: self._reach(one) * one.grad for one in self._parameters() if one.grad is not None}
+        """Move to the worst weights in the neighbourhood; returns the original weights."""
+        slopes = {one: self._compute_scale(one) * one.grad for one in self._list_parameters() if one.grad is not None}
         length = self.rho / (get_total_norm(slopes.values()) + 1e-12)
         weights = {parameter: parameter.clone() for parameter in slopes}
         for parameter, slope in slopes.items():
-            parameter.add_(self._reach(parameter) * slope * length.to(slope.device))
+            parameter.add_(self._compute_scale(parameter) * slope * length.to(slope.device))
         return weights
 
-    def _reach(self, parameter: Tensor) -> Tensor:
-        """How far the neighbourhood stretches along each weight, relative to `rho`: T_w of ASAM."""
+    def _compute_scale(self, parameter: Tensor) -> Tensor:
+        """Size of the neighbourhood along each weight, relative to `rho`: T_w of ASAM."""
         if self.adaptive and parameter.ndim > 1:
             return parameter.abs() + ETA
         return parameter.new_ones(())

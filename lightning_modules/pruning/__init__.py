@@ -1,1 +1,1 @@
-"""Networks made smaller or sparse."""
+"""Pruning of channels and of weights."""

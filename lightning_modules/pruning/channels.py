@@ -1,4 +1,4 @@
-"""Channels removed, so that a network is not only sparse but smaller and faster."""
+"""Structured pruning: channels are removed, so that a network becomes smaller and faster."""
 
 import copy
 import math
@@ -8,26 +8,26 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from lightning_modules.images import unit_range
-from lightning_modules.pruning.tracing import Traced, last_layers, quiet, sealed_parts
+from lightning_modules.images import to_unit_range
+from lightning_modules.pruning.tracing import Traced, find_last_layers, find_sealed_parts, silence_warnings
 from lightning_modules.pruning.weights import LAYERS, require_ratio
 from user_error import UserError
 
 CRITERIA = ("magnitude", "taylor", "bn_scale")
 STEPS = 20
-"""Small steps in which channels go, after a first that falls surely short."""
+"""Number of small pruning steps after a first one that is chosen too small to reach the target."""
 
 MOST = 0.95
-"""The largest share of a layer's channels that may go."""
+"""Largest ratio of a layer's channels that is removed."""
 
 ATTEMPTS = 20
 
 
 class Removed(NamedTuple):
-    """A network with channels removed, and the names of the parts that had to stay whole."""
+    """A network with channels removed, and the names of the parts that could not be pruned."""
 
     network: nn.Module
-    whole: list[str]
+    unpruned: list[str]
 
 
 def remove_channels(
@@ -40,33 +40,33 @@ def remove_channels(
     feed: Callable[[nn.Module], None] | None = None,
     keep: Sequence[str] = (),
 ) -> Removed:
-    """Remove the least important channels of every layer, with all that depends on them, until the cost has fallen.
+    """Remove the least important channels of every layer, with their dependencies, until the cost is low enough.
 
-    Dependencies between layers are those of torch-pruning (Fang et al., "DepGraph", CVPR 2023). Importance is that of a
-    whole group of dependent channels: "magnitude", the norm of its weights (Li et al., ICLR 2017); "taylor", weights
-    times gradients (Molchanov et al., CVPR 2019); "bn_scale", the factors of batch normalisation (Liu et al., ICCV 2017).
-    The last layers keep their outputs. A part through which no dependency can be followed stays whole.
+    Dependencies between layers are those of torch-pruning (Fang et al., "DepGraph", CVPR 2023). Importance is computed for
+    a group of dependent channels: "magnitude", the norm of its weights (Li et al., ICLR 2017); "taylor", weights times
+    gradients (Molchanov et al., CVPR 2019); "bn_scale", the factors of batch normalisation (Liu et al., ICCV 2017). The
+    last layers keep their outputs. Parts whose dependencies cannot be traced are not pruned.
 
     Args:
-        network: stays as it is; a smaller copy is returned, in evaluation mode.
-        image: a batch (1, C, H, W) to trace with.
-        ratio: share of the cost that shall go, in (0, 1).
-        cost: of a network, such as its multiply-adds.
+        network: is not modified; a smaller copy is returned, in evaluation mode.
+        image: a batch (1, C, H, W) for tracing.
+        ratio: ratio of the cost to be removed, in (0, 1).
+        cost: cost of a network, such as its multiply-adds.
         criterion: one of `CRITERIA`.
-        multiple: layers keep multiples of so many channels, which processors like.
-        feed: accumulates the gradients that "taylor" needs; called before each of its `STEPS` small steps.
-        keep: names of parts that stay whole, such as a pretrained encoder.
+        multiple: numbers of channels are rounded to multiples of it, which hardware computes efficiently.
+        feed: accumulates the gradients that "taylor" needs; called before each of the `STEPS` small steps.
+        keep: names of parts that are not pruned, such as a pretrained encoder.
 
     Raises:
         UserError: a ratio outside (0, 1), or one that cannot be reached; no such criterion or part; a network that cannot be
             traced.
     """
     require_ratio(ratio)
-    if network in sealed_parts(network):
+    if network in find_sealed_parts(network):
         raise UserError(f"{type(network).__name__} cannot be pruned: {network.unprunable}")
     if criterion not in CRITERIA:
         raise UserError(f"no criterion {criterion!r}: take one of {', '.join(CRITERIA)}")
-    image = unit_range(image)
+    image = to_unit_range(image)
     require_parts(network, keep)
     broken = [*keep]
     for _ in range(ATTEMPTS):
@@ -75,7 +75,7 @@ def remove_channels(
             lost = _shrink(smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken)
         except _PartBroke as part:
             name = part.name
-            while name in broken:  # it was kept whole, and lost channels by what holds it
+            while name in broken:  # it was protected, but lost channels through a part that contains it
                 name = name.rpartition(".")[0]
             if not name:
                 raise UserError(
@@ -87,15 +87,15 @@ def remove_channels(
             now.requires_grad_(before.requires_grad)
             now.grad = None
         names = {module: name for name, module in network.named_modules()}
-        return Removed(smaller, [*(names[part] for part in sealed_parts(network)), *broken, *lost])
+        return Removed(smaller, [*(names[part] for part in find_sealed_parts(network)), *broken, *lost])
     raise UserError(f"{type(network).__name__} cannot be pruned: {', '.join(broken)} and more would have to stay whole")
 
 
 def require_parts(network: nn.Module, names: Sequence[str]) -> None:
-    """Refuse names that are none of its parts.
+    """Refuse names that are no parts of the network.
 
     Raises:
-        UserError: the name, and what parts there are.
+        UserError: a name is unknown; the message lists the parts.
     """
     parts = {name for name, _ in network.named_modules() if name}
     for name in names:
@@ -107,7 +107,7 @@ def require_parts(network: nn.Module, names: Sequence[str]) -> None:
 
 
 class _PartBroke(Exception):
-    """A part of the network does not work with the channels that it is left with."""
+    """A part of the network fails with the remaining channels."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(why)
@@ -124,27 +124,29 @@ def _shrink(
     feed: Callable[[nn.Module], None] | None,
     broken: list[str],
 ) -> list[str]:
-    """Remove channels until the cost is down to `wanted`; names of the layers that nothing could be removed from.
+    """Remove channels until the cost is at most `wanted`; returns the names of layers that cannot be pruned.
 
     Raises:
-        _PartBroke: a part did not survive it, and has to stay whole, like those of `broken`.
+        _PartBroke: a part fails after pruning, and must be protected like those of `broken`.
         UserError: the cost cannot be reached.
     """
     modules = dict(network.named_modules())
-    first = 0.75 * (1 - math.sqrt(wanted / cost(network)))  # a layer costs its inputs times its outputs
-    shares = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
-    with quiet(), _blame(network):
+    first = 0.75 * (
+        1 - math.sqrt(wanted / cost(network))
+    )  # the cost of a layer is proportional to its inputs times its outputs
+    ratios = [first + (MOST - first) * step / STEPS for step in range(STEPS + 1)]
+    with silence_warnings(), _name_broken_part(network):
         protected = {part for name in broken for part in modules[name].modules()}
         traced = Traced(network, image)
-        lost = [name for name in _untraceable(traced, image, criterion) if modules[name] not in protected]
-        kept = [*last_layers(traced, image), *protected, *(modules[name] for name in lost)]
-        pruner = _pruner(traced, image, criterion, multiple, kept, shares)
-    for _ in shares:
+        lost = [name for name in _find_untraceable(traced, image, criterion) if modules[name] not in protected]
+        ignored = [*find_last_layers(traced, image), *protected, *(modules[name] for name in lost)]
+        pruner = _make_pruner(traced, image, criterion, multiple, ignored, ratios)
+    for _ in ratios:
         near = cost(network) < 1.25 * wanted
         if feed is not None:
             network.zero_grad()
             feed(network)
-        with quiet(), _blame(network):
+        with silence_warnings(), _name_broken_part(network):
             for group in pruner.step(interactive=True):
                 if protected.isdisjoint(dependency.target.module for dependency, _ in group):
                     group.prune()
@@ -152,8 +154,8 @@ def _shrink(
                         return lost
             if cost(network) <= wanted:
                 return lost
-    whole = [*broken, *lost]
-    why = f"; {', '.join(whole)} had to stay whole" if whole else ""
+    unpruned = [*broken, *lost]
+    why = f"; {', '.join(unpruned)} had to stay whole" if unpruned else ""
     if criterion == "bn_scale":
         why += (
             "; 'bn_scale' ranks no channel that batch normalisation does not scale, 'magnitude' and 'taylor' rank all"
@@ -164,8 +166,8 @@ def _shrink(
     )
 
 
-def _importance(criterion: str) -> Any:
-    from torch_pruning import importance  # takes a second to import, which nothing else shall pay for
+def _make_importance(criterion: str) -> Any:
+    from torch_pruning import importance  # a slow import, which only pruning needs
 
     return {
         "magnitude": importance.GroupMagnitudeImportance,
@@ -174,12 +176,14 @@ def _importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
-    """Names of the layers whose channels cannot be followed through the network."""
+def _find_untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
+    """Names of the layers whose channels cannot be traced through the network."""
     import torch_pruning
 
-    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.answers)
-    importance = _importance("bn_scale" if criterion == "bn_scale" else "magnitude")  # "taylor" has no gradients yet
+    graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.compute_outputs)
+    importance = _make_importance(
+        "bn_scale" if criterion == "bn_scale" else "magnitude"
+    )  # "taylor" has no gradients yet
     found = []
     for name, layer in traced.network.named_modules():
         pruner = graph.get_pruner_of_module(layer)
@@ -197,34 +201,34 @@ def _untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
 
 
 def _is_unclear(dependency: Any) -> bool:
-    """Whether it is not known which channels of a concatenation come from where."""
+    """Whether the origin of a concatenation's channels is unknown."""
     return any(
         type(node.module).__name__ == "_ConcatOp" and node.module.offsets is None
         for node in (dependency.source, dependency.target)
     )
 
 
-def _pruner(
-    traced: Traced, image: Tensor, criterion: str, multiple: int, kept: list[nn.Module], shares: list[float]
+def _make_pruner(
+    traced: Traced, image: Tensor, criterion: str, multiple: int, ignored: list[nn.Module], ratios: list[float]
 ) -> Any:
     import torch_pruning
 
     return torch_pruning.pruner.BasePruner(
         traced,
         image,
-        _importance(criterion),
+        _make_importance(criterion),
         pruning_ratio=MOST,
-        iterative_steps=len(shares),
-        iterative_pruning_ratio_scheduler=lambda *_: [0.0, *shares],
-        ignored_layers=[*kept, *traced.fixed],
+        iterative_steps=len(ratios),
+        iterative_pruning_ratio_scheduler=lambda *_: [0.0, *ratios],
+        ignored_layers=[*ignored, *traced.fixed],
         round_to=multiple,
-        forward_fn=Traced.answers,
+        forward_fn=Traced.compute_outputs,
     )
 
 
 @contextmanager
-def _blame(network: nn.Module) -> Iterator[None]:
-    """Name the part in which a failure happened: the innermost that is more than a layer of torch."""
+def _name_broken_part(network: nn.Module) -> Iterator[None]:
+    """Attribute an error to the innermost part in which it happened that is no layer of torch."""
     inside: list[nn.Module] = []
     names = {module: name for name, module in network.named_modules()}
 

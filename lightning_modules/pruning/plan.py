@@ -1,4 +1,4 @@
-"""What a network has become whose channels were removed, in plain numbers from which it is built again."""
+"""The plan of a pruned network: the sizes of its modules as plain numbers, from which it is rebuilt."""
 
 from typing import Any
 
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from user_error import UserError
 
 Plan = dict[str, dict[str, Any]]
-"""For each changed module, by name: the shape of each tensor, and the value of each whole number, that is another now."""
+"""For each changed module by name: the new shapes of its tensors and the new values of its integers."""
 
 
 def make_plan(original: nn.Module, pruned: nn.Module) -> Plan:
-    """How the modules of `pruned` differ in size from those of `original`, which have the same names."""
+    """The differences in size between the modules of `pruned` and those of `original`, which have the same names."""
     others = dict(pruned.named_modules())
-    changes = {name: _changes(module, others[name]) for name, module in original.named_modules()}
+    changes = {name: _find_changes(module, others[name]) for name, module in original.named_modules()}
     return {name: changed for name, changed in changes.items() if changed}
 
 
-def _changes(before: nn.Module, after: nn.Module) -> dict[str, Any]:
-    old, new = _sizes(before), _sizes(after)
+def _find_changes(before: nn.Module, after: nn.Module) -> dict[str, Any]:
+    old, new = _read_sizes(before), _read_sizes(after)
     return {name: new[name] for name, size in old.items() if new[name] != size}
 
 
-def _sizes(module: nn.Module) -> dict[str, Any]:
-    """Shapes of a module's own tensors and its whole numbers, as JSON holds them."""
+def _read_sizes(module: nn.Module) -> dict[str, Any]:
+    """Shapes of a module's own tensors, and its integers, as values for JSON."""
     found: dict[str, Any] = {}
     for name, value in (vars(module) | module._parameters | module._buffers).items():
         if isinstance(value, Tensor):
@@ -37,16 +37,16 @@ def _sizes(module: nn.Module) -> dict[str, Any]:
 
 
 def follow_plan(network: nn.Module, plan: Plan) -> None:
-    """Bring the modules of `network` to the sizes of `plan`; tensors that change hold zeros until weights are loaded.
+    """Resize the modules of `network` by `plan`; resized tensors are zero until weights are loaded.
 
     Raises:
-        UserError: the plan belongs to another network, or lets one grow.
+        UserError: the plan belongs to another network, or would enlarge a module.
     """
     modules = dict(network.named_modules())
     for name, changed in plan.items():
         if name not in modules:
             raise UserError(f"the plan of a pruned network names {name!r}, which {type(network).__name__} has not")
-        sizes = _sizes(modules[name])
+        sizes = _read_sizes(modules[name])
         for attribute, size in changed.items():
             if not _fits(sizes.get(attribute), size):
                 raise UserError(
@@ -56,7 +56,7 @@ def follow_plan(network: nn.Module, plan: Plan) -> None:
 
 
 def _fits(before: Any, after: Any) -> bool:
-    """Whether `after` is as many whole numbers as `before`, each from 1 to it."""
+    """Whether `after` has as many integers as `before`, each from 1 to the earlier one."""
     old, new = ([one] if type(one) is int else one for one in (before, after))
     if type(before) is not type(after) or not isinstance(old, list) or len(old) != len(new):
         return False

@@ -1,4 +1,4 @@
-"""A network as a trace of its operations has to see it, so that the channels that belong together are found."""
+"""A wrapper by which the operations of a network are traced, to find dependent channels."""
 
 import logging
 import warnings
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from lightning_modules.pruning.weights import LAYERS
 
 SEALED = ("PABBlock",)
-"""Parts of smp that no trace can follow: MAnet's attention multiplies maps that were reshaped to matrices."""
+"""Parts of smp that cannot be traced: MAnet's attention multiplies maps that were reshaped to matrices."""
 
 
-def sealed_parts(network: nn.Module) -> list[nn.Module]:
-    """The outermost parts that stay whole, with whatever goes in and comes out; ours say why in an attribute ``unprunable``."""
+def find_sealed_parts(network: nn.Module) -> list[nn.Module]:
+    """The outermost parts that cannot be pruned, nor their inputs and outputs; modules state why in ``unprunable``."""
     if type(network).__name__ in SEALED or isinstance(getattr(network, "unprunable", None), str):
         return [network]
-    return [part for child in network.children() for part in sealed_parts(child)]
+    return [part for child in network.children() for part in find_sealed_parts(child)]
 
 
 class Traced(nn.Module):
-    """A network with a layer for everything that comes from no other layer of the trace, and stays as it is.
+    """A network with additional fixed layers for tensors that no layer of the trace produces.
 
-    That is the image itself, which may be concatenated to maps, and whatever comes out of a sealed part.
+    These are the image, which may be concatenated to feature maps, and the outputs of sealed parts.
 
     Args:
         network: in evaluation mode.
@@ -35,26 +35,26 @@ class Traced(nn.Module):
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.image = _identity(image)
-        self.parts = sealed_parts(network)
-        self.behind = nn.ModuleList(_identity(output) for output in _outputs(network, self.parts, image))
+        self.image = _make_identity(image)
+        self.parts = find_sealed_parts(network)
+        self.behind = nn.ModuleList(_make_identity(output) for output in _record_outputs(network, self.parts, image))
 
     @property
     def fixed(self) -> list[nn.Module]:
-        """The layers that are not of the network."""
+        """The additional layers."""
         return [self.image, *self.behind]
 
-    def answers(self, image: Tensor) -> list[Tensor]:
-        """What the trace begins with: the answer, the inputs of sealed parts, and every map of one channel.
+    def compute_outputs(self, image: Tensor) -> list[Tensor]:
+        """The tensors from which the trace starts: the output, the inputs of sealed parts, and every map of one channel.
 
-        Such a map is a gate for all channels of another, at each place, and depends on none of them; where it is
-        multiplied with them, the trace would take it for as many channels. Where it is made of one or two maps, these are
-        means or maxima over channels, on whose number nothing depends either.
+        Such a map gates all channels of another one at each place, but does not depend on their number; the trace would
+        mistake it for as many channels where it is multiplied with them. If it is computed from one or two maps, these are
+        means or maxima over channels, which do not depend on the number of channels either.
         """
         ends: list[Tensor] = []
 
         def hide(layer: Any, _: Any, output: Tensor) -> Tensor:
-            if _channels(layer)[1] > 2:
+            if _count_channels(layer)[1] > 2:
                 ends.append(output)
             return output.detach()
 
@@ -63,7 +63,7 @@ class Traced(nn.Module):
 
         with ExitStack() as stack:
             for layer in self.network.modules():
-                if isinstance(layer, LAYERS) and _channels(layer)[0] == 1:
+                if isinstance(layer, LAYERS) and _count_channels(layer)[0] == 1:
                     stack.callback(layer.register_forward_hook(hide).remove)
             for part, layer in zip(self.parts, self.behind, strict=True):
 
@@ -75,19 +75,19 @@ class Traced(nn.Module):
             return [self.network(self.image(image)), *ends]
 
 
-def _channels(layer: Any) -> tuple[int, int]:
-    """Of what a layer gives and of what it takes, where its channels have no groups."""
+def _count_channels(layer: Any) -> tuple[int, int]:
+    """Numbers of output and input channels of a layer without groups."""
     first, second = layer.weight.shape[:2]
     return (second, first) if isinstance(layer, nn.ConvTranspose2d) else (first, second)
 
 
-def _identity(like: Tensor) -> nn.Conv2d:
-    """A layer from as many channels to as many; the values do not matter."""
+def _make_identity(like: Tensor) -> nn.Conv2d:
+    """A layer with as many input and output channels as `like`; its values do not matter."""
     return nn.Conv2d(like.shape[1], like.shape[1], 1).to(like.device)
 
 
-def _outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> list[Tensor]:
-    """What comes out of each part."""
+def _record_outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> list[Tensor]:
+    """The output of each part."""
     found: dict[nn.Module, Tensor] = {}
 
     def note(part: nn.Module, _: Any, output: Tensor) -> None:
@@ -100,8 +100,8 @@ def _outputs(network: nn.Module, parts: Sequence[nn.Module], image: Tensor) -> l
     return [found[part] for part in parts]
 
 
-def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
-    """The layers whose outputs become an answer without passing another layer: they tell the classes."""
+def find_last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
+    """The layers whose outputs reach the network's output without passing another layer, such as classifiers."""
     made: dict[Any, nn.Module] = {}
 
     def note(layer: nn.Module, _: Any, output: Tensor) -> None:
@@ -111,7 +111,7 @@ def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
         for layer in traced.network.modules():
             if isinstance(layer, LAYERS):
                 stack.callback(layer.register_forward_hook(note).remove)
-        answers = traced.answers(image)
+        answers = traced.compute_outputs(image)
     found: dict[nn.Module, None] = {}
     waiting, seen = [answer.grad_fn for answer in answers], set()
     while waiting:
@@ -127,8 +127,8 @@ def last_layers(traced: Traced, image: Tensor) -> list[nn.Module]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """torch-pruning tells of every parameter that is no layer's; what matters of that is in `channels.Removed.whole`."""
+def silence_warnings() -> Iterator[None]:
+    """Silence torch-pruning's warnings of parameters outside layers; `channels.Removed.unpruned` has the relevant names."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,1 +1,1 @@
-"""Tasks beside segmentation: what a shared encoder may learn with it."""
+"""Auxiliary tasks beside segmentation, for a shared encoder."""

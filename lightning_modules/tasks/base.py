@@ -1,4 +1,4 @@
-"""What every task beside segmentation is: its target, its loss, and the integers that its scores follow from."""
+"""The base of tasks beside segmentation: target, loss, and the integer counts from which scores are computed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,49 +13,49 @@ from user_error import UserError
 class Task(ABC):
     """A task; a subclass is a frozen dataclass of its settings.
 
-    Targets are NaN where nothing is known, and count there in no loss and no score.
+    Targets are NaN where they are unknown, and are ignored there by losses and scores.
     """
 
     name: ClassVar[str]
-    """snake_case, as the network's heads, the records and `tasks.scores` call it."""
+    """Name in snake_case, as in the network's heads, in records and in `tasks.scores`."""
 
     dense: ClassVar[bool] = True
-    """Whether it says something of each pixel, from the decoder's features, or of the whole image, from the encoder's."""
+    """Whether it predicts each pixel, from the decoder's features, or the complete image, from the encoder's."""
 
     regression: ClassVar[bool] = False
-    """Whether its loss is a squared or absolute error, as Kendall et al. tell them apart."""
+    """Whether its loss is a squared or absolute error, in the distinction of Kendall et al."""
 
     of_mask: ClassVar[bool] = True
-    """Whether its target follows from the mask, and so moves with it under a geometric corruption."""
+    """Whether its target is computed from the mask, and thus moves with it under a geometric corruption."""
 
     @abstractmethod
-    def channels(self, num_classes: int, in_channels: int) -> int:
-        """F, the channels of its output."""
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
+        """F, the number of channels of its output."""
 
     @abstractmethod
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
-        """What is to be learned of a batch of the contract, float (B, F or 1, H, W) or (B, F).
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+        """The target of a batch, float (B, F or 1, H, W) or (B, F).
 
         Raises:
-            UserError: the data do not have it.
+            UserError: the data lack it.
         """
 
     @abstractmethod
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """A scalar; 0 where nothing is known."""
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss, a scalar; 0 where no target is known."""
 
     @abstractmethod
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
-        """Integers of each image, int64 (B, S), that add up over images; under the name ``task_NAME``."""
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
+        """Counts of each image, int64 (B, S), which are additive over images; in records under ``task_NAME``."""
 
 
-def mean_known(errors: Tensor, target: Tensor) -> Tensor:
-    """The mean of `errors` where `target` is known, 0 where it is nowhere; both of one shape."""
+def average_known(errors: Tensor, target: Tensor) -> Tensor:
+    """The mean of `errors` where `target` is known; 0 if it is known nowhere. Both have the same shape."""
     known = target.isfinite()
     return errors.where(known, 0).sum() / known.sum().clamp(min=1)
 
 
-def named(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
+def get_target(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
     """A named target of the batch.
 
     Raises:
@@ -67,6 +67,6 @@ def named(batch: Mapping[str, Any], key: str, task: str) -> Tensor:
     return batch[key]
 
 
-def unknown_where(target: Tensor, hidden: Tensor) -> Tensor:
+def mark_unknown(target: Tensor, hidden: Tensor) -> Tensor:
     """`target` (B, ...) with NaN for the images where `hidden` (B,) is true."""
     return target.masked_fill(hidden.view(-1, *(1,) * (target.ndim - 1)), torch.nan)

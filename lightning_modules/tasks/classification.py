@@ -1,4 +1,4 @@
-"""Which classes an image shows."""
+"""Multi-label classification of images as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.labels import IGNORED
-from lightning_modules.tasks.base import Task, mean_known
+from lightning_modules.tasks.base import Task, average_known
 
 
 @dataclass(frozen=True)
 class Classification(Task):
-    """Which classes occur in the image, each for itself: a classifier of images on the same encoder.
+    """Which classes occur in the image: a multi-label classifier on the same encoder.
 
-    What context a class stands in helps to segment it (Zhang et al., "Context Encoding for Semantic Segmentation", CVPR
-    2018, whose extra loss this is). Counts: for each class images rightly said to show it, said to, and showing it.
+    The global context helps to segment a class (Zhang et al., "Context Encoding for Semantic Segmentation", CVPR 2018, whose
+    auxiliary loss this is). Counts: true positive, predicted and true images of each class.
 
     Args:
-        least: pixels from which a class counts as shown.
+        least: number of pixels from which on a class counts as present.
     """
 
     name: ClassVar[str] = "classification"
@@ -28,11 +28,11 @@ class Classification(Task):
 
     dense: ClassVar[bool] = False
 
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """K."""
         return num_classes
 
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """(B, K), 1 for the classes that occur; NaN for an image of which no pixel counts."""
         mask = batch["mask"]
         counted = mask != IGNORED
@@ -40,11 +40,11 @@ class Classification(Task):
         shown = (torch.stack(pixels, 1) >= self.least).float()
         return shown.masked_fill(~counted.flatten(1).any(1, keepdim=True), torch.nan)
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy of logits (B, K), a scalar."""
-        return mean_known(F.binary_cross_entropy_with_logits(output, target.nan_to_num(), reduction="none"), target)
+        return average_known(F.binary_cross_entropy_with_logits(output, target.nan_to_num(), reduction="none"), target)
 
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Of logits (B, K): int64 (B, 3 K), the three of the first class first."""
-        known, said, shown = target.isfinite(), output > 0, target == 1
-        return torch.stack([said & shown, said & known, shown], 2).flatten(1).long()
+        known, predicted, shown = target.isfinite(), output > 0, target == 1
+        return torch.stack([predicted & shown, predicted & known, shown], 2).flatten(1).long()

@@ -1,4 +1,4 @@
-"""How far away what a pixel shows is."""
+"""Depth estimation as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from lightning_modules.metrics.fixed_point import UNIT
-from lightning_modules.tasks.base import Task, named
+from lightning_modules.tasks.base import Task, get_target
 
 LARGEST = 100
-"""Bound of a pixel's relative error: the sums over a data set stay exact, whatever a network says."""
+"""Upper bound of a pixel's relative error, so that sums over a data set stay exact for any prediction."""
 
 
 @dataclass(frozen=True)
 class Depth(Task):
-    """The depth of each pixel, where the data have it: (H, W) in any unit, positive where it is known.
+    """The depth of each pixel: (H, W) in any unit, positive where it is known.
 
     Its logarithm is learned with the scale-invariant error of Eigen, Puhrsch & Fergus (NeurIPS 2014). Counts: pixels, those
-    within a factor of 1.25, and the sum of the relative errors, none above `LARGEST`, in fixed point.
+    within a factor of 1.25, and the sum of the relative errors, clipped at `LARGEST`, in fixed point.
 
     Args:
-        invariance: 0 for the squared error of the logarithm, 1 for one that does not see the image's scale.
+        invariance: 0 for the squared error of the logarithm, 1 for an error that is invariant to the image's scale.
     """
 
     name: ClassVar[str] = "depth"
@@ -31,20 +31,20 @@ class Depth(Task):
     regression: ClassVar[bool] = True
     of_mask: ClassVar[bool] = False
 
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """One."""
         return 1
 
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """The logarithm (B, 1, H, W); NaN where no depth is known.
 
         Raises:
             UserError: the data have no depth.
         """
-        depth = named(batch, "depth", "depth").float()
+        depth = get_target(batch, "depth", "depth").float()
         return depth.where(depth > 0, torch.nan).log()[:, None]
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Scale-invariant error of logarithms (B, 1, H, W), a scalar."""
         known = target.isfinite()
         number = known.flatten(1).sum(1).clamp(min=1)
@@ -52,7 +52,7 @@ class Depth(Task):
         each = errors.square().sum(1) / number - self.invariance * (errors.sum(1) / number).square()
         return each.sum() / known.flatten(1).any(1).sum().clamp(min=1)
 
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Of logarithms (B, 1, H, W): int64 (B, 3)."""
         known = target.isfinite()
         ratio = (output - target.nan_to_num()).where(known, 0).double()

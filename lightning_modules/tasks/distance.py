@@ -1,4 +1,4 @@
-"""How far each pixel lies from another class."""
+"""Distance to the nearest boundary between classes as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lightning_modules.labels import IGNORED
 from lightning_modules.metrics.fixed_point import UNIT
-from lightning_modules.tasks.base import Task, mean_known
+from lightning_modules.tasks.base import Task, average_known
 from user_error import UserError
 
 
@@ -21,11 +21,11 @@ class Distance(Task):
     Regressed beside the masks by Audebert et al., "Distance transform regression for spatially-aware deep semantic
     segmentation" (CVIU 2019), and Bischke et al. (ICIP 2019). The distance is that of the chessboard, counted from 0 at
     the boundary and divided by `reach`; it is negative in class 0, so that with two classes it is the signed distance
-    of the foreground. Ignored pixels make no boundary, nor does the image's border. Counts: pixels, and the sum of their
+    of the foreground. Neither ignored pixels nor the image's border form a boundary. Counts: pixels, and the sum of their
     absolute errors in pixels, in fixed point.
 
     Args:
-        reach: pixels at which the distance is cut off.
+        reach: distance in pixels at which it is truncated.
     """
 
     name: ClassVar[str] = "distance"
@@ -37,11 +37,11 @@ class Distance(Task):
         if self.reach < 1:
             raise UserError(f"the reach of the task 'distance' is {self.reach}: give at least 1 pixel")
 
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """One."""
         return 1
 
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """(B, 1, H, W) in [-1, 1]; NaN where the mask is ignored."""
         mask = batch["mask"][:, None]
         ignored = mask == IGNORED
@@ -53,11 +53,11 @@ class Distance(Task):
         signed = torch.where(mask == 0, -distance, distance) / self.reach
         return signed.masked_fill(ignored, torch.nan)
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean absolute error of (B, 1, H, W), a scalar."""
-        return mean_known((output - target.nan_to_num()).abs(), target)
+        return average_known((output - target.nan_to_num()).abs(), target)
 
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Of (B, 1, H, W): int64 (B, 2)."""
         known = target.isfinite()
         errors = (output.clamp(-1, 1) - target.nan_to_num()).abs() * self.reach * UNIT

@@ -1,4 +1,4 @@
-"""The image itself."""
+"""Reconstruction of the image as a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lightning_modules.images import unit_range
-from lightning_modules.tasks.base import Task, mean_known
+from lightning_modules.images import to_unit_range
+from lightning_modules.tasks.base import Task, average_known
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Reconstruction(Task):
     regression: ClassVar[bool] = True
     of_mask: ClassVar[bool] = False
 
-    def channels(self, num_classes: int, in_channels: int) -> int:
+    def count_channels(self, num_classes: int, in_channels: int) -> int:
         """C."""
         return in_channels
 
-    def target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
+    def make_target(self, batch: Mapping[str, Any], num_classes: int) -> Tensor:
         """The image (B, C, H, W) in [0, 1]."""
-        return unit_range(batch["image"])
+        return to_unit_range(batch["image"])
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean squared error of (B, C, H, W), a scalar."""
-        return mean_known((output - target.nan_to_num()).square(), target)
+        return average_known((output - target.nan_to_num()).square(), target)
 
-    def counts(self, output: Tensor, target: Tensor) -> Tensor:
+    def compute_counts(self, output: Tensor, target: Tensor) -> Tensor:
         """Of (B, C, H, W): int64 (B, 2)."""
         known = target.isfinite()
         levels = (output.clamp(0, 1) * 255).round().long() - (target.nan_to_num() * 255).round().long()

@@ -1,1 +1,1 @@
-"""How the losses of several tasks become one."""
+"""Weightings, which combine the losses of several tasks."""

@@ -1,4 +1,4 @@
-"""What every weighting of tasks is."""
+"""The base of weightings of tasks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 
 class Weighting(nn.Module):
-    """Makes one scalar of the losses of several tasks; segmentation is the first of them."""
+    """Combines the losses of several tasks into one scalar; segmentation is the first task."""
 
     def begin(self, names: Sequence[str], regression: Sequence[bool]) -> None:
-        """Learn of the tasks, once, before training.
+        """Set up for the tasks, once, before training.
 
         Args:
-            names: of the tasks.
-            regression: whether each is one, rather than a classification.
+            names: names of the tasks.
+            regression: whether each task is a regression rather than a classification.
 
         Raises:
-            UserError: they do not fit the settings.
+            UserError: the settings do not fit the tasks.
         """
 
     @abstractmethod
@@ -27,4 +27,4 @@ class Weighting(nn.Module):
     @property
     @abstractmethod
     def weights(self) -> Tensor:
-        """What each loss weighs now, (T,), without a gradient."""
+        """The current weight of each loss, (T,), without a gradient."""

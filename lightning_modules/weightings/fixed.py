@@ -13,10 +13,10 @@ class FixedWeights(Weighting):
     """The sum of the losses, each times a number.
 
     Args:
-        tasks: the number of each task; 1 where none is given. That of segmentation is called ``segmentation``.
+        tasks: weight of each task by name; 1 by default. The name of the segmentation is ``segmentation``.
 
     Raises:
-        UserError: no number of at least 0, or, when training begins, a task that there is not.
+        UserError: a weight is negative, or, when training begins, a task does not exist.
     """
 
     _weights: Tensor

@@ -1,4 +1,4 @@
-"""Weights under which all tasks learn at the same rate."""
+"""GradNorm: weights that balance the learning rates of the tasks."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from lightning_modules.weightings.base import Weighting
 from user_error import UserError
 
 LEAST = 1e-3
-"""A weight that falls to 0 would never come back."""
+"""Lower bound of the weights; a weight of 0 would never grow again."""
 
 
 class GradNorm(Weighting):
     """GradNorm (Chen et al., ICML 2018).
 
-    At each step of training the weights move so that the norms of the tasks' gradients, at the last layer that all of
-    them share, approach a common norm, larger for tasks that have learned less: the mean norm times the task's loss
-    relative to its first one, itself relative to the tasks' mean, to the power of `alpha`. The step follows the sign of each
-    difference, as the paper's L1 loss does, by plain gradient descent, and the weights are brought back to a sum of T.
-    They and the first losses are buffers: a training that is resumed goes on with them. A task whose loss was 0 so far, such
-    as depth in batches where none is known, has no first loss yet and counts as one that learned nothing.
+    At each training step the weights are updated such that the gradient norms of the tasks, at the last layer that all of
+    them share, approach their targets. The target of a task is the mean norm times its relative inverse training rate to
+    the power of `alpha`; that rate is the task's loss divided by its first loss, relative to the mean over tasks. The update
+    follows the sign of each difference, as for the paper's L1 loss, by plain gradient descent, and the weights are
+    renormalised to a sum of T. Weights and first losses are buffers, so that a resumed training continues with them. A task
+    whose loss was 0 so far, such as depth in batches where none is known, has no first loss yet and the rate 1.
 
     Args:
-        alpha: how strongly tasks that lag behind are pulled; 0 makes all norms equal.
+        alpha: strength with which slow tasks are favoured; 0 makes all norms equal.
         lr: step size of the weights.
 
     Raises:
@@ -46,7 +46,7 @@ class GradNorm(Weighting):
         self.register_buffer("first_losses", torch.full((len(names),), torch.nan))
 
     def forward(self, losses: Tensor, shared: nn.Parameter | None) -> Tensor:
-        """Losses (T,) to a scalar; in training the weights then take their step.
+        """Losses (T,) to a scalar; in training the weights are then updated.
 
         Raises:
             UserError: the network has no shared layer, or no loss has a gradient there.

@@ -1,4 +1,4 @@
-"""Weights from the noise that each task is learned to have."""
+"""Weights from the learned homoscedastic uncertainty of each task."""
 
 from collections.abc import Sequence
 

@@ -26,7 +26,7 @@ class Discs(SegmentationDataset):
 
 
 class DiscData(SegmentationDataModule):
-    def dataset(self, split: Split) -> Discs:
+    def make_dataset(self, split: Split) -> Discs:
         return Discs()
 
 
@@ -82,9 +82,12 @@ def test_it_is_kept_where_it_is_not_the_default() -> None:
     plain = data(None)
     for same in (plain, data("squash")):
         assert "aspect" not in same.state_dict()
-        assert same.fingerprint("test") == plain.fingerprint("test")
+        assert same.compute_fingerprint("test") == plain.compute_fingerprint("test")
     assert data("pad").state_dict()["aspect"] == "pad"
-    assert data("pad").fingerprint("test").difference_from(plain.fingerprint("test")) == "the setting 'aspect' changed"
+    assert (
+        data("pad").compute_fingerprint("test").find_difference_from(plain.compute_fingerprint("test"))
+        == "the setting 'aspect' changed"
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_description(data: SegmentationDataModule):
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_samples(data: SegmentationDataModule, split: str):
-    dataset, again = data.dataset(split), data.dataset(split)
+    dataset, again = data.make_dataset(split), data.make_dataset(split)
     assert len(dataset) == len(dataset.ids) == len(set(dataset.ids)) > 0
     assert list(dataset.ids) == sorted(dataset.ids) == list(again.ids)
     for index in range(min(3, len(dataset))):
@@ -90,7 +90,7 @@ def test_batches(data: SegmentationDataModule, loader: str):
 
 def test_evaluation_meets_every_image_once(data: SegmentationDataModule):
     names = [name for batch in data.test_dataloader() for name in batch["id"] if name]
-    assert names == list(data.dataset("test").ids)
+    assert names == list(data.make_dataset("test").ids)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
@@ -112,12 +112,12 @@ def real(request: pytest.FixtureRequest) -> tuple[str, SegmentationDataModule]:
 
 def test_real_data(real: tuple[str, SegmentationDataModule]):
     name, data = real
-    assert tuple(len(data.dataset(split)) for split in ("train", "val", "test")) == COUNTS[name]
+    assert tuple(len(data.make_dataset(split)) for split in ("train", "val", "test")) == COUNTS[name]
     assert data.num_classes == (11 if name == "camvid" else 2)
     assert data.channels == CHANNELS.get(name, ("red", "green", "blue"))
     values: Counter[int] = Counter()
     for split in ("train", "val", "test"):
-        dataset = data.dataset(split)
+        dataset = data.make_dataset(split)
         for index in (0, len(dataset) // 2, len(dataset) - 1):
             sample = dataset[index]
             assert sample["image"].shape == (*sample["mask"].shape, 3)
@@ -126,7 +126,7 @@ def test_real_data(real: tuple[str, SegmentationDataModule]):
     assert (IGNORED in values) == (name == "camvid")
     with (REAL / name / "meta.csv").open(encoding="utf-8") as file:
         listed = {row["stem"] for row in csv.DictReader(file) if row["split"] == "test"}
-    assert set(data.dataset("test").ids) == listed
+    assert set(data.make_dataset("test").ids) == listed
 
 
 def test_real_batch(real: tuple[str, SegmentationDataModule]):

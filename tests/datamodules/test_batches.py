@@ -87,8 +87,8 @@ class _Requests(torch.utils.data.Dataset):
 def test_lightning_sets_the_epoch():
     loader = torch.utils.data.DataLoader(_Requests(), batch_sampler=ShuffledBatches(8, 4, 0))
     module = _Epochs()
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    pl.Trainer(max_epochs=3, accelerator="cpu", enable_model_summary=False, **quiet).fit(module, loader)
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    pl.Trainer(max_epochs=3, accelerator="cpu", enable_model_summary=False, **silent).fit(module, loader)
     assert [batch[0][0] for batch in module.seen] == [0, 0, 1, 1, 2, 2]
 
 

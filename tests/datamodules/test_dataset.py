@@ -30,7 +30,7 @@ class Stored(SegmentationDataset):
 
 
 class StoredModule(SegmentationDataModule):
-    def dataset(self, split: Split) -> Stored:
+    def make_dataset(self, split: Split) -> Stored:
         return Stored()
 
 

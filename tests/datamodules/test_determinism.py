@@ -55,9 +55,9 @@ def test_two_processes() -> None:
     for process in running:
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        said = json.loads(printed)
-        assert said["scene"] == compute_scene_digest()
-        for suite, share in said["swept"].items():
-            assert not found[suite].keys() & share.keys()
-            found[suite] |= share
+        message = json.loads(printed)
+        assert message["scene"] == compute_scene_digest()
+        for suite, ratio in message["swept"].items():
+            assert not found[suite].keys() & ratio.keys()
+            found[suite] |= ratio
     assert found == {suite: expected(suite) for suite in suites}

@@ -35,7 +35,7 @@ def root(folder: Callable[..., Path]) -> Path:
 
 
 def of(root: Path, known: Fingerprint | None = None, **settings: object) -> Fingerprint:
-    return FolderDataModule(str(root), **settings).fingerprint("test", known)  # type: ignore[arg-type]
+    return FolderDataModule(str(root), **settings).compute_fingerprint("test", known)  # type: ignore[arg-type]
 
 
 def invert(mask: Path) -> None:
@@ -75,19 +75,19 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_a_pixel_or_a_label_is_named(root: Path, name: str) -> None:
     before = of(root)
-    change, said = CHANGES[name]
+    change, message = CHANGES[name]
     change(root)
     now = of(root, before)
-    assert now.difference_from(before) == said
+    assert now.find_difference_from(before) == message
     assert now.content != before.content
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [({"size": (24, 24)}, "'size' changed"), ({"where": {"test": {"light": ["day"]}}}, "2 files differ")],
 )
-def test_settings_that_change_a_pixel_or_a_label(root: Path, settings: dict, said: str) -> None:
-    assert said in str(of(root, **settings).difference_from(of(root)))
+def test_settings_that_change_a_pixel_or_a_label(root: Path, settings: dict, message: str) -> None:
+    assert message in str(of(root, **settings).find_difference_from(of(root)))
 
 
 def test_what_leaves_all_pixels_as_they_are_stays_free(root: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_leaves_all_pixels_as_they_are_stays_free(root: Path, tmp_path: Pat
         file.write("licence: none  # of note\n")
     invert(moved / "train/masks/train_0.png")
     now = of(moved, before, num_workers=0, batch_size=1, eval_batch_size=3, augmentation=FlipScaleCrop(), unit="light")
-    assert now.difference_from(before) is None
+    assert now.find_difference_from(before) is None
     assert now.content == before.content
 
 
@@ -108,7 +108,7 @@ def test_lists_decide_which_files_are_read(folder: Callable[..., Path]) -> None:
         (flat / f"{split}.txt").write_text(f"{split}_0\n{split}_1\n")
     before = of(flat)
     (flat / "test.txt").write_text("test_1\n")
-    assert "'images/test_0.png' is gone" in str(of(flat, before).difference_from(before))
+    assert "'images/test_0.png' is gone" in str(of(flat, before).find_difference_from(before))
 
 
 def settle(root: Path) -> None:
@@ -128,14 +128,14 @@ def test_files_that_are_as_they_were_are_not_read_again(root: Path, monkeypatch:
     assert of(root, before) == before
     assert not [path for path in read if path.suffix == ".png"]
     (root / "test/images/test_0.png").touch()
-    assert of(root, before).difference_from(before) is None
+    assert of(root, before).find_difference_from(before) is None
     assert [path.name for path in read if path.suffix == ".png"] == ["test_0.png"]
     mask = root / "test/masks/test_1.png"
     content = bytearray(mask.read_bytes())
     content[-20] ^= 1
     mask.write_bytes(content)
     os.utime(mask, (0, 0))
-    assert "test_1.png' changed" in str(of(root, before).difference_from(before))
+    assert "test_1.png' changed" in str(of(root, before).find_difference_from(before))
 
 
 def test_a_file_that_was_just_written_is_not_trusted(root: Path) -> None:
@@ -161,20 +161,23 @@ def test_every_data_set_of_files(
 ) -> None:
     names = {CityscapesDataModule: "cityscapes", VOCDataModule: "voc", OxfordPetDataModule: "oxford_pet"}
     root = request.getfixturevalue(names[kind])()
-    before = kind(root=str(root)).fingerprint(split)  # type: ignore[call-arg, arg-type]
+    before = kind(root=str(root)).compute_fingerprint(split)  # type: ignore[call-arg, arg-type]
     assert len(before.files) == files
     first = min(before.files)
     (root / first).write_bytes((root / first).read_bytes() + b"more")
-    now = kind(root=str(root)).fingerprint(split, before)  # type: ignore[call-arg, arg-type]
-    assert now.difference_from(before) == f"{first!r} changed"
+    now = kind(root=str(root)).compute_fingerprint(split, before)  # type: ignore[call-arg, arg-type]
+    assert now.find_difference_from(before) == f"{first!r} changed"
 
 
 @pytest.mark.parametrize("changed", [{"test": 5}, {"scene_seed": 1}, {"difficulty": 0.1}, {"num_classes": 3}])
 def test_synthetic_data_are_their_settings(changed: dict) -> None:
-    before = SyntheticDataModule(test=4, train=9).fingerprint("test")
+    before = SyntheticDataModule(test=4, train=9).compute_fingerprint("test")
     assert not before.files
-    assert SyntheticDataModule(test=4, train=7).fingerprint("test") == before
-    assert SyntheticDataModule(**{"test": 4, **changed}).fingerprint("test").difference_from(before) is not None
+    assert SyntheticDataModule(test=4, train=7).compute_fingerprint("test") == before
+    assert (
+        SyntheticDataModule(**{"test": 4, **changed}).compute_fingerprint("test").find_difference_from(before)
+        is not None
+    )
 
 
 class Wrapped(SegmentationDataset):
@@ -199,6 +202,6 @@ def test_a_data_set_of_a_user(tmp_path: Path) -> None:
     before = take(1)
     assert list(before.files) == ["a.npy"]
     assert take(1) == before
-    assert take(2).difference_from(before) is not None
+    assert take(2).find_difference_from(before) is not None
     (tmp_path / "a.npy").write_bytes(b"2")
-    assert take(1).difference_from(before) == "'a.npy' changed"
+    assert take(1).find_difference_from(before) == "'a.npy' changed"

@@ -144,11 +144,11 @@ def test_mask_of_several_channels(one):
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "bmp", "tif", "npy"])
-@pytest.mark.parametrize("kept", [0.7, 0.0])
-def test_truncated_images(one, extension: str, kept: float):
+@pytest.mark.parametrize("retained", [0.7, 0.0])
+def test_truncated_images(one, extension: str, retained: float):
     dataset = one(noise(size=(64, 64)), noise(None, (64, 64), levels=2), extension)
     path = dataset.pairs[0].image
-    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(retained * path.stat().st_size)])
     with pytest.raises(UserError, match=rf"the image .*image\.{extension} cannot be read .*replace or remove"):
         dataset[0]
 

@@ -90,23 +90,23 @@ def read_all(root: Path) -> dict[Split, list[float]]:
     """The share of each image's pixels whose brightness agrees with their mask."""
     data, found = FolderDataModule(str(root)), {}
     for split in SPLITS:
-        dataset, shares = data.dataset(split), []
-        dataset.settle()
+        dataset, ratios = data.make_dataset(split), []
+        dataset.prepare()
         for number in range(len(dataset)):
             sample = dataset[number]
             image, counted = sample["image"].max(2), sample["mask"] != 255
-            shares.append(((image > (100 if image.max() > 1 else 0)) == (sample["mask"] == 1))[counted].mean())
-        found[split] = shares
+            ratios.append(((image > (100 if image.max() > 1 else 0)) == (sample["mask"] == 1))[counted].mean())
+        found[split] = ratios
     return found
 
 
 @pytest.mark.parametrize("name", READ)
 def test_is_read_right(cases: ModuleType, tmp_path: Path, name: str):
     cases.CASES[name](tmp_path / name)
-    shares = read_all(tmp_path / name)
-    whole = 8 if name.startswith("list_") else 120 if name in FORTY else 12
-    assert sum(map(len, shares.values())) == whole
-    measured = [share for parts in shares.values() for share in parts]
+    ratios = read_all(tmp_path / name)
+    complete = 8 if name.startswith("list_") else 120 if name in FORTY else 12
+    assert sum(map(len, ratios.values())) == complete
+    measured = [ratio for parts in ratios.values() for ratio in parts]
     if name not in ("image_1x1", "image_3x2", "class_missing_in_test", "mask_one_test_ignored"):
         assert min(measured) > 0.97, measured
 

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED, EvaluationView, Sample, SegmentationDataset, TrainingView
-from datamodules.targets import KNOWN, Targets
+from datamodules.targets import declare_targets
 from datamodules.transforms import FlipScaleCrop, Resize
 from user_error import UserError
 
@@ -16,13 +16,7 @@ SIZE = (30, 40)
 class Typed(SegmentationDataset):
     """One image that shows its mask, and whatever else is given; named as pipelines name other things of theirs."""
 
-    targets: ClassVar[Targets] = {
-        **KNOWN,
-        "masks": "classes",
-        "image2": "continuous",
-        "bboxes": "continuous",
-        "matrix": "whole",
-    }
+    targets = declare_targets(masks="classes", image2="continuous", bboxes="continuous", matrix="whole")
     ids = ("a",)
 
     def __init__(self, **further: Any) -> None:
@@ -38,7 +32,7 @@ class Typed(SegmentationDataset):
 
 
 class Module(SegmentationDataModule):
-    def dataset(self, split: Split) -> Typed:
+    def make_dataset(self, split: Split) -> Typed:
         return Typed()
 
 

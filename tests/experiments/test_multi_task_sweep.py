@@ -56,9 +56,9 @@ def test_scores_of_clean_images(swept: tuple[Path, Path]) -> None:
     module = load_module(checkpoint)
     data = SyntheticDataModule(train=24, val=9, test=13, size=(64, 64), num_workers=0)
     shown, message, close, squares = [], [], [], []
-    for sample in (data.dataset("test")[index] for index in range(13)):
+    for sample in (data.make_dataset("test")[index] for index in range(13)):
         image = torch.from_numpy(sample["image"]).permute(2, 0, 1)[None]
-        outputs = module.network.outputs(image)  # type: ignore[operator]
+        outputs = module.network.compute_outputs(image)  # type: ignore[operator]
         shown.append([np.any(sample["mask"] == number) for number in range(5)])
         message.append((outputs["classification"][0] > 0).tolist())
         close.append((outputs["depth"][0, 0] - torch.from_numpy(sample["depth"]).log()).abs() < np.log(1.25))

@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.training.cli import run_cli
-from lightning_modules.metrics.counts import image_confusion, mean_iou
+from lightning_modules.metrics.counts import compute_confusion, mean_iou
 
 NETWORKS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
 
@@ -42,7 +42,7 @@ def test_network_trains(path: Path, tmp_path: Path) -> None:
     with torch.inference_mode():
         for batch in data.val_dataloader():
             predicted = module.predict_logits(batch["image"]).argmax(1)
-            confusion += image_confusion(predicted, batch["mask"].long(), 5).sum(0)
+            confusion += compute_confusion(predicted, batch["mask"].long(), 5).sum(0)
     last = (tmp_path / "metrics/version_0/metrics.csv").read_text().splitlines()
     heads = last[0].split(",")
     scores = [line.split(",")[heads.index("val/miou")] for line in last[1:]]

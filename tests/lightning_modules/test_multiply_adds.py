@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.parts.recurrent import ReSeg
 from lightning_modules.networks.smp import SmpNetwork
 
@@ -48,7 +48,7 @@ def test_layers(name: str, mode: Callable) -> None:
     x = torch.zeros(shape)
     work = partial(layer.eval(), *(x, x, x) if isinstance(layer, nn.MultiheadAttention) else (x,))
     with mode():
-        assert multiply_adds(work) == expected
+        assert count_multiply_adds(work) == expected
 
 
 PRODUCTS = {
@@ -64,14 +64,14 @@ PRODUCTS = {
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_products(name: str) -> None:
     work, shapes, expected = PRODUCTS[name]
-    assert multiply_adds(partial(work, *(torch.zeros(shape) for shape in shapes))) == expected
+    assert count_multiply_adds(partial(work, *(torch.zeros(shape) for shape in shapes))) == expected
 
 
 @pytest.mark.parametrize(("name", "published"), [("mobilenetv2_100", 0.30), ("resnet18", 1.81)])
 def test_published_figures(name: str, published: float) -> None:
     """In billions at 224 x 224: Sandler et al., CVPR 2018 (0.300), and torchvision's table of weights (0.30, 1.81)."""
     network = timm.create_model(name, pretrained=False).eval()
-    assert round(multiply_adds(partial(network, torch.zeros(1, 3, 224, 224))) / 1e9, 2) == published
+    assert round(count_multiply_adds(partial(network, torch.zeros(1, 3, 224, 224))) / 1e9, 2) == published
 
 
 NETWORKS = {
@@ -85,9 +85,9 @@ NETWORKS = {
 def test_networks_as_on_the_meta_device(name: str) -> None:
     network = NETWORKS[name](3, 3).eval()
     image = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
-    counted = multiply_adds(partial(network, image))
+    counted = count_multiply_adds(partial(network, image))
     assert counted > 0
-    assert multiply_adds(partial(network.to("meta"), image.to("meta"))) == counted
+    assert count_multiply_adds(partial(network.to("meta"), image.to("meta"))) == counted
 
 
 def test_pixels_may_leave_torch() -> None:
@@ -101,7 +101,7 @@ def test_pixels_may_leave_torch() -> None:
         def forward(self, image: Tensor) -> Tensor:
             return self.last(torch.from_numpy(image.numpy() ** 2))
 
-    assert multiply_adds(partial(Classical(), torch.ones(1, 3, 4, 5))) == 4 * 5 * 3 * 2
+    assert count_multiply_adds(partial(Classical(), torch.ones(1, 3, 4, 5))) == 4 * 5 * 3 * 2
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -110,7 +110,7 @@ def test_leaves_torch_as_it_was(fused: bool) -> None:
     try:
         torch.backends.mha.set_fastpath_enabled(fused)
         with pytest.raises(ZeroDivisionError):
-            multiply_adds(lambda: 1 // 0)
+            count_multiply_adds(lambda: 1 // 0)
         assert torch.backends.mha.get_fastpath_enabled() is fused
         assert torch.is_grad_enabled()
     finally:

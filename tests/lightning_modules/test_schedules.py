@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_modules.schedules import CosineRestarts, CosineWithWarmup, Polynomial, Schedule, training_steps
+from lightning_modules.schedules import CosineRestarts, CosineWithWarmup, Polynomial, Schedule, count_training_steps
 from user_error import UserError
 
 
@@ -42,7 +42,7 @@ def test_short_trainings(steps: int) -> None:
 @pytest.mark.parametrize(("cycles", "steps"), [(1, 7), (3, 12), (3, 11), (5, 3)])
 def test_cosines_begin_anew(cycles: int, steps: int) -> None:
     schedule = CosineRestarts(cycles, 0.1)
-    length = schedule.cycle(steps)
+    length = schedule.count_cycle_steps(steps)
     assert -(-steps // length) <= cycles
     wanted = [0.1 + 0.9 * (1 + math.cos(math.pi * (step % length) / length)) / 2 for step in range(steps)]
     assert rates(schedule, steps)[:-1] == pytest.approx(wanted)
@@ -56,4 +56,4 @@ def test_there_is_a_cycle() -> None:
 def test_an_endless_training_has_no_schedule() -> None:
     trainer: Any = SimpleNamespace(estimated_stepping_batches=math.inf)
     with pytest.raises(UserError, match=r"no end.*--trainer\.max_epochs"):
-        training_steps(trainer)
+        count_training_steps(trainer)

@@ -32,7 +32,7 @@ class Perfect(nn.Module):
 
 
 def test_decay_spares_biases_and_normalisation() -> None:
-    groups = SegmentationModule(Pixelwise, 3).parameter_groups()
+    groups = SegmentationModule(Pixelwise, 3).make_parameter_groups()
     assert [parameter.ndim for parameter in groups[0]["params"]] == [4]
     assert groups[1]["weight_decay"] == 0
     assert len(groups[1]["params"]) == 3

@@ -9,10 +9,10 @@ from safe_files.array_file import read_array, read_arrays, read_header
 from user_error import UserError
 
 
-def lie(array: np.ndarray, said: str, instead: str) -> bytes:
+def lie(array: np.ndarray, message: str, instead: str) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
-    return file.getvalue().replace(said.encode(), instead.encode())
+    return file.getvalue().replace(message.encode(), instead.encode())
 
 
 def pack(path: Path, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -65,8 +65,8 @@ def test_archives_of_another_kind(tmp_path: Path) -> None:
     array = lie(np.zeros(3), "", "")
     with pytest.raises(UserError, match="packed in another way"):
         read_arrays(pack(tmp_path / "x.npz", array, zipfile.ZIP_BZIP2), "mend it")
-    whole = pack(tmp_path / "x.npz", array).read_bytes()
-    for content in (whole[:-30], whole[:40] + bytes(20) + whole[60:], b"PK"):
+    complete = pack(tmp_path / "x.npz", array).read_bytes()
+    for content in (complete[:-30], complete[:40] + bytes(20) + complete[60:], b"PK"):
         (tmp_path / "x.npz").write_bytes(content)
         with pytest.raises(UserError, match="mend it"):
             read_arrays(tmp_path / "x.npz", "mend it")

@@ -5,7 +5,7 @@ import pytest
 from safe_files.csv_file import read_csv
 from safe_files.json_file import read_json, read_json_object
 from safe_files.text import read_text
-from user_error import UserError, report_of
+from user_error import UserError, shorten_report
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -14,12 +14,12 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(b"\xff", "UTF-8"), ("a\0b", "byte of zero"), ("x" * 101, "larger than")],
     ids=["code", "zero", "size"],
 )
-def test_what_is_no_text(tmp_path: Path, content: str | bytes, said: str) -> None:
-    with pytest.raises(UserError, match=f"{said}.*: mend it"):
+def test_what_is_no_text(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(UserError, match=f"{message}.*: mend it"):
         read_text(write(tmp_path / "x", content), "mend it", 100)
 
 
@@ -33,7 +33,7 @@ def test_marks_of_byte_order_and_ends_of_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "is not JSON"),
         ("[" * 100_000, "nested too deep"),
@@ -44,8 +44,8 @@ def test_marks_of_byte_order_and_ends_of_lines(tmp_path: Path) -> None:
         ("[]", "no JSON object"),
     ],
 )
-def test_what_is_no_json_object(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(UserError, match=f"{said}.*mend it"):
+def test_what_is_no_json_object(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"{message}.*mend it"):
         read_json_object(write(tmp_path / "x.json", text), "mend it")
 
 
@@ -54,12 +54,12 @@ def test_json_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("", "empty"), ("a,a\n1,2", "two columns 'a'"), ("a,b\n1", "another length"), ("a\n" + "x" * 200_000, "field")],
     ids=["empty", "twice", "length", "field"],
 )
-def test_what_is_no_table(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_what_is_no_table(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         read_csv(write(tmp_path / "x.csv", text), "mend it")
 
 
@@ -71,6 +71,6 @@ def test_tables_are_read(tmp_path: Path) -> None:
 
 def test_reports_of_long_words_are_short() -> None:
     """What reads them would take minutes otherwise."""
-    text = report_of(ValueError("wanted a number, got " + "9" * 10**6 + " in x.yaml" + " y" * 10**5))
+    text = shorten_report(ValueError("wanted a number, got " + "9" * 10**6 + " in x.yaml" + " y" * 10**5))
     assert text.startswith("wanted a number, got 999")
     assert len(text) < 11_000

@@ -14,7 +14,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (BOMB, "unfolds to more than"),
         ("a: &a {x: 1}\nb: &b {<<: [*a, *a, *a]}\n" + "c: *missing", "missing"),
@@ -29,9 +29,9 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
         ("- 1\n--- \n- 2", "not valid YAML"),
     ],
 )
-def test_what_unfolds_or_fails_later_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_what_unfolds_or_fails_later_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         read_yaml(tmp_path / "x.yaml", "mend it")
     assert str(tmp_path / "x.yaml") in str(refused.value)
     assert str(refused.value).endswith("mend it")
@@ -43,9 +43,9 @@ def test_aliases_within_bounds_and_dates_are_read(tmp_path: Path) -> None:
 
 
 def test_settings_are_mappings_of_texts(tmp_path: Path) -> None:
-    for text, said in (("- a", "not a mapping"), ("1: a", "is no text")):
+    for text, message in (("- a", "not a mapping"), ("1: a", "is no text")):
         (tmp_path / "x.yaml").write_text(text)
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             read_mapping(tmp_path / "x.yaml", "mend it")
     (tmp_path / "x.yaml").write_bytes(b"\xff\xff")
     with pytest.raises(UserError, match="UTF-8"):

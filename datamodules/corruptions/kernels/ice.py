@@ -1,4 +1,4 @@
-"""Ice: feathers and needles of frost as they grow on a window, drawn once and without a photograph."""
+"""Procedural ice: feathers and needles of frost on a window, drawn once and cached."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,27 +8,27 @@ import torch
 from torch import Tensor
 
 from datamodules.corruptions.kernels.filters import gaussian_filter
-from datamodules.corruptions.kernels.plasma import plasma
-from datamodules.corruptions.kernels.random import normals, uniforms
+from datamodules.corruptions.kernels.plasma import draw_plasma
+from datamodules.corruptions.kernels.random import draw_normals, draw_uniforms
 
 SIZE = (544, 736)
 MEAN, DEVIATION = 146.0, 32.0
 SPREAD = 2.4
-"""Of the directions of crystals that grow side by side, in radians."""
+"""Range of the directions of neighbouring crystals, in radians."""
 TINT = (-18.0, 3.0, 15.0)
-"""Of red, green and blue, in levels; what is bright is whiter."""
+"""Offsets of red, green and blue, in levels; they decrease for brighter ice."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What crystals look like; lengths in pixels."""
+    """Shape of crystals; lengths in pixels."""
 
     number: int
     lengths: tuple[float, float]
     slenderness: float
-    """Half the width of a crystal as a share of its length."""
+    """Half the width of a crystal, relative to its length."""
     pitch: float
-    """Distance of its barbs along the stem."""
+    """Distance of neighbouring barbs along the stem."""
     lean: float
     """Angle between stem and barbs, in degrees."""
 
@@ -42,47 +42,47 @@ PLATES = (
 
 
 @lru_cache(maxsize=len(PLATES))
-def plate(number: int) -> Tensor:
-    """uint8 (3, *SIZE): a window under frost, in red, green and blue; its mean and standard deviation are those above."""
+def draw_plate(number: int) -> Tensor:
+    """uint8 (3, *SIZE): a frosted window in red, green and blue, with mean `MEAN` and standard deviation `DEVIATION`."""
     key = torch.tensor([number])
-    haze = _haze(key)
+    haze = _draw_haze(key)
     relief = haze.clone()
     for place, growth in enumerate(PLATES[number]):
         _grow(relief, growth, key, stream=16 * (place + 1))
-    relief = _standard(_standard(relief + 0.3 * haze).clamp_(-2.5, 2.5))
+    relief = _standardise(_standardise(relief + 0.3 * haze).clamp_(-2.5, 2.5))
     tints = torch.tensor(TINT)[:, None, None] * (1 - relief / 5)
     return (MEAN + DEVIATION * relief + tints).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _standard(relief: Tensor) -> Tensor:
-    """`relief` with mean 0 and variance 1, from sums of integers, which do not depend on the number of threads."""
+def _standardise(relief: Tensor) -> Tensor:
+    """Standardise `relief` to mean 0 and variance 1, by sums of integers, which do not depend on the number of threads."""
     steps, number = (relief * 4096).round_().to(torch.int64), relief.numel()
     mean = int(steps.sum()) / number
     variance = int(steps.square().sum()) / number - mean**2
     return (relief - mean / 4096) * (4096 / sqrt(variance))
 
 
-def _haze(key: Tensor) -> Tensor:
+def _draw_haze(key: Tensor) -> Tensor:
     """float32 (H, W): frost of varying thickness, with ridges at several scales, longer along one direction."""
     height, width = SIZE
-    relief = plasma(key, 1024, 1.9)[0, :height, :width]
+    relief = draw_plasma(key, 1024, 1.9)[0, :height, :width]
     for octave, sigma in enumerate((1.0, 2.0, 4.0)):
         rows, columns = 0.8 * sigma, 1.25 * sigma
-        field = gaussian_filter(normals(key, SIZE, stream=octave + 1)[0], (rows, columns))
+        field = gaussian_filter(draw_normals(key, SIZE, stream=octave + 1)[0], (rows, columns))
         relief = relief - field.abs_() * (0.2 * sqrt(4 * pi * rows * columns))  # ridges where a field changes its sign
     return relief
 
 
 def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
-    """Put crystals on `relief`, the later ones over the earlier ones."""
+    """Draw crystals onto `relief`, later ones over earlier ones."""
     shortest, longest = growth.lengths
-    draws = uniforms(key, (6, growth.number), stream)[0]
+    draws = draw_uniforms(key, (6, growth.number), stream)[0]
     lengths, _ = (shortest + (longest - shortest) * draws[0] ** 2).sort(descending=True)
     middles = draws[1:3] * torch.tensor(relief.shape)[:, None]
     bends, lights = (draws[4] - 0.5) * 0.8, 0.6 + 0.8 * draws[5]
-    winds = plasma(key, 1024, 3.0, stream + 2)[0]
+    winds = draw_plasma(key, 1024, 3.0, stream + 2)[0]
     angles = 8 * winds[middles[0].long(), middles[1].long()] + SPREAD * (draws[3] - 0.5)
-    barbs = uniforms(key, (growth.number, 2, ceil(longest / growth.pitch) + 2), stream + 1)[0]
+    barbs = draw_uniforms(key, (growth.number, 2, ceil(longest / growth.pitch) + 2), stream + 1)[0]
     for place in range(growth.number):
         length = float(lengths[place])
         reach = ceil(length * (0.5 + growth.slenderness)) + 1
@@ -94,12 +94,12 @@ def _grow(relief: Tensor, growth: Growth, key: Tensor, stream: int) -> None:
         along = right * angles[place].cos() + down * angles[place].sin()
         across = down * angles[place].cos() - right * angles[place].sin()
         across = across + bends[place] * along.square() / length
-        share, light = _crystal(along + length / 2, across, length, growth, barbs[place])
-        relief[rows, columns].lerp_(light * lights[place], share)
+        opacity, light = _draw_crystal(along + length / 2, across, length, growth, barbs[place])
+        relief[rows, columns].lerp_(light * lights[place], opacity)
 
 
-def _crystal(along: Tensor, across: Tensor, length: float, growth: Growth, barbs: Tensor) -> tuple[Tensor, Tensor]:
-    """How opaque a crystal is and how bright, at places along and across its stem."""
+def _draw_crystal(along: Tensor, across: Tensor, length: float, growth: Growth, barbs: Tensor) -> tuple[Tensor, Tensor]:
+    """Opacity and brightness of a crystal, by the coordinates along and across its stem."""
     aside = across.abs()
     rooted = (along - aside / tan(radians(growth.lean))) / growth.pitch  # where a barb leaves the stem
     index = rooted.floor().clamp_(0, barbs.shape[1] - 1).to(torch.int64)

@@ -1,4 +1,4 @@
-"""Fewer, larger pixels, bit for bit as Pillow makes them, on any device."""
+"""Pixelation identical to Pillow's, bit for bit, on any device."""
 
 from functools import lru_cache
 from itertools import accumulate, repeat
@@ -7,14 +7,15 @@ import cv2
 import torch
 from torch import Tensor
 
-WEIGHT = 22  # bits behind the point of the weights of Pillow's resampling
+WEIGHT = 22  # fractional bits of the weights of Pillow's resampling
 
 
-def pixelated(images: Tensor, rows: int, columns: int) -> Tensor:
+def pixelate(images: Tensor, rows: int, columns: int) -> Tensor:
     """`images` shrunk by box means and enlarged again by repetition: Pillow's BOX and NEAREST.
 
-    Pillow shrinks to whole levels along the columns' axis and then along the rows'. (From version 13 on it turns that
-    order round for strong shrinking of images more than twice as high as wide, by which some levels differ by one.)
+    Pillow rounds to integer levels after shrinking along the horizontal axis and again after the vertical one. (From
+    version 13 on it reverses that order for strong shrinking of images more than twice as high as wide, which changes
+    some levels by one.)
 
     Args:
         images: uint8 (B, C, H, W), contiguous.
@@ -25,25 +26,25 @@ def pixelated(images: Tensor, rows: int, columns: int) -> Tensor:
         uint8 (B, C, H, W).
     """
     batch, channels, height, width = images.shape
-    # A row is copied much faster than a column is picked, hence everything lies in rows when it is its turn.
-    lines = _transposed(images.view(-1, width))
-    lines = _transposed(_box_means(lines[None], columns)[0])
-    small = _box_means(lines.view(-1, height, columns), rows)
-    lines = _transposed(small.view(-1, columns)).index_select(0, _nearest(columns, width, images.device))
-    wide = _transposed(lines).view(batch, channels, rows, width)
-    return wide.index_select(2, _nearest(rows, height, images.device))
+    # Selecting rows is much faster than selecting columns, hence the transpositions.
+    lines = _transpose(images.view(-1, width))
+    lines = _transpose(_average_boxes(lines[None], columns)[0])
+    small = _average_boxes(lines.view(-1, height, columns), rows)
+    lines = _transpose(small.view(-1, columns)).index_select(0, _find_nearest(columns, width, images.device))
+    wide = _transpose(lines).view(batch, channels, rows, width)
+    return wide.index_select(2, _find_nearest(rows, height, images.device))
 
 
-def _transposed(matrix: Tensor) -> Tensor:
+def _transpose(matrix: Tensor) -> Tensor:
     """uint8 (N, M), contiguous: `matrix`, uint8 (M, N), transposed; OpenCV is several times faster than torch."""
     if matrix.device.type != "cpu":
         return matrix.T.contiguous()
     return torch.from_numpy(cv2.transpose(matrix.numpy()))
 
 
-def _box_means(planes: Tensor, size: int) -> Tensor:
-    """uint8 (P, size, M): `planes`, uint8 (P, N, M), shrunk by rounded means over the rows that a new one covers."""
-    first, weights, longer, fewest = _boxes(planes.shape[1], size, planes.device)
+def _average_boxes(planes: Tensor, size: int) -> Tensor:
+    """uint8 (P, size, M): `planes`, uint8 (P, N, M), shrunk to rounded means over boxes of rows."""
+    first, weights, longer, fewest = _compute_boxes(planes.shape[1], size, planes.device)
     sums = planes.index_select(1, first).to(torch.int16)
     for row in range(1, fewest):
         sums += planes.index_select(1, first + row).to(torch.int16)
@@ -55,13 +56,13 @@ def _box_means(planes: Tensor, size: int) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, int]:
-    """The pixels that Pillow's box filter takes when it shrinks `side` to `size`, in its float64 arithmetic.
+def _compute_boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, int]:
+    """The boxes of pixels of Pillow's box filter for shrinking `side` to `size`, by its float64 arithmetic.
 
     Returns:
-        int64 (size,), the first pixel of each box; int32 (size,), the weight of its pixels with WEIGHT bits behind the
-        point; uint8 (size,), 1 for boxes of one pixel more than the fewest, else 0, or `None` where all have as many;
-        the fewest.
+        int64 (size,), the first pixel of each box; int32 (size,), the weight of its pixels with WEIGHT fractional bits;
+        uint8 (size,), 1 for boxes with one pixel more than the smallest, else 0, or `None` where all sizes are equal; the
+        size of the smallest box.
     """
     scale = side / size
     centres = (torch.arange(size, dtype=torch.float64) + 0.5) * scale
@@ -79,8 +80,8 @@ def _boxes(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, 
 
 
 @lru_cache(maxsize=32)
-def _nearest(size: int, side: int, device: torch.device) -> Tensor:
-    """int64 (side,): the pixel that Pillow takes for each when it enlarges `size` to `side`; its sums, step by step."""
+def _find_nearest(size: int, side: int, device: torch.device) -> Tensor:
+    """int64 (side,): source pixel of each pixel when Pillow enlarges `size` to `side`, by its cumulative sums."""
     scale = size / side
     return torch.tensor(
         [int(place) for place in accumulate(repeat(scale, side - 1), initial=0.5 * scale)], device=device

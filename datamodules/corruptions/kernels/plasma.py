@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 
 AMPLITUDE = 100.0
 
 
-def plasma(keys: Tensor, side: int, decay: float, stream: int = 0) -> Tensor:
+def draw_plasma(keys: Tensor, side: int, decay: float, stream: int = 0) -> Tensor:
     """Periodic height maps of the diamond-square algorithm (Fournier, Fussell & Carpenter, CACM 1982).
 
     As in the fog of Hendrycks & Dietterich (ICLR 2019), displacements are uniform in plus or minus the square of an
@@ -17,13 +17,13 @@ def plasma(keys: Tensor, side: int, decay: float, stream: int = 0) -> Tensor:
     Args:
         keys: int64 (B,), one per image.
         side: a power of two.
-        decay: what the amplitude is divided by; larger is smoother.
+        decay: divisor of the amplitude from level to level; larger values are smoother.
         stream: number of the random field.
 
     Returns:
         float32 (B, side, side), from exactly 0 to exactly 1.
     """
-    draws = random_bits(keys, (side * side,), stream).to(torch.float32).sub_(32767.5)  # in units of 2 ** -15
+    draws = draw_bits(keys, (side * side,), stream).to(torch.float32).sub_(32767.5)  # in units of 2 ** -15
     heights, amplitude, used = draws.new_zeros((len(keys), 1, 1)), AMPLITUDE, 0
     while heights.shape[1] < side:
         corners, length = heights, heights.shape[1]

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 
-def random_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
+def draw_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
     """Independent uniform 16-bit words for each key.
 
     Args:
         keys: int64 (B,), one per image.
         shape: shape of the field of one image.
-        stream: number of the field; one key has as many independent fields as are asked for.
+        stream: index of the field; the fields of one key are independent.
 
     Returns:
         int32 (B, *shape) in 0..65535, contiguous, on the device of `keys`.
@@ -27,7 +27,7 @@ def random_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
     pairs = (size + 1) // 2
     state = _scramble(keys, stream)
     low, high = (state << 32) >> 32, state >> 32  # signed halves: they fit int32 without an overflowing cast
-    words = _positions(pairs, keys.device) ^ low.to(torch.int32)[:, None]
+    words = _hash_positions(pairs, keys.device) ^ low.to(torch.int32)[:, None]
     words *= (high | 1).to(torch.int32)[:, None]
     _mix(words)
     bits = torch.empty((len(keys), 2 * pairs), dtype=torch.int32, device=keys.device)
@@ -37,48 +37,48 @@ def random_bits(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
     return bits[:, :size].contiguous().view(len(keys), *shape)
 
 
-def uniforms(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
-    """float32 (B, *shape): uniform numbers in (0, 1), the middles of 65536 equal shares; see `random_bits`."""
-    return random_bits(keys, shape, stream).to(torch.float32).add_(0.5).mul_(2**-16)
+def draw_uniforms(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
+    """float32 (B, *shape): uniform numbers in (0, 1), the midpoints of 65536 equal intervals; see `draw_bits`."""
+    return draw_bits(keys, shape, stream).to(torch.float32).add_(0.5).mul_(2**-16)
 
 
-def normals(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
-    """float32 (B, *shape): standard normal numbers within 4.2 standard deviations; see `random_bits`."""
-    words = random_bits(keys, shape, stream)
-    return _quantile_table(words.device).index_select(0, words.view(-1)).view(words.shape)
+def draw_normals(keys: Tensor, shape: Sequence[int], stream: int = 0) -> Tensor:
+    """float32 (B, *shape): standard normal numbers within 4.2 standard deviations; see `draw_bits`."""
+    words = draw_bits(keys, shape, stream)
+    return _make_quantile_table(words.device).index_select(0, words.view(-1)).view(words.shape)
 
 
-def normal_quantiles() -> Tensor:
-    """float64 (65536,): quantiles of the normal distribution at the middles of 65536 equal shares, of unit variance."""
-    shares = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
-    quantiles = torch.special.ndtri(shares)
+def compute_normal_quantiles() -> Tensor:
+    """float64 (65536,): quantiles of the normal distribution at the midpoints of 65536 equal intervals, of unit variance."""
+    fractions = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
+    quantiles = torch.special.ndtri(fractions)
     return quantiles / quantiles.square().mean().sqrt()
 
 
 @lru_cache(maxsize=4)
-def _quantile_table(device: torch.device) -> Tensor:
-    return normal_quantiles().to(torch.float32).to(device)
+def _make_quantile_table(device: torch.device) -> Tensor:
+    return compute_normal_quantiles().to(torch.float32).to(device)
 
 
 def _scramble(keys: Tensor, stream: int) -> Tensor:
     """64 well-mixed bits of (key, stream): the output function of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
-    state = keys + _signed((stream + 1) * 0x9E3779B97F4A7C15)
-    state = (state ^ _shifted(state, 30)) * _signed(0xBF58476D1CE4E5B9)
-    state = (state ^ _shifted(state, 27)) * _signed(0x94D049BB133111EB)
-    return state ^ _shifted(state, 31)
+    state = keys + _as_signed((stream + 1) * 0x9E3779B97F4A7C15)
+    state = (state ^ _shift_right(state, 30)) * _as_signed(0xBF58476D1CE4E5B9)
+    state = (state ^ _shift_right(state, 27)) * _as_signed(0x94D049BB133111EB)
+    return state ^ _shift_right(state, 31)
 
 
-def _signed(word: int) -> int:
+def _as_signed(word: int) -> int:
     return ((word + (1 << 63)) % (1 << 64)) - (1 << 63)
 
 
-def _shifted(state: Tensor, places: int) -> Tensor:
+def _shift_right(state: Tensor, places: int) -> Tensor:
     """Logical right shift: the shift of signed integers would copy the sign into the upper bits."""
     return (state >> places) & ((1 << (64 - places)) - 1)
 
 
 @lru_cache(maxsize=4)
-def _positions(count: int, device: torch.device) -> Tensor:
+def _hash_positions(count: int, device: torch.device) -> Tensor:
     """int32 (count,): hashed positions; neighbours differ in half of their bits before a key is mixed in."""
     positions = torch.arange(count, dtype=torch.int32, device=device)
     positions += 0x3C6EF372

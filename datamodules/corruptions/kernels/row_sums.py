@@ -1,18 +1,18 @@
-"""Weighted sums of rows, the one operation that filters along columns and interpolations of an image come down to."""
+"""Weighted sums of rows, by which images are filtered along columns and interpolated."""
 
 from torch import Tensor
 from torch.nn import functional
 
 
-def row_sums(rows: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+def sum_rows(rows: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of a few rows each.
 
-    A sum stays in registers while its rows are read, where a loop of in-place additions reads and writes it every time.
-    Every sum runs over its terms in their order, so it depends on nothing but its rows.
+    A sum stays in registers while its rows are read, whereas a loop of in-place additions reads and writes it every time.
+    The terms of a sum are added in order, so that the result does not depend on other rows.
 
     Args:
         rows: float32 (N, D).
-        places: int32 (M, T), which rows each sum is of.
+        places: int32 (M, T), indices of the rows of each sum.
         weights: float32 (M, T).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Threads for the work of libraries that let others run meanwhile."""
+"""Threads for calls of libraries that release the interpreter lock."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,15 +12,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work` of each item, in their order, on as many threads as torch has."""
+def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Map `work` over items, in order, on as many threads as torch has."""
     threads = torch.get_num_threads()
     if threads < 2:
         return [work(item) for item in items]
-    return list(_pool(threads, os.getpid()).map(work, items))
+    return list(_get_pool(threads, os.getpid()).map(work, items))
 
 
 @lru_cache(maxsize=4)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Kept, since small images take less time than starting a thread; a forked process has none of its parent's."""
+def _get_pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Cached pool: starting a thread takes longer than a small image. By process, as threads do not survive a fork."""
     return ThreadPoolExecutor(threads)

@@ -15,7 +15,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.files.atomic_write import atomic_write, require_writable
 from lightning_modules.segmentation import SegmentationModule
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 EXAMPLES = """
 --checkpoint runs/half_tuned/best.ckpt --size 256 256 --output half.onnx
@@ -71,7 +71,7 @@ def trace_graph(network: nn.Module, image: Tensor) -> bytes:
                 dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
             )
     except (RuntimeError, TypeError, ValueError, ImportError) as error:
-        raise UserError(f"the network cannot be written as ONNX ({brief(error)}): {INSTEAD}") from error
+        raise UserError(f"the network cannot be written as ONNX ({shorten(error)}): {INSTEAD}") from error
     return graph.getvalue()
 
 
@@ -91,7 +91,7 @@ def find_largest_difference(graph: bytes, network: nn.Module, images: Tensor) ->
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         found = session.run(["logits"], {"image": images.numpy()})[0]
     except Exception as error:  # its exceptions have no common base class
-        raise UserError(f"ONNX Runtime does not take the network ({brief(error)}): {INSTEAD}") from error
+        raise UserError(f"ONNX Runtime does not take the network ({shorten(error)}): {INSTEAD}") from error
     with torch.inference_mode():
         logits = network(images).numpy()
     return float(np.abs(found - logits).max() / max(1.0, np.abs(logits).max() / USUAL))

@@ -136,7 +136,7 @@ def check_sizes(file: Path, network: OnnxNetwork, images: SegmentationDataModule
     first = next(iter(images.test_dataloader()))["image"][:1]
     with torch.inference_mode():
         network.eval()(first)
-    fixed, given_size = network.fixed_size(first), tuple(first.shape[2:])
+    fixed, given_size = network.find_fixed_size(first), tuple(first.shape[2:])
     if fixed not in (None, given_size):
         print(
             f"note: {str(file)!r} takes images of {fixed[0]} x {fixed[1]} alone: others, such as the data's of "
@@ -165,7 +165,7 @@ def write_network(
         images.in_channels,
         {type(images).__qualname__: images.state_dict()},
     )
-    digest = hashlib.sha256(network.graph()).hexdigest()
+    digest = hashlib.sha256(network.read_graph()).hexdigest()
     run = {"model": {"onnx": {"file": file.name, "from": digest}}, "data": data.settings}
     source = derived_checkpoint.Source(digest, [])  # a graph, whose own derivation is unknown
     derived_checkpoint.write(output, content, "onnx", {"file": file.name}, [source], run)

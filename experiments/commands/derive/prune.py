@@ -19,20 +19,20 @@ from experiments.checkpoints.settings import read_settings
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
 from lightning_modules.pruning.plan import Plan, make_plan
 from lightning_modules.pruning.weights import (
     RANKINGS,
     apply_masks,
-    emptied,
-    inputs_second,
+    compute_sparsity,
+    find_empty_layers,
+    get_prunable_weights,
+    mask_smallest,
+    mask_two_of_four,
     require_ratio,
-    smallest,
-    sparsity,
-    two_of_four,
-    weights_of,
+    select_inputs_second,
 )
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -118,7 +118,7 @@ def accumulate_gradients(
 ) -> None:
     """Accumulate the gradients of the module's loss over some training batches in `network`, in evaluation mode."""
     module.network = network
-    for batch in islice(data.evaluation_dataloader("train"), batches):
+    for batch in islice(data.make_evaluation_dataloader("train"), batches):
         tensors = {key: value.to(module.device) for key, value in batch.items() if isinstance(value, torch.Tensor)}
         module.compute_loss({**batch, **tensors, "mask": tensors["mask"].long()}).backward()
 
@@ -134,7 +134,7 @@ def prune_channels(
         network,
         image,
         options.removed_ratio,
-        lambda one: multiply_adds(partial(one, image)),
+        lambda one: count_multiply_adds(partial(one, image)),
         options.criterion,
         options.multiple,
         feed,
@@ -153,7 +153,7 @@ def prune_channels(
         hyper["num_classes"],
         hyper["in_channels"],
         extract_data_state(content),
-    ), removed.whole
+    ), removed.unpruned
 
 
 def merge(before: Plan, after: Plan) -> Plan:
@@ -170,13 +170,13 @@ def prune_weights(
     Raises:
         UserError: the checkpoint to rewind to is of another network.
     """
-    weights = weights_of(module.network)
+    weights = get_prunable_weights(module.network)
     if not weights:
         raise UserError(f"{type(module.network).__name__} has no layer whose weights could become zero")
     if options.method == "two_of_four":
-        masks = two_of_four(inputs_second(module.network))
+        masks = mask_two_of_four(select_inputs_second(module.network))
     else:
-        masks = smallest(weights, options.removed_ratio, options.method)
+        masks = mask_smallest(weights, options.removed_ratio, options.method)
     if earlier is not None:
         before = read_checkpoint(earlier)
         derived_checkpoint.require_one_architecture(
@@ -194,8 +194,8 @@ def describe(module: SegmentationModule, image: torch.Tensor) -> str:
     """Describe a network's size in one line."""
     network = module.network
     parameters = sum(one.numel() for one in network.parameters())
-    adds = multiply_adds(partial(network, image))
-    zeros = sparsity(weights_of(network).values())
+    adds = count_multiply_adds(partial(network, image))
+    zeros = compute_sparsity(get_prunable_weights(network).values())
     return f"{parameters / 1e6:.2f} M parameters, {adds / 1e9:.3f} G multiply-adds, {zeros:.1%} of the weights zero"
 
 
@@ -232,7 +232,7 @@ def main(argv: list[str]) -> None:
         output, pruned, "prune", made, [source], run | {"model": model, "data": options.data.settings}
     )
     print(f"after:  {describe(module, image)}")
-    if lost := emptied(weights_of(module.network)):
+    if lost := find_empty_layers(get_prunable_weights(module.network)):
         print(f"empty:  {', '.join(lost)} (no weight is left: '--method lamp' leaves some in each layer)")
     if unpruned:
         print(f"whole:  {', '.join(unpruned)}")

@@ -21,7 +21,7 @@ from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import call_verb
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import require_labelled
-from lightning_modules.metrics.counts import image_confusion, mean_iou
+from lightning_modules.metrics.counts import compute_confusion, mean_iou
 from user_error import UserError
 
 EXAMPLES = """
@@ -68,7 +68,7 @@ class Souping:
 
     def _iterate_images(self) -> Any:
         """Batches of training images; complete ones alone, where there are any, so that all have the same weight."""
-        loader = self.data.evaluation_dataloader("train")
+        loader = self.data.make_evaluation_dataloader("train")
         has_complete = len(self.data.open_split("train")) >= self.data.eval_batch_size
         for batch in tqdm(loader, desc="statistics", unit="batch"):
             real = [bool(name) for name in batch["id"]]
@@ -89,7 +89,7 @@ class Souping:
         for batch in tqdm(self.data.val_dataloader(), desc="validation", unit="batch"):
             logits = self.network(batch["image"].to(self.device))
             require_finite(find_finite(logits)[None], batch["id"])
-            confusion += image_confusion(logits.argmax(1), batch["mask"].long().to(self.device), classes).sum(0)
+            confusion += compute_confusion(logits.argmax(1), batch["mask"].long().to(self.device), classes).sum(0)
         require_labelled(bool(confusion.any()), "validation images")
         return float(mean_iou(confusion)[0])
 

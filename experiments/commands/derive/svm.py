@@ -99,7 +99,9 @@ def replace_head(head: LinearHead, data: SegmentationDataModule, options: Option
         UserError: a class has no pixel in that split.
     """
     classes = data.num_classes
-    found = sample_features(head, data.evaluation_dataloader("train"), classes, options.pixels // classes, options.seed)
+    found = sample_features(
+        head, data.make_evaluation_dataloader("train"), classes, options.pixels // classes, options.seed
+    )
     missing = [name for number, name in enumerate(data.classes) if number not in found]
     if missing:
         raise UserError(

@@ -36,7 +36,7 @@ from experiments.tracking.session import log_record, make_sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from safe_files.yaml_file import load_yaml
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 EXAMPLES = """
 --checkpoint runs/synthetic_unet/best.ckpt
@@ -56,7 +56,9 @@ def read_names(text: str) -> dict[str, str]:
     try:
         found = load_yaml(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{text!r} is no mapping of names ({brief(error)}): write it as '{{polyp: lesion}}'") from error
+        raise UserError(
+            f"{text!r} is no mapping of names ({shorten(error)}): write it as '{{polyp: lesion}}'"
+        ) from error
     if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
         raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
     return found
@@ -183,7 +185,7 @@ def sweep_into(
     """
     counters = find_counters(options.counters or ())
     started, precision = time.perf_counter(), options.precision
-    content = data.fingerprint(data.test_split) if is_first_process() else None
+    content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (
         {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
     )
@@ -242,7 +244,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    return swept, Images(ids, swept.counts, data.units(data.test_split))
+    return swept, Images(ids, swept.counts, data.list_units(data.test_split))
 
 
 def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:

@@ -26,8 +26,8 @@ from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.record_files.cost_file import write_costs
 from experiments.reporting.cost_table import FORMATS
-from lightning_modules.multiply_adds import multiply_adds
-from lightning_modules.pruning.weights import weights_of
+from lightning_modules.multiply_adds import count_multiply_adds
+from lightning_modules.pruning.weights import get_prunable_weights
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -118,8 +118,8 @@ def count(contender: Contender, size: Sequence[int]) -> dict[str, Any]:
         "weight_bytes": count_weight_bytes(contender),
         "file_bytes": contender.file.size,
         "training_bytes": count_training_bytes(contender),
-        "multiply_adds": multiply_adds(partial(contender.module.predict_logits, image)),
-        "zero_weights": sum(int((weight == 0).sum()) for weight in weights_of(network).values()),
+        "multiply_adds": count_multiply_adds(partial(contender.module.predict_logits, image)),
+        "zero_weights": sum(int((weight == 0).sum()) for weight in get_prunable_weights(network).values()),
     }
 
 

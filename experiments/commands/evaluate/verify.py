@@ -141,7 +141,7 @@ def require_room(record: Record, module: "SegmentationModule", data: "Segmentati
     from experiments.checkpoints.memory import read_available_bytes
     from experiments.measuring.peak_memory import measure_peak_bytes
 
-    image = data.evaluation_view(data.open_split(data.test_split))[0]["image"][None]
+    image = data.make_evaluation_view(data.open_split(data.test_split))[0]["image"][None]
     with torch.inference_mode():
         needed = record.data.batch_size * measure_peak_bytes(lambda: module.eval().predict_logits(image), image.device)
     free = read_available_bytes()

@@ -100,7 +100,7 @@ def _expand_folder(argv: list[str]) -> tuple[list[str], Path | None]:
 
 def explain(root: Path) -> str:
     """Describe a folder without ``dataset.yaml``, and how to make it readable."""
-    from datamodules.reading.layouts import OURS, explain_layout
+    from datamodules.reading.layouts import LAYOUT, explain_layout
     from experiments.data_check.proposal import propose_description
 
     layout = explain_layout(root)
@@ -109,7 +109,7 @@ def explain(root: Path) -> str:
     except UserError as error:
         proposed, layout = None, f"{layout or ''}\n{error}".strip()
     lines = [f"{root} has no dataset.yaml, by which a data folder says what its masks mean"]
-    lines.append(layout or f"it is like no layout that is known: put the images and masks into {OURS}")
+    lines.append(layout or f"it is like no layout that is known: put the images and masks into {LAYOUT}")
     if proposed is not None:
         lines.append(f"a dataset.yaml that its files would fit:\n\n{proposed}")
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,1 +1,1 @@
-"""What a sweep counts of each batch, one idea each: additive integers by name."""
+"""Counters of a sweep: additive integers by name."""

@@ -1,4 +1,4 @@
-"""What every counter is: it turns predictions into integers that add up over images, batches and processes."""
+"""The base of counters, which turn predictions into integers that are additive over images, batches and processes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lightning_modules.metrics.counts import image_confusion
+from lightning_modules.metrics.counts import compute_confusion
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of a batch under one condition, and what is true.
+    """A network's prediction for a batch under one condition, and the mask.
 
     Args:
         logits: (B, K, H, W).
         predicted: (B, H, W) int64, their argmax.
-        mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Not to be changed in place: what was
-            made of it is kept as long as the next condition has the same one.
+        mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Must not be modified in place, since
+            results are cached while the next condition has the same mask.
         num_classes: K.
     """
 
@@ -31,11 +31,11 @@ class Prediction:
     @cached_property
     def confusion(self) -> Tensor:
         """Confusion matrices (B, K, K) int64 of the images, rows are true classes."""
-        return image_confusion(self.predicted, self.mask, self.num_classes)
+        return compute_confusion(self.predicted, self.mask, self.num_classes)
 
 
 class CountForm(NamedTuple):
-    """The form of counts of one name: their shape, and whether they are kept of each image or summed up over all."""
+    """The form of one kind of counts: their shape, and whether they are stored for each image or summed over all."""
 
     shape: tuple[int, ...]
     per_image: bool
@@ -44,16 +44,16 @@ class CountForm(NamedTuple):
 class Counter(ABC):
     """Additive integers of predictions.
 
-    A name stands for one meaning for ever: records that are compared hold it. Counts whose meaning changes get another.
+    The meaning of a name must never change, since records are compared by it; changed counts get a new name.
     """
 
     @abstractmethod
-    def forms(self, num_classes: int) -> Mapping[str, CountForm]:
-        """The counts by name: snake_case, of no other counter."""
+    def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
+        """The forms of the counts by name, in snake_case and unique among counters."""
 
     @abstractmethod
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
-        """Counts of a batch by name, int64: (B, *shape) of each image, or of sums (*shape).
+        """Counts of a batch by name, int64: (B, *shape) for each image, or sums (*shape).
 
-        An image all of whose pixels are ignored counts nothing but zeros: it may be the filling of a batch.
+        The counts of an image without labelled pixels must be zero: it may be the padding of a batch.
         """

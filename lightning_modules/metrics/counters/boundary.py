@@ -1,4 +1,4 @@
-"""Whether contours agree."""
+"""Counts for boundary IoU."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.labels import IGNORED
-from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
+from lightning_modules.metrics.boundary import compute_boundary_reach, count_boundary, find_boundary_region
 from lightning_modules.metrics.counters.base import Counter, CountForm, Prediction
 
 
@@ -17,17 +17,17 @@ class Boundary(Counter):
         self._mask: Tensor | None = None
         self._mask_region: Tensor | None = None
 
-    def forms(self, num_classes: int) -> Mapping[str, CountForm]:
+    def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
         """``boundary`` (K, 3) of each image."""
         return {"boundary": CountForm((num_classes, 3), per_image=True)}
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
-        """Of a batch."""
+        """Counts of a batch."""
         mask = seen.mask
         ignored = (mask < 0) | (mask >= seen.num_classes)
-        labels, reach = mask.masked_fill(ignored, IGNORED).to(torch.uint8), boundary_reach(*mask.shape[-2:])
+        labels, reach = mask.masked_fill(ignored, IGNORED).to(torch.uint8), compute_boundary_reach(*mask.shape[-2:])
         if self._mask is not mask or self._mask_region is None:  # most conditions leave the masks as they are
-            self._mask, self._mask_region = mask, boundary_region(labels, reach)
+            self._mask, self._mask_region = mask, find_boundary_region(labels, reach)
         guessed = seen.predicted.to(torch.uint8)
-        region = boundary_region(guessed.masked_fill(ignored, IGNORED), reach)
-        return {"boundary": boundary_counts(guessed, region, labels, self._mask_region, seen.num_classes)}
+        region = find_boundary_region(guessed.masked_fill(ignored, IGNORED), reach)
+        return {"boundary": count_boundary(guessed, region, labels, self._mask_region, seen.num_classes)}

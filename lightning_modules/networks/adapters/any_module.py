@@ -9,7 +9,7 @@ from torch import nn
 
 from lightning_modules.networks.adapters.base import Adapter
 from lightning_modules.networks.pretrained import load_local
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 
 class AnyModule(Adapter):
@@ -77,7 +77,7 @@ def _make(target: str, settings: dict[str, Any]) -> nn.Module:
         raise
     except Exception as error:  # code from elsewhere may raise anything
         raise UserError(
-            f"{target!r} cannot be made with the arguments {', '.join(settings)} ({type(error).__name__}: {brief(error)}): "
+            f"{target!r} cannot be made with the arguments {', '.join(settings)} ({type(error).__name__}: {shorten(error)}): "
             "change arguments, num_classes_argument or in_channels_argument"
         ) from error
     if not isinstance(model, nn.Module):
@@ -91,7 +91,7 @@ def _find(target: str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # code from elsewhere may raise anything
         raise UserError(
-            f"nothing to import as {target!r} ({type(error).__name__}: {brief(error)}): install its package, or run where its "
+            f"nothing to import as {target!r} ({type(error).__name__}: {shorten(error)}): install its package, or run where its "
             "file lies"
         ) from error
     if not callable(found):

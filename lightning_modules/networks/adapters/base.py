@@ -43,13 +43,13 @@ class Adapter(SegmentationNetwork):
         self.model: Any = model
         self.output = output
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W).
 
         Raises:
             UserError: the model's output holds no logits of K classes.
         """
-        return at_size_of(x, classes_checked(choose_output(self.model(x), self.output), self.num_classes))
+        return resize_to(x, check_classes(choose_output(self.model(x), self.output), self.num_classes))
 
 
 def choose_output(found: Any, key: str | int | None) -> Tensor:
@@ -77,7 +77,7 @@ def choose_output(found: Any, key: str | int | None) -> Tensor:
     return entries[chosen]
 
 
-def classes_checked(logits: Tensor, num_classes: int) -> Tensor:
+def check_classes(logits: Tensor, num_classes: int) -> Tensor:
     """`logits`, if they are (B, K, h, w).
 
     Raises:
@@ -91,21 +91,21 @@ def classes_checked(logits: Tensor, num_classes: int) -> Tensor:
     return logits
 
 
-def at_size_of(x: Tensor, logits: Tensor) -> Tensor:
+def resize_to(x: Tensor, logits: Tensor) -> Tensor:
     """Logits (B, K, h, w) at the size of images `x` (B, C, H, W)."""
     if logits.shape[2:] == x.shape[2:]:
         return logits
     return F.interpolate(logits, x.shape[2:], mode="bilinear")
 
 
-def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
+def find_first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
     """The convolution that `model` lists first, with its dotted name: in all networks here the one that sees the image."""
     return next((name, one) for name, one in model.named_modules() if isinstance(one, nn.Conv2d))
 
 
 def replace_first_convolution(model: nn.Module, in_channels: int) -> None:
     """Let `model`, made for images of three channels, take others: its first convolution is made anew."""
-    name, first = first_convolution(model)
+    name, first = find_first_convolution(model)
     if first.in_channels == in_channels:
         return
     wider = nn.Conv2d(

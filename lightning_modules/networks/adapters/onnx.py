@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lightning_modules.networks.adapters.base import at_size_of, classes_checked
+from lightning_modules.networks.adapters.base import check_classes, resize_to
 from lightning_modules.networks.base import SegmentationNetwork
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -55,7 +55,7 @@ class OnnxNetwork(SegmentationNetwork):
         self._session: Any = None
         self._session_device = ""
 
-    def graph(self) -> bytes:
+    def read_graph(self) -> bytes:
         """The content of the file.
 
         Raises:
@@ -69,7 +69,7 @@ class OnnxNetwork(SegmentationNetwork):
 
     def get_extra_state(self) -> Tensor:
         """The file's bytes (N,), for the state dict."""
-        return torch.frombuffer(bytearray(self.graph()), dtype=torch.uint8)
+        return torch.frombuffer(bytearray(self.read_graph()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Take the graph from a state dict's bytes (N,)."""
@@ -80,11 +80,11 @@ class OnnxNetwork(SegmentationNetwork):
         """Without the running session, which cannot be copied."""
         return {**self.__dict__, "_session": None}
 
-    def padded(self, x: Tensor) -> Tensor:
+    def pad(self, x: Tensor) -> Tensor:
         """`x` (B, C, H, W) padded for a graph of any size; as it is for a graph of one size, which resizes it."""
-        return x if self.fixed_size(x) else super().padded(x)
+        return x if self.find_fixed_size(x) else super().pad(x)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W).
 
         Raises:
@@ -92,9 +92,9 @@ class OnnxNetwork(SegmentationNetwork):
         """
         if torch.is_grad_enabled() and (self.training or x.requires_grad):
             raise UserError("a network from an ONNX file has no gradients: it can be swept, not trained or attacked")
-        size = self.fixed_size(x)
+        size = self.find_fixed_size(x)
         seen = x if size is None or size == tuple(x.shape[2:]) else F.interpolate(x, size, mode="bilinear")
-        entry = self._input(x)
+        entry = self._get_input(x)
         if entry.type not in TYPES:
             raise UserError(f"the ONNX graph takes {entry.type}, not floats: export it with float images as its input")
         if isinstance(entry.shape[1], int) and entry.shape[1] != self.in_channels:
@@ -103,7 +103,7 @@ class OnnxNetwork(SegmentationNetwork):
         logits = torch.from_numpy(self._run(images, entry)).to(device=x.device, dtype=x.dtype)
         if logits.ndim == 4 and logits.shape[2:] == (1, 1) and min(x.shape[2:]) > 1:
             raise UserError("the ONNX graph classifies images as a whole: export a network that segments them")
-        return at_size_of(x, classes_checked(logits, self.num_classes))
+        return resize_to(x, check_classes(logits, self.num_classes))
 
     def _run(self, images: np.ndarray, entry: Any) -> np.ndarray:
         count = len(images)
@@ -117,20 +117,20 @@ class OnnxNetwork(SegmentationNetwork):
         except Exception as error:  # its exceptions share no base of their own
             height, width = images.shape[2:]
             raise UserError(
-                f"the ONNX graph cannot take images of {height} x {width} ({brief(error)}): export it for any size, or set the "
+                f"the ONNX graph cannot take images of {height} x {width} ({shorten(error)}): export it for any size, or set the "
                 "data's size to its own"
             ) from error
         return np.concatenate(parts)[:count]
 
-    def fixed_size(self, x: Tensor) -> tuple[int, int] | None:
+    def find_fixed_size(self, x: Tensor) -> tuple[int, int] | None:
         """The one size (H, W) that the graph takes, or none where it takes any."""
-        height, width = self._input(x).shape[2:]
+        height, width = self._get_input(x).shape[2:]
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
-    def _input(self, x: Tensor) -> Any:
+    def _get_input(self, x: Tensor) -> Any:
         """The graph's input for images, of a session on the device of `x`."""
         if self._session is None or self._session_device != x.device.type:
-            self._session = _open(self.graph(), x.device.type)
+            self._session = _open(self.read_graph(), x.device.type)
             self._session_device = x.device.type
         entries = {entry.name: entry for entry in self._session.get_inputs()}
         name = self.input_name or next(iter(entries))
@@ -161,5 +161,5 @@ def _open(graph: bytes, device: str) -> Any:
         return runtime.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # its exceptions share no base of their own
         raise UserError(
-            f"ONNX Runtime cannot open the graph ({brief(error)}): export it as one file, with its weights within"
+            f"ONNX Runtime cannot open the graph ({shorten(error)}): export it as one file, with its weights within"
         ) from error

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models, segmentation
 
-from lightning_modules.networks.adapters.base import Adapter, first_convolution, replace_first_convolution
+from lightning_modules.networks.adapters.base import Adapter, find_first_convolution, replace_first_convolution
 from lightning_modules.networks.pretrained import read_weights, require_reachable
 from user_error import UserError
 
@@ -77,13 +77,13 @@ def load_backbone(backbone: nn.Module, state: dict[str, Tensor], in_channels: in
     """
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"encoder weights: {weights!r} is not a plain state dict: save `network.state_dict()` alone")
-    whole = any(name.startswith("backbone.") for name in state)
+    is_segmentation = any(name.startswith("backbone.") for name in state)
     own = {
-        _own_name(name): value
+        _strip_prefixes(name): value
         for name, value in state.items()
-        if (name.startswith("backbone.") if whole else not name.startswith(HEADS))
+        if (name.startswith("backbone.") if is_segmentation else not name.startswith(HEADS))
     }
-    first = f"{first_convolution(backbone)[0]}.weight"
+    first = f"{find_first_convolution(backbone)[0]}.weight"
     if first in own and own[first].shape[1] != in_channels:
         own[first] = timm.models.adapt_input_conv(in_channels, own[first])
     try:
@@ -95,7 +95,7 @@ def load_backbone(backbone: nn.Module, state: dict[str, Tensor], in_channels: in
         ) from error
 
 
-def _own_name(name: str) -> str:
+def _strip_prefixes(name: str) -> str:
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     return name

@@ -11,9 +11,9 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 
-from lightning_modules.networks.adapters.base import Adapter, at_size_of, classes_checked, first_convolution
+from lightning_modules.networks.adapters.base import Adapter, check_classes, find_first_convolution, resize_to
 from lightning_modules.networks.pretrained import load_local
-from user_error import UserError, brief
+from user_error import UserError, shorten
 
 MASK_CLASSIFIERS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 """Networks that classify masks instead of pixels."""
@@ -58,23 +58,23 @@ class TransformersNetwork(Adapter):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        built_config = _config(model, config or {}, num_classes, in_channels)
+        built_config = _make_config(model, config or {}, num_classes, in_channels)
         super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
         self.model_type = model
-        _, first = first_convolution(self.model)
+        _, first = find_first_convolution(self.model)
         if first.in_channels != in_channels:
             raise UserError(
                 f"{model!r} of Transformers takes images of {first.in_channels} channels, but the data have {in_channels}: "
                 "choose another model or backbone"
             )
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         if self.model_type not in MASK_CLASSIFIERS:
-            return super().logits(x)
+            return super().compute_logits(x)
         found = self.model(x)
-        scores = mask_scores(found.class_queries_logits, found.masks_queries_logits)
-        return at_size_of(x, classes_checked(scores, self.num_classes))
+        scores = compute_mask_scores(found.class_queries_logits, found.masks_queries_logits)
+        return resize_to(x, check_classes(scores, self.num_classes))
 
     def load_pretrained(self, weights: str) -> None:
         """Start from `weights`: what fits of them; a head for other classes starts at random.
@@ -92,16 +92,16 @@ class TransformersNetwork(Adapter):
             load_local(self.model, Path(weights), self.model_type)
             return
         config = copy.deepcopy(self.model.config)
-        _first_config(config).num_channels = 3
-        loaded = _from_pretrained(self.model_type, weights, config)
+        _get_image_config(config).num_channels = 3
+        loaded = _load_pretrained(self.model_type, weights, config)
         state = loaded.state_dict()
-        name = f"{first_convolution(loaded)[0]}.weight"
+        name = f"{find_first_convolution(loaded)[0]}.weight"
         if self.in_channels != 3:
             state[name] = timm.models.adapt_input_conv(self.in_channels, state[name])
         self.model.load_state_dict(state)
 
 
-def mask_scores(classes: Tensor, masks: Tensor) -> Tensor:
+def compute_mask_scores(classes: Tensor, masks: Tensor) -> Tensor:
     """Log scores (B, K, h, w) of pixels, from the logits of Q masks.
 
     Args:
@@ -112,7 +112,7 @@ def mask_scores(classes: Tensor, masks: Tensor) -> Tensor:
     return probability.clamp_min(torch.finfo(probability.dtype).tiny).log()
 
 
-def _transformers() -> Any:
+def _import_transformers() -> Any:
     try:
         return importlib.import_module("transformers")
     except ImportError as error:
@@ -121,18 +121,18 @@ def _transformers() -> Any:
         ) from error
 
 
-def _first_config(config: Any) -> Any:
+def _get_image_config(config: Any) -> Any:
     """The part of a configuration that knows the image's channels."""
     return getattr(config, "backbone_config", None) or config
 
 
-def _auto_class(model: str) -> Any:
+def _get_auto_class(model: str) -> Any:
     kind = "Universal" if model in MASK_CLASSIFIERS else "Semantic"
-    return getattr(_transformers(), f"AutoModelFor{kind}Segmentation")
+    return getattr(_import_transformers(), f"AutoModelFor{kind}Segmentation")
 
 
-def _config(model: str, settings: Mapping[str, Any], num_classes: int, in_channels: int) -> Any:
-    configs = _transformers().AutoConfig
+def _make_config(model: str, settings: Mapping[str, Any], num_classes: int, in_channels: int) -> Any:
+    configs = _import_transformers().AutoConfig
     try:
         known = configs.for_model(model)
         unknown = [name for name in settings if not hasattr(known, name) or name in DOWNLOADS]
@@ -142,8 +142,8 @@ def _config(model: str, settings: Mapping[str, Any], num_classes: int, in_channe
             )
         config = configs.for_model(model, num_labels=num_classes, **copy.deepcopy(dict(settings)))
     except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
-        raise UserError(f"Transformers cannot configure {model!r}: {brief(error)}") from error
-    first = _first_config(config)
+        raise UserError(f"Transformers cannot configure {model!r}: {shorten(error)}") from error
+    first = _get_image_config(config)
     first.num_channels = in_channels
     if hasattr(first, "use_pretrained_backbone"):  # weights come from `load_pretrained` alone
         first.use_pretrained_backbone = False
@@ -152,14 +152,14 @@ def _config(model: str, settings: Mapping[str, Any], num_classes: int, in_channe
 
 def _build(model: str, config: Any) -> nn.Module:
     try:
-        return _auto_class(model).from_config(config, trust_remote_code=False)
+        return _get_auto_class(model).from_config(config, trust_remote_code=False)
     except (TypeError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"Transformers cannot build {model!r}: {brief(error)}") from error
+        raise UserError(f"Transformers cannot build {model!r}: {shorten(error)}") from error
 
 
-def _from_pretrained(model: str, weights: str, config: Any) -> nn.Module:
+def _load_pretrained(model: str, weights: str, config: Any) -> nn.Module:
     try:
-        loaded, said = _auto_class(model).from_pretrained(
+        loaded, report = _get_auto_class(model).from_pretrained(
             weights,
             config=config,
             ignore_mismatched_sizes=True,
@@ -169,9 +169,9 @@ def _from_pretrained(model: str, weights: str, config: Any) -> nn.Module:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"encoder weights {weights!r} cannot be had ({brief(error)}): pass a repository of the hub that can be "
+            f"encoder weights {weights!r} cannot be had ({shorten(error)}): pass a repository of the hub that can be "
             "reached, a folder of save_pretrained, a file, or null"
         ) from error
-    if 2 * (len(said["missing_keys"]) + len(said["mismatched_keys"])) > len(loaded.state_dict()):
+    if 2 * (len(report["missing_keys"]) + len(report["mismatched_keys"])) > len(loaded.state_dict()):
         raise UserError(f"encoder weights: {weights!r} does not fit {model!r}; pass those of the same model, or null")
     return loaded

@@ -7,20 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.ensembles.cached import Cached
 from lightning_modules.networks.ensembles.combination import Combination
-from lightning_modules.networks.ensembles.kept import Kept
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
 
-class Turn:
-    """Whose turn it is: the member of each image of a batch, (B,) int64, and the network that is asked."""
+class ActiveMembers:
+    """The active member of each image of a batch, (B,) int64, and the network that computes the logits."""
 
     members: Tensor
     network: nn.Module
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
-        return Turn()
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ActiveMembers":
+        return ActiveMembers()
 
 
 class BatchEnsemble(Combination, SmpNetwork):
@@ -28,10 +28,10 @@ class BatchEnsemble(Combination, SmpNetwork):
 
     Wen et al., "BatchEnsemble", ICLR 2020: the weight of member m is the shared one times the outer product of a factor
     for each output and for each input channel, which begin at 1 or -1 at random (here at 1 with some noise: random signs
-    would undo pretrained weights) and do not decay. In training the images of a batch are dealt out to the members, beginning
-    with one that is drawn, so that small batches reach all of them; in evaluation each member sees all images, with its
-    factors multiplied into its kernels once, so that a pass of a member is a pass of a plain
-    network. A checkpoint holds one network, evaluation the kernels of M.
+    would destroy pretrained weights) and have no weight decay. In training the images of a batch are assigned to members in
+    turn, beginning with a random one, so that small batches reach all of them. In evaluation each member predicts all
+    images; its factors are multiplied into cached kernels, so that a member costs as much as a plain network. A checkpoint
+    contains one network, and evaluation needs the kernels of M.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -61,40 +61,40 @@ class BatchEnsemble(Combination, SmpNetwork):
         super().__init__(num_classes, in_channels, **settings)
         self.require_average(average)
         self.size = size
-        self.turn = Turn()
+        self.active = ActiveMembers()
         self.layers = [layer for layer in self.model.modules() if isinstance(layer, nn.Conv2d)]
         for layer in self.layers:
-            _give_factors(layer, size, spread, self.turn)
-        self.kept = Kept()
+            _give_factors(layer, size, spread, self.active)
+        self.cache = Cached()
 
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each member; in training those of one member for each image."""
-        self.turn.network = self.model
+        self.active.network = self.model
         if self.training:
             first = torch.randint(self.size, (1,), device=image.device)
-            self.turn.members = (first + torch.arange(len(image), device=image.device)) % self.size
+            self.active.members = (first + torch.arange(len(image), device=image.device)) % self.size
             yield SmpNetwork.forward(self, image)
             return
-        members = self.members()
+        members = self.build_members()
         for member in range(self.size):
-            self.turn.members = torch.full((1,), member, device=image.device)
-            self.turn.network = members[member] if members else self.model
+            self.active.members = torch.full((1,), member, device=image.device)
+            self.active.network = members[member] if members else self.model
             yield SmpNetwork.forward(self, image)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Normalised images (B, C, H, W) to logits (B, K, H, W) of those whose turn it is."""
-        return self.turn.network(x)
+    def compute_logits(self, x: Tensor) -> Tensor:
+        """Normalised images (B, C, H, W) to logits (B, K, H, W) of the active members."""
+        return self.active.network(x)
 
-    def members(self) -> list[nn.Module]:
-        """The members as plain networks; none where gradients or a graph shall lead to the factors."""
+    def build_members(self) -> list[nn.Module]:
+        """The members as plain networks; an empty list where gradients or compilation need the factors."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return []
         factored = (one for layer in self.layers for one in layer.parameters(recurse=False))
-        return self.kept.get(factored, lambda: [self.multiplied_out(member) for member in range(self.size)])
+        return self.cache.get(factored, lambda: [self.multiply_out(member) for member in range(self.size)])
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def multiplied_out(self, member: int) -> nn.Module:
+    def multiply_out(self, member: int) -> nn.Module:
         """A copy of the network with a member's factors in its kernels, which shares all else."""
         factored = {id(one) for layer in self.layers for one in layer.parameters(recurse=False)}
         tensors = (*self.model.parameters(), *self.model.buffers())
@@ -105,22 +105,22 @@ class BatchEnsemble(Combination, SmpNetwork):
         return plain
 
 
-def _give_factors(layer: Any, size: int, spread: float, turn: Turn) -> None:
+def _give_factors(layer: Any, size: int, spread: float, active: ActiveMembers) -> None:
     """Attach the factors as parameters and hooks: the names of the shared weights stay those of pretrained ones."""
-    layer.turn = turn
+    layer.active = active
     for name, channels in (("inputs", layer.in_channels), ("outputs", layer.out_channels)):
         layer.register_parameter(f"factors_of_{name}", nn.Parameter(1 + spread * torch.randn(size, channels, 1, 1)))
     layer.undecayed = ("factors_of_inputs", "factors_of_outputs")  # towards 0, where they should be about 1
-    layer.register_forward_pre_hook(_before)
-    layer.register_forward_hook(_after)
+    layer.register_forward_pre_hook(_scale_inputs)
+    layer.register_forward_hook(_scale_outputs)
 
 
-def _before(layer: Any, inputs: tuple[Tensor]) -> tuple[Tensor]:
-    return (inputs[0] * layer.factors_of_inputs[layer.turn.members],)
+def _scale_inputs(layer: Any, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0] * layer.factors_of_inputs[layer.active.members],)
 
 
-def _after(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-    return output * layer.factors_of_outputs[layer.turn.members]
+def _scale_outputs(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    return output * layer.factors_of_outputs[layer.active.members]
 
 
 def _multiply_out(layer: Any, member: int) -> None:
@@ -132,4 +132,4 @@ def _multiply_out(layer: Any, member: int) -> None:
         layer.bias.mul_(outputs.flatten())
     layer._forward_pre_hooks.clear()
     layer._forward_hooks.clear()
-    del layer.factors_of_inputs, layer.factors_of_outputs, layer.undecayed, layer.turn
+    del layer.factors_of_inputs, layer.factors_of_outputs, layer.undecayed, layer.active

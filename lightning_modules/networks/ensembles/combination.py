@@ -1,4 +1,4 @@
-"""What networks share that look at an image several times: members, heads, samples or views."""
+"""Base of the networks that combine several predictions of an image: of members, heads, samples or views."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.metrics.uncertainty import Uncertainty, uncertainty
+from lightning_modules.metrics.uncertainty import Uncertainty, compute_uncertainty
 from lightning_modules.networks.network import SEGMENTATION, Network, Wrapper
 from user_error import UserError
 
@@ -17,19 +17,19 @@ AVERAGES: tuple[Average, ...] = get_args(Average)
 TINY = torch.finfo(torch.float32).tiny
 
 
-def mean_logits(opinions: Iterable[Tensor], average: Average) -> Tensor:
-    """One answer out of several, which are held one at a time.
+def average_logits(member_logits: Iterable[Tensor], average: Average) -> Tensor:
+    """The mean prediction of several members, of which one is in memory at a time.
 
     Args:
-        opinions: logits (B, K, H, W) of each.
-        average: "probabilities" gives the logarithm of their mean probability, so that a softmax of the answer is that
-            mean; "logits" the mean of the logits.
+        member_logits: logits (B, K, H, W) of each member.
+        average: "probabilities" gives the logarithm of the mean probability, whose softmax is that mean again; "logits"
+            gives the mean of the logits.
 
     Returns:
         Logits (B, K, H, W).
     """
     mixed = average == "probabilities"
-    parts = (logits.float().softmax(1) if mixed else logits for logits in opinions)
+    parts = (logits.float().softmax(1) if mixed else logits for logits in member_logits)
     total, number = next(parts), 1
     for one in parts:
         total, number = total + one, number + 1
@@ -38,50 +38,50 @@ def mean_logits(opinions: Iterable[Tensor], average: Average) -> Tensor:
 
 
 class Combination(Network):
-    """Base of the networks that give several opinions of an image; a network overrides `opinions`.
+    """Base of the networks that combine the predictions of several members; a network overrides `compute_member_logits`.
 
-    In training each opinion has a loss of its own, see `objectives.base.mean_over_members`.
+    In training each member has a loss of its own; see `objectives.base.average_over_members`.
     """
 
     average: Average = "probabilities"
 
     def require_average(self, average: str) -> None:
-        """Set what the mean is of.
+        """Set what is averaged.
 
         Raises:
-            UserError: there is no such mean.
+            UserError: `average` is neither "probabilities" nor "logits".
         """
         if average not in AVERAGES:
             raise UserError(f"average is {average!r}: give 'probabilities' or 'logits'")
         self.average = average
 
     @abstractmethod
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """Images (B, C, H, W), uint8 or float in [0, 1], to the logits (B, K, H, W) of each member, one after the other."""
 
     def forward(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W) of the mean opinion."""
-        return mean_logits(self.opinions(image), self.average)
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W) of the mean prediction."""
+        return average_logits(self.compute_member_logits(image), self.average)
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """The logits (B, K, H, W) of every member."""
-        return {SEGMENTATION: list(self.opinions(image))}
+        return {SEGMENTATION: list(self.compute_member_logits(image))}
 
-    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
-        """What each member predicts for each task, one after the other; members with further tasks are asked for them."""
-        yield from ({SEGMENTATION: logits} for logits in self.opinions(image))
+    def compute_member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+        """The outputs of each member for each task, one member after the other; a member with further tasks gives those too."""
+        yield from ({SEGMENTATION: logits} for logits in self.compute_member_logits(image))
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
-        """See `Network`; of a further task, the mean of the members' outputs."""
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """See `Network`; for a further task, the mean of the members' outputs."""
         if not self.tasks:
             return {SEGMENTATION: self(image)}
-        found = list(self.member_outputs(image))
+        found = list(self.compute_member_outputs(image))
         means = {name: torch.stack([one[name] for one in found]).mean(0) for name in self.tasks}
-        return {SEGMENTATION: mean_logits((one[SEGMENTATION] for one in found), self.average), **means}
+        return {SEGMENTATION: average_logits((one[SEGMENTATION] for one in found), self.average), **means}
 
-    def uncertainty(self, image: Tensor) -> Uncertainty:
-        """Maps (B, H, W) of how unsure the opinions of an image are."""
-        return uncertainty(self.opinions(image))
+    def compute_uncertainty(self, image: Tensor) -> Uncertainty:
+        """Maps (B, H, W) of the uncertainty of the members' predictions."""
+        return compute_uncertainty(self.compute_member_logits(image))
 
 
 def find_combination(network: nn.Module) -> Combination | None:

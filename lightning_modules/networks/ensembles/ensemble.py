@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.ensembles.cached import Cached
 from lightning_modules.networks.ensembles.combination import Combination
-from lightning_modules.networks.ensembles.kept import Kept
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.tasks.base import Task
 from user_error import UserError
@@ -53,14 +53,14 @@ class Ensemble(Combination):
         self.require_average(average)
         self.members = nn.ModuleList(member(num_classes, in_channels) for _ in range(copies) for member in members)
         self.batched = batched
-        self._stack = Kept()
+        self._stack = Cached()
         if batched:
             _require_alike(self.members)
 
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each member."""
         if self.batched and not self.training:  # statistics of a batch cannot be gathered under vmap
-            yield from self._together(image)
+            yield from self._run_batched(image)
             return
         for member in self.members:
             yield member(image)
@@ -71,38 +71,40 @@ class Ensemble(Combination):
         first, *others = (as_network(member).tasks for member in self.members)
         return first if all(other == first for other in others) else {}
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """Those of every member."""
-        found = [as_network(member).training_outputs(image) for member in self.members]
+        found = [as_network(member).compute_training_outputs(image) for member in self.members]
         return {name: [one for outputs in found for one in outputs[name]] for name in (SEGMENTATION, *self.tasks)}
 
-    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+    def compute_member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
         """What each member predicts."""
-        yield from (as_network(member).outputs(image) for member in self.members)
+        yield from (as_network(member).compute_outputs(image) for member in self.members)
 
-    def _together(self, image: Tensor) -> Tensor:
-        skeleton, state = self._stacked()
+    def _run_batched(self, image: Tensor) -> Tensor:
+        skeleton, state = self._get_stack()
 
-        def one(own: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
+        def run_member(own: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
             return functional_call(skeleton, own, (image,))
 
         try:
-            return torch.vmap(one)(state)
+            return torch.vmap(run_member)(state)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"{type(skeleton).__name__} cannot run as one batch of members ({reason}): leave 'batched' out"
             ) from error
 
-    def _stacked(self) -> Any:
+    def _get_stack(self) -> Any:
         """A member without weights, and the weights of all; stacked anew where any of them has changed."""
         tensors = [*self.members.parameters(), *self.members.buffers()]
-        return self._stack.get(tensors, self._stack_up)
+        return self._stack.get(tensors, self._make_stack)
 
     @torch.no_grad()
-    def _stack_up(self) -> Any:
+    def _make_stack(self) -> Any:
         state = stack_module_state(list(self.members))
-        return _skeleton(self.members[0]), tuple({name: one.detach() for name, one in part.items()} for part in state)
+        return _make_skeleton(self.members[0]), tuple(
+            {name: one.detach() for name, one in part.items()} for part in state
+        )
 
     def load_pretrained(self, weights: str) -> None:
         """Start every member from `weights`."""
@@ -110,7 +112,7 @@ class Ensemble(Combination):
             member.load_pretrained(weights)  # type: ignore[operator]
 
 
-def _skeleton(member: nn.Module) -> nn.Module:
+def _make_skeleton(member: nn.Module) -> nn.Module:
     """A network without weights, which are given to it in each call."""
     skeleton = copy.deepcopy(member).to("meta").eval()
     for part in skeleton.modules():

@@ -35,14 +35,14 @@ class SampledDropout(nn.Module):
         if self.training or not self.rate:
             return self.dropout(x)
         axis = 1 if x.ndim == 4 else x.ndim - 1
-        kept = channel_mask(self.layer, self.sample, x.shape[axis], self.rate).to(x)
+        factors = draw_channel_mask(self.layer, self.sample, x.shape[axis], self.rate).to(x)
         shape = [1] * x.ndim
         shape[axis] = -1
-        return x * kept.view(shape)
+        return x * factors.view(shape)
 
 
 @torch.compiler.assume_constant_result
-def channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
+def draw_channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     """Factors (channels,): 0 at `rate`, and what keeps the mean elsewhere."""
     random = torch.Generator().manual_seed(((layer * 1_000_003 + sample) * 1_000_003 + channels) % 2**63)
     return (torch.rand(channels, generator=random) >= rate).float() / (1 - rate)
@@ -86,22 +86,22 @@ class MonteCarloDropout(Wrapper, Combination):
                 f"{type(self.network).__name__} has no dropout to sample from: set its 'dropout' to a rate such as 0.2"
             )
 
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each sample."""
         if self.training:
-            yield from self.training_outputs(image)[SEGMENTATION]
+            yield from self.compute_training_outputs(image)[SEGMENTATION]
             return
         for _ in self._draw_samples():
             yield self.network(image)
 
-    def member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
+    def compute_member_outputs(self, image: Tensor) -> Iterator[dict[str, Tensor]]:
         """What each sample predicts."""
         for _ in self._draw_samples():
-            yield as_network(self.network).outputs(image)
+            yield as_network(self.network).compute_outputs(image)
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
         """The mean of the samples."""
-        return Combination.outputs(self, image)
+        return Combination.compute_outputs(self, image)
 
     def _draw_samples(self) -> Iterator[int]:
         """Let all layers be those of one sample after the other."""

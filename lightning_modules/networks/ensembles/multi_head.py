@@ -38,19 +38,19 @@ class MultiHead(Combination, SmpNetwork):
         super().__init__(num_classes, in_channels, **settings)
         require_maps(self)
         self.require_average(average)
-        self.further = nn.ModuleList(_another(self.model) for _ in range(heads - 1))
+        self.further = nn.ModuleList(_make_head(self.model) for _ in range(heads - 1))
 
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each head."""
         height, width = image.shape[-2:]
-        features = self.model.encoder(self.padded(self.normalise(image)))
+        features = self.model.encoder(self.pad(self.normalise(image)))
         yield self.model.segmentation_head(self.model.decoder(features))[..., :height, :width]
         for other in self.further:
             assert isinstance(other, nn.ModuleDict)
             yield other["segmentation_head"](other["decoder"](features))[..., :height, :width]
 
 
-def _another(model: Any) -> nn.ModuleDict:
+def _make_head(model: Any) -> nn.ModuleDict:
     """A decoder and a head like those of `model`, with other random weights."""
     parts = {name: copy.deepcopy(getattr(model, name)) for name in ("decoder", "segmentation_head")}
     initialize_decoder(parts["decoder"])

@@ -9,7 +9,7 @@ from user_error import UserError
 
 
 class Feature(ABC):
-    """A classical feature of one image; a subclass is a frozen dataclass of its settings and implements `maps`.
+    """A classical feature of one image; a subclass is a frozen dataclass of its settings and implements `compute_maps`.
 
     The maps depend on the image alone: not on the number of threads, nor on what was computed before. Where nothing is
     found they are zero.
@@ -21,7 +21,7 @@ class Feature(ABC):
         """F, the number of maps."""
 
     @abstractmethod
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """The feature itself, on a checked image uint8 (H, W, C): (F, H, W) in [0, 1]."""
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -42,17 +42,17 @@ class Feature(ABC):
                 "shape (H, W) or (H, W, C)"
             )
         image = np.ascontiguousarray(image if image.ndim == 3 else image[..., None])
-        return np.ascontiguousarray(self.maps(image), dtype=np.float32)
+        return np.ascontiguousarray(self.compute_maps(image), dtype=np.float32)
 
 
-def gray(image: np.ndarray) -> np.ndarray:
+def to_gray(image: np.ndarray) -> np.ndarray:
     """uint8 (H, W) of an image uint8 (H, W, C): the luma of ITU-R BT.601 of three channels, the rounded mean of others."""
     if image.shape[2] == 3:
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.rint(image.mean(2)).astype(np.uint8)
 
 
-def spread(cells: np.ndarray, side: int, height: int, width: int) -> np.ndarray:
+def spread_cells(cells: np.ndarray, side: int, height: int, width: int) -> np.ndarray:
     """Cells (h, w, F) of `side` pixels to maps (F, height, width): every pixel has the values of its cell."""
     pixels = cells.repeat(side, axis=0).repeat(side, axis=1)
     return pixels[:height, :width].transpose(2, 0, 1)

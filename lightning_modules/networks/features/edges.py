@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lightning_modules.networks.features.base import Feature, gray
+from lightning_modules.networks.features.base import Feature, to_gray
 from user_error import UserError
 
 STEP = 4 * 255
@@ -39,9 +39,9 @@ class Edges(Feature):
         """Edges and magnitude."""
         return 2
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (2, H, W) in [0, 1]; the first is 0 or 1."""
-        levels = gray(image)
+        levels = to_gray(image)
         if self.sigma:
             levels = cv2.GaussianBlur(levels, (0, 0), self.sigma)
         along, down = (cv2.Sobel(levels, cv2.CV_32F, dx, 1 - dx, borderType=cv2.BORDER_REPLICATE) for dx in (1, 0))

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from skimage.feature import hog
 
-from lightning_modules.networks.features.base import Feature, require_positive, spread
+from lightning_modules.networks.features.base import Feature, require_positive, spread_cells
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Hog(Feature):
         """The orientations."""
         return self.orientations
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (orientations, H, W) in [0, 1]."""
         height, width = image.shape[:2]
         below, beside = (max(-side % self.cell, self.cell * self.block - side) for side in (height, width))
@@ -47,10 +47,10 @@ class Hog(Feature):
             feature_vector=False,
             channel_axis=-1,
         )
-        return spread(_mean_over_blocks(blocks), self.cell, height, width)
+        return spread_cells(_average_blocks(blocks), self.cell, height, width)
 
 
-def _mean_over_blocks(blocks: np.ndarray) -> np.ndarray:
+def _average_blocks(blocks: np.ndarray) -> np.ndarray:
     """Blocks (R, C, b, b, F) that overlap by all but one cell to cells (R + b - 1, C + b - 1, F)."""
     rows, columns, block = blocks.shape[:3]
     total = np.zeros((rows + block - 1, columns + block - 1, blocks.shape[4]))

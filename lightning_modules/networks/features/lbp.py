@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from skimage.feature import local_binary_pattern
 
-from lightning_modules.networks.features.base import Feature, gray, require_positive
+from lightning_modules.networks.features.base import Feature, require_positive, to_gray
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Lbp(Feature):
         """0 to `points` neighbours in one run, and all other patterns."""
         return self.points + 2
 
-    def patterns(self, levels: np.ndarray) -> np.ndarray:
+    def compute_patterns(self, levels: np.ndarray) -> np.ndarray:
         """Pattern (H, W), int, of each pixel of an image uint8 (H, W), whose edge is repeated for its neighbours."""
         padded = np.pad(levels, self.radius + 1, mode="edge")
         inner = (slice(self.radius + 1, -self.radius - 1),) * 2
         return local_binary_pattern(padded, self.points, self.radius, "uniform")[inner].astype(int)
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (points + 2, H, W) in [0, 1]."""
-        patterns = self.patterns(gray(image))
+        patterns = self.compute_patterns(to_gray(image))
         planes = (patterns == np.arange(self.channels)[:, None, None]).astype(np.float32)
         window = (self.window, self.window)
         blurred = [cv2.blur(plane, window, borderType=cv2.BORDER_REPLICATE) for plane in planes]

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lightning_modules.networks.features.base import gray, require_positive
+from lightning_modules.networks.features.base import require_positive, to_gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 
 SCALE = 1.2
@@ -43,24 +43,24 @@ class Orb(KeypointFeature):
         """Keypoints and responses."""
         return 2
 
-    def detector(self, gray: np.ndarray) -> Any:
+    def make_detector(self, to_gray: np.ndarray) -> Any:
         """OpenCV's ORB, up to the image's border and with no level that is too small for a corner."""
-        largest = min(gray.shape) / (2 * FAST_RADIUS + 1)
+        largest = min(to_gray.shape) / (2 * FAST_RADIUS + 1)
         levels = 1 + max(0, int(math.log(largest, SCALE)))
         return cv2.ORB.create(
             self.keypoints, SCALE, min(self.levels, levels), edgeThreshold=FAST_RADIUS, fastThreshold=self.threshold
         )
 
-    def strength(self, response: np.ndarray) -> np.ndarray:
+    def compute_strength(self, response: np.ndarray) -> np.ndarray:
         """Fourth root of a response (...)."""
         return response.clip(0, 1) ** 0.25
 
-    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def compute_distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Share of bits (Hamming); a half is what unrelated descriptors have."""
         return np.unpackbits(first ^ second, axis=1).mean(1)
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (2, H, W) in [0, 1]."""
-        levels = gray(image)
+        levels = to_gray(image)
         response = cv2.cornerHarris(levels, HARRIS_BLOCK, 3, HARRIS_K)
-        return np.stack([self.drawn(self.detect(levels), levels.shape), self.strength(response)])
+        return np.stack([self.draw(self.detect(levels), levels.shape), self.compute_strength(response)])

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lightning_modules.networks.features.base import gray, require_positive, spread
+from lightning_modules.networks.features.base import require_positive, spread_cells, to_gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 
 STRONG = 0.1
@@ -42,32 +42,34 @@ class Sift(KeypointFeature):
         """Keypoints and orientations."""
         return 1 + ORIENTATIONS
 
-    def detector(self, gray: np.ndarray) -> Any:
+    def make_detector(self, to_gray: np.ndarray) -> Any:
         """OpenCV's SIFT."""
         return cv2.SIFT.create(contrastThreshold=self.contrast)
 
-    def strength(self, response: np.ndarray) -> np.ndarray:
+    def compute_strength(self, response: np.ndarray) -> np.ndarray:
         """Contrast (...), full from `STRONG` on."""
         return (response / STRONG).clip(0, 1)
 
-    def describe(self, gray: np.ndarray, keypoints: Any) -> np.ndarray:
+    def describe(self, to_gray: np.ndarray, keypoints: Any) -> np.ndarray:
         """Descriptors (N, 128) of norm one, or zero where the image is flat; see `KeypointFeature`."""
-        descriptors = super().describe(gray, keypoints)
+        descriptors = super().describe(to_gray, keypoints)
         norm = np.linalg.norm(descriptors, axis=1, keepdims=True)
         return descriptors / np.where(norm > 0, norm, 1)
 
-    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def compute_distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Euclidean, over that of descriptors without anything in common."""
         return np.linalg.norm(first - second, axis=1) / np.sqrt(2)
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (9, H, W) in [0, 1]."""
-        levels = gray(image)
+        levels = to_gray(image)
         height, width = levels.shape
-        keypoints = self.drawn(self.detect(levels), levels.shape)
-        return np.concatenate([keypoints[None], spread(self._orientations(levels), self.step, height, width)])
+        keypoints = self.draw(self.detect(levels), levels.shape)
+        return np.concatenate(
+            [keypoints[None], spread_cells(self._compute_orientations(levels), self.step, height, width)]
+        )
 
-    def _orientations(self, levels: np.ndarray) -> np.ndarray:
+    def _compute_orientations(self, levels: np.ndarray) -> np.ndarray:
         rows, columns = (
             (np.arange(0, side, self.step) + self.step // 2).clip(max=side - 1).astype(float) for side in levels.shape
         )

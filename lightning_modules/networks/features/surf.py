@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 from user_error import UserError
 
@@ -31,7 +31,7 @@ class Surf(KeypointFeature):
         if self.threshold <= 0:
             raise UserError(f"threshold of Surf is {self.threshold}: give more than 0")
         try:
-            self.detector(np.empty(0))
+            self.make_detector(np.empty(0))
         except (AttributeError, cv2.error) as error:  # wheels of OpenCV's contrib have the name, and refuse the call
             raise UserError(
                 "this OpenCV has no SURF: it belongs to the non-free modules, which no wheel contains; build OpenCV's "
@@ -43,21 +43,21 @@ class Surf(KeypointFeature):
         """Bright and dark."""
         return 2
 
-    def detector(self, gray: np.ndarray) -> Any:
+    def make_detector(self, to_gray: np.ndarray) -> Any:
         """OpenCV's SURF."""
         return cv2.xfeatures2d.SURF_create(hessianThreshold=self.threshold)  # type: ignore[attr-defined]
 
-    def strength(self, response: np.ndarray) -> np.ndarray:
+    def compute_strength(self, response: np.ndarray) -> np.ndarray:
         """Determinant (...) beyond the threshold, from 0 towards 1."""
         return 1 - self.threshold / np.maximum(response, self.threshold)
 
-    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def compute_distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Euclidean, over that of opposite descriptors: they have norm one."""
         return np.linalg.norm(first - second, axis=1) / 2
 
-    def maps(self, image: np.ndarray) -> np.ndarray:
+    def compute_maps(self, image: np.ndarray) -> np.ndarray:
         """Image uint8 (H, W, C) to (2, H, W) in [0, 1]."""
-        levels = gray(image)
+        levels = to_gray(image)
         found = self.detect(levels)
         bright, dark = ([one for one in found if (one.class_id > 0) == sign] for sign in (False, True))
-        return np.stack([self.drawn(bright, levels.shape), self.drawn(dark, levels.shape)])
+        return np.stack([self.draw(bright, levels.shape), self.draw(dark, levels.shape)])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.fusion.modalities import Modalities
-from lightning_modules.networks.parts.decoder_inputs import decoder_inputs
+from lightning_modules.networks.parts.decoder_inputs import find_decoder_inputs
 from lightning_modules.networks.smp import Part, SmpNetwork
 from user_error import UserError
 
@@ -81,7 +81,7 @@ class FusionNetwork(SegmentationNetwork):
         self.fusion = fusion
         self.modalities = modalities
         self._branch = branch
-        self._assemble(branches, decoder_inputs(branches[0]))
+        self._assemble(branches, find_decoder_inputs(branches[0]))
 
     @abstractmethod
     def _assemble(self, branches: list[SmpNetwork], channels: dict[int, int]) -> None:

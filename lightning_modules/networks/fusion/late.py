@@ -5,8 +5,8 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 
 from lightning_modules.networks.fusion.base import FusionNetwork, require_fusion
-from lightning_modules.networks.fusion.modality_weights import ClassWeights, Gate, Mean, weighted_sum
-from lightning_modules.networks.refined_encoder import holder_of_encoder
+from lightning_modules.networks.fusion.modality_weights import ClassWeights, Gate, Mean, sum_weighted
+from lightning_modules.networks.refined_encoder import find_encoder_holder
 from lightning_modules.networks.smp import SmpNetwork
 
 LateFusion = Literal["mean", "learned", "attention"]
@@ -46,9 +46,9 @@ class LateFusionNetwork(FusionNetwork):
     @property
     def encoders(self) -> list[Any]:
         """The encoder of each modality."""
-        return [holder_of_encoder(model).encoder for model in self.models]
+        return [find_encoder_holder(model).encoder for model in self.models]
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         present = self.modalities(x)
         deepest, logits = [], []
@@ -58,5 +58,5 @@ class LateFusionNetwork(FusionNetwork):
             deepest.append(features[self.deepest])
             logits.append(model.segmentation_head(model.decoder(features)))
         if self.fusion == "attention":
-            return weighted_sum(logits, self.fuse(deepest, present))
+            return sum_weighted(logits, self.fuse(deepest, present))
         return self.fuse(logits, present)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lightning_modules.networks.fusion.base import FusionNetwork, require_fusion
 from lightning_modules.networks.fusion.modalities import Modalities
 from lightning_modules.networks.fusion.modality_weights import Attention, Concatenation, Mean
-from lightning_modules.networks.refined_encoder import holder_of_encoder
+from lightning_modules.networks.refined_encoder import find_encoder_holder
 from lightning_modules.networks.smp import SmpNetwork
 
 MiddleFusion = Literal["mean", "concat", "attention"]
@@ -73,13 +73,13 @@ class MiddleFusionNetwork(FusionNetwork):
             stages = {index: kind(count, number) for index, count in channels.items()}
         self.model: Any = branches[0].model
         encoders = [branch.encoder for branch in branches]
-        holder_of_encoder(self.model).encoder = FusedEncoder(encoders, self.modalities, stages)
+        find_encoder_holder(self.model).encoder = FusedEncoder(encoders, self.modalities, stages)
 
     @property
     def encoders(self) -> list[Any]:
         """The encoder of each modality."""
-        return list(holder_of_encoder(self.model).encoder.encoders)
+        return list(find_encoder_holder(self.model).encoder.encoders)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         return self.model(x)

@@ -35,7 +35,7 @@ class Modalities(nn.Module):
 
     def __init__(self, groups: Groups, in_channels: int, dropout: float = 0.0, detect_missing: bool = False) -> None:
         super().__init__()
-        self.places = _places(groups, in_channels)
+        self.places = _find_places(groups, in_channels)
         self.groups = [len(places) for places in self.places]
         """Number of channels of each modality."""
         self.in_order = [*chain(*self.places)] == list(range(in_channels))
@@ -51,22 +51,22 @@ class Modalities(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to presence (B, M), bool; at least one modality of each image is present."""
-        present = self._observed(x) if self.detect_missing else _all(x, len(self.groups))
+        present = self._detect_present(x) if self.detect_missing else _mark_all_present(x, len(self.groups))
         if not self.training or not self.dropout:
             return present
         draws = torch.rand(present.shape, device=x.device).masked_fill(~present, -1)
-        kept = draws >= self.dropout
+        retained = draws >= self.dropout
         # where none is kept all draws are below the threshold, and any of them is as likely to be the largest
-        rescued = torch.zeros_like(kept).scatter(1, draws.argmax(1, keepdim=True), True)
-        return torch.where(kept.any(1, keepdim=True), kept, rescued)
+        rescued = torch.zeros_like(retained).scatter(1, draws.argmax(1, keepdim=True), True)
+        return torch.where(retained.any(1, keepdim=True), retained, rescued)
 
-    def _observed(self, x: Tensor) -> Tensor:
+    def _detect_present(self, x: Tensor) -> Tensor:
         varies = x.amax((2, 3)) > x.amin((2, 3))  # (B, C)
         seen = torch.stack([varies[:, places].any(1) for places in self.places], 1)
         return seen | ~seen.any(1, keepdim=True)
 
 
-def _places(groups: Groups, in_channels: int) -> list[list[int]]:
+def _find_places(groups: Groups, in_channels: int) -> list[list[int]]:
     """The places of the channels of each modality.
 
     Raises:
@@ -79,13 +79,13 @@ def _places(groups: Groups, in_channels: int) -> list[list[int]]:
         ends = list(accumulate(numbers))
         places = [list(range(end - number, end)) for number, end in zip(numbers, ends, strict=True)]
     if sorted(chain(*places)) != list(range(in_channels)) or not all(places):
-        said = dict(groups) if isinstance(groups, Mapping) else groups
+        description = dict(groups) if isinstance(groups, Mapping) else groups
         raise UserError(
-            f"the groups {said} do not make up the {in_channels} channels of the images: give each modality the places of "
+            f"the groups {description} do not make up the {in_channels} channels of the images: give each modality the places of "
             "its channels by name, as {T1: [0, 2], FLAIR: [1]}, or the number of them in order, or null for one channel each"
         )
     return places
 
 
-def _all(x: Tensor, number: int) -> Tensor:
+def _mark_all_present(x: Tensor, number: int) -> Tensor:
     return torch.ones(len(x), number, dtype=torch.bool, device=x.device)

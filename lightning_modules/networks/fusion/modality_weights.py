@@ -16,7 +16,7 @@ def weigh(maps: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
     return [weights[:, number] * one for number, one in enumerate(maps)]
 
 
-def weighted_sum(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
+def sum_weighted(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
     """Sum (B, C, H, W) of M maps, each times its weight; see `weigh`."""
     return reduce(torch.add, weigh(maps, weights))
 
@@ -32,7 +32,7 @@ class Mean(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> Tensor:
         """M maps (B, C, H, W) and presence (B, M) to one map (B, C, H, W)."""
-        return weighted_sum(maps, present / present.sum(1, keepdim=True))
+        return sum_weighted(maps, present / present.sum(1, keepdim=True))
 
 
 class Concatenation(nn.Module):
@@ -93,7 +93,7 @@ class Attention(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> Tensor:
         """M maps (B, C, H, W) and presence (B, M) to one map (B, C, H, W)."""
-        return weighted_sum(maps, self.gate(maps, present))
+        return sum_weighted(maps, self.gate(maps, present))
 
 
 class ClassWeights(nn.Module):
@@ -110,4 +110,4 @@ class ClassWeights(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> Tensor:
         """M logits (B, K, H, W) and presence (B, M) to logits (B, K, H, W)."""
-        return weighted_sum(maps, masked_softmax(self.scores.expand(len(present), -1, -1), present))
+        return sum_weighted(maps, masked_softmax(self.scores.expand(len(present), -1, -1), present))

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.smp import SmpNetwork, only_head
+from lightning_modules.networks.smp import SmpNetwork, get_only_head
 from user_error import UserError
 
 
@@ -75,7 +75,7 @@ class MaxMarginNetwork(SmpNetwork):
         if max_norm is not None and not max_norm > 0:
             raise UserError(f"max_norm of the head is {max_norm}: give a number above 0, or null for no bound")
         super().__init__(num_classes, in_channels, **settings)
-        head = only_head(self.model, str(settings.get("architecture")))
+        head = get_only_head(self.model, str(settings.get("architecture")))
         channels = head[0].in_channels
         head[0] = nn.Sequential(nn.BatchNorm2d(channels, affine=False), MarginConv2d(channels, num_classes, max_norm))
         self.register_buffer("temperature", torch.ones(()))
@@ -85,9 +85,9 @@ class MaxMarginNetwork(SmpNetwork):
         """The linear head."""
         return next(module for module in self.model.segmentation_head.modules() if isinstance(module, MarginConv2d))
 
-    def logits(self, x: Tensor) -> Tensor:
+    def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
-        margins = super().logits(x)
+        margins = super().compute_logits(x)
         return margins if self.training else margins / self.temperature
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.networks.network import SEGMENTATION
-from lightning_modules.networks.smp import SmpNetwork, only_head
+from lightning_modules.networks.smp import SmpNetwork, get_only_head
 from lightning_modules.tasks.base import Task
 from lightning_modules.tasks.classification import Classification
 from user_error import UserError
@@ -28,10 +28,11 @@ class PooledHead(nn.Sequential):
 class MultiTaskNetwork(SmpNetwork):
     """An encoder-decoder with a head for each further task (Caruana, "Multitask Learning", Machine Learning 1997).
 
-    Dense tasks read the decoder's features, by a convolution beside that of the segmentation; tasks about the whole image
-    read the pooled coarsest map of the encoder. As a network it gives the logits of the segmentation, like any other:
-    `outputs` gives all, and the objective `MultiTask` trains them together. Under an objective of the segmentation alone the
-    further heads would get no gradient, for which DistributedDataParallel would wait: the module refuses it.
+    Dense tasks read the decoder's features through one convolution each, beside that of the segmentation; tasks about the
+    whole image read the pooled coarsest map of the encoder. Called as a network it returns the logits of the segmentation;
+    `compute_outputs` returns the outputs of all tasks, which the objective `MultiTask` trains together. Under an objective
+    of the segmentation alone the further heads would get no gradients, for which DistributedDataParallel would wait: the
+    module refuses such an objective.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -66,13 +67,13 @@ class MultiTaskNetwork(SmpNetwork):
             raise UserError(f"the network is given a task twice ({', '.join(task.name for task in chosen)}): keep one")
         super().__init__(num_classes, in_channels, **settings)
         self._tasks: dict[str, Task] = by_name
-        head = only_head(self.model, str(settings.get("architecture")))
+        head = get_only_head(self.model, str(settings.get("architecture")))
         decoded, coarsest = head[0].in_channels, [count for count in self.encoder.out_channels if count][-1]
         self.heads = nn.ModuleDict(
             {
-                name: nn.Conv2d(decoded, task.channels(num_classes, in_channels), 3, padding=1)
+                name: nn.Conv2d(decoded, task.count_channels(num_classes, in_channels), 3, padding=1)
                 if task.dense
-                else PooledHead(coarsest, task.channels(num_classes, in_channels))
+                else PooledHead(coarsest, task.count_channels(num_classes, in_channels))
                 for name, task in self.tasks.items()
             }
         )
@@ -87,11 +88,11 @@ class MultiTaskNetwork(SmpNetwork):
         """The weight of the last convolution that every task depends on: the encoder's last."""
         return [parameter for parameter in self.encoder.parameters() if parameter.ndim == 4][-1]
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """What every task says, of the one member that the network is."""
-        return {name: [output] for name, output in self.outputs(image).items()}
+        return {name: [output] for name, output in self.compute_outputs(image).items()}
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
         """What every task says, in one pass.
 
         Args:
@@ -101,13 +102,13 @@ class MultiTaskNetwork(SmpNetwork):
             ``segmentation``, logits (B, K, H, W), and by name (B, F, H, W) of a dense task or (B, F) of another.
         """
         height, width = image.shape[-2:]
-        x = self.padded(self.normalise(image))
+        x = self.pad(self.normalise(image))
         features = self.model.encoder(x)
         decoded = self.model.decoder(features)
         found = {SEGMENTATION: self.model.segmentation_head(decoded)}
         for name, head in self.heads.items():
-            said = head(decoded if self.tasks[name].dense else features[-1])
-            if self.tasks[name].dense and said.shape[2:] != x.shape[2:]:
-                said = F.interpolate(said, x.shape[2:], mode="bilinear")
-            found[name] = said
-        return {name: said[..., :height, :width] if said.ndim == 4 else said for name, said in found.items()}
+            output = head(decoded if self.tasks[name].dense else features[-1])
+            if self.tasks[name].dense and output.shape[2:] != x.shape[2:]:
+                output = F.interpolate(output, x.shape[2:], mode="bilinear")
+            found[name] = output
+        return {name: output[..., :height, :width] if output.ndim == 4 else output for name, output in found.items()}

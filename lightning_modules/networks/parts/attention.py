@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from lightning_modules.networks.parts.attention_modules import CBAM, ECA, CrissCross, NonLocal, SqueezeExcitation
-from lightning_modules.networks.parts.decoder_inputs import decoder_inputs
+from lightning_modules.networks.parts.decoder_inputs import find_decoder_inputs
 from lightning_modules.networks.refined_encoder import StageModules
 from lightning_modules.networks.smp import Part, SmpNetwork
 from user_error import UserError
@@ -38,7 +38,7 @@ class Attention(Part):
 
     def build_into(self, network: SmpNetwork) -> None:
         """Refine the maps that the decoder looks at."""
-        channels = decoder_inputs(network)
+        channels = find_decoder_inputs(network)
         places = channels if self.kind in EVERY_STAGE else [max(channels)]
         make = (EVERY_STAGE | BOTTLENECK)[self.kind]
         network.refine_features(StageModules({index: make(channels[index]) for index in places}))

@@ -25,7 +25,7 @@ class AttentionGate(nn.Module):
         self.gating = nn.Conv2d(gating, hidden, 1)
         self.psi = nn.Conv2d(hidden, 1, 1)
 
-    def weights(self, x: Tensor, g: Tensor) -> Tensor:
+    def compute_weights(self, x: Tensor, g: Tensor) -> Tensor:
         """Skip connection (B, C, H, W) and gating feature (B, G, h, w) to weights in (0, 1), (B, 1, H, W)."""
         coarse = F.interpolate(x, g.shape[2:], mode="bilinear")
         weights = self.psi((self.skip(coarse) + self.gating(g)).relu()).sigmoid()
@@ -33,7 +33,7 @@ class AttentionGate(nn.Module):
 
     def forward(self, x: Tensor, g: Tensor) -> Tensor:
         """Skip connection (B, C, H, W), weighed by place as the gating feature (B, G, h, w) asks."""
-        return x * self.weights(x, g)
+        return x * self.compute_weights(x, g)
 
 
 class GatedBlock(nn.Module):

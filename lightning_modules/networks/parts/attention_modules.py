@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def _hidden(channels: int, reduction: int) -> int:
+def _count_hidden(channels: int, reduction: int) -> int:
     """A shallow stage keeps a few hidden units: a single one behind a ReLU easily dies."""
     return max(4, channels // reduction)
 
@@ -22,7 +22,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        hidden = _hidden(channels, reduction)
+        hidden = _count_hidden(channels, reduction)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
 
@@ -61,7 +61,7 @@ class CBAM(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        hidden = _hidden(channels, reduction)
+        hidden = _count_hidden(channels, reduction)
         self.channel = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1))
         self.place = nn.Conv2d(2, 1, 7, padding=3)
 
@@ -124,10 +124,10 @@ class CrissCross(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
         for _ in range(self.recurrence):
-            x = x + self.weight * self.context(x)
+            x = x + self.weight * self.compute_context(x)
         return x
 
-    def context(self, x: Tensor) -> Tensor:
+    def compute_context(self, x: Tensor) -> Tensor:
         """What the pixels of (B, C, H, W) gather from their rows and columns in one pass, (B, C, H, W)."""
         query, key, value = self.query(x), self.key(x), self.value(x)
         height, width = x.shape[2:]

@@ -6,7 +6,7 @@ from lightning_modules.networks.smp import SmpNetwork, require_maps
 
 
 @torch.no_grad()
-def decoder_inputs(network: SmpNetwork) -> dict[int, int]:
+def find_decoder_inputs(network: SmpNetwork) -> dict[int, int]:
     """Feature maps that reach the logits, found by following a NaN in each of them through the decoder.
 
     Parameters on any other map would never get a gradient, and DistributedDataParallel would wait for it. The rule

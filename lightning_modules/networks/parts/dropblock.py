@@ -36,9 +36,9 @@ class DropBlock2d(nn.Module):
         rate = self.probability * (height * width) / (down * along) / (places[0] * places[1])  # gamma of the paper
         corners = torch.rand(*x.shape[:2], *places, device=x.device) < rate
         padded = F.pad(corners.to(x.dtype), (along - 1, along - 1, down - 1, down - 1))
-        kept = 1 - F.max_pool2d(padded, (down, along), stride=1)
-        scale = kept.numel() / kept.sum(dtype=torch.float32).clamp(min=1)
-        return x * kept * scale.to(x.dtype)
+        mask = 1 - F.max_pool2d(padded, (down, along), stride=1)
+        scale = mask.numel() / mask.sum(dtype=torch.float32).clamp(min=1)
+        return x * mask * scale.to(x.dtype)
 
 
 class DropBlock(Part):

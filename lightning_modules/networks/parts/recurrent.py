@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.parts.decoder_inputs import decoder_inputs
+from lightning_modules.networks.parts.decoder_inputs import find_decoder_inputs
 from lightning_modules.networks.refined_encoder import StageModules
-from lightning_modules.networks.smp import Part, SmpNetwork, only_head
+from lightning_modules.networks.smp import Part, SmpNetwork, get_only_head
 from user_error import UserError
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -64,7 +64,7 @@ class ReSeg(Part):
 
     def build_into(self, network: SmpNetwork) -> None:
         """Sweep the coarsest map that the decoder looks at."""
-        coarsest, channels = max(decoder_inputs(network).items())
+        coarsest, channels = max(find_decoder_inputs(network).items())
         directions = FourDirections(channels, self.hidden, self.cell)
         sweep = nn.Sequential(directions, nn.Conv2d(2 * self.hidden, channels, 1))
         network.refine_features(StageModules({coarsest: sweep}))
@@ -141,7 +141,7 @@ class ConvGru(Part):
     def build_into(self, network: SmpNetwork) -> None:
         """Stand before the head, and before what stands there already."""
         head = network.model.segmentation_head
-        channels = only_head(network.model, type(network.model).__name__)[0].in_channels
+        channels = get_only_head(network.model, type(network.model).__name__)[0].in_channels
         refinement = ConvGruRefinement(channels, self.hidden, self.steps)
         network.model.segmentation_head = nn.Sequential(refinement, head)
 

@@ -10,13 +10,13 @@ from lightning_modules.pruning.plan import follow_plan
 
 
 class PrunedNetwork(Wrapper):
-    """Any network whose channels were removed by `prune`; built as the whole network, then brought to the sizes of a plan.
+    """Any network whose channels were removed by `prune`; it is built completely and then resized by the plan.
 
     Args:
         num_classes: K; the command line takes it from the data.
         in_channels: C; the command line takes it from the data.
-        network: makes the whole network from (num_classes, in_channels).
-        plan: what its modules have become; see `lightning_modules.pruning.plan`.
+        network: makes the unpruned network from (num_classes, in_channels).
+        plan: sizes of the pruned modules; see `lightning_modules.pruning.plan`.
 
     Raises:
         UserError: the plan belongs to another network.

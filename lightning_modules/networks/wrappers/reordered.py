@@ -1,4 +1,4 @@
-"""A network whose classes or channels stand in another order than those of the data that it meets."""
+"""A network whose classes or channels have another order than those of the data."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from lightning_modules.networks.network import Network
 
 
 class Reordered(Network):
-    """A network that is asked for the classes of the data, in their order, and shown the channels in its own.
+    """Reorders the channels of the data for a network, and its logits to the classes of the data.
 
     Args:
         network: images (B, C, H, W) to logits (B, K, H, W).
-        classes: which of its classes each class of the data is.
-        channels: which channel of the data each of its channels is.
+        classes: index in the network's classes of each class of the data.
+        channels: index in the data's channels of each channel of the network.
     """
 
     def __init__(self, network: nn.Module, classes: Sequence[int], channels: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""A network whose probabilities were calibrated."""
+"""Temperature scaling of a network."""
 
 from collections.abc import Callable
 
@@ -37,14 +37,14 @@ class TemperatureScaled(Wrapper):
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
         return self.network(image) / self.temperature
 
-    def training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """Those of the network within, with every member's logits divided."""
-        found = super().training_outputs(image)
+    def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The training outputs of the wrapped network, with every member's logits scaled."""
+        found = super().compute_training_outputs(image)
         return {**found, SEGMENTATION: [logits / self.temperature for logits in found[SEGMENTATION]]}
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
-        """Those of the network within, with its logits divided."""
-        found = super().outputs(image)
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """The outputs of the wrapped network, with its logits scaled."""
+        found = super().compute_outputs(image)
         return {**found, SEGMENTATION: found[SEGMENTATION] / self.temperature}
 
     def load_pretrained(self, weights: str) -> None:

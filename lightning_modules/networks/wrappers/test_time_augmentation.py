@@ -1,11 +1,11 @@
-"""A network that sees an image several times: mirrored, and larger or smaller."""
+"""Test-time augmentation by flips and scales."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 from lightning_modules.networks.ensembles.combination import Combination
 from lightning_modules.networks.network import SEGMENTATION, Wrapper, as_network
 from user_error import UserError
@@ -19,10 +19,10 @@ FLIPS: dict[str, list[tuple[int, ...]]] = {
 
 
 class TestTimeAugmentation(Wrapper, Combination):
-    """Any network, asked about several views of an image; the answer is their mean, brought back to the image.
+    """Any network, applied to several views of an image; the prediction is their mean in the coordinates of the image.
 
-    As in Krizhevsky et al., NeurIPS 2012, for pixels: Chen et al., "DeepLab", TPAMI 2018. In training it is the network
-    alone. Further tasks are predicted from the image as it is.
+    As in Krizhevsky et al., NeurIPS 2012, for pixels: Chen et al., "DeepLab", TPAMI 2018. In training the network is used
+    without augmentation. Further tasks are predicted from the original image.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -57,20 +57,20 @@ class TestTimeAugmentation(Wrapper, Combination):
         self.flips = flips
         self.scales = tuple(scales)
 
-    def opinions(self, image: Tensor) -> Iterator[Tensor]:
+    def compute_member_logits(self, image: Tensor) -> Iterator[Tensor]:
         """The logits (B, K, H, W) of each view."""
         if self.training:
-            yield from self.training_outputs(image)[SEGMENTATION]
+            yield from self.compute_training_outputs(image)[SEGMENTATION]
             return
         for scale in self.scales:
-            seen = resized(image, scale)
+            seen = resize(image, scale)
             for axes in FLIPS[self.flips]:
                 logits = self.network(seen.flip(axes)).flip(axes)
                 yield F.interpolate(logits, image.shape[-2:], mode="bilinear") if scale != 1 else logits
 
-    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+    def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
         """See `Network`."""
-        further = as_network(self.network).outputs(image) if self.tasks else {}
+        further = as_network(self.network).compute_outputs(image) if self.tasks else {}
         return {**further, SEGMENTATION: self(image)}
 
     def load_pretrained(self, weights: str) -> None:
@@ -78,9 +78,9 @@ class TestTimeAugmentation(Wrapper, Combination):
         self.network.load_pretrained(weights)  # type: ignore[operator]
 
 
-def resized(image: Tensor, scale: float) -> Tensor:
+def resize(image: Tensor, scale: float) -> Tensor:
     """Images (B, C, H, W) with their sides times `scale`, as floats in [0, 1]; untouched at 1."""
     if scale == 1:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape[-2:])
-    return F.interpolate(unit_range(image), (height, width), mode="bilinear", antialias=True)
+    return F.interpolate(to_unit_range(image), (height, width), mode="bilinear", antialias=True)

@@ -21,9 +21,9 @@ def posterised(**changes) -> AlbumentationsCorruption:
 
 def test_is_the_transform():
     images = scene(2)
-    met = posterised()(images, 3, keys(2))
+    found = posterised()(images, 3, keys(2))
     wanted = albumentations.Posterize(num_bits=3, p=1)
-    for image, expected in zip(images, met, strict=True):
+    for image, expected in zip(images, found, strict=True):
         levels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
         assert (wanted(image=levels)["image"] == expected.permute(1, 2, 0).numpy()).all()
 

@@ -6,9 +6,9 @@ import torch
 from datamodules.corruptions import blur as blurs
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.blur import DefocusBlur, GaussianBlur, GlassBlur, MotionBlur, ZoomBlur
-from datamodules.corruptions.kernels.disc import ONE, softened_disc_sum
-from datamodules.corruptions.kernels.filters import blurred_levels
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.disc import ONE, sum_softened_disc
+from datamodules.corruptions.kernels.filters import blur_levels
+from datamodules.corruptions.kernels.random import draw_bits
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 
@@ -30,7 +30,7 @@ def test_kernel(severity):
     pitch = field.shape[1]
     margin = pad * (pitch + 1)
     response = torch.zeros(field.numel(), dtype=torch.int32)
-    response[margin:-margin] = softened_disc_sum(field.view(-1), pitch, radius, sigma)
+    response[margin:-margin] = sum_softened_disc(field.view(-1), pitch, radius, sigma)
     kernel = response.view(field.shape)[pad:-pad, pad:-pad].numpy()
     expected = reference_kernel(radius, sigma)
     area = round(1 / reference_kernel(radius, 0.1).max())
@@ -90,8 +90,8 @@ def test_moves_as_the_reference_does_at_the_same_angle(severity, size):
     reference = pytest.importorskip("imagecorruptions.corruptions")
     image, blur = photo(*size), MotionBlur()
     for key in range(3):
-        share = (random_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
-        expected = reference._motion_blur(image, *blur.look_up(severity).values(), 90 * share - 45)
+        ratio = (draw_bits(torch.tensor([key]), (1,)).item() + 0.5) / 65536
+        expected = reference._motion_blur(image, *blur.look_up(severity).values(), 90 * ratio - 45)
         apart = np.abs(corrupted(image, blur, severity, key) - expected.clip(0, 255).astype(np.uint8).astype(int))
         assert apart.max() <= 1
         assert (apart > 0).mean() < 0.01
@@ -103,13 +103,13 @@ def test_glass_copies_pixel_after_pixel(severity):
     sigma, reach, scans = GlassBlur().look_up(severity).values()
     height, width, keys = 34, 39, torch.tensor([7])
     images = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(8))
-    levels = blurred_levels(images, sigma)[0].numpy()
-    for chosen in random_bits(keys, (scans, height, width))[0].numpy() * 4 * reach**2 >> 16:
+    levels = blur_levels(images, sigma)[0].numpy()
+    for chosen in draw_bits(keys, (scans, height, width))[0].numpy() * 4 * reach**2 >> 16:
         for row in range(height - reach, reach, -1):
             for column in range(width - reach, reach, -1):
                 down, right = divmod(int(chosen[row, column]), 2 * reach)
                 levels[:, row, column] = levels[:, row + down - reach, column + right - reach]
-    expected = blurred_levels(torch.from_numpy(levels)[None], sigma)
+    expected = blur_levels(torch.from_numpy(levels)[None], sigma)
     assert torch.equal(GlassBlur()(images, severity, keys), expected)
 
 
@@ -125,8 +125,8 @@ def test_glass_has_the_references_distribution(severity, size):
         return np.array([(one.mean(), one.std(), 10 * np.log10(255**2 / np.square(one).mean())) for one in residuals])
 
     wanted = statistics([corrupt(image, severity, "glass_blur", seed=draw) for draw in range(draws)])
-    met = statistics([corrupted(image, GlassBlur(), severity, draw) for draw in range(draws)])
-    assert (np.abs(met.mean(0) - wanted.mean(0)) < wanted.std(0, ddof=1)).all()
+    found = statistics([corrupted(image, GlassBlur(), severity, draw) for draw in range(draws)])
+    assert (np.abs(found.mean(0) - wanted.mean(0)) < wanted.std(0, ddof=1)).all()
 
 
 @severities

@@ -58,9 +58,9 @@ def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity)
     shuffled = corruption.apply(*(part[order] for part in scenes), severity, draws[order])
     for i in range(7):
         alone = corruption.apply(*(part[i : i + 1] for part in scenes), severity, draws[i : i + 1])
-        for part, whole, other in zip(alone, together, shuffled, strict=True):
-            assert torch.equal(part[0], whole[i])
-            assert torch.equal(whole[order], other)
+        for part, complete, other in zip(alone, together, shuffled, strict=True):
+            assert torch.equal(part[0], complete[i])
+            assert torch.equal(complete[order], other)
 
 
 @every_corruption
@@ -119,10 +119,10 @@ def test_grows_with_severity(corruption: Corruption):
 @every_corruption
 @every_severity
 def test_parameters_are_json(corruption: Corruption, severity):
-    parameters = corruption.parameters(severity)
+    parameters = corruption.describe_parameters(severity)
     assert parameters
     assert json.loads(json.dumps(parameters)) == parameters
-    assert parameters != corruption.parameters(severity % 5 + 1)
+    assert parameters != corruption.describe_parameters(severity % 5 + 1)
 
 
 @every_corruption

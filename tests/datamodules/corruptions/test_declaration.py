@@ -7,7 +7,7 @@ import torch
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
-from datamodules.corruptions.declaration import as_json
+from datamodules.corruptions.declaration import as_json, declare
 from datamodules.corruptions.geometric import Geometric
 from datamodules.corruptions.occlusion import BackgroundCorruption
 from user_error import UserError
@@ -21,8 +21,8 @@ class Shifted(Corruption):
 
     name = "shifted"
     family = "digital"
-    severities = {"step": (1, 2, 3, 4, 5), "less": (None, None, None, 1, 1), "pair": ((1, 2),) * 5}  # noqa: RUF012
-    constants = {"sign": -1}  # noqa: RUF012
+    severities = declare(step=(1, 2, 3, 4, 5), less=(None, None, None, 1, 1), pair=((1, 2),) * 5)
+    constants = declare(sign=-1)
 
     @override
     def corrupt(self, images, keys, *, step, less, pair, sign, factor=1):
@@ -39,11 +39,11 @@ def corrupt(self, images, keys, *, bits):
     return images
 
 
-def moves(self, keys, height, width, *, bits):
+def compute_displacement(self, keys, height, width, *, bits):
     return torch.zeros(len(keys), 2, height, width)
 
 
-def changed(self, images, behind, keys, *, bits):
+def corrupt_background(self, images, behind, keys, *, bits):
     return images
 
 
@@ -56,8 +56,8 @@ def test_the_arithmetic_is_handed_what_is_declared() -> None:
 
 
 def test_parameters_follow_from_the_declaration() -> None:
-    assert Shifted().parameters(2) == {"step": 2, "pair": [1, 2], "sign": -1}
-    assert Shifted().parameters(5) == {"step": 5, "less": 1, "pair": [1, 2], "sign": -1}
+    assert Shifted().describe_parameters(2) == {"step": 2, "pair": [1, 2], "sign": -1}
+    assert Shifted().describe_parameters(5) == {"step": 5, "less": 1, "pair": [1, 2], "sign": -1}
 
 
 def test_tuples_are_lists_in_a_manifest() -> None:
@@ -84,17 +84,17 @@ def test_another_declaration_is_refused(members: dict[str, Any], sentence: str) 
 
 
 def test_so_are_those_of_families_with_arithmetic_of_their_own() -> None:
-    made(Geometric, severities=FIVE, moves=moves)
-    made(BackgroundCorruption, severities=FIVE, changed=changed)
-    with pytest.raises(UserError, match=r"Made.moves takes 'bits', which is not declared \(degrees\)"):
-        made(Geometric, severities={"degrees": (1, 2, 3, 4, 5)}, moves=moves)
-    with pytest.raises(UserError, match=r"Made.changed takes 'bits', which is not declared \(degrees\)"):
-        made(BackgroundCorruption, severities={"degrees": (1, 2, 3, 4, 5)}, changed=changed)
+    made(Geometric, severities=FIVE, compute_displacement=compute_displacement)
+    made(BackgroundCorruption, severities=FIVE, corrupt_background=corrupt_background)
+    with pytest.raises(UserError, match=r"Made.compute_displacement takes 'bits', which is not declared \(degrees\)"):
+        made(Geometric, severities={"degrees": (1, 2, 3, 4, 5)}, compute_displacement=compute_displacement)
+    with pytest.raises(UserError, match=r"Made.corrupt_background takes 'bits', which is not declared \(degrees\)"):
+        made(BackgroundCorruption, severities={"degrees": (1, 2, 3, 4, 5)}, corrupt_background=corrupt_background)
 
 
 def test_a_subclass_may_declare_other_values() -> None:
     coarse = made(made(severities=FIVE, corrupt=corrupt), severities={"bits": (4, 3, 2, 1, 1)})
-    assert coarse().parameters(1) == {"bits": 4}
+    assert coarse().describe_parameters(1) == {"bits": 4}
     with pytest.raises(UserError, match="list five values"):
         made(coarse, severities={"bits": (4,)})
 

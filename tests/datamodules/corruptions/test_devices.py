@@ -17,9 +17,9 @@ def test_nothing_is_left_on_another_device(corruption: Corruption) -> None:
         pytest.skip("works on the CPU, wherever the images are")
     images, masks = scene(2).to("meta"), regions(2).to("meta")
     for severity in range(1, 6):
-        met, scored = corruption.apply(images, masks, severity, keys(2).to("meta"))
-        assert met.device.type == scored.device.type == "meta"
-        assert met.shape == images.shape
+        found, scored = corruption.apply(images, masks, severity, keys(2).to("meta"))
+        assert found.device.type == scored.device.type == "meta"
+        assert found.shape == images.shape
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

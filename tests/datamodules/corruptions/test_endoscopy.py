@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import strategies
 
-from datamodules.corruptions.endoscopy import BlackCorner, Bubbles, Smoke, SpecularHighlights, Vignette, _refracted
+from datamodules.corruptions.endoscopy import BlackCorner, Bubbles, Smoke, SpecularHighlights, Vignette, _refract
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 KEYS = torch.tensor([5, 6, -7, 1 << 50])
@@ -71,7 +71,7 @@ def test_refraction_looks_outwards_inside_bubbles_alone():
     rows, columns = torch.meshgrid(torch.arange(41.0) - 20, torch.arange(41.0) - 20, indexing="ij")
     away = [rows.reshape(1, -1), columns.reshape(1, -1)]
     inside = away[0].square() + away[1].square() < 15**2
-    views = _refracted(images, away, torch.full_like(away[0], 15.0), inside)
+    views = _refract(images, away, torch.full_like(away[0], 15.0), inside)
     assert torch.equal(views.flatten()[~inside[0]], images.flatten()[~inside[0]])
     assert views[0, 0, 20, 20] == images[0, 0, 20, 20]
     stretched = round(10 + 10 * 0.8 * (10 / 15) ** 2)

@@ -61,10 +61,10 @@ def test_the_elastic_twin_is_imagenet_cs():
 def test_rotation_is_scipys():
     image = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(1).random((65, 65)), 3))
     image = ((image - image.min()) / (image.max() - image.min()) * 255).to(torch.uint8)
-    met = RotationMaskLeft()(image[None, None].expand(8, 1, -1, -1), 4, torch.arange(8)).double().numpy()[:, 0]
+    found = RotationMaskLeft()(image[None, None].expand(8, 1, -1, -1), 4, torch.arange(8)).double().numpy()[:, 0]
     wanted = [ndimage.rotate(image.double().numpy(), sign * 20, reshape=False, order=1) for sign in (1, -1)]
     middle = slice(15, 50)
-    apart = [[np.abs(one - other)[middle, middle].max() for other in wanted] for one in met]
+    apart = [[np.abs(one - other)[middle, middle].max() for other in wanted] for one in found]
     assert (np.min(apart, 1) < 2).all()
     assert set(np.argmin(apart, 1)) == {0, 1}
 

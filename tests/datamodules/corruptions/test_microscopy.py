@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage
 
 from datamodules.corruptions.microscopy import STAINS, AirBubble, DarkSpots, MarkerInk, OutOfFocus, StainShift
-from datamodules.corruptions.microscopy import _outer_halves as outer_halves
+from datamodules.corruptions.microscopy import _draw_outer_halves as draw_outer_halves
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 KEYS = torch.tensor([5, 6, -7, 1 << 50])
@@ -32,13 +32,18 @@ def test_stain_shift_is_a_change_of_stain_densities(severity):
     stains = np.array(STAINS) / np.linalg.norm(STAINS, axis=1, keepdims=True)
     density = -np.log(np.maximum(images.numpy().transpose(0, 2, 3, 1), 0.5) / 255)
     scale = (
-        1 + outer_halves(StainShift.severities["scale"][severity - 1], KEYS, stream=0).double().numpy()[:, None, None]
+        1
+        + draw_outer_halves(StainShift.severities["scale"][severity - 1], KEYS, stream=0)
+        .double()
+        .numpy()[:, None, None]
     )
-    shift = outer_halves(StainShift.severities["shift"][severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
+    shift = (
+        draw_outer_halves(StainShift.severities["shift"][severity - 1], KEYS, stream=1).double().numpy()[:, None, None]
+    )
     changed = (np.linalg.solve(stains.T, density[..., None])[..., 0] * scale + shift) @ stains
     expected = (255 * np.exp(-changed)).clip(0, 255).transpose(0, 3, 1, 2)
-    met = StainShift()(images, severity, KEYS).numpy()
-    assert np.abs(met - expected).max() < 0.55  # half a level, and the steps of the table
+    found = StainShift()(images, severity, KEYS).numpy()
+    assert np.abs(found - expected).max() < 0.55  # half a level, and the steps of the table
 
 
 def test_no_stain_shift_changes_nothing(monkeypatch):
@@ -48,11 +53,11 @@ def test_no_stain_shift_changes_nothing(monkeypatch):
 
 
 def test_every_stain_changes_in_both_directions():
-    draws = outer_halves(0.4, torch.arange(200), stream=0)
+    draws = draw_outer_halves(0.4, torch.arange(200), stream=0)
     assert draws.abs().min() >= 0.2
     assert draws.abs().max() <= 0.4
-    share = (draws > 0).double().mean(0)
-    assert (share - 0.5).abs().max() < 0.15
+    ratio = (draws > 0).double().mean(0)
+    assert (ratio - 0.5).abs().max() < 0.15
 
 
 @severities
@@ -61,10 +66,10 @@ def test_focus_is_a_gaussian_of_the_image_size(severity, side):
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (1, 2, side, side + 9), dtype=torch.uint8, generator=generator)
     blurred = OutOfFocus()(images, severity, KEYS[:1])[0].numpy()
-    for plane, met in zip(images[0].double().numpy(), blurred, strict=True):
+    for plane, found in zip(images[0].double().numpy(), blurred, strict=True):
         sigma = np.hypot(OutOfFocus.severities["sigma"][severity - 1] * side, OutOfFocus.constants["in_focus"])
         expected = ndimage.gaussian_filter(plane, sigma, truncate=4.0, mode="nearest") - 0.5
-        assert np.abs(expected - met).max() < 0.6  # rounded down, from whole weights
+        assert np.abs(expected - found).max() < 0.6  # rounded down, from whole weights
 
 
 @severities
@@ -122,7 +127,7 @@ def test_inks_have_colours():
 def test_a_stroke_is_as_wide_as_stated(severity):
     keys = torch.arange(40)
     marked = MarkerInk()(torch.full((40, 1, 96, 96), 255, dtype=torch.uint8), severity, keys)
-    share = (marked < 235).double().mean((1, 2, 3))
+    ratio = (marked < 235).double().mean((1, 2, 3))
     width = MarkerInk.severities["width"][severity - 1]
-    assert (share > 0.5 * width).all()  # strokes may cut a corner, or bend
-    assert (share < 1.8 * width).all()
+    assert (ratio > 0.5 * width).all()  # strokes may cut a corner, or bend
+    assert (ratio < 1.8 * width).all()

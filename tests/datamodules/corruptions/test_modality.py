@@ -10,7 +10,7 @@ MASKS = torch.zeros(2, 32, 40, dtype=torch.int64)
 
 
 def test_every_subset_is_a_condition():
-    conditions = MissingChannels().conditions(CHANNELS)
+    conditions = MissingChannels().make_conditions(CHANNELS)
     assert [(c.name, c.severity, c.parameters["channels"]) for c in conditions] == [
         ("without_t1_pre_contrast", 1, [0]),
         ("without_flair", 1, [1]),
@@ -23,26 +23,26 @@ def test_every_subset_is_a_condition():
 
 def test_groups_go_missing_together():
     missing = MissingChannels({"T1": ["T1 pre-contrast", "T1 post-contrast"], "FLAIR": ["FLAIR"]}, ["zero", "noise"])
-    conditions = missing.conditions(CHANNELS)
+    conditions = missing.make_conditions(CHANNELS)
     assert [c.name for c in conditions] == ["without_t1", "without_flair", "without_t1_noise", "without_flair_noise"]
     assert conditions[0].parameters == {"channels": [0, 2], "fill": "zero"}
 
 
 @pytest.mark.parametrize("fill", ["zero", "mean", "noise"])
 def test_fills(fill):
-    *_, condition = MissingChannels(fills=[fill]).conditions(CHANNELS)
+    *_, condition = MissingChannels(fills=[fill]).make_conditions(CHANNELS)
     before = IMAGES.clone()
-    met, masks = condition(IMAGES, MASKS, ["a", "b"], 0)
+    found, masks = condition(IMAGES, MASKS, ["a", "b"], 0)
     assert masks is MASKS
     assert torch.equal(IMAGES, before)
-    assert torch.equal(met[:, 0], IMAGES[:, 0])
-    lost = met[:, 1:].double()
+    assert torch.equal(found[:, 0], IMAGES[:, 0])
+    lost = found[:, 1:].double()
     if fill == "noise":
         assert abs(lost.mean() - 127.5) < 5 * 73.9 / lost.numel() ** 0.5
         assert not torch.equal(lost[0], lost[1])
         swapped, _ = condition(IMAGES.flip(0), MASKS, ["b", "a"], 0)
-        assert torch.equal(swapped.flip(0), met)
-        assert not torch.equal(condition(IMAGES, MASKS, ["a", "b"], 1)[0], met)
+        assert torch.equal(swapped.flip(0), found)
+        assert not torch.equal(condition(IMAGES, MASKS, ["a", "b"], 1)[0], found)
     else:
         expected = (
             IMAGES[:, 1:].double().mean((2, 3), keepdim=True).floor() if fill == "mean" else torch.zeros(1).double()
@@ -61,9 +61,9 @@ def test_fills(fill):
 )
 def test_refuses_groups_that_are_none(groups, message):
     with pytest.raises(UserError, match=message):
-        MissingChannels(groups).conditions(CHANNELS)
+        MissingChannels(groups).make_conditions(CHANNELS)
 
 
 def test_refuses_too_many_groups():
     with pytest.raises(UserError, match="7 channel groups"):
-        MissingChannels().conditions([str(number) for number in range(7)])
+        MissingChannels().make_conditions([str(number) for number in range(7)])

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from datamodules.corruptions.kernels.soft_shapes import between, directions
+from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions
 from datamodules.corruptions.mri import BiasField, Ghosting, GibbsRinging, KSpaceSpike, Motion, RicianNoise
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -60,7 +60,7 @@ def test_bias_is_the_exponential_of_a_cubic(severity):
 @sizes
 def test_ghosts_are_a_modulation_of_the_lines(severity, height, width):
     images = head(height, width)
-    shifts = (between(*Ghosting.constants["shifts"], KEYS, (1,), stream=0) * height).long()[:, 0].tolist()
+    shifts = (draw_between(*Ghosting.constants["shifts"], KEYS, (1,), stream=0) * height).long()[:, 0].tolist()
     amplitude = Ghosting.severities["amplitude"][severity - 1]
     ghosted = Ghosting()(images, severity, KEYS).numpy()
     for image, shift, found in zip(images.numpy(), shifts, ghosted, strict=True):
@@ -75,7 +75,7 @@ def test_ghosts_are_a_modulation_of_the_lines(severity, height, width):
 def test_motion_displaces_blocks_of_lines(severity, height, width):
     images = head(height, width)
     blocks, largest = Motion.severities["blocks"][severity - 1], Motion.severities["shift"][severity - 1]
-    away = directions(KEYS, (blocks,), stream=1) * between(largest / 2, largest, KEYS, (blocks,), stream=0)
+    away = draw_directions(KEYS, (blocks,), stream=1) * draw_between(largest / 2, largest, KEYS, (blocks,), stream=0)
     away = away.double().numpy() * min(height, width)
     moved = Motion()(images, severity, KEYS).numpy()
     frequencies = np.fft.fftfreq(height)

@@ -6,8 +6,8 @@ import torch
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Corrupted
-from datamodules.corruptions.kernels.random import normal_quantiles
-from datamodules.corruptions.noise import GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise, poisson_levels
+from datamodules.corruptions.kernels.random import compute_normal_quantiles
+from datamodules.corruptions.noise import GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise, make_poisson_table
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -21,7 +21,7 @@ def test_is_the_level_plus_rounded_down_noise(severity):
 
 
 def test_quantiles_are_a_standard_normal():
-    quantiles = normal_quantiles()
+    quantiles = compute_normal_quantiles()
     assert quantiles.mean().abs() < 1e-12
     assert quantiles.square().mean() == pytest.approx(1, abs=1e-12)
     assert quantiles.pow(4).mean() == pytest.approx(3, abs=5e-3)
@@ -66,12 +66,12 @@ severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 def test_photons_are_poisson_distributed(severity):
     stats = pytest.importorskip("scipy.stats")
     photons = ShotNoise.severities["photons"][severity - 1]
-    shares = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
-    shares = np.append(shares, 1 - shares.sum(1, keepdims=True), 1)  # more photons than at white count as white
+    ratios = stats.poisson.pmf(np.arange(photons), np.arange(256)[:, None] * (photons / 255))
+    ratios = np.append(ratios, 1 - ratios.sum(1, keepdims=True), 1)  # more photons than at white count as white
     levels = np.floor(np.arange(photons + 1) / photons * 255)
-    mean = shares @ levels
-    deviation = np.sqrt(shares @ levels**2 - mean**2)
-    drawn = poisson_levels(photons, torch.device("cpu")).view(256, -1).numpy().astype(float)
+    mean = ratios @ levels
+    deviation = np.sqrt(ratios @ levels**2 - mean**2)
+    drawn = make_poisson_table(photons, torch.device("cpu")).view(256, -1).numpy().astype(float)
     assert set(np.unique(drawn)) == set(levels)
     assert np.abs(drawn.mean(1) - mean).max() < 0.03
     assert np.abs(drawn.std(1) - deviation).max() < 0.1
@@ -80,7 +80,9 @@ def test_photons_are_poisson_distributed(severity):
 @severities
 def test_more_light_is_never_darker(severity):
     table = (
-        poisson_levels(ShotNoise.severities["photons"][severity - 1], torch.device("cpu")).view(256, -1).to(torch.int16)
+        make_poisson_table(ShotNoise.severities["photons"][severity - 1], torch.device("cpu"))
+        .view(256, -1)
+        .to(torch.int16)
     )
     assert (table.diff(dim=0) >= 0).all()
     assert (table.diff(dim=1) >= 0).all()
@@ -95,8 +97,8 @@ def test_impulses_replace_a_share_by_black_and_white(severity):
     changed = corrupted != images
     assert set(corrupted[changed].tolist()) == {0, 255}
 
-    def within_noise(met: torch.Tensor, share: float) -> bool:
-        return abs(met.double().mean().item() - share) < 5 * np.sqrt(share * (1 - share) / met.numel())
+    def within_noise(found: torch.Tensor, ratio: float) -> bool:
+        return abs(found.double().mean().item() - ratio) < 5 * np.sqrt(ratio * (1 - ratio) / found.numel())
 
     assert within_noise(changed, amount)
     assert within_noise(corrupted == 0, amount / 2)
@@ -108,7 +110,7 @@ def test_impulses_replace_a_share_by_black_and_white(severity):
 def test_speckle_is_noise_in_proportion_to_the_level(severity, level):
     images = torch.full((1, 1, 256, 256), level, dtype=torch.uint8)
     corrupted = SpeckleNoise()(images, severity, torch.tensor([3])).numpy().astype(float)
-    factors = 1 + SpeckleNoise.severities["standard_deviation"][severity - 1] * normal_quantiles().numpy()
+    factors = 1 + SpeckleNoise.severities["standard_deviation"][severity - 1] * compute_normal_quantiles().numpy()
     expected = np.floor((level * factors).clip(0, 255))
     assert abs(corrupted.mean() - expected.mean()) < 5 * expected.std() / 256
     assert corrupted.std() == pytest.approx(expected.std(), rel=0.015)
@@ -123,7 +125,7 @@ def test_black_has_no_speckle():
 def test_impulses_are_as_many_as_words_allow(severity: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over every word of 16 bits once: half of the share becomes black, half white."""
     words = torch.arange(1 << 16, dtype=torch.int32).view(1, 1, 256, 256)
-    monkeypatch.setattr("datamodules.corruptions.noise.random_bits", lambda *_: words)
+    monkeypatch.setattr("datamodules.corruptions.noise.draw_bits", lambda *_: words)
     corrupted = ImpulseNoise()(torch.full_like(words, 99, dtype=torch.uint8), severity, torch.tensor([5]))
     half = round(ImpulseNoise.severities["amount"][severity - 1] * (1 << 15))
     assert torch.bincount(corrupted.flatten().int(), minlength=256)[[0, 99, 255]].tolist() == [

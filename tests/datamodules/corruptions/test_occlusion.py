@@ -18,33 +18,33 @@ severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 
 @severities
 def test_an_exact_number_of_cells_is_dropped(severity):
-    met = DroppedRegions()(WHITE, severity, KEYS)
-    cells = met.view(30, 2, 8, 8, 8, 9)
+    found = DroppedRegions()(WHITE, severity, KEYS)
+    cells = found.view(30, 2, 8, 8, 8, 9)
     assert (cells == cells[..., :1, :, :1]).all()
     assert ((cells[:, 0, :, 0, :, 0] == 0).sum((1, 2)) == DroppedRegions.severities["dropped"][severity - 1]).all()
-    lost = (met[:, 0] == 0).double().mean(0)
+    lost = (found[:, 0] == 0).double().mean(0)
     assert lost.amax() < 1
     assert (lost > 0).double().mean() > 0.6
 
 
 @severities
 def test_lines_are_dead_from_end_to_end(severity):
-    met = DeadLines()(WHITE, severity, KEYS)[:, 0]
-    rows, columns = (met == 0).all(2), (met == 0).all(1)
-    share = DeadLines.severities["share"][severity - 1]
-    assert set(rows.sum(1).tolist()) == {0, max(1, round(share * 64))}
-    assert set(columns.sum(1).tolist()) == {0, max(1, round(share * 72))}
+    found = DeadLines()(WHITE, severity, KEYS)[:, 0]
+    rows, columns = (found == 0).all(2), (found == 0).all(1)
+    ratio = DeadLines.severities["share"][severity - 1]
+    assert set(rows.sum(1).tolist()) == {0, max(1, round(ratio * 64))}
+    assert set(columns.sum(1).tolist()) == {0, max(1, round(ratio * 72))}
     assert (rows.any(1) != columns.any(1)).all()
     assert 5 < rows.any(1).sum() < 25
 
 
 @severities
 def test_patches_cover_at_most_their_share(severity):
-    met = Patches()(WHITE.expand(30, 2, 64, 72).clone(), severity, KEYS)
-    covered = (met != 255).any(1).double().mean((1, 2))
-    share = Patches.severities["share"][severity - 1]
-    assert (covered < 1.35 * share).all()
-    assert covered.mean() > 0.4 * share
+    found = Patches()(WHITE.expand(30, 2, 64, 72).clone(), severity, KEYS)
+    covered = (found != 255).any(1).double().mean((1, 2))
+    ratio = Patches.severities["share"][severity - 1]
+    assert (covered < 1.35 * ratio).all()
+    assert covered.mean() > 0.4 * ratio
 
 
 BACKGROUND = [BackgroundReplaced, BackgroundShuffled]
@@ -55,10 +55,10 @@ BACKGROUND = [BackgroundReplaced, BackgroundShuffled]
 @pytest.mark.parametrize("background", [None, [0, 2], [2]])
 def test_the_foreground_and_what_is_ignored_stay(kind, severity, background):
     images, masks = scene(3, 3, 64, 72), regions(3, 64, 72)
-    met, scored = kind(background).apply(images, masks, severity, keys(3))
+    found, scored = kind(background).apply(images, masks, severity, keys(3))
     assert torch.equal(scored, masks)
     behind = torch.isin(masks, torch.tensor(background or [0]))
-    changed = (met != images).any(1)
+    changed = (found != images).any(1)
     assert not (changed & ~behind).any()
     assert changed.any() or background == [2]  # few tiles move within a narrow strip
 
@@ -74,9 +74,9 @@ def test_a_replaced_background_keeps_nothing_of_the_image():
 
 def test_a_shuffled_background_is_made_of_the_images_own_pixels():
     images, masks = scene(2, 1, 64, 72), torch.zeros(2, 64, 72, dtype=torch.int64)
-    met, _ = BackgroundShuffled().apply(images, masks, 5, keys(2))
-    assert torch.equal(met.flatten(1).sort(1).values, images.flatten(1).sort(1).values)
-    tiles = (met != images).view(2, 8, 8, 8, 9).any(4).any(2)
+    found, _ = BackgroundShuffled().apply(images, masks, 5, keys(2))
+    assert torch.equal(found.flatten(1).sort(1).values, images.flatten(1).sort(1).values)
+    tiles = (found != images).view(2, 8, 8, 8, 9).any(4).any(2)
     assert tiles.all()
 
 

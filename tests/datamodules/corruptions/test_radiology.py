@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.kernels.random import normals
+from datamodules.corruptions.kernels.random import draw_normals
 from datamodules.corruptions.radiology import (
     AcousticShadow,
     ContrastShift,
     GammaShift,
     QuantumNoise,
     UltrasoundSpeckle,
-    _spline,
-    _spread,
+    _compute_spline_weights,
+    _upsample,
 )
 
 severities = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -28,7 +28,7 @@ def ramp(channels: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize(("cells", "size"), [(64, 32), (64, 57), (64, 128), (13, 200)])
 def test_spline_is_the_cubic_one_with_unit_energy(cells, size):
-    first, weights = _spline(cells, size, torch.device("cpu"))
+    first, weights = _compute_spline_weights(cells, size, torch.device("cpu"))
     assert first.min() >= 0
     assert first.max() + 3 < cells + 3
     assert (weights.square().sum(0) - 1).abs().max() < 1e-6
@@ -41,7 +41,7 @@ def test_spline_is_the_cubic_one_with_unit_energy(cells, size):
 
 
 def test_spread_keeps_the_variance_everywhere():
-    field = _spread(normals(torch.arange(3000), (9, 2)), 1, 31)
+    field = _upsample(draw_normals(torch.arange(3000), (9, 2)), 1, 31)
     assert (field.std(0) - 1).abs().max() < 0.06
 
 

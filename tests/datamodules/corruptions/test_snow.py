@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.kernels.random import normals, random_bits
+from datamodules.corruptions.kernels.random import draw_bits, draw_normals
 from datamodules.corruptions.snow import Snow
 
 reference = pytest.importorskip("imagecorruptions")
@@ -14,13 +14,13 @@ data = pytest.importorskip("skimage.data")
 def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
     image = np.ascontiguousarray(data.astronaut()[: size[0], 100 : 100 + size[1]])
     key = torch.tensor([12])
-    field = normals(key, size)[0].double().numpy()
-    angle = -135 + 90 * (random_bits(key, (1,), stream=1).item() + 0.5) / 65536
+    field = draw_normals(key, size)[0].double().numpy()
+    angle = -135 + 90 * (draw_bits(key, (1,), stream=1).item() + 0.5) / 65536
     monkeypatch.setattr(np.random, "normal", lambda size, loc, scale: loc + scale * field)
     monkeypatch.setattr(np.random, "uniform", lambda low, high: angle)
     expected = reference.corrupt(image, severity, "snow").astype(int)
-    met = Snow()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
-    apart = np.abs(met - expected)
+    found = Snow()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
+    apart = np.abs(found - expected)
     assert apart.max() <= 1
     assert (apart > 0).mean() < 0.05
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from datamodules.corruptions import spatter
-from datamodules.corruptions.kernels.random import normals
+from datamodules.corruptions.kernels.random import draw_normals
 from datamodules.corruptions.spatter import Spatter
 
 KEY = torch.tensor([3])
@@ -16,12 +16,14 @@ def test_is_the_references_from_the_same_draws(monkeypatch, severity, size):
     reference = pytest.importorskip("imagecorruptions")
     data = pytest.importorskip("skimage.data")
     image = np.ascontiguousarray(data.astronaut()[: size[0], 100 : 100 + size[1]])
-    field = normals(KEY, size)[0].double().numpy()
+    field = draw_normals(KEY, size)[0].double().numpy()
     monkeypatch.setattr(np.random, "normal", lambda size, loc, scale: loc + scale * field)
     expected = reference.corrupt(image, severity, "spatter").astype(float)
-    met = Spatter()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, KEY)[0].permute(1, 2, 0).numpy()
-    assert np.square(met - expected).mean() < 255**2 / 10**4.5
-    assert (np.abs(met - expected) > 1).mean() < 0.01
+    found = (
+        Spatter()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, KEY)[0].permute(1, 2, 0).numpy()
+    )
+    assert np.square(found - expected).mean() < 255**2 / 10**4.5
+    assert (np.abs(found - expected) > 1).mean() < 0.01
 
 
 def test_a_dry_field_leaves_the_image(monkeypatch):
@@ -36,4 +38,4 @@ def test_water_is_pale_turquoise_and_mud_is_brown():
     water = Spatter()(black, 1, KEY).amax((0, 2, 3)).tolist()
     assert water == [int(0.6 * level + 1e-3) for level in spatter.WATER]
     mud = Spatter()(black, 4, KEY).amax((0, 2, 3)).tolist()
-    assert all(level - 2 <= met <= level for level, met in zip(spatter.MUD, mud, strict=True))
+    assert all(level - 2 <= found <= level for level, found in zip(spatter.MUD, mud, strict=True))

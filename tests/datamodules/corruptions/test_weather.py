@@ -6,7 +6,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from datamodules.corruptions import weather
-from datamodules.corruptions.kernels.plasma import plasma
+from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.weather import Brightness, Fog
 
 
@@ -21,8 +21,8 @@ def test_is_the_integer_formula(image, severity):
     value = image.max(1, keepdims=True).astype(int)
     scaled = image.astype(int) * np.minimum(2 * value + 51 * severity, 510) // np.maximum(2 * value, 1)
     expected = np.where(value == 0, 51 * severity // 2, scaled)
-    met = Brightness()(torch.from_numpy(image.copy()), severity, torch.tensor([0]))
-    assert (met.numpy() == expected).all()
+    found = Brightness()(torch.from_numpy(image.copy()), severity, torch.tensor([0]))
+    assert (found.numpy() == expected).all()
 
 
 def test_is_the_integer_formula_for_every_pair_of_levels():
@@ -31,8 +31,8 @@ def test_is_the_integer_formula_for_every_pair_of_levels():
     for severity in range(1, 6):
         scaled = image.astype(int) * np.minimum(2 * value + 51 * severity, 510) // np.maximum(2 * value, 1)
         expected = np.where(value == 0, 51 * severity // 2, scaled)
-        met = Brightness()(torch.from_numpy(image), severity, torch.tensor([0]))
-        assert (met.numpy() == expected).all()
+        found = Brightness()(torch.from_numpy(image), severity, torch.tensor([0]))
+        assert (found.numpy() == expected).all()
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -45,11 +45,11 @@ def test_fog_is_the_references_from_the_same_field(monkeypatch, severity, size):
     monkeypatch.setattr(
         reference.corruptions,
         "plasma_fractal",
-        lambda mapsize, wibbledecay: plasma(key, mapsize, wibbledecay)[0].double().numpy(),
+        lambda mapsize, wibbledecay: draw_plasma(key, mapsize, wibbledecay)[0].double().numpy(),
     )
     expected = reference.corrupt(image, severity, "fog").astype(int)
-    met = Fog()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
-    apart = np.abs(met - expected)
+    found = Fog()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], severity, key)[0].permute(1, 2, 0).numpy()
+    apart = np.abs(found - expected)
     assert apart.max() <= 1
     assert (apart > 0).mean() < 1e-3
 

@@ -18,7 +18,7 @@ def test_folders(folder):
     assert data.classes == ("background", "thing")
     assert data.channels == ("red", "green", "blue")
     assert data.palette == [[0, 0, 0], [255, 0, 0]]
-    assert data.dataset("train").ids == ["train_0", "train_1"]
+    assert data.make_dataset("train").ids == ["train_0", "train_1"]
     (batch,) = data.test_dataloader()
     assert batch["id"] == ["test_0", "test_1"]
     assert batch["image"].shape == (2, 3, 40, 48)
@@ -28,30 +28,30 @@ def test_lists_in_the_description(folder):
     root = folder("flat", splits={"train": ["val_0", "train_0"], "test": "lists/test.txt"})
     (root / "lists").mkdir()
     (root / "lists" / "test.txt").write_text("test_1\n\n")
-    assert opened(root).dataset("train").ids == ["train_0", "val_0"]
-    assert opened(root).dataset("test").ids == ["test_1"]
+    assert opened(root).make_dataset("train").ids == ["train_0", "val_0"]
+    assert opened(root).make_dataset("test").ids == ["test_1"]
     with pytest.raises(UserError, match="lists no split 'val'"):
-        opened(root).dataset("val")
+        opened(root).make_dataset("val")
 
 
 def test_lists_in_text_files(folder):
     root = folder("flat")
     for split in ("train", "val", "test"):
         (root / f"{split}.txt").write_text(f"{split}_1\n{split}_0\n")
-    assert opened(root).dataset("val").ids == ["val_0", "val_1"]
+    assert opened(root).make_dataset("val").ids == ["val_0", "val_1"]
 
 
 def test_lists_in_a_table(folder):
     root = folder("flat")
     rows = [f"{split},{split}_{number},7" for split in ("train", "val", "test") for number in range(2)]
     (root / "meta.csv").write_text("\n".join(["split,stem,patient", *rows]))
-    assert opened(root).dataset("test").ids == ["test_0", "test_1"]
+    assert opened(root).make_dataset("test").ids == ["test_0", "test_1"]
     (root / "meta.csv").write_text("split,name\ntrain,train_0\n")
     with pytest.raises(UserError, match=r"meta\.csv lacks the columns split,stem"):
-        opened(root).dataset("test")
+        opened(root).make_dataset("test")
     (root / "meta.csv").write_text("split,stem\nheld_out,train_0\n")
     with pytest.raises(UserError, match="unknown split 'held_out'"):
-        opened(root).dataset("test")
+        opened(root).make_dataset("test")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../b", "..\\outside", "C:\\outside", ""])
@@ -65,7 +65,7 @@ def test_no_list_leads_out_of_the_folder(folder, name: str, way: str):
     if way == "table":
         (root / "meta.csv").write_text(f'split,stem\ntrain,"{name}"\n')
     with pytest.raises(UserError, match="leads out of the folder"):
-        opened(root).dataset("train")
+        opened(root).make_dataset("train")
 
 
 @pytest.mark.parametrize(
@@ -79,26 +79,26 @@ def test_no_list_leads_out_of_the_folder(folder, name: str, way: str):
 )
 def test_lists_that_do_not_fit(folder, splits: dict, message: str):
     with pytest.raises(UserError, match=message):
-        opened(folder("flat", splits=splits)).dataset("train")
+        opened(folder("flat", splits=splits)).make_dataset("train")
 
 
 @pytest.mark.parametrize(("ignore", "raw"), [(11, (11,)), (255, (255,)), ([7, 255], (7, 255)), (None, ())])
 def test_ignored_values(folder, ignore: object, raw: tuple[int, ...]):
     root = folder(values=(0, 1, *raw), ignore_index=ignore)
     expected = {0, 1} | ({IGNORED} if raw else set())
-    assert set(np.unique(opened(root).dataset("train")[0]["mask"])) == expected
+    assert set(np.unique(opened(root).make_dataset("train")[0]["mask"])) == expected
 
 
 def test_values_become_consecutive_classes(folder):
     root = folder(values=(0, 3, 9), num_classes=2, classes={9: "second", 3: "first"}, ignore_index=0)
     data = opened(root)
     assert data.classes == ("first", "second")
-    assert set(np.unique(data.dataset("train")[0]["mask"])) == {0, 1, IGNORED}
+    assert set(np.unique(data.make_dataset("train")[0]["mask"])) == {0, 1, IGNORED}
 
 
 def test_undescribed_value(folder):
     with pytest.raises(UserError, match="value 255, which is no class"):
-        opened(folder(values=(0, 1, 255))).dataset("train")[0]
+        opened(folder(values=(0, 1, 255))).make_dataset("train")[0]
 
 
 def test_five_channels(folder):
@@ -115,7 +115,7 @@ def test_one_channel(folder):
 
 def test_window_is_recorded(folder):
     data = opened(folder(window=[50, 100]))
-    assert data.dataset("train").images.window == data.description.window == (50, 100)
+    assert data.make_dataset("train").images.window == data.description.window == (50, 100)
 
 
 def test_mixed_sizes_need_a_size(folder):
@@ -178,13 +178,13 @@ def test_missing_parts(folder, tmp_path: Path):
         opened(tmp_path / "camvid")
     root = folder()
     with pytest.raises(UserError, match="no split 'dev'"):
-        opened(root).dataset("dev")
+        opened(root).make_dataset("dev")
     (root / "val" / "masks").rename(root / "val" / "elsewhere")
     with pytest.raises(UserError, match=r"val.masks does not exist"):
-        opened(root).dataset("val")
+        opened(root).make_dataset("val")
     (root / "test").rename(root / "held_out")
     with pytest.raises(UserError, match="neither test/images nor images"):
-        opened(root).dataset("test")
+        opened(root).make_dataset("test")
 
 
 def test_empty_split(folder):
@@ -203,13 +203,13 @@ test,test_1,day
 
 def test_what_the_table_knows_of_the_images(folder):
     root = folder()
-    assert opened(root).meta("test") == {}
+    assert opened(root).read_meta("test") == {}
     (root / "meta.csv").write_text(TABLE)
-    assert opened(root).meta("train") == {"train_0": {"light": "day"}, "train_1": {"light": "dusk"}}
+    assert opened(root).read_meta("train") == {"train_0": {"light": "day"}, "train_1": {"light": "dusk"}}
     data = opened(root, where={"train": {"light": ["dusk"]}})
-    assert data.dataset("train").ids == ["train_1"]
-    assert data.dataset("test").ids == ["test_0", "test_1"]
-    assert list(data.meta("train")) == ["train_1"]
+    assert data.make_dataset("train").ids == ["train_1"]
+    assert data.make_dataset("test").ids == ["test_0", "test_1"]
+    assert list(data.read_meta("train")) == ["train_1"]
 
 
 @pytest.mark.parametrize(
@@ -225,33 +225,33 @@ def test_refuses_to_select_what_is_not_there(folder, where, message: str):
     root = folder()
     (root / "meta.csv").write_text(TABLE)
     with pytest.raises(UserError, match=message):
-        opened(root, where=where).dataset("train")
+        opened(root, where=where).make_dataset("train")
 
 
 def test_units_are_those_of_a_column(folder):
     root = folder()
     (root / "meta.csv").write_text(TABLE)
-    assert FolderDataModule(str(root)).units("test") is None
+    assert FolderDataModule(str(root)).list_units("test") is None
     data = FolderDataModule(str(root), unit="light")
-    rows = data.meta("train")
-    assert data.units("train") == [rows[name]["light"] for name in data.dataset("train").ids]
+    rows = data.read_meta("train")
+    assert data.list_units("train") == [rows[name]["light"] for name in data.make_dataset("train").ids]
     with pytest.raises(UserError, match=r"do not know the 'patient'.*light"):
-        FolderDataModule(str(root), unit="patient").units("train")
+        FolderDataModule(str(root), unit="patient").list_units("train")
     (root / "meta.csv").unlink()
     with pytest.raises(UserError, match=r"do not know the 'light'.*none"):
-        data.units("train")
+        data.list_units("train")
 
 
 def test_a_row_of_another_length(folder):
     root = folder()
     (root / "meta.csv").write_text("split,stem,light\ntrain,train_0\n")
     with pytest.raises(UserError, match="row of another length"):
-        opened(root).meta("train")
+        opened(root).read_meta("train")
 
 
 def test_a_split_is_searched_once(folder, monkeypatch: pytest.MonkeyPatch):
     data = opened(folder())
     split = data.open_split("test")
-    monkeypatch.setattr(type(data), "dataset", lambda *_: pytest.fail("searched again"))
+    monkeypatch.setattr(type(data), "make_dataset", lambda *_: pytest.fail("searched again"))
     assert data.open_split("test") is split
     assert [batch["id"] for batch in data.test_dataloader()] == [["test_0", "test_1"]]

@@ -8,11 +8,11 @@ from user_error import UserError
 
 def test_splits(oxford_pet):
     data = OxfordPetDataModule(str(oxford_pet()), num_workers=0)
-    train, val = data.dataset("train").ids, data.dataset("val").ids
+    train, val = data.make_dataset("train").ids, data.make_dataset("val").ids
     assert sorted([*train, *val]) == sorted(f"Birman_{number}" for number in range(20))
     assert train
     assert val
-    assert data.dataset("test").ids == ["pug_1", "pug_2"]
+    assert data.make_dataset("test").ids == ["pug_1", "pug_2"]
 
 
 def test_a_fifth_validates_and_stays():
@@ -26,7 +26,7 @@ def test_trimaps(oxford_pet):
     data = OxfordPetDataModule(str(oxford_pet()))
     assert data.classes == ("background", "pet")
     for index in range(2):  # the first photo is grey
-        sample = data.dataset("test")[index]
+        sample = data.make_dataset("test")[index]
         assert sample["image"].shape[2] == 3
         raw = np.random.default_rng(index)
         raw.integers(0, 256, (*sample["mask"].shape, 3), dtype=np.uint8)
@@ -36,4 +36,4 @@ def test_trimaps(oxford_pet):
 
 def test_missing(tmp_path):
     with pytest.raises(UserError, match=r"is not in .*oxford-iiit-pet.*download=True"):
-        OxfordPetDataModule(str(tmp_path)).dataset("train")
+        OxfordPetDataModule(str(tmp_path)).make_dataset("train")

@@ -38,7 +38,10 @@ def test_every_class_occurs(classes: int):
 
 
 def test_scenes_do_not_depend_on_their_number():
-    few, many = SyntheticDataModule(train=10).dataset("train"), SyntheticDataModule(train=100).dataset("train")
+    few, many = (
+        SyntheticDataModule(train=10).make_dataset("train"),
+        SyntheticDataModule(train=100).make_dataset("train"),
+    )
     assert few.ids == many.ids[:10]
     assert all(same(few[index], many[index]) for index in range(10))
     assert same(many[3], many[3])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from datamodules.reading.decoding import ORIENTATION_TAG, TURNS
 from datamodules.reading.depths import require_one_depth
-from datamodules.reading.image_reading import ImageReading, complain_of_reading
+from datamodules.reading.image_reading import ImageReading, find_reading_problem
 from datamodules.reading.sizes import read_size
 from user_error import UserError
 
@@ -94,16 +94,16 @@ def test_markers_of_no_data_are_not_levels(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"", "an empty file"),
         (b"%!PS\n", "cannot identify"),
     ],
 )
-def test_files_that_are_no_pictures(tmp_path: Path, content: bytes, said: str):
+def test_files_that_are_no_pictures(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         ImageReading().read(tmp_path / "a.png")
 
 
@@ -111,7 +111,7 @@ def test_what_a_checkpoint_keeps_reads_alike():
     reading = ImageReading(("ct",), (0.0, 4095.0), "L", "stored")
     assert ImageReading.from_state(reading.as_state()) == reading
     assert ImageReading.from_state({}) == ImageReading()
-    assert complain_of_reading(reading.as_state(), 1) == complain_of_reading(None, 3) == ""
+    assert find_reading_problem(reading.as_state(), 1) == find_reading_problem(None, 3) == ""
     wrong = [
         ("channels", ["a", "b"]),
         ("window", [1, float("inf")]),
@@ -120,7 +120,7 @@ def test_what_a_checkpoint_keeps_reads_alike():
         ("channels", 3),
     ]
     for key, value in wrong:
-        assert complain_of_reading({**reading.as_state(), key: value}, 1), key
+        assert find_reading_problem({**reading.as_state(), key: value}, 1), key
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])

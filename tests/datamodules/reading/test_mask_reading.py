@@ -128,8 +128,8 @@ def test_what_is_not_plain_is_refused(tmp_path: Path):
     Image.fromarray(np.stack([IDS, IDS], 2), "LA").save(tmp_path / "alpha.png")
     np.save(tmp_path / "half.npy", IDS + 0.5)
     np.save(tmp_path / "bands.npy", np.zeros((2, 3, 4), np.uint8))
-    for name, said in {"alpha.png": "alpha", "half.npy": "whole numbers", "bands.npy": "one channel"}.items():
-        with pytest.raises(UserError, match=said):
+    for name, message in {"alpha.png": "alpha", "half.npy": "whole numbers", "bands.npy": "one channel"}.items():
+        with pytest.raises(UserError, match=message):
             MaskReading(VALUES).read(tmp_path / name)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.reading.pairs import Naming, Pair, pair, present
+from datamodules.reading.pairs import Naming, Pair, pair, require_present
 from user_error import UserError
 
 
@@ -40,7 +40,7 @@ def test_pairs_that_are_not_complete(tmp_path: Path, write):
     with pytest.raises(UserError, match=r"1 masks have no image in .*images, the first is 'd'"):
         pair(tmp_path)
     with pytest.raises(UserError, match=r"1 listed files are missing, the first is .*gone\.png"):
-        present([Pair("a", tmp_path / "images" / "a.jpg", tmp_path / "gone.png")])
+        require_present([Pair("a", tmp_path / "images" / "a.jpg", tmp_path / "gone.png")])
 
 
 @pytest.mark.parametrize("ending", ["_mask", "_segmentation", ".jpg", "-gt"])

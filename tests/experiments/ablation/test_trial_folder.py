@@ -169,8 +169,8 @@ def test_labels_that_changed(tmp_path: Path, changed: str) -> None:
     """In training, in validation or in the sweep; those that are nowhere change nothing."""
     root = make_tiny_folder(tmp_path / "data", 3)
     data = FolderDataModule(str(root))
-    splits = {split: data.fingerprint(split) for split in ("train", "val")}  # type: ignore[arg-type]
-    content = data.fingerprint("test").sha256
+    splits = {split: data.compute_fingerprint(split) for split in ("train", "val")}  # type: ignore[arg-type]
+    content = data.compute_fingerprint("test").sha256
     folder = make_done(tmp_path / "run", WORDS, data={"split": "test", "content": content})
     described = {"class_path": "datamodules.datasets.folder.FolderDataModule", "init_args": {"root": str(root)}}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump({"data": described}))

@@ -96,7 +96,7 @@ VARIANT = """
 from lightning_modules.segmentation import SegmentationModule
 
 class Variant(SegmentationModule):
-    def parameter_groups(self):
+    def make_parameter_groups(self):
         return [{"params": list(self.parameters())}]
 """
 

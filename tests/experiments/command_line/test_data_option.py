@@ -24,8 +24,8 @@ def choose(checkpoint: Path, *words: str) -> Any:
 
 def test_the_data_of_the_run_folder_are_the_default(tmp_path: Path) -> None:
     checkpoint = write_run_folder(tmp_path, {"class_path": SYNTHETIC, "init_args": {"test": 7}})
-    assert len(choose(checkpoint).dataset("test")) == 7
-    assert len(choose(checkpoint, "--data.init_args.test=5").dataset("test")) == 5
+    assert len(choose(checkpoint).make_dataset("test")) == 7
+    assert len(choose(checkpoint, "--data.init_args.test=5").make_dataset("test")) == 5
 
 
 @pytest.mark.parametrize(

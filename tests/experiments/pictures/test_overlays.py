@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datamodules.datasets.voc import voc_palette
+from datamodules.datasets.voc import make_voc_palette
 from experiments.pictures.overlays import ROWS, as_rgb, find_palette, overlay, save
 
 PALETTE = np.array([[0, 0, 0], [200, 100, 0]], np.uint8)
@@ -37,7 +37,7 @@ def test_any_number_of_channels_can_be_seen() -> None:
 
 def test_palette_of_the_data_or_of_voc() -> None:
     np.testing.assert_array_equal(find_palette([[1, 2, 3], [4, 5, 6]], 2), [[1, 2, 3], [4, 5, 6]])
-    np.testing.assert_array_equal(find_palette(None, 7), voc_palette(7))
+    np.testing.assert_array_equal(find_palette(None, 7), make_voc_palette(7))
 
 
 def test_png_keeps_every_pixel(tmp_path: Path) -> None:

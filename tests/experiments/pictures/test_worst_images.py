@@ -118,7 +118,7 @@ def test_pictures_show_what_the_sweep_met(tiny_record: Path) -> None:
     assert images is not None
     settings = {key: value for key, value in record.recipe["data"]["init_args"].items() if key != "augmentation"}
     data = SyntheticDataModule(**settings)
-    dataset, suite = data.dataset("test"), find_suite("smoke")
+    dataset, suite = data.make_dataset("test"), find_suite("smoke")
     falls = find_largest_drops(images.counts["classes"], record.conditions)
     assert len(record.pictures) == len(falls) > 0
     for picture, fall in zip(record.pictures, falls, strict=True):
@@ -153,7 +153,7 @@ class OneScan(SegmentationDataset):
 
 
 class Scans(SegmentationDataModule):
-    def dataset(self, split: Split) -> OneScan:
+    def make_dataset(self, split: Split) -> OneScan:
         return OneScan()
 
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 
 
 class Noise(BatchTransform):
@@ -30,7 +30,7 @@ class Noise(BatchTransform):
 
     def __call__(self, batch, generator):
         noise = torch.randn(batch.image.shape, generator=generator).to(batch.image.device)
-        return replace(batch, image=(unit_range(batch.image) + self.strength * noise).clamp(0, 1))
+        return replace(batch, image=(to_unit_range(batch.image) + self.strength * noise).clamp(0, 1))
 '''
 
 OBJECTIVE = '''
@@ -38,7 +38,7 @@ from dataclasses import replace
 
 import torch
 
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss
 
@@ -64,7 +64,7 @@ class Adversarial(Objective):
         return [*self.inner.logged, "train/attacked"]
 
     def forward(self, network, batch, context):
-        start = unit_range(batch.image)
+        start = to_unit_range(batch.image)
         start = start + self.budget * torch.rand(start.shape, generator=context.generator).to(start.device)
         image = start.requires_grad_()
         attacked = self.inner(network, replace(batch, image=image), context).loss

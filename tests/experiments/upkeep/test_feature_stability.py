@@ -29,7 +29,7 @@ from experiments.upkeep.feature_stability import (
     read_pictures,
     repeatability,
 )
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.edges import Edges
 from lightning_modules.networks.features.hog import Hog
 from lightning_modules.networks.features.lbp import Lbp
@@ -130,7 +130,7 @@ def test_a_shift_loses_keypoints_beyond_the_radius(image: np.ndarray) -> None:
 def test_only_the_strongest_keypoints_count(image: np.ndarray) -> None:
     stability = FeatureStability({"orb": Orb()}, keypoints=7)
     reference = stability.make_reference(image)
-    strongest = stability.features["orb"].detect(gray(image))[:7]  # type: ignore[attr-defined]
+    strongest = stability.features["orb"].detect(to_gray(image))[:7]  # type: ignore[attr-defined]
     assert [one.pt for one in reference.keypoints["orb"]] == [one.pt for one in strongest]
 
 
@@ -191,7 +191,7 @@ def test_stages_are_those_of_the_encoder(network: SmpNetwork, image: np.ndarray)
     stages = extract_encoder_stages(network, image)
     with torch.inference_mode():
         batch = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
-        expected = network.encoder(network.padded(network.normalise(batch)))[1:]
+        expected = network.encoder(network.pad(network.normalise(batch)))[1:]
     assert list(stages) == [f"stage {number}" for number in range(1, 6)]
     for found, maps in zip(stages.values(), expected, strict=True):
         np.testing.assert_array_equal(found, maps[0].numpy())

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.cutmix import CutMix
 from lightning_modules.batch_transforms.mixup import Mixup
-from lightning_modules.images import unit_range
+from lightning_modules.images import to_unit_range
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
 
 PATHS = sorted((ROOT / "experiments/configs/batch_transform").glob("*.yaml"))
@@ -46,13 +46,13 @@ def made(path: Path) -> BatchTransform:
 
 def assert_same(one: TrainingBatch, other: TrainingBatch) -> None:
     torch.testing.assert_close(one.image, other.image, rtol=0, atol=0)
-    for (weight, targets), (wanted, theirs) in zip(one.targets, other.targets, strict=True):
+    for (weight, targets), (wanted, expected) in zip(one.targets, other.targets, strict=True):
         assert weight == wanted
         for name, value in targets.items():
             if isinstance(value, torch.Tensor):
-                torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True)
+                torch.testing.assert_close(value, expected[name], rtol=0, atol=0, equal_nan=True)
             else:
-                assert value == theirs[name]
+                assert value == expected[name]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -66,7 +66,7 @@ def test_a_batch_transform(path: Path) -> None:
     assert_same(given, before)
     assert_same(found, transform(given, torch.Generator().manual_seed(3)))
     drawn = [transform(given, torch.Generator().manual_seed(seed)) for seed in range(4)]
-    assert any(not torch.equal(unit_range(one.image), unit_range(drawn[0].image)) for one in drawn)
+    assert any(not torch.equal(to_unit_range(one.image), to_unit_range(drawn[0].image)) for one in drawn)
     assert found.kinds == given.kinds
     assert found.image.shape == given.image.shape
     assert sum(weight for weight, _ in found.targets) == pytest.approx(1)
@@ -91,7 +91,7 @@ def test_every_target_moves_with_its_image(names: tuple[str, ...]) -> None:
         found = METHODS[name](found, torch.Generator().manual_seed(place))
     assert len(found.targets) == 2 ** names.count("mixup")
     blend = torch.stack([weight * targets["pixels"] for weight, targets in found.targets]).sum(0)
-    torch.testing.assert_close(unit_range(found.image), blend.movedim(3, 1))
+    torch.testing.assert_close(to_unit_range(found.image), blend.movedim(3, 1))
     for _, targets in found.targets:
         levels = (targets["pixels"] * 255).round().long()
         assert torch.equal(levels[..., 0], targets["mask"])

@@ -6,7 +6,7 @@ import torch
 from resumed import assert_resumes
 
 from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners, paste
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.labels import IGNORED
 from lightning_modules.training_batch import read_training_batch
 from user_error import UserError
@@ -75,20 +75,20 @@ def test_only_some_images_are_pasted_into_and_the_others_keep_their_label() -> N
 @pytest.mark.parametrize("area", [(0.5, 0.5), (0.0, 1.0), (0.1, 0.3)])
 def test_the_rectangle_has_its_area_and_lies_anywhere(area: tuple[float, float]) -> None:
     generator = torch.Generator().manual_seed(0)
-    inside = CutMix(1.0, area).rectangles(4000, 128, 96, generator)
-    shares = inside.flatten(1).double().mean(1)
+    inside = CutMix(1.0, area).draw_rectangles(4000, 128, 96, generator)
+    ratios = inside.flatten(1).double().mean(1)
     rounding = 1 / 96  # half a pixel on each side of each axis
-    assert shares.min() >= area[0] - rounding
-    assert shares.max() <= area[1] + rounding
+    assert ratios.min() >= area[0] - rounding
+    assert ratios.max() <= area[1] + rounding
     spread = (area[1] - area[0]) / 12**0.5
-    assert shares.mean().item() == pytest.approx(sum(area) / 2, abs=4 * spread / 4000**0.5 + 1e-3)
-    assert shares.std().item() == pytest.approx(spread, abs=0.01)
+    assert ratios.mean().item() == pytest.approx(sum(area) / 2, abs=4 * spread / 4000**0.5 + 1e-3)
+    assert ratios.std().item() == pytest.approx(spread, abs=0.01)
     reached = inside.any(0)
     assert reached.all()  # corners too
 
 
 def test_shapes_of_a_fixed_area_differ() -> None:
-    inside = CutMix(1.0, (0.5, 0.5)).rectangles(500, 64, 64, torch.Generator().manual_seed(0))
+    inside = CutMix(1.0, (0.5, 0.5)).draw_rectangles(500, 64, 64, torch.Generator().manual_seed(0))
     heights = inside.any(2).sum(1)
     assert heights.min() <= 34
     assert heights.max() >= 62
@@ -113,7 +113,7 @@ def test_an_image_as_wide_as_a_target_of_the_whole_is_told_from_it() -> None:
 
 def test_a_single_image_stays() -> None:
     batch = {"image": torch.zeros(1, 3, H, W, dtype=torch.uint8), "mask": torch.zeros(1, H, W, dtype=torch.long)}
-    assert CutMix(1.0)(given := read_training_batch(batch), step_generator(None, "")) is given
+    assert CutMix(1.0)(given := read_training_batch(batch), make_step_generator(None, "")) is given
 
 
 @pytest.mark.parametrize(

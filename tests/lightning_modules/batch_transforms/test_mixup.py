@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from experiments.checkpoints.checkpoint import load_module
 from lightning_modules.batch_transforms.mixup import Mixup
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.labels import IGNORED
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
@@ -58,14 +58,14 @@ def mixed(given: dict, seed: int = 0, alpha: float = 1.0) -> tuple[TrainingBatch
 def test_every_target_is_there_twice(seed: int) -> None:
     given = batch()
     found, ratio, partners = mixed(given, seed)
-    (_, own), (rest, theirs) = found.targets
+    (_, own), (rest, expected) = found.targets
     assert 0 < ratio < 1
     assert ratio + rest == pytest.approx(1)
     assert sorted(partners.tolist()) == [0, 1, 2, 3]
     assert own == {name: value for name, value in given.items() if name not in ("image", "id", "kinds")}
     for name in ("mask", "depth", "label"):
-        assert torch.equal(theirs[name], given[name][partners])
-    assert theirs["place"] == [f"place {index}" for index in partners.tolist()]
+        assert torch.equal(expected[name], given[name][partners])
+    assert expected["place"] == [f"place {index}" for index in partners.tolist()]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -135,7 +135,7 @@ def test_a_step_that_is_taken_twice_draws_once() -> None:
     first, second = one.transform_batch(given), one.transform_batch(given)
     assert torch.equal(first.image, second.image)
     assert first.targets[0].weight == second.targets[0].weight
-    again = Mixup(1.0)(given, step_generator(None, "batch_transforms.1"))
+    again = Mixup(1.0)(given, make_step_generator(None, "batch_transforms.1"))
     assert first.targets[0].weight != again.targets[0].weight
 
 

@@ -23,13 +23,17 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 def test_averages_keep_their_name_and_settings() -> None:
     """The name is the key of their state in a checkpoint; other callbacks stay what they are."""
-    ours, other, theirs = StochasticWeights(), EarlyStopping("val/miou"), EMAWeightAveraging(update_starting_at_step=3)
-    first, second, mended = mend_averages([ours, other, theirs])
-    assert first is ours
+    actual, other, expected = (
+        StochasticWeights(),
+        EarlyStopping("val/miou"),
+        EMAWeightAveraging(update_starting_at_step=3),
+    )
+    first, second, mended = mend_averages([actual, other, expected])
+    assert first is actual
     assert second is other
     assert isinstance(mended, Averaging)
     assert isinstance(mended, EMAWeightAveraging)
-    assert mended.state_key == theirs.state_key
+    assert mended.state_key == expected.state_key
     assert mended.update_starting_at_step == 3
 
 

@@ -22,9 +22,9 @@ def rate(run: Path) -> float:
 def test_smaller_batches_take_as_many_steps(alone: Path, tmp_path: Path) -> None:
     """`fit` counts the steps; the schedule is as long, and the rate as high."""
     fit("synthetic_unet", tmp_path, *WORDS, "--trainer.callbacks.size=4", HALF)
-    whole, halves = (read_checkpoint(run / "last.ckpt") for run in (alone, tmp_path))
-    assert whole["lr_schedulers"][0]["last_epoch"] == halves["lr_schedulers"][0]["last_epoch"]
-    assert whole["lr_schedulers"][0]["_last_lr"] == pytest.approx(halves["lr_schedulers"][0]["_last_lr"])
+    complete, halves = (read_checkpoint(run / "last.ckpt") for run in (alone, tmp_path))
+    assert complete["lr_schedulers"][0]["last_epoch"] == halves["lr_schedulers"][0]["last_epoch"]
+    assert complete["lr_schedulers"][0]["_last_lr"] == pytest.approx(halves["lr_schedulers"][0]["_last_lr"])
     assert rate(alone) == rate(tmp_path)
 
 

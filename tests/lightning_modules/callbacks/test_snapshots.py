@@ -53,8 +53,8 @@ def test_gathered_gradients_write_a_snapshot_once(tmp_path: Path) -> None:
 
 def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_resumes("synthetic_unet", tmp_path, monkeypatch, *CYCLES)
-    whole, resumed = (read_checkpoint(tmp_path / run / "snapshot-3.ckpt") for run in ("whole", "resumed"))
-    for name, value in whole["state_dict"].items():
+    complete, resumed = (read_checkpoint(tmp_path / run / "snapshot-3.ckpt") for run in ("whole", "resumed"))
+    for name, value in complete["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
 
 

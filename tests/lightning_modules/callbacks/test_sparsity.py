@@ -15,7 +15,7 @@ from torch import nn
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from lightning_modules.callbacks.sparsity import GradualSparsity, KeepZeros
 from lightning_modules.callbacks.stochastic_weights import StochasticWeights
-from lightning_modules.pruning.weights import RANKINGS, sparsity, weights_of
+from lightning_modules.pruning.weights import RANKINGS, compute_sparsity, get_prunable_weights
 from user_error import UserError
 
 GRADUAL = (
@@ -54,7 +54,7 @@ class Steps:
         for _ in range(steps):
             self.step()
             callback.on_train_batch_end(self.trainer, self.module, None, None, 0)
-            seen.append(sparsity(weights_of(self.module.network).values()))
+            seen.append(compute_sparsity(get_prunable_weights(self.module.network).values()))
         return seen
 
 
@@ -82,7 +82,9 @@ def test_what_went_does_not_come_back(ranking: str) -> None:
     callback.on_train_start(training.trainer, training.module)
     for _ in range(8):
         training.run(callback, 5)
-        zeros = torch.cat([(weight == 0).flatten() for weight in weights_of(training.module.network).values()])
+        zeros = torch.cat(
+            [(weight == 0).flatten() for weight in get_prunable_weights(training.module.network).values()]
+        )
         assert not gone or not (gone[-1] & ~zeros).any()
         gone.append(zeros)
     assert gone[-1].float().mean() == pytest.approx(0.7, abs=1e-3)
@@ -133,7 +135,7 @@ def test_the_best_network_is_a_sparse_one(tmp_path: Path) -> None:
     """Whatever the dense ones of the first epochs scored."""
     fit("synthetic_unet", tmp_path, *GRADUAL)
     for name in ("best", "last"):
-        found = sparsity(weights_of(load_module(tmp_path / f"{name}.ckpt").network).values())
+        found = compute_sparsity(get_prunable_weights(load_module(tmp_path / f"{name}.ckpt").network).values())
         assert found == pytest.approx(0.6, abs=1e-3), name
 
 
@@ -163,15 +165,15 @@ def test_layers_that_vanish_are_named() -> None:
     """The last one's weights are small; ranked within each layer, none vanishes."""
     for ranking in RANKINGS:
         training = Steps(10)
-        weights = weights_of(training.module.network)
+        weights = get_prunable_weights(training.module.network)
         name, last = list(weights.items())[-1]
         last.data.mul_(1e-6)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             training.run(GradualSparsity(0.96, begin=0.0, end=0.1, every=1, ranking=ranking), 1)
-        said = [str(one.message) for one in caught if "no weight is left" in str(one.message)]
-        assert len(said) == (ranking == "magnitude")
-        assert all(f"left in {name.removesuffix('.weight')}:" in one for one in said)
+        text = [str(one.message) for one in caught if "no weight is left" in str(one.message)]
+        assert len(text) == (ranking == "magnitude")
+        assert all(f"left in {name.removesuffix('.weight')}:" in one for one in text)
 
 
 def test_a_dense_start_is_refused(tmp_path: Path) -> None:

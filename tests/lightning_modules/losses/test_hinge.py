@@ -35,7 +35,7 @@ def counted(logits: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, tor
 
 def loop(kind: type[PixelHinge], logits: torch.Tensor, mask: torch.Tensor, margin: float, weights: list) -> float:
     """The formulas of the papers, a pixel at a time."""
-    total = share = 0.0
+    total = ratio = 0.0
     for scores, true in zip(*counted(logits, mask), strict=True):
         scores, true = scores.tolist(), int(true)
         others = [score for number, score in enumerate(scores) if number != true]
@@ -44,8 +44,8 @@ def loop(kind: type[PixelHinge], logits: torch.Tensor, mask: torch.Tensor, margi
         else:
             loss = max(0.0, margin - scores[true]) ** 2 + sum(max(0.0, margin + score) ** 2 for score in others)
         total += weights[true] * loss
-        share += weights[true]
-    return total / share
+        ratio += weights[true]
+    return total / ratio
 
 
 @pytest.mark.parametrize("kind", LOSSES)
@@ -81,12 +81,12 @@ def test_crammer_singer_costs_the_strongest_of_pytorchs_terms(logits: torch.Tens
     each = [
         CLASSES
         * nn.MultiMarginLoss(reduction="none")(
-            scores.where(torch.arange(CLASSES) == kept, -1e6).scatter(
+            scores.where(torch.arange(CLASSES) == retained, -1e6).scatter(
                 1, true[:, None], scores.gather(1, true[:, None])
             ),
             true,
         )
-        for kept in range(CLASSES)
+        for retained in range(CLASSES)
     ]  # the true class against a single other one
     torch.testing.assert_close(CrammerSingerHinge()(logits, mask), torch.stack(each).amax(0).mean())
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
+from lightning_modules.metrics.boundary import compute_boundary_reach, count_boundary, find_boundary_region
 
 CLASSES = 4
 IGNORED = 255
@@ -76,15 +76,15 @@ def count_by_hand(predicted: np.ndarray, mask: np.ndarray, reach: int) -> np.nda
 def count(predicted: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     """As the sweep does: what is predicted at ignored pixels takes no part in the contours."""
     guessed, labels = torch.from_numpy(predicted), torch.from_numpy(mask)
-    region = boundary_region(guessed.masked_fill(labels == IGNORED, IGNORED), reach)
-    return boundary_counts(guessed, region, labels, boundary_region(labels, reach), CLASSES).numpy()
+    region = find_boundary_region(guessed.masked_fill(labels == IGNORED, IGNORED), reach)
+    return count_boundary(guessed, region, labels, find_boundary_region(labels, reach), CLASSES).numpy()
 
 
 @settings(deadline=None)
 @given(SEEDS, SIZES, REACHES, st.integers(1, 3))
 def test_the_region_is_what_erosion_takes_away(seed: int, size: tuple[int, int], reach: int, images: int) -> None:
     labels = draw(seed, size, images)
-    found = boundary_region(torch.from_numpy(labels), reach).numpy()
+    found = find_boundary_region(torch.from_numpy(labels), reach).numpy()
     np.testing.assert_array_equal(found, [eroded_away(image, reach) for image in labels])
 
 
@@ -93,7 +93,7 @@ def test_the_region_is_what_erosion_takes_away(seed: int, size: tuple[int, int],
 def test_the_region_of_noise(seed: int, size: tuple[int, int], reach: int) -> None:
     """Mostly of one class, so that pixels far from every contour occur."""
     labels = (np.random.default_rng(seed).random((1, *size)) < 0.03).astype(np.uint8)
-    found = boundary_region(torch.from_numpy(labels), reach).numpy()
+    found = find_boundary_region(torch.from_numpy(labels), reach).numpy()
     np.testing.assert_array_equal(found[0], eroded_away(labels[0], reach))
 
 
@@ -105,7 +105,7 @@ def test_ignored_pixels_neither_make_nor_hide_a_contour(
     labels = draw(seed, size)
     labels[np.random.default_rng(seed).random(labels.shape) < ignored] = IGNORED
     counted = labels[0] != IGNORED
-    found = boundary_region(torch.from_numpy(labels), reach)[0].numpy()
+    found = find_boundary_region(torch.from_numpy(labels), reach)[0].numpy()
     np.testing.assert_array_equal(found[counted], near_a_contour(labels[0], reach)[counted])
 
 
@@ -114,7 +114,7 @@ def test_a_contour_is_found_across_an_ignored_line() -> None:
     labels = torch.zeros(1, 19, 19, dtype=torch.uint8)
     labels[:, 9] = IGNORED
     labels[:, 10:] = 3
-    inner = boundary_region(labels, 3)[0, :, 9]
+    inner = find_boundary_region(labels, 3)[0, :, 9]
     assert torch.equal(inner, torch.tensor([row in (0, 1, 2, 7, 8, 9, 10, 11, 16, 17, 18) for row in range(19)]))
 
 
@@ -122,7 +122,7 @@ def test_a_square_within_the_image() -> None:
     """Its own ring and a ring around it, and the frame of the image."""
     labels = torch.zeros(1, 12, 12, dtype=torch.uint8)
     labels[:, 4:9, 4:9] = 1
-    region = boundary_region(labels, 1)[0]
+    region = find_boundary_region(labels, 1)[0]
     assert not region[5:8, 5:8].any()
     assert region[3:10, 3:10].sum() == 49 - 9
     assert region.sum() == (49 - 9) + (144 - 100)
@@ -132,14 +132,14 @@ def test_a_square_within_the_image() -> None:
 def test_windows_that_just_fit(size: tuple[int, int]) -> None:
     labels = torch.zeros(1, *size, dtype=torch.uint8)
     height, width = size
-    assert (~boundary_region(labels, 2)).sum() == max(0, height - 4) * max(0, width - 4)
+    assert (~find_boundary_region(labels, 2)).sum() == max(0, height - 4) * max(0, width - 4)
 
 
 @pytest.mark.parametrize(
     ("size", "reach"), [((1, 1), 1), ((20, 30), 1), ((128, 128), 4), ((256, 256), 7), ((720, 960), 24)]
 )
 def test_reach_is_two_percent_of_the_diagonal(size: tuple[int, int], reach: int) -> None:
-    assert boundary_reach(*size) == reach == max(1, round(0.02 * math.sqrt(size[0] ** 2 + size[1] ** 2)))
+    assert compute_boundary_reach(*size) == reach == max(1, round(0.02 * math.sqrt(size[0] ** 2 + size[1] ** 2)))
 
 
 @settings(deadline=None, max_examples=40)
@@ -182,7 +182,7 @@ def test_a_perfect_prediction_agrees_on_every_pixel() -> None:
 
 def test_as_many_classes_as_eight_bits_hold() -> None:
     mask = torch.arange(255, dtype=torch.uint8).view(1, 15, 17)
-    region = boundary_region(mask, 1)
+    region = find_boundary_region(mask, 1)
     assert region.all()
-    counts = boundary_counts(mask, region, mask, region, 255)
+    counts = count_boundary(mask, region, mask, region, 255)
     assert torch.equal(counts, torch.ones(1, 255, 3, dtype=torch.long))

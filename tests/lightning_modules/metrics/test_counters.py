@@ -5,7 +5,7 @@ import torch
 
 from experiments.sweeping.counters import COUNTERS, find_counters, list_counters
 from lightning_modules.metrics.counters.base import Counter, Prediction
-from lightning_modules.metrics.sweep import SweepCounts, usual_counters
+from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
 
 CLASSES = 3
@@ -26,7 +26,7 @@ def predicted(images: slice = slice(None), filling: bool = False) -> Prediction:
 
 
 def test_counts_have_the_form_that_is_stated(counter: Counter) -> None:
-    forms, counts = counter.forms(CLASSES), counter.count(predicted())
+    forms, counts = counter.list_forms(CLASSES), counter.count(predicted())
     assert forms.keys() == counts.keys()
     for name, form in forms.items():
         assert name.isidentifier()
@@ -36,11 +36,11 @@ def test_counts_have_the_form_that_is_stated(counter: Counter) -> None:
 
 
 def test_parts_of_a_batch_add_up(counter: Counter) -> None:
-    whole = counter.count(predicted())
+    complete = counter.count(predicted())
     parts = [counter.count(predicted(images)) for images in (slice(1), slice(1, 4))]
-    for name, form in counter.forms(CLASSES).items():
+    for name, form in counter.list_forms(CLASSES).items():
         found = torch.cat([one[name] for one in parts]) if form.per_image else sum(one[name] for one in parts)
-        assert torch.equal(found, whole[name])  # type: ignore[arg-type]
+        assert torch.equal(found, complete[name])  # type: ignore[arg-type]
 
 
 def test_a_filling_counts_nothing(counter: Counter) -> None:
@@ -48,8 +48,8 @@ def test_a_filling_counts_nothing(counter: Counter) -> None:
 
 
 def test_every_counter_has_its_yaml_and_counts_once() -> None:
-    assert {type(one).__module__.rpartition(".")[2] for one in usual_counters()} <= set(list_counters())
+    assert {type(one).__module__.rpartition(".")[2] for one in make_default_counters()} <= set(list_counters())
     assert len(find_counters(list_counters())) == len({type(one) for one in find_counters(list_counters())})
     with pytest.raises(UserError, match=r"two counters count 'classes'.*rename its counts"):
-        SweepCounts(CLASSES, 1, usual_counters() * 2)
+        SweepCounts(CLASSES, 1, make_default_counters() * 2)
     assert COUNTERS.is_dir()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from experiments.evaluation.scores import overlap
-from lightning_modules.metrics.counts import SegmentationCounts, class_counts, image_confusion, mean_iou
+from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, count_classes, mean_iou
 
 CLASSES = 4
 
@@ -21,7 +21,7 @@ def draw(seed: int, batch: int, ignored: float) -> tuple[torch.Tensor, torch.Ten
 @given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([0.0, 0.3, 1.0]))
 def test_confusion_is_scikit_learns(seed: int, batch: int, ignored: float) -> None:
     predicted, mask = draw(seed, batch, ignored)
-    found = image_confusion(predicted, mask, CLASSES)
+    found = compute_confusion(predicted, mask, CLASSES)
     for image in range(batch):
         counts = mask[image] != 255
         wanted = np.zeros((CLASSES, CLASSES), int)
@@ -35,14 +35,14 @@ def test_scores_are_those_of_the_record(seed: int) -> None:
     """Training and record score by the same rule."""
     predicted, mask = draw(seed, 3, 0.5)
     mask[mask == 2] = 255
-    confusion = image_confusion(predicted, mask, CLASSES)
-    np.testing.assert_array_equal(class_counts(confusion), overlap.compute_class_counts(confusion.numpy()))
+    confusion = compute_confusion(predicted, mask, CLASSES)
+    np.testing.assert_array_equal(count_classes(confusion), overlap.compute_class_counts(confusion.numpy()))
     wanted = overlap.mean_iou(overlap.compute_class_counts(confusion.numpy()))
     np.testing.assert_allclose(mean_iou(confusion), wanted, rtol=1e-12)
 
 
 def test_counts_add_up_in_any_order() -> None:
-    batches = [image_confusion(*draw(seed, 3, 0.2), CLASSES) for seed in range(4)]
+    batches = [compute_confusion(*draw(seed, 3, 0.2), CLASSES) for seed in range(4)]
     forward, backward = SegmentationCounts(CLASSES, 2), SegmentationCounts(CLASSES, 2)
     for batch in batches:
         forward.update(batch, 1)

@@ -17,7 +17,7 @@ from lightning_modules.metrics.fixed_point import (
     ODDS_PER_OCTAVE,
     UNIT,
 )
-from lightning_modules.metrics.reliability import LARGEST_LOSS, reliability_counts
+from lightning_modules.metrics.reliability import LARGEST_LOSS, count_reliability
 
 IGNORED = 255
 SIZE = (7, 9)
@@ -45,7 +45,7 @@ def draw(
 
 
 def count(logits: torch.Tensor, mask: torch.Tensor) -> Counts:
-    return reliability_counts(logits, logits.argmax(1), mask)
+    return count_reliability(logits, logits.argmax(1), mask)
 
 
 def error(calibration: torch.Tensor) -> float:
@@ -66,7 +66,7 @@ def of_odds(odds: list[float], correct: list[bool]) -> Counts:
     logits = torch.zeros(1, 2, 1, len(odds))
     logits[0, 1, 0] = torch.tensor(odds, dtype=torch.float64).log().float()
     mask = torch.tensor([[[0 if right else 1 for right in correct]]])
-    return reliability_counts(logits, torch.zeros_like(mask), mask)
+    return count_reliability(logits, torch.zeros_like(mask), mask)
 
 
 def area_by_sorting(confidence: np.ndarray, wrong: np.ndarray) -> float:
@@ -171,7 +171,7 @@ def test_each_bin_holds_a_quarter_of_the_odds_between_two_powers_of_two(
     doubt = quarter % 1
     if min(doubt, 1 - doubt) > 1e-3:
         wanted = (octave - 1 - LEAST_ODDS_EXPONENT) * ODDS_PER_OCTAVE + int(quarter)
-        found = reliability_counts(logits, torch.zeros(1, 1, 1).long(), torch.full((1, 1, 1), 0 if correct else 1))[2]
+        found = count_reliability(logits, torch.zeros(1, 1, 1).long(), torch.full((1, 1, 1), 0 if correct else 1))[2]
         assert found[wanted].tolist() == [1, correct]
         assert found[:, 0].sum() == 1
 
@@ -182,7 +182,7 @@ def test_equal_odds_tie_whichever_class_is_predicted(classes: int) -> None:
     behind = 17.5  # nats: less than half of the last bit of 1
     predicted = torch.arange(classes)[None, None]
     logits = torch.full((1, classes, 1, classes), -behind).scatter(1, predicted[:, None], 0.0)
-    odds = reliability_counts(logits, predicted, predicted)[2]
+    odds = count_reliability(logits, predicted, predicted)[2]
     wanted = math.floor((math.log2(classes - 1) - behind / math.log(2) - LEAST_ODDS_EXPONENT) * ODDS_PER_OCTAVE)
     (place,) = odds[:, 0].nonzero().flatten().tolist()
     assert abs(place - max(0, wanted)) <= 1

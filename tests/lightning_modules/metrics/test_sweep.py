@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from lightning_modules.metrics.boundary import boundary_counts, boundary_reach, boundary_region
+from lightning_modules.metrics.boundary import compute_boundary_reach, count_boundary, find_boundary_region
 from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
-from lightning_modules.metrics.reliability import reliability_counts
+from lightning_modules.metrics.reliability import count_reliability
 from lightning_modules.metrics.sweep import SweepCounts
 
 CLASSES = 3
@@ -40,10 +40,10 @@ def part(batch: Batch, images: slice | list[int]) -> Batch:
 
 def boundary_alone(predicted: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Boundary counts with nothing kept from a call before."""
-    labels, reach = mask.to(torch.uint8), boundary_reach(*SIZE)
+    labels, reach = mask.to(torch.uint8), compute_boundary_reach(*SIZE)
     guessed = predicted.to(torch.uint8)
-    region = boundary_region(guessed.masked_fill(labels == IGNORED, IGNORED), reach)
-    return boundary_counts(guessed, region, labels, boundary_region(labels, reach), CLASSES)
+    region = find_boundary_region(guessed.masked_fill(labels == IGNORED, IGNORED), reach)
+    return count_boundary(guessed, region, labels, find_boundary_region(labels, reach), CLASSES)
 
 
 def sums(metric: SweepCounts) -> list[torch.Tensor]:
@@ -65,7 +65,7 @@ def test_a_batch_counts_what_its_parts_count(seed: int) -> None:
         wanted = confusion_matrix(mask[image][counted], predicted[image][counted], labels=range(CLASSES))
         by_class = np.stack([wanted.diagonal(), wanted.sum(0), wanted.sum(1)], axis=-1)
         np.testing.assert_array_equal(counts["classes"][image], by_class)
-    losses, calibration, odds = reliability_counts(logits, predicted, mask)
+    losses, calibration, odds = count_reliability(logits, predicted, mask)
     assert torch.equal(counts["boundary"], boundary_alone(predicted, mask))
     assert torch.equal(counts["losses"], losses)
     confusion, found_calibration, found_odds = metric.compute().values()

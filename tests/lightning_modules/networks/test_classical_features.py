@@ -72,26 +72,28 @@ def test_features_are_of_the_corrupted_image_alone() -> None:
     """Of each image by itself, whatever else is in the batch."""
     network = ClassicalFeatureNetwork(2, features=BOTH, **TINY)
     image = images(3, 3, 33, 47)
-    together = network.feature_maps(image)
-    torch.testing.assert_close(torch.cat([network.feature_maps(one[None]) for one in image]), together, rtol=0, atol=0)
+    together = network.compute_feature_maps(image)
+    torch.testing.assert_close(
+        torch.cat([network.compute_feature_maps(one[None]) for one in image]), together, rtol=0, atol=0
+    )
     changed = image.clone()
     changed[1] = changed[1].flip(-1)
-    assert (network.feature_maps(changed) != together).any((1, 2, 3)).tolist() == [False, True, False]
+    assert (network.compute_feature_maps(changed) != together).any((1, 2, 3)).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16])
 def test_floats_are_rounded_to_the_nearest_level(kind: torch.dtype) -> None:
     network = ClassicalFeatureNetwork(2, features=[Lbp(), Orb()], **TINY)
     image = images(1, 3, 64, 64)
-    maps = network.feature_maps(image)
+    maps = network.compute_feature_maps(image)
     floats = image.to(kind) / 255
-    torch.testing.assert_close(network.feature_maps(floats), maps, rtol=0, atol=0)
-    torch.testing.assert_close(network.feature_maps((floats + 0.0008).clamp(0, 1)), maps, rtol=0, atol=0)
-    assert not torch.equal(network.feature_maps((floats + 0.003 * (torch.arange(64) % 2)).clamp(0, 1)), maps)
+    torch.testing.assert_close(network.compute_feature_maps(floats), maps, rtol=0, atol=0)
+    torch.testing.assert_close(network.compute_feature_maps((floats + 0.0008).clamp(0, 1)), maps, rtol=0, atol=0)
+    assert not torch.equal(network.compute_feature_maps((floats + 0.003 * (torch.arange(64) % 2)).clamp(0, 1)), maps)
 
 
 def test_no_images_have_no_logits() -> None:
-    assert ClassicalFeatureNetwork(2, **TINY).feature_maps(images(0, 3, 64, 64)).shape == (0, 9, 64, 64)
+    assert ClassicalFeatureNetwork(2, **TINY).compute_feature_maps(images(0, 3, 64, 64)).shape == (0, 9, 64, 64)
 
 
 def test_gradients_of_an_attack_pass_the_image_channels() -> None:

@@ -28,6 +28,6 @@ def test_compiled_networks_give_the_same_logits(path: Path) -> None:
 def test_a_broken_graph_is_documented(path: Path) -> None:
     """By the class of the network, or of ours among its parts that breaks it."""
     kinds = {kind for module in make(path, 3, 3).modules() for kind in type(module).__mro__}
-    ours = [kind for kind in kinds if kind.__module__.startswith("lightning_modules.")]
-    documented = any("torch.compile" in (kind.__doc__ or "") for kind in ours)
+    actual = [kind for kind in kinds if kind.__module__.startswith("lightning_modules.")]
+    documented = any("torch.compile" in (kind.__doc__ or "") for kind in actual)
     assert documented == (path.stem in BREAKS)

@@ -44,8 +44,12 @@ def test_gradients_reach_every_parameter(network: nn.Module) -> None:
     network.train().zero_grad()
     for seed in range(3):  # a branch that is dropped at random gets its gradient another time
         torch.manual_seed(seed)
-        said = network.outputs(images(4, 3, 64, 64)) if hasattr(network, "outputs") else network(images(4, 3, 64, 64))
-        parts = said.values() if isinstance(said, dict) else [said]  # a network of several tasks says more
+        message = (
+            network.compute_outputs(images(4, 3, 64, 64))
+            if hasattr(network, "outputs")
+            else network(images(4, 3, 64, 64))
+        )
+        parts = message.values() if isinstance(message, dict) else [message]  # a network of several tasks says more
         sum(part.square().mean() for part in parts).backward()
     missing = [name for name, parameter in network.named_parameters() if parameter.grad is None]
     assert not missing

@@ -38,10 +38,10 @@ def test_no_center_is_left_that_nothing_calls() -> None:
 
 
 def test_weights_of_what_is_gone_are_passed_over() -> None:
-    whole = nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1)))
+    complete = nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1)))
     part = nn.Sequential(nn.Linear(1, 1), Unused())
-    part.load_state_dict(whole.state_dict())
-    assert torch.equal(part[0].weight, whole[0].weight)
+    part.load_state_dict(complete.state_dict())
+    assert torch.equal(part[0].weight, complete[0].weight)
 
 
 @pytest.mark.parametrize(

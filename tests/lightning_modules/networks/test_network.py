@@ -52,15 +52,15 @@ def test_what_holds_a_network_passes_its_tasks_on(wrapper: Any, settings: dict[s
     network = wrapper(K, 3, holds(inner), **settings).eval()
     assert list(network.tasks) == list(TASKS)
     assert network.shared is inner.shared
-    found, scale = network.outputs(IMAGE), settings.get("temperature", 1)
+    found, scale = network.compute_outputs(IMAGE), settings.get("temperature", 1)
     assert set(found) == set(NAMES)
     torch.testing.assert_close(found[SEGMENTATION], network(IMAGE))
     if wrapper is not MonteCarloDropout:
         for name in TASKS:
-            torch.testing.assert_close(found[name], inner.outputs(IMAGE)[name])
-    trained = network.training_outputs(IMAGE)
+            torch.testing.assert_close(found[name], inner.compute_outputs(IMAGE)[name])
+    trained = network.compute_training_outputs(IMAGE)
     assert {name: len(members) for name, members in trained.items()} == dict.fromkeys(NAMES, 1)
-    torch.testing.assert_close(trained[SEGMENTATION][0], inner.outputs(IMAGE)[SEGMENTATION] / scale)
+    torch.testing.assert_close(trained[SEGMENTATION][0], inner.compute_outputs(IMAGE)[SEGMENTATION] / scale)
     logits, further = SegmentationModule(holds(network), K).eval().predict(IMAGE)
     torch.testing.assert_close(logits, network(IMAGE))
     assert set(further) == set(TASKS)
@@ -71,10 +71,10 @@ def test_an_ensemble_has_the_tasks_of_its_members() -> None:
     """And what it predicts of them is the mean."""
     members = [made(0), made(1)]
     ensemble = Ensemble(K, 3, [holds(one) for one in members]).eval()
-    trained, found = ensemble.training_outputs(IMAGE), ensemble.outputs(IMAGE)
+    trained, found = ensemble.compute_training_outputs(IMAGE), ensemble.compute_outputs(IMAGE)
     torch.testing.assert_close(found[SEGMENTATION], ensemble(IMAGE))
     for name in TASKS:
-        own = [one.outputs(IMAGE)[name] for one in members]
+        own = [one.compute_outputs(IMAGE)[name] for one in members]
         torch.testing.assert_close(found[name], (own[0] + own[1]) / 2)
         assert all(torch.equal(one, other) for one, other in zip(own, trained[name], strict=True))
     assert ensemble.shared is None
@@ -85,8 +85,8 @@ def test_members_of_other_tasks_share_the_segmentation_alone() -> None:
     others = [made(0), made(1, [Distance(reach=5)])]
     ensemble = Ensemble(K, 3, [holds(one) for one in others]).eval()
     assert ensemble.tasks == {}
-    assert list(ensemble.outputs(IMAGE)) == [SEGMENTATION]
-    assert [len(one) for one in ensemble.training_outputs(IMAGE).values()] == [2]
+    assert list(ensemble.compute_outputs(IMAGE)) == [SEGMENTATION]
+    assert [len(one) for one in ensemble.compute_training_outputs(IMAGE).values()] == [2]
     assert Ensemble(K, 3, [holds(made()), holds(made(2, [Classification(), Boundary(weight=3.0)]))]).tasks == {}
 
 
@@ -99,5 +99,5 @@ def test_a_module_of_another_library_answers_by_default() -> None:
         answering = as_network(network)
         assert answering.tasks == {}
         assert answering.shared is None
-        assert torch.equal(answering.outputs(IMAGE)[SEGMENTATION], network(IMAGE))
-        assert torch.equal(answering.training_outputs(IMAGE)[SEGMENTATION][0], network(IMAGE))
+        assert torch.equal(answering.compute_outputs(IMAGE)[SEGMENTATION], network(IMAGE))
+        assert torch.equal(answering.compute_training_outputs(IMAGE)[SEGMENTATION][0], network(IMAGE))

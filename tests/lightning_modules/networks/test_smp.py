@@ -69,21 +69,21 @@ def test_gradients_reach_every_parameter_of_any_encoder(
         nn.init.ones_(made.skip_scores[1].weight)
     made(torch.rand(2, 3, 65, 70)).square().sum().backward()
     assert [name for name, one in made.named_parameters() if one.grad is None] == []
-    whole = smp.encoders.get_encoder(encoder, depth=5, weights=None)
-    save_file({name: value.contiguous() for name, value in whole.state_dict().items()}, tmp_path / "x.safetensors")
+    complete = smp.encoders.get_encoder(encoder, depth=5, weights=None)
+    save_file({name: value.contiguous() for name, value in complete.state_dict().items()}, tmp_path / "x.safetensors")
     made.load_pretrained(str(tmp_path / "x.safetensors"))
     first = next(iter(made.encoder.state_dict()))
-    assert torch.equal(made.encoder.state_dict()[first], whole.state_dict()[first])
+    assert torch.equal(made.encoder.state_dict()[first], complete.state_dict()[first])
 
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_a_vision_transformer_takes_weights_of_its_own(channels: int, tmp_path: Path) -> None:
     made: Any = SmpNetwork(2, channels, architecture="DPT", encoder="tu-vit_tiny_patch16_224")
-    whole = TimmViTEncoder("vit_tiny_patch16_224", pretrained=False)
-    save_file(whole.state_dict(), tmp_path / "x.safetensors")
+    complete = TimmViTEncoder("vit_tiny_patch16_224", pretrained=False)
+    save_file(complete.state_dict(), tmp_path / "x.safetensors")
     made.load_pretrained(str(tmp_path / "x.safetensors"))
-    assert torch.equal(made.encoder.model.pos_embed, whole.model.pos_embed)
-    learned = whole.model.patch_embed.proj.weight
+    assert torch.equal(made.encoder.model.pos_embed, complete.model.pos_embed)
+    learned = complete.model.patch_embed.proj.weight
     assert torch.allclose(made.encoder.model.patch_embed.proj.weight.mean(1), learned.mean(1)) == (channels == 3)
     assert made.encoder.model.patch_embed.proj.weight.shape[1] == channels
 
@@ -176,11 +176,11 @@ def test_stages_beyond_the_depth_are_gone() -> None:
 
 
 def test_weights_of_a_whole_encoder_start_a_shallow_one(tmp_path: Path) -> None:
-    whole = smp.encoders.get_encoder("resnet18", weights=None)
-    save_file(whole.state_dict(), tmp_path / "resnet18.safetensors")
+    complete = smp.encoders.get_encoder("resnet18", weights=None)
+    save_file(complete.state_dict(), tmp_path / "resnet18.safetensors")
     network = SmpNetwork(5, architecture="PSPNet", encoder="resnet18")
     network.load_pretrained(str(tmp_path / "resnet18.safetensors"))
-    torch.testing.assert_close(network.encoder.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+    torch.testing.assert_close(network.encoder.layer1[0].conv1.weight, complete.layer1[0].conv1.weight)
 
 
 @torch.inference_mode()

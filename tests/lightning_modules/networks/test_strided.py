@@ -13,25 +13,25 @@ from lightning_modules.networks.strided import subsample_first
 @pytest.mark.parametrize("groups", [1, 3])
 def test_pixels_are_chosen_first_and_nothing_else_changes(stride: int | tuple[int, int], groups: int) -> None:
     torch.manual_seed(0)
-    whole = nn.Sequential(nn.Conv2d(3, 6, 1, stride, groups=groups), nn.Conv2d(6, 2, 3, 2)).double()
-    chosen = copy.deepcopy(whole)
+    complete = nn.Sequential(nn.Conv2d(3, 6, 1, stride, groups=groups), nn.Conv2d(6, 2, 3, 2)).double()
+    chosen = copy.deepcopy(complete)
     subsample_first(chosen)
     subsample_first(chosen)  # a network that goes through twice
     assert chosen[0].stride == (1, 1)
     assert chosen[1].stride == (2, 2)
     answers = []
-    for network in (whole, copy.deepcopy(chosen)):
+    for network in (complete, copy.deepcopy(chosen)):
         image = torch.rand(2, 3, 33, 47, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
         answer = network(image.requires_grad_())
         answer.square().sum().backward()
         answers.append([answer, image.grad, *(one.grad for one in network.parameters())])
     for left, right in zip(*answers, strict=True):
         torch.testing.assert_close(left, right)
-    assert whole.state_dict().keys() == chosen.state_dict().keys()
+    assert complete.state_dict().keys() == chosen.state_dict().keys()
 
 
-@pytest.mark.parametrize("kept", [nn.Conv2d(16, 3, 1, 2), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1, 2, padding=1)])
-def test_other_convolutions_stay(kept: nn.Conv2d) -> None:
-    before = kept.stride
-    subsample_first(kept)
-    assert kept.stride == before
+@pytest.mark.parametrize("retained", [nn.Conv2d(16, 3, 1, 2), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1, 2, padding=1)])
+def test_other_convolutions_stay(retained: nn.Conv2d) -> None:
+    before = retained.stride
+    subsample_first(retained)
+    assert retained.stride == before

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners
 from lightning_modules.batch_transforms.mixup import Mixup
-from lightning_modules.draws import step_generator
+from lightning_modules.draws import make_step_generator
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.ensembles.multi_head import MultiHead
 from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
@@ -49,8 +49,8 @@ def batch() -> dict[str, Any]:
 
 
 def cut_by_hand(image: Tensor, sets: Sets, place: int) -> tuple[Tensor, Sets]:
-    draw = step_generator(None, f"batch_transforms.{place}")
-    inside = CutMix(1.0).rectangles(4, *SIZE, draw)
+    draw = make_step_generator(None, f"batch_transforms.{place}")
+    inside = CutMix(1.0).draw_rectangles(4, *SIZE, draw)
     partners = draw_partners(4, draw)
     assert inside.any()
     cut = [
@@ -61,14 +61,14 @@ def cut_by_hand(image: Tensor, sets: Sets, place: int) -> tuple[Tensor, Sets]:
 
 
 def mix_by_hand(image: Tensor, sets: Sets, place: int) -> tuple[Tensor, Sets]:
-    draw = step_generator(None, f"batch_transforms.{place}")
+    draw = make_step_generator(None, f"batch_transforms.{place}")
     ratio = Mixup(1.0).draw_ratio(draw)
     partners = torch.randperm(4, generator=draw)
     x = image if image.is_floating_point() else image / 255
-    theirs = [
+    reference = [
         ((1 - ratio) * weight, {name: one[partners] for name, one in targets.items()}) for weight, targets in sets
     ]
-    return ratio * x + (1 - ratio) * x[partners], [(ratio * weight, targets) for weight, targets in sets] + theirs
+    return ratio * x + (1 - ratio) * x[partners], [(ratio * weight, targets) for weight, targets in sets] + reference
 
 
 METHODS: Mapping[str, tuple[BatchTransform, Any]] = {
@@ -105,10 +105,11 @@ def network(objective: str, members: str) -> Any:
 
 def members_of(net: nn.Module, image: Tensor) -> list[Mapping[str, Tensor]]:
     if isinstance(net, MultiHead):
-        return [{"segmentation": logits} for logits in net.opinions(image)]
+        return [{"segmentation": logits} for logits in net.compute_member_logits(image)]
     members: Any = net.members if isinstance(net, Ensemble) else [net]
     return [
-        one.outputs(image) if isinstance(one, MultiTaskNetwork) else {"segmentation": one(image)} for one in members
+        one.compute_outputs(image) if isinstance(one, MultiTaskNetwork) else {"segmentation": one(image)}
+        for one in members
     ]
 
 

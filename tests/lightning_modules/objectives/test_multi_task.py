@@ -64,10 +64,10 @@ def test_the_loss_is_the_weighted_sum() -> None:
     one = module(FixedWeights({"segmentation": 2.0, "boundary": 0.5}), [Boundary()]).eval()
     batch = next(iter(data().train_dataloader()))
     batch["mask"] = batch["mask"].long()
-    outputs = one.network.outputs(batch["image"])  # type: ignore[operator]
+    outputs = one.network.compute_outputs(batch["image"])  # type: ignore[operator]
     task = one.tasks["boundary"]
     expected = 2 * one.loss(outputs["segmentation"], batch["mask"])
-    expected = expected + 0.5 * task.loss(outputs["boundary"], task.target(batch, 5))
+    expected = expected + 0.5 * task.compute_loss(outputs["boundary"], task.make_target(batch, 5))
     torch.testing.assert_close(one.compute_loss(batch), expected)
 
 

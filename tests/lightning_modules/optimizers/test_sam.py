@@ -115,17 +115,17 @@ def test_a_state_is_restored(base: Callable) -> None:
         for _ in range(number):
             sam.step(closure_of(sam, lambda: bowl(weight)))
 
-    whole = nn.Parameter(torch.tensor([[3.0, 1.0]]))
-    first = SAM([whole], base=base)
-    steps(first, whole, 2)
-    again = nn.Parameter(whole.detach().clone())
+    complete = nn.Parameter(torch.tensor([[3.0, 1.0]]))
+    first = SAM([complete], base=base)
+    steps(first, complete, 2)
+    again = nn.Parameter(complete.detach().clone())
     second = SAM([again], base=base)
     second.load_state_dict(copy.deepcopy(first.state_dict()))  # PyTorch would share its tensors
     for group in (*first.param_groups, *second.param_groups):
         group["lr"] = 0.02
-    steps(first, whole, 2)
+    steps(first, complete, 2)
     steps(second, again, 2)
-    assert torch.equal(whole, again)
+    assert torch.equal(complete, again)
 
 
 def test_refusals() -> None:
@@ -163,8 +163,8 @@ class Bowl(pl.LightningModule):
 
 
 def trainer(folder: Path, **settings: object) -> pl.Trainer:
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    return pl.Trainer(default_root_dir=folder, accelerator="cpu", logger=False, max_steps=1, **quiet, **settings)
+    silent = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    return pl.Trainer(default_root_dir=folder, accelerator="cpu", logger=False, max_steps=1, **silent, **settings)
 
 
 def test_lightning_clips_both_passes_and_logs_the_second(tmp_path: Path) -> None:

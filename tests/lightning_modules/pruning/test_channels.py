@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.pruning.channels import CRITERIA, remove_channels
-from lightning_modules.pruning.tracing import Traced, last_layers
+from lightning_modules.pruning.tracing import Traced, find_last_layers
 from user_error import UserError
 
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def cost(network: nn.Module) -> int:
-    return multiply_adds(partial(network, IMAGE))
+    return count_multiply_adds(partial(network, IMAGE))
 
 
 def make(architecture: str = "Unet", **settings: object) -> SmpNetwork:
@@ -53,9 +53,9 @@ def test_removing_is_setting_to_zero() -> None:
     network = Chain().eval()
     network.norm.running_mean.normal_()
     smaller = remove_channels(network, IMAGE, 0.5, cost, multiple=1).network
-    kept = kept_channels(network.first.bias.data[:, None], smaller.first.bias.data[:, None])
-    assert 0 < len(kept) < 16
-    gone = [channel for channel in range(16) if channel not in kept]
+    retained = kept_channels(network.first.bias.data[:, None], smaller.first.bias.data[:, None])
+    assert 0 < len(retained) < 16
+    gone = [channel for channel in range(16) if channel not in retained]
     masked = copy.deepcopy(network)
     masked.norm.weight.data[gone] = 0
     masked.norm.bias.data[gone] = 0
@@ -83,8 +83,8 @@ def test_the_least_important_go() -> None:
     before = copy.deepcopy(network)
     for ratio in (0.1, 0.25, 0.6):
         smaller = remove_channels(network, IMAGE, ratio, cost, multiple=1).network
-        kept = set(kept_channels(before.first.bias.data[:, None], smaller.first.bias.data[:, None]))
-        gone = set(range(16)) - kept
+        retained = set(kept_channels(before.first.bias.data[:, None], smaller.first.bias.data[:, None]))
+        gone = set(range(16)) - retained
         assert gone
         assert gone <= set(tiny) or set(tiny) <= gone
 
@@ -101,9 +101,9 @@ def test_the_cost_falls_as_asked(criterion: str, ratio: float) -> None:
     feed_it = feed if criterion == "taylor" else None
     before = copy.deepcopy(network.state_dict())
     removed = remove_channels(network, IMAGE, ratio, cost, criterion, feed=feed_it)
-    share = cost(removed.network) / cost(network)
-    assert 1 - ratio - 0.04 < share <= 1 - ratio  # multiples of eight channels are not finer
-    assert not removed.whole
+    fraction = cost(removed.network) / cost(network)
+    assert 1 - ratio - 0.04 < fraction <= 1 - ratio  # multiples of eight channels are not finer
+    assert not removed.unpruned
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(one.requires_grad and one.grad is None for one in removed.network.parameters())
     widths = {layer.out_channels for layer in removed.network.modules() if isinstance(layer, nn.Conv2d)}
@@ -132,10 +132,10 @@ def test_what_a_criterion_cannot_rank_is_said() -> None:
 def test_last_layers() -> None:
     """Those that tell the classes, of each member."""
     network = make()
-    assert last_layers(Traced(network, IMAGE), IMAGE) == [network.model.segmentation_head[0]]
+    assert find_last_layers(Traced(network, IMAGE), IMAGE) == [network.model.segmentation_head[0]]
     ensemble = Ensemble(5, 3, [lambda *_: make(), lambda *_: make("FPN")]).eval()
     heads = [member.model.segmentation_head[0] for member in ensemble.members]
-    assert set(last_layers(Traced(ensemble, IMAGE), IMAGE)) == set(heads)
+    assert set(find_last_layers(Traced(ensemble, IMAGE), IMAGE)) == set(heads)
 
 
 class Stubborn(Chain):
@@ -163,7 +163,7 @@ def test_what_cannot_be_pruned_stays_whole_and_is_named() -> None:
     torch.manual_seed(0)
     network = Around().eval()
     removed = remove_channels(network, IMAGE, 0.2, cost, multiple=1)
-    assert any("stubborn" in name for name in removed.whole)
+    assert any("stubborn" in name for name in removed.unpruned)
     assert removed.network.stubborn.first.out_channels == 16
     assert removed.network.more.out_channels < 32
     with torch.no_grad():
@@ -185,7 +185,7 @@ def test_what_is_to_be_kept_stays_whole() -> None:
     """A pretrained encoder, say: the rest then gives all that has to go."""
     network = make("FPN")
     removed = remove_channels(network, IMAGE, 0.3, cost, keep=["model.encoder"])
-    assert removed.whole == ["model.encoder"]
+    assert removed.unpruned == ["model.encoder"]
     assert cost(removed.network) <= 0.7 * cost(network)
     before, after = (dict(one.named_parameters()) for one in (network, removed.network))
     encoder = {name for name in before if name.startswith("model.encoder.")}

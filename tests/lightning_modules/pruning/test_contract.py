@@ -10,7 +10,7 @@ import torch
 from networks import PATHS, make
 from torch import nn
 
-from lightning_modules.multiply_adds import multiply_adds
+from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
 from lightning_modules.pruning.channels import remove_channels
 from lightning_modules.pruning.plan import make_plan
@@ -39,7 +39,7 @@ REFUSED = {
 
 
 def cost(network: nn.Module) -> int:
-    return multiply_adds(partial(network, IMAGE))
+    return count_multiply_adds(partial(network, IMAGE))
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.stem not in REFUSED], ids=lambda path: path.stem)

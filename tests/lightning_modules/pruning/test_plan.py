@@ -29,8 +29,8 @@ def through_json(plan: Any) -> Any:
 
 def test_a_plan_rebuilds_what_it_was_made_of() -> None:
     torch.manual_seed(0)
-    whole, small, again = network(8), network(4), network(8)
-    plan = through_json(make_plan(whole, small))
+    complete, small, again = network(8), network(4), network(8)
+    plan = through_json(make_plan(complete, small))
     follow_plan(again, plan)
     again.load_state_dict(small.state_dict())
     image = torch.rand(2, 3, 4, 4)
@@ -48,15 +48,15 @@ def test_a_plan_names_what_changed_alone() -> None:
 
 
 def test_what_does_not_learn_does_not_learn_then() -> None:
-    whole = network(8)
-    whole[0].requires_grad_(False)
-    follow_plan(whole, make_plan(network(8), network(4)))
-    assert not whole[0].weight.requires_grad
-    assert whole[2].weight.requires_grad
+    complete = network(8)
+    complete[0].requires_grad_(False)
+    follow_plan(complete, make_plan(network(8), network(4)))
+    assert not complete[0].weight.requires_grad
+    assert complete[2].weight.requires_grad
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "message"),
     [
         ({"9": {"weight": [1]}}, "names '9', which Sequential has not"),
         ({"0": {"weight": [9, 3, 3, 3]}}, "wants 0.weight to be"),  # it may not grow
@@ -69,6 +69,6 @@ def test_what_does_not_learn_does_not_learn_then() -> None:
         ({"0": {"padding_mode": "x"}}, "wants 0.padding_mode to be x"),
     ],
 )
-def test_plans_that_do_not_fit(plan: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_plans_that_do_not_fit(plan: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         follow_plan(network(8), plan)

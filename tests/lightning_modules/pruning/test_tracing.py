@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.pruning.channels import remove_channels
-from lightning_modules.pruning.tracing import Traced, last_layers, sealed_parts
+from lightning_modules.pruning.tracing import Traced, find_last_layers, find_sealed_parts
 
 IMAGE = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -44,10 +44,10 @@ def test_ends() -> None:
     """The classes, what goes into the sealed part, and the gate."""
     network = Network().eval()
     traced = Traced(network, IMAGE)
-    assert sealed_parts(network) == [network.part]
-    answers = traced.answers(IMAGE)
+    assert find_sealed_parts(network) == [network.part]
+    answers = traced.compute_outputs(IMAGE)
     assert [tuple(answer.shape[1:2]) for answer in answers] == [(5,), (1,), (16,)]
-    assert set(last_layers(traced, IMAGE)) == {network.last, network.gate, network.second}
+    assert set(find_last_layers(traced, IMAGE)) == {network.last, network.gate, network.second}
     assert len(traced.fixed) == 2
 
 
@@ -55,8 +55,8 @@ def test_nothing_of_the_trace_stays_behind() -> None:
     network = Network().eval()
     before = network(IMAGE)
     traced = Traced(network, IMAGE)
-    traced.answers(IMAGE)
-    last_layers(traced, IMAGE)
+    traced.compute_outputs(IMAGE)
+    find_last_layers(traced, IMAGE)
     assert torch.equal(network(IMAGE), before)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
@@ -68,7 +68,7 @@ def test_a_sealed_part_keeps_what_goes_in_and_out() -> None:
     torch.manual_seed(0)
     removed = remove_channels(Network().eval(), IMAGE, 0.4, cost, multiple=1)
     smaller = removed.network
-    assert removed.whole == ["part"]
+    assert removed.unpruned == ["part"]
     assert (smaller.second.out_channels, smaller.part.inner.out_channels, smaller.third.in_channels) == (16, 24, 24)
     assert smaller.first.out_channels == smaller.second.in_channels == smaller.gate.in_channels < 32
     assert smaller.third.out_channels < 32

@@ -4,13 +4,13 @@ import torch
 from scipy import ndimage
 
 from datamodules.corruptions.kernels.filters import (
-    _gathered_sum,
-    blurred_levels,
+    _sum_shifted_by_gather,
+    apply_motion_filter,
+    blur_levels,
     clipped_zoom,
     gaussian_filter,
-    motion_filter,
-    motion_shifts,
-    moved_sum,
+    look_up_motion_shifts,
+    sum_shifted,
 )
 
 FIELDS = torch.rand(2, 3, 33, 47, generator=torch.Generator().manual_seed(1))
@@ -30,16 +30,16 @@ def test_gaussian_filter_is_scipys(sigma, border, mode, truncate):
 @pytest.mark.parametrize("sigma", [0.7, 1, 1.5, 6])
 def test_blurred_levels_are_scipys_rounded_down(sigma):
     expected = ndimage.gaussian_filter(LEVELS.double().numpy(), (0, 0, sigma, sigma), mode="nearest")
-    met = blurred_levels(LEVELS, sigma).numpy()
-    assert (np.abs(met - np.floor(expected)) <= 1).all()
+    found = blur_levels(LEVELS, sigma).numpy()
+    assert (np.abs(found - np.floor(expected)) <= 1).all()
     sure = np.abs(expected - np.round(expected)) > 0.02
-    assert (met == np.floor(expected))[sure].all()
+    assert (found == np.floor(expected))[sure].all()
 
 
 @pytest.mark.parametrize("level", range(0, 256, 15))
 def test_blur_keeps_flat_levels(level):
     flat = torch.full((1, 1, 33, 40), level, dtype=torch.uint8)
-    assert torch.equal(blurred_levels(flat, 4), flat)
+    assert torch.equal(blur_levels(flat, 4), flat)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-45, 45), (-135, -45)])
@@ -48,8 +48,8 @@ def test_motion_is_the_references(low, high, radius, sigma):
     """Images of 33 px are shorter than the longest motion, which then ends early."""
     reference = pytest.importorskip("imagecorruptions.corruptions")
     fields = FIELDS[:1].expand(4, -1, -1, -1).contiguous()
-    met = motion_filter(fields, radius, sigma, WORDS, low, high)
-    for image, word in zip(met, WORDS.tolist(), strict=True):
+    found = apply_motion_filter(fields, radius, sigma, WORDS, low, high)
+    for image, word in zip(found, WORDS.tolist(), strict=True):
         angle = low + (high - low) * (word + 0.5) / 65536
         expected = reference._motion_blur(FIELDS[0].permute(1, 2, 0).double().numpy(), radius, sigma, angle)
         assert np.abs(image.permute(1, 2, 0).numpy() - expected).max() < 1e-6
@@ -57,11 +57,11 @@ def test_motion_is_the_references(low, high, radius, sigma):
 
 def test_motion_without_a_loop_over_images():
     """What other devices run."""
-    shifts, weights = motion_shifts(WORDS, 20, -135, 45), [0.9**step for step in range(41)]
+    shifts, weights = look_up_motion_shifts(WORDS, 20, -135, 45), [0.9**step for step in range(41)]
     fields = FIELDS[:1].expand(4, -1, -1, -1).contiguous()
     padded = torch.nn.functional.pad(fields, [40] * 4, mode="replicate")
-    gathered = _gathered_sum(padded, shifts, weights, 40, (33, 47))
-    assert torch.allclose(gathered, moved_sum(fields, shifts, weights), atol=1e-6)
+    gathered = _sum_shifted_by_gather(padded, shifts, weights, 40, (33, 47))
+    assert torch.allclose(gathered, sum_shifted(fields, shifts, weights), atol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.01, 1.21, 1.3, 2.0, 4.5])
@@ -71,6 +71,6 @@ def test_zoom_is_scipys(factor, size):
     reference = pytest.importorskip("imagecorruptions.corruptions")
     field = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(3))
     expected = reference.clipped_zoom(field[0].permute(1, 2, 0).double().numpy(), factor)
-    met = clipped_zoom(field, factor)[0].permute(1, 2, 0).numpy()
-    assert met.shape == expected.shape
-    assert np.abs(met - expected).max() < 1e-5
+    found = clipped_zoom(field, factor)[0].permute(1, 2, 0).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-5

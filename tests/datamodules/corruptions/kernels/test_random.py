@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from datamodules.corruptions.base import draw_key
-from datamodules.corruptions.kernels.random import random_bits
+from datamodules.corruptions.kernels.random import draw_bits
 
 KEYS = torch.tensor([draw_key(0, str(i), "test", 1) for i in range(4)])
 SIZE = 1 << 17
@@ -26,7 +26,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("stream", [0, 1])
 @pytest.mark.parametrize("places", [0, 4, 8])
 def test_words_are_uniform(stream, places):
-    for words in random_bits(KEYS, (SIZE,), stream).numpy():
+    for words in draw_bits(KEYS, (SIZE,), stream).numpy():
         assert words.min() >= 0
         assert words.max() <= 0xFFFF
         for half in (words[: SIZE // 2], words[SIZE // 2 :]):
@@ -34,15 +34,15 @@ def test_words_are_uniform(stream, places):
 
 
 def test_every_bit_is_fair():
-    words = random_bits(KEYS, (SIZE,)).numpy()
+    words = draw_bits(KEYS, (SIZE,)).numpy()
     for bit in range(16):
-        share = ((words >> bit) & 1).mean()
-        assert abs(share - 0.5) * 2 * np.sqrt(words.size) < 5
+        ratio = ((words >> bit) & 1).mean()
+        assert abs(ratio - 0.5) * 2 * np.sqrt(words.size) < 5
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 256, 768, SIZE // 2])
 def test_positions_are_independent(lag):
-    for words in random_bits(KEYS, (SIZE,)).numpy():
+    for words in draw_bits(KEYS, (SIZE,)).numpy():
         assert abs(correlation(words[:-lag], words[lag:])) < 5
         neighbours = (words[:-lag] >> 12) * 16 + (words[lag:] >> 12)
         assert abs(chi_square(neighbours, 256)) < 5
@@ -51,10 +51,10 @@ def test_positions_are_independent(lag):
 def test_keys_and_streams_are_independent():
     close = torch.tensor([0, 1, 2, -1, 1 << 32, 3 << 32, -(1 << 63)])  # keys that differ in few bits
     fields = [
-        *random_bits(close, (SIZE,)).numpy(),
-        *random_bits(KEYS, (SIZE,)).numpy(),
-        *random_bits(KEYS[:1], (SIZE,), stream=1).numpy(),
-        *random_bits(KEYS[:1], (SIZE,), stream=2).numpy(),
+        *draw_bits(close, (SIZE,)).numpy(),
+        *draw_bits(KEYS, (SIZE,)).numpy(),
+        *draw_bits(KEYS[:1], (SIZE,), stream=1).numpy(),
+        *draw_bits(KEYS[:1], (SIZE,), stream=2).numpy(),
     ]
     for one, other in itertools.combinations(fields, 2):
         assert abs(correlation(one, other)) < 5
@@ -63,22 +63,22 @@ def test_keys_and_streams_are_independent():
 
 def test_golden_values():
     keys = torch.tensor([0, 1, -6148914691236517206])
-    assert random_bits(keys, (2, 3)).flatten(1).tolist() == [
+    assert draw_bits(keys, (2, 3)).flatten(1).tolist() == [
         [29235, 61095, 760, 44743, 63854, 59168],
         [10155, 17036, 63586, 53788, 13963, 58126],
         [43606, 26837, 49832, 54036, 27818, 35199],
     ]
-    assert random_bits(keys[1:2], (4,), stream=3).tolist() == [[37565, 49410, 39065, 51229]]
+    assert draw_bits(keys[1:2], (4,), stream=3).tolist() == [[37565, 49410, 39065, 51229]]
     assert draw_key(0, "a/b.png", "gaussian_noise", 3) == -6973933805390817194
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 33, 47), (1,)])
 def test_a_field_does_not_depend_on_its_batch(shape):
-    together = random_bits(KEYS, shape)
+    together = draw_bits(KEYS, shape)
     assert together.shape == (4, *shape)
     assert together.dtype == torch.int32
     for i in range(4):
-        assert torch.equal(together[i : i + 1], random_bits(KEYS[i : i + 1], shape))
+        assert torch.equal(together[i : i + 1], draw_bits(KEYS[i : i + 1], shape))
 
 
 def test_draw_keys_are_unambiguous():

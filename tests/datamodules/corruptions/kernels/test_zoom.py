@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from datamodules.corruptions.kernels import zoom
-from datamodules.corruptions.kernels.zoom import zoom_mean
+from datamodules.corruptions.kernels.zoom import average_zooms
 
 FACTORS = (1.02, 1.21, 1.3)
 sizes = pytest.mark.parametrize("size", [(33, 47), (71, 36), (64, 32)])
@@ -31,8 +31,8 @@ def mean_of_zooms(plane: np.ndarray) -> np.ndarray:
 def test_is_the_mean_of_scipys_zooms(size):
     """71 px at 1.21 loses its last line to a rounding error."""
     images = noise(2, 3, *size)
-    met = zoom_mean(images, FACTORS)
-    for planes, wanted in zip(images.flatten(0, 1).double().numpy(), met.flatten(0, 1).numpy(), strict=True):
+    found = average_zooms(images, FACTORS)
+    for planes, wanted in zip(images.flatten(0, 1).double().numpy(), found.flatten(0, 1).numpy(), strict=True):
         expected = mean_of_zooms(planes)
         sure = np.abs(expected - np.round(expected)) > 2e-3
         assert sure.mean() > 0.9
@@ -41,15 +41,15 @@ def test_is_the_mean_of_scipys_zooms(size):
 
 
 @sizes
-@pytest.mark.parametrize("held", [1, 5000])
-def test_blocks_change_nothing(size, held, monkeypatch):
+@pytest.mark.parametrize("capacity", [1, 5000])
+def test_blocks_change_nothing(size, capacity, monkeypatch):
     images = noise(3, 2, *size)
-    expected = zoom_mean(images, FACTORS)
-    monkeypatch.setattr(zoom, "CACHED", held)
-    assert torch.equal(zoom_mean(images, FACTORS), expected)
+    expected = average_zooms(images, FACTORS)
+    monkeypatch.setattr(zoom, "CPU_CAPACITY", capacity)
+    assert torch.equal(average_zooms(images, FACTORS), expected)
 
 
 @pytest.mark.parametrize("level", range(0, 256, 5))
 def test_flat_areas_keep_their_level(level):
     flat = torch.full((1, 1, 40, 44), level, dtype=torch.uint8)
-    assert torch.equal(zoom_mean(flat, FACTORS), flat)
+    assert torch.equal(average_zooms(flat, FACTORS), flat)

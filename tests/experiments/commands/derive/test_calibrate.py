@@ -35,7 +35,7 @@ def test_logits_are_divided_and_likely(tiny_run: Path, calibrated: Path) -> None
     image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(after(image), before(image) / temperature)
     data = choose_data("calibrate", tiny_run / "best.ckpt", []).module
-    logits, labels = sample_logits(after.network, data.evaluation_dataloader("val"), 5, 20000, seed=0)
+    logits, labels = sample_logits(after.network, data.make_evaluation_dataloader("val"), 5, 20000, seed=0)
     assert fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
 
 

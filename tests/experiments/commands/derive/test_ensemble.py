@@ -62,7 +62,7 @@ def test_it_is_swept_calibrated_and_predicted_with(three: Path, tmp_path: Path) 
         [str(photo), f"--checkpoint={output}", f"--output={tmp_path / 'out'}", "--device=cpu", "--uncertainty"]
     )
     with torch.inference_mode():
-        found = load_module(three).network.uncertainty(draw_images()[:1])
+        found = load_module(three).network.compute_uncertainty(draw_images()[:1])
     classes = load_module(three).num_classes
     scales = {"entropy": np.log(classes), "mutual_information": np.log(classes), "disagreement": 1}
     for name, scale in scales.items():

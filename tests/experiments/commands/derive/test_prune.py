@@ -13,7 +13,7 @@ from experiments.commands.derive import ensemble, prune, soup
 from experiments.commands.evaluate.benchmark import main as benchmark
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
-from lightning_modules.pruning.weights import sparsity, weights_of
+from lightning_modules.pruning.weights import compute_sparsity, get_prunable_weights
 
 ZEROS = "--trainer.callbacks=lightning_modules.callbacks.sparsity.KeepZeros"
 
@@ -106,15 +106,16 @@ def test_zeros_stay_while_the_rest_is_trained(
 ) -> None:
     sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", *words)
     before, after = (
-        weights_of(load_module(path).network) for path in (sparse, fine_tune(sparse, tmp_path / "tuned", ZEROS))
+        get_prunable_weights(load_module(path).network)
+        for path in (sparse, fine_tune(sparse, tmp_path / "tuned", ZEROS))
     )
     masked = {name for name in before if not before[name].all()}
-    assert sparsity(before[name] for name in masked) == pytest.approx(fraction, abs=0.05)
+    assert compute_sparsity(before[name] for name in masked) == pytest.approx(fraction, abs=0.05)
     assert all(torch.equal(before[name] == 0, after[name] == 0) for name in masked)
     assert any(not torch.equal(before[name], after[name]) for name in masked)
     if "--method=lamp" in words:
         free = fine_tune(sparse, tmp_path / "free")  # without the callback they come back
-        assert sparsity(weights_of(load_module(free).network).values()) < 0.01
+        assert compute_sparsity(get_prunable_weights(load_module(free).network).values()) < 0.01
 
 
 @pytest.mark.parametrize(("method", "lost"), [("magnitude", True), ("lamp", False)])
@@ -123,7 +124,7 @@ def test_layers_that_vanish_are_named(
 ) -> None:
     sparse = run(tiny_run / "best.ckpt", tmp_path / "sparse" / "best.ckpt", f"--method={method}", "--ratio=0.998")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("empty:")]
-    weights = weights_of(load_module(sparse).network)
+    weights = get_prunable_weights(load_module(sparse).network)
     gone = [name.removesuffix(".weight") for name, weight in weights.items() if not weight.any()]
     assert bool(gone) == bool(lines) == lost
     assert not lines or lines[0].startswith(f"empty:  {', '.join(gone)} (no weight is left")
@@ -140,7 +141,7 @@ def test_a_ticket_has_its_early_weights(tiny_run: Path, tiny_twin: Path, tmp_pat
         f"--rewind-to={early}",
     )
     sparse = run(tiny_run / "best.ckpt", tmp_path / "s" / "best.ckpt", "--method=magnitude", "--ratio=0.5")
-    found, zeros, first = (weights_of(load_module(path).network) for path in (ticket, sparse, early))
+    found, zeros, first = (get_prunable_weights(load_module(path).network) for path in (ticket, sparse, early))
     for name, weight in found.items():
         assert torch.equal(weight, first[name] * (zeros[name] != 0)), name
     assert read_checkpoint(ticket)["derived_from"][-1]["settings"]["rewound_to"]

@@ -50,7 +50,7 @@ def test_statistics_are_those_of_the_training_images(pair: list[Path], tmp_path:
     first.register_forward_pre_hook(lambda _, given: seen.append(given[0].double()))
     data = choose_data("soup", pair[0], []).module
     with torch.inference_mode():
-        for batch in data.evaluation_dataloader("train"):
+        for batch in data.make_evaluation_dataloader("train"):
             module(batch["image"])
     means = torch.stack([one.mean((0, 2, 3)) for one in seen]).mean(0)
     torch.testing.assert_close(first.running_mean.double(), means, rtol=1e-4, atol=1e-5)

@@ -100,12 +100,14 @@ def test_features_are_what_the_head_sees(network: SmpNetwork) -> None:
 def test_head_gives_the_decisions_of_the_machine(network: SmpNetwork) -> None:
     head, data = find_head(network), SyntheticDataModule(train=4, val=2, num_classes=3, size=(64, 64), num_workers=0)
     options = SimpleNamespace(pixels=300, seed=0, C=1.0)
-    found = sample_features(head, data.evaluation_dataloader("train"), 3, 100, seed=0)
+    found = sample_features(head, data.make_evaluation_dataloader("train"), 3, 100, seed=0)
     features = np.concatenate([found[true] for true in range(3)])
     weight, bias = svm.fit_svm(features, np.repeat(range(3), 100), 1.0, 0)
     wanted = torch.from_numpy(features @ weight.T + bias).float()
     svm.replace_head(head, data, options)
-    again = sample_features(head, data.evaluation_dataloader("train"), 3, 100, seed=0)  # holds them against the logits
+    again = sample_features(
+        head, data.make_evaluation_dataloader("train"), 3, 100, seed=0
+    )  # holds them against the logits
     np.testing.assert_array_equal(np.concatenate([again[true] for true in range(3)]), features)
 
     def decide() -> torch.Tensor:
@@ -185,7 +187,7 @@ def test_checkpoint_is_an_ordinary_one(tiny_run: Path, fitted: Path) -> None:
 @torch.inference_mode()
 def test_temperature_makes_the_margins_likely(fitted: Path, tiny_run: Path) -> None:
     """The logits of the checkpoint are divided by it already."""
-    loader = choose_data("svm", tiny_run / "best.ckpt", []).module.evaluation_dataloader("val")
+    loader = choose_data("svm", tiny_run / "best.ckpt", []).module.make_evaluation_dataloader("val")
     logits, labels = sample_logits(load_module(fitted).network, loader, 5, 2000, seed=0)
     assert fit_temperature(logits, labels) == pytest.approx(1, rel=1e-3)
     assert mean_nll(logits, labels) < np.log(5)
@@ -257,8 +259,8 @@ def test_networks_without_a_linear_head() -> None:
         find_head(FcnNetwork(3, **SMALL))
 
     class Squared(SmpNetwork):
-        def logits(self, x: torch.Tensor) -> torch.Tensor:
-            return super().logits(x).square()
+        def compute_logits(self, x: torch.Tensor) -> torch.Tensor:
+            return super().compute_logits(x).square()
 
     with pytest.raises(UserError, match="not those of its last layer"):
         sample_features(find_head(Squared(3, **SMALL).eval()), make_batches([1], 3), 3, 10, seed=0)

@@ -10,7 +10,7 @@ from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.commands.derive import tta
 from experiments.commands.evaluate.benchmark import main as benchmark
 from experiments.record_files.record_file import read_record
-from lightning_modules.networks.wrappers.test_time_augmentation import resized
+from lightning_modules.networks.wrappers.test_time_augmentation import resize
 
 
 def draw_image() -> torch.Tensor:
@@ -31,7 +31,7 @@ def test_it_says_the_mean_of_its_views(tiny_run: Path, flipped: Path, tmp_path: 
     torch.testing.assert_close(load_module(flipped)(draw_image()).softmax(1), (both[0] + both[1]) / 2)
     words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--flips=none", "--average=logits", "--scales", "1", "0.5"]
     tta.main([*words, f"--output={tmp_path / 'scales' / 'best.ckpt'}"])
-    small = torch.nn.functional.interpolate(network(resized(draw_image(), 0.5)), (64, 64), mode="bilinear")
+    small = torch.nn.functional.interpolate(network(resize(draw_image(), 0.5)), (64, 64), mode="bilinear")
     wanted = (network(draw_image()) + small) / 2
     torch.testing.assert_close(load_module(tmp_path / "scales" / "best.ckpt")(draw_image()), wanted)
 
@@ -51,7 +51,7 @@ def test_views_of_views_are_possible(flipped: Path, tmp_path: Path) -> None:
     """Any checkpoint can be asked, also one that asks itself."""
     output = tmp_path / "both" / "best.ckpt"
     tta.main([f"--checkpoint={flipped}", f"--output={output}", "--flips=vertical"])
-    assert len(list(load_module(output).network.opinions(draw_image()))) == 2
+    assert len(list(load_module(output).network.compute_member_logits(draw_image()))) == 2
 
 
 def test_refusals(tiny_run: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_counts_are_those_of_a_plain_loop(tiny_run: Path, tiny_record: Path) -> 
     record = read_record(tiny_record)
     settings = record.recipe["data"]["init_args"]
     data = SyntheticDataModule(**{key: settings[key] for key in ("train", "val", "test", "size", "num_classes")})
-    dataset, module = data.dataset("test"), load_module(tiny_run / "best.ckpt")
+    dataset, module = data.make_dataset("test"), load_module(tiny_run / "best.ckpt")
     suite = Suite.from_yaml(ROOT / "experiments/configs/suite/smoke.yaml")
     confusion = record.totals["confusion"]
     total = np.zeros_like(confusion)

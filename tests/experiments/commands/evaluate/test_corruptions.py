@@ -10,6 +10,7 @@ from PIL import Image
 from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption, draw_key
+from datamodules.corruptions.declaration import declare
 from datamodules.corruptions.noise import GaussianNoise
 from experiments.commands.evaluate.corruptions import main
 from experiments.pictures.gallery import Layout, as_tile, draw, make_tiles, read_sample, resize_sample
@@ -27,7 +28,7 @@ class Replaced(Corruption):
     name = "replaced"
     family = "occlusion"
     reads_masks = True
-    severities = {"step": (1, 2, 3, 4, 5)}  # noqa: RUF012
+    severities = declare(step=(1, 2, 3, 4, 5))
 
     @override
     def apply(self, images, masks, severity, keys):

@@ -76,14 +76,14 @@ def test_a_class_of_a_library() -> None:
         in_channels_argument="in_channels",
         stride=32,
     ).eval()
-    theirs = smp.Unet(**settings, in_channels=4, classes=2).eval()
-    theirs.load_state_dict(network.model.state_dict())
+    reference = smp.Unet(**settings, in_channels=4, classes=2).eval()
+    reference.load_state_dict(network.model.state_dict())
     image = torch.rand(1, 4, 64, 32)
-    torch.testing.assert_close(network(image), theirs((image - 0.5) / 0.25), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network(image), reference((image - 0.5) / 0.25), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"target": "no_such_package.Net"}, "nothing to import as 'no_such_package.Net'"),
         ({"target": "own_nets.Missing"}, "nothing to import"),
@@ -110,8 +110,8 @@ def test_a_class_of_a_library() -> None:
         ({"output": "features"}, r"logits \(B, 5, h, w\)"),
     ],
 )
-def test_what_does_not_fit_is_refused(settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_what_does_not_fit_is_refused(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         halves(**settings)(torch.zeros(1, 3, 8, 8))
 
 

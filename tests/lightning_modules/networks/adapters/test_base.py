@@ -32,7 +32,7 @@ def test_the_logits_are_found(given: Any, key: str | int | None, found: torch.Te
 
 
 @pytest.mark.parametrize(
-    ("given", "key", "said"),
+    ("given", "key", "message"),
     [
         (ONE, "out", "gives a Tensor"),
         ({"a": ONE}, "b", "dict .'a'. with no logits as 'b'"),
@@ -42,8 +42,8 @@ def test_the_logits_are_found(given: Any, key: str | int | None, found: torch.Te
         (3, None, "int"),
     ],
 )
-def test_no_logits_are_refused(given: Any, key: str | int | None, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_no_logits_are_refused(given: Any, key: str | int | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         choose_output(given, key)
 
 

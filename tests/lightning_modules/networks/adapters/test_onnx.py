@@ -128,7 +128,7 @@ def test_a_copy_opens_its_own_session(session: Any, file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "graph", "said"),
+    ("settings", "graph", "message"),
     [
         ({"onnx_file": "missing.onnx"}, {}, "no ONNX file 'missing.onnx'"),
         ({"onnx_file": None}, {}, "no ONNX file None"),
@@ -142,10 +142,10 @@ def test_a_copy_opens_its_own_session(session: Any, file: str) -> None:
     ],
 )
 @torch.inference_mode()
-def test_what_does_not_fit_is_refused(session: Any, file: str, settings: dict, graph: dict, said: str) -> None:
+def test_what_does_not_fit_is_refused(session: Any, file: str, settings: dict, graph: dict, message: str) -> None:
     for name, value in graph.items():
         setattr(session, name, value)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         OnnxNetwork(5, 3, **{"onnx_file": file, **settings}).eval()(IMAGE)
 
 

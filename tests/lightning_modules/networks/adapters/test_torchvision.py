@@ -18,13 +18,13 @@ SMALL = "lraspp_mobilenet_v3_large"
 @torch.inference_mode()
 def test_the_logits_are_those_of_torchvision() -> None:
     network = TorchvisionNetwork(4, 3, SMALL).eval()
-    theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=4).eval()
-    theirs.load_state_dict(network.model.state_dict())
+    reference = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=4).eval()
+    reference.load_state_dict(network.model.state_dict())
     image = torch.randint(0, 256, (2, 3, 53, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     normalised = torchvision.transforms.functional.normalize(
         image.float() / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     )
-    torch.testing.assert_close(network(image), theirs(normalised)["out"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network(image), reference(normalised)["out"], rtol=1e-4, atol=1e-5)
 
 
 def test_unknown_model_is_named() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.adapters.transformers import TransformersNetwork, mask_scores
+from lightning_modules.networks.adapters.transformers import TransformersNetwork, compute_mask_scores
 from user_error import UserError
 
 TINY = {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 32, 64], "decoder_hidden_size": 16}
@@ -71,7 +71,7 @@ def test_the_interface_is_met(stub: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"model": "bert"}, "cannot configure 'bert': Unrecognized model"),
         ({"config": {"dephts": [1]}}, "takes no 'dephts'"),
@@ -82,8 +82,8 @@ def test_the_interface_is_met(stub: Any) -> None:
         ),
     ],
 )
-def test_wrong_settings_are_named(stub: Any, settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_wrong_settings_are_named(stub: Any, settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         TransformersNetwork(6, 3, **settings)
 
 
@@ -110,8 +110,8 @@ def test_weights_are_spread_over_other_channels(stub: Any) -> None:
     network = TransformersNetwork(6, 1)
     network.load_pretrained("someone/segformer")
     torch.manual_seed(1)
-    theirs = Quarter(Config(num_labels=6)).score.weight
-    torch.testing.assert_close(network.model.score.weight, theirs.sum(1, keepdim=True))
+    reference = Quarter(Config(num_labels=6)).score.weight
+    torch.testing.assert_close(network.model.score.weight, reference.sum(1, keepdim=True))
     assert asked["weights"] == "someone/segformer"
     assert asked["weights_only"]
     assert not asked["trust_remote_code"]
@@ -139,14 +139,14 @@ def test_scores_of_masks_by_a_loop() -> None:
     expected = torch.zeros(2, 4, 4, 6)
     for image in range(2):
         for query in range(3):
-            share = classes[image, query].exp() / classes[image, query].exp().sum()
+            ratio = classes[image, query].exp() / classes[image, query].exp().sum()
             for k in range(4):
-                expected[image, k] += share[k] / (1 + (-masks[image, query]).exp())
-    torch.testing.assert_close(mask_scores(classes, masks).exp(), expected)
+                expected[image, k] += ratio[k] / (1 + (-masks[image, query]).exp())
+    torch.testing.assert_close(compute_mask_scores(classes, masks).exp(), expected)
 
 
 def test_masks_far_away_keep_their_logits_finite() -> None:
-    assert torch.isfinite(mask_scores(torch.zeros(1, 2, 4), torch.full((1, 2, 3, 3), -1e4))).all()
+    assert torch.isfinite(compute_mask_scores(torch.zeros(1, 2, 4), torch.full((1, 2, 3, 3), -1e4))).all()
 
 
 @pytest.fixture
@@ -197,11 +197,11 @@ def test_a_folder_of_the_library(library: Any, tmp_path: Path) -> None:
     source.model.save_pretrained(tmp_path)
     network = TransformersNetwork(6, 1, config=TINY)
     network.load_pretrained(str(tmp_path))
-    theirs, ours = source.model.state_dict(), network.model.state_dict()
-    first, *same = [name for name in ours if "classifier" not in name]
-    assert ours[first].shape[1] == 1
-    torch.testing.assert_close(ours[first], theirs[first].sum(1, keepdim=True))
-    assert all(torch.equal(ours[name], theirs[name]) for name in same)
+    reference, actual = source.model.state_dict(), network.model.state_dict()
+    first, *same = [name for name in actual if "classifier" not in name]
+    assert actual[first].shape[1] == 1
+    torch.testing.assert_close(actual[first], reference[first].sum(1, keepdim=True))
+    assert all(torch.equal(actual[name], reference[name]) for name in same)
     with pytest.raises(UserError, match="does not fit"):
         TransformersNetwork(6, 3).load_pretrained(str(tmp_path))
     with pytest.raises(UserError, match="cannot be had"):

@@ -26,25 +26,25 @@ def multiplied_out(network: BatchEnsemble, member: int) -> SmpNetwork:
     plain = SmpNetwork(3, 3, **SETTINGS)
     state = {name: value for name, value in network.state_dict().items() if "factors_of" not in name}
     plain.load_state_dict(state)
-    for ours, theirs in zip(network.model.modules(), plain.model.modules(), strict=True):
-        if not isinstance(theirs, nn.Conv2d):
+    for actual, expected in zip(network.model.modules(), plain.model.modules(), strict=True):
+        if not isinstance(expected, nn.Conv2d):
             continue
-        inputs, outputs = ours.factors_of_inputs[member].flatten(), ours.factors_of_outputs[member].flatten()
-        per_group = theirs.in_channels // theirs.groups
-        for out in range(theirs.out_channels):
-            group = out // (theirs.out_channels // theirs.groups)
+        inputs, outputs = actual.factors_of_inputs[member].flatten(), actual.factors_of_outputs[member].flatten()
+        per_group = expected.in_channels // expected.groups
+        for out in range(expected.out_channels):
+            group = out // (expected.out_channels // expected.groups)
             seen = inputs[group * per_group : (group + 1) * per_group]
-            theirs.weight.data[out] *= outputs[out] * seen.view(-1, 1, 1)
-        if theirs.bias is not None:
-            theirs.bias.data *= outputs
+            expected.weight.data[out] *= outputs[out] * seen.view(-1, 1, 1)
+        if expected.bias is not None:
+            expected.bias.data *= outputs
     return plain.eval()
 
 
 @torch.inference_mode()
 def test_members_are_networks_of_multiplied_weights(network: BatchEnsemble) -> None:
     image = images()
-    for member, said in enumerate(network.opinions(image)):
-        torch.testing.assert_close(said, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
+    for member, message in enumerate(network.compute_member_logits(image)):
+        torch.testing.assert_close(message, multiplied_out(network, member)(image), rtol=1e-3, atol=1e-4)
 
 
 def test_small_batches_reach_every_member() -> None:
@@ -63,7 +63,7 @@ def test_small_batches_reach_every_member() -> None:
 def test_factors_do_not_decay() -> None:
     """They should be about 1."""
     module = SegmentationModule(lambda *_: BatchEnsemble(3, 3, **SETTINGS), 3)
-    decaying, spared = ({id(one) for one in group["params"]} for group in module.parameter_groups())
+    decaying, spared = ({id(one) for one in group["params"]} for group in module.make_parameter_groups())
     for name, parameter in module.named_parameters():
         assert (id(parameter) in decaying) == (parameter.ndim > 1 and "factors_of" not in name)
     assert len(decaying) + len(spared) == len(list(module.parameters()))
@@ -74,9 +74,9 @@ def test_gradients_and_graphs_lead_to_the_factors(network: BatchEnsemble) -> Non
     image = images()
     with torch.no_grad():
         wanted = network(image)
-    said = network(image)
-    torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
-    said.sum().backward()
+    message = network(image)
+    torch.testing.assert_close(message, wanted, rtol=1e-3, atol=1e-4)
+    message.sum().backward()
     assert all(one.grad is not None for name, one in network.named_parameters() if "factors_of" in name)
 
 
@@ -101,20 +101,22 @@ def test_training_deals_the_images_out(network: BatchEnsemble) -> None:
     image = images(5)
     begun = set()
     with torch.no_grad():
-        alone = torch.stack(list(network.opinions(image)))
+        alone = torch.stack(list(network.compute_member_logits(image)))
         for _ in range(6):
-            (said,) = dealt.opinions(image)
-            first = int((alone[:, 0] - said[0]).abs().amax((1, 2, 3)).argmin())
+            (message,) = dealt.compute_member_logits(image)
+            first = int((alone[:, 0] - message[0]).abs().amax((1, 2, 3)).argmin())
             wanted = torch.stack([alone[(first + place) % 3, place] for place in range(5)])
-            torch.testing.assert_close(said, wanted, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(message, wanted, rtol=1e-3, atol=1e-4)
             begun.add(first)
     assert len(begun) > 1
 
 
 def test_copies_do_not_share_whose_turn_it_is(network: BatchEnsemble) -> None:
     other = copy.deepcopy(network)
-    assert other.turn is not network.turn
-    assert all(layer.turn is other.turn for layer in other.modules() if hasattr(layer, "turn") and layer is not other)
+    assert other.active is not network.active
+    assert all(
+        layer.active is other.active for layer in other.modules() if hasattr(layer, "active") and layer is not other
+    )
 
 
 def test_it_hardly_holds_more_than_one_network() -> None:

@@ -79,7 +79,7 @@ def test_members_train_side_by_side() -> None:
     torch.manual_seed(0)
     ensemble = Ensemble(4, 3, [small] * 2, batched=True).train()
     before = [member.state_dict()["model.encoder.features.0.1.running_mean"].clone() for member in ensemble.members]
-    sum(one.square().mean() for one in ensemble.opinions(images())).backward()
+    sum(one.square().mean() for one in ensemble.compute_member_logits(images())).backward()
     after = [member.state_dict()["model.encoder.features.0.1.running_mean"] for member in ensemble.members]
     assert all((one != two).any() for one, two in zip(before, after, strict=True))
     assert all(parameter.grad is not None for parameter in ensemble.parameters())
@@ -88,15 +88,15 @@ def test_members_train_side_by_side() -> None:
 def test_uncertainty_of_members_that_agree(three: Ensemble) -> None:
     twins = Ensemble(4, 3, [lambda *_: three.members[0]] * 2).eval()
     with torch.inference_mode():
-        found = twins.uncertainty(images())
+        found = twins.compute_uncertainty(images())
     assert found.entropy.shape == (2, 64, 64)
     assert found.mutual_information.max() < 1e-5
     assert not found.disagreement.any()
 
 
 def test_an_ensemble_of_ensembles() -> None:
-    whole = Ensemble(2, 3, [lambda *_: Ensemble(2, 3, [Linear] * 2), Linear]).eval()
-    assert whole(images()).shape == (2, 2, 64, 64)
+    complete = Ensemble(2, 3, [lambda *_: Ensemble(2, 3, [Linear] * 2), Linear]).eval()
+    assert complete(images()).shape == (2, 2, 64, 64)
 
 
 def test_refusals() -> None:
@@ -112,8 +112,8 @@ class Counting(Linear):
     """What no batch of members can do: look at a value."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        said = super().forward(image)
-        return said if said.sum().item() else said + 1
+        message = super().forward(image)
+        return message if message.sum().item() else message + 1
 
 
 def test_what_cannot_be_batched_says_so() -> None:

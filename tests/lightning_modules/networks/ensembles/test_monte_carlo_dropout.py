@@ -6,7 +6,11 @@ import pytest
 import torch
 from members import Linear, images, small
 
-from lightning_modules.networks.ensembles.monte_carlo_dropout import MonteCarloDropout, SampledDropout, channel_mask
+from lightning_modules.networks.ensembles.monte_carlo_dropout import (
+    MonteCarloDropout,
+    SampledDropout,
+    draw_channel_mask,
+)
 from user_error import UserError
 
 DROPPING = partial(small, dropout=0.4)
@@ -20,7 +24,7 @@ def network() -> MonteCarloDropout:
 
 @torch.inference_mode()
 def test_samples_differ_and_repeat(network: MonteCarloDropout) -> None:
-    first, again = (torch.stack(list(network.opinions(images()))) for _ in range(2))
+    first, again = (torch.stack(list(network.compute_member_logits(images()))) for _ in range(2))
     assert torch.equal(first, again)
     assert all((first[0] - other).abs().max() > 1e-4 for other in first[1:])
 
@@ -37,7 +41,7 @@ def test_one_sample_by_hand() -> None:
     layer = SampledDropout(torch.nn.Dropout2d(0.5), 7).eval()
     layer.sample = 3
     x = torch.ones(2, 64, 3, 3)
-    mask = channel_mask(7, 3, 64, 0.5)
+    mask = draw_channel_mask(7, 3, 64, 0.5)
     torch.testing.assert_close(layer(x), mask.view(1, 64, 1, 1).expand_as(x))
     assert set(mask.tolist()) == {0.0, 2.0}
     tokens = torch.ones(2, 5, 64)
@@ -45,7 +49,7 @@ def test_one_sample_by_hand() -> None:
 
 
 def test_masks_drop_at_the_rate_and_keep_the_mean() -> None:
-    masks = torch.stack([channel_mask(layer, sample, 100, 0.2) for layer in range(20) for sample in range(20)])
+    masks = torch.stack([draw_channel_mask(layer, sample, 100, 0.2) for layer in range(20) for sample in range(20)])
     assert (masks == 0).float().mean() == pytest.approx(0.2, abs=0.01)  # 40,000 draws: five standard deviations
     assert masks.mean() == pytest.approx(1, abs=0.0125)
     assert len({tuple(mask.tolist()) for mask in masks}) == len(masks)
@@ -67,7 +71,7 @@ def test_its_state_is_that_of_the_network() -> None:
 
 @torch.inference_mode()
 def test_uncertainty_is_mostly_shared(network: MonteCarloDropout) -> None:
-    found = network.uncertainty(images())
+    found = network.compute_uncertainty(images())
     assert 0 < found.mutual_information.max() <= found.entropy.max()
 
 

@@ -17,10 +17,10 @@ def test_each_head_is_a_network_with_the_shared_encoder() -> None:
     torch.manual_seed(0)
     heads = MultiHead(3, 3, heads=3, **SETTINGS).eval()
     image = images(size=(33, 47))
-    opinions = list(heads.opinions(image))
-    assert len(opinions) == 3
+    member_logits = list(heads.compute_member_logits(image))
+    assert len(member_logits) == 3
     parts = [heads.model, *heads.further]
-    for said, part in zip(opinions, parts, strict=True):
+    for message, part in zip(member_logits, parts, strict=True):
         alone = SmpNetwork(3, 3, **SETTINGS).eval()
         alone.model.encoder.load_state_dict(heads.model.encoder.state_dict())
         pieces = (
@@ -30,8 +30,8 @@ def test_each_head_is_a_network_with_the_shared_encoder() -> None:
         )
         for name in ("decoder", "segmentation_head"):
             getattr(alone.model, name).load_state_dict(pieces[name].state_dict())
-        torch.testing.assert_close(said, alone(image))
-    assert (opinions[0] - opinions[1]).abs().max() > 1e-4
+        torch.testing.assert_close(message, alone(image))
+    assert (member_logits[0] - member_logits[1]).abs().max() > 1e-4
 
 
 @torch.inference_mode()

@@ -113,7 +113,7 @@ def test_every_feature_has_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "said"),
+    ("kind", "settings", "message"),
     [
         (Hog, {"cell": 0}, "cell of Hog is 0"),
         (Hog, {"block": -1}, "block of Hog is -1"),
@@ -124,6 +124,6 @@ def test_every_feature_has_a_file() -> None:
         (Edges, {"low": 9, "high": 3}, "thresholds of Edges are 9 and 3"),
     ],
 )
-def test_wrong_settings_are_named(kind: Any, settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_wrong_settings_are_named(kind: Any, settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         kind(**settings)

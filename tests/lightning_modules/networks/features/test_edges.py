@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from experiments.measuring.photographs import load_photographs
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.edges import Edges
 
 
@@ -23,14 +23,14 @@ def test_a_step_is_one_line_and_has_the_full_magnitude() -> None:
 
 
 def test_the_magnitude_is_that_of_sobel() -> None:
-    levels = gray(load_photographs(1, 64)[0])
+    levels = to_gray(load_photographs(1, 64)[0])
     gradients = [ndimage.sobel(levels.astype(float), axis, mode="nearest") for axis in (0, 1)]
     np.testing.assert_allclose(Edges(sigma=0)(levels)[1], np.minimum(np.hypot(*gradients) / 1020, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.0])
 def test_the_image_is_smoothed_first(sigma: float) -> None:
-    levels = gray(load_photographs(1, 64)[0])
+    levels = to_gray(load_photographs(1, 64)[0])
     smooth = ndimage.gaussian_filter(levels.astype(float), sigma, mode="mirror", truncate=3)
     gradients = [ndimage.sobel(smooth, axis, mode="nearest") for axis in (0, 1)]
     np.testing.assert_allclose(Edges(sigma=sigma)(levels)[1], np.hypot(*gradients) / 1020, atol=0.01)  # whole levels

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from experiments.measuring.photographs import load_photographs
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.keypoints import KeypointFeature
 from lightning_modules.networks.features.orb import Orb
 from lightning_modules.networks.features.sift import Sift
@@ -16,7 +16,7 @@ def feature(request: pytest.FixtureRequest) -> KeypointFeature:
 
 @pytest.fixture(scope="module")
 def levels() -> np.ndarray:
-    return gray(load_photographs(1, 128)[0])
+    return to_gray(load_photographs(1, 128)[0])
 
 
 def test_the_strongest_come_first(feature: KeypointFeature, levels: np.ndarray) -> None:
@@ -31,15 +31,15 @@ def test_the_map_marks_the_keypoints_and_nothing_else(feature: KeypointFeature, 
     covered = np.zeros(levels.shape, bool)
     for one in keypoints:
         column, row = round(one.pt[0]), round(one.pt[1])
-        strength = float(feature.strength(np.array(one.response)))
+        strength = float(feature.compute_strength(np.array(one.response)))
         assert drawn[row, column] >= np.float32(strength)
         covered[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = True
     assert not drawn[~covered].any()
-    assert drawn.max() == pytest.approx(float(feature.strength(np.array(keypoints[0].response))))
+    assert drawn.max() == pytest.approx(float(feature.compute_strength(np.array(keypoints[0].response))))
 
 
 def test_a_mark_is_a_disc() -> None:
-    drawn = Sift().drawn([cv2.KeyPoint(4.4, 3.6, 5, 0, 0.05)], (9, 9))
+    drawn = Sift().draw([cv2.KeyPoint(4.4, 3.6, 5, 0, 0.05)], (9, 9))
     expected = np.zeros((9, 9), np.float32)
     expected[4, 4] = 0.5
     expected[2:7, 2:7] = 0.5 * cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -48,16 +48,16 @@ def test_a_mark_is_a_disc() -> None:
 
 
 def test_a_keypoint_beside_the_image_is_drawn_at_its_border() -> None:
-    assert Sift().drawn([cv2.KeyPoint(8.6, -0.7, 5, 0, 1.0)], (9, 9))[0, 8] == 1
+    assert Sift().draw([cv2.KeyPoint(8.6, -0.7, 5, 0, 1.0)], (9, 9))[0, 8] == 1
 
 
 def test_descriptors_follow_the_keypoints(feature: KeypointFeature, levels: np.ndarray) -> None:
     keypoints = feature.detect(levels)[:40]
     descriptors = feature.describe(levels, keypoints)
     assert len(descriptors) == len(keypoints)
-    assert not feature.distance(descriptors, descriptors).any()
+    assert not feature.compute_distance(descriptors, descriptors).any()
     others = feature.describe(255 - levels, keypoints)
-    distance = feature.distance(descriptors, others)
+    distance = feature.compute_distance(descriptors, others)
     assert others.shape == descriptors.shape
     assert (distance > 0.2).all()
     assert (distance <= 1).all()
@@ -66,4 +66,4 @@ def test_descriptors_follow_the_keypoints(feature: KeypointFeature, levels: np.n
 def test_no_keypoints_have_no_descriptors(feature: KeypointFeature, levels: np.ndarray) -> None:
     none = feature.describe(levels, [])
     assert none.shape == (0, feature.describe(levels, feature.detect(levels)[:1]).shape[1])
-    assert feature.distance(none, none).shape == (0,)
+    assert feature.compute_distance(none, none).shape == (0,)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.measuring.photographs import load_photographs
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.lbp import Lbp
 
 
@@ -27,16 +27,16 @@ def pattern(levels: np.ndarray, row: int, column: int, radius: int) -> int:
 def test_patterns_are_those_of_a_plain_loop(radius: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (13, 17), dtype=np.uint8)
     expected = [[pattern(levels, row, column, radius) for column in range(17)] for row in range(13)]
-    found = Lbp(radius=radius).patterns(levels)
+    found = Lbp(radius=radius).compute_patterns(levels)
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(found)) > 5
 
 
 @pytest.mark.parametrize("window", [1, 5])
 def test_histograms_are_shares_of_the_window(window: int) -> None:
-    levels = gray(load_photographs(1, 48)[0])[:20, :24]
+    levels = to_gray(load_photographs(1, 48)[0])[:20, :24]
     lbp = Lbp(window=window)
-    maps, patterns = lbp(levels), np.pad(lbp.patterns(levels), window // 2, mode="edge")
+    maps, patterns = lbp(levels), np.pad(lbp.compute_patterns(levels), window // 2, mode="edge")
     for row in range(20):
         for column in range(24):
             counts = np.bincount(patterns[row : row + window, column : column + window].ravel(), minlength=10)
@@ -54,6 +54,6 @@ def test_brighter_or_darker_is_the_same() -> None:
 
 def test_a_flat_image_and_a_peak() -> None:
     flat = np.full((9, 9), 77, np.uint8)
-    assert (Lbp(window=1).patterns(flat) == 8).all()
+    assert (Lbp(window=1).compute_patterns(flat) == 8).all()
     flat[4, 4] = 78
-    assert Lbp(window=1).patterns(flat)[4, 4] == 0
+    assert Lbp(window=1).compute_patterns(flat)[4, 4] == 0

@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from experiments.measuring.photographs import load_photographs
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.orb import Orb
 
 
 @pytest.fixture(scope="module")
 def levels() -> np.ndarray:
-    return gray(load_photographs(1, 128)[0])
+    return to_gray(load_photographs(1, 128)[0])
 
 
 def test_the_response_map_is_what_orb_ranks_by(levels: np.ndarray) -> None:
@@ -60,12 +60,12 @@ def test_no_more_keypoints_than_asked_for(levels: np.ndarray, number: int) -> No
 
 @pytest.mark.parametrize(("side", "levels"), [(1, 1), (7, 1), (8, 1), (9, 2), (20, 6), (25, 7), (26, 8), (500, 8)])
 def test_small_images_have_fewer_levels(side: int, levels: int) -> None:
-    assert Orb().detector(np.zeros((side, 600), np.uint8)).getNLevels() == levels
+    assert Orb().make_detector(np.zeros((side, 600), np.uint8)).getNLevels() == levels
 
 
 def test_unrelated_descriptors_differ_in_half_their_bits() -> None:
     first, second = np.random.default_rng(0).integers(0, 256, (2, 200, 32), dtype=np.uint8)
-    distance = Orb().distance(first, second)
+    distance = Orb().compute_distance(first, second)
     assert distance.mean() == pytest.approx(0.5, abs=0.01)
     np.testing.assert_allclose(
         distance, [cv2.norm(a, b, cv2.NORM_HAMMING) / 256 for a, b in zip(first, second, strict=True)]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from experiments.measuring.photographs import load_photographs
-from lightning_modules.networks.features.base import gray
+from lightning_modules.networks.features.base import to_gray
 from lightning_modules.networks.features.sift import Sift
 
 
@@ -45,7 +45,7 @@ def test_a_ramp_has_one_orientation(axis: int, sign: int, orientation: int) -> N
 
 
 def test_a_cell_has_the_descriptor_of_its_middle() -> None:
-    levels = gray(load_photographs(1, 64)[0])
+    levels = to_gray(load_photographs(1, 64)[0])
     maps = Sift(step=16, bin=3)(levels)
     single = cv2.SIFT_create().compute(levels, [cv2.KeyPoint(24, 40, 2, 0)])[1][0].astype(float)
     single = (single / np.linalg.norm(single)).reshape(4, 4, 8)

@@ -63,8 +63,8 @@ def test_descriptors_and_their_distance() -> None:
     strongest = surf.detect(image)
     assert [one.class_id for one in strongest] == [1, -1]
     descriptors = surf.describe(image, strongest)
-    assert surf.distance(descriptors, descriptors).tolist() == [0, 0]
-    assert surf.distance(descriptors, -descriptors).tolist() == [1, 1]
+    assert surf.compute_distance(descriptors, descriptors).tolist() == [0, 0]
+    assert surf.compute_distance(descriptors, -descriptors).tolist() == [1, 1]
 
 
 @pytest.mark.usefixtures("non_free")

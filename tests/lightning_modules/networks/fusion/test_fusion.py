@@ -144,10 +144,10 @@ def test_dropout_never_drops_all_and_favours_none() -> None:
     found = {
         code: (present == torch.tensor(code)).all(1).float().mean().item() for code in product([False, True], repeat=3)
     }
-    for code, share in found.items():
-        kept = sum(code)
-        expected = (1 - p) ** kept * p ** (3 - kept) * (kept > 0) + (p**3 / 3) * (kept == 1)
-        assert share == pytest.approx(expected, abs=5 * (0.25 / number) ** 0.5), code
+    for code, ratio in found.items():
+        retained = sum(code)
+        expected = (1 - p) ** retained * p ** (3 - retained) * (retained > 0) + (p**3 / 3) * (retained == 1)
+        assert ratio == pytest.approx(expected, abs=5 * (0.25 / number) ** 0.5), code
 
 
 def test_dropout_rescues_only_what_is_there() -> None:

@@ -21,8 +21,8 @@ IMAGE = torch.randint(0, 256, (2, 3, 33, 70), dtype=torch.uint8, generator=torch
 @torch.inference_mode()
 def test_every_task_says_its_own(architecture: str) -> None:
     network = MultiTaskNetwork(4, 3, tasks=ALL, architecture=architecture).eval()
-    outputs = network.outputs(IMAGE)
-    shapes = {name: tuple(said.shape) for name, said in outputs.items()}
+    outputs = network.compute_outputs(IMAGE)
+    shapes = {name: tuple(message.shape) for name, message in outputs.items()}
     dense = {"segmentation": 4, "boundary": 1, "distance": 1, "depth": 1, "reconstruction": 3}
     assert shapes == {"classification": (2, 4)} | {name: (2, count, 33, 70) for name, count in dense.items()}
     torch.testing.assert_close(outputs["segmentation"], network(IMAGE), rtol=0, atol=0)
@@ -38,16 +38,16 @@ def test_the_segmentation_is_that_of_the_network_without_tasks() -> None:
 @torch.inference_mode()
 def test_the_image_is_classified_by_a_pooled_fully_connected_head() -> None:
     network = MultiTaskNetwork(4, 3, tasks=[Classification()]).eval()
-    coarsest = network.encoder(network.padded(network.normalise(IMAGE)))[-1]
+    coarsest = network.encoder(network.pad(network.normalise(IMAGE)))[-1]
     layer = network.heads["classification"][-1]
     expected = F.linear(coarsest.mean((2, 3)), layer.weight, layer.bias)
-    torch.testing.assert_close(network.outputs(IMAGE)["classification"], expected)
+    torch.testing.assert_close(network.compute_outputs(IMAGE)["classification"], expected)
 
 
 def test_all_tasks_depend_on_the_shared_weight() -> None:
     network = MultiTaskNetwork(4, 3, tasks=ALL, encoder="mobilenet_v2")
-    for name, said in network.outputs(IMAGE).items():
-        (gradient,) = torch.autograd.grad(said.square().mean(), network.shared, retain_graph=True)
+    for name, message in network.compute_outputs(IMAGE).items():
+        (gradient,) = torch.autograd.grad(message.square().mean(), network.shared, retain_graph=True)
         assert gradient.abs().sum() > 0, name
 
 

@@ -34,7 +34,7 @@ def test_weights_are_additive_attention_on_the_coarse_grid() -> None:
             hidden = gate.skip.weight[:, :, 0, 0] @ mean + gate.gating.weight[:, :, 0, 0] @ g[0, :, row, column]
             hidden = (hidden + gate.gating.bias).clamp(min=0)
             expected[row, column] = torch.sigmoid(gate.psi.weight.flatten() @ hidden + gate.psi.bias)
-    weights = gate.weights(x, g)
+    weights = gate.compute_weights(x, g)
     torch.testing.assert_close(weights[0, 0, 0, 0], expected[0, 0])  # corners are not mixed with neighbours
     torch.testing.assert_close(weights[0, 0, -1, -1], expected[-1, -1])
     mixed = (expected[0, 1] * 9 + expected[0, 0] * 3 + expected[1, 1] * 3 + expected[1, 0]) / 16

@@ -45,33 +45,33 @@ def test_compiles_in_one_graph(module: type[nn.Module]) -> None:
 
 @torch.inference_mode()
 def test_squeeze_excitation_is_that_of_timm() -> None:
-    ours, other = shuffled(SqueezeExcitation(96)), SEModule(96, rd_channels=6)
-    other.fc1.load_state_dict(ours.squeeze.state_dict())
-    other.fc2.load_state_dict(ours.excite.state_dict())
+    actual, other = shuffled(SqueezeExcitation(96)), SEModule(96, rd_channels=6)
+    other.fc1.load_state_dict(actual.squeeze.state_dict())
+    other.fc2.load_state_dict(actual.excite.state_dict())
     x = features(2, 96, 5, 3)
-    torch.testing.assert_close(ours(x), other(x))
+    torch.testing.assert_close(actual(x), other(x))
 
 
 @pytest.mark.parametrize("channels", [16, 64, 128, 512])
 @torch.inference_mode()
 def test_eca_is_that_of_timm(channels: int) -> None:
-    ours, other = shuffled(ECA(channels)), EcaModule(channels)
-    other.conv.load_state_dict(ours.conv.state_dict())
+    actual, other = shuffled(ECA(channels)), EcaModule(channels)
+    other.conv.load_state_dict(actual.conv.state_dict())
     x = features(2, channels, 5, 3)
-    torch.testing.assert_close(ours(x), other(x))
+    torch.testing.assert_close(actual(x), other(x))
 
 
 @torch.inference_mode()
 def test_cbam_is_that_of_timm() -> None:
     """But for biases, and for the normalisation of the weights of places, which the paper does not have."""
-    ours, other = shuffled(CBAM(96)), CbamModule(96, rd_channels=6)
-    zero_biases(ours)
-    other.channel.fc1.weight.copy_(ours.channel[0].weight)
-    other.channel.fc2.weight.copy_(ours.channel[2].weight)
-    other.spatial.conv.conv.weight.copy_(ours.place.weight)
+    actual, other = shuffled(CBAM(96)), CbamModule(96, rd_channels=6)
+    zero_biases(actual)
+    other.channel.fc1.weight.copy_(actual.channel[0].weight)
+    other.channel.fc2.weight.copy_(actual.channel[2].weight)
+    other.spatial.conv.conv.weight.copy_(actual.place.weight)
     other.spatial.conv.bn = nn.Identity()
     x = features(2, 96, 5, 3)
-    torch.testing.assert_close(ours(x), other(x))
+    torch.testing.assert_close(actual(x), other(x))
 
 
 @torch.inference_mode()

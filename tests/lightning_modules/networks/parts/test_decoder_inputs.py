@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightning_modules.networks.parts.decoder_inputs import decoder_inputs
+from lightning_modules.networks.parts.decoder_inputs import find_decoder_inputs
 from lightning_modules.networks.smp import ARCHITECTURES, SmpNetwork
 
 SMALL = "tu-mobilenetv3_small_050"
@@ -22,7 +22,7 @@ def with_gradient(network: SmpNetwork) -> set[int]:
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "DPT"])
 def test_agrees_with_autograd(architecture: str) -> None:
     network = SmpNetwork(2, architecture=architecture, encoder=SMALL)
-    found = decoder_inputs(network)
+    found = find_decoder_inputs(network)
     assert network.training
     assert set(found) == with_gradient(network)
     assert found == {index: network.encoder.out_channels[index] for index in found}
@@ -39,7 +39,7 @@ def test_agrees_with_autograd(architecture: str) -> None:
     ],
 )
 def test_known_decoders(settings: dict, indices: list[int]) -> None:
-    assert list(decoder_inputs(SmpNetwork(2, **settings))) == indices
+    assert list(find_decoder_inputs(SmpNetwork(2, **settings))) == indices
 
 
 def test_leaves_no_trace() -> None:
@@ -48,6 +48,6 @@ def test_leaves_no_trace() -> None:
     torch.manual_seed(0)
     drawn = torch.rand(1)
     torch.manual_seed(0)
-    decoder_inputs(network)
+    find_decoder_inputs(network)
     assert torch.equal(torch.rand(1), drawn)
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)

@@ -75,8 +75,8 @@ def test_the_two_deepest_maps_are_dropped_from() -> None:
     network = SmpNetwork(2, 3, encoder="tu-mobilenetv3_small_050", parts=[DropBlock(probability=0.5, size=1)])
     x = torch.rand(1, 3, 128, 128)
     network.eval()
-    before, kept = network.encoder(x), network.model.encoder(x)
-    assert all(torch.equal(one, other) for one, other in zip(before, kept, strict=True))
+    before, retained = network.encoder(x), network.model.encoder(x)
+    assert all(torch.equal(one, other) for one, other in zip(before, retained, strict=True))
     network.model.encoder.refine.train()
     dropped = network.model.encoder(x)
     changed = [not torch.equal(one, other) for one, other in zip(before, dropped, strict=True)]

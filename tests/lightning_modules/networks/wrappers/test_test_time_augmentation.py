@@ -5,7 +5,7 @@ import torch
 from members import Linear, images, small
 
 from lightning_modules.networks.ensembles.ensemble import Ensemble
-from lightning_modules.networks.wrappers.test_time_augmentation import FLIPS, TestTimeAugmentation, resized
+from lightning_modules.networks.wrappers.test_time_augmentation import FLIPS, TestTimeAugmentation, resize
 from user_error import UserError
 
 
@@ -14,7 +14,7 @@ from user_error import UserError
 def test_what_looks_at_single_pixels_says_the_same_of_every_mirror_image(flips: str) -> None:
     network = TestTimeAugmentation(3, 3, Linear, flips=flips).eval()
     image = images(size=(32, 48))
-    assert len(list(network.opinions(image))) == len(FLIPS[flips])
+    assert len(list(network.compute_member_logits(image))) == len(FLIPS[flips])
     torch.testing.assert_close(network(image).softmax(1), network.network(image).softmax(1))
 
 
@@ -45,21 +45,21 @@ def test_answers_do_not_depend_on_the_mirror() -> None:
 @torch.inference_mode()
 def test_scales_come_back_to_the_image(scales: list[float]) -> None:
     network = TestTimeAugmentation(3, 3, small, flips="horizontal", scales=scales).eval()
-    opinions = list(network.opinions(images(size=(33, 47))))
-    assert [tuple(one.shape) for one in opinions] == [(2, 3, 33, 47)] * 2 * len(scales)
+    member_logits = list(network.compute_member_logits(images(size=(33, 47))))
+    assert [tuple(one.shape) for one in member_logits] == [(2, 3, 33, 47)] * 2 * len(scales)
 
 
 def test_sizes_of_bytes_and_floats() -> None:
     image = images(size=(30, 50))
-    torch.testing.assert_close(resized(image, 0.5), resized(image.float() / 255, 0.5))
-    assert resized(image, 0.5).shape[-2:] == (15, 25)
-    assert resized(image, 1.0) is image
-    assert resized(image, 0.001).shape[-2:] == (1, 1)
+    torch.testing.assert_close(resize(image, 0.5), resize(image.float() / 255, 0.5))
+    assert resize(image, 0.5).shape[-2:] == (15, 25)
+    assert resize(image, 1.0) is image
+    assert resize(image, 0.001).shape[-2:] == (1, 1)
 
 
 def test_training_sees_the_image_alone() -> None:
     network = TestTimeAugmentation(3, 3, Linear, flips="both", scales=[0.5, 1.0]).train()
-    assert len(list(network.opinions(images()))) == 1
+    assert len(list(network.compute_member_logits(images()))) == 1
 
 
 def test_of_an_ensemble() -> None:
@@ -69,7 +69,7 @@ def test_of_an_ensemble() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"flips": "diagonal"}, "flips is 'diagonal'"),
         ({"scales": []}, "at least one number above 0"),
@@ -77,6 +77,6 @@ def test_of_an_ensemble() -> None:
         ({"average": "mode"}, "average is 'mode'"),
     ],
 )
-def test_refusals(settings: dict, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_refusals(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         TestTimeAugmentation(2, 3, Linear, **settings)
