@@ -343,9 +343,9 @@ def test_folder_and_checkpoint_are_read_once(tiny_run: Path, tmp_path: Path, mon
     """To search a folder takes long on a network, and to hash a checkpoint on any disk."""
     root = make_tiny_folder(tmp_path / "data", 5, SyntheticDataModule().classes)
     searched: list[str] = []
-    search = FolderDataModule.dataset
+    search = FolderDataModule.make_dataset
     monkeypatch.setattr(
-        FolderDataModule, "dataset", lambda self, split: (searched.append(split), search(self, split))[1]
+        FolderDataModule, "make_dataset", lambda self, split: (searched.append(split), search(self, split))[1]
     )
     hashed: list[str] = []
     take = hashlib.file_digest
