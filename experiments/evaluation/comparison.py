@@ -1,6 +1,6 @@
 """Comparison of two records, number by number: differences, intervals and p values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,15 +75,21 @@ def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequen
         )
 
 
-def make_measure(conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Scores (..., conditions) to the numbers that are compared."""
-    corrupted = bool(robustness.group_by_corruption(conditions))
+def make_measure(
+    conditions: Sequence[robustness.Condition], kinds: Sequence[str]
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Scores (..., conditions) to the numbers that are compared; `kinds` are those of the conditions."""
+    places = robustness.find_headline_places(conditions, (), kinds)
+    headline = [conditions[place] for place in places]
+    corrupted = bool(robustness.group_by_corruption(headline))
 
     def measure(scores: np.ndarray) -> dict[str, np.ndarray]:
         found = {"clean": robustness.select_clean_score(scores, conditions)}
         if corrupted:
-            mean = robustness.compute_corrupted_mean(scores, conditions)
+            mean = robustness.compute_corrupted_mean(scores[..., places], headline)
             found |= {"mean corrupted": mean, "retention": robustness.divide(mean, found["clean"])}
+        further = robustness.compute_further_means(scores, conditions, (), kinds)
+        found |= {name_kind_mean(kind): mean for kind, mean in further.items()}
         return found | {name_condition(condition): scores[..., at] for at, condition in enumerate(conditions)}
 
     return measure
@@ -93,8 +99,18 @@ def make_record_measure(
     record: Record, places: Sequence[int], metric: Metric
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Scores (..., conditions) of those at `places` to the numbers that are compared."""
-    of_scores = make_measure([record.conditions[at] for at in places])
+    of_scores = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places])
     return lambda scores: of_scores(metric.scale(scores))
+
+
+def name_kind_mean(kind: str) -> str:
+    """The mean over the conditions of a further kind, in words."""
+    return f"mean {kind}"
+
+
+def list_overall(record: Record, numbers: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of the numbers that are of several conditions: the headline's, then a mean of each further kind."""
+    return [name for name in dict.fromkeys([*OVERALL, *map(name_kind_mean, record.kinds)]) if name in numbers]
 
 
 def name_condition(condition: robustness.Condition) -> str:
@@ -146,7 +162,11 @@ def find_scored_places(record: Record, scores: Sequence[np.ndarray], metric: Met
     known = ~np.any([np.isnan(metric.scale(one)) for one in scores], axis=0) if metric.task else np.ones(1, bool)
     known = np.broadcast_to(known, len(record.conditions))
     clean = record.conditions.index((robustness.CLEAN, 0))
-    return [at for at in record.headline_places if known[at] or at == clean]
+    return [
+        at
+        for at, condition in enumerate(record.conditions)
+        if not robustness.is_left_out(condition, record.left_out) and (known[at] or at == clean)
+    ]
 
 
 def compare(
@@ -196,7 +216,7 @@ def compare(
             p_holm=as_number(adjusted.get(name, np.nan)),
         )
 
-    overall = [compare_number(name) for name in OVERALL if name in left]
+    overall = [compare_number(name) for name in list_overall(one, left)]
     if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     unscored = [name_condition(condition) for condition in one.conditions if condition not in conditions]

@@ -16,6 +16,9 @@ from experiments.evaluation.scores.base import as_number
 from user_error import UserError
 
 HEADLINES = ("clean_miou", "mean_corrupted_miou", "retention")
+KIND = "mean_of_kind_"
+"""Prefix of the mean over the conditions of a further kind."""
+
 DEGRADATIONS = ("mcd", "mrcd", "cd_of_sums", "rcd_of_sums")
 COSTS = ("parameters", "multiply_adds", "latency_ratio")
 
@@ -29,6 +32,9 @@ def make_record_row(record: Record) -> Row:
     for key in HEADLINES:
         flat[key] = getattr(summary, key)
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
+    for kind, mean in summary.means.items():
+        flat[f"{KIND}{kind}"] = mean
+        flat[f"{KIND}{kind}_low"], flat[f"{KIND}{kind}_high"] = summary.intervals[f"means.{kind}"].bca
     flat |= {"recipe": compute_recipe_key(record.recipe), "seed": find_recipe_seed(record.recipe)}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}

@@ -10,9 +10,9 @@ import numpy as np
 
 from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.comparison import (
-    OVERALL,
     MeasuredRecord,
     find_scored_places,
+    list_overall,
     make_record_measure,
     name_condition,
     require_aligned,
@@ -121,7 +121,7 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
         images = as_number(low), as_number(high)
         return Change(name, as_number(left), as_number(right), as_number(right - left), images, trainings, p)
 
-    overall = [make_change(name) for name in OVERALL if name in values[0]]
+    overall = [make_change(name) for name in list_overall(records[0], values[0])]
     if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     return RecipeComparison(

@@ -87,6 +87,10 @@ def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) ->
             _make_summary_entry("mean_corrupted_miou"),
         ),
         (Column("retention", "corrupted mIoU as a share of clean mIoU"), _make_summary_entry("retention")),
+        *(
+            (Column(f"{kind} mIoU", f"mean over the conditions of the kind {kind}"), _make_kind_entry(kind))
+            for kind in dict.fromkeys(kind for _, record in ranked for kind in record.summary.means)
+        ),
         (
             Column("boundary IoU", "clean; mean over classes, near the contours"),
             _make_plain_entry(_select_clean("boundary_iou")),
@@ -117,6 +121,10 @@ def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) ->
 
 def _make_summary_entry(name: str) -> Callable[[Record], Entry]:
     return lambda record: _make_ratio_entry(record, getattr(record.summary, name), name)
+
+
+def _make_kind_entry(kind: str) -> Callable[[Record], Entry]:
+    return lambda record: _make_ratio_entry(record, record.summary.means.get(kind), f"means.{kind}")
 
 
 def _make_plain_entry(value: Value) -> Callable[[Record], Entry]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.published import Table
-from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, Row, make_published_rows, make_ranked_rows
+from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, KIND, Row, make_published_rows, make_ranked_rows
 from experiments.evaluation.record import Record, drop_counts
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import as_csv, format_interval, format_percent, make_markdown_table
@@ -74,10 +74,16 @@ def _find_columns(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
     return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
 
 
+def _list_keys(rows: Sequence[Row]) -> set[str]:
+    return {key for row in rows for key in row}
+
+
 def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     corruptions = _find_columns(prefix, rows)
-    titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(TITLES[key] for key in degradations)]
+    kinds = {key: title for key, title in _find_columns(KIND, rows).items() if f"{key}_low" in _list_keys(rows)}
+    titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(f"{title} mIoU" for title in kinds.values())]
+    titles += [TITLES[key] for key in degradations]
     titles += corruptions.values()
     titles += COST_TITLES if costs else []
     mixed = len({(row["data"], row["suite_hash"]) for row in rows}) > 1
@@ -87,14 +93,17 @@ def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str 
             str(row["rank"]),
             row["name"],
             *([row["data"], row["suite"]] if mixed else []),
-            *(format_interval(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in HEADLINES),
+            *(
+                format_interval(row.get(key), row.get(f"{key}_low"), row.get(f"{key}_high"))
+                for key in (*HEADLINES, *kinds)
+            ),
             *(format_percent(row.get(key)) for key in (*degradations, *corruptions)),
             *(format_cost_cells(row) if costs else []),
         ]
         for row in rows
     ]
-    kinds = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
-    note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(kinds)})."
+    measured = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
+    note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(measured)})."
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {describe_costs(costs)}" if costs else ""

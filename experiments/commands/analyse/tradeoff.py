@@ -53,9 +53,10 @@ class Network(NamedTuple):
 def make_score_row(record: Record, images: Images) -> dict[str, Any]:
     """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
     row: dict[str, Any] = {}
+    places = record.headline_places
+    measure = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places])
     for name in SCORES:
-        ratio = images.sum_by_unit(COMPARED[name].ratio(images)).apply(lambda part: part[:, record.headline_places])
-        measure = make_measure([record.conditions[place] for place in record.headline_places])
+        ratio = images.sum_by_unit(COMPARED[name].ratio(images)).apply(lambda part: part[:, places])
         values, bounds = measure(point_estimate(ratio)), compute_intervals(ratio, measure)
         for part in PARTS:
             if part in values:

@@ -14,8 +14,13 @@ from torch import nn
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
+from experiments.commands.analyse.leaderboard import format_markdown
+from experiments.evaluation.comparison import compare
+from experiments.evaluation.ranking import make_ranked_rows
 from experiments.evaluation.record import Record
+from experiments.files.tables import format_interval
 from experiments.record_files.record_file import open_record
+from experiments.reporting.tables import make_leaderboard_table
 from experiments.sweeping import sweep_loop
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
@@ -72,6 +77,24 @@ def test_each_kind_has_its_own_mean(swept: tuple[Record, Any, list[str]]) -> Non
     assert set(record.summary.corruptions) == {"gaussian_noise"}
     low, high = record.summary.intervals["means.attack"].percentile
     assert low < record.summary.means["attack"] < high
+
+
+def test_tables_show_the_mean_of_each_kind(swept: tuple[Record, Any, list[str]]) -> None:
+    record, images, _ = swept
+    means = record.summary.means
+    edges = record.summary.intervals["means.attack"].bca
+    table = format_markdown(make_ranked_rows([record]), by="none")
+    assert "| retention | attack mIoU | adaptation mIoU |" in table
+    assert format_interval(means["attack"], *edges) in table
+    columns, rows = make_leaderboard_table([(1, record)], mixed=False)
+    (place,) = [at for at, column in enumerate(columns) if column.title == "attack mIoU"]
+    assert rows[0].entries[place].value == means["attack"]
+    found = compare((record, images), (record, images), permutations=10)
+    overall = {line.name: line.a for line in found.overall}
+    assert list(overall) == ["clean", "mean corrupted", "retention", "mean attack", "mean adaptation"]
+    assert overall["mean attack"] == pytest.approx(means["attack"])
+    assert overall["mean corrupted"] == pytest.approx(record.summary.mean_corrupted_miou)
+    assert len(found.conditions) == PLACES
 
 
 def test_no_filling_is_shown_to_what_learns(swept: tuple[Record, Any, list[str]]) -> None:
