@@ -69,10 +69,15 @@ def remove_channels(
     image = unit_range(image)
     require_parts(network, keep)
     broken = [*keep]
+    untraceable: list[str] | None = None  # the same in every copy
     for _ in range(ATTEMPTS):
         smaller = copy.deepcopy(network).eval().requires_grad_()
         try:
-            lost = _shrink(smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken)
+            if untraceable is None:
+                untraceable = _untraceable(smaller, image, criterion)
+            lost = _shrink(
+                smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken, untraceable
+            )
         except _PartBroke as part:
             name = part.name
             while name in broken:  # it was kept whole, and lost channels by what holds it
@@ -123,6 +128,7 @@ def _shrink(
     multiple: int,
     feed: Callable[[nn.Module], None] | None,
     broken: list[str],
+    untraceable: list[str],
 ) -> list[str]:
     """Remove channels until the cost is down to `wanted`; names of the layers that nothing could be removed from.
 
@@ -136,7 +142,7 @@ def _shrink(
     with quiet(), _blame(network):
         protected = {part for name in broken for part in modules[name].modules()}
         traced = Traced(network, image)
-        lost = [name for name in _untraceable(traced, image, criterion) if modules[name] not in protected]
+        lost = [name for name in untraceable if modules[name] not in protected]
         kept = [*last_layers(traced, image), *protected, *(modules[name] for name in lost)]
         pruner = _pruner(traced, image, criterion, multiple, kept, shares)
     for _ in shares:
@@ -174,8 +180,17 @@ def _importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
-    """Names of the layers whose channels cannot be followed through the network."""
+def _untraceable(network: nn.Module, image: Tensor, criterion: str) -> list[str]:
+    """Names of the layers whose channels cannot be followed through the network.
+
+    Raises:
+        _PartBroke: a part cannot be traced at all.
+    """
+    with quiet(), _blame(network):
+        return _find_untraceable(Traced(network, image), image, criterion)
+
+
+def _find_untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
     import torch_pruning
 
     graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.answers)
