@@ -15,11 +15,22 @@ from torch import nn
 
 PATHS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
 SMALLER: dict[str, dict[str, Any]] = {
-    "encoder": {"resnet18": "tu-test_resnet", "mobilenet_v2": "tu-test_resnet", "tu-vit_tiny_patch16_224": "tu-test_vit"},
+    "encoder": {
+        "resnet18": "tu-test_resnet",
+        "mobilenet_v2": "tu-test_resnet",
+        "tu-vit_tiny_patch16_224": "tu-test_vit",
+    },
     "samples": {8: 2},
     "copies": {3: 2},
 }
 """Settings for which less of the same blocks fails just as well, wherever a YAML or a default of its classes has them."""
+
+REDUCED: dict[str, dict[str, Any]] = {
+    "Unet": {"encoder_depth": 3, "decoder": {"decoder_channels": [64, 32, 16]}},
+    "DPT": {"decoder": {"decoder_intermediate_channels": [32, 64, 64, 64], "decoder_fusion_channels": 32}},
+    "UPerNet": {"decoder": {"decoder_channels": 64}},
+}
+"""By architecture, fewer channels and, where the idea is one that is built into a U-Net, two steps less."""
 
 OWN = ("unet", "fpn")
 """The networks that keep their encoder."""
@@ -39,7 +50,7 @@ def make(path: Path, num_classes: int, in_channels: int) -> nn.Module:
 
 
 def smaller(content: Any) -> Any:
-    """A component, or what stands inside of one, with the settings of `SMALLER`."""
+    """A component, or what stands inside of one, with the settings of `SMALLER` and `REDUCED`."""
     if isinstance(content, list):
         return [smaller(one) for one in content]
     if not isinstance(content, dict):
@@ -51,6 +62,8 @@ def smaller(content: Any) -> Any:
         found["init_args"] = {
             name: SMALLER[name].get(value, value) if name in SMALLER else value for name, value in settings.items()
         }
+        if (reduced := REDUCED.get(settings.get("architecture", ""))) is not None:
+            found["init_args"] |= reduced | {"decoder": reduced["decoder"] | settings["decoder"]}
     return found
 
 
