@@ -45,7 +45,7 @@ def sweep(run: Path, suite: Path, output: Path, *words: str) -> tuple[Record, An
     (suite.parent / "log.txt").unlink(missing_ok=True)
     path = f"{ROOT}:{ROOT / 'tests'}"
     words = (f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={output}", "--pictures=1", *words)
-    experiments("benchmark", *words, fresh=True, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    experiments("benchmark", *words, PYTHONPATH=path, OMP_NUM_THREADS="1")
     return open_record(output)
 
 
