@@ -14,6 +14,13 @@ from experiments.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 
+SMALL_NETWORK = [
+    "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
+    "--model.init_args.network.init_args.encoder_depth=3",
+    "--model.init_args.network.init_args.decoder={decoder_channels: [64, 32, 16]}",
+]
+"""A U-Net of three steps, whose checkpoints take a fiftieth of the room that those of the whole one take."""
+
 TINY = [
     "--config=experiments/configs/recipe/synthetic_unet.yaml",
     "--data.init_args.size=[64,64]",
@@ -23,7 +30,7 @@ TINY = [
     "--data.init_args.batch_size=4",
     "--data.init_args.eval_batch_size=4",
     "--data.init_args.num_workers=0",
-    "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
+    *SMALL_NETWORK,
     "--trainer.max_epochs=2",
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -88,11 +89,14 @@ def fork(
 def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
     """Make this fork the process of a verb, and end it."""
     import numpy as np
+    from lightning_fabric.utilities import rank_zero
 
     np.random.seed()  # noqa: NPY002  (as in a process that has only just begun)
     random.seed()
     os.environ.clear()
     os.environ.update(environment)
+    rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # type: ignore[attr-defined]  # as its import does
+    sys.path += [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
     sys.argv[1:] = words
     status: Any = 1
     try:
@@ -111,13 +115,17 @@ def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def import_verbs() -> None:
-    """Import what verbs import, and have verbs fork those that they run, and the process that looks at their data."""
+    """Import what verbs import, and have verbs fork those that they run, those that they train or sweep with, and the process
+    that looks at their data.
+    """
     from experiments.ablation import same_data
+    from experiments.command_line import peers
     from experiments.command_line import run_verb as run_verb_module
     from experiments.commands.evaluate import benchmark  # noqa: F401
     from experiments.training import cli  # noqa: F401
 
     run_verb_module.Popen = fork  # type: ignore[assignment, misc]
+    peers.subprocess = SimpleNamespace(Popen=fork)  # type: ignore[assignment]
     same_data.get_context = lambda method: get_context("fork")  # type: ignore[assignment, misc]
     gc.freeze()
 

@@ -22,6 +22,8 @@ from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.segmentation import SegmentationModule
 
 GOLDEN = Path(__file__).with_suffix(".json")
+WHOLE = ["--model.init_args.network.init_args.encoder_depth=5", "--model.init_args.network.init_args.decoder={}"]
+"""The numbers are those of a U-Net of five steps."""
 
 
 class Thresholds(SegmentationNetwork):
@@ -52,7 +54,7 @@ def run_sweep() -> dict[str, Any]:
 
 def run_training(folder: Path) -> dict[str, list[float]]:
     """Losses of each step, and the validation's mIoU of each epoch."""
-    run_command("fit", *TINY, "--trainer.log_every_n_steps=1", f"--run={folder / 'run'}", OMP_NUM_THREADS="1")
+    run_command("fit", *TINY, *WHOLE, "--trainer.log_every_n_steps=1", f"--run={folder / 'run'}", OMP_NUM_THREADS="1")
     with (folder / "run/metrics/version_0/metrics.csv").open() as file:
         rows = [*csv.DictReader(file)]
     return {name: [float(row[name]) for row in rows if row.get(name)] for name in ("train/loss", "val/miou")}

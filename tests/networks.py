@@ -1,8 +1,11 @@
 """Every network YAML, for contracts over the family."""
 
+import importlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -11,13 +14,23 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 PATHS = sorted((ROOT / "experiments/configs/network").glob("*.yaml"))
-SMALLER = {
-    "encoder: resnet18": "encoder: tu-test_resnet",
-    "encoder: mobilenet_v2": "encoder: tu-test_resnet",
-    "samples: 8": "samples: 2",
-    "copies: 3": "copies: 2",
+SMALLER: dict[str, dict[str, Any]] = {
+    "encoder": {
+        "resnet18": "tu-test_resnet",
+        "mobilenet_v2": "tu-test_resnet",
+        "tu-vit_tiny_patch16_224": "tu-test_vit",
+    },
+    "samples": {8: 2},
+    "copies": {3: 2},
 }
-"""What is tried in half of the time and fails just as well: the same blocks and strides, and less of the same."""
+"""Settings for which less of the same blocks fails just as well, wherever a YAML or a default of its classes has them."""
+
+REDUCED: dict[str, dict[str, Any]] = {
+    "Unet": {"encoder_depth": 3, "decoder": {"decoder_channels": [64, 32, 16]}},
+    "DPT": {"decoder": {"decoder_intermediate_channels": [32, 64, 64, 64], "decoder_fusion_channels": 32}},
+    "UPerNet": {"decoder": {"decoder_channels": 64}},
+}
+"""By architecture, fewer channels and, where the idea is one that is built into a U-Net, two steps less."""
 
 OWN = ("unet", "fpn")
 """The networks that keep their encoder."""
@@ -28,9 +41,36 @@ def make(path: Path, num_classes: int, in_channels: int) -> nn.Module:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--network", type=Callable[[int, int], nn.Module], enable_path=True)
     torch.manual_seed(0)
-    text = path.read_text()
+    component = yaml.safe_load(path.read_text())
     if path.stem not in OWN:
-        for setting, smaller in SMALLER.items():
-            text = text.replace(setting, smaller)
-    words = [f"--network={json.dumps(yaml.safe_load(text))}"]
-    return parser.instantiate_classes(parser.parse_args(words)).network(num_classes, in_channels)
+        component = smaller(component)
+    return parser.instantiate_classes(parser.parse_args([f"--network={json.dumps(component)}"])).network(
+        num_classes, in_channels
+    )
+
+
+def smaller(content: Any) -> Any:
+    """A component, or what stands inside of one, with the settings of `SMALLER` and `REDUCED`."""
+    if isinstance(content, list):
+        return [smaller(one) for one in content]
+    if not isinstance(content, dict):
+        return content
+    found = {name: smaller(value) for name, value in content.items()}
+    if "class_path" in found:
+        settings = {name: value for name, value in defaults(found["class_path"]).items() if name in SMALLER}
+        settings |= found.get("init_args", {})
+        found["init_args"] = {
+            name: SMALLER[name].get(value, value) if name in SMALLER else value for name, value in settings.items()
+        }
+        if (reduced := REDUCED.get(settings.get("architecture", ""))) is not None:
+            found["init_args"] |= reduced | {"decoder": reduced["decoder"] | settings["decoder"]}
+    return found
+
+
+@cache
+def defaults(class_path: str) -> dict[str, Any]:
+    """Settings of a class, those of its parents included, where nothing is said of them."""
+    module, name = class_path.rsplit(".", 1)
+    parser = ArgumentParser()
+    parser.add_class_arguments(getattr(importlib.import_module(module), name), fail_untyped=False)
+    return vars(parser.get_defaults())

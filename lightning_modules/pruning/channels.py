@@ -69,10 +69,15 @@ def remove_channels(
     image = to_unit_range(image)
     require_parts(network, keep)
     broken = [*keep]
+    untraceable: list[str] | None = None  # the same in every copy
     for _ in range(ATTEMPTS):
         smaller = copy.deepcopy(network).eval().requires_grad_()
         try:
-            lost = _shrink(smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken)
+            if untraceable is None:
+                untraceable = _find_untraceable(smaller, image, criterion)
+            lost = _shrink(
+                smaller, image, (1 - ratio) * cost(smaller), cost, criterion, multiple, feed, broken, untraceable
+            )
         except _PartBroke as part:
             name = part.name
             while name in broken:  # it was protected, but lost channels through a part that contains it
@@ -123,6 +128,7 @@ def _shrink(
     multiple: int,
     feed: Callable[[nn.Module], None] | None,
     broken: list[str],
+    untraceable: list[str],
 ) -> list[str]:
     """Remove channels until the cost is at most `wanted`; returns the names of layers that cannot be pruned.
 
@@ -138,7 +144,7 @@ def _shrink(
     with silence_warnings(), _name_broken_part(network):
         protected = {part for name in broken for part in modules[name].modules()}
         traced = Traced(network, image)
-        lost = [name for name in _find_untraceable(traced, image, criterion) if modules[name] not in protected]
+        lost = [name for name in untraceable if modules[name] not in protected]
         ignored = [*find_last_layers(traced, image), *protected, *(modules[name] for name in lost)]
         pruner = _make_pruner(traced, image, criterion, multiple, ignored, ratios)
     for _ in ratios:
@@ -176,8 +182,17 @@ def _make_importance(criterion: str) -> Any:
     }[criterion]()
 
 
-def _find_untraceable(traced: Traced, image: Tensor, criterion: str) -> list[str]:
-    """Names of the layers whose channels cannot be traced through the network."""
+def _find_untraceable(network: nn.Module, image: Tensor, criterion: str) -> list[str]:
+    """Names of the layers whose channels cannot be traced through the network.
+
+    Raises:
+        _PartBroke: a part cannot be traced at all.
+    """
+    with silence_warnings(), _name_broken_part(network):
+        return _trace_layers(Traced(network, image), image, criterion)
+
+
+def _trace_layers(traced: Traced, image: Tensor, criterion: str) -> list[str]:
     import torch_pruning
 
     graph = torch_pruning.DependencyGraph().build_dependency(traced, image, forward_fn=Traced.compute_outputs)

@@ -41,13 +41,18 @@ def make_id(path: Path) -> str:
     return "-".join(path.with_suffix("").parts[-3:])
 
 
+@pytest.fixture(scope="module", params=RECORDS, ids=make_id)
+def path(request: pytest.FixtureRequest) -> Path:
+    """A record; its tests follow one another, so that it is opened once."""
+    return request.param
+
+
 def test_there_are_records() -> None:
     assert RECORDS
     assert ROOT / "README.md" in PAGES
     assert FIGURES
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     """Reading recomputes it; here it must not lack the counts of its images, and lie with its data and suite."""
     record, images = opened(path)
@@ -57,7 +62,6 @@ def test_record_recomputes_to_its_own_summary(path: Path) -> None:
     assert path.parent.parent.name == record.data.name
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_record_is_fit_to_print(path: Path) -> None:
     """Made from committed code, small, and without a path of the machine that made it."""
     assert path.with_suffix(".npz").stat().st_size < 2_000_000
@@ -66,7 +70,6 @@ def test_record_is_fit_to_print(path: Path) -> None:
     assert '"/' not in text
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=make_id)
 def test_suites_are_those_of_the_records(path: Path) -> None:
     """The corruptions of today's YAML under the parameters of the record: a new sweep ranks beside it."""
     stored = opened(path)[0].suite

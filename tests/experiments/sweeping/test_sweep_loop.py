@@ -50,7 +50,7 @@ def sweep(run: Path, suite: Path, output: Path, *words: str) -> tuple[Record, An
     (suite.parent / "log.txt").unlink(missing_ok=True)
     path = f"{ROOT}:{ROOT / 'tests'}"
     words = (f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={output}", "--pictures=1", *words)
-    run_command("benchmark", *words, fresh=True, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    run_command("benchmark", *words, PYTHONPATH=path, OMP_NUM_THREADS="1")
     return open_record(output)
 
 

@@ -91,10 +91,10 @@ def test_a_training_needs_no_folder_of_temporary_files(tmp_path: Path, monkeypat
 
 
 def test_a_training_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file may grow beyond eight megabytes: the system refuses as it does where nothing is left."""
+    """No file may grow beyond two hundred kilobytes: the system refuses as it does where nothing is left."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
     try:
         refused = read_refusal("fit", TINY[0], *SHORT, f"--run={tmp_path / 'run'}")
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command_line import ROOT, TINY, read_refusal, run_command
+from command_line import ROOT, SMALL_NETWORK, TINY, read_refusal, run_command
 from tiny_folder import make_tiny_folder
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
@@ -48,7 +48,7 @@ def test_checkpoint_rebuilds_its_network(tiny_run: Path) -> None:
 def test_a_training_starts_from_another(tiny_run: Path, tmp_path: Path) -> None:
     """Its network, here of another encoder than the recipe's, and its weights: with steps of no length they stay."""
     start, run = tiny_run / "best.ckpt", tmp_path / "tuned"
-    words = [word for word in TINY if "max_epochs" not in word and "encoder=" not in word]
+    words = [word for word in TINY if "max_epochs" not in word and "network" not in word]
     still = ["--trainer.max_epochs=1", "--model.init_args.optimizer.init_args.lr=0"]
     run_command("fit", *words, *still, f"--start={start}", f"--run={run}")
     before, after = load_module(start), load_module(run / "best.ckpt")
@@ -106,7 +106,7 @@ def test_two_processes_train_and_agree_on_the_validation(tmp_path: Path) -> None
         *TINY,
         f"--run={run}",
         "--model.init_args.network=experiments/configs/network/unet_scse.yaml",
-        "--model.init_args.network.init_args.encoder=tu-mobilenetv3_small_050",
+        *SMALL_NETWORK,
         "--trainer.devices=2",
         "--trainer.accelerator=cpu",
         "--trainer.max_epochs=1",
