@@ -13,6 +13,7 @@ from experiments.ablation.sweep_file import SUITE, as_text
 from experiments.evaluation.recipe import FREE
 from experiments.files.atomic_write import atomic_write
 from experiments.files.digest import compute_sha256
+from experiments.sweeping.counters import find_counter_path
 from experiments.sweeping.suites import find_suite_path
 from safe_files.json_file import read_json_object
 from safe_files.roots import find_weights
@@ -24,8 +25,8 @@ WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 
 REMEDY = "the fingerprint of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
 
-INDECISIVE = ("run", "restart", "suite", "name", "pictures", *FREE)
-"""Options on which neither weights nor counts depend. The suite of each sweep is stored separately."""
+INDECISIVE = ("run", "restart", "suite", "counters", "name", "pictures", *FREE)
+"""Options on which no weight depends. Suite and counters of each sweep are stored separately."""
 
 ROOT = "data.init_args.root"
 
@@ -37,7 +38,8 @@ class TrialFingerprint:
     Args:
         arguments: the options of the training, as texts.
         files: digests of all files that the options name, directly or through a YAML.
-        suites: digests of the suites whose sweeps were begun, by the stem of their records; `None` where it is not known.
+        suites: digests of the suites whose sweeps were begun, with their further counters, by the stem of their records;
+            `None` where it is not known.
         older: whether an earlier version wrote it, which stored fewer files.
     """
 
@@ -115,6 +117,11 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
+def split_names(value: Any) -> list[str]:
+    """The names in the value of an option, as a command line or a sweep file gives them: "a b", "[a, b]" or a list."""
+    return WORD.findall(" ".join(value) if isinstance(value, list | tuple) else str(value))
+
+
 def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options less `INDECISIVE`; data are identified by the name of their folder, not by its path, as for `fit`."""
     found = {key: value for key, value in options.items() if key not in INDECISIVE}
@@ -122,10 +129,11 @@ def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest_suite(options: Mapping[str, Any]) -> dict[str, str | None]:
-    """The digest of the suite, by the stem of its record: of its file, and of those that this leads to."""
+    """The digest of the suite, by the stem of its record: of its file, of those that this leads to, and of counters."""
     name = str(options.get("suite", SUITE))
     files: dict[str, str] = {}
-    _add_files(find_suite_path(name), files)
+    for path in (find_suite_path(name), *map(find_counter_path, split_names(options.get("counters", "")))):
+        _add_files(path, files)
     return {PurePath(name).stem: _digest(files.values())}
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-
-import safe_files.parser_loader  # noqa: F401  (first: see there)
-from experiments.command_line.parser_errors import describe_parser_error
-from lightning_modules.metrics.counters.base import Counter
-from lightning_modules.metrics.sweep import make_default_counters
 from user_error import UserError
+
+if TYPE_CHECKING:
+    from lightning_modules.metrics.counters.base import Counter
 
 COUNTERS = Path(__file__).parent.parent / "configs" / "counter"
 
@@ -19,7 +17,19 @@ def list_counters() -> list[str]:
     return sorted(path.stem for path in COUNTERS.glob("*.yaml"))
 
 
-def find_counters(further: Sequence[str] = ()) -> list[Counter]:
+def find_counter_path(name: str) -> Path:
+    """The YAML of a counter by its name, or by the path itself.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else COUNTERS / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"no counter {name!r}: pass one of {', '.join(list_counters())}, or the path of a YAML file")
+    return path
+
+
+def find_counters(further: Sequence[str] = ()) -> list["Counter"]:
     """The usual counters, and further ones; one that is among the usual ones is not taken twice.
 
     Args:
@@ -28,17 +38,22 @@ def find_counters(further: Sequence[str] = ()) -> list[Counter]:
     Raises:
         UserError: there is no such counter, or its YAML does not parse.
     """
+    from lightning_modules.metrics.sweep import make_default_counters  # takes torch, which names alone do without
+
     found = make_default_counters()
-    for one in map(_find_counter, further):
+    for one in map(_read_counter, map(find_counter_path, further)):
         if not any(type(one) is type(other) for other in found):
             found.append(one)
     return found
 
 
-def _find_counter(name: str) -> Counter:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else COUNTERS / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"no counter {name!r}: pass one of {', '.join(list_counters())}, or the path of a YAML file")
+def _read_counter(path: Path) -> "Counter":
+    import safe_files.parser_loader  # noqa: F401  # isort: skip  (first: see there)
+    from jsonargparse import ArgumentParser
+
+    from experiments.command_line.parser_errors import describe_parser_error
+    from lightning_modules.metrics.counters.base import Counter
+
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Counter, "counter", required=True)
     try:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from experiments.ablation.fingerprint import split_names
 from experiments.ablation.same_data import require_same_data
 from experiments.ablation.sweep_file import SUITE
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import CommandLine, Option, SentenceParser, call_verb
+from experiments.sweeping.counters import find_counter_path
 from experiments.sweeping.suites import find_suite_path
 from user_error import UserError
 
@@ -103,6 +105,7 @@ def train_and_sweep(
     criterion: str | None = None,
     keep: Annotated[Sequence[str], Option(metavar="PART", repeated=True)] = (),
     pictures: int | None = None,
+    counters: list[str] | None = None,
     command_line: CommandLine,
 ) -> None:
     """Train and sweep: 'fit' with all further options, then 'benchmark'.
@@ -120,13 +123,17 @@ def train_and_sweep(
         criterion: of --prune: what is least important.
         keep: of --prune: a part that is not pruned.
         pictures: of the largest drops, beside the record.
+        counters: counted beside the usual ones, see 'benchmark'.
         command_line: identifies a trial without a folder.
 
     Raises:
         UserError: the sweep left no record.
     """
     run = run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(command_line).encode(), digest_size=6).hexdigest()
-    find_suite_path(suite)  # before hours of training
+    further_counters = split_names(counters or [])
+    find_suite_path(suite)  # both before hours of training
+    for one in further_counters:
+        find_counter_path(one)
     words = sort_options(insert_budget(further, budget))
     folder, restart = TrialFolder(run, command_line, None if prune is not None else words), "--restart" in further
     with folder.hold_lock() as lock:
@@ -141,6 +148,7 @@ def train_and_sweep(
         folder.note_sweep()
         options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
         options += [f"--{key}={value}" for key, value in (("name", name), ("pictures", pictures)) if value is not None]
+        options += ["--counters", *further_counters] if further_counters else []
         call("benchmark", *options, *find_shared_options(further), lock=lock)
     if not folder.record.exists():
         raise UserError(f"the sweep left no record {str(folder.record)!r}: what it printed says why")

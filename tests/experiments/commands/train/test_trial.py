@@ -33,9 +33,12 @@ def test_words_come_in_the_order_that_the_parser_needs() -> None:
 def test_a_trial_alone(tmp_path: Path) -> None:
     """As an agent of W&B calls it; a second call has nothing left to do."""
     words = ["trial", *TINY, "--trainer.max_epochs=1", "--suite=smoke", "--name=mine", f"--run={tmp_path}"]
+    assert "no counter 'nowhere'" in read_refusal(*words, "--counters=[boundary, nowhere]")
+    words.append("--counters=[boundary]")
     run_command(*words)
     assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
     assert "done before" in run_command(*words).stdout
+    assert "other settings (suite smoke)" in read_refusal(*words[:-1], "--counters", "reliability", "boundary")
 
 
 def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
