@@ -129,8 +129,8 @@ def test_other_data_do_not_mix(tmp_path: Path) -> None:
     words = [word for word in TINY if ".train=" not in word and ".val=" not in word and ".test=" not in word]
     words = ["fit", words[0], "--data=experiments/configs/data/kvasir_seg.yaml", *words[1:], "--trainer.max_epochs=1"]
     words += ["--data.init_args.batch_size=2", f"--run={tmp_path / 'run'}"]
-    run_command(*words, f"--data.init_args.root={tmp_path / 'here/own'}")
-    assert "trained before" in run_command(*words, f"--data.init_args.root={tmp_path / 'elsewhere/own'}").stdout
+    run_command(*words, f"--data.init_args.root={tmp_path / 'here/mine'}")
+    assert "trained before" in run_command(*words, f"--data.init_args.root={tmp_path / 'elsewhere/mine'}").stdout
     assert "another data.init_args.root" in read_refusal(
         *words, f"--data.init_args.root={tmp_path / 'elsewhere/yours'}"
     )
