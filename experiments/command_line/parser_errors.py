@@ -28,6 +28,7 @@ NO_NAME = re.compile(r"No module named '[^']+'|module '[^']+' has no attribute '
 NO_SUBCLASS = re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)")
 NO_SUBCLASS_OF = re.compile(r"Expected '([^']+)' to be a subclass of <class '(?:[\w.]*\.)?(\w+)'>")
 IMPORT_PATH = re.compile(r"(?!.*\.yaml$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+IMPORT_WORD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
 NO_PATH = re.compile(r"Expected a path but (\S+) either not accessible")
 EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '([\w.]+)'>|\[.*?\]|[^\n]+?)(?=\. Got value|$)", re.MULTILINE)
@@ -174,6 +175,9 @@ def _describe_option(report: Report) -> str | None:
 
 
 def _describe_class(report: Report) -> str | None:
+    moved = next((one for one in IMPORT_WORD.findall(report.text) if find_current_name(one) != one), None)
+    if moved is not None:
+        return f"{report.prefix}{moved} is now called {find_current_name(moved)}: write that"
     path_match, instead = NO_PATH.search(report.text), _suggest_yaml(report)
     name = path_match[1] if path_match else report.component
     if found := NO_SUBCLASS_OF.search(report.text):
@@ -186,8 +190,6 @@ def _describe_class(report: Report) -> str | None:
             )
         if name in REPLACED:
             return f"{report.prefix}{name} is of an earlier version: leave it out, and pass {REPLACED[name]}"
-        if find_current_name(name) != name:
-            return f"{report.prefix}{name} is now called {find_current_name(name)}: write that"
         if found := NO_NAME.search(report.text):
             return f"{report.prefix}there is no class {name!r} ({found[0]}): check its spelling, or {instead}"
     return None

@@ -217,3 +217,6 @@ def test_the_name_that_a_class_had_is_refused_with_that_of_today(capfd: pytest.C
     ]
     assert main(words) == 2
     assert f"{FIRST[MULTI]} is now called {MULTI}: write that" in capfd.readouterr().err
+    part = "lightning_modules.networks.attention.Attention"
+    assert main([*words[:2], f"--model.init_args.network.init_args.parts+={part}"]) == 2
+    assert f"{part} is now called {MOVED[part]}: write that" in capfd.readouterr().err
