@@ -19,7 +19,7 @@ def make_records(folder: Path, names: tuple[str, ...] = ("net 10", "net 9", "net
     """Records of a suite, each worse than the one before, with `pictures` beside each."""
     paths = []
     for place, name in enumerate(names):
-        path = make_record(folder / f"r{place}.json", name, place, 12, CELLS, noise=0.25 + 0.1 * place)
+        path = make_record(folder / f"r{place}.json", name, place, 24, CELLS, noise=0.25 + 0.1 * place)
         add_pictures(path, pictures, name)
         paths.append(path)
     return paths

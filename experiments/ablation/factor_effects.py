@@ -73,7 +73,7 @@ def find_effects(trained: Sequence[TrainedTrial], factors: Sequence[Factor]) -> 
     """Effects of every level under the additive model, by least squares over the trials.
 
     In a grid that is the mean difference between trials that are equal in all else. Intervals come in two kinds: over
-    images, all trials on the same resamples (BCa bootstrap), as if each training were what its level always gives; and
+    images, all trials on the same resamples (jackknife t), as if each training were what its level always gives; and
     over trainings, from what the model leaves unexplained (Student's t), where there are more trials than unknowns.
 
     Args:

@@ -39,6 +39,7 @@ FOLDERS = {
         "fill": "fill the tables of pages from records",
         "parity": "compare the corruptions of ImageNet-C with the reference implementation",
         "speed": "time corruptions, sweep and pipeline against their baselines",
+        "coverage": "simulate how often intervals hold, and how often tests err",
     },
 }
 """Verbs by their folder, which stands for a stage of work, with the line that the help shows."""

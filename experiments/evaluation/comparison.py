@@ -176,7 +176,7 @@ def compare(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Comparison:
-    """Paired bootstrap and permutation test of every number of two records.
+    """Paired jackknife intervals and permutation test of every number of two records.
 
     Args:
         a: a record with the counts of its images.
@@ -204,7 +204,7 @@ def compare(
     left, right = (measure(point_estimate(ratio)) for ratio in (first, second))
 
     def compare_number(name: str) -> ComparedNumber:
-        low, high = bounds[name].bca
+        low, high = bounds[name].jackknife
         return ComparedNumber(
             name=name,
             a=as_number(left[name]),

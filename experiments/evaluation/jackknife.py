@@ -8,7 +8,6 @@ bootstrap intervals too narrow. Student's t with the degrees of freedom that the
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 LEVEL = 0.95
 FEWEST_UNITS = 20
@@ -54,6 +53,8 @@ def jackknife_interval(
     centre, changed = (_to_log_odds(one) if inside else one for one in (np.array(estimate), values))
     squares = (changed - changed.mean()) ** 2
     deviation = float(np.sqrt((number - 1) / number * squares.sum()))
+    from scipy.special import stdtrit  # loads slowly
+
     reach = float(stdtrit(degrees_of_freedom(squares), (1 + level) / 2)) * deviation
     edges = (float(centre) - reach, float(centre) + reach)
     if inside:

@@ -31,10 +31,10 @@ def make_record_row(record: Record) -> Row:
     flat: Row = {"name": record.name, "source": "record", "data": record.data.name, "images": record.data.images}
     for key in HEADLINES:
         flat[key] = getattr(summary, key)
-        flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].bca
+        flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].edges
     for kind, mean in summary.means.items():
         flat[f"{KIND}{kind}"] = mean
-        flat[f"{KIND}{kind}_low"], flat[f"{KIND}{kind}_high"] = summary.intervals[f"means.{kind}"].bca
+        flat[f"{KIND}{kind}_low"], flat[f"{KIND}{kind}_high"] = summary.intervals[f"means.{kind}"].edges
     flat |= {"recipe": compute_recipe_key(record.recipe), "seed": find_recipe_seed(record.recipe)}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}

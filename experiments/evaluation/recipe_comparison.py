@@ -82,7 +82,7 @@ def differ_by_seed_alone(records: Sequence[Record]) -> bool:
 def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], metric: str = "miou") -> RecipeComparison:
     """Differences of means over trainings, with two intervals, since two things are drawn.
 
-    Over images, all trainings on the same resamples (BCa bootstrap): these very networks on other images. Over
+    Over images, all trainings on the same ones (jackknife t): these very networks on other images. Over
     trainings, by Welch's t test (Biometrika 1947): other seeds on these very images, as if the scores of a recipe's
     trainings were normal.
 
@@ -115,7 +115,7 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
 
     def make_change(name: str) -> Change:
         first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
-        low, high = bounds[name].bca
+        low, high = bounds[name].jackknife
         trainings, p = _welch_t_test(first, second)
         left, right = (float(np.mean(part)) for part in (first, second))
         images = as_number(low), as_number(high)

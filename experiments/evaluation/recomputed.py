@@ -13,7 +13,7 @@ from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.known import compute_condition_scores, find_known_scores
 from experiments.evaluation.scores.tasks import TASK
-from experiments.evaluation.scoring import METHOD, compute_summary, describe_resampled_units, find_intervals
+from experiments.evaluation.scoring import BOOTSTRAP, METHOD, compute_summary, describe_resampled_units, find_intervals
 from user_error import UserError
 
 TOLERANCE = 1e-9
@@ -121,9 +121,9 @@ def _check_summary(record: Record, totals: Counts, path: Path) -> None:
                 f"{_format_value(other)}: {ALTERED}"
             )
     record.summary = record.summary.model_copy(update={name: wanted[name] for name in wanted.keys() - stated.keys()})
-    method = METHOD.format(units=describe_resampled_units(record.data.unit))
-    if record.summary.interval_method != method:
-        raise UserError(f"the intervals of {str(path)!r} are no {method}: {ALTERED}")
+    methods = [method.format(units=describe_resampled_units(record.data.unit)) for method in (METHOD, BOOTSTRAP)]
+    if record.summary.interval_method not in methods:
+        raise UserError(f"the intervals of {str(path)!r} are no {methods[0]}: {ALTERED}")
 
 
 def require_intervals(record: Record, images: Images, path: Path) -> None:
@@ -141,6 +141,8 @@ def require_intervals(record: Record, images: Images, path: Path) -> None:
 
 
 def _require_same_bounds(given: Bounds, wanted: Bounds, where: str) -> None:
+    if given.jackknife is None:
+        given.jackknife = wanted.jackknife
     for kind, one, other in _find_differing(given.model_dump(), wanted.model_dump(), "interval"):
         raise UserError(
             f"{where} an {kind.replace('.', ' ')} of {_format_value(one)}, but its images give {_format_value(other)}: {ALTERED}"

@@ -69,6 +69,12 @@ class Bounds(Strict):
 
     percentile: Edges
     bca: Edges
+    jackknife: Edges | None = None  # records of before have none
+
+    @property
+    def edges(self) -> Edges:
+        """The interval that is shown: the jackknife's where it is known; `None` for edges that there are too few units for."""
+        return self.bca if self.jackknife is None else self.jackknife
 
 
 class CountForm(Strict):

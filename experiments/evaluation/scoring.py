@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.evaluation import robustness
+from experiments.evaluation.jackknife import Scale
 from experiments.evaluation.kinds import ATTACK
 from experiments.evaluation.record import Bounds, Cell, CountForm, Images, Manifest, Summary
 from experiments.evaluation.robustness import Condition
@@ -21,7 +22,13 @@ from experiments.evaluation.statistics import (
     split_into_blocks,
 )
 
-METHOD = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
+BOOTSTRAP = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
+"""How the intervals of records were made before there was a third."""
+
+METHOD = f"{BOOTSTRAP}; jackknife t"
+
+RATIOS = ("retention", "rpc")
+"""Numbers of a summary that are no score of their own: they may be above 1."""
 
 
 def find_intervals(
@@ -41,9 +48,14 @@ def find_intervals(
         return robustness.compute_summary_numbers(scores[..., counted], headline, families) | named | by_cell
 
     parts = (images.sum_by_unit(iou(np.ascontiguousarray(classes[:, at]))) for at in split_into_blocks(classes.shape))
-    bounds = compute_joint_intervals([estimate_scores(parts)], lambda scores: measure(scores[0]))
+    bounds = compute_joint_intervals([estimate_scores(parts)], lambda scores: measure(scores[0]), find_scale)
     found = {name: make_bounds(interval) for name, interval in bounds.items()}
     return found, [found.pop(name) for name in cells]
+
+
+def find_scale(name: str) -> Scale:
+    """The scale of a number of a summary."""
+    return "difference" if name in RATIOS else "score"
 
 
 def make_cells(conditions: Sequence[Condition], totals: Counts, bounds: Sequence[Bounds]) -> list[Cell]:
@@ -75,8 +87,8 @@ def describe_counts(totals: Counts, per_image: Counts) -> dict[str, CountForm]:
 
 def make_bounds(interval: Interval) -> Bounds:
     """Intervals as JSON holds them."""
-    percentile, bca = ((as_number(low), as_number(high)) for low, high in interval)
-    return Bounds(percentile=percentile, bca=bca)
+    percentile, bca, jackknife = ((as_number(low), as_number(high)) for low, high in interval)
+    return Bounds(percentile=percentile, bca=bca, jackknife=jackknife)
 
 
 def compute_summary(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.evaluation.jackknife import Scale, jackknife_interval
 from experiments.evaluation.scores.ratios import Ratio, compute_score
 
 RESAMPLES = 1000
@@ -26,10 +27,11 @@ Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
 class Interval(NamedTuple):
-    """Edges of the intervals at `LEVEL`; NaN where there are none."""
+    """Edges of the intervals at `LEVEL`; NaN where there are none. That of the jackknife is what is shown."""
 
     percentile: tuple[float, float]
     bca: tuple[float, float]
+    jackknife: tuple[float, float]
 
 
 class Scores(NamedTuple):
@@ -184,7 +186,13 @@ def estimate_scores(parts: Iterable[Ratio], resamples: int = RESAMPLES, seed: in
     return Scores(*(np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True)))
 
 
-def compute_intervals(ratio: Ratio, measure: Measure, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+def compute_intervals(
+    ratio: Ratio,
+    measure: Measure,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    scale: Callable[[str], Scale] = lambda name: "difference",
+) -> dict[str, Interval]:
     """Intervals of every number that `measure` makes of scores.
 
     Args:
@@ -192,8 +200,10 @@ def compute_intervals(ratio: Ratio, measure: Measure, resamples: int = RESAMPLES
         measure: scores (..., conditions) to numbers (...).
         resamples: bootstrap resamples.
         seed: of the draw.
+        scale: of each number by its name.
     """
-    return compute_joint_intervals([estimate_scores([ratio], resamples, seed)], lambda scores: measure(scores[0]))
+    models = [estimate_scores([ratio], resamples, seed)]
+    return compute_joint_intervals(models, lambda scores: measure(scores[0]), scale)
 
 
 def compute_paired_intervals(
@@ -209,17 +219,24 @@ def compute_paired_intervals(
 
 
 def compute_joint_intervals(
-    models: Sequence[Scores], measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]]
+    models: Sequence[Scores],
+    measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]],
+    scale: Callable[[str], Scale] = lambda name: "difference",
 ) -> dict[str, Interval]:
     """Intervals of numbers that follow from several models, all on the same resamples of the same units.
 
     Args:
         models: scores of each.
         measure: scores (..., conditions) of each model to numbers (...).
+        scale: of each number by its name.
     """
-    estimates, values, jackknife = (measure(kind) for kind in zip(*models, strict=True))
+    estimates, values, jackknifed = (measure(kind) for kind in zip(*models, strict=True))
     return {
-        name: Interval(percentile_interval(values[name]), bca_interval(float(estimate), values[name], jackknife[name]))
+        name: Interval(
+            percentile_interval(values[name]),
+            bca_interval(float(estimate), values[name], jackknifed[name]),
+            jackknife_interval(float(estimate), jackknifed[name], scale(name), LEVEL),
+        )
         for name, estimate in estimates.items()
     }
 

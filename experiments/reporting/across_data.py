@@ -100,7 +100,7 @@ def format_markdown(rows: Sequence[Row], costs: Sequence[Costs]) -> str:
         ]
         for row in rows
     ]
-    note = "MIoU in percent, clean and mean over corruptions, with 95 % bootstrap intervals (BCa) over images or their units."
+    note = "MIoU in percent, clean and mean over corruptions, with 95 % intervals (jackknife t) over images or their units."
     note += " The best on average over the data sets, by place, comes first."
     alike = [
         f"{TITLES[score]} mIoU of {one} and {other} {tau:.2f} ({number} networks)"

@@ -27,9 +27,9 @@ def find_panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
     titles = [(cell.corruption.replace("_", " "), cell.severity) for cell in record.cells]
     single = Counter(titles)
     return {
-        title: cell.miou_interval.bca
+        title: cell.miou_interval.edges
         for title, cell in zip(titles, record.cells, strict=True)
-        if single[title] == 1 and None not in cell.miou_interval.bca
+        if single[title] == 1 and None not in cell.miou_interval.edges
     }
 
 
@@ -115,11 +115,11 @@ def _draw_shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: 
         cell = found.get(name)
         if cell is None or cell.miou is None:
             continue
-        low, high = cell.miou_interval.bca
+        low, high = cell.miou_interval.edges
         level = place + 0.5 + offset
         if low is not None and high is not None:
             chart.draw_line([(100 * low, level), (100 * high, level)], "whisker")
-        text = f"{name}: {format_percent(cell.miou)} % {format_interval(cell.miou_interval.bca)}".strip()
+        text = f"{name}: {format_percent(cell.miou)} % {format_interval(cell.miou_interval.edges)}".strip()
         chart.draw_mark(style, (100 * cell.miou, level), text)
     chart.end_group()
 

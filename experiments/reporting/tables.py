@@ -66,7 +66,7 @@ Value = Callable[[Record], float | None]
 
 def _make_ratio_entry(record: Record, value: float | None, dotted: str) -> Entry:
     bounds = record.summary.intervals.get(dotted)
-    edges = (None, None) if bounds is None else bounds.bca
+    edges = (None, None) if bounds is None else bounds.edges
     return Entry(format_percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
 
 
@@ -203,7 +203,7 @@ def _make_heat(place: int, record: Record, cell: Cell | None) -> Heat:
         return Heat(place, "", "none", "")
     ratio = cell.miou / clean
     where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
-    interval = format_interval(cell.miou_interval.bca)
+    interval = format_interval(cell.miou_interval.edges)
     tip = f"{where}: {format_percent(cell.miou)} % {interval}".strip() + f", {format_percent(ratio)} % of clean"
     level = "above" if ratio > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * ratio))))
     return Heat(place, f"{100 * ratio:.0f}", level, tip)
@@ -272,4 +272,4 @@ def make_score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str
 
 
 def _format_score(cell: Cell | None) -> str:
-    return "" if cell is None else f"{format_percent(cell.miou)} {format_interval(cell.miou_interval.bca)}".strip()
+    return "" if cell is None else f"{format_percent(cell.miou)} {format_interval(cell.miou_interval.edges)}".strip()

@@ -60,13 +60,13 @@ def list_curve_points(record: Record) -> list[dict[str, float | None]]:
 
 
 def make_cell_table(record: Record) -> tuple[list[str | int], list[list[Any]]]:
-    """Columns and rows: each scalar score of every condition, and the BCa interval of its mIoU."""
+    """Columns and rows: each scalar score of every condition, and the interval of its mIoU."""
     stated = dict.fromkeys(
         name for cell in record.cells for name, score in cell.scores.items() if not isinstance(score, list)
     )
     scores = ["miou", *(name for name in stated if name != "miou")]
     rows = [
-        [cell.corruption, cell.severity, *(cell.scores.get(name) for name in scores), *cell.miou_interval.bca]
+        [cell.corruption, cell.severity, *(cell.scores.get(name) for name in scores), *cell.miou_interval.edges]
         for cell in record.cells
     ]
     return ["corruption", "severity", *scores, "miou_low", "miou_high"], rows

@@ -106,7 +106,7 @@ def describe_fog(written: Path, severity: int) -> str:
     """What the first record's curve says of a severity."""
     record = read_record(written.parent / "r0.json")
     cell = next(cell for cell in record.cells if (cell.corruption, cell.severity) == ("fog", severity))
-    low, high = cell.miou_interval.bca
+    low, high = cell.miou_interval.edges
     return f"severity {severity}: {format_percent(cell.miou)} % [{format_percent(low)}, {format_percent(high)}]"
 
 

@@ -70,8 +70,8 @@ def _describe_basis(found: Comparison) -> str:
     """The data, the suite and the methods of the comparison."""
     data, suite = found.a.data, found.a.suite
     return (
-        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (BCa, paired "
-        f"bootstrap) and two-sided p values (paired permutation test) over {describe_resampled_units(data.unit)}"
+        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (paired "
+        f"jackknife t) and two-sided p values (paired permutation test) over {describe_resampled_units(data.unit)}"
     )
 
 
@@ -192,7 +192,7 @@ def compare_records(
 ) -> None:
     """Compare two records image by image.
 
-    Paired bootstrap intervals of their difference, and a permutation test with Holm's correction over the conditions.
+    Paired jackknife intervals of their difference, and a permutation test with Holm's correction over the conditions.
     Both must be of the same images under the same suite. Several records after the first are each compared with it,
     with Holm's correction over them.
 

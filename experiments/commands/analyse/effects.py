@@ -40,7 +40,7 @@ def format_markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) 
     note = (
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
         f"{len(trained)} trials under the additive model. 95 % intervals: over {describe_resampled_units(data.unit)} "
-        "(BCa bootstrap, these very trainings on other images) and over trainings (Student's t from what the model leaves "
+        "(jackknife t, these very trainings on other images) and over trainings (Student's t from what the model leaves "
         "unexplained; a dash where no trial is left over for that, or where the trials cannot tell a level from another "
         "factor's)."
     )
@@ -52,7 +52,7 @@ def format_markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) 
 def _format_change(change: Change) -> list[str]:
     if change.value is None or change.images is None:
         return ["-", "-"]
-    low, high = change.images.bca
+    low, high = change.images.jackknife
     over = (
         "-"
         if change.trainings is None
@@ -70,7 +70,7 @@ def format_csv(effects: Sequence[Effect]) -> str:
     for effect in effects:
         row: dict[str, Any] = {name: getattr(effect, name) for name in ("factor", "level", "against", "trials")}
         for name, change in effect.changes.items():
-            low, high = change.images.bca if change.images else (None, None)
+            low, high = change.images.jackknife if change.images else (None, None)
             least, most = change.trainings or (None, None)
             row |= {name: change.value, f"{name}_low": low, f"{name}_high": high}
             row |= {f"{name}_trainings_low": least, f"{name}_trainings_high": most}

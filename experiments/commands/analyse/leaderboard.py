@@ -103,7 +103,7 @@ def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str 
         for row in rows
     ]
     measured = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
-    note = f"In percent, with 95 % bootstrap intervals (BCa) over images or their units ({'; '.join(measured)})."
+    note = f"In percent, with 95 % intervals (jackknife t) over images or their units ({'; '.join(measured)})."
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {describe_costs(costs)}" if costs else ""

@@ -115,7 +115,7 @@ def format_markdown(found: Sequence[RecipeComparison]) -> str:
         f"Differences of mean {metric.title} ({metric.unit}) from {_format_trainings(len(first))} of "
         f"{find_recipe_name(first)}, on {data.images} images of {data.name} {data.split}, "
         f"suite {suite.name} v{suite.version}. 95 % intervals over "
-        f"{describe_resampled_units(data.unit)} (BCa, paired bootstrap of these very trainings) and over trainings "
+        f"{describe_resampled_units(data.unit)} (paired jackknife t, these very trainings) and over trainings "
         "(Welch's t, as are the two-sided p values, with Holm's correction over the rows of a table)."
     )
     mixed = [

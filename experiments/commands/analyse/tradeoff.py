@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -13,6 +14,7 @@ from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import make_measure
 from experiments.evaluation.costs import Cost, Costs, describe_file_sizes
+from experiments.evaluation.jackknife import Scale
 from experiments.evaluation.kinds import CLEAN
 from experiments.evaluation.recipe_comparison import strip_seed
 from experiments.evaluation.record import Images, Record, drop_counts
@@ -57,13 +59,19 @@ def make_score_row(record: Record, images: Images) -> dict[str, Any]:
     measure = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places])
     for name in SCORES:
         ratio = images.sum_by_unit(COMPARED[name].ratio(images)).apply(lambda part: part[:, places])
-        values, bounds = measure(point_estimate(ratio)), compute_intervals(ratio, measure)
+        scale: Scale = "score" if COMPARED[name].unit == "percent" else "difference"
+        values = measure(point_estimate(ratio))
+        bounds = compute_intervals(ratio, measure, scale=partial(_find_scale, scale))
         for part in PARTS:
             if part in values:
                 key = f"{part.replace(' ', '_')}_{name}"
-                low, high = bounds[part].bca
+                low, high = bounds[part].jackknife
                 row |= {key: as_number(values[part]), f"{key}_low": as_number(low), f"{key}_high": as_number(high)}
     return row
+
+
+def _find_scale(of_scores: Scale, name: str) -> Scale:
+    return "difference" if name == "retention" else of_scores
 
 
 def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
@@ -134,7 +142,7 @@ def format_markdown(networks: Sequence[Network], costs: Costs) -> str:
         )
     environment, (height, width) = costs.environment, costs.reference_cost.size
     note = (
-        f"Scores in percent, with 95 % bootstrap intervals (BCa) over images or their units. Images of {height} x {width} on "
+        f"Scores in percent, with 95 % intervals (jackknife t) over images or their units. Images of {height} x {width} on "
         f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
         f"latency are to {costs.reference_cost.name!r}.{describe_file_sizes(costs)}"
     )

@@ -266,13 +266,13 @@ def report(record: Record, path: Path) -> None:
     summary = record.summary
     if record.left_out:
         print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
-    low, high = (format_percent(edge) for edge in summary.intervals["mean_corrupted_miou"].bca)
+    low, high = (format_percent(edge) for edge in summary.intervals["mean_corrupted_miou"].edges)
     print(
         f"clean mIoU {format_percent(summary.clean_miou)} %, mean corrupted mIoU {format_percent(summary.mean_corrupted_miou)} % "
         f"[{low}, {high}], retention {format_percent(summary.retention)} %",
         flush=True,
     )
     for kind, mean in summary.means.items():
-        low, high = (format_percent(edge) for edge in summary.intervals[f"means.{kind}"].bca)
+        low, high = (format_percent(edge) for edge in summary.intervals[f"means.{kind}"].edges)
         print(f"mean mIoU under conditions of the kind {kind}: {format_percent(mean)} % [{low}, {high}]", flush=True)
     print(f"record: {path}", flush=True)

@@ -164,7 +164,7 @@ def test_images_are_drawn_whole() -> None:
     counts[:, 1] = counts[:, 0]
     scores = bootstrap(of_classes(counts), 200)
     np.testing.assert_array_equal(scores[:, 0], scores[:, 1])
-    assert compute_intervals(of_classes(counts), miou_and_retention)["retention"] == Interval((1, 1), (1, 1))
+    assert compute_intervals(of_classes(counts), miou_and_retention)["retention"][:2] == ((1, 1), (1, 1))
 
 
 def test_a_score_is_of_the_sums_not_a_mean_over_images() -> None:
@@ -272,8 +272,8 @@ def test_units_are_sums_of_their_images(units: list[str]) -> None:
 
 
 def test_units_of_one_image_each_change_nothing() -> None:
-    share = of_classes(draw_images(images=12))
-    names = [f"{place:02d}" for place in range(12)]
+    share = of_classes(draw_images(images=24))
+    names = [f"{place:02d}" for place in range(24)]
     assert compute_intervals(sum_by_unit(share, names), miou_and_retention) == compute_intervals(
         share, miou_and_retention
     )
@@ -306,7 +306,7 @@ def test_paired_intervals_agree_with_scipy() -> None:
             ious.append(noise / clean)
         return ious[1] - ious[0]
 
-    for method, (low, high) in zip(["percentile", "BCa"], found["retention"], strict=True):
+    for method, (low, high) in zip(["percentile", "BCa"], found["retention"][:2], strict=True):
         scipys = stats.bootstrap((np.arange(30),), retention, n_resamples=5000, method=method, rng=1)
         wanted = scipys.confidence_interval
         assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=0.06 * (wanted.high - wanted.low))
@@ -325,7 +325,8 @@ def test_pairs_share_what_is_hard_about_an_image() -> None:
 def test_a_model_does_not_differ_from_itself() -> None:
     share = of_classes(draw_images())
     for interval in compute_paired_intervals(share, share, miou_and_retention).values():
-        assert interval == Interval((0, 0), (0, 0))
+        assert interval[:2] == ((0, 0), (0, 0))
+        assert np.isnan(interval.jackknife).all()  # no unit bears on it
     assert set(permutation_test(share, share, miou_and_retention, 100).values()) == {1.0}
 
 

@@ -82,7 +82,7 @@ def test_each_kind_has_its_own_mean(swept: tuple[Record, Any, list[str]]) -> Non
 def test_tables_show_the_mean_of_each_kind(swept: tuple[Record, Any, list[str]]) -> None:
     record, images, _ = swept
     means = record.summary.means
-    edges = record.summary.intervals["means.attack"].bca
+    edges = record.summary.intervals["means.attack"].edges
     table = format_markdown(make_ranked_rows([record]), by="none")
     assert "| retention | attack mIoU | adaptation mIoU |" in table
     assert format_interval(means["attack"], *edges) in table

@@ -38,7 +38,7 @@ def test_shifts_alone_have_no_curve(tmp_path: Path) -> None:
 
 
 def test_table(tmp_path: Path) -> None:
-    record = read_record(make_record(tmp_path / "record.json", cells=CELLS))
+    record = read_record(make_record(tmp_path / "record.json", images=24, cells=CELLS))
     columns, rows = make_cell_table(record)
     assert columns[:3] == ["corruption", "severity", "miou"]
     assert {"dice", "boundary_iou", "nll", "brier", "ece", "aurc"} < set(columns)

@@ -130,7 +130,7 @@ def test_table_holds_every_score_of_every_cell(tracked: Tracked) -> None:
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert len(rows) == len(record.cells)
     for row, cell in zip(rows, record.cells, strict=True):
-        assert (row.pop("miou_low"), row.pop("miou_high")) == cell.miou_interval.bca
+        assert (row.pop("miou_low"), row.pop("miou_high")) == cell.miou_interval.edges
         scalars = {key: value for key, value in cell.scores.items() if not isinstance(value, list)}
         assert row == {"corruption": cell.corruption, "severity": cell.severity, **scalars}
         assert len(row) == 11

@@ -79,7 +79,7 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
     classes[:, :, 1, 0] = np.maximum(0, classes[:, :, 1, 0] - 1)
     worse = a[1]._replace(counts={**a[1].counts, "classes": classes})
     line = compare_records((a[0], a[1]), (a[0], worse), permutations=1000).overall[0]
-    low, high = a[0].summary.intervals["clean_miou"].bca
+    low, high = a[0].summary.intervals["clean_miou"].edges
     assert line.difference == pytest.approx(mean_iou(classes[:, 0].sum(0)) - a[0].summary.clean_miou)
     assert line.high < 0
     assert line.high - line.low < (high - low) / 2

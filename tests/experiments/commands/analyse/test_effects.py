@@ -25,7 +25,7 @@ RATE = Factor("lr", "log")
 
 def make_trial(path: Path, place: int, noise: float, **arguments: object) -> TrainedTrial:
     return measure_trial(
-        arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 8, noise=noise))
+        arguments, *read_swept(make_record(path / f"{place}.json", f"t{place}", place, 24, noise=noise))
     )
 
 
@@ -71,7 +71,7 @@ def test_one_factor_of_two_levels_is_a_comparison(tmp_path: Path) -> None:
     change = found.changes["mean_corrupted_miou"]
     assert change.value == pytest.approx(line.difference)
     assert change.images is not None
-    assert change.images.bca == pytest.approx((line.low, line.high))
+    assert change.images.jackknife == pytest.approx((line.low, line.high))
     assert change.trainings is None
 
 

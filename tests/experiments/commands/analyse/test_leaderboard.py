@@ -19,7 +19,8 @@ from user_error import UserError
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
-    return [make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("one", "two|2", "three"))]
+    names = ("one", "two|2", "three")
+    return [make_record(tmp_path / f"{name}.json", name, seed, images=24) for seed, name in enumerate(names)]
 
 
 def test_ranks_fall(paths: list[Path]) -> None:

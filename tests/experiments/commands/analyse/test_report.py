@@ -59,7 +59,7 @@ def test_everything_is_on_the_page(tmp_path: Path) -> None:
     assert "Three networks" in message
     for record in records:
         for key in ("clean_miou", "mean_corrupted_miou", "retention"):
-            low, high = record.summary.intervals[key].bca
+            low, high = record.summary.intervals[key].edges
             assert format_percent(getattr(record.summary, key)) in message
             assert f"[{format_percent(low)}, {format_percent(high)}]" in message
         assert record.suite_hash in message
@@ -83,7 +83,10 @@ def test_points_of_the_curves_are_the_cells(tmp_path: Path) -> None:
         assert len(message) == len(cells) == 6
         for text, cell in zip(message, cells, strict=True):
             assert f"{format_percent(cell.miou)} %" in text
-            assert f"[{format_percent(cell.miou_interval.bca[0])}, {format_percent(cell.miou_interval.bca[1])}]" in text
+            assert (
+                f"[{format_percent(cell.miou_interval.edges[0])}, {format_percent(cell.miou_interval.edges[1])}]"
+                in text
+            )
 
 
 def test_best_is_first(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ DIGESTS = ["a" * 64, "b" * 64, "c" * 64]
 def paths(tmp_path: Path) -> list[Path]:
     """Three records; the third is of the costliest network."""
     found = [
-        make_record(tmp_path / f"{name}.json", name, seed) for seed, name in enumerate(("half", "sparse", "dense"))
+        make_record(tmp_path / f"{name}.json", name, seed, images=24)
+        for seed, name in enumerate(("half", "sparse", "dense"))
     ]
     for path, digest in zip(found, DIGESTS, strict=True):
         set_checkpoint(path, digest)

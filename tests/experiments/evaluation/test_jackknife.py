@@ -1,0 +1,76 @@
+"""Intervals of the jackknife: Student's t, with the degrees of freedom that the units bear."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.evaluation.jackknife import FRACTION, count_bearing, degrees_of_freedom, jackknife_interval
+from experiments.evaluation.statistics import bca_interval
+
+
+def leave_out(values: np.ndarray) -> np.ndarray:
+    """Means without each value in turn."""
+    return (values.sum() - values) / (len(values) - 1)
+
+
+def test_of_a_mean_it_is_students_interval() -> None:
+    """With as many degrees of freedom as its squared deviations have, which scipy knows nothing of."""
+    values = np.random.default_rng(0).normal(3, 2, 40)
+    squares = (leave_out(values) - values.mean()) ** 2
+    freedom = degrees_of_freedom(squares)
+    assert FRACTION * 20 < freedom <= FRACTION * 39
+    wanted = stats.t.interval(0.95, freedom, loc=values.mean(), scale=stats.sem(values))
+    assert jackknife_interval(values.mean(), leave_out(values)) == pytest.approx(wanted)
+
+
+def test_few_degrees_of_freedom_where_few_units_decide() -> None:
+    squares = np.full(50, 1e-4)
+    assert degrees_of_freedom(squares) == pytest.approx(FRACTION * 49)
+    squares[0] = 1.0
+    assert degrees_of_freedom(squares) < 2.5
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.5, 20), st.floats(0.5, 20))
+def test_a_score_and_what_is_left_of_it_have_mirrored_intervals_within_their_range(
+    seed: int, one: float, other: float
+) -> None:
+    values = np.random.default_rng(seed).beta(one, other, 30)
+    low, high = jackknife_interval(values.mean(), leave_out(values), "score")
+    assert 0 < low < values.mean() < high < 1
+    assert jackknife_interval(1 - values.mean(), leave_out(1 - values), "score") == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize(
+    ("units", "bearing", "stated"), [(19, 19, False), (20, 20, True), (40, 9, False), (40, 10, True)]
+)
+def test_too_few_units_have_no_interval(units: int, bearing: int, stated: bool) -> None:
+    values = np.full(units, 0.5)
+    values[:bearing] = np.random.default_rng(0).uniform(0.6, 0.9, bearing)
+    left_out = 0.6 + np.where(np.arange(units) < bearing, values, 0) / 100
+    left_out[bearing:] = left_out.mean() if units == bearing else left_out[:bearing].mean()
+    assert count_bearing(left_out) == bearing
+    assert np.isfinite(jackknife_interval(0.6, left_out, "score")).all() == stated
+
+
+def test_units_without_a_score_are_left_out() -> None:
+    values = np.random.default_rng(0).normal(0.5, 0.1, 30)
+    with_gaps = np.concatenate([leave_out(values), [np.nan] * 5])
+    assert jackknife_interval(values.mean(), with_gaps) == jackknife_interval(values.mean(), leave_out(values))
+    assert np.isnan(jackknife_interval(float("nan"), leave_out(values))).all()
+
+
+def test_it_holds_where_the_bootstrap_does_not() -> None:
+    """Means of values that differ by orders of magnitude, from 25 of them; `coverage` tries what networks meet."""
+    rng, truth, level = np.random.default_rng(0), np.exp(0.5), {"jackknife": 0, "bca": 0}
+    for _ in range(400):
+        values = np.exp(rng.normal(size=25))
+        left_out = leave_out(values)
+        low, high = jackknife_interval(values.mean(), left_out)
+        level["jackknife"] += low <= truth <= high
+        resampled = rng.choice(values, (400, 25)).mean(1)
+        low, high = bca_interval(values.mean(), resampled, left_out)
+        level["bca"] += low <= truth <= high
+    assert level["bca"] < level["jackknife"]
+    assert level["jackknife"] > 0.9 * 400
