@@ -23,7 +23,7 @@ from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
-from experiments.sweeping.counters import find_counters, list_counters
+from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
@@ -89,7 +89,7 @@ class Options:
         suite: a YAML file or one of.
         output: record to write (default: record-SUITE.json beside the checkpoint).
         name: name on the leaderboard (default: the run folder's).
-        counters: counted beside the usual ones: YAML files, or some of.
+        counters: counted beside the usual ones: YAML files of counters.
         split: images to sweep.
         seed: of the corruptions.
         restart: discard an unfinished sweep.
@@ -108,7 +108,7 @@ class Options:
     suite: Annotated[str, Option(listed=list_suites)] = "core"
     output: Path | None = None
     name: str | None = None
-    counters: Annotated[list[str] | None, Option(listed=list_counters)] = None
+    counters: list[str] | None = None
     split: Literal["train", "val", "test"] = "test"
     seed: int = 0
     restart: bool = False
