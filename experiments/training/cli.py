@@ -35,7 +35,7 @@ from experiments.training.resumed_state import resume
 from experiments.training.run_folder import RunFolder
 from experiments.training.start import describe_start, expand_start
 from experiments.training.time_limit import TimeIsUp, limit_time
-from experiments.training.trainer_options import read_whole_numbers_as_such
+from experiments.training.trainer_options import prefer_integers
 from lightning_modules.callbacks.averaging import mend_averages
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.segmentation import SegmentationModule
@@ -274,7 +274,7 @@ def run_cli(argv: list[str]) -> None:
     begin_from_defaults()
     require_order(argv)
     from_shell = sys.argv[1:] == ["fit", *argv]
-    read_whole_numbers_as_such()
+    prefer_integers()
     expanded = expand_start(argv)
     try:
         with ExitStack() as locks:

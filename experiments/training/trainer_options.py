@@ -6,7 +6,7 @@ from typing import get_args
 from pytorch_lightning import Trainer
 
 
-def read_whole_numbers_as_such() -> None:
+def prefer_integers() -> None:
     """Let options that take batches as a number or a fraction read 1 as one batch, not as all of them.
 
     Their type is a number, int or float. `typing` keeps one object for unions of the same types, in the order in which

@@ -14,16 +14,16 @@ from lightning_modules.networks.wrappers.test_time_augmentation import TestTimeA
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
-OPINIONS = 4 * torch.randn(3, 2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+MEMBER_LOGITS = 4 * torch.randn(3, 2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_softmax_of_the_mean_is_the_mean_probability() -> None:
-    found = average_logits(iter(OPINIONS), "probabilities").softmax(1)
-    torch.testing.assert_close(found, OPINIONS.softmax(2).mean(0))
+    found = average_logits(iter(MEMBER_LOGITS), "probabilities").softmax(1)
+    torch.testing.assert_close(found, MEMBER_LOGITS.softmax(2).mean(0))
 
 
 def test_mean_of_logits() -> None:
-    torch.testing.assert_close(average_logits(OPINIONS, "logits"), OPINIONS.mean(0))
+    torch.testing.assert_close(average_logits(MEMBER_LOGITS, "logits"), MEMBER_LOGITS.mean(0))
 
 
 def test_means_differ_where_one_member_is_sure() -> None:
@@ -40,9 +40,9 @@ def test_what_no_member_holds_possible_stays_finite() -> None:
 
 def test_half_precision_is_averaged_in_single() -> None:
     """Logits far apart: a mean of probabilities in 16 bits would lose the small ones."""
-    found = average_logits(OPINIONS.bfloat16(), "probabilities")
+    found = average_logits(MEMBER_LOGITS.bfloat16(), "probabilities")
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found.softmax(1), OPINIONS.bfloat16().float().softmax(2).mean(0))
+    torch.testing.assert_close(found.softmax(1), MEMBER_LOGITS.bfloat16().float().softmax(2).mean(0))
 
 
 def test_unknown_mean() -> None:
