@@ -1,6 +1,7 @@
 """``python -m experiments VERB``: one verb per file of `commands` and `upkeep`, imported when it is asked for."""
 
 import contextlib
+import difflib
 import errno
 import importlib
 import os
@@ -92,7 +93,9 @@ def main(argv: list[str]) -> int:
     """
     verb, *rest = argv or [""]
     if verb not in (*VERBS, "", "-h", "--help"):
-        print(f"error: unknown verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        suggestion = f"did you mean {near[0]}? The" if near else "the"
+        print(f"error: unknown verb {verb!r}; {suggestion} verbs are {', '.join(VERBS)}", file=sys.stderr)
         return 2
     try:
         if verb in VERBS:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data, read_checkpoint
+from experiments.command_line.processes import is_first_process
 from user_error import UserError
 
 START = "--start"
 """Option of 'fit': a checkpoint whose network and weights a training starts from."""
+
+NETWORK = "--model.init_args.network"
 
 
 def expand_start(argv: list[str]) -> list[str]:
@@ -26,6 +29,8 @@ def expand_start(argv: list[str]) -> list[str]:
         raise UserError(f"{START} needs the path of a checkpoint") from error
     if found.start is None:
         return argv
+    if any(word.partition("=")[0] == NETWORK for word in rest) and is_first_process():
+        print(f"note: the network is that of {START} {found.start}; {NETWORK} is not used", flush=True)
     network = read_checkpoint(Path(found.start))["hyper_parameters"]["network"]
     settings = {"network": json.dumps(network), "encoder_weights": "null", "start": found.start}
     return [*rest, *(f"--model.init_args.{name}={value}" for name, value in settings.items())]

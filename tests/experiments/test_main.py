@@ -27,7 +27,8 @@ def test_help_shows_examples(verb: str, capsys: pytest.CaptureFixture) -> None:
 
 
 def test_unknown_verb_and_none() -> None:
-    assert "leaderboard" in read_refusal("leaderbord")
+    assert "did you mean leaderboard? The verbs are" in read_refusal("leaderbord")
+    assert "the verbs are" in read_refusal("xyz")
     assert run_command(check=False).returncode == 2
 
 
