@@ -138,6 +138,7 @@ def require_intervals(record: Record, images: Images, path: Path) -> None:
         _require_same_bounds(given, bounds, f"the summary of {str(path)!r} states for {name}")
     for place, (cell, bounds) in enumerate(zip(record.cells, cells, strict=True)):
         _require_same_bounds(cell.miou_interval, bounds, f"{describe_cell(record, place)} of {str(path)!r} states")
+    record.summary.interval_method = METHOD.format(units=describe_resampled_units(record.data.unit))
 
 
 def _require_same_bounds(given: Bounds, wanted: Bounds, where: str) -> None:

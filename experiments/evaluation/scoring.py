@@ -25,7 +25,7 @@ from experiments.evaluation.statistics import (
 BOOTSTRAP = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
 """How the intervals of records were made before there was a third."""
 
-METHOD = f"{BOOTSTRAP}; jackknife t"
+METHOD = f"jackknife t over {{units}}, level {LEVEL}; {BOOTSTRAP}"
 
 RATIOS = ("retention", "rpc")
 """Numbers of a summary that are no score of their own: they may be above 1."""

@@ -57,6 +57,7 @@ def test_a_record_of_the_second_format_keeps_every_number(name: str, tmp_path: P
             assert {key: found.scores[f"{task}.{key}"] for key in stated["scores"]} == stated["scores"]
         assert None not in found.miou_interval.edges
     summary = json.loads(record.summary.model_dump_json())
+    assert summary["interval_method"].endswith(f"; {old['summary'].pop('interval_method')}")
     for bounds in summary["intervals"].values():
         assert len(bounds.pop("jackknife")) == 2
     assert {key: summary[key] for key in old["summary"]} == old["summary"]
