@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 
 LEVEL = 0.95
+"""Of every interval, and of every test."""
+
 FEWEST_UNITS = 20
 """Units below which there is no interval: whatever is drawn from them, too little is known of the rest."""
 

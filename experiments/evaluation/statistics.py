@@ -11,16 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.jackknife import Scale, jackknife_interval
+from experiments.evaluation.jackknife import LEVEL, ROUNDING, Scale, jackknife_interval
 from experiments.evaluation.scores.ratios import Ratio, compute_score
 
 RESAMPLES = 1000
 PERMUTATIONS = 10_000
-LEVEL = 0.95
 CHUNK = 100  # draws at a time: bounds the memory of many classes
 BLOCK = 2**22  # numbers at a time, of units, conditions and classes: likewise
 NORMAL = NormalDist()
-ROUNDING = 1e-12  # what sums of the same numbers in another order may differ by
 
 Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Numbers (...) by name from scores (..., conditions)."""

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.sweeping.named_files import find_file, list_names
 from user_error import UserError
 
 if TYPE_CHECKING:
     from lightning_modules.metrics.counters.base import Counter
 
-COUNTERS = Path(__file__).parent.parent / "configs" / "counter"
-
 
 def list_counters() -> list[str]:
     """Names of the counters that come with the project."""
-    return sorted(path.stem for path in COUNTERS.glob("*.yaml"))
+    return list_names("counter")
 
 
 def find_counter_path(name: str) -> Path:
@@ -23,10 +22,7 @@ def find_counter_path(name: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else COUNTERS / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"no counter {name!r}: pass one of {', '.join(list_counters())}, or the path of a YAML file")
-    return path
+    return find_file("counter", name)
 
 
 def find_counters(further: Sequence[str] = ()) -> list["Counter"]:

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from user_error import UserError
+from experiments.sweeping.named_files import find_file, list_names
 
 if TYPE_CHECKING:
     from experiments.sweeping.suite import Suite
 
-SUITES = Path(__file__).parent.parent / "configs" / "suite"
-
 
 def list_suites() -> list[str]:
     """Names of the suites that come with the project."""
-    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+    return list_names("suite")
 
 
 def find_suite_path(name: str) -> Path:
@@ -22,10 +20,7 @@ def find_suite_path(name: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else SUITES / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"no suite {name!r}: pass one of {', '.join(list_suites())}, or the path of a YAML file")
-    return path
+    return find_file("suite", name)
 
 
 def find_suite(name: str) -> "Suite":

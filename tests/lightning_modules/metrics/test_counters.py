@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.sweeping.counters import COUNTERS, find_counters, list_counters
+from experiments.sweeping.counters import find_counters, list_counters
 from lightning_modules.metrics.counters.base import Counter, Prediction
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
@@ -52,4 +52,3 @@ def test_every_counter_has_its_yaml_and_counts_once() -> None:
     assert len(find_counters(list_counters())) == len({type(one) for one in find_counters(list_counters())})
     with pytest.raises(UserError, match=r"two counters count 'classes'.*rename its counts"):
         SweepCounts(CLASSES, 1, make_default_counters() * 2)
-    assert COUNTERS.is_dir()
