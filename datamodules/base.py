@@ -16,6 +16,7 @@ from datamodules.aspect import ASPECTS, Aspect
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.fingerprint import Fingerprint, take_fingerprint
+from datamodules.grouping import Grouping, find_grouping_columns, find_natural_places, is_name_pattern, parse_names
 from datamodules.reading.image_reading import ImageReading
 from datamodules.transforms import Augmentation, NoAugmentation, Resize
 from user_error import UserError
@@ -46,6 +47,11 @@ class SegmentationDataModule(pl.LightningDataModule):
             "squash" if `None`.
         unit: column of the metadata by which images are grouped, such as the patient; confidence intervals then come from
             resampling units. Each image is its own unit if `None`.
+        sequence: how images follow each other, such as the frames of a drive: a pattern of their names, such as
+            ``{sequence}_*{place}`` (see `datamodules.grouping.parse_names`), or the column of the metadata that names the
+            sequence of each. Confidence intervals then come from blocks of consecutive images. Instead of `unit`.
+        place: column of the metadata with the number of an image in its sequence; with a column `sequence` alone, images
+            are in the natural order of their names.
         leaks: whether splits that share an image or a unit are refused before training, or only reported ("say").
     """
 
@@ -64,12 +70,20 @@ class SegmentationDataModule(pl.LightningDataModule):
         augmentation: Augmentation | None = None,
         unit: str | None = None,
         leaks: Literal["refuse", "say"] = "refuse",
+        sequence: str | None = None,
+        place: str | None = None,
         aspect: Aspect | None = None,  # not "squash": earlier recipes have no such key, and null counts as left out
     ) -> None:
         super().__init__()
         sizes = (batch_size, batch_size if eval_batch_size is None else eval_batch_size)
         if min(sizes) < 1:
             raise UserError(f"a batch of {min(sizes)} images cannot be: give at least 1")
+        if unit is not None and sequence is not None:
+            raise UserError(
+                f"images are grouped by {unit!r} or follow each other by {sequence!r}, not both: give `unit` or `sequence`"
+            )
+        if place is not None and (sequence is None or is_name_pattern(sequence)):
+            raise UserError(f"`place` is {place!r}: it goes with a `sequence` that is a column of meta.csv")
         if num_workers < 0:
             raise UserError(f"there cannot be {num_workers} loader processes: give 0 to load in the main process")
         if not 2 <= len(classes) <= IGNORED:
@@ -89,6 +103,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.augmentation = augmentation or NoAugmentation()
         self.unit = unit
+        self.sequence = sequence
+        self.place = place
         self.leaks = leaks
         self.aspect: Aspect = aspect or "squash"
         self.test_split: Split = "test"
@@ -138,15 +154,45 @@ class SegmentationDataModule(pl.LightningDataModule):
         Raises:
             UserError: an image has no value in the column `unit`.
         """
-        if self.unit is None:
+        return None if self.unit is None else self._read_column(split, "unit", self.unit)
+
+    def list_grouping(self, split: Split) -> Grouping:
+        """Which images of a split do not stand for themselves, in order.
+
+        Raises:
+            UserError: an image has no value in a column, no number as its place, or a name that does not follow the
+                pattern.
+        """
+        if self.sequence is None:
+            return Grouping(self.list_units(split))
+        ids = self.open_split(split).ids
+        if is_name_pattern(self.sequence):
+            return parse_names(self.sequence, ids)
+        sequences = self._read_column(split, "sequence", self.sequence)
+        if self.place is None:
+            return Grouping(sequences, find_natural_places(ids))
+        places = self._read_column(split, "place", self.place)
+        wrong = next((place for place in places if not (place.isdecimal() and len(place) < 16)), None)
+        if wrong is not None:
+            raise UserError(
+                f"the column {self.place!r} of meta.csv holds {wrong!r}: a place in a sequence is a whole number"
+            )
+        return Grouping(sequences, [int(place) for place in places])
+
+    def find_undeclared_grouping(self, split: Split) -> str | None:
+        """A column of the metadata whose images seem to belong together though neither `unit` nor `sequence` says so."""
+        if self.unit is not None or self.sequence is not None:
             return None
+        return next(iter(find_grouping_columns(self.read_meta(split).values())), None)
+
+    def _read_column(self, split: Split, setting: str, column: str) -> list[str]:
         rows = self.read_meta(split)
-        found = [rows.get(name, {}).get(self.unit) for name in self.open_split(split).ids]
+        found = [rows.get(name, {}).get(column) for name in self.open_split(split).ids]
         if not all(found):
             columns = ", ".join(sorted({name for row in rows.values() for name in row})) or "none"
             raise UserError(
-                f"the data do not know the {self.unit!r} of every image of the split {split!r} (columns of meta.csv: "
-                f"{columns}): add it, or pass --data.init_args.unit null"
+                f"the data do not know the {column!r} of every image of the split {split!r} (columns of meta.csv: "
+                f"{columns}): add it, or pass --data.init_args.{setting} null"
             )
         return [str(name) for name in found]
 

@@ -41,21 +41,24 @@ def make_record(
     *,
     noise: float = 0.7,
     units: list[str] | None = None,
+    places: list[int] | None = None,
     recipe: dict[str, Any] | None = None,
     tasks: Mapping[str, np.ndarray] | None = None,
     **manifest: Any,
 ) -> Path:
     """Write a record of a small sweep.
 
-    `units` are patients, `tasks` the counts (images, cells, S) of further ones, `manifest` other entries of the suite's.
+    `units` are patients, with `places` sequences; `tasks` the counts (images, cells, S) of further ones, `manifest`
+    other entries of the suite's.
     """
     entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
     suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
     totals, counts = sweep(images, len(cells), seed, noise)
     further = {f"{TASK}{one}": part for one, part in (tasks or {}).items()}
     totals, counts = {**totals, **{one: part.sum(0) for one, part in further.items()}}, {**counts, **further}
-    swept = Images([str(k) for k in range(images)], counts, units)
-    unit = None if units is None else "patient"
+    swept = Images([str(k) for k in range(images)], counts, units, places)
+    unit, sequence = (None if units is None or places else "patient"), ("drive" if places else None)
+    of = Data(name="scenes", images=images, hash="d", split="test", batch_size=1, unit=unit, sequence=sequence)
     bounds, cell_bounds = find_intervals(cells, swept, suite)
     record = Record(
         format=FORMAT,
@@ -64,13 +67,13 @@ def make_record(
         classes=CLASSES,
         suite=suite,
         suite_hash=hash_manifest(suite.model_dump()),
-        data=Data(name="scenes", images=images, hash="d", split="test", batch_size=1, unit=unit),
+        data=of,
         recipe=recipe or {},
         checkpoint={},
         environment={},
         counts=describe_counts(totals, counts),
         cells=make_cells(cells, totals, cell_bounds),
-        summary=make_summary(cells, totals, suite, bounds, unit),
+        summary=make_summary(cells, totals, suite, bounds, of.resampled_units),
         per_image=PerImage(file="", sha256=""),
     )
     write_record(record, path, swept)

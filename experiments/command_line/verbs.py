@@ -11,6 +11,7 @@ FOLDERS = {
         "plan": "estimate the time and memory of a sweep on several processes",
         "benchmark": "sweep a checkpoint over corruptions and write its record",
         "verify": "recompute a record, and sweep a sample of it again",
+        "rescore": "state the intervals of records anew, over what is independent",
         "predict": "segment image files",
         "corruptions": "draw an image under every corruption of a suite",
         "costs": "measure the costs of networks: parameters, multiply-adds, latency, memory",

@@ -6,13 +6,11 @@ from itertools import combinations
 from typing import get_args
 
 from datamodules.base import SegmentationDataModule, Split
+from datamodules.grouping import is_grouping_column
 from datamodules.leaks import Leak, find_leaks, find_shared_images
 from experiments.data_check.findings import Finding, Level, name_some
 from experiments.data_check.near_duplicates import find_near
 from experiments.data_check.scan import ScannedImage, ScannedSplit
-
-UNITS = ("patient", "subject", "case", "person", "volume", "video", "sequence", "scene", "slide", "animal")
-"""Columns of meta.csv whose images belong together, as people call them."""
 
 
 def find_copies(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
@@ -78,14 +76,14 @@ def _find_within(name: str, seen: list[ScannedImage]) -> Iterator[Finding]:
 
 
 def _find_undeclared_units(data: SegmentationDataModule, splits: Mapping[str, ScannedSplit]) -> Iterator[Finding]:
-    if data.unit is not None:
+    if data.unit is not None or data.sequence is not None:
         return
     rows = {
         name: data.read_meta(name) for name in get_args(Split) if splits.get(name) and splits[name].dataset is not None
     }
     columns = dict.fromkeys(column for table in rows.values() for row in table.values() for column in row)
     for column in columns:
-        if column.lower().removesuffix("_id").removesuffix("id") not in UNITS:
+        if not is_grouping_column(column):
             continue
         values = {name: {row.get(column, "") for row in table.values()} - {""} for name, table in rows.items()}
         shared = sorted({one for a, b in combinations(values, 2) for one in values[a] & values[b]})

@@ -10,7 +10,6 @@ from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.record import Images, Record, drop_counts
 from experiments.evaluation.scores.base import as_number
-from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import (
     LEVEL,
     PERMUTATIONS,
@@ -66,12 +65,15 @@ def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequen
     why = find_difference(a, b)
     if why is None and list(ids_a) != list(ids_b):
         why = "on images of different names"
-    if why is None and a.data.unit != b.data.unit:
-        why = f"with intervals over {describe_resampled_units(a.data.unit)} and {describe_resampled_units(b.data.unit)}"
     if why is not None:
         raise UserError(
             f"{a.name!r} and {b.name!r} were swept {why}, so they cannot be compared image by image: sweep both with the "
             "same suite, seed and data"
+        )
+    if a.data.resampled_units != b.data.resampled_units:
+        raise UserError(
+            f"the intervals of {a.name!r} are over {a.data.resampled_units}, those of {b.name!r} over "
+            f"{b.data.resampled_units}: state them alike by 'rescore'"
         )
 
 
@@ -124,28 +126,30 @@ class MeasuredRecord(NamedTuple):
 
     record: Record
     ids: list[str]
-    units: list[str] | None
+    grouping: tuple[list[str] | None, list[int] | None]
     scores: Scores
 
 
 def measure_record(record: Record, images: Images, metric: Metric, seed: int = 0) -> MeasuredRecord:
     """Scores of a record by a metric; `seed` is that of the resamples."""
-    scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], RESAMPLES, seed)
-    return MeasuredRecord(drop_counts(record), images.ids, images.units, scores)
+    scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], RESAMPLES, seed, images.blocks)
+    return MeasuredRecord(drop_counts(record), images.ids, images.grouping, scores)
 
 
-def require_aligned(found: Sequence[tuple[Record, Sequence[str], Sequence[str] | None]]) -> None:
-    """Records, ids and units of the same images under the same conditions.
+def require_aligned(
+    found: Sequence[tuple[Record, Sequence[str], tuple[list[str] | None, list[int] | None]]],
+) -> None:
+    """Records, ids and `Images.grouping` of the same images under the same conditions.
 
     Raises:
         UserError: the records do not compare.
     """
-    (one, ids, units), *others = found
-    for other, other_ids, other_units in others:
+    (one, ids, grouping), *others = found
+    for other, other_ids, other_grouping in others:
         require_comparable(one, other, ids, other_ids)
-        if units != other_units:
+        if grouping != other_grouping:
             raise UserError(
-                f"{one.name!r} and {other.name!r} do not group their images alike: sweep both with the same meta.csv"
+                f"{one.name!r} and {other.name!r} do not group their images alike: state their intervals alike by 'rescore'"
             )
 
 
@@ -190,15 +194,16 @@ def compare(
     """
     (one, _), (other, _) = a, b
     chosen = COMPARED[metric]
-    require_aligned([(record, images.ids, images.units) for record, images in (a, b)])
+    require_aligned([(record, images.ids, images.grouping) for record, images in (a, b)])
     ratios = [images.sum_by_unit(chosen.ratio(images)) for _, images in (a, b)]
     places = find_scored_places(one, [point_estimate(ratio) for ratio in ratios], chosen)
     conditions, measure = [one.conditions[at] for at in places], make_record_measure(one, places, chosen)
     first, second = ratios
     if len(places) < len(one.conditions):
         first, second = (ratio.apply(lambda part: part[:, places]) for ratio in ratios)
-    bounds = compute_paired_intervals(first, second, measure, RESAMPLES, seed)
-    p_values = permutation_test(first, second, measure, permutations, seed)
+    blocks = a[1].blocks
+    bounds = compute_paired_intervals(first, second, measure, RESAMPLES, seed, blocks)
+    p_values = permutation_test(first, second, measure, permutations, seed, blocks)
     names = [name_condition(condition) for condition in conditions]
     adjusted = adjust_p_values({name: p_values[name] for name in names})
     left, right = (measure(point_estimate(ratio)) for ratio in (first, second))

@@ -9,14 +9,22 @@ from typing import Literal
 
 import numpy as np
 
+from experiments.evaluation.blocks import Blocks, make_independent
+
 LEVEL = 0.95
 """Of every interval, and of every test."""
 
 FEWEST_UNITS = 20
 """Units below which there is no interval: whatever is drawn from them, too little is known of the rest."""
 
+FEWEST_BLOCKS = 8
+"""Likewise of blocks of units that follow each other, each of which is already a mean of several."""
+
 FEWEST_BEARING = 10
 """Units that must bear on a number: a class in five images says nothing of the images that were not drawn."""
+
+FEWEST_BEARING_BLOCKS = 5
+"""Likewise of blocks."""
 
 BEARING = 0.01
 """A unit bears on a number if its influence is more than this of the largest one."""
@@ -31,42 +39,62 @@ Scale = Literal["score", "difference"]
 
 
 def jackknife_interval(
-    estimate: float, left_out: np.ndarray, scale: Scale = "difference", level: float = LEVEL
+    estimate: float,
+    left_out: np.ndarray,
+    scale: Scale = "difference",
+    level: float = LEVEL,
+    blocks: Blocks | None = None,
 ) -> tuple[float, float]:
-    """Student's t interval of the jackknife (Tukey, Ann. Math. Statist. 1958).
+    """Student's t interval of the jackknife (Tukey, Ann. Math. Statist. 1958), or of that of blocks (Künsch, ibid. 1989).
 
     Its degrees of freedom follow from the kurtosis of the influences (Hinkley, "Jackknife confidence limits using Student
     t approximations", Biometrika 1977), less a fraction: see `FRACTION`.
 
     Args:
         estimate: from all units.
-        left_out: (N,) without each unit in turn.
+        left_out: (N,) without each unit in turn, or without the block that begins at it.
         scale: of the number.
         level: of the interval.
+        blocks: of units that follow each other; independent ones if `None`.
 
     Returns:
-        Its edges; NaN where there are too few units, see `count_bearing`.
+        Its edges; NaN where there are too few units or blocks, see `count_bearing`.
     """
-    values = left_out[~np.isnan(left_out)]
-    number, bearing = len(values), count_bearing(left_out)
-    if np.isnan(estimate) or number < FEWEST_UNITS or bearing < FEWEST_BEARING:
+    known = ~np.isnan(left_out)
+    values, blocks = left_out[known], blocks or make_independent(len(left_out))
+    if np.isnan(estimate) or not known.any() or not _are_enough(left_out, blocks):
         return float("nan"), float("nan")
     inside = scale == "score" and 0 < estimate < 1 and values.min() > 0 and values.max() < 1
     centre, changed = (_to_log_odds(one) if inside else one for one in (np.array(estimate), values))
-    squares = (changed - changed.mean()) ** 2
-    deviation = float(np.sqrt((number - 1) / number * squares.sum()))
+    squares, lengths, number = (changed - changed.mean()) ** 2, blocks.own_lengths[known], len(values)
+    deviation = float(np.sqrt((squares * (number - lengths) / lengths).sum() / number))
     from scipy.special import stdtrit  # loads slowly
 
-    reach = float(stdtrit(degrees_of_freedom(squares), (1 + level) / 2)) * deviation
+    freedom = degrees_of_freedom(squares, blocks.effective_number * number / len(left_out))
+    reach = float(stdtrit(freedom, (1 + level) / 2)) * deviation
     edges = (float(centre) - reach, float(centre) + reach)
     if inside:
         return float(_from_log_odds(edges[0])), float(_from_log_odds(edges[1]))
     return edges if scale == "difference" else (max(0.0, edges[0]), min(1.0, edges[1]))
 
 
-def degrees_of_freedom(squares: np.ndarray) -> float:
-    """Those of a sum of squares (N,), by its mean and variance: few where few units decide it, and N - 1 at most."""
-    number, mean, spread = len(squares), squares.mean(), squares.var()
+def _are_enough(left_out: np.ndarray, blocks: Blocks) -> bool:
+    """Whether so many units or blocks, and so many that bear on the number, tell of the rest."""
+    per_unit, independent = blocks.effective_number / len(left_out), blocks.length == 1
+    number, bearing = per_unit * np.sum(~np.isnan(left_out)), per_unit * count_bearing(left_out)
+    if independent:
+        return bool(number >= FEWEST_UNITS and bearing >= FEWEST_BEARING)
+    return bool(number >= FEWEST_BLOCKS and bearing >= FEWEST_BEARING_BLOCKS)
+
+
+def degrees_of_freedom(squares: np.ndarray, number: float) -> float:
+    """Those of a sum of squares, by its mean and variance: few where few units decide it.
+
+    Args:
+        squares: of the influences.
+        number: of independent ones among them; there is one degree of freedom less at most.
+    """
+    mean, spread = squares.mean(), squares.var()
     found = min(number - 1, 2 * number * mean**2 / spread) if spread > 0 else number - 1
     return float(max(1.0, FRACTION * found))
 

@@ -15,6 +15,8 @@ FREE = (
     "data.init_args.root",
     "data.init_args.num_workers",
     "data.init_args.unit",
+    "data.init_args.sequence",
+    "data.init_args.place",
     "trainer.accelerator",
     "trainer.enable_progress_bar",
 )

@@ -20,7 +20,7 @@ from experiments.evaluation.comparison import (
 from experiments.evaluation.recipe import compute_recipe_key
 from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import as_number
-from experiments.evaluation.statistics import LEVEL, Scores, compute_joint_intervals
+from experiments.evaluation.statistics import LEVEL, compute_joint_intervals
 from user_error import UserError
 
 SEED = re.compile(r"[-_ ,]+(seed(_everything)?[-_= ]*)?\d+$")
@@ -97,10 +97,10 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
     records = [one.record for one in chain(a, b)]
     _require_unique_checkpoints(records)
     chosen = COMPARED[metric]
-    require_aligned([(one.record, one.ids, one.units) for one in chain(a, b)])
+    require_aligned([(one.record, one.ids, one.grouping) for one in chain(a, b)])
     places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], chosen)
     measure = make_record_measure(records[0], places, chosen)
-    models = [Scores(*(kind[..., places] for kind in one.scores)) for one in chain(a, b)]
+    models = [one.scores.select(places) for one in chain(a, b)]
 
     def subtract_means(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         measured = [measure(score) for score in scores]

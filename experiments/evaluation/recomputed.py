@@ -13,7 +13,7 @@ from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.known import compute_condition_scores, find_known_scores
 from experiments.evaluation.scores.tasks import TASK
-from experiments.evaluation.scoring import BOOTSTRAP, METHOD, compute_summary, describe_resampled_units, find_intervals
+from experiments.evaluation.scoring import BOOTSTRAP, METHOD, compute_summary, find_intervals
 from user_error import UserError
 
 TOLERANCE = 1e-9
@@ -121,7 +121,7 @@ def _check_summary(record: Record, totals: Counts, path: Path) -> None:
                 f"{_format_value(other)}: {ALTERED}"
             )
     record.summary = record.summary.model_copy(update={name: wanted[name] for name in wanted.keys() - stated.keys()})
-    methods = [method.format(units=describe_resampled_units(record.data.unit)) for method in (METHOD, BOOTSTRAP)]
+    methods = [method.format(units=record.data.resampled_units) for method in (METHOD, BOOTSTRAP)]
     if record.summary.interval_method not in methods:
         raise UserError(f"the intervals of {str(path)!r} are no {methods[0]}: {ALTERED}")
 
@@ -138,7 +138,7 @@ def require_intervals(record: Record, images: Images, path: Path) -> None:
         _require_same_bounds(given, bounds, f"the summary of {str(path)!r} states for {name}")
     for place, (cell, bounds) in enumerate(zip(record.cells, cells, strict=True)):
         _require_same_bounds(cell.miou_interval, bounds, f"{describe_cell(record, place)} of {str(path)!r} states")
-    record.summary.interval_method = METHOD.format(units=describe_resampled_units(record.data.unit))
+    record.summary.interval_method = METHOD.format(units=record.data.resampled_units)
 
 
 def _require_same_bounds(given: Bounds, wanted: Bounds, where: str) -> None:

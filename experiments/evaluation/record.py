@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from experiments.evaluation import robustness
+from experiments.evaluation.blocks import Blocks, find_block_length, make_blocks, make_independent, order_sequences
 from experiments.evaluation.earlier import upgrade
 from experiments.evaluation.kinds import find_kind
 from experiments.evaluation.robustness import Condition
@@ -194,7 +195,8 @@ class Data(Strict):
 
     ``content`` is of their files and of the settings by which these are read; it is missing in earlier records.
 
-    ``unit`` names what images belong together, such as a patient; where it is null each image stands for itself.
+    ``unit`` names what images belong together, such as a patient; ``sequence`` says how images follow each other, such as
+    the frames of a drive. Where both are null each image stands for itself.
     """
 
     name: str
@@ -203,7 +205,21 @@ class Data(Strict):
     batch_size: int = Field(ge=1, le=2**31)
     hash: str
     unit: str | None = None
+    sequence: str | None = None
     content: str | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> "Data":
+        if self.unit is not None and self.sequence is not None:
+            raise ValueError("both a unit and a sequence")
+        return self
+
+    @property
+    def resampled_units(self) -> str:
+        """What intervals are over, in words."""
+        if self.sequence is not None:
+            return f"blocks of {find_block_length(self.images)} images that follow each other by {self.sequence}"
+        return "images" if self.unit is None else f"groups of images by {self.unit}"
 
 
 class Record(Strict):
@@ -254,15 +270,38 @@ class Record(Strict):
 
 
 class Images(NamedTuple):
-    """What is known of each image of a sweep."""
+    """What is known of each image of a sweep.
+
+    ``units`` say which images belong together; with ``places``, in which sequence they stand, and where.
+    """
 
     ids: list[str]
     counts: Counts  # by name, (N, conditions, ...)
     units: list[str] | None = None
+    places: list[int] | None = None
+
+    @property
+    def grouping(self) -> tuple[list[str] | None, list[int] | None]:
+        """Units and places: two records are compared where they agree on both."""
+        return self.units, self.places
+
+    @property
+    def blocks(self) -> Blocks:
+        """How the units of `sum_by_unit` depend on each other."""
+        if self.units is None:
+            return make_independent(len(self.ids))
+        if self.places is None:
+            return make_independent(len({*self.units}))
+        return make_blocks(order_sequences(self.units, self.places)[1])
 
     def sum_by_unit(self, ratio: Ratio) -> Ratio:
-        """A ratio of `counts`, summed over the images of each unit."""
-        return ratio if self.units is None else sum_by_unit(ratio, self.units)
+        """A ratio of `counts`, summed over the images of each unit; of sequences, each image in their order."""
+        if self.units is None:
+            return ratio
+        if self.places is None:
+            return sum_by_unit(ratio, self.units)
+        order, _ = order_sequences(self.units, self.places)
+        return ratio.apply(lambda part: part[order])
 
 
 def drop_counts(record: Record) -> Record:
@@ -275,8 +314,9 @@ def dump(record: Record) -> str:
     fields = record.model_dump(mode="json")
     if not fields["left_out"]:
         del fields["left_out"]
-    if fields["data"]["content"] is None:
-        del fields["data"]["content"]
+    for key in ("content", "sequence"):
+        if fields["data"][key] is None:
+            del fields["data"][key]
     cells = ",\n".join("    " + json.dumps(cell) for cell in fields.pop("cells"))
     text = json.dumps(fields, indent=2)
     return text[:-2] + ',\n  "cells": [\n' + cells + "\n  ]\n}"

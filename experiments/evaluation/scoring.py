@@ -19,7 +19,7 @@ from experiments.evaluation.statistics import (
     Interval,
     compute_joint_intervals,
     estimate_scores,
-    split_into_blocks,
+    split_conditions,
 )
 
 BOOTSTRAP = f"bootstrap over {{units}}, {RESAMPLES} resamples, seed 0, level {LEVEL}, percentile and BCa"
@@ -47,8 +47,10 @@ def find_intervals(
         named = {f"means.{kind}": mean for kind, mean in further.items()}
         return robustness.compute_summary_numbers(scores[..., counted], headline, families) | named | by_cell
 
-    parts = (images.sum_by_unit(iou(np.ascontiguousarray(classes[:, at]))) for at in split_into_blocks(classes.shape))
-    bounds = compute_joint_intervals([estimate_scores(parts)], lambda scores: measure(scores[0]), find_scale)
+    parts = (images.sum_by_unit(iou(np.ascontiguousarray(classes[:, at]))) for at in split_conditions(classes.shape))
+    bounds = compute_joint_intervals(
+        [estimate_scores(parts, blocks=images.blocks)], lambda scores: measure(scores[0]), find_scale
+    )
     found = {name: make_bounds(interval) for name, interval in bounds.items()}
     return found, [found.pop(name) for name in cells]
 
@@ -123,17 +125,12 @@ def make_summary(
     totals: Counts,
     manifest: Manifest,
     bounds: dict[str, Bounds],
-    unit: str | None,
+    units: str,
     left_out: Sequence[str] = (),
 ) -> Summary:
-    """Summary of a sweep's sums; `unit` names what images belong together."""
+    """Summary of a sweep's sums; `units` says in words what intervals are over."""
     return Summary(
         **compute_summary(conditions, totals, manifest, left_out),
         intervals=bounds,
-        interval_method=METHOD.format(units=describe_resampled_units(unit)),
+        interval_method=METHOD.format(units=units),
     )
-
-
-def describe_resampled_units(unit: str | None) -> str:
-    """What is resampled, in words."""
-    return "images" if unit is None else f"groups of images by {unit}"

@@ -1,7 +1,7 @@
 """Uncertainty as pure functions of the counts of single images.
 
-Images that belong together (slices of a patient, frames of a drive) are no independent draws: `sum_by_unit` sums them up
-first, and every function here then draws complete units.
+Images that belong together (slices of a patient) are no independent draws: `sum_by_unit` sums them up first, and every
+function here then draws complete units. Where units follow each other (frames of a drive), blocks of them are drawn.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.evaluation.blocks import Blocks, make_independent
 from experiments.evaluation.jackknife import LEVEL, ROUNDING, Scale, jackknife_interval
 from experiments.evaluation.scores.ratios import Ratio, compute_score
 
@@ -37,7 +38,13 @@ class Scores(NamedTuple):
 
     estimate: np.ndarray  # (conditions,) of all units
     resampled: np.ndarray  # (R, conditions)
-    jackknifed: np.ndarray  # (N, conditions) without each unit in turn
+    jackknifed: np.ndarray  # (N, conditions) without each block of units in turn
+    blocks: Blocks
+
+    def select(self, places: Sequence[int]) -> "Scores":
+        """The scores of some conditions."""
+        resampled, jackknifed = self.resampled[..., places], self.jackknifed[..., places]
+        return Scores(self.estimate[..., places], resampled, jackknifed, self.blocks)
 
 
 def sum_by_unit(ratio: Ratio, units: Sequence[str]) -> Ratio:
@@ -45,7 +52,7 @@ def sum_by_unit(ratio: Ratio, units: Sequence[str]) -> Ratio:
     names, places = np.unique(np.asarray(units), return_inverse=True)
 
     def sum_units(part: np.ndarray) -> np.ndarray:
-        total = np.zeros((len(names), *part.shape[1:]), dtype=np.int64)
+        total = np.zeros((len(names), *part.shape[1:]), dtype=np.result_type(part, np.int64))
         np.add.at(total, places, part)
         return total
 
@@ -56,37 +63,33 @@ def _flatten(part: np.ndarray) -> np.ndarray:
     return part.reshape(len(part), -1).astype(np.float64)  # whole numbers below 2^53: their sums stay exact
 
 
-@lru_cache(maxsize=1)  # the same for every block of conditions, and for every record of the same images
-def _draw_units(number: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each of `number` units is drawn in each resample, (R, number)."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    probabilities, sizes = (
-        np.full(number, 1 / number),
-        [min(CHUNK, resamples - at) for at in range(0, resamples, CHUNK)],
-    )
-    return np.concatenate([random.multinomial(number, probabilities, size=size).astype(np.int32) for size in sizes])
+@lru_cache(maxsize=1)  # the same for every piece of the conditions, and for every record of the same images
+def _draw_units(blocks: Blocks, resamples: int, seed: int) -> np.ndarray:
+    """How often each unit is drawn in each resample, (R, N)."""
+    return blocks.draw(resamples, CHUNK, seed)
 
 
-def split_into_blocks(shape: Sequence[int]) -> list[slice]:
+def split_conditions(shape: Sequence[int]) -> list[slice]:
     """The conditions of counts (N, conditions, ...), a few at a time: all of them at once may not fit into memory."""
     units, conditions, *rest = shape
     step = max(1, BLOCK // max(1, units * int(np.prod(rest))))
     return [slice(start, start + step) for start in range(0, conditions, step)]
 
 
-def bootstrap(ratio: Ratio, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def bootstrap(ratio: Ratio, resamples: int = RESAMPLES, seed: int = 0, blocks: Blocks | None = None) -> np.ndarray:
     """Scores of data sets drawn from the units with replacement (bootstrap; Efron, Ann. Statist. 1979).
 
     Args:
         ratio: (N, conditions, k) of each unit; a unit is drawn with all its conditions.
         resamples: R.
         seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
+        blocks: of units that follow each other; independent ones if `None`.
 
     Returns:
         (R, conditions).
     """
-    draws = _draw_units(len(ratio.numerator), resamples, seed)
-    pieces = (ratio.apply(partial(_select_conditions, at=at)) for at in split_into_blocks(ratio.numerator.shape))
+    draws = _draw_units(blocks or make_independent(len(ratio.numerator)), resamples, seed)
+    pieces = (ratio.apply(partial(_select_conditions, at=at)) for at in split_conditions(ratio.numerator.shape))
     return np.concatenate([_score_draws(piece, draws) for piece in pieces], axis=-1)
 
 
@@ -110,22 +113,18 @@ def point_estimate(ratio: Ratio) -> np.ndarray:
     return compute_score(ratio.apply(lambda part: part.sum(0)))
 
 
-def jackknife(ratio: Ratio) -> np.ndarray:
-    """Scores (N, conditions) of the data set without each unit in turn (jackknife)."""
+def jackknife(ratio: Ratio, blocks: Blocks | None = None) -> np.ndarray:
+    """Scores (N, conditions) of the data set without each unit in turn, or without each block of them (Künsch 1989)."""
     number, *shape = ratio.numerator.shape
-    step, (numerator, denominator) = max(1, BLOCK // max(1, int(np.prod(shape)))), (part.sum(0) for part in ratio[:2])
-    return np.concatenate(
-        [
-            compute_score(
-                Ratio(
-                    numerator - ratio.numerator[start : start + step],
-                    denominator - ratio.denominator[start : start + step],
-                    ratio.gaps,
-                )
-            )
-            for start in range(0, number, step)
-        ]
-    )
+    step, totals = max(1, BLOCK // max(1, int(np.prod(shape)))), ratio.apply(lambda part: part.sum(0))
+    blocks = blocks or make_independent(number)
+    removed = ratio.apply(blocks.sum_blocks)
+
+    def score_without(start: int) -> np.ndarray:
+        numerator, denominator = (part[start : start + step] for part in removed[:2])
+        return compute_score(Ratio(totals.numerator - numerator, totals.denominator - denominator, ratio.gaps))
+
+    return np.concatenate([score_without(start) for start in range(0, number, step)])
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -172,16 +171,22 @@ def _find_quantiles(values: np.ndarray, low: float, high: float) -> tuple[float,
     return float(first), float(last)
 
 
-def estimate_scores(parts: Iterable[Ratio], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+def estimate_scores(
+    parts: Iterable[Ratio], resamples: int = RESAMPLES, seed: int = 0, blocks: Blocks | None = None
+) -> Scores:
     """Scores of a model.
 
     Args:
         parts: its ratio (N, conditions, k) of each unit, perhaps a few conditions at a time.
         resamples: R, bootstrap resamples.
         seed: of the draw.
+        blocks: of units that follow each other; independent ones if `None`.
     """
-    found = [(point_estimate(part), bootstrap(part, resamples, seed), jackknife(part)) for part in parts]
-    return Scores(*(np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True)))
+    found = [
+        (point_estimate(part), bootstrap(part, resamples, seed, blocks), jackknife(part, blocks)) for part in parts
+    ]
+    estimate, resampled, jackknifed = (np.concatenate(kind, axis=-1) for kind in zip(*found, strict=True))
+    return Scores(estimate, resampled, jackknifed, blocks or make_independent(len(jackknifed)))
 
 
 def compute_intervals(
@@ -190,6 +195,7 @@ def compute_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
     scale: Callable[[str], Scale] = lambda name: "difference",
+    blocks: Blocks | None = None,
 ) -> dict[str, Interval]:
     """Intervals of every number that `measure` makes of scores.
 
@@ -199,13 +205,19 @@ def compute_intervals(
         resamples: bootstrap resamples.
         seed: of the draw.
         scale: of each number by its name.
+        blocks: of units that follow each other; independent ones if `None`.
     """
-    models = [estimate_scores([ratio], resamples, seed)]
+    models = [estimate_scores([ratio], resamples, seed, blocks)]
     return compute_joint_intervals(models, lambda scores: measure(scores[0]), scale)
 
 
 def compute_paired_intervals(
-    one: Ratio, other: Ratio, measure: Measure, resamples: int = RESAMPLES, seed: int = 0
+    one: Ratio,
+    other: Ratio,
+    measure: Measure,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    blocks: Blocks | None = None,
 ) -> dict[str, Interval]:
     """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
 
@@ -213,7 +225,8 @@ def compute_paired_intervals(
         left, right = map(measure, scores)
         return {name: right[name] - left[name] for name in left}
 
-    return compute_joint_intervals([estimate_scores([ratio], resamples, seed) for ratio in (one, other)], subtract)
+    models = [estimate_scores([ratio], resamples, seed, blocks) for ratio in (one, other)]
+    return compute_joint_intervals(models, subtract)
 
 
 def compute_joint_intervals(
@@ -228,25 +241,33 @@ def compute_joint_intervals(
         measure: scores (..., conditions) of each model to numbers (...).
         scale: of each number by its name.
     """
-    estimates, values, jackknifed = (measure(kind) for kind in zip(*models, strict=True))
+    estimates = measure([model.estimate for model in models])
+    values = measure([model.resampled for model in models])
+    jackknifed, blocks = measure([model.jackknifed for model in models]), models[0].blocks
     return {
         name: Interval(
             percentile_interval(values[name]),
             bca_interval(float(estimate), values[name], jackknifed[name]),
-            jackknife_interval(float(estimate), jackknifed[name], scale(name), LEVEL),
+            jackknife_interval(float(estimate), jackknifed[name], scale(name), LEVEL, blocks),
         )
         for name, estimate in estimates.items()
     }
 
 
 def permutation_test(
-    one: Ratio, other: Ratio, measure: Measure, permutations: int = PERMUTATIONS, seed: int = 0
+    one: Ratio,
+    other: Ratio,
+    measure: Measure,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    blocks: Blocks | None = None,
 ) -> dict[str, float]:
     """Two-sided p values of no difference between two models on the same units (Fisher's randomisation test).
 
     If the models were alike, it would not matter which of them made which of a unit's two predictions: each
-    permutation swaps each unit's with probability one half, and the p value is the ratio of permutations, the observed
-    one among them, that differ at least as much as was observed. NaN where a score does not exist.
+    permutation swaps each unit's with probability one half, or those of a block of units that follow each other. The p
+    value is the ratio of permutations, the observed one among them, that differ at least as much as was observed. NaN
+    where a score does not exist.
 
     Args:
         one: (N, conditions, k) of each unit.
@@ -254,11 +275,12 @@ def permutation_test(
         measure: scores (..., conditions) to numbers (...).
         permutations: drawn ones.
         seed: of the draw.
+        blocks: of units that follow each other; independent ones if `None`.
     """
     totals = [measure(point_estimate(ratio)) for ratio in (one, other)]
     observed = {name: abs(float(totals[1][name] - totals[0][name])) for name in totals[0]}
     reached = dict.fromkeys(observed, 1)
-    for left, right in _score_swapped(one, other, permutations, seed):
+    for left, right in _score_swapped(one, other, permutations, seed, blocks):
         first, second = measure(left), measure(right)
         for name, difference in observed.items():
             smaller = np.abs(second[name] - first[name]) < difference - ROUNDING
@@ -269,13 +291,16 @@ def permutation_test(
     }
 
 
-def _score_swapped(one: Ratio, other: Ratio, permutations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _score_swapped(
+    one: Ratio, other: Ratio, permutations: int, seed: int, blocks: Blocks | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
     random = np.random.Generator(np.random.PCG64(seed))
-    shape = one.numerator.shape[1:]
+    number, *shape = one.numerator.shape
+    blocks = blocks or make_independent(number)
     parts = [(_flatten(left), _flatten(right)) for left, right in zip(one[:2], other[:2], strict=True)]
     for start in range(0, permutations, CHUNK):
-        swaps = random.integers(0, 2, (min(CHUNK, permutations - start), len(one.numerator))).astype(np.float64)
+        swaps = blocks.draw_swaps(min(CHUNK, permutations - start), random).astype(np.float64)
         moved = [swaps @ (right - left) for left, right in parts]
 
         def score_side(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:

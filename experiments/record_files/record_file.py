@@ -35,6 +35,8 @@ def write_record(record: Record, path: Path, images: Images) -> None:
     arrays = {name: part.astype(find_integer_type(part), copy=False) for name, part in arrays.items()}
     if images.units is not None:
         arrays["units"] = np.array(images.units)
+    if images.places is not None:
+        arrays["places"] = np.array(images.places)
     with atomic_write(counts_path, "wb") as file:
         np.savez_compressed(file, ids=np.array(images.ids), allow_pickle=False, **arrays)
     record.per_image = PerImage(file=counts_path.name, sha256=compute_sha256(counts_path))
@@ -132,13 +134,15 @@ def _read_images(record: Record, path: Path) -> Images | None:
         if name in arrays and (form.per_image or arrays[name].size)
     }
     units = [str(name) for name in arrays["units"]] if "units" in arrays else None
+    places = [int(place) for place in arrays["places"]] if "places" in arrays else None
     totals = record.totals
-    images = {record.data.images, len(ids), len(ids if units is None else units), *map(len, counts.values())}
+    images = {record.data.images, len(ids), *map(len, (*counts.values(), units or ids, places or ids))}
     if len(images) > 1 or any(part.shape[1:] != totals[name].shape for name, part in counts.items()):
         raise UserError(f"{str(file)!r} has counts of another shape than {path.name!r}: take both from one sweep")
     if len(set(ids)) != len(ids):
         raise UserError(f"{str(file)!r} holds an image twice: {ALTERED}")
-    if (units is None) != (record.data.unit is None):
+    stated = record.data.unit is not None or record.data.sequence is not None, record.data.sequence is not None
+    if stated != (units is not None, places is not None):
         raise UserError(f"{str(file)!r} and {path.name!r} do not agree on what images belong together: {ALTERED}")
     for name, part in counts.items():
         wrong = (part.sum(0) != totals[name]).reshape(len(record.cells), -1).any(1)
@@ -147,7 +151,7 @@ def _read_images(record: Record, path: Path) -> Images | None:
             raise UserError(
                 f"{describe_cell(record, place)} of {str(path)!r}: its {name} are not the sum of its images"
             )
-    return Images(ids, counts, units)
+    return Images(ids, counts, units, places)
 
 
 def _require_counts(record: Record, path: Path, file: Path, headers: Mapping[str, Header]) -> None:
@@ -156,12 +160,9 @@ def _require_counts(record: Record, path: Path, file: Path, headers: Mapping[str
     if not needed <= headers.keys():
         raise ValueError(f"it has no {min(needed - headers.keys())!r}")
     for name, header in headers.items():
-        if name in ("ids", "units"):
-            fits = header.dtype.kind == "U" and len(header.shape) == 1
-        else:
-            fits = header.dtype.kind in "iu" and len(header.shape) >= 2
-        if not fits:
+        named = name in ("ids", "units", "places")
+        kinds = "U" if name in ("ids", "units") else "iu"
+        if header.dtype.kind not in kinds or (len(header.shape) != 1 if named else len(header.shape) < 2):
             raise ValueError(f"its {name!r} is an array of {header.dtype} of the shape {header.shape}")
-        named = name in ("ids", "units")
         if header.shape[: 2 - named] != (record.data.images, len(record.cells))[: 2 - named]:
             raise UserError(f"{str(file)!r} has counts of another shape than {path.name!r}: take both from one sweep")

@@ -9,7 +9,18 @@ from experiments.evaluation.record import hash_manifest
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.counters.base import Counter
 
-FREE = ("root", "num_workers", "batch_size", "eval_batch_size", "augmentation", "unit", "aspect", "leaks")
+FREE = (
+    "root",
+    "num_workers",
+    "batch_size",
+    "eval_batch_size",
+    "augmentation",
+    "unit",
+    "sequence",
+    "place",
+    "aspect",
+    "leaks",
+)
 """Settings of the data that leave a test image as it is, or that are stated by themselves."""
 
 

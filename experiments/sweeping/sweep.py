@@ -62,7 +62,14 @@ def prepare_suite(
             require_same_names(file.path, describe_data(file), data)
         module.network = Reordered(module.network, match.classes, match.channels)
     data.test_split = split
-    data.list_units(split)  # fails before the sweep rather than after
+    data.list_grouping(split)  # fails before the sweep rather than after
+    if column := data.find_undeclared_grouping(split):
+        print(
+            f"the column {column!r} of meta.csv groups images, but neither `unit` nor `sequence` is set: intervals will be "
+            f"those of independent images, and may be too narrow; pass --data.init_args.unit={column}, or say how they "
+            "follow each other by --data.init_args.sequence",
+            flush=True,
+        )
     found = find_suite(suite)
     found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {})
     found.seed = seed

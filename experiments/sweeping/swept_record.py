@@ -35,6 +35,16 @@ def make_record(
     totals = swept.totals
     left_out = find_ineffective(conditions, swept.changed.tolist())
     bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
+    of = Data(
+        name=find_data_name(recipe["data"]),
+        split=data.test_split,
+        images=len(images.ids),
+        batch_size=data.eval_batch_size,
+        hash=data_hash,
+        unit=data.unit,
+        sequence=data.sequence,
+        content=content,
+    )
     return Record(
         format=FORMAT,
         name=name,
@@ -42,21 +52,13 @@ def make_record(
         classes=list(data.classes),
         suite=manifest,
         suite_hash=hash_manifest(suite.make_manifest(data.size)),
-        data=Data(
-            name=find_data_name(recipe["data"]),
-            split=data.test_split,
-            images=len(images.ids),
-            batch_size=data.eval_batch_size,
-            hash=data_hash,
-            unit=data.unit,
-            content=content,
-        ),
+        data=of,
         recipe=recipe,
         checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},
         environment=environment,
         counts=describe_counts(totals, images.counts),
         cells=make_cells(conditions, totals, cell_bounds),
-        summary=make_summary(conditions, totals, manifest, bounds, data.unit, left_out),
+        summary=make_summary(conditions, totals, manifest, bounds, of.resampled_units, left_out),
         left_out=left_out,
         per_image=PerImage(file="", sha256=""),
     )

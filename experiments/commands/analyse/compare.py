@@ -11,7 +11,6 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.comparison import ComparedNumber, Comparison, compare, find_better, is_significant
 from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
-from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_values
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
@@ -71,7 +70,7 @@ def _describe_basis(found: Comparison) -> str:
     data, suite = found.a.data, found.a.suite
     return (
         f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (paired "
-        f"jackknife t) and two-sided p values (paired permutation test) over {describe_resampled_units(data.unit)}"
+        f"jackknife t) and two-sided p values (paired permutation test) over {data.resampled_units}"
     )
 
 

@@ -16,7 +16,6 @@ from experiments.ablation.factor_effects import (
 )
 from experiments.ablation.sweep_file import Sweep, read_sweep
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.scoring import describe_resampled_units
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import as_csv, make_markdown_table
 from experiments.record_files.record_file import read_swept, remove_duplicates
@@ -39,7 +38,7 @@ def format_markdown(effects: Sequence[Effect], trained: Sequence[TrainedTrial]) 
         cells.append([effect.factor, effect.level, effect.against, str(effect.trials), *shown])
     note = (
         f"Effects in points of {data.name} ({data.images} images), each level against its factor's first, from "
-        f"{len(trained)} trials under the additive model. 95 % intervals: over {describe_resampled_units(data.unit)} "
+        f"{len(trained)} trials under the additive model. 95 % intervals: over {data.resampled_units} "
         "(jackknife t, these very trainings on other images) and over trainings (Student's t from what the model leaves "
         "unexplained; a dash where no trial is left over for that, or where the trials cannot tell a level from another "
         "factor's)."

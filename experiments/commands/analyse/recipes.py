@@ -18,7 +18,6 @@ from experiments.evaluation.recipe_comparison import (
     find_recipe_name,
 )
 from experiments.evaluation.record import Record
-from experiments.evaluation.scoring import describe_resampled_units
 from experiments.evaluation.statistics import adjust_p_values
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
@@ -115,7 +114,7 @@ def format_markdown(found: Sequence[RecipeComparison]) -> str:
         f"Differences of mean {metric.title} ({metric.unit}) from {_format_trainings(len(first))} of "
         f"{find_recipe_name(first)}, on {data.images} images of {data.name} {data.split}, "
         f"suite {suite.name} v{suite.version}. 95 % intervals over "
-        f"{describe_resampled_units(data.unit)} (paired jackknife t, these very trainings) and over trainings "
+        f"{data.resampled_units} (paired jackknife t, these very trainings) and over trainings "
         "(Welch's t, as are the two-sided p values, with Holm's correction over the rows of a table)."
     )
     mixed = [

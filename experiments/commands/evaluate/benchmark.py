@@ -244,7 +244,7 @@ def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Imag
     ids = list(data.open_split(data.test_split).ids)
     if swept.index.tolist() != list(range(len(ids))):
         raise UserError(f"{journal.folder} does not hold each image once: pass --restart to sweep anew")
-    return swept, Images(ids, swept.counts, data.list_units(data.test_split))
+    return swept, Images(ids, swept.counts, *data.list_grouping(data.test_split))
 
 
 def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from experiments.evaluation.blocks import make_blocks
 from experiments.evaluation.jackknife import FRACTION, count_bearing, degrees_of_freedom, jackknife_interval
 from experiments.evaluation.statistics import bca_interval
 
@@ -19,7 +20,7 @@ def test_of_a_mean_it_is_students_interval() -> None:
     """With as many degrees of freedom as its squared deviations have, which scipy knows nothing of."""
     values = np.random.default_rng(0).normal(3, 2, 40)
     squares = (leave_out(values) - values.mean()) ** 2
-    freedom = degrees_of_freedom(squares)
+    freedom = degrees_of_freedom(squares, 40)
     assert FRACTION * 20 < freedom <= FRACTION * 39
     wanted = stats.t.interval(0.95, freedom, loc=values.mean(), scale=stats.sem(values))
     assert jackknife_interval(values.mean(), leave_out(values)) == pytest.approx(wanted)
@@ -27,9 +28,9 @@ def test_of_a_mean_it_is_students_interval() -> None:
 
 def test_few_degrees_of_freedom_where_few_units_decide() -> None:
     squares = np.full(50, 1e-4)
-    assert degrees_of_freedom(squares) == pytest.approx(FRACTION * 49)
+    assert degrees_of_freedom(squares, 50) == pytest.approx(FRACTION * 49)
     squares[0] = 1.0
-    assert degrees_of_freedom(squares) < 2.5
+    assert degrees_of_freedom(squares, 50) < 2.5
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 20), st.floats(0.5, 20))
@@ -74,3 +75,24 @@ def test_it_holds_where_the_bootstrap_does_not() -> None:
         level["bca"] += low <= truth <= high
     assert level["bca"] < level["jackknife"]
     assert level["jackknife"] > 0.9 * 400
+
+
+def test_blocks_widen_it_where_neighbours_are_alike() -> None:
+    """Each value four times in a row: as single ones they pretend to be four times as many."""
+    values = np.random.default_rng(0).normal(size=100)
+    repeated = np.repeat(values, 4)
+    blocks = make_blocks([400])
+    left_out = (repeated.sum() - blocks.sum_blocks(repeated)) / (400 - blocks.length)
+    low, high = jackknife_interval(repeated.mean(), left_out, blocks=blocks)
+    narrow_low, narrow_high = jackknife_interval(repeated.mean(), leave_out(repeated))
+    wanted_low, wanted_high = jackknife_interval(values.mean(), leave_out(values))
+    assert narrow_high - narrow_low < 0.6 * (wanted_high - wanted_low)
+    assert 0.7 * (wanted_high - wanted_low) < high - low < 1.5 * (wanted_high - wanted_low)
+
+
+@pytest.mark.parametrize(("frames", "stated"), [(40, False), (100, True)])
+def test_too_few_blocks_have_no_interval(frames: int, stated: bool) -> None:
+    values = np.random.default_rng(0).normal(size=frames)
+    blocks = make_blocks([frames])
+    left_out = (values.sum() - blocks.sum_blocks(values)) / (frames - blocks.length)
+    assert np.isfinite(jackknife_interval(values.mean(), left_out, blocks=blocks)).all() == stated

@@ -17,16 +17,21 @@ def path(tmp_path: Path) -> Path:
     return make_record(tmp_path / "record.json")
 
 
-@pytest.mark.parametrize("units", [None, list("abacbc")])
-def test_round_trip(tmp_path: Path, units: list[str] | None) -> None:
-    record, images = open_record(make_record(tmp_path / "record.json", units=units))
+@pytest.mark.parametrize(
+    ("units", "places"), [(None, None), (list("abacbc"), None), (list("abacbc"), [3, 1, 2, 1, 2, 5])]
+)
+def test_round_trip(tmp_path: Path, units: list[str] | None, places: list[int] | None) -> None:
+    record, images = open_record(make_record(tmp_path / "record.json", units=units, places=places))
     assert images is not None
     assert images.ids == list("012345")
-    assert images.units == units
+    assert images.grouping == (units, places)
     for name, part in images.counts.items():
         np.testing.assert_array_equal(part.sum(0), record.totals[name])
     bounds, cells = find_intervals(record.conditions, images, record.suite)
-    assert make_summary(record.conditions, record.totals, record.suite, bounds, record.data.unit) == record.summary
+    assert (
+        make_summary(record.conditions, record.totals, record.suite, bounds, record.data.resampled_units)
+        == record.summary
+    )
     assert make_cells(record.conditions, record.totals, cells) == record.cells
 
 

@@ -69,7 +69,7 @@ def test_record_says_what_ran(tiny_record: Path) -> None:
     assert len(record.checkpoint["sha256"]) == 64
     assert images is not None
     bounds, cell_bounds = find_intervals(record.conditions, images, record.suite)
-    assert make_summary(record.conditions, record.totals, record.suite, bounds, None) == record.summary
+    assert make_summary(record.conditions, record.totals, record.suite, bounds, "images") == record.summary
     assert make_cells(record.conditions, record.totals, cell_bounds) == record.cells
     assert len(set(images.ids)) == 13
 

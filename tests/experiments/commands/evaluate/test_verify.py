@@ -62,7 +62,7 @@ def forge(path: Path, copy: Path, change: Callable[[dict, np.ndarray], None]) ->
     bounds, cells = find_intervals(record.conditions, swept, record.suite)
     fields = record.model_dump() | {
         "cells": make_cells(record.conditions, totals, cells),
-        "summary": make_summary(record.conditions, totals, Manifest(**record.suite.model_dump()), bounds, None),
+        "summary": make_summary(record.conditions, totals, Manifest(**record.suite.model_dump()), bounds, "images"),
     }
     write_record(Record(**fields), copy, swept)
     assert open_record(copy)
