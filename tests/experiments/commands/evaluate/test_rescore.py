@@ -29,7 +29,7 @@ def test_scores_stay_and_intervals_are_those_of_the_units(record: Path, tmp_path
     assert grouped.summary.clean_miou == before.summary.clean_miou
     assert grouped.summary.intervals["clean_miou"] != before.summary.intervals["clean_miou"]
     run_command("rescore", record, "--sequence={sequence}*")
-    assert open_record(record)[0].data.resampled_units == "blocks of 11 images that follow each other by {sequence}*"
+    assert open_record(record)[0].data.resampled_units == "blocks of 13 images that follow each other by {sequence}*"
     run_command("rescore", record, "--independent")
     after, same = open_record(record)
     assert same is not None
