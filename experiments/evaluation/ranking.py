@@ -9,6 +9,7 @@ import numpy as np
 from experiments.evaluation import robustness
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.costs import Costs, find_cost
+from experiments.evaluation.metric_summary import MetricSummary, flatten_summary
 from experiments.evaluation.published import Published, Table
 from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
 from experiments.evaluation.record import Record
@@ -46,14 +47,16 @@ def make_ranked_rows(
     allow_mixed: bool = False,
     reference: Record | None = None,
     costs: Sequence[Costs] = (),
+    summaries: Sequence[Sequence[MetricSummary]] = (),
 ) -> list[Row]:
-    """Rows by falling mean corrupted mIoU; by clean mIoU where a suite has real shifts alone.
+    """Rows by their corrupted mean from the best on; by their clean score where a suite has real shifts alone.
 
     Args:
         records: in any order.
         allow_mixed: take records that were not made under the same conditions on the same images.
         reference: adds the degradation against this record to the rows of its suite and images.
         costs: files; adds those of each record's checkpoint; null where it has none.
+        summaries: of each record by several metrics, which are added; the first one ranks. By mIoU without them.
 
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
@@ -62,17 +65,20 @@ def make_ranked_rows(
         {
             "rank": rank,
             **make_record_row(records[place]),
+            **_flatten_summaries(summaries[place] if summaries else ()),
             **_describe_left_out(records[place]),
             **_compute_degradations(records[place], reference),
             **_find_costs(records[place], costs),
         }
-        for rank, place in enumerate(order_records(records, allow_mixed), 1)
+        for rank, place in enumerate(order_records(records, allow_mixed, summaries), 1)
     ]
     return _add_seed_statistics(rows)
 
 
-def order_records(records: Sequence[Record], allow_mixed: bool = False) -> list[int]:
-    """Places of the records from the best on.
+def order_records(
+    records: Sequence[Record], allow_mixed: bool = False, summaries: Sequence[Sequence[MetricSummary]] = ()
+) -> list[int]:
+    """Places of the records from the best on, by the first metric of their summaries or by mIoU.
 
     Raises:
         UserError: the records do not compare, and `allow_mixed` is not set.
@@ -84,12 +90,26 @@ def order_records(records: Sequence[Record], allow_mixed: bool = False) -> list[
                 f"{one.name!r} and {other.name!r} were swept {why}, so their scores do not rank against each other: rank "
                 "them apart, or pass --allow-mixed to see them in one table all the same"
             )
-    return sorted(range(len(records)), key=lambda place: -_find_ranking_score(records[place]))
+    if summaries:
+        return sorted(range(len(records)), key=lambda place: _find_ranking_key(summaries[place][0]))
+    scores = [(record.summary.mean_corrupted_miou, record.summary.clean_miou) for record in records]
+    return sorted(range(len(records)), key=lambda place: -_find_first(*scores[place]))
 
 
-def _find_ranking_score(record: Record) -> float:
-    scores = (record.summary.mean_corrupted_miou, record.summary.clean_miou)
+def _find_ranking_key(found: MetricSummary) -> float:
+    """Lower for the better."""
+    stated = [found.numbers[name].value for name in ("corrupted", "clean") if name in found.numbers]
+    worst = -float("inf") if not found.metric.lower_is_better else float("inf")
+    score = next((value for value in stated if value is not None), worst)
+    return score if found.metric.lower_is_better else -score
+
+
+def _find_first(*scores: float | None) -> float:
     return next((score for score in scores if score is not None), -1.0)
+
+
+def _flatten_summaries(found: Sequence[MetricSummary]) -> Row:
+    return {key: value for one in found for key, value in flatten_summary(one).items()}
 
 
 def _describe_left_out(record: Record) -> Row:

@@ -81,13 +81,15 @@ def bootstrap(ratio: Ratio, resamples: int = RESAMPLES, seed: int = 0, blocks: B
 
     Args:
         ratio: (N, conditions, k) of each unit; a unit is drawn with all its conditions.
-        resamples: R.
+        resamples: R; none if 0, where the jackknife alone is wanted.
         seed: of the draw; the same one draws the same units, so that two models can be compared in pairs.
         blocks: of units that follow each other; independent ones if `None`.
 
     Returns:
         (R, conditions).
     """
+    if not resamples:
+        return np.empty((0, ratio.numerator.shape[1]))
     draws = _draw_units(blocks or make_independent(len(ratio.numerator)), resamples, seed)
     pieces = (ratio.apply(partial(_select_conditions, at=at)) for at in split_conditions(ratio.numerator.shape))
     return np.concatenate([_score_draws(piece, draws) for piece in pieces], axis=-1)
