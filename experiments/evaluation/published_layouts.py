@@ -43,8 +43,8 @@ def make_table(name: str, described: Description, columns: Sequence[str], rows: 
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.data, entry.model), []).append(entry)
-    models = [_make_model(described, group, _find_steps(described, entries)) for group in groups.values()]
-    return Table(name, described, models, _find_steps(described, entries)[""])
+    steps = _find_steps(described, entries)
+    return Table(name, described, [_make_model(described, group, steps) for group in groups.values()], steps[""])
 
 
 def _read_long(described: Description, columns: Sequence[str], rows: Sequence[Row]) -> Iterator[Entry]:
@@ -143,7 +143,7 @@ def _read_statement(described: Description, entry: Entry, step: float) -> tuple[
 
 def _find_steps(described: Description, entries: Sequence[Entry]) -> dict[str, float]:
     """A unit of the last digit that is printed, as a fraction: of the cells (``""``), and of each stated number."""
-    digits: dict[str, int] = {}
+    digits = {"": 0}
     for entry in entries:
         kind = entry.severity if entry.severity in described.stated else ""
         digits[kind] = max(digits.get(kind, 0), len(entry.text.partition(".")[2]))
