@@ -26,6 +26,8 @@ experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
 runs/*/record-core.json --costs costs.json --by family
 results/camvid/imagenet_c/*.json results/kvasir/imagenet_c/*.json --by data
 --published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
+--published semsegbench_2025 --by none
+--published tables/mine.csv
 """
 
 COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
@@ -175,7 +177,7 @@ def rank_records(
 
     Args:
         records: JSON files that 'benchmark' wrote.
-        published: show a published table too, ranked by itself.
+        published: show a published table too, by its name or the path of its CSV, ranked by itself.
         reference: name of the row that degradation (mCD, mrCD, mCE) is measured against.
         costs: file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column.
         by: further columns of the table for people; 'data' makes one row of each name, with the scores on every data
@@ -188,7 +190,7 @@ def rank_records(
         UserError: there is nothing to rank, or options exclude each other.
     """
     if not records and not published:
-        raise UserError("there is nothing to rank: pass records, or --published with the name of a table")
+        raise UserError("there is nothing to rank: pass records, or --published with the name or path of a table")
     if by == ACROSS and (published or reference or allow_mixed):
         raise UserError(
             "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"

@@ -233,7 +233,7 @@ def find_proxies(
         UserError: there are no such networks.
     """
     if not records and not published:
-        raise UserError("there is nothing to correlate: pass records, or --published with the name of a table")
+        raise UserError("there is nothing to correlate: pass records, or --published with the name or path of a table")
     sources = [*([gather_records(records)] if records else []), *map(read_published, dict.fromkeys(published))]
     results = [one for source in sources for one in make_results(source, keep_broken, by == "corruption")]
     print_and_save(FORMATS[format](results), output)

@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from doc_blocks import find_blocks
 
+from experiments.evaluation.published_checks import find_misstated
 from experiments.evaluation.ranking import make_published_rows
 from experiments.record_files import published_tables as published
 from experiments.record_files.published_tables import list_tables, read_table
@@ -125,3 +127,14 @@ def test_a_table_needs_its_description(tmp_path: Path) -> None:
         read_table(str(tmp_path / "own.csv"))
     with pytest.raises(UserError, match=r"absent\.csv"):
         read_table(str(tmp_path / "absent.csv"))
+
+
+def test_the_table_that_the_page_shows(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "published.md"
+    text, (described,) = page.read_text().split("```text\n")[1].split("```")[0], find_blocks(page, "yaml")
+    (tmp_path / "mine.csv").write_text(text)
+    (tmp_path / "mine.yaml").write_text(described)
+    table = read_table(str(tmp_path / "mine.csv"))
+    assert find_misstated(table) == []
+    (mine,) = [row for row in make_published_rows(table) if row["name"] == "mine"]
+    assert mine["mcd"] == pytest.approx(0.687, abs=5e-4)
