@@ -368,6 +368,7 @@ READERS = [
     ),
     Reader("page", "page.md", "text", lambda place, rng: call_verb("fill", place / "page.md")),
     Reader("published table", "published/cityscapes_c_segformer_table5.csv", "text", _read_published),
+    Reader("long published table", "published/semantickitti_c_robo3d.csv", "text", _read_published),
     Reader("description of a table", "published/cityscapes_c_segformer_table5.yaml", "yaml", _read_published),
     Reader("id of a W&B run", "wandb_id.txt", "text", lambda place, rng: find_run_id(place)),
     Reader(

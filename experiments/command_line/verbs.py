@@ -33,6 +33,7 @@ FOLDERS = {
         "compare": "test whether the difference of two records holds",
         "recipes": "test whether recipes differ, by several trainings of each",
         "effects": "estimate the effect of each factor of an ablation",
+        "proxy": "say how well corruptions predict real conditions, over networks",
         "curves": "draw the robustness curves of records",
         "report": "make a page of records: leaderboard, curves, reliability, worst images",
     },

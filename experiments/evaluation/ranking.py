@@ -10,7 +10,8 @@ from experiments.evaluation import robustness
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.costs import Costs, find_cost
 from experiments.evaluation.metric_summary import MetricSummary, flatten_summary
-from experiments.evaluation.published import Published, Table
+from experiments.evaluation.published import Description, Published, Statement, Table
+from experiments.evaluation.published_checks import compute_number, find_reference
 from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
 from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import as_number
@@ -19,6 +20,9 @@ from user_error import UserError
 HEADLINES = ("clean_miou", "mean_corrupted_miou", "retention")
 KIND = "mean_of_kind_"
 """Prefix of the mean over the conditions of a further kind."""
+
+RECOMPUTED = "recomputed_"
+"""Prefix of what the source of a published table states beyond means, such as lowest scores, recomputed."""
 
 DEGRADATIONS = ("mcd", "mrcd", "cd_of_sums", "rcd_of_sums")
 COSTS = ("parameters", "multiply_adds", "latency_ratio")
@@ -182,30 +186,48 @@ def _compute_seed_statistics(group: Sequence[Row]) -> Row:
 
 
 def make_published_rows(table: Table, reference: str | None = None) -> list[Row]:
-    """Rows of a published table, ranked among themselves alone.
+    """Rows of a published table, ranked among themselves alone, and among those of their data set.
 
     Args:
         table: one of `read_table`.
         reference: the model that degradation is measured against; that of the table's source if `None`.
     """
-    metric = table.description.metric
-    chosen = next((model for model in table.models if model.name == (reference or table.description.reference)), None)
-    order = sorted(table.models, key=lambda model: -robustness.compute_corrupted_mean(model.scores, model.conditions))
-    return [
-        {"rank": place, "name": model.name, "source": table.name, **_make_published_row(model, chosen, metric)}
-        for place, model in enumerate(order, 1)
-    ]
+    rows = []
+    for group in table.list_groups():
+        chosen = find_reference(group, reference or table.description.reference)
+        order = sorted(
+            group, key=lambda model: -robustness.compute_corrupted_mean(model.headline[1], model.headline[0])
+        )
+        for place, model in enumerate(order, 1):
+            data = {"data": model.data} if model.data else {}
+            head = {"rank": place, "name": model.name, "source": table.name, **data}
+            rows.append({**head, **_make_published_row(model, chosen, table.description)})
+    return rows
 
 
-def _make_published_row(model: Published, reference: Published | None, metric: str) -> Row:
-    summary = robustness.summarise(model.scores, model.conditions)
+def _make_published_row(model: Published, reference: Published | None, described: Description) -> Row:
+    metric, (conditions, scores) = described.metric, model.headline
+    summary = robustness.summarise(scores, conditions)
     flat: Row = {
-        f"clean_{metric}": float(summary["clean_miou"]),
-        f"mean_corrupted_{metric}": float(summary["mean_corrupted_miou"]),
-        **{key: float(summary[key]) for key in ("retention", "mpc", "rpc")},
+        f"clean_{metric}": as_number(summary["clean_miou"]),
+        f"mean_corrupted_{metric}": as_number(summary["mean_corrupted_miou"]),
+        **{key: as_number(summary[key]) for key in ("retention", "mpc", "rpc")},
     }
-    if reference is not None:
-        found = compute_degradation(model.conditions, model.scores, reference.scores)
+    if reference is not None and {*conditions} == {*reference.headline[0]}:
+        others = reference.scores[[reference.conditions.index(condition) for condition in conditions]]
+        found = compute_degradation(conditions, scores, others)
         flat |= {key: as_number(found[key]) for key in DEGRADATIONS}
+    for name, one in _list_further(model, described).items():
+        flat[f"{RECOMPUTED}{name}"] = compute_number(one, model, reference)
     means = robustness.compute_corruption_means(model.scores, model.conditions)
+    means |= robustness.select_shift_scores(model.scores, model.conditions)
     return flat | {f"{metric}_{name}": float(value) for name, value in means.items()}
+
+
+def _list_further(model: Published, described: Description) -> dict[str, Statement]:
+    """What the source states of a row that has no column of its own: its lowest scores, say."""
+    return {
+        name: one
+        for name, one in model.stated.items()
+        if name in described.stated and (one.number == "lowest" or described.stated[name].of)
+    }

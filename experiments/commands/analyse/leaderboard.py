@@ -16,6 +16,7 @@ from experiments.record_files.cost_file import read_all_costs
 from experiments.record_files.published_tables import list_tables, read_table
 from experiments.record_files.record_file import read_record, remove_duplicates
 from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
+from experiments.reporting.published_table import TITLES, find_columns, format_published
 from user_error import UserError
 
 EXAMPLES = """
@@ -25,15 +26,9 @@ experiments/results/camvid/imagenet_c/*.json --reference "FPN mobilenet_v2"
 runs/*/record-core.json --costs costs.json --by family
 results/camvid/imagenet_c/*.json results/kvasir/imagenet_c/*.json --by data
 --published cityscapes_c_segformer_table5 --reference "DLv3+ (MBv2)" --format json
+--published semsegbench_2025 --by none
+--published tables/mine.csv
 """
-
-TITLES = {
-    "mcd": "mCD",
-    "mrcd": "mrCD",
-    "cd_of_sums": "CD of sums",
-    "rcd_of_sums": "rCD of sums",
-    "mce": "mCE",
-}
 
 COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
 """What further columns may show, and the prefix of their keys in a row."""
@@ -56,8 +51,7 @@ def format_markdown(
     records = [row for row in rows if row["source"] == "record"]
     parts = [_make_record_table(records, costs, COLUMNS[by]), _make_seed_table(records)] if records else []
     for table in tables:
-        prefix = None if by == "none" else f"{table.description.metric}_"
-        parts.append(_make_published_table([row for row in rows if row["source"] == table.name], table, prefix))
+        parts.append(format_published([row for row in rows if row["source"] == table.name], table, by != "none"))
     return "\n".join(part for part in parts if part)
 
 
@@ -68,20 +62,14 @@ def _format_across_data(records: Sequence[Record], costs: Sequence[Costs], form:
     return across_data.format_markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
 
 
-def _find_columns(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
-    """Keys of rows that have a further column, with its title."""
-    keys = dict.fromkeys(key for row in rows for key in row if prefix is not None and key.startswith(prefix))
-    return {key: key.removeprefix(prefix or "").replace("_", " ") for key in keys}
-
-
 def _list_keys(rows: Sequence[Row]) -> set[str]:
     return {key for row in rows for key in row}
 
 
 def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = _find_columns(prefix, rows)
-    kinds = {key: title for key, title in _find_columns(KIND, rows).items() if f"{key}_low" in _list_keys(rows)}
+    corruptions = find_columns(prefix, rows)
+    kinds = {key: title for key, title in find_columns(KIND, rows).items() if f"{key}_low" in _list_keys(rows)}
     titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(f"{title} mIoU" for title in kinds.values())]
     titles += [TITLES[key] for key in degradations]
     titles += corruptions.values()
@@ -128,20 +116,6 @@ def _make_seed_table(rows: Sequence[Row]) -> str:
     ]
     table = make_markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
     return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
-
-
-def _make_published_table(rows: Sequence[Row], table: Table, prefix: str | None) -> str:
-    described, metric = table.description, table.description.metric
-    shown = "mIoU" if metric == "miou" else metric.upper()
-    numbers = [f"clean_{metric}", f"mean_corrupted_{metric}", "retention"]
-    degradations = [key for key in DEGRADATIONS if any(key in row for row in rows)]
-    corruptions = _find_columns(prefix, rows)
-    titles = ["#", "published model", f"clean {shown}", f"corrupted {shown}", "retention"]
-    titles += [*(TITLES[key] for key in degradations), *corruptions.values()]
-    keys = [*numbers, *degradations, *corruptions]
-    cells = [[str(row["rank"]), row["name"], *(format_percent(row.get(key)) for key in keys)] for row in rows]
-    note = f"{described.title}, as published, in percent: {described.source}. Severities: {described.severities}."
-    return f"{make_markdown_table(titles, cells)}\n{note}\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
@@ -203,7 +177,7 @@ def rank_records(
 
     Args:
         records: JSON files that 'benchmark' wrote.
-        published: show a published table too, ranked by itself.
+        published: show a published table too, by its name or the path of its CSV, ranked by itself.
         reference: name of the row that degradation (mCD, mrCD, mCE) is measured against.
         costs: file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column.
         by: further columns of the table for people; 'data' makes one row of each name, with the scores on every data
@@ -216,7 +190,7 @@ def rank_records(
         UserError: there is nothing to rank, or options exclude each other.
     """
     if not records and not published:
-        raise UserError("there is nothing to rank: pass records, or --published with the name of a table")
+        raise UserError("there is nothing to rank: pass records, or --published with the name or path of a table")
     if by == ACROSS and (published or reference or allow_mixed):
         raise UserError(
             "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"

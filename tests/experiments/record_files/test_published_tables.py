@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from doc_blocks import find_blocks
 
+from experiments.evaluation.published_checks import find_misstated
 from experiments.evaluation.ranking import make_published_rows
 from experiments.record_files import published_tables as published
 from experiments.record_files.published_tables import list_tables, read_table
@@ -18,9 +20,9 @@ def test_every_table_reads_and_says_where_it_is_from(name: str) -> None:
     for model in table.models:
         assert len(model.scores) == len(model.conditions)
         assert ((model.scores >= 0) & (model.scores <= 1)).all()
-    names = [model.name for model in table.models]
+    names = [(model.data, model.name) for model in table.models]
     assert len(set(names)) == len(names)
-    assert table.description.reference in (None, *names)
+    assert table.description.reference in (None, *(name for _, name in names))
 
 
 def test_segformer_as_published() -> None:
@@ -63,3 +65,76 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(UserError, match="'x'"):
         read_table("bad")
+
+
+def write_own(folder: Path, text: str, settings: str = "") -> str:
+    (folder / "own.csv").write_text(text)
+    (folder / "own.yaml").write_text(f"{{title: t, source: s, metric: miou, scale: 100, severities: all{settings}}}")
+    published.read_table.cache_clear()
+    return str(folder / "own.csv")
+
+
+LONG = "model,data,corruption,severity,score\n"
+CLEAN = "one,a,clean,0,80\n"
+
+
+def test_a_long_table_of_ones_own(tmp_path: Path) -> None:
+    text = LONG + CLEAN + "one,a,fog,1,60\none,a,fog,2,40\none,a,dusk,,70\none,b,clean,,50\none,b,fog,1,-\n"
+    table = read_table(write_own(tmp_path, text, ", kinds: {shift: [dusk]}"))
+    first, second = table.models
+    assert (first.name, first.data, second.data) == ("one", "a", "b")
+    assert first.conditions == [("clean", 0), ("fog", 1), ("fog", 2), ("dusk", 0)]
+    assert first.kinds == ["clean", "corruption", "corruption", "shift"]
+    assert first.scores.tolist() == [0.8, 0.6, 0.4, 0.7]
+    assert second.conditions == [("clean", 0)]
+    rows = make_published_rows(table)
+    assert [(row["rank"], row["data"]) for row in rows] == [(1, "a"), (1, "b")]
+    assert rows[0]["mean_corrupted_miou"] == pytest.approx(0.5)
+
+
+def test_rows_of_another_metric_are_passed_over(tmp_path: Path) -> None:
+    text = "model,corruption,severity,metric,error\none,clean,0,miou,20\none,fog,1,miou,40\none,fog,1,accuracy,30\n"
+    (model,) = read_table(write_own(tmp_path, text)).models
+    assert model.scores.tolist() == [0.8, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        (LONG + CLEAN + CLEAN, "", "'clean' twice"),
+        (LONG + "one,a,fog,1,60\n", "", "no score of the condition 'clean'"),
+        (LONG + CLEAN + "one,a,fog,1,160\n", "", "not between 0 and the scale"),
+        (LONG + CLEAN + "one,a,fog,0,60\n", "", "below 1"),
+        (LONG + CLEAN + "one,a,fog,1,nan0\n", "", "nan0"),
+        (LONG, "", "no cells"),
+        ("model,corruption,colour,score\n", "", "'colour'"),
+        ("model,corruption,severity\n", "", "score and error"),
+        ("model,severity,score\none,0,80\n", "", "no column 'corruption'"),
+        (LONG + CLEAN, ", layout: square", "layout"),
+        (LONG + CLEAN, ", stated: {x: median}", "median"),
+        (LONG + CLEAN, ", scale_of: 1", "scale_of"),
+    ],
+)
+def test_a_malformed_table_of_ones_own(tmp_path: Path, text: str, settings: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        read_table(write_own(tmp_path, text, settings))
+    assert "docs/published.md" in str(raised.value)
+
+
+def test_a_table_needs_its_description(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(LONG + CLEAN)
+    with pytest.raises(UserError, match=r"own\.yaml"):
+        read_table(str(tmp_path / "own.csv"))
+    with pytest.raises(UserError, match=r"absent\.csv"):
+        read_table(str(tmp_path / "absent.csv"))
+
+
+def test_the_table_that_the_page_shows(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "published.md"
+    text, (described,) = page.read_text().split("```text\n")[1].split("```")[0], find_blocks(page, "yaml")
+    (tmp_path / "mine.csv").write_text(text)
+    (tmp_path / "mine.yaml").write_text(described)
+    table = read_table(str(tmp_path / "mine.csv"))
+    assert find_misstated(table) == []
+    (mine,) = [row for row in make_published_rows(table) if row["name"] == "mine"]
+    assert mine["mcd"] == pytest.approx(0.687, abs=5e-4)

@@ -162,6 +162,42 @@ def test_the_command_of_the_paper() -> None:
     assert {"name", "clean_miou", "mean_corrupted_miou", "retention", "mcd", "mrcd"} <= set(rows["GSCNN"])
 
 
+def test_networks_are_ranked_on_each_data_set_by_itself() -> None:
+    rows = json.loads(run_command("leaderboard", "--published=semsegbench_2025", "--format=json").stdout)
+    assert [row["rank"] for row in rows] == [*range(1, 33), *range(1, 27), *range(1, 19)]
+    assert list(dict.fromkeys(row["data"] for row in rows)) == ["cityscapes", "ade20k", "voc"]
+    unet = next(row for row in rows if row["name"] == "unet custom 512x1024")
+    assert unet["mean_corrupted_miou"] == pytest.approx(0.4252, abs=5e-5)
+    assert (unet["recomputed_gam"], unet["recomputed_rem_l2"]) == (0.0922, 0.489)
+    assert unet["miou_acdc_fog"] == 0.3812
+
+
+def test_rows_that_do_not_agree_with_their_cells_are_named() -> None:
+    text = run_command("leaderboard", "--published=semsegbench_2025", "--by=none").stdout
+    assert sum(line.startswith("| # | published model, ") for line in text.splitlines()) == 3
+    findings = [line for line in text.splitlines() if line.startswith("- ")]
+    assert findings[0] == (
+        "- 'segformer mit-b0 512x1024' (cityscapes) does not agree with its own cells: GAM is stated as 31.24, and is 25.02 "
+        "by them; 'segformer mit-b0 1024x1024' states the same."
+    )
+    assert sum("not agree" in line for line in findings) == 5
+    assert sum("under every corruption" in line for line in findings) == 1
+    assert len(findings) == 6
+
+
+def test_a_table_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(
+        "model,corruption,score\none,clean,0.8\none,fog,0.6\ntwo,clean,0.7\ntwo,fog,0.65\n"
+    )
+    (tmp_path / "own.yaml").write_text("{title: t, source: s, metric: miou, scale: 1, severities: all}")
+    words = ("leaderboard", f"--published={tmp_path / 'own.csv'}", "--reference=one", "--format=json")
+    rows = json.loads(run_command(*words).stdout)
+    assert [(row["rank"], row["name"]) for row in rows] == [(1, "two"), (2, "one")]
+    assert rows[0]["mcd"] == pytest.approx(0.35 / 0.4)
+    (tmp_path / "own.yaml").unlink()
+    assert "own.yaml" in read_refusal(*words)
+
+
 def test_an_altered_record_does_not_rank(paths: list[Path]) -> None:
     content = json.loads(paths[1].read_text())
     content["cells"][2]["scores"]["miou"] += 0.01

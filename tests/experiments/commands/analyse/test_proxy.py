@@ -1,0 +1,65 @@
+"""The verb on the published table and on committed records."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import read_refusal, run_command
+
+ROOT = Path(__file__).parents[4]
+SEMSEGBENCH = ("proxy", "--published=semsegbench_2025")
+BROKEN = "'deeplabv3plus resnet18 512x1024'"
+
+
+def read_rows(*words: object) -> dict[tuple[str, str], dict]:
+    rows = json.loads(run_command(*words, "--format=json").stdout)
+    return {(row["real"], row["predictor"]): row for row in rows}
+
+
+def test_semsegbench_and_acdc() -> None:
+    """Corrupted images say more of real ones than clean images do; synthetic fog says less of real fog."""
+    rows = read_rows(*SEMSEGBENCH)
+    corrupted, clean, fog = rows["acdc", "corrupted mean"], rows["acdc", "clean"], rows["acdc_fog", "fog"]
+    assert {row["networks"] for row in rows.values()} == {31}
+    assert corrupted["pearson"] == pytest.approx(0.795, abs=5e-4)
+    assert clean["pearson"] == pytest.approx(0.69, abs=5e-3)
+    assert corrupted["partial"] == pytest.approx(0.57, abs=5e-3)
+    assert fog["pearson"] == pytest.approx(0.40, abs=5e-3)
+    assert fog["pearson"] < rows["acdc_fog", "clean"]["pearson"]
+    for row in rows.values():
+        assert row["pearson_low"] < row["pearson"] < row["pearson_high"]
+        assert row["pearson_families_low"] < row["pearson"] < row["pearson_families_high"]
+    assert clean["partial"] is None
+
+
+def test_the_broken_network_is_left_out_and_named() -> None:
+    text = run_command(*SEMSEGBENCH).stdout
+    assert f"Left out, since their cells cannot be their own (see 'leaderboard'): {BROKEN}." in text
+    assert "31 networks of 7 families on cityscapes" in text
+    assert "| acdc | corrupted mean | 0.795 [" in text
+    kept = run_command(*SEMSEGBENCH, "--keep-broken").stdout
+    assert f"Kept although their cells cannot be their own (see 'leaderboard'): {BROKEN}." in kept
+    assert "32 networks" in kept
+
+
+def test_every_corruption_as_a_predictor() -> None:
+    rows = read_rows(*SEMSEGBENCH, "--by=corruption")
+    assert len(rows) == 5 * 17
+    assert rows["acdc", "frost"]["pearson"] > rows["acdc", "fog"]["pearson"]
+
+
+def test_records_with_real_shifts() -> None:
+    paths = sorted((ROOT / "experiments/results/camvid/camvid_dusk").glob("camvid*.json"))
+    rows = read_rows("proxy", *paths)
+    assert {real for real, _ in rows} == {"mean of real conditions", "time_of_day=day", "time_of_day=dusk"}
+    row = rows["time_of_day=dusk", "corrupted mean"]
+    assert (row["source"], row["data"], row["networks"], row["families"]) == ("record", "camvid", 6, 2)
+    assert row["pearson_low"] is None, "six networks bear no interval"
+
+
+def test_refusals(tmp_path: Path) -> None:
+    assert "nothing to correlate" in read_refusal("proxy")
+    assert "kind 'shift'" in read_refusal("proxy", "--published=semantickitti_c_robo3d")
+    folder = ROOT / "experiments/results/camvid/camvid_dusk"
+    assert "of one suite and one data set" in read_refusal("proxy", *folder.glob("*.json"))
+    assert "no published table" in read_refusal("proxy", "--published=imaginary")
