@@ -38,7 +38,7 @@ EXAMPLES = """
 --published semsegbench_2025 --by corruption --format csv --output proxy.csv
 --published semsegbench_2025 --keep-broken
 --published tables/mine.csv
-experiments/results/camvid/camvid_dusk/*.json
+experiments/results/camvid/camvid_dusk/camvid*.json
 """
 
 MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "partial": "partial, given clean"}
