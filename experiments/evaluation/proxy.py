@@ -163,8 +163,13 @@ def study(
         chosen = [CLEAN, CORRUPTED, *([namesakes[target]] if namesakes.get(target) in predictors else [])]
         chosen += [name for name in predictors if each_corruption and name not in chosen]
         found += [_predict(target, name, predictors, measured, families) for name in chosen]
-    incomplete = [network for network in seen if network not in complete]
+    incomplete = [network for network in seen if not is_among(network, complete)]
     return Study(complete[0].data, complete, len({*families}), incomplete, found)
+
+
+def is_among(network: Published, others: Sequence[Published]) -> bool:
+    """Whether a network is one of the others, and not just called and evaluated like one."""
+    return any(network is other for other in others)
 
 
 def _gather_predictors(networks: Sequence[Published]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.evaluation.kinds import CORRUPTION
 from experiments.evaluation.published import Published, Statement, Table
 from experiments.evaluation.robustness import (
-    compute_corrupted_mean,
+    Condition,
     degradation_against_reference,
     group_by_corruption,
     select_clean_score,
@@ -40,7 +40,7 @@ class Stuck(NamedTuple):
 
 
 def compute_number(
-    statement: Statement, model: Published, reference: Published | None, shift: tuple[float, float, float] = (0, 0, 0)
+    statement: Statement, model: Published, reference: Published | None, shift: Sequence[float] = (0, 0, 0, 0)
 ) -> float | None:
     """A stated number, from the cells of its row.
 
@@ -53,7 +53,7 @@ def compute_number(
         statement: the number, and the conditions that it is of.
         model: whose cells.
         reference: that errors are relative to.
-        shift: added to the scores under corruptions, to that of clean images, and to those of the reference.
+        shift: added to the scores under corruptions, to that of clean images, and to these two of the reference.
 
     Returns:
         `None` where a cell is missing.
@@ -66,10 +66,10 @@ def compute_number(
     if statement.number == "lowest":
         return float(scores.min())
     if statement.number == "mean":
-        return float(compute_corrupted_mean(scores, conditions))
+        return _average_by_name(scores, conditions)
     clean = float(select_clean_score(model.scores, model.conditions)) + shift[1]
     if statement.number == "mrr":
-        return float(compute_corrupted_mean(scores, conditions)) / clean if clean > 0 else None
+        return _average_by_name(scores, conditions) / clean if clean > 0 else None
     if reference is None or not {*conditions} <= {*reference.conditions}:
         return None
     others = reference.scores[[reference.conditions.index(condition) for condition in conditions]] + shift[2]
@@ -77,11 +77,17 @@ def compute_number(
     found = degradation_against_reference(
         clean,
         {name: scores[at] for name, at in groups.items()},
-        float(select_clean_score(reference.scores, reference.conditions)),
+        float(select_clean_score(reference.scores, reference.conditions)) + shift[3],
         {name: others[at] for name, at in groups.items()},
     )
     value = found["mcd" if statement.number == "mce" else "mrcd"]
     return None if np.isnan(value) else float(value)
+
+
+def _average_by_name(scores: np.ndarray, conditions: Sequence[Condition]) -> float:
+    """Mean over names of the mean over severities; of real conditions too, which have none."""
+    names = np.array([name for name, _ in conditions])
+    return float(np.mean([scores[names == name].mean() for name in dict.fromkeys(names)]))
 
 
 def _find_places(statement: Statement, model: Published) -> list[int]:
@@ -111,10 +117,7 @@ def find_misstated(table: Table) -> list[Misstated]:
 
 
 def _may_round_to(statement: Statement, model: Published, reference: Published | None, half: float) -> bool:
-    ends = [
-        compute_number(statement, model, reference, (one * half, two * half, three * half))
-        for one, two, three in product((-1, 1), repeat=3)
-    ]
+    ends = [compute_number(statement, model, reference, shift) for shift in product((-half, half), repeat=4)]
     known = [end for end in ends if end is not None]
     slack = statement.step / 2 + 1e-9
     return min(known) - slack <= statement.value <= max(known) + slack

@@ -1,8 +1,9 @@
 """Make the published table ``semsegbench_2025`` of the file that the authors of SemSegBench released.
 
-Their file has a column for each network and rows of three metrics; the table has a row for each network and its mIoU.
+Their file (``semantic_segmentation/semsegbench/Config-Paths.csv`` in their repository) has a column for each network and
+rows of three metrics; the table has a row for each network and its mIoU.
 
-    python -m experiments.upkeep.semsegbench_table semsegbench_2025_cells.csv experiments/published/semsegbench_2025.csv
+    python -m experiments.upkeep.semsegbench_table Config-Paths.csv experiments/published/semsegbench_2025.csv
 """
 
 import csv

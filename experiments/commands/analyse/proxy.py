@@ -12,7 +12,16 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.jackknife import FEWEST_UNITS
 from experiments.evaluation.kinds import SHIFT
-from experiments.evaluation.proxy import CORRUPTED, FEWEST_FAMILIES, FEWEST_NETWORKS, Association, Edges, Study, study
+from experiments.evaluation.proxy import (
+    CORRUPTED,
+    FEWEST_FAMILIES,
+    FEWEST_NETWORKS,
+    Association,
+    Edges,
+    Study,
+    is_among,
+    study,
+)
 from experiments.evaluation.published import NAMES, Published
 from experiments.evaluation.published_checks import find_broken
 from experiments.evaluation.recipe_comparison import strip_seed
@@ -29,7 +38,7 @@ EXAMPLES = """
 --published semsegbench_2025 --by corruption --format csv --output proxy.csv
 --published semsegbench_2025 --keep-broken
 --published tables/mine.csv
-experiments/results/camvid/camvid_dusk/*.json
+experiments/results/camvid/camvid_dusk/camvid*.json
 """
 
 MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "partial": "partial, given clean"}
@@ -44,7 +53,8 @@ class Source(NamedTuple):
     metric: str
     networks: list[Published]
     namesakes: Mapping[str, str]
-    pooled: str | None
+    pooled: str | None = None
+    broken: Sequence[Published] = ()  # whose cells cannot be their own
 
 
 class Result(NamedTuple):
@@ -60,11 +70,12 @@ def read_published(name: str) -> Source:
     """The networks of a published table."""
     table = read_table(name)
     described = table.description
-    return Source(name, NAMES[described.metric], table.models, described.namesakes, described.pooled)
+    broken = find_broken(table.models)
+    return Source(name, NAMES[described.metric], table.models, described.namesakes, described.pooled, broken)
 
 
 def gather_records(paths: Sequence[Path]) -> Source:
-    """The networks of records, all swept alike on one data set.
+    """The networks of records, all swept alike on one data set; their cells are their own, as their counts tell.
 
     A real condition and a corruption are namesakes if they are called the same, as in ``weather=fog`` and ``fog``.
 
@@ -81,7 +92,7 @@ def gather_records(paths: Sequence[Path]) -> Source:
     first = records[0]
     real = [name for (name, _), kind in zip(first.conditions, first.kinds, strict=True) if kind == SHIFT]
     namesakes = {name: name.rpartition("=")[2] for name in real}
-    return Source("record", "mIoU", [_make_network(record) for record in records], namesakes, None)
+    return Source("record", "mIoU", [_make_network(record) for record in records], namesakes)
 
 
 def _make_network(record: Record) -> Published:
@@ -106,8 +117,8 @@ def make_results(source: Source, keep_broken: bool = False, each_corruption: boo
     results = []
     for data in dict.fromkeys(network.data for network in source.networks):
         group = [network for network in source.networks if network.data == data]
-        broken = find_broken(group)
-        chosen = [network for network in group if keep_broken or network not in broken]
+        broken = [network for network in group if is_among(network, source.broken)]
+        chosen = group if keep_broken else [network for network in group if not is_among(network, broken)]
         found = study(chosen, source.namesakes, source.pooled, each_corruption)
         if found is not None:
             results.append(Result(source, found, [one for one in broken if SHIFT in one.kinds], keep_broken))

@@ -125,3 +125,10 @@ def test_networks_without_all_conditions_are_named() -> None:
     assert [one.name for one in found.incomplete] == ["n2"]
     assert len(found.networks) == 5
     assert study(networks[:4], {}) is None
+
+
+def test_networks_of_one_name_are_several() -> None:
+    networks = [network._replace(name="same") for network in make_networks()]
+    found = study(networks, {})
+    assert found is not None
+    assert (len(found.networks), found.incomplete) == (6, [])

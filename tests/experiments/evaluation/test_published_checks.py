@@ -174,3 +174,20 @@ def test_a_mean_of_errors_is_one_of_errors(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (found,) = find_misstated(read_table(write_table(tmp_path / "b", text.format("65.0"), settings)))
     assert found.recomputed == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(("stated", "agrees"), [("45.0", True), ("55.0", False)])
+def test_a_mean_of_real_conditions(tmp_path: Path, stated: str, agrees: bool) -> None:
+    text = f"model,clean,fog,night,rain,real\none,80.0,60.0,30.0,60.0,{stated}\n"
+    settings = "layout: models\nkinds: {shift: [night, rain]}\nstated: {real: {number: mean, of: [night, rain]}}\n"
+    assert (find_misstated(read_table(write_table(tmp_path, text, settings))) == []) == agrees
+
+
+def test_a_relative_mce_is_checked(tmp_path: Path) -> None:
+    """(0.40 - 0.20) / (0.60 - 0.40) is 1; each of the four cells may be half a point off, so that 1.1 may be meant."""
+    text = "model,clean,fog,relative\nr,60,40,\nm,80,60,{}\n"
+    settings = "layout: models\nreference: r\nstated: {relative: relative_mce}\n"
+    for folder, stated, number in (("a", "110", 0), ("b", "113", 1)):
+        (tmp_path / folder).mkdir()
+        table = read_table(write_table(tmp_path / folder, text.format(stated), settings))
+        assert len(find_misstated(table)) == number

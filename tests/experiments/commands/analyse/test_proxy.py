@@ -57,6 +57,24 @@ def test_records_with_real_shifts() -> None:
     assert row["pearson_low"] is None, "six networks bear no interval"
 
 
+def test_a_broken_network_of_another_data_set_is_no_concern(tmp_path: Path) -> None:
+    """Two data sets have networks of the same names; one of them is stuck on the second."""
+    lines = ["model,data,corruption,severity,score"]
+    for data in ("a", "b"):
+        for at in range(6):
+            cells = [70 + at, 60 - at * at, 50 + 2 * at, 40 + at, 30 + at, 20 + at]
+            cells = [70, 5, 5, 5, 5, 5] if (data, at) == ("b", 5) else cells
+            names = ("clean", "fog", "snow", "noise", "blur", "frost")
+            lines += [f"n{at},{data},{name},,{cell}" for name, cell in zip(names, cells, strict=True)]
+            lines.append(f"n{at},{data},night,,{10 + at * at}")
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    (tmp_path / "own.yaml").write_text(
+        "{title: t, source: s, metric: miou, scale: 100, severities: all, kinds: {shift: [night]}}"
+    )
+    rows = json.loads(run_command("proxy", f"--published={tmp_path / 'own.csv'}", "--format=json").stdout)
+    assert [(row["data"], row["networks"]) for row in rows] == [("a", 6)] * 2 + [("b", 5)] * 2
+
+
 def test_refusals(tmp_path: Path) -> None:
     assert "nothing to correlate" in read_refusal("proxy")
     assert "kind 'shift'" in read_refusal("proxy", "--published=semantickitti_c_robo3d")
