@@ -64,9 +64,9 @@ class _Column(NamedTuple):
     values: np.ndarray
 
 
-def measure_trial(arguments: Mapping[str, Any], record: Record, images: Images, seed: int = 0) -> TrainedTrial:
-    """A trial and what its effects follow from; `seed` is that of the resamples."""
-    return TrainedTrial(arguments, measure_record(record, images, MIOU, seed))
+def measure_trial(arguments: Mapping[str, Any], record: Record, images: Images) -> TrainedTrial:
+    """A trial and what its effects follow from."""
+    return TrainedTrial(arguments, measure_record(record, images, MIOU))
 
 
 def find_effects(trained: Sequence[TrainedTrial], factors: Sequence[Factor]) -> list[Effect]:

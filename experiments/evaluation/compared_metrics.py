@@ -112,8 +112,15 @@ def _make_overlap_metrics(empty: Empty) -> dict[str, Metric]:
         ]
         for name, foreground, convention in kinds:
             ratio = partial(_compute_overlap, overlap, foreground, convention)
-            kind = {"of_foreground": foreground, "of_classes": True, "of_images": convention is not None}
-            found[name] = Metric(name, ratio, "percent", False, **kind)
+            found[name] = Metric(
+                name,
+                ratio,
+                "percent",
+                lower_is_better=False,
+                of_foreground=foreground,
+                of_classes=True,
+                of_images=convention is not None,
+            )
     return found
 
 

@@ -7,23 +7,27 @@ import numpy as np
 
 from experiments.evaluation import robustness
 from experiments.evaluation.comparable import find_difference
-from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.compared_metrics import Metric, find_metric
+from experiments.evaluation.jackknife import compute_equivalence_p
 from experiments.evaluation.record import Images, Record, drop_counts
 from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.seen import compute_part_means, find_met_by_one, find_seen, split_by_seen
 from experiments.evaluation.statistics import (
     LEVEL,
     PERMUTATIONS,
-    RESAMPLES,
     Scores,
     adjust_p_values,
-    compute_paired_intervals,
+    compute_joint_intervals,
     estimate_scores,
     permutation_test,
     point_estimate,
 )
 from user_error import UserError
 
-OVERALL = ("clean", "mean corrupted", "retention")
+MET, NOT_MET = "mean met by one training alone", "mean of the others"
+"""Means over the corruptions that the training of one side alone has met, where it has an advantage, and the others."""
+
+OVERALL = ("clean", "mean corrupted", "retention", MET, NOT_MET)
 
 
 class ComparedNumber(NamedTuple):
@@ -39,6 +43,31 @@ class ComparedNumber(NamedTuple):
     p_holm: float | None = None
 
 
+class Equivalence(NamedTuple):
+    """Whether the headline differs by no more than a margin: `p` is that of a difference beyond it."""
+
+    margin: float
+    p: float | None
+
+
+class Advantage(NamedTuple):
+    """Corruptions that the training of one side alone has met: `side` is "A", "B" or "one of them"."""
+
+    side: str
+    met: list[str]
+    others: list[str]
+
+
+def find_advantage(a: Record, b: Record) -> Advantage | None:
+    """What one training alone has met of a sweep's corruptions; `None` where that is nothing, or all of them."""
+    met = find_met_by_one([a.recipe, b.recipe])
+    parts = split_by_seen([a.conditions[place] for place in a.headline_places], met)
+    if not parts.seen or not parts.unseen:
+        return None
+    of_a, of_b = (find_seen(record.recipe) & {*parts.seen} for record in (a, b))
+    return Advantage("one of them" if of_a and of_b else "A" if of_a else "B", parts.seen, parts.unseen)
+
+
 class Comparison(NamedTuple):
     """Two records, number by number."""
 
@@ -48,6 +77,7 @@ class Comparison(NamedTuple):
     overall: list[ComparedNumber]
     conditions: list[ComparedNumber]
     unscored: list[str]  # conditions in which at least one of the two has no score
+    equivalence: "Equivalence | None" = None
 
     @property
     def headline(self) -> ComparedNumber:
@@ -78,9 +108,15 @@ def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequen
 
 
 def make_measure(
-    conditions: Sequence[robustness.Condition], kinds: Sequence[str]
+    conditions: Sequence[robustness.Condition], kinds: Sequence[str], met: frozenset[str] = frozenset()
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Scores (..., conditions) to the numbers that are compared; `kinds` are those of the conditions."""
+    """Scores (..., conditions) to the numbers that are compared.
+
+    Args:
+        conditions: of the scores.
+        kinds: of the conditions.
+        met: corruptions whose mean is stated apart.
+    """
     places = robustness.find_headline_places(conditions, (), kinds)
     headline = [conditions[place] for place in places]
     corrupted = bool(robustness.group_by_corruption(headline))
@@ -90,6 +126,8 @@ def make_measure(
         if corrupted:
             mean = robustness.compute_corrupted_mean(scores[..., places], headline)
             found |= {"mean corrupted": mean, "retention": robustness.divide(mean, found["clean"])}
+            parts = compute_part_means(scores[..., places], headline, met)
+            found |= {{"seen": MET, "unseen": NOT_MET}[part]: value for part, value in parts.items()}
         further = robustness.compute_further_means(scores, conditions, (), kinds)
         found |= {name_kind_mean(kind): mean for kind, mean in further.items()}
         return found | {name_condition(condition): scores[..., at] for at, condition in enumerate(conditions)}
@@ -98,10 +136,10 @@ def make_measure(
 
 
 def make_record_measure(
-    record: Record, places: Sequence[int], metric: Metric
+    record: Record, places: Sequence[int], metric: Metric, met: frozenset[str] = frozenset()
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Scores (..., conditions) of those at `places` to the numbers that are compared."""
-    of_scores = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places])
+    """Scores (..., conditions) of those at `places` to the numbers that are compared; see `make_measure`."""
+    of_scores = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places], met)
     return lambda scores: of_scores(metric.scale(scores))
 
 
@@ -130,9 +168,10 @@ class MeasuredRecord(NamedTuple):
     scores: Scores
 
 
-def measure_record(record: Record, images: Images, metric: Metric, seed: int = 0) -> MeasuredRecord:
-    """Scores of a record by a metric; `seed` is that of the resamples."""
-    scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], RESAMPLES, seed, images.blocks)
+def measure_record(record: Record, images: Images, metric: Metric) -> MeasuredRecord:
+    """Scores of a record by a metric, for intervals of the jackknife."""
+    metric.require(record)
+    scores = estimate_scores([images.sum_by_unit(metric.ratio(images))], 0, blocks=images.blocks)
     return MeasuredRecord(drop_counts(record), images.ids, images.grouping, scores)
 
 
@@ -176,33 +215,46 @@ def find_scored_places(record: Record, scores: Sequence[np.ndarray], metric: Met
 def compare(
     a: tuple[Record, Images],
     b: tuple[Record, Images],
-    metric: str = "miou",
+    metric: Metric | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
+    margin: float | None = None,
 ) -> Comparison:
     """Paired jackknife intervals and permutation test of every number of two records.
 
     Args:
         a: a record with the counts of its images.
         b: likewise, of the same images under the same conditions.
-        metric: one of `COMPARED`.
+        metric: the first one of the data if `None`, see `find_metric`.
         permutations: of the test.
-        seed: of resamples and permutations.
+        seed: of the permutations.
+        margin: of the headline that counts as no difference; not tested if `None`.
 
     Raises:
         UserError: the records do not compare.
     """
     (one, _), (other, _) = a, b
-    chosen = COMPARED[metric]
+    chosen = find_metric(None, [one, other]) if metric is None else metric
+    for record in (one, other):
+        chosen.require(record)
     require_aligned([(record, images.ids, images.grouping) for record, images in (a, b)])
     ratios = [images.sum_by_unit(chosen.ratio(images)) for _, images in (a, b)]
     places = find_scored_places(one, [point_estimate(ratio) for ratio in ratios], chosen)
-    conditions, measure = [one.conditions[at] for at in places], make_record_measure(one, places, chosen)
+    conditions, measure = (
+        [one.conditions[at] for at in places],
+        make_record_measure(one, places, chosen, find_met_by_one([one.recipe, other.recipe])),
+    )
     first, second = ratios
     if len(places) < len(one.conditions):
         first, second = (ratio.apply(lambda part: part[:, places]) for ratio in ratios)
     blocks = a[1].blocks
-    bounds = compute_paired_intervals(first, second, measure, RESAMPLES, seed, blocks)
+    models = [estimate_scores([ratio], 0, blocks=blocks) for ratio in (first, second)]
+
+    def subtract(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        of_a, of_b = map(measure, scores)
+        return {name: of_b[name] - of_a[name] for name in of_a}
+
+    bounds = compute_joint_intervals(models, subtract)
     p_values = permutation_test(first, second, measure, permutations, seed, blocks)
     names = [name_condition(condition) for condition in conditions]
     adjusted = adjust_p_values({name: p_values[name] for name in names})
@@ -225,9 +277,15 @@ def compare(
     if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
     unscored = [name_condition(condition) for condition in one.conditions if condition not in conditions]
-    return Comparison(
+    found = Comparison(
         drop_counts(one), drop_counts(other), chosen, overall, [compare_number(name) for name in names], unscored
     )
+    if margin is None:
+        return found
+    name = found.headline.name
+    left_out = subtract([model.jackknifed for model in models])[name]
+    p = compute_equivalence_p(float(right[name] - left[name]), left_out, margin, blocks)
+    return found._replace(equivalence=Equivalence(margin, as_number(p)))
 
 
 def find_better(line: ComparedNumber, metric: Metric) -> str:

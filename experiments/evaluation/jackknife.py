@@ -60,22 +60,50 @@ def jackknife_interval(
     Returns:
         Its edges; NaN where there are too few units or blocks, see `count_bearing`.
     """
-    known = ~np.isnan(left_out)
-    values, blocks = left_out[known], blocks or make_independent(len(left_out))
-    if np.isnan(estimate) or not known.any() or not _are_enough(left_out, blocks):
+    blocks = blocks or make_independent(len(left_out))
+    values = left_out[~np.isnan(left_out)]
+    if np.isnan(estimate) or not len(values) or not _are_enough(left_out, blocks):
         return float("nan"), float("nan")
     inside = scale == "score" and 0 < estimate < 1 and values.min() > 0 and values.max() < 1
-    centre, changed = (_to_log_odds(one) if inside else one for one in (np.array(estimate), values))
-    squares, lengths, number = (changed - changed.mean()) ** 2, blocks.own_lengths[known], len(values)
-    deviation = float(np.sqrt((squares * (number - lengths) / lengths).sum() / number))
+    centre, changed = (_to_log_odds(one) if inside else one for one in (np.array(estimate), left_out))
+    deviation, freedom = estimate_deviation(changed, blocks)
     from scipy.special import stdtrit  # loads slowly
 
-    freedom = degrees_of_freedom(squares, blocks.effective_number * number / len(left_out))
     reach = float(stdtrit(freedom, (1 + level) / 2)) * deviation
     edges = (float(centre) - reach, float(centre) + reach)
     if inside:
         return float(_from_log_odds(edges[0])), float(_from_log_odds(edges[1]))
     return edges if scale == "difference" else (max(0.0, edges[0]), min(1.0, edges[1]))
+
+
+def compute_equivalence_p(estimate: float, left_out: np.ndarray, margin: float, blocks: Blocks | None = None) -> float:
+    """P value of a difference that is not within a margin: two one-sided tests (Schuirmann, J. Pharmacokinet. 1987).
+
+    Args:
+        estimate: of the difference, from all units.
+        left_out: (N,) as for `jackknife_interval`.
+        margin: that counts as no difference.
+        blocks: of units that follow each other; independent ones if `None`.
+
+    Returns:
+        The larger of both p values; NaN where there are too few units.
+    """
+    blocks = blocks or make_independent(len(left_out))
+    if np.isnan(estimate) or np.isnan(left_out).all() or not _are_enough(left_out, blocks):
+        return float("nan")
+    deviation, freedom = estimate_deviation(left_out, blocks)
+    from scipy.special import stdtr  # loads slowly
+
+    return float(stdtr(freedom, (abs(estimate) - margin) / deviation))
+
+
+def estimate_deviation(left_out: np.ndarray, blocks: Blocks) -> tuple[float, float]:
+    """Standard error of a number, and its degrees of freedom, from what it is (N,) without each unit or block."""
+    known = ~np.isnan(left_out)
+    values, lengths, number = left_out[known], blocks.own_lengths[known], int(known.sum())
+    squares = (values - values.mean()) ** 2
+    deviation = float(np.sqrt((squares * (number - lengths) / lengths).sum() / number))
+    return deviation, degrees_of_freedom(squares, blocks.effective_number * number / len(left_out))
 
 
 def _are_enough(left_out: np.ndarray, blocks: Blocks) -> bool:

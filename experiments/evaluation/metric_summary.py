@@ -1,4 +1,4 @@
-"""The headline numbers of a record by any metric, with intervals, its floor, and means over what training had seen or not."""
+"""The headline numbers of a record by any metric: intervals, floor, and means over what training had seen or not."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from experiments.evaluation.record import Edges, Images, Record, drop_counts
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.seen import compute_part_means
 from experiments.evaluation.statistics import Scores, compute_joint_intervals, estimate_scores
+from user_error import UserError
 
 ABOVE = "above_floor"
 RATIOS = ("retention", ABOVE)
@@ -65,6 +66,10 @@ def measure_metric(record: Record, images: Images | None, metric: Metric) -> Mea
     """
     metric.require(record)
     if images is None:
+        if metric.of_images:
+            raise UserError(
+                f"{record.name!r} has no {metric.title} without the counts of its images: copy its .npz beside it"
+            )
         images = Images(["all"], {name: part[None] for name, part in record.totals.items()})
     floor = find_floor(record, images, metric.ratio) if metric.of_classes else None
     scores, of_floor = (

@@ -34,6 +34,7 @@ def make_record_row(record: Record) -> Row:
     """The flat row of a record."""
     summary = record.summary
     flat: Row = {"name": record.name, "source": "record", "data": record.data.name, "images": record.data.images}
+    flat["units"] = record.data.resampled_units
     for key in HEADLINES:
         flat[key] = getattr(summary, key)
         flat[f"{key}_low"], flat[f"{key}_high"] = summary.intervals[key].edges
@@ -76,7 +77,7 @@ def make_ranked_rows(
         }
         for rank, place in enumerate(order_records(records, allow_mixed, summaries), 1)
     ]
-    return _add_seed_statistics(rows)
+    return _add_seed_statistics(rows, [found.metric.name for found in summaries[0]] if summaries else [])
 
 
 def order_records(
@@ -161,8 +162,12 @@ def compute_degradation(
     return robustness.degradation_against_reference(*split(scores), *split(reference))
 
 
-def _add_seed_statistics(rows: Sequence[Row]) -> list[Row]:
-    """Where rows share a recipe, its mean over the seeds, their standard deviation and their number."""
+def _add_seed_statistics(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
+    """Where rows share a recipe, its mean over the trainings, their standard deviation, and their seeds.
+
+    A seed may stand there several times: trained on another processor, it is another training.
+    """
+    keys = [*HEADLINES, *(f"{name}_{key}" for name in metrics for key in ("clean", "corrupted", "retention"))]
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if row["recipe"] is not None:
@@ -171,14 +176,14 @@ def _add_seed_statistics(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         group = groups.get((row["recipe"], row["suite_hash"], row["data"]), [])
         several = len({member["seed"] for member in group}) > 1
-        spread.append({**row, **(_compute_seed_statistics(group) if several else {})})
+        spread.append({**row, **(_compute_seed_statistics(group, keys) if several else {})})
     return spread
 
 
-def _compute_seed_statistics(group: Sequence[Row]) -> Row:
-    found: Row = {"seeds": len(group)}
-    for key in HEADLINES:
-        values = [row[key] for row in group if row[key] is not None]
+def _compute_seed_statistics(group: Sequence[Row], keys: Sequence[str]) -> Row:
+    found: Row = {"seeds": ", ".join(str(seed) for seed in sorted(member["seed"] for member in group))}
+    for key in keys:
+        values = [row[key] for row in group if row.get(key) is not None]
         if len(values) > 1:
             found[f"{key}_seed_mean"] = float(np.mean(values))
             found[f"{key}_seed_sd"] = float(np.std(values, ddof=1))

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.compared_metrics import COMPARED, Metric
+from experiments.evaluation.compared_metrics import Metric
 from experiments.evaluation.comparison import (
+    Equivalence,
     MeasuredRecord,
     find_scored_places,
     list_overall,
@@ -17,9 +18,11 @@ from experiments.evaluation.comparison import (
     name_condition,
     require_aligned,
 )
-from experiments.evaluation.recipe import compute_recipe_key
+from experiments.evaluation.jackknife import compute_equivalence_p
+from experiments.evaluation.recipe import compute_recipe_key, find_entry
 from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.seen import find_met_by_one
 from experiments.evaluation.statistics import LEVEL, compute_joint_intervals
 from user_error import UserError
 
@@ -51,6 +54,7 @@ class RecipeComparison(NamedTuple):
     metric: Metric
     overall: list[Change]
     conditions: list[Change]
+    equivalence: Equivalence | None = None
 
     @property
     def headline(self) -> Change:
@@ -79,7 +83,19 @@ def differ_by_seed_alone(records: Sequence[Record]) -> bool:
     return len(keys) == 1 and None not in keys
 
 
-def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], metric: str = "miou") -> RecipeComparison:
+def find_common_start(records: Sequence[Record]) -> str | None:
+    """The checkpoint that several trainings all begin from; `None` where they do not.
+
+    Their spread is that of training on from there: it says nothing of another training anew.
+    """
+    starts = {find_entry(record.recipe, "model", "init_args", "start") for record in records}
+    start = starts.pop()
+    return start if len(records) > 1 and not starts and isinstance(start, str) else None
+
+
+def compare_recipes(
+    a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], metric: Metric, margin: float | None = None
+) -> RecipeComparison:
     """Differences of means over trainings, with two intervals, since two things are drawn.
 
     Over images, all trainings on the same ones (jackknife t): these very networks on other images. Over
@@ -89,17 +105,20 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
     Args:
         a: trainings of a recipe, swept.
         b: of another, on the same images under the same conditions.
-        metric: one of `COMPARED`, by which they were measured, all on the same resamples.
+        metric: by which they were measured.
+        margin: of the headline that counts as no difference; not tested if `None`.
 
     Raises:
         UserError: the records do not compare, or a training counts twice.
     """
     records = [one.record for one in chain(a, b)]
     _require_unique_checkpoints(records)
-    chosen = COMPARED[metric]
+    chosen = metric
+    met = find_met_by_one([a[0].record.recipe, b[0].record.recipe])
+    anew = not any(find_common_start([one.record for one in side]) for side in (a, b))
     require_aligned([(one.record, one.ids, one.grouping) for one in chain(a, b)])
     places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], chosen)
-    measure = make_record_measure(records[0], places, chosen)
+    measure = make_record_measure(records[0], places, chosen, met)
     models = [one.scores.select(places) for one in chain(a, b)]
 
     def subtract_means(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -116,7 +135,7 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
     def make_change(name: str) -> Change:
         first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
         low, high = bounds[name].jackknife
-        trainings, p = _welch_t_test(first, second)
+        trainings, p = _welch_t_test(first, second) if anew else (None, None)
         left, right = (float(np.mean(part)) for part in (first, second))
         images = as_number(low), as_number(high)
         return Change(name, as_number(left), as_number(right), as_number(right - left), images, trainings, p)
@@ -124,13 +143,22 @@ def compare_recipes(a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], me
     overall = [make_change(name) for name in list_overall(records[0], values[0])]
     if chosen.unit != "percent":  # retention of an error score has no meaning
         overall = [one for one in overall if one.name != "retention"]
-    return RecipeComparison(
+    found = RecipeComparison(
         records[: len(a)],
         records[len(a) :],
         chosen,
         overall,
         [make_change(name_condition(records[0].conditions[at])) for at in places],
     )
+    if margin is None:
+        return found
+    name = found.headline.name
+    left_out = subtract_means([model.jackknifed for model in models])[name]
+    over_images = compute_equivalence_p(found.headline.difference or 0.0, left_out, margin, models[0].blocks)
+    first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
+    over_trainings = _welch_equivalence_test(first, second, margin) if anew else float("nan")
+    p = np.maximum(over_images, over_trainings)  # NaN where either is
+    return found._replace(equivalence=Equivalence(margin, as_number(p)))
 
 
 def _welch_t_test(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
@@ -147,6 +175,22 @@ def _welch_t_test(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, 
         found = stats.ttest_ind(b, a, equal_var=False)
         low, high = found.confidence_interval(LEVEL)
     return (float(low), float(high)), float(found.pvalue)
+
+
+def _welch_equivalence_test(a: Sequence[float], b: Sequence[float], margin: float) -> float:
+    """P value of means that differ by more than a margin: the larger of two one-sided Welch tests; NaN for one training."""
+    from scipy import stats  # loads slowly
+
+    if min(len(a), len(b)) < 2:
+        return float("nan")
+    moved = np.asarray(b) - np.asarray(a).mean()
+    sides = [
+        stats.ttest_ind(
+            moved + sign * margin, np.asarray(a) - np.asarray(a).mean(), equal_var=False, alternative=way
+        ).pvalue
+        for sign, way in ((1, "greater"), (-1, "less"))
+    ]
+    return float(max(sides))
 
 
 def _require_unique_checkpoints(records: Sequence[Record]) -> None:

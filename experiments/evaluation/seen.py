@@ -10,11 +10,28 @@ from experiments.evaluation.recipe import find_entry, find_training_data
 from experiments.evaluation.robustness import Condition, compute_corrupted_mean
 
 NOISE = frozenset(
-    ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "rician_noise", "quantum_noise", "ultrasound_speckle")
+    (
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "speckle_noise",
+        "rician_noise",
+        "quantum_noise",
+        "ultrasound_speckle",
+    )
 )
 BLUR = frozenset(("gaussian_blur", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "out_of_focus"))
 LIGHT = frozenset(
-    ("brightness", "contrast", "gamma", "low_light", "over_exposure", "uneven_illumination", "contrast_shift", "xray_gamma")
+    (
+        "brightness",
+        "contrast",
+        "gamma",
+        "low_light",
+        "over_exposure",
+        "uneven_illumination",
+        "contrast_shift",
+        "xray_gamma",
+    )
 )
 COLOUR = frozenset(("saturate", "colour_temperature", "stain_shift"))
 SCALE = frozenset(("magnification_mask_moved", "reduction_mask_moved"))
@@ -27,7 +44,9 @@ RELATIVES = (NOISE, BLUR, LIGHT, COLOUR, SCALE, ELASTIC, OCCLUSION, FROZEN)
 """Corruptions of one kind: who trains on one of them is prepared for the others."""
 
 EQUIVALENTS = {
-    **dict.fromkeys(("GaussNoise", "ShotNoise", "SaltAndPepper", "MultiplicativeNoise", "AdditiveNoise", "ISONoise"), NOISE),
+    **dict.fromkeys(
+        ("GaussNoise", "ShotNoise", "SaltAndPepper", "MultiplicativeNoise", "AdditiveNoise", "ISONoise"), NOISE
+    ),
     "PixelDropout": NOISE,
     **dict.fromkeys(("GaussianBlur", "Blur", "MotionBlur", "MedianBlur", "AdvancedBlur", "Defocus", "GlassBlur"), BLUR),
     "ZoomBlur": BLUR,
@@ -44,7 +63,9 @@ EQUIVALENTS = {
     "RandomSnow": frozenset(("snow",)),
     **dict.fromkeys(("Spatter", "RandomRain"), frozenset(("spatter",))),
     **dict.fromkeys(("ElasticTransform", "GridDistortion", "OpticalDistortion", "ThinPlateSpline"), ELASTIC),
-    **dict.fromkeys(("CoarseDropout", "GridDropout", "Erasing", "MaskDropout", "XYMasking", "ConstrainedCoarseDropout"), OCCLUSION),
+    **dict.fromkeys(
+        ("CoarseDropout", "GridDropout", "Erasing", "MaskDropout", "XYMasking", "ConstrainedCoarseDropout"), OCCLUSION
+    ),
     "ChannelDropout": frozenset(("missing_channels",)),
     **dict.fromkeys(("Rotate", "SafeRotate"), frozenset(("rotation_mask_moved",))),
     **dict.fromkeys(

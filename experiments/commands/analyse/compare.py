@@ -8,9 +8,20 @@ from typing import Annotated, Any
 from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.compared_metrics import COMPARED, Metric
-from experiments.evaluation.comparison import ComparedNumber, Comparison, compare, find_better, is_significant
+from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
+from experiments.evaluation.comparison import (
+    MET,
+    NOT_MET,
+    ComparedNumber,
+    Comparison,
+    Equivalence,
+    compare,
+    find_advantage,
+    find_better,
+    is_significant,
+)
 from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
+from experiments.evaluation.scores.foreground import EMPTY, Empty
 from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_values
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
@@ -33,14 +44,47 @@ def describe_verdict(found: Comparison) -> str:
     size = f"{found.metric.format_difference(line.difference)} of {line.name} {found.metric.title}"
     if is_significant(line.p):
         text = f"The difference holds: {find_better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+        if line.low is not None and line.high is not None and line.low <= 0 <= line.high:
+            text += " Its interval includes 0 all the same: few images decide it."
     else:
         text = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
+    text += describe_equivalence(found.equivalence, found.metric, is_significant(line.p)) + describe_advantage(found)
     significant = [one for one in found.conditions if is_significant(one.p_holm)]
     wins = [sum(find_better(one, found.metric) == side for one in significant) for side in ("A", "B")]
     number_of = len(found.conditions)
     return (
         f"{text}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
         f"{number_of - len(significant)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
+    )
+
+
+def describe_equivalence(found: Equivalence | None, metric: Metric, holds: bool) -> str:
+    """Whether the headline differs by no more than the margin that was stated, as a sentence; empty where none was.
+
+    A difference that `holds` may still be within the margin; that it is not needs no words.
+    """
+    if found is None or (holds and not is_significant(found.p)):
+        return ""
+    margin = metric.format_difference(found.margin)
+    if found.p is None:
+        return f" Whether they are alike within {margin} cannot be said of so few."
+    p = f"two one-sided tests, p {'' if found.p < 0.00005 else '= '}{format_p_value(found.p)}"
+    if is_significant(found.p):
+        return f" They are equivalent within {margin} ({p})."
+    return f" That they are alike within {margin} is not shown either ({p})."
+
+
+def describe_advantage(found: Comparison) -> str:
+    """Which part of the difference rests on corruptions that one training alone has met; empty where none has."""
+    advantage, lines = find_advantage(found.a, found.b), {line.name: line for line in found.overall}
+    if advantage is None or MET not in lines or lines[MET].difference is None or lines[NOT_MET].difference is None:
+        return ""
+    met, others = (found.metric.format_value(lines[name].difference, "+") for name in (MET, NOT_MET))
+    kinds = len(advantage.met) + len(advantage.others)
+    holds = "" if is_significant(lines[NOT_MET].p) else ", which may be chance"
+    return (
+        f" The training of {advantage.side} alone has met {len(advantage.met)} of the {kinds} corruptions, or relatives of "
+        f"theirs: B - A is {met} over those and {others} over the others{holds}."
     )
 
 
@@ -94,7 +138,10 @@ def format_markdown(found: Comparison) -> str:
         ],
         left=(0, 6),
     )
-    note = f"{found.metric.title} ({found.metric.unit}) on {_describe_basis(found)}."
+    note = (
+        f"{found.metric.title} ({found.metric.unit}) on {_describe_basis(found)}. P (Holm) is corrected over the "
+        f"{len(found.conditions)} conditions of the second table; the p values of the first are of one comparison each."
+    )
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
     conclusion = f"{describe_verdict(found)}\n{describe_caution(found)}"
@@ -146,6 +193,7 @@ def as_content(found: Comparison) -> dict[str, Any]:
         "holds": is_significant(found.headline.p),
         "verdict": describe_verdict(found),
         "caution": describe_caution(found),
+        "equivalence": None if found.equivalence is None else found.equivalence._asdict(),
         "overall": [line._asdict() for line in found.overall],
         "conditions": [line._asdict() for line in found.conditions],
         "unscored": found.unscored,
@@ -178,12 +226,27 @@ def require_names(found: Sequence[Comparison]) -> None:
         raise UserError(f"two records are called {twice!r}: sweep one with another --name, or leave it out")
 
 
+def scale_margin(margin: float | None, metric: Metric) -> float | None:
+    """A margin as scores are held: points of percent as a fraction.
+
+    Raises:
+        UserError: it is not above zero.
+    """
+    if margin is None:
+        return None
+    if not 0 < margin < float("inf"):
+        raise UserError(f"--margin {margin}: give what counts as no difference, above 0")
+    return margin / 100 if metric.unit == "percent" else margin
+
+
 def compare_records(
     a: Annotated[Path, Option(metavar="A.json")],
     b: Annotated[list[Path], Option(metavar="B.json")],
     /,
     *,
-    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
+    metric: Annotated[str | None, Option(choices=COMPARED)] = None,
+    empty: Annotated[Empty, Option()] = EMPTY[0],
+    margin: float | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
@@ -198,9 +261,13 @@ def compare_records(
     Args:
         a: a record, its counts beside it.
         b: another one, or several; A among several is left out.
-        metric: what is compared; those with a dot are of further tasks.
+        metric: what is compared, those with a dot of further tasks; if none is given, the foreground's IoU where classes
+            have a background, and mIoU elsewhere.
+        empty: what a class counts in a mean over images where mask and prediction lack it: 1, nothing, or nothing
+            wherever the mask lacks it.
+        margin: points of a metric in percent, or its own units, that count as no difference: adds a test of equivalence.
         permutations: of the test.
-        seed: of resamples and permutations.
+        seed: of the permutations.
         format: of what is printed.
         output: write the comparison to this file as well.
 
@@ -210,11 +277,12 @@ def compare_records(
     if permutations < 100 or seed < 0:
         raise UserError("the test needs --permutations of 100 at least, and a --seed of 0 or more")
     first = read_swept(a)
+    chosen = find_metric(metric, [first[0]], empty)
     others = b if len(b) == 1 else [path for path in b if path.resolve() != a.resolve()]
     if not others:
         raise UserError(f"there is nothing to compare {str(a)!r} with: pass another record after it")
     found = [
-        compare(first, read_swept(path), metric, permutations, seed)
+        compare(first, read_swept(path), chosen, permutations, seed, scale_margin(margin, chosen))
         for path in tqdm(others, desc="compare", unit="record", disable=len(others) == 1)
     ]
     require_names(found)

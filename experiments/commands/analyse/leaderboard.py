@@ -3,20 +3,24 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.compared_metrics import COMPARED, Metric
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.published import Table
-from experiments.evaluation.ranking import DEGRADATIONS, HEADLINES, KIND, Row, make_published_rows, make_ranked_rows
-from experiments.evaluation.record import Record, drop_counts
+from experiments.evaluation.ranking import Row, make_published_rows, make_ranked_rows
+from experiments.evaluation.record import Record
+from experiments.evaluation.scores.foreground import EMPTY, Empty
+from experiments.evaluation.seen import split_by_seen
 from experiments.files.replaceable import print_and_save
-from experiments.files.tables import as_csv, format_interval, format_percent, make_markdown_table
+from experiments.files.tables import as_csv
 from experiments.record_files.cost_file import read_all_costs
+from experiments.record_files.measured_records import MeasuredRecords, measure_records
 from experiments.record_files.published_tables import list_tables, read_table
-from experiments.record_files.record_file import read_record, remove_duplicates
-from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
-from experiments.reporting.published_table import TITLES, find_columns, format_published
+from experiments.record_files.record_file import remove_duplicates
+from experiments.reporting.leaderboard_table import PREFIXES, make_record_table, make_seed_table
+from experiments.reporting.published_table import format_published
 from user_error import UserError
 
 EXAMPLES = """
@@ -30,98 +34,57 @@ results/camvid/imagenet_c/*.json results/kvasir/imagenet_c/*.json --by data
 --published tables/mine.csv
 """
 
-COLUMNS = {"corruption": "miou_", "family": "family_", "none": None}
-"""What further columns may show, and the prefix of their keys in a row."""
-
 ACROSS = "data"
 """The choice in which rows are names and each data set has columns."""
 
 
-def format_markdown(
-    rows: Sequence[Row], tables: Sequence[Table] = (), costs: Sequence[Costs] = (), by: str = "corruption"
-) -> str:
-    """Format Markdown tables in percent, with 95 % intervals: records first, then each published table.
+class Board(NamedTuple):
+    """What a leaderboard is of."""
 
-    Args:
-        rows: of records and published tables.
-        tables: the published ones.
-        costs: content of cost files of the records' networks.
-        by: what the further columns of the table of records show, a key of `COLUMNS`.
+    rows: list[Row]  # of records, then of published tables
+    metrics: list[Metric]
+    tables: list[Table]
+    costs: list[Costs]
+    by: str
+    seen: list[str]  # corruptions that some training has met
+
+
+def make_board(
+    found: MeasuredRecords,
+    tables: Sequence[Table] = (),
+    costs: Sequence[Costs] = (),
+    by: str = "corruption",
+    reference: Record | None = None,
+    allow_mixed: bool = False,
+) -> Board:
+    """Rank records, and say what further columns there are; published tables have no rows yet.
+
+    Raises:
+        UserError: the records do not compare, and `allow_mixed` is not set.
     """
-    records = [row for row in rows if row["source"] == "record"]
-    parts = [_make_record_table(records, costs, COLUMNS[by]), _make_seed_table(records)] if records else []
-    for table in tables:
-        parts.append(format_published([row for row in rows if row["source"] == table.name], table, by != "none"))
+    seen = found.seen
+    rows = make_ranked_rows(found.records, allow_mixed, reference, costs, found.summarise(seen))
+    conditions = [condition for record in found.records for condition in record.conditions]
+    return Board(rows, found.metrics, [*tables], [*costs], by, split_by_seen(conditions, seen).seen)
+
+
+def format_markdown(board: Board) -> str:
+    """Format Markdown tables in percent, with 95 % intervals: records first, then each published table."""
+    records = [row for row in board.rows if row["source"] == "record"]
+    parts = []
+    if records:
+        parts.append(make_record_table(records, board.metrics, board.costs, board.by, board.seen))
+        parts.append(make_seed_table(records, board.metrics[0]))
+    for table in board.tables:
+        shown = [row for row in board.rows if row["source"] == table.name]
+        parts.append(format_published(shown, table, board.by != "none"))
     return "\n".join(part for part in parts if part)
 
 
-def _format_across_data(records: Sequence[Record], costs: Sequence[Costs], form: str) -> str:
-    from experiments.reporting import across_data  # its statistics load slowly
-
-    rows = across_data.make_rows_across_data(records, costs)
-    return across_data.format_markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
-
-
-def _list_keys(rows: Sequence[Row]) -> set[str]:
-    return {key for row in rows for key in row}
-
-
-def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
-    degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    corruptions = find_columns(prefix, rows)
-    kinds = {key: title for key, title in find_columns(KIND, rows).items() if f"{key}_low" in _list_keys(rows)}
-    titles = ["#", "name", "clean mIoU", "corrupted mIoU", "retention", *(f"{title} mIoU" for title in kinds.values())]
-    titles += [TITLES[key] for key in degradations]
-    titles += corruptions.values()
-    titles += COST_TITLES if costs else []
-    mixed = len({(row["data"], row["suite_hash"]) for row in rows}) > 1
-    titles[2:2] = ["data", "suite"] if mixed else []
-    cells = [
-        [
-            str(row["rank"]),
-            row["name"],
-            *([row["data"], row["suite"]] if mixed else []),
-            *(
-                format_interval(row.get(key), row.get(f"{key}_low"), row.get(f"{key}_high"))
-                for key in (*HEADLINES, *kinds)
-            ),
-            *(format_percent(row.get(key)) for key in (*degradations, *corruptions)),
-            *(format_cost_cells(row) if costs else []),
-        ]
-        for row in rows
-    ]
-    measured = sorted({f"{row['data']}, {row['images']} images, suite {row['suite']}" for row in rows})
-    note = f"In percent, with 95 % intervals (jackknife t) over images or their units ({'; '.join(measured)})."
-    idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
-    note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
-    note += f" {describe_costs(costs)}" if costs else ""
-    return f"{make_markdown_table(titles, cells)}\n{note}\n"
-
-
-def _make_seed_table(rows: Sequence[Row]) -> str:
-    """A row for each recipe with several seeds; empty where there is none."""
-    pooled = {(row["recipe"], row["suite_hash"], row["data"]): row for row in rows if "seeds" in row}
-    if not pooled:
-        return ""
-    cells = [
-        [
-            "; ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
-            str(group["seeds"]),
-            *(
-                f"{format_percent(group.get(f'{one}_seed_mean'))} ± {format_percent(group.get(f'{one}_seed_sd'))}"
-                for one in HEADLINES
-            ),
-        ]
-        for key, group in pooled.items()
-    ]
-    table = make_markdown_table(["recipe", "seeds", "clean mIoU", "corrupted mIoU", "retention"], cells, left=(0,))
-    return f"{table}\nMean and standard deviation over the seeds of one recipe, in percent.\n"
-
-
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Table], Sequence[Costs], str], str]] = {
+FORMATS: dict[str, Callable[[Board], str]] = {
     "markdown": format_markdown,
-    "csv": lambda rows, *_: as_csv(rows),
-    "json": lambda rows, *_: json.dumps(list(rows), indent=2) + "\n",
+    "csv": lambda board: as_csv(board.rows),
+    "json": lambda board: json.dumps(board.rows, indent=2) + "\n",
 }
 
 
@@ -165,23 +128,30 @@ def rank_records(
     published: Annotated[Sequence[str], Option(metavar="NAME", repeated=True, listed=list_tables)] = (),
     reference: Annotated[str | None, Option(metavar="NAME")] = None,
     costs: Annotated[Sequence[Path], Option(metavar="FILE", repeated=True)] = (),
-    by: Annotated[str, Option(choices=(*COLUMNS, ACROSS))] = "corruption",
+    metric: Annotated[str | None, Option(choices=COMPARED)] = None,
+    empty: Annotated[Empty, Option()] = EMPTY[0],
+    by: Annotated[str, Option(choices=(*PREFIXES, ACROSS))] = "corruption",
+    only: Annotated[Sequence[str], Option(metavar="NAME", repeated=True)] = (),
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
     allow_mixed: bool = False,
 ) -> None:
-    """Rank records by their mean corrupted mIoU.
+    """Rank records by their corrupted mean: of mIoU, or of the foreground's IoU where classes have a background.
 
-    Every record is recomputed: its scores from the counts, its intervals from the images, where their counts lie
-    beside it.
+    The floor is what the best answer scores that does not look at the image. Every record is recomputed: its scores from
+    the counts, its intervals from the images, where their counts lie beside it.
 
     Args:
         records: JSON files that 'benchmark' wrote.
         published: show a published table too, by its name or the path of its CSV, ranked by itself.
         reference: name of the row that degradation (mCD, mrCD, mCE) is measured against.
         costs: file that 'costs' wrote: adds what the networks cost; several with one reference stand in one column.
+        metric: that ranks and is shown, instead of the usual ones of the data.
+        empty: what a class counts in a mean over images where mask and prediction lack it: 1, nothing, or nothing
+            wherever the mask lacks it.
         by: further columns of the table for people; 'data' makes one row of each name, with the scores on every data
             set.
+        only: with '--by data', a name that is shown; correlations are over all of them.
         format: of what is printed.
         output: write the table to this file as well.
         allow_mixed: put different suites or images into one table.
@@ -195,18 +165,29 @@ def rank_records(
         raise UserError(
             "--by data shows what records say on each data set: leave --published, --reference and --allow-mixed out"
         )
+    if only and by != ACROSS:
+        raise UserError("--only goes with --by data: pass the records that are to be shown")
     tables = [read_table(name) for name in dict.fromkeys(published)]
-    read = [drop_counts(read_record(path)) for path in remove_duplicates(records)]
-    baseline, known = find_reference(reference, read, tables), find_costs(costs, read)
+    found = measure_records(remove_duplicates(records), None if metric is None else [metric], empty)
+    baseline, known = find_reference(reference, found.records, tables), find_costs(costs, found.records)
     if by == ACROSS:
-        print_and_save(_format_across_data(read, known, format), output)
+        print_and_save(_format_across_data(found, known, format, only), output)
         return
-    rows = make_ranked_rows(read, allow_mixed, baseline, known)
+    board = make_board(found, tables, known, by, baseline, allow_mixed)
     for table in tables:
         named = reference if any(model.name == reference for model in table.models) else None
-        rows += make_published_rows(table, named)
-    text = FORMATS[format](rows, tables, known, by)
-    print_and_save(text, output)
+        board.rows.extend(make_published_rows(table, named))
+    print_and_save(FORMATS[format](board), output)
+
+
+def _format_across_data(found: MeasuredRecords, costs: list[Costs], form: str, only: Sequence[str]) -> str:
+    from experiments.reporting import across_data  # its statistics load slowly
+
+    rows = across_data.make_rows_across_data(found, costs)
+    shown = across_data.select_rows(rows, only)
+    if form == "markdown":
+        return across_data.format_markdown(shown, rows, costs)
+    return FORMATS[form](Board(shown, found.metrics, [], costs, ACROSS, []))
 
 
 def main(argv: list[str]) -> None:

@@ -8,20 +8,30 @@ from typing import Annotated, Any
 from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.compared_metrics import COMPARED, Metric
-from experiments.evaluation.comparison import MeasuredRecord, is_significant, measure_record
+from experiments.commands.analyse.compare import describe_equivalence, scale_margin
+from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
+from experiments.evaluation.comparison import (
+    MET,
+    NOT_MET,
+    MeasuredRecord,
+    find_advantage,
+    is_significant,
+    measure_record,
+)
 from experiments.evaluation.recipe_comparison import (
     Change,
     RecipeComparison,
     compare_recipes,
     differ_by_seed_alone,
+    find_common_start,
     find_recipe_name,
 )
 from experiments.evaluation.record import Record
+from experiments.evaluation.scores.foreground import EMPTY, Empty
 from experiments.evaluation.statistics import adjust_p_values
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
-from experiments.record_files.record_file import read_swept
+from experiments.record_files.record_file import read_record, read_swept
 from user_error import UserError
 
 EXAMPLES = """
@@ -31,8 +41,14 @@ dense_*.json --with half_*.json --metric ece --format json --output seeds.json
 """
 
 
-def adjust_headlines(found: Sequence[RecipeComparison]) -> list[float]:
-    """The p value of each headline, with Holm's correction for their number; NaN where there is none."""
+def adjust_headlines(found: Sequence[RecipeComparison], among: int | None = None) -> list[float]:
+    """The p value of each headline, with Holm's correction for their number; NaN where there is none.
+
+    Picked `among` so many comparisons, of which the others are not known here, each is multiplied by their number
+    (Bonferroni).
+    """
+    if among is not None:
+        return [float("nan") if one.headline.p is None else min(1.0, among * one.headline.p) for one in found]
     values = {str(at): float("nan") if one.headline.p is None else one.headline.p for at, one in enumerate(found)}
     return list(adjust_p_values(values).values())
 
@@ -52,15 +68,37 @@ def describe_verdict(found: RecipeComparison, p: float) -> str:
         return f"{names[1]}: nothing follows, since a score does not exist."
     size = f"{found.metric.format_difference(change.difference)} of {change.name} {found.metric.title}"
     counts = f"{_format_trainings(len(found.b))} against {len(found.a)} of {names[0]}"
+    outcome = find_direction(found.headline, found.metric, p)
+    tail = describe_equivalence(found.equivalence, found.metric, bool(outcome)) + describe_advantage(found)
+    if start := find_common_start([*found.a]) or find_common_start([*found.b]):
+        return (
+            f"{names[1]}: {size} apart, in {counts}; trainings that begin from one checkpoint ({start}) are no independent "
+            f"trainings, so no interval over trainings is stated.{tail}"
+        )
     if change.p is None:
         return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
-    outcome, chance = (
-        find_direction(found.headline, found.metric, p),
-        f"p {'' if p < 0.00005 else '= '}{format_p_value(p)}",
-    )
+    chance = f"p {'' if p < 0.00005 else '= '}{format_p_value(p)}"
     if outcome:
-        return f"{names[1]} is {outcome} than {names[0]} by {size} ({counts}, {chance})."
-    return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance})."
+        return f"{names[1]} is {outcome} than {names[0]} by {size} ({counts}, {chance}).{tail}"
+    return f"{names[1]}: no difference from {names[0]} holds; {size} may be chance ({counts}, {chance}).{tail}"
+
+
+def describe_advantage(found: RecipeComparison) -> str:
+    """Which part of the difference rests on corruptions that one recipe's training alone has met; empty where none has."""
+    advantage, changes = find_advantage(found.a[0], found.b[0]), {change.name: change for change in found.overall}
+    met, others = changes.get(MET), changes.get(NOT_MET)
+    if advantage is None or met is None or others is None or met.difference is None or others.difference is None:
+        return ""
+    sides = {"A": find_recipe_name(found.a), "B": find_recipe_name(found.b)}
+    sizes = [found.metric.format_value(change.difference, "+") for change in (met, others)]
+    low, high = others.images
+    holds = is_significant(others.p) and low is not None and high is not None and not low <= 0 <= high
+    number = len(advantage.met) + len(advantage.others)
+    return (
+        f" The training of {sides.get(advantage.side, advantage.side)} alone has met {len(advantage.met)} of the {number} "
+        f"corruptions, or relatives of theirs: {sizes[0]} over those, {sizes[1]} over the others"
+        f"{'' if holds else ', which may be chance'}."
+    )
 
 
 def _format_trainings(count: int) -> str:
@@ -78,10 +116,10 @@ def _make_cells(change: Change | None, metric: Metric) -> list[str]:
     return [f"{metric.format_value(change.difference, '+')} {over[0]}", over[1]]
 
 
-def format_markdown(found: Sequence[RecipeComparison]) -> str:
+def format_markdown(found: Sequence[RecipeComparison], among: int | None = None) -> str:
     """Format as Markdown: a row for each recipe, from best to worst; for a single one, also a row for each condition."""
     metric, first = found[0].metric, found[0].a
-    pairs = list(zip(found, adjust_headlines(found), strict=True))
+    pairs = list(zip(found, adjust_headlines(found, among), strict=True))
     pairs.sort(key=lambda pair: (pair[0].headline.difference or 0) * (1 if metric.lower_is_better else -1))
     rows = []
     for one, p in pairs:
@@ -115,8 +153,12 @@ def format_markdown(found: Sequence[RecipeComparison]) -> str:
         f"{find_recipe_name(first)}, on {data.images} images of {data.name} {data.split}, "
         f"suite {suite.name} v{suite.version}. 95 % intervals over "
         f"{data.resampled_units} (paired jackknife t, these very trainings) and over trainings "
-        "(Welch's t, as are the two-sided p values, with Holm's correction over the rows of a table)."
+        f"(Welch's t, as are the two-sided p values); p (Holm) is corrected over {_describe_family(found, among)}."
     )
+    if starts := {start for one in found for side in (one.a, one.b) if (start := find_common_start([*side]))}:
+        note += (
+            f" Trainings that begin from one checkpoint ({', '.join(sorted(starts))}) are not compared as trainings."
+        )
     mixed = [
         find_recipe_name(side)
         for side in (first, *(one.b for one in found))
@@ -125,6 +167,15 @@ def format_markdown(found: Sequence[RecipeComparison]) -> str:
     if mixed:
         note += f" By their records, the trainings of {', '.join(mixed)} differ in more than the seed."
     return f"{table}\n{note}\n"
+
+
+def _describe_family(found: Sequence[RecipeComparison], among: int | None) -> str:
+    """What the correction of a table is over."""
+    if among is not None:
+        return f"the {among} comparisons that these were picked among (Bonferroni)"
+    rows = "the one row above" if len(found) == 1 else f"the {len(found)} rows"
+    conditions = len(found[0].conditions)
+    return f"{rows}, and over the {conditions} conditions below it" if len(found) == 1 and conditions > 1 else rows
 
 
 def _make_condition_table(found: RecipeComparison) -> str:
@@ -146,9 +197,9 @@ def _make_condition_table(found: RecipeComparison) -> str:
     return make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 7))
 
 
-def as_json(found: Sequence[RecipeComparison]) -> str:
+def as_json(found: Sequence[RecipeComparison], among: int | None = None) -> str:
     """Format as JSON; names of conditions are those of `name_condition`."""
-    pairs = zip(found, adjust_headlines(found), strict=True)
+    pairs = zip(found, adjust_headlines(found, among), strict=True)
     return json.dumps([as_content(one, p) for one, p in pairs], indent=2) + "\n"
 
 
@@ -173,17 +224,19 @@ def as_content(found: RecipeComparison, p: float) -> dict[str, Any]:
         "p_holm": None if found.headline.p is None else p,
         "holds": find_direction(found.headline, found.metric, p),
         "verdict": describe_verdict(found, p),
+        "equivalence": None if found.equivalence is None else found.equivalence._asdict(),
         "overall": [change._asdict() for change in found.overall],
         "conditions": [change._asdict() for change in found.conditions],
     }
 
 
-def format_sentences(found: Sequence[RecipeComparison]) -> str:
+def format_sentences(found: Sequence[RecipeComparison], among: int | None = None) -> str:
     """Format the verdicts alone."""
-    return "\n".join(describe_verdict(one, p) for one, p in zip(found, adjust_headlines(found), strict=True)) + "\n"
+    pairs = zip(found, adjust_headlines(found, among), strict=True)
+    return "\n".join(describe_verdict(one, p) for one, p in pairs) + "\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[RecipeComparison]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[RecipeComparison], int | None], str]] = {
     "markdown": format_markdown,
     "json": as_json,
     "sentences": format_sentences,
@@ -195,8 +248,10 @@ def compare_trainings(
     /,
     *,
     others: Annotated[Sequence[list[Path]], Option(metavar="B.json", repeated=True, name="--with")] = (),
-    metric: Annotated[str, Option(choices=COMPARED)] = "miou",
-    seed: int = 0,
+    metric: Annotated[str | None, Option(choices=COMPARED)] = None,
+    empty: Annotated[Empty, Option()] = EMPTY[0],
+    margin: float | None = None,
+    among: int | None = None,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
 ) -> None:
@@ -209,8 +264,14 @@ def compare_trainings(
     Args:
         a: records of the trainings of a recipe.
         others: records of another recipe to compare it with; once for each recipe.
-        metric: what is compared; those with a dot are of further tasks.
-        seed: of the resamples.
+        metric: what is compared, those with a dot of further tasks; if none is given, the foreground's IoU where classes
+            have a background, and mIoU elsewhere.
+        empty: what a class counts in a mean over images where mask and prediction lack it: 1, nothing, or nothing
+            wherever the mask lacks it.
+        margin: points of a metric in percent, or its own units, that count as no difference: adds a test of equivalence,
+            over images and over trainings.
+        among: number of comparisons that these were picked among, such as that of all recipes that were tried; p values
+            are then corrected over them.
         format: of what is printed.
         output: write the comparison to this file as well.
 
@@ -219,20 +280,21 @@ def compare_trainings(
     """
     if not others:
         raise UserError("there is nothing to compare with: pass the records of another recipe after --with")
-    if seed < 0:
-        raise UserError("resamples need a --seed of 0 or more")
+    if among is not None and among < len(others):
+        raise UserError(
+            f"--among {among}: these are {len(others)} comparisons already, so give a larger number or none"
+        )
     several = len(others) > 1 or len(a) + len(others[0]) > 20
     with tqdm(desc="recipes", unit="record", total=len(a) + sum(map(len, others)), disable=not several) as shown:
 
         def read(paths: Sequence[Path]) -> list[MeasuredRecord]:
             """Read one record after the other, since their counts together may not fit into memory."""
-            return [
-                _update_progress(measure_record(*read_swept(path), COMPARED[metric], seed), shown) for path in paths
-            ]
+            return [_update_progress(measure_record(*read_swept(path), chosen), shown) for path in paths]
 
-        first = read(a)
-        found = [compare_recipes(first, read(other), metric) for other in others]
-    print_and_save(FORMATS[format](found), output)
+        chosen = find_metric(metric, [read_record(a[0])], empty)
+        first, allowed = read(a), scale_margin(margin, chosen)
+        found = [compare_recipes(first, read(other), chosen, allowed) for other in others]
+    print_and_save(FORMATS[format](found, among), output)
 
 
 def main(argv: list[str]) -> None:

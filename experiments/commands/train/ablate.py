@@ -17,10 +17,10 @@ from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line import run_verb
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.commands.analyse import effects, leaderboard
-from experiments.evaluation.ranking import make_ranked_rows
 from experiments.files.atomic_write import atomic_write, require_writable
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration
+from experiments.record_files.measured_records import measure_records
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 
@@ -137,9 +137,8 @@ def conclude(folder: Path, trials: Sequence[Trial], factors: Sequence[Factor]) -
     if not paths:
         return
     trained = [measure_trial(trial.arguments, *read_swept(path)) for trial, path in zip(trials, paths, strict=True)]
-    print_and_save(
-        leaderboard.format_markdown(make_ranked_rows([one.record for one in trained])), folder / "leaderboard.md"
-    )
+    board = leaderboard.make_board(measure_records(paths))
+    print_and_save(leaderboard.format_markdown(board), folder / "leaderboard.md")
     if len(trained) > 1:
         found = find_effects(trained, factors)
         print()
