@@ -43,7 +43,7 @@ class MeasuredRecords(NamedTuple):
 
 
 def measure_records(
-    paths: Sequence[Path], metrics: Sequence[str] | None = None, empty: Empty = EMPTY[0]
+    paths: Sequence[Path], metrics: Sequence[str] | None = None, empty: Empty = EMPTY[0], *, totals: bool = False
 ) -> MeasuredRecords:
     """Read records, and measure them.
 
@@ -51,6 +51,7 @@ def measure_records(
         paths: of records.
         metrics: names of the metrics; the usual ones of each record's data if `None`.
         empty: see `find_metric`.
+        totals: whether records keep the counts of their cells.
 
     Raises:
         UserError: a file is no record, or a record has no such score.
@@ -63,5 +64,5 @@ def measure_records(
         chosen = usual if metrics is None else [find_metric(name, [record], empty) for name in metrics]
         known = [one for one in chosen if images is not None or metrics is not None or not one.of_images]
         measured.append([measure_metric(record, images, one) for one in known])
-        records.append(drop_counts(record))
+        records.append(record if totals else drop_counts(record))
     return MeasuredRecords(records, measured)

@@ -1,11 +1,12 @@
 """Charts of the report as pure functions of records: robustness, real shifts, reliability, risk over coverage."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.evaluation.metric_summary import MetricSummary, StatedNumber
 from experiments.evaluation.record import Edges, Record
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.evaluation.scores.base import UNIT
@@ -22,27 +23,33 @@ def format_interval(edges: Edges | None) -> str:
     return "" if edges is None or None in edges else f"[{format_percent(edges[0])}, {format_percent(edges[1])}]"
 
 
-def find_panel_intervals(record: Record) -> dict[tuple[str, int], Edges]:
-    """Interval of each point of a panel that is one cell; a mean over several cells has none in the record."""
-    titles = [(cell.corruption.replace("_", " "), cell.severity) for cell in record.cells]
+def find_panel_intervals(record: Record, summary: MetricSummary) -> dict[tuple[str, int], Edges]:
+    """Interval of each point of a panel that is one cell; a mean over several cells has none."""
+    titles = [(name.replace("_", " "), severity) for name, severity in record.conditions]
     single = Counter(titles)
     return {
-        title: cell.miou_interval.edges
-        for title, cell in zip(titles, record.cells, strict=True)
-        if single[title] == 1 and None not in cell.miou_interval.edges
+        title: cell.edges
+        for title, cell in zip(titles, summary.cells, strict=True)
+        if single[title] == 1 and None not in cell.edges
     }
 
 
-def draw_robustness_panels(records: Sequence[Record]) -> list[Figure]:
-    """A panel for each corruption that any record has, and one for their mean: mIoU in percent over severity."""
-    lines = [add_mean(compute_curves(record)) for record in records]
-    bounds = [find_panel_intervals(record) for record in records]
+def draw_robustness_panels(records: Sequence[Record], summaries: Sequence[MetricSummary]) -> list[Figure]:
+    """A panel for each corruption that any record has, and one for their mean: a score in percent over severity.
+
+    Args:
+        records: of the lines.
+        summaries: of each by one metric, which is stated in percent; the floor of the first one is drawn.
+    """
+    lines = [add_mean(compute_curves(*pair)) for pair in zip(records, summaries, strict=True)]
+    bounds = [find_panel_intervals(*pair) for pair in zip(records, summaries, strict=True)]
     names = list(dict.fromkeys(name for panels in lines for name in panels if name != MEAN))
     names += [MEAN] * any(MEAN in panels for panels in lines)
     highest = [value for panels in lines for points in panels.values() for value in points.values()]
     highest += [100 * (high or 0) for edges in bounds for _, high in edges.values()]
     levels = find_ticks(max(highest, default=100))
-    return [_draw_panel(name, [panels.get(name, {}) for panels in lines], bounds, levels) for name in names]
+    first = summaries[0]
+    return [_draw_panel(name, [panels.get(name, {}) for panels in lines], bounds, levels, first) for name in names]
 
 
 def _draw_panel(
@@ -50,11 +57,15 @@ def _draw_panel(
     lines: Sequence[dict[int, float]],
     bounds: Sequence[dict[tuple[str, int], Edges]],
     levels: Sequence[float],
+    first: MetricSummary,
 ) -> Figure:
     severities = sorted({severity for points in lines for severity in points})
     chart = Chart((0, max(severities)), (0, levels[-1]))
     chart.draw_y_axis((level, f"{level:g}") for level in levels)
     chart.draw_x_axis((severity, str(severity) if severity else "clean") for severity in severities)
+    floor = first.floor.get("clean")
+    if floor is not None:
+        chart.draw_line([(0, 100 * floor), (max(severities), 100 * floor)], "floor")
     for place, (points, edges) in enumerate(zip(lines, bounds, strict=True)):
         if points:
             known = {
@@ -63,8 +74,8 @@ def _draw_panel(
                 if (key := (name if severity else "clean", severity)) in edges and name != MEAN
             }
             _draw_curve(chart, find_style(place), points, known)
-    words = "mIoU in percent over severity, a line for each record; arrow keys walk from point to point"
-    return make_figure(chart, name, f"{name}: {words}")
+    words = "in percent over severity, a line for each record; arrow keys walk from point to point"
+    return make_figure(chart, name, f"{name}: {first.metric.title} {words}")
 
 
 def _draw_curve(chart: Chart, style: SeriesStyle, points: dict[int, float], edges: dict[int, Edges]) -> None:
@@ -81,7 +92,7 @@ def _draw_curve(chart: Chart, style: SeriesStyle, points: dict[int, float], edge
     chart.end_group()
 
 
-def draw_shift_chart(records: Sequence[Record]) -> Figure | None:
+def draw_shift_chart(records: Sequence[Record], summaries: Sequence[MetricSummary]) -> Figure | None:
     """Scores of real shifts, a row for each and one for all clean images; `None` if no record has any."""
     names = list(dict.fromkeys(name for record in records for name in record.summary.shifts))
     if not names:
@@ -102,25 +113,28 @@ def draw_shift_chart(records: Sequence[Record]) -> Figure | None:
             name,
         )
         chart.draw_grid_line(chart.scale_y(place + 1))
-    for place, record in enumerate(records):
-        _draw_shift_marks(chart, record, rows, find_style(place), each / row * (place - (len(records) - 1) / 2))
-    words = "mIoU in percent of the images of each real shift, a mark for each record, with 95 % intervals"
-    return make_figure(chart, "real shifts", words)
+    for place, (record, summary) in enumerate(zip(records, summaries, strict=True)):
+        cells = dict(zip(record.conditions, summary.cells, strict=True))
+        found = {name: cells[name, 0] for name in rows if (name, 0) in cells}
+        _draw_shift_marks(chart, found, rows, find_style(place), each / row * (place - (len(records) - 1) / 2))
+    words = "in percent of the images of each real shift, a mark for each record, with 95 % intervals"
+    return make_figure(chart, "real shifts", f"{summaries[0].metric.title} {words}")
 
 
-def _draw_shift_marks(chart: Chart, record: Record, rows: Sequence[str], style: SeriesStyle, offset: float) -> None:
+def _draw_shift_marks(
+    chart: Chart, found: Mapping[str, StatedNumber], rows: Sequence[str], style: SeriesStyle, offset: float
+) -> None:
     chart.begin_group(style)
-    found = {cell.corruption: cell for cell in record.cells if not cell.severity}
     for place, name in enumerate(rows):
         cell = found.get(name)
-        if cell is None or cell.miou is None:
+        if cell is None or cell.value is None:
             continue
-        low, high = cell.miou_interval.edges
+        low, high = cell.edges
         level = place + 0.5 + offset
         if low is not None and high is not None:
             chart.draw_line([(100 * low, level), (100 * high, level)], "whisker")
-        text = f"{name}: {format_percent(cell.miou)} % {format_interval(cell.miou_interval.edges)}".strip()
-        chart.draw_mark(style, (100 * cell.miou, level), text)
+        text = f"{name}: {format_percent(cell.value)} % {format_interval(cell.edges)}".strip()
+        chart.draw_mark(style, (100 * cell.value, level), text)
     chart.end_group()
 
 

@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from experiments.evaluation.record import Cell, Record
-from experiments.evaluation.robustness import CLEAN, compute_corrupted_mean, compute_known_corrupted_mean
+from experiments.evaluation.metric_summary import ABOVE, CORRUPTION, MetricSummary, StatedNumber
+from experiments.evaluation.record import Record
+from experiments.evaluation.robustness import CLEAN, Condition, compute_corrupted_mean, compute_known_corrupted_mean
 from experiments.evaluation.scores.base import as_number
 from experiments.files.tables import format_percent
 from experiments.reporting.charts import format_interval
+from experiments.reporting.leaderboard_table import BRIEF, NUMBERS
 from experiments.reporting.svg import SeriesStyle, draw_interval_bar, find_style
 
 LEVELS = 10
@@ -61,36 +63,31 @@ def find_corrupted_mean(record: Record, name: str) -> float | None:
     return as_number(compute_corrupted_mean(list_cell_scores(record, name)[record.headline_places], conditions))
 
 
-Value = Callable[[Record], float | None]
+Value = Callable[["Ranked"], float | None]
 
 
-def _make_ratio_entry(record: Record, value: float | None, dotted: str) -> Entry:
-    bounds = record.summary.intervals.get(dotted)
-    edges = (None, None) if bounds is None else bounds.edges
-    return Entry(format_percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
+class Ranked(NamedTuple):
+    """A record on the leaderboard, with its summaries, the first of which ranks."""
+
+    rank: int
+    record: Record
+    summaries: Sequence[MetricSummary]
 
 
-def _make_worst_entry(record: Record) -> Entry:
-    worst = record.summary.worst
-    if worst is None:
-        return Entry("-", None)
-    severity = f" {worst.severity}" if worst.severity else ""
-    return Entry(f"{worst.corruption.replace('_', ' ')}{severity}", worst.miou, format_percent(worst.miou))
+HINTS = {
+    "clean": "of the images as they are",
+    "corrupted": "mean over corruptions of the mean over their severities",
+    "retention": "corrupted as a share of clean",
+    ABOVE: "the same of what exceeds the floor",
+    "seen": "mean over corruptions that the training of some record has met, or relatives of theirs",
+    "unseen": "mean over the other corruptions",
+}
 
 
-def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) -> tuple[list[Column], list[Row]]:
+def make_leaderboard_table(ranked: Sequence[Ranked], mixed: bool) -> tuple[list[Column], list[Row]]:
     """Columns after rank and name, and rows; `mixed` tables have a column of what each row was measured on."""
-    makers: list[tuple[Column, Callable[[Record], Entry]]] = [
-        (Column("clean mIoU", "of the images as they are"), _make_summary_entry("clean_miou")),
-        (
-            Column("corrupted mIoU", "mean over corruptions of the mean over their severities"),
-            _make_summary_entry("mean_corrupted_miou"),
-        ),
-        (Column("retention", "corrupted mIoU as a share of clean mIoU"), _make_summary_entry("retention")),
-        *(
-            (Column(f"{kind} mIoU", f"mean over the conditions of the kind {kind}"), _make_kind_entry(kind))
-            for kind in dict.fromkeys(kind for _, record in ranked for kind in record.summary.means)
-        ),
+    makers: list[tuple[Column, Callable[[Ranked], Entry]]] = [
+        *_make_score_columns(ranked),
         (
             Column("boundary IoU", "clean; mean over classes, near the contours"),
             _make_plain_entry(_select_clean("boundary_iou")),
@@ -98,52 +95,100 @@ def make_leaderboard_table(ranked: Sequence[tuple[int, Record]], mixed: bool) ->
         (Column("ECE clean", "expected calibration error", True), _make_plain_entry(_select_clean("ece"))),
         (
             Column("ECE corrupted", "mean over corruptions of the mean over their severities", True),
-            _make_plain_entry(lambda record: find_corrupted_mean(record, "ece")),
+            _make_plain_entry(lambda one: find_corrupted_mean(one.record, "ece")),
         ),
-        (Column("worst condition", "the lowest mIoU, and its severity"), _make_worst_entry),
+        (Column("worst condition", "the lowest score, and its severity"), _make_worst_entry),
     ]
-    for group in ("shifts", "corruptions"):
-        names = dict.fromkeys(name for _, record in ranked for name in getattr(record.summary, group))
-        title = {"shifts": "real shift", "corruptions": "mean over severities"}[group]
-        makers += [
-            (Column(name.replace("_", " "), title), _make_plain_entry(_select_member(group, name))) for name in names
-        ]
+    shifts = dict.fromkeys(name for one in ranked for name in one.record.summary.shifts)
+    makers += [
+        (Column(name.replace("_", " "), "real shift"), _make_plain_entry(_select_shift(name))) for name in shifts
+    ]
+    corruptions = dict.fromkeys(name for one in ranked for name in one.record.summary.corruptions)
+    makers += [
+        (Column(name.replace("_", " "), "mean over severities"), _make_summary_entry(0, f"{CORRUPTION}{name}"))
+        for name in corruptions
+    ]
     if mixed:
         makers.insert(0, (Column("data and suite", "what the row was measured on", True), _make_origin_entry))
     columns = [column for column, _ in makers]
-    table = [[make(record) for _, make in makers] for _, record in ranked]
+    table = [[make(one) for _, make in makers] for one in ranked]
     _mark_best(columns, table)
     return columns, [
-        Row(rank, record.name, find_style(place), entries)
-        for place, ((rank, record), entries) in enumerate(zip(ranked, table, strict=True))
+        Row(one.rank, one.record.name, find_style(place), entries)
+        for place, (one, entries) in enumerate(zip(ranked, table, strict=True))
     ]
 
 
-def _make_summary_entry(name: str) -> Callable[[Record], Entry]:
-    return lambda record: _make_ratio_entry(record, getattr(record.summary, name), name)
+def make_floor_entries(ranked: Sequence[Ranked], columns: Sequence[Column]) -> list[str] | None:
+    """The floor below each column of the leaderboard, or an empty text; `None` where there is none."""
+    floors = {
+        NUMBERS[name].format(metric=one.metric.title): one.floor.get(name)
+        for one in ranked[0].summaries
+        for name in BRIEF
+    }
+    if not any(value is not None for value in floors.values()):
+        return None
+    return ["" if floors.get(column.title) is None else format_percent(floors[column.title]) for column in columns]
 
 
-def _make_kind_entry(kind: str) -> Callable[[Record], Entry]:
-    return lambda record: _make_ratio_entry(record, record.summary.means.get(kind), f"means.{kind}")
+def _make_score_columns(ranked: Sequence[Ranked]) -> list[tuple[Column, Callable[[Ranked], Entry]]]:
+    """Columns of the first metric in full, and of the others in brief."""
+    makers: list[tuple[Column, Callable[[Ranked], Entry]]] = []
+    for place, summary in enumerate(ranked[0].summaries):
+        metric = summary.metric
+        for name, title in NUMBERS.items():
+            if any(name in one.summaries[place].numbers for one in ranked) and (place == 0 or name in BRIEF):
+                column = Column(title.format(metric=metric.title), HINTS[name], metric.lower_is_better)
+                makers.append((column, _make_summary_entry(place, name)))
+    for kind in dict.fromkeys(kind for one in ranked for kind in one.record.summary.means):
+        title = f"{kind} {ranked[0].summaries[0].metric.title}"
+        makers.append((Column(title, f"mean over the conditions of the kind {kind}"), _make_summary_entry(0, kind)))
+    return makers
 
 
-def _make_plain_entry(value: Value) -> Callable[[Record], Entry]:
-    def make_entry(record: Record) -> Entry:
-        found = value(record)
+def _make_summary_entry(place: int, name: str) -> Callable[[Ranked], Entry]:
+    def make_entry(one: Ranked) -> Entry:
+        found = one.summaries[place].numbers.get(name, StatedNumber(None, (None, None)))
+        value, edges = found
+        return Entry(format_percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
+
+    return make_entry
+
+
+def _make_worst_entry(one: Ranked) -> Entry:
+    summary, record = one.summaries[0], one.record
+    cells = [(cell.value, place) for place, cell in enumerate(summary.cells) if record.conditions[place] != (CLEAN, 0)]
+    known = [(value, place) for value, place in cells if value is not None]
+    if not known:
+        return Entry("-", None)
+    value, place = min(known)
+    corruption, severity = record.conditions[place]
+    words = f"{corruption.replace('_', ' ')}{f' {severity}' if severity else ''}"
+    return Entry(words, value, format_percent(value))
+
+
+def _make_plain_entry(value: Value) -> Callable[[Ranked], Entry]:
+    def make_entry(one: Ranked) -> Entry:
+        found = value(one)
         return Entry(format_percent(found), found)
 
     return make_entry
 
 
 def _select_clean(name: str) -> Value:
-    return lambda record: find_clean_score(record, name)
+    return lambda one: find_clean_score(one.record, name)
 
 
-def _select_member(group: str, name: str) -> Value:
-    return lambda record: getattr(record.summary, group).get(name)
+def _select_shift(name: str) -> Value:
+    def select(one: Ranked) -> float | None:
+        cells = dict(zip(one.record.conditions, one.summaries[0].cells, strict=True))
+        return cells[name, 0].value if (name, 0) in cells else None
+
+    return select
 
 
-def _make_origin_entry(record: Record) -> Entry:
+def _make_origin_entry(one: Ranked) -> Entry:
+    record = one.record
     text = f"{record.data.name} {record.data.split}, {record.suite.name} v{record.suite.version}"
     return Entry(text, text)
 
@@ -175,36 +220,40 @@ class HeatRow(NamedTuple):
     cells: list[Heat]
 
 
-def make_heat_map(records: Sequence[Record]) -> tuple[list[int], list[HeatRow]]:
-    """Severities, and a row for each corruption and real shift: mIoU as a share of the record's clean mIoU."""
+def make_heat_map(records: Sequence[Record], summaries: Sequence[MetricSummary]) -> tuple[list[int], list[HeatRow]]:
+    """Severities, and a row for each corruption and real shift: a score as a share of the record's clean one."""
     severities = sorted({severity for record in records for _, severity in record.conditions if severity})
-    found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
+    found = [
+        dict(zip(one.conditions, summary.cells, strict=True)) for one, summary in zip(records, summaries, strict=True)
+    ]
+    clean = [summary.numbers["clean"].value for summary in summaries]
     corrupted = dict.fromkeys(name for record in records for name, severity in record.conditions if severity)
     shifts = dict.fromkeys(name for record in records for name in record.summary.shifts)
     rows = []
     for name in corrupted:
         cells = [
-            _make_heat(place, record, found[place].get((name, severity)))
-            for place, record in enumerate(records)
+            _make_heat(place, (name, severity), found[place].get((name, severity)), clean[place])
+            for place in range(len(records))
             for severity in severities
         ]
         rows.append(HeatRow(name.replace("_", " "), cells))
     for name in shifts:
-        single = [_make_heat(place, record, found[place].get((name, 0))) for place, record in enumerate(records)]
+        single = [
+            _make_heat(place, (name, 0), found[place].get((name, 0)), clean[place]) for place in range(len(records))
+        ]
         rows.append(
             HeatRow(name.replace("_", " "), [cell._replace(columns=max(1, len(severities))) for cell in single])
         )
     return severities, rows
 
 
-def _make_heat(place: int, record: Record, cell: Cell | None) -> Heat:
-    clean = record.summary.clean_miou
-    if cell is None or cell.miou is None or not clean:
+def _make_heat(place: int, condition: Condition, cell: StatedNumber | None, clean: float | None) -> Heat:
+    if cell is None or cell.value is None or not clean:
         return Heat(place, "", "none", "")
-    ratio = cell.miou / clean
-    where = cell.corruption.replace("_", " ") + (f", severity {cell.severity}" if cell.severity else "")
-    interval = format_interval(cell.miou_interval.edges)
-    tip = f"{where}: {format_percent(cell.miou)} % {interval}".strip() + f", {format_percent(ratio)} % of clean"
+    ratio = cell.value / clean
+    where = condition[0].replace("_", " ") + (f", severity {condition[1]}" if condition[1] else "")
+    interval = format_interval(cell.edges)
+    tip = f"{where}: {format_percent(cell.value)} % {interval}".strip() + f", {format_percent(ratio)} % of clean"
     level = "above" if ratio > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * ratio))))
     return Heat(place, f"{100 * ratio:.0f}", level, tip)
 
@@ -261,9 +310,11 @@ def find_class_scores(record: Record, place: int) -> list[ClassScore]:
     return [ClassScore(place, as_number(one), as_number(other)) for one, other in zip(clean, corrupted, strict=True)]
 
 
-def make_score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str]]]:
-    """Corruption, severity and, for each record, mIoU in percent with its interval: every condition of any record."""
-    found = [{(cell.corruption, cell.severity): cell for cell in record.cells} for record in records]
+def make_score_table(records: Sequence[Record], summaries: Sequence[MetricSummary]) -> list[tuple[str, int, list[str]]]:
+    """Corruption, severity and, for each record, a score in percent with its interval: every condition of any record."""
+    found = [
+        dict(zip(one.conditions, summary.cells, strict=True)) for one, summary in zip(records, summaries, strict=True)
+    ]
     conditions = dict.fromkeys(condition for record in records for condition in record.conditions)
     return [
         (name.replace("_", " "), severity, [_format_score(cells.get((name, severity))) for cells in found])
@@ -271,5 +322,5 @@ def make_score_table(records: Sequence[Record]) -> list[tuple[str, int, list[str
     ]
 
 
-def _format_score(cell: Cell | None) -> str:
-    return "" if cell is None else f"{format_percent(cell.miou)} {format_interval(cell.miou_interval.edges)}".strip()
+def _format_score(cell: StatedNumber | None) -> str:
+    return "" if cell is None else f"{format_percent(cell.value)} {format_interval(cell.edges)}".strip()

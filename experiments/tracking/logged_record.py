@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.evaluation.compared_metrics import find_metric
+from experiments.evaluation.metric_summary import measure_metric, summarise_metric
 from experiments.evaluation.record import Picture, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
@@ -49,7 +51,8 @@ def list_curve_points(record: Record) -> list[dict[str, float | None]]:
     for cell in record.cells:
         if cell.severity and not is_left_out((cell.corruption, cell.severity), record.left_out):
             points.setdefault(cell.severity, {})[cell.corruption] = cell.miou
-    mean = add_mean(compute_curves(record)).get("mean of all", {})
+    summary = summarise_metric(measure_metric(record, None, find_metric("miou")))
+    mean = add_mean(compute_curves(record, summary)).get("mean of all", {})
     for severity, miou in mean.items():
         points[severity]["mean"] = miou / 100
     suite = record.suite.name

@@ -4,17 +4,20 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.ranking import order_records
 from experiments.evaluation.record import Record
+from experiments.evaluation.scores.foreground import EMPTY, Empty
+from experiments.evaluation.seen import split_by_seen
 from experiments.files.atomic_write import atomic_write, require_writable
 from experiments.files.tables import format_percent
-from experiments.record_files.record_file import read_record
+from experiments.record_files.measured_records import measure_records
 from experiments.reporting.charts import (
     Reliability,
     draw_reliability_diagram,
@@ -26,9 +29,11 @@ from experiments.reporting.charts import (
 from experiments.reporting.origin import describe_origin, find_pictures, make_suite_tables
 from experiments.reporting.svg import MARKERS, Figure, find_style
 from experiments.reporting.tables import (
+    Ranked,
     find_clean_score,
     find_corrupted_mean,
     make_class_table,
+    make_floor_entries,
     make_heat_map,
     make_leaderboard_table,
     make_score_table,
@@ -47,14 +52,6 @@ EXAMPLES = """
 runs/*/record-core.json --output report.html
 experiments/results/camvid/imagenet_c/*.json --output camvid.html --title "CamVid under ImageNet-C"
 """
-
-
-class Ranked(NamedTuple):
-    """A record, its rank, and the path that it was read from."""
-
-    rank: int
-    record: Record
-    path: Path
 
 
 def describe_records(records: Sequence[Record]) -> str:
@@ -97,16 +94,29 @@ def _format_score(name: str, value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def make_contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[str, Any]:
-    """The variables of the page's template; `entries` are in the order of their ranks.
+def make_contents(
+    ranked: Sequence[Ranked], paths: Sequence[Path], title: str, mixed: bool, seen: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The variables of the page's template.
+
+    Args:
+        ranked: records in the order of their ranks.
+        paths: that they were read from.
+        title: of the page.
+        mixed: whether they are of different suites or images.
+        seen: corruptions that some training has met.
 
     Raises:
         UserError: a picture of a record was altered, or is not beside it.
     """
-    records = [entry.record for entry in entries]
-    columns, rows = make_leaderboard_table([(entry.rank, entry.record) for entry in entries], mixed)
-    severities, heat = make_heat_map(records)
+    records, summaries = [one.record for one in ranked], [one.summaries[0] for one in ranked]
+    columns, rows = make_leaderboard_table(ranked, mixed)
+    severities, heat = make_heat_map(records, summaries)
     return {
+        "metric": summaries[0].metric.title,
+        "floor": None if mixed else make_floor_entries(ranked, columns),
+        "answers": {} if mixed else {one.metric.title: one.answer for one in ranked[0].summaries if one.answer},
+        "seen": [name.replace("_", " ") for name in seen],
         "title": title,
         "lead": describe_records(records),
         "names": [record.name for record in records],
@@ -115,17 +125,17 @@ def make_contents(entries: Sequence[Ranked], title: str, mixed: bool) -> dict[st
         "crowded": len(records) >= CROWD,
         "columns": columns,
         "rows": rows,
-        "panels": draw_robustness_panels(records),
-        "shifts": draw_shift_chart(records),
-        "scores": make_score_table(records),
+        "panels": draw_robustness_panels(records, summaries),
+        "shifts": draw_shift_chart(records, summaries),
+        "scores": make_score_table(records, summaries),
         "severities": severities,
         "heat": heat,
         "reliability": make_reliability(records),
         "classes": make_class_table(records),
         "tasks": make_task_tables(records),
-        "pictures": find_pictures([(entry.record, entry.path) for entry in entries]),
+        "pictures": find_pictures(list(zip(records, paths, strict=True))),
         "suites": make_suite_tables(records),
-        "origins": [describe_origin(entry.rank, entry.record, entry.path) for entry in entries],
+        "origins": [describe_origin(one.rank, one.record, path) for one, path in zip(ranked, paths, strict=True)],
     }
 
 
@@ -165,6 +175,8 @@ def write_report(
     records: Annotated[list[Path], Option(metavar="RECORD")],
     /,
     *,
+    metric: Annotated[str | None, Option(choices=COMPARED)] = None,
+    empty: Annotated[Empty, Option()] = EMPTY[0],
     output: Path = Path("report.html"),
     title: str = "Robustness report",
     allow_mixed: bool = False,
@@ -176,20 +188,30 @@ def write_report(
 
     Args:
         records: JSON files that 'benchmark' wrote.
+        metric: that ranks and is drawn; if none is given, the foreground's IoU where classes have a background, and mIoU
+            elsewhere.
+        empty: what a class counts in a mean over images where mask and prediction lack it: 1, nothing, or nothing
+            wherever the mask lacks it.
         output: page to write.
         title: heading of the page.
         allow_mixed: put different suites or images onto one page.
 
     Raises:
-        UserError: `output` is not named as a page.
+        UserError: `output` is not named as a page, or the metric is not stated in percent.
     """
     if output.suffix not in (".html", ".htm"):
         raise UserError(f"the page {str(output)!r} must be named *.html")
     require_writable(output)
-    found = [read_record(path) for path in records]
-    order = order_records(found, allow_mixed)
-    entries = [Ranked(rank, found[place], records[place]) for rank, place in enumerate(order, 1)]
-    page = render(make_contents(entries, title, allow_mixed))
+    chosen = None if metric is None else [metric]
+    if metric is not None and COMPARED[metric].unit != "percent":
+        raise UserError(f"a page shows scores in percent, and {metric} is none: see it in 'leaderboard' or 'compare'")
+    found = measure_records(records, chosen, empty, totals=True)
+    summaries = found.summarise(found.seen)
+    order = order_records(found.records, allow_mixed, summaries)
+    ranked = [Ranked(rank, found.records[place], summaries[place]) for rank, place in enumerate(order, 1)]
+    conditions = [condition for record in found.records for condition in record.conditions]
+    seen = split_by_seen(conditions, found.seen).seen
+    page = render(make_contents(ranked, [records[place] for place in order], title, allow_mixed, seen))
     with atomic_write(output, "wb") as file:
         file.write(page.encode())
     print(f"report: {output}")
