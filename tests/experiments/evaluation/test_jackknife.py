@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.evaluation.blocks import make_blocks
-from experiments.evaluation.jackknife import FRACTION, count_bearing, degrees_of_freedom, jackknife_interval
+from experiments.evaluation.jackknife import (
+    FRACTION,
+    compute_equivalence_p,
+    count_bearing,
+    degrees_of_freedom,
+    jackknife_interval,
+)
 from experiments.evaluation.statistics import bca_interval
 
 
@@ -96,3 +102,17 @@ def test_too_few_blocks_have_no_interval(frames: int, stated: bool) -> None:
     blocks = make_blocks([frames])
     left_out = (values.sum() - blocks.sum_blocks(values)) / (frames - blocks.length)
     assert np.isfinite(jackknife_interval(values.mean(), left_out, blocks=blocks)).all() == stated
+
+
+def test_equivalence_of_a_mean_is_two_one_sided_t_tests() -> None:
+    values = np.random.default_rng(0).normal(0.1, 1, 40)
+    squares = (leave_out(values) - values.mean()) ** 2
+    freedom, error = degrees_of_freedom(squares, 40), stats.sem(values)
+    wanted = max(
+        stats.t.sf((values.mean() + 0.5) / error, freedom), stats.t.cdf((values.mean() - 0.5) / error, freedom)
+    )
+    assert compute_equivalence_p(values.mean(), leave_out(values), 0.5) == pytest.approx(wanted)
+    low, high = jackknife_interval(values.mean(), leave_out(values), level=0.9)
+    edge = max(-low, high)  # equivalent at 5 % just where the 90 % interval lies within the margin
+    assert compute_equivalence_p(values.mean(), leave_out(values), edge) == pytest.approx(0.05)
+    assert np.isnan(compute_equivalence_p(0.0, leave_out(values[:19]), 0.5))
