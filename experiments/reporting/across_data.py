@@ -69,6 +69,15 @@ def _find_place(name: str, names: Sequence[str], table: Mapping[str, Row]) -> in
     return [one for one in table if one in names].index(name)
 
 
+def describe_orders(records: Sequence[Record]) -> str:
+    """A sentence on where images were corrupted, if that differs between the data sets; empty where it does not."""
+    orders = {record.data.name: record.suite.order_in_words for record in records}
+    if len(set(orders.values())) < 2:
+        return ""
+    places = ", ".join(f"{order} on {data}" for data, order in orders.items())
+    return f"Images were corrupted {places}, so that scores do not compare between these.\n"
+
+
 def compute_rank_correlations(rows: Sequence[Row], data: Sequence[str]) -> list[tuple[str, str, str, float, int]]:
     """Kendall's tau of each score between every two data sets: (score, one, other, tau, rows)."""
     found = []

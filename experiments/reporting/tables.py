@@ -144,7 +144,8 @@ def _select_member(group: str, name: str) -> Value:
 
 
 def _make_origin_entry(record: Record) -> Entry:
-    text = f"{record.data.name} {record.data.split}, {record.suite.name} v{record.suite.version}"
+    suite = f"{record.suite.name} v{record.suite.version}, corrupted {record.suite.order_in_words}"
+    text = f"{record.data.name} {record.data.split}, {suite}"
     return Entry(text, text)
 
 

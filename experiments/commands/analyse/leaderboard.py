@@ -65,7 +65,9 @@ def _format_across_data(records: Sequence[Record], costs: Sequence[Costs], form:
     from experiments.reporting import across_data  # its statistics load slowly
 
     rows = across_data.make_rows_across_data(records, costs)
-    return across_data.format_markdown(rows, costs) if form == "markdown" else FORMATS[form](rows, (), costs, "")
+    if form == "markdown":
+        return across_data.format_markdown(rows, costs) + across_data.describe_orders(records)
+    return FORMATS[form](rows, (), costs, "")
 
 
 def _find_columns(prefix: str | None, rows: Sequence[Row]) -> dict[str, str]:
@@ -79,6 +81,7 @@ def _list_keys(rows: Sequence[Row]) -> set[str]:
 
 
 def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str | None) -> str:
+    rows = _name_orders(rows)
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     corruptions = _find_columns(prefix, rows)
     kinds = {key: title for key, title in _find_columns(KIND, rows).items() if f"{key}_low" in _list_keys(rows)}
@@ -108,6 +111,12 @@ def _make_record_table(rows: Sequence[Row], costs: Sequence[Costs], prefix: str 
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     note += f" {describe_costs(costs)}" if costs else ""
     return f"{make_markdown_table(titles, cells)}\n{note}\n"
+
+
+def _name_orders(rows: Sequence[Row]) -> list[Row]:
+    """The rows, whose suite says where images were corrupted if that differs between them."""
+    several = len({row["order"] for row in rows}) > 1
+    return [{**row, "suite": f"{row['suite']}, corrupted {row['order']}"} if several else row for row in rows]
 
 
 def _make_seed_table(rows: Sequence[Row]) -> str:
