@@ -11,6 +11,7 @@ from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.order import ORDERS, describe_order, read_order
 from experiments.record_files.record_file import read_record
 from experiments.reporting.across_data import describe_orders
+from experiments.reporting.origin import format_commands
 
 BEFORE, AFTER = ({"size": [64, 64], "order": stated} for stated in ORDERS.values())
 WORDS = "with corruption before the resize and after the resize"
@@ -63,3 +64,9 @@ def test_a_table_over_several_data_sets_names_them(records: list[Path]) -> None:
 
 def test_a_page_names_the_order(records: list[Path]) -> None:
     assert "corrupted before the resize" in describe_records([read_record(records[0])])
+
+
+def test_a_row_that_is_made_again_is_made_in_its_order(records: list[Path]) -> None:
+    before, after = (format_commands(read_record(path), path, "0" * 40) for path in records[:2])
+    assert "--order" not in before
+    assert "add --order resize_then_corrupt" in after

@@ -12,7 +12,7 @@ import pytest
 import torch
 from command_line import ROOT
 from golden_run import Thresholds
-from own_conditions import GradientSign
+from own_conditions import GradientSign, Learning
 from torch import Tensor
 
 from datamodules.base import SegmentationDataModule, Split
@@ -67,10 +67,11 @@ class Linear(SegmentationNetwork):
 
     def __init__(self, num_classes: int, in_channels: int = 3) -> None:
         super().__init__(num_classes, in_channels, stride=1)
+        self.norm = torch.nn.BatchNorm2d(in_channels)
         self.layer = torch.nn.Conv2d(in_channels, num_classes, 1)
 
     def compute_logits(self, x: Tensor) -> Tensor:
-        return self.layer(x)
+        return self.layer(self.norm(x))
 
 
 def make_data(**settings: Any) -> ScenesDataModule:
@@ -210,6 +211,20 @@ def test_an_attack_meets_the_resized_images(monkeypatch: pytest.MonkeyPatch) -> 
     found = sweep_temporarily(module, make_data(), suite, "cpu", "32-true").counts["classes"]
     assert shapes == {(3, *SIZE)}
     assert np.array_equal(found[:, 0], found[:, -1])  # of no strength, it leaves the clean image
+
+
+def test_what_learns_meets_the_same_images_in_passes_of_its_own() -> None:
+    """Without a step it predicts, on clean images and under each corruption, what the network does."""
+    suite = make_suite("corrupt_then_resize", network_conditions=[Learning(rate=0)])
+    data = make_data(eval_batch_size=4)
+    found = sweep_temporarily(SegmentationModule(partial(Linear), 3), data, suite, "cpu", "32-true").counts["classes"]
+    names = [(one.name, one.severity) for one in suite.conditions]
+    learning = [at for at, (name, _) in enumerate(names) if name.startswith("learning")]
+    assert len(learning) == 4
+    for at in learning:
+        name = names[at][0].removeprefix("learning_under_").replace("learning", "clean")
+        plain = names.index((name, 0 if name == "clean" else names[at][1]))
+        assert np.array_equal(found[:, at], found[:, plain])
 
 
 @pytest.mark.parametrize("record", ["kvasir_seg/imagenet_c_middle", "camvid/imagenet_c"])
