@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.aspect import ASPECTS, Aspect
+from datamodules.batch_resize import BatchResize
 from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.fingerprint import Fingerprint, take_fingerprint
@@ -37,7 +38,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         classes: names of the classes, in the order of their ids.
         channels: names of the image's channels.
         palette: an RGB colour per class, for masks and overlays.
-        size: (height, width) to which every image is resized, before any corruption; each keeps its own if `None`.
+        size: (height, width) to which every image is resized; each keeps its own if `None`.
         batch_size: images in a training batch, for each process.
         eval_batch_size: images in an evaluation batch; `batch_size` if `None`.
         num_workers: loader processes.
@@ -251,9 +252,19 @@ class SegmentationDataModule(pl.LightningDataModule):
             TrainingView(dataset, self.augmentation.bind(self.size, dataset.targets, self.aspect), seed), batches
         )
 
-    def make_evaluation_view(self, dataset: SegmentationDataset) -> EvaluationView:
-        """View of a data set for evaluation, with images of the module's size."""
-        return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect))
+    @property
+    def resizes(self) -> bool:
+        """Whether an image may have another size than it is evaluated at; `False` for data that are drawn at their size."""
+        return self.size is not None
+
+    @property
+    def batch_resize(self) -> BatchResize:
+        """The resize of the evaluation for batches at the size of their files, on their device."""
+        return BatchResize(self.size, self.aspect)
+
+    def make_evaluation_view(self, dataset: SegmentationDataset, own_size: bool = False) -> EvaluationView:
+        """View of a data set for evaluation, with images of the module's size and, if asked for, of their own."""
+        return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect), own_size)
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
@@ -264,7 +275,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         return self.make_evaluation_dataloader(self.test_split)
 
     def make_evaluation_dataloader(
-        self, split: Split, place: tuple[int, int] | None = None, skip: frozenset[int] = frozenset()
+        self,
+        split: Split,
+        place: tuple[int, int] | None = None,
+        skip: frozenset[int] = frozenset(),
+        own_size: bool = False,
     ) -> DataLoader:
         """Loader of a split in order, each image once over all processes, without random draws.
 
@@ -272,10 +287,11 @@ class SegmentationDataModule(pl.LightningDataModule):
             split: "train", "val" or "test".
             place: rank and number of processes; those of the trainer if `None`.
             skip: indices of batches that are left out.
+            own_size: whether batches also have ``own_image`` and ``own_mask``, a list each, for `batch_resize`.
         """
         dataset = self._open_checked(split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._process), skip=skip, even=True)
-        return self._make_loader(self.make_evaluation_view(dataset), batches)
+        return self._make_loader(self.make_evaluation_view(dataset, own_size), batches)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Convert the mask to int64."""

@@ -6,8 +6,11 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler, default_collate
 
+from datamodules.dataset import OWN
 from datamodules.targets import KNOWN, TargetType
 from user_error import UserError
+
+OWN_SIZE = (f"{OWN}image", f"{OWN}mask")
 
 
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
@@ -92,6 +95,9 @@ class EvaluationBatches(Sampler[list[int]]):
 def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN) -> dict[str, Any]:
     """Stack samples to a batch, with the types of its named targets as ``kinds``.
 
+    Images and masks at the sizes of their files, which may differ, are listed instead; they are left out where each has
+    the size of its sample, since they are then the same.
+
     Args:
         samples: tensors by name.
         targets: types of the targets, as the data set declares them.
@@ -108,4 +114,8 @@ def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType]
             "--data.init_args.size=[256,256], or use a batch size of 1"
         )
     kinds = {name: kind for name, kind in targets.items() if name in samples[0]}
-    return {**default_collate(list(samples)), "kinds": kinds}
+    names = [name for name in OWN_SIZE if name in samples[0]]
+    resized = any(sample[name].shape != sample[name.removeprefix(OWN)].shape for name in names for sample in samples)
+    own = {name: [sample[name] for sample in samples] for name in names if resized}
+    stacked = [{name: value for name, value in sample.items() if name not in names} for sample in samples]
+    return {**default_collate(stacked), **own, "kinds": kinds}

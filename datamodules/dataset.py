@@ -14,6 +14,9 @@ from datamodules.targets import KNOWN, Targets, require_typed
 IGNORED = 255
 """The value of an ignored pixel in every mask, whatever the data set uses on disk."""
 
+OWN = "own_"
+"""Prefix of image and mask at the size of their file, in batches for sweeps that corrupt them before the resize."""
+
 
 class Sample(TypedDict, total=False):
     """One image of a data set at its own size; further keys are named targets, see `datamodules.targets`."""
@@ -97,21 +100,35 @@ class EvaluationView(Dataset[dict[str, Any]]):
 
     A negative index ``~index`` requests padding: the sample `index` with the id "" and a mask that is ignored everywhere,
     so that it is not scored.
+
+    Args:
+        dataset: of the split.
+        transform: of every sample, to the size at which it is scored.
+        own_size: whether image and mask also come as the data set has them, as ``own_image`` and ``own_mask``.
     """
 
-    def __init__(self, dataset: SegmentationDataset, transform: Transform) -> None:
+    def __init__(self, dataset: SegmentationDataset, transform: Transform, own_size: bool = False) -> None:
         self.dataset = dataset
         self.transform = transform
+        self.own_size = own_size
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
-        sample = self.transform(_read_typed(self.dataset, index), 0)
+        read = _read_typed(self.dataset, index)
+        sample = self.transform(read, 0)
         if request < 0:
-            sample = {**sample, "mask": np.full_like(sample["mask"], IGNORED)}  # the sample may be a cached one
+            sample, read = _ignore(sample), _ignore(read)
+        own = to_tensors({"image": read["image"], "mask": read["mask"]}) if self.own_size else {}
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()
         return {
             **to_tensors(sample),
+            **{f"{OWN}{name}": value for name, value in own.items()},
             "id": "" if request < 0 else self.dataset.ids[index],
             "index": index,
             "digest": digest,
         }
+
+
+def _ignore(sample: Sample) -> Sample:
+    """The sample with a mask that is ignored everywhere; a copy, since the data set may keep its samples."""
+    return {**sample, "mask": np.full_like(sample["mask"], IGNORED)}

@@ -162,7 +162,8 @@ class Corruption(ABC):
             height, width = images.shape[2:]
             raise UserError(
                 f"{self.name} met images of {height} x {width} pixels: corruptions are defined from "
-                f"{SMALLEST_SIDE} x {SMALLEST_SIDE} on, give the data a larger size"
+                f"{SMALLEST_SIDE} x {SMALLEST_SIDE} on, give the data a larger size, and "
+                "pass --order resize_then_corrupt where the files themselves are that small"
             )
         if keys.dtype != torch.int64 or keys.shape != images.shape[:1]:
             found = f"keys of {keys.dtype} and shape {tuple(keys.shape)} for {len(images)} images"

@@ -281,6 +281,11 @@ class SyntheticDataModule(SegmentationDataModule):
         self.difficulty = difficulty
         self.scene_seed = scene_seed
 
+    @property
+    def resizes(self) -> bool:
+        """Never: scenes are drawn at their size."""
+        return False
+
     def make_dataset(self, split: Split) -> SyntheticScenes:
         """The scenes of a split."""
         assert self.size is not None

@@ -25,8 +25,8 @@ WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 
 REMEDY = "the fingerprint of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
 
-INDECISIVE = ("run", "restart", "suite", "counters", "name", "pictures", *FREE)
-"""Options on which no weight depends. Suite and counters of each sweep are stored separately."""
+INDECISIVE = ("run", "restart", "suite", "order", "counters", "name", "pictures", *FREE)
+"""Options on which no weight depends. Suite, order and counters of each sweep are stored separately."""
 
 ROOT = "data.init_args.root"
 
@@ -129,12 +129,13 @@ def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest_suite(options: Mapping[str, Any]) -> dict[str, str | None]:
-    """The digest of the suite, by the stem of its record: of its file, of those that this leads to, and of counters."""
+    """The digest of the suite, by the stem of its record: of its file, of those that this leads to, of counters and order."""
     name = str(options.get("suite", SUITE))
     files: dict[str, str] = {}
     for path in (find_suite_path(name), *map(find_counter_path, split_names(options.get("counters", "")))):
         _add_files(path, files)
-    return {PurePath(name).stem: _digest(files.values())}
+    order = [str(options["order"])] if "order" in options else []
+    return {PurePath(name).stem: _digest([*files.values(), *order])}
 
 
 def _digest(digests: Iterable[str]) -> str:

@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
+from experiments.evaluation.order import describe_order
 from experiments.evaluation.record import Manifest, Record
+
+CORRUPTION = "with corruption"
 
 
 def find_difference(one: Record, other: Record) -> str | None:
     """Why the scores of two records do not compare, in words; `None` if they do."""
     if one.suite_hash != other.suite_hash:
-        return f"with different suite manifests ({find_manifest_difference(one.suite, other.suite)})"
+        what = find_manifest_difference(one.suite, other.suite)
+        return what if what.startswith(CORRUPTION) else f"with different suite manifests ({what})"
     if one.classes != other.classes:
         return "for different classes"
     if one.data.hash != other.data.hash:
@@ -25,6 +29,8 @@ def find_manifest_difference(one: Manifest, other: Manifest) -> str:
     """The first thing in which two manifests differ, in words."""
     left, right = one.model_dump(), other.model_dump()
     for key in (key for key in (left | right) if left.get(key) != right.get(key)):
+        if key == "order":
+            return f"{CORRUPTION} {describe_order(left)} and {describe_order(right)}"
         if key != "conditions":
             return f"{key} {left.get(key)} and {right.get(key)}"
         entries: Iterable[tuple[dict[str, Any], dict[str, Any]]] = zip_longest(left[key], right[key], fillvalue={})

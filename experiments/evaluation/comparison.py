@@ -98,7 +98,7 @@ def require_comparable(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequen
     if why is not None:
         raise UserError(
             f"{a.name!r} and {b.name!r} were swept {why}, so they cannot be compared image by image: sweep both with the "
-            "same suite, seed and data"
+            "same suite, order, seed and data"
         )
     if a.data.resampled_units != b.data.resampled_units:
         raise UserError(

@@ -44,7 +44,8 @@ def make_record_row(record: Record) -> Row:
     flat |= {"recipe": compute_recipe_key(record.recipe), "seed": find_recipe_seed(record.recipe)}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}
-    return {**flat, "suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
+    flat |= {"suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
+    return {**flat, "order": record.suite.order_in_words}
 
 
 def make_ranked_rows(

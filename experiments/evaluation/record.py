@@ -22,6 +22,7 @@ from experiments.evaluation import robustness
 from experiments.evaluation.blocks import Blocks, find_block_length, make_blocks, make_independent, order_sequences
 from experiments.evaluation.earlier import upgrade
 from experiments.evaluation.kinds import find_kind
+from experiments.evaluation.order import describe_order
 from experiments.evaluation.robustness import Condition
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.ratios import Ratio
@@ -176,6 +177,11 @@ class Manifest(BaseModel):
                 if not isinstance(entry.get(key), kind | None):
                     raise ValueError(f"a condition whose {key} is {show(entry[key])}")
         return self
+
+    @property
+    def order_in_words(self) -> str:
+        """Where images were corrupted."""
+        return describe_order(self.model_extra or {})
 
     def find_kinds(self, conditions: Sequence[Condition]) -> list[str]:
         """Kind of each condition, as the manifest has it."""

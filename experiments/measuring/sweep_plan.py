@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.batch_resize import BatchResize
 from datamodules.reading.image_reading import ImageReading
 from experiments.files.tables import format_duration
 from experiments.measuring.peak_memory import measure_peak_bytes
@@ -60,28 +61,41 @@ def measure(
     batch_size: int,
     device: torch.device,
     rounds: int,
+    file_size: tuple[int, int] | None = None,
 ) -> Measured:
     """Time a sample of a sweep on `device`, and scale it to images of `size`.
 
     A CPU is as busy with one small image as with many large ones; a GPU is not, so it is measured on a full batch of the
     requested size.
+
+    Args:
+        module: on `device`.
+        suite: whose order decides at which size images are corrupted.
+        size: (height, width) that the network is given.
+        batch_size: images in a batch.
+        device: where it is measured.
+        rounds: of the measurement.
+        file_size: (height, width) of the files, where they are resized.
     """
-    shape = (1, SAMPLE, SAMPLE) if device.type == "cpu" else (batch_size, *size)
-    scale = size[0] * size[1] / (shape[1] * shape[2])
-    image, mask = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)
+    resized = file_size is not None and file_size != size and suite.corrupts_files(True)
+    seen = (SAMPLE, SAMPLE) if device.type == "cpu" and not resized else size
+    shape = (1 if device.type == "cpu" else batch_size, *(file_size if resized and file_size else seen))
+    scale = size[0] * size[1] / (seen[0] * seen[1])
+    own = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)
+    image = BatchResize(seen).resize_images(own[0])
 
     @torch.inference_mode()
     def forward() -> None:
         for _ in suite.conditions:
             module.predict_logits(image)
 
-    step = make_sweep_step(module, suite, image, mask)
+    step = make_sweep_step(module, suite, *own, size=seen)
     step()  # warm
     memory = measure_peak_bytes(
-        make_sweep_step(module, suite, image, mask, conditions=2), device
+        make_sweep_step(module, suite, *own, conditions=2, size=seen), device
     )  # clean and one corruption
     turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
-    decode, file = _measure_decoding(size)
+    decode, file = _measure_decoding(file_size or size)
     with torch.inference_mode():
         products = count_multiply_adds(partial(module.predict_logits, image[:1]))
     return Measured(
@@ -98,7 +112,7 @@ def measure(
 def _sample(shape: tuple[int, int, int], channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """A batch (B, H, W) of photographs with random masks."""
     images = np.stack([_load_photograph(shape[1:], channels, place) for place in range(shape[0])])
-    return torch.from_numpy(images).to(device), torch.randint(0, classes, shape).to(device)
+    return torch.from_numpy(images).to(device), torch.randint(0, classes, shape).to(device)  # int64, as masks are there
 
 
 def _load_photograph(size: tuple[int, int], channels: int, place: int = 0) -> np.ndarray:
@@ -137,13 +151,23 @@ def add_up(images: int, conditions: int, batch_size: int, processes: Sequence[in
     return rows
 
 
-def compute_bytes(classes: int, channels: int, conditions: int, size: tuple[int, int]) -> dict[str, int]:
-    """Bytes that follow from the shapes: of the sums, of an image's counts, and of its transfer to the device."""
+def compute_bytes(
+    classes: int, channels: int, conditions: int, size: tuple[int, int], own_size: tuple[int, int] | None = None
+) -> dict[str, int]:
+    """Bytes that follow from the shapes: of the sums, of an image's counts, and of its transfer to the device.
+
+    Args:
+        classes: of the data.
+        channels: of an image.
+        conditions: of the suite.
+        size: (height, width) that the network is given.
+        own_size: (height, width) of the file, where it is corrupted at that and transferred as well.
+    """
     counted = SweepCounts(classes, conditions)
     sums = sum(getattr(counted, name).nbytes for name in counted.sums)
     logits = torch.zeros(1, classes, 8, 8)
     one = SweepCounts(classes).count(logits, logits.argmax(1), torch.zeros(1, 8, 8, dtype=torch.long), 0)
-    pixels = size[0] * size[1]
+    pixels = size[0] * size[1] + (0 if own_size is None else own_size[0] * own_size[1])
     return {
         "sums": sums,
         "image_counts": conditions * sum(part.nbytes for part in one.values()),

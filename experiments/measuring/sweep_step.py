@@ -1,17 +1,24 @@
 """The work of a sweep on one batch of tensors in memory, for measurements and plans."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from datamodules.batch_resize import BatchResize
 from experiments.sweeping.condition_loop import ConditionLoop
 from experiments.sweeping.suite import Suite
 from lightning_modules.segmentation import SegmentationModule
 
 
 def make_sweep_step(
-    module: SegmentationModule, suite: Suite, image: Tensor, mask: Tensor, conditions: int | None = None
+    module: SegmentationModule,
+    suite: Suite,
+    image: Tensor,
+    mask: Tensor,
+    conditions: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Callable[[], None]:
     """A function that corrupts, predicts and counts a batch under all conditions of `suite`, or the first `conditions`.
 
@@ -21,12 +28,17 @@ def make_sweep_step(
         image: uint8 (B, C, H, W).
         mask: class ids (B, H, W).
         conditions: number of conditions.
+        size: (height, width) that images and masks are resized to, before or after their corruption, as the suite says.
     """
-    ids = [str(place) for place in range(len(image))]
-    loop = ConditionLoop(module, suite, range(len(suite.conditions))[:conditions])
+    resize = BatchResize(size)
+    batch: dict[str, Any] = {"image": resize.resize_images(image), "mask": resize.resize_masks(mask)}
+    batch["id"] = [str(place) for place in range(len(image))]
+    if suite.corrupts_files(batch["image"] is not image):
+        batch |= {"own_image": [*image], "own_mask": [*mask]}
+    loop = ConditionLoop(module, suite, range(len(suite.conditions))[:conditions], resize=resize)
 
     @torch.inference_mode()
     def step() -> None:
-        loop.count({"image": image, "mask": mask, "id": ids})
+        loop.count(batch)
 
     return step

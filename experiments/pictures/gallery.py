@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from datamodules.batch_resize import BatchResize
 from datamodules.corruptions.base import SMALLEST_SIDE
 from datamodules.corruptions.conditions import Corrupted
 from datamodules.corruptions.modality import Missing
@@ -98,21 +99,25 @@ def resize_sample(sample: Sample, size: tuple[int, int] | None) -> Sample:
     return masked if "mask" in sample else Sample(image=masked["image"])
 
 
-def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
+def make_tiles(sample: Sample, suite: Suite, image_id: str, size: tuple[int, int] | None = None) -> list[Tile]:
     """The sample's image under every corruption of `suite` and without every set of channels that it leaves out.
 
     Args:
-        sample: image uint8 (H, W, C) at its evaluation size; its mask, if it has one, for those that read it.
-        suite: whose corruptions, severities and seed; the tiles are the pixels that a sweep meets.
+        sample: image uint8 (H, W, C); its mask, if it has one, for those that read it.
+        suite: whose corruptions, severities, seed and order; the tiles are the pixels that a sweep meets.
         image_id: what the draws depend on.
+        size: (height, width) that the data give the image, before or after; its own if `None`.
 
     Raises:
         UserError: the suite has no corruptions.
     """
-    clean, mask = sample["image"], sample.get("mask")
-    images = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None]
-    masks = torch.zeros(1, *clean.shape[:2], dtype=torch.int64) if mask is None else torch.from_numpy(mask).long()[None]
-    missing = [] if suite.missing is None else suite.missing.make_conditions(_name_channels(clean.shape[2]))
+    clean = resize_sample(sample, size)["image"]
+    if not suite.corrupts_files(size is not None):
+        sample, size = resize_sample(sample, size), None
+    image, mask, resize = sample["image"], sample.get("mask"), BatchResize(size)
+    images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    masks = torch.zeros(1, *image.shape[:2], dtype=torch.int64) if mask is None else torch.from_numpy(mask).long()[None]
+    missing = [] if suite.missing is None else suite.missing.make_conditions(_name_channels(image.shape[2]))
     corrupted: list[Corrupted | Missing] = [*suite.corrupted_conditions]
     corrupted += missing
     if not corrupted:
@@ -120,11 +125,12 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str) -> list[Tile]:
     unmet = {one.name for one in suite.corruptions if mask is None and one.reads_masks}
     tiles = []
     for condition in tqdm(corrupted, desc="gallery", unit="tile"):
-        image = distance = None
+        shown = distance = None
         if condition.name not in unmet:
-            image = condition(images, masks, [image_id], suite.seed)[0][0].permute(1, 2, 0).numpy()
-            distance = psnr(image, clean)
-        tiles.append(Tile(condition.name, condition.family, condition.severity, image, distance))
+            drawn, _ = condition(images, masks, [image_id], suite.seed)
+            shown = resize.resize_images(drawn)[0].permute(1, 2, 0).numpy()
+            distance = psnr(shown, clean)
+        tiles.append(Tile(condition.name, condition.family, condition.severity, shown, distance))
     return tiles
 
 

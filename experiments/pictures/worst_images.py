@@ -3,19 +3,22 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from pytorch_lightning.utilities import move_data_to_device
 from torch import Tensor
 
 from datamodules.base import SegmentationDataModule
+from datamodules.batches import collate
 from experiments.evaluation.record import Images, Picture
 from experiments.evaluation.robustness import Condition, select_clean_score
 from experiments.evaluation.scores.overlap import mean_iou
 from experiments.files.digest import compute_sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
+from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
 from lightning_modules.segmentation import SegmentationModule
 
@@ -125,12 +128,11 @@ def draw(
     Image and prediction are those of the sweep: drawn from the same seed, and predicted in a batch of the same size,
     on which the last digits of logits depend. Truth and prediction lie over the corrupted image.
     """
-    dataset = data.open_split(data.test_split)
-    sample = data.make_evaluation_view(dataset)[image]
-    clean, mask = sample["image"][None].to(module.device), sample["mask"][None].to(module.device).long()
-    chosen = suite.conditions[condition]
+    chosen, batch = suite.conditions[condition], _make_batch(module, data, suite, image)
+    clean, ids = batch["image"], batch["id"]
     with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():
-        corrupted, moved_mask = chosen(chosen.begin(module.network), clean, mask, [dataset.ids[image]], suite.seed)
+        drawn, moved_mask = apply_at_own_size(chosen.pixels, batch, suite.seed, data.batch_resize)
+        corrupted = chosen.perturb(chosen.begin(module.network), drawn, moved_mask, ids, suite.seed)
     with torch.inference_mode():
         predicted = module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
     palette = find_palette(data.palette, data.num_classes)
@@ -141,6 +143,13 @@ def draw(
         overlay(seen, moved_mask[0].cpu().numpy(), palette),
         overlay(seen, predicted.cpu().numpy(), palette),
     )
+
+
+def _make_batch(module: SegmentationModule, data: SegmentationDataModule, suite: Suite, image: int) -> dict[str, Any]:
+    """A batch of one image, as the sweep meets it."""
+    view = data.make_evaluation_view(data.open_split(data.test_split), suite.corrupts_files(data.resizes))
+    batch = {name: move_data_to_device(value, module.device) for name, value in collate([view[image]]).items()}
+    return data.on_after_batch_transfer(batch, 0)
 
 
 def _as_pixels(images: Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy.stats import kendalltau, norm
 
 from experiments.evaluation.costs import Costs
 from experiments.evaluation.ranking import COSTS, Row, make_ranked_rows
+from experiments.evaluation.record import Record
 from experiments.evaluation.statistics import LEVEL
 from experiments.files.tables import format_interval, format_p_value, make_markdown_table
 from experiments.record_files.measured_records import MeasuredRecords
@@ -103,6 +104,15 @@ def _rank_by_name(data: str, found: MeasuredRecords, costs: Sequence[Costs]) -> 
 def _find_place(name: str, names: Sequence[str], table: Mapping[str, Row]) -> int:
     """Among `names`, from 0."""
     return [one for one in table if one in names].index(name)
+
+
+def describe_orders(records: Sequence[Record]) -> str:
+    """A sentence on where images were corrupted, if that differs between the data sets; empty where it does not."""
+    orders = {record.data.name: record.suite.order_in_words for record in records}
+    if len(set(orders.values())) < 2:
+        return ""
+    places = ", ".join(f"{order} on {data}" for data, order in orders.items())
+    return f"Images were corrupted {places}, so that scores do not compare between these.\n"
 
 
 def compute_rank_correlations(rows: Sequence[Row], data: Sequence[str]) -> list[RankCorrelation]:

@@ -70,7 +70,7 @@ def make_record_table(
         by: what the further columns show, a key of `PREFIXES`.
         seen: corruptions that the training of some row has met.
     """
-    prefix = PREFIXES[by]
+    rows, prefix = _name_orders(rows), PREFIXES[by]
     scores = list_score_columns(rows, metrics)
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
     further = find_columns(f"{metrics[0].name}/" if by == "corruption" else prefix, rows)
@@ -92,6 +92,12 @@ def make_record_table(
     ]
     cells += _make_floor_rows(rows, scores, mixed, len(titles))
     return f"{make_markdown_table(titles, cells)}\n{_describe(rows, metrics, costs, seen)}\n"
+
+
+def _name_orders(rows: Sequence[Row]) -> list[Row]:
+    """The rows, whose suite says where images were corrupted if that differs between them."""
+    several = len({row["order"] for row in rows}) > 1
+    return [{**row, "suite": f"{row['suite']}, corrupted {row['order']}"} if several else row for row in rows]
 
 
 def _format_score(row: Row, column: ScoreColumn) -> str:

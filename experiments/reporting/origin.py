@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from experiments.evaluation.order import read_order
 from experiments.evaluation.record import Manifest, Picture, Record
 from experiments.files.tables import format_percent
 from experiments.record_files.record_file import resolve_beside
@@ -196,6 +197,8 @@ def format_commands(record: Record, path: Path, commit: str) -> str:
         "seed": (record.suite.model_extra or {}).get("seed"),
         "split": record.data.split,
     }
+    if read_order(record.suite.model_extra or {}) == "resize_then_corrupt":
+        lines.append("# where its 'benchmark' has --order, add --order resize_then_corrupt")
     words = "".join(f" --{name} {_quote_word(value)}" for name, value in options.items() if value not in (None, "test"))
     lines.append(f"python -m experiments benchmark --checkpoint {checkpoint}{words} --output {_quote_word(path.name)}")
     lines.append(f"python -m experiments verify {_quote_word(path.name)} --checkpoint {checkpoint}")

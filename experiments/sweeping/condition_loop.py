@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from datamodules.batch_resize import BatchResize
 from experiments.evaluation.scores.tasks import TASK
+from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
@@ -34,6 +36,7 @@ class ConditionLoop:
         places: of the conditions in the suite, in the order in which they are applied; all if `None`.
         counters: what is counted; the usual ones if `None`.
         on_condition: called with the number of counted images after each condition.
+        resize: of images that are corrupted at the size of their file, for batches that have these; see `own_size`.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class ConditionLoop:
         places: Sequence[int] | None = None,
         counters: Sequence[Counter] | None = None,
         on_condition: Callable[[int], None] = lambda images: None,
+        resize: BatchResize | None = None,
     ) -> None:
+        self.resize = resize or BatchResize(None)
         self.module = module
         self.suite = suite
         self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
@@ -71,7 +76,8 @@ class ConditionLoop:
         for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
             network = self._find_network(place)
             with _enable_gradients(condition.needs_gradients):
-                corrupted, moved_masks = condition(network, images, masks, ids, self.suite.seed)
+                drawn, moved_masks = apply_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
+                corrupted = condition.perturb(network, drawn, moved_masks, ids, self.suite.seed)
                 if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
                     logits, outputs = self._predict(place, network, corrupted)
             seen = None if condition.predicts else corrupted

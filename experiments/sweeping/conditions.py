@@ -35,11 +35,19 @@ class SweptCondition(ABC):
     def parameters(self) -> dict[str, JSON]:
         """What decides the pixels beside name and severity."""
 
+    @property
     @abstractmethod
+    def pixels(self) -> Condition:
+        """What is done to images of any size, whatever the network; it comes before the resize if the suite says so."""
+
+    def perturb(self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> Tensor:
+        """What is then done to the images for this very network, at the size that it is given; arguments as of a call."""
+        return images
+
     def __call__(
         self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Images and masks under this condition, each drawn from (`seed`, id).
+        """Images and masks under this condition, each drawn from (`seed`, id), all at one size.
 
         Args:
             network: that predicts under it.
@@ -52,6 +60,8 @@ class SweptCondition(ABC):
             (B, C, H, W), uint8 or float in [0, 1], and int64 (B, H, W). Where they are left as they are, the very
             tensors that came in.
         """
+        images, masks = self.pixels(images, masks, ids, seed)
+        return self.perturb(network, images, masks, ids, seed), masks
 
     def begin(self, network: nn.Module) -> nn.Module:
         """The network that predicts under this condition."""
@@ -108,11 +118,10 @@ class SweptPixelCondition(SweptCondition):
     def parameters(self) -> dict[str, JSON]:
         return self.condition.parameters
 
+    @property
     @override
-    def __call__(
-        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
-    ) -> tuple[Tensor, Tensor]:
-        return self.condition(images, masks, ids, seed)
+    def pixels(self) -> Condition:
+        return self.condition
 
     def __str__(self) -> str:
         return str(self.condition)
@@ -173,13 +182,15 @@ class SweptNetworkCondition(SweptCondition):
             | {"settings": dict(self.condition.parameters)}
         )
 
+    @property
     @override
-    def __call__(
-        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
-    ) -> tuple[Tensor, Tensor]:
-        images, masks = self.under(network, images, masks, ids, seed)
+    def pixels(self) -> Condition:
+        return self.under.pixels
+
+    @override
+    def perturb(self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> Tensor:
         keys = torch.tensor([draw_key(seed, one, self.name, self.severity) for one in ids], device=images.device)
-        return self.condition.perturb(network, images, masks, keys), masks
+        return self.condition.perturb(network, images, masks, keys)
 
     @override
     def begin(self, network: nn.Module) -> nn.Module:

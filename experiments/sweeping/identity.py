@@ -53,7 +53,7 @@ def describe_identity(
         "way of counting": COUNTING,
         "split": data.test_split,
         "seed": suite.seed,
-        "suite": hash_manifest(suite.make_manifest(data.size)),
+        "suite": hash_manifest(suite.make_manifest(data.size, data.resizes)),
         "checkpoint": checkpoint,
         "batch_size": data.eval_batch_size,
         "precision": precision,

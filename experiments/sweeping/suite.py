@@ -12,6 +12,7 @@ from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
 from datamodules.corruptions.modality import MissingChannels
 from experiments.command_line.parser_errors import describe_parser_error
+from experiments.evaluation.order import ORDERS, Order
 from experiments.sweeping.conditions import SweptCondition, SweptNetworkCondition, SweptPixelCondition
 from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
@@ -32,6 +33,7 @@ class Suite:
         missing: which channels may be missing.
         network_conditions: attacks, adaptation and the like.
         seed: of everything that is drawn.
+        order: whether images are corrupted at the size of their files and then resized, as by a camera, or resized first.
 
     Raises:
         UserError: a condition occurs twice, or `severities` names an unknown corruption or severity.
@@ -47,6 +49,7 @@ class Suite:
         missing: MissingChannels | None = None,
         network_conditions: list[NetworkCondition] | None = None,
         seed: int = 0,
+        order: Order = "corrupt_then_resize",
     ) -> None:
         self.name = name
         self.version = version
@@ -56,6 +59,7 @@ class Suite:
         self.missing = missing
         self.network_conditions = tuple(network_conditions or ())
         self.seed = seed
+        self.order: Order = order
         self.conditions = self._assemble_conditions([], [])
 
     @property
@@ -77,6 +81,10 @@ class Suite:
     def corrupted_conditions(self) -> list[Corrupted]:
         """Each corruption at each of its severities."""
         return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]
+
+    def corrupts_files(self, resizes: bool) -> bool:
+        """Whether images are corrupted at the size of their files, where the data may resize them afterwards."""
+        return resizes and self.order == "corrupt_then_resize"
 
     def adapt_to_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
         """This suite with the conditions that it has on some data.
@@ -126,22 +134,27 @@ class Suite:
         except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
             raise UserError(f"{path} is no suite: {describe_parser_error(error).removeprefix('--')}") from error
 
-    def make_manifest(self, size: tuple[int, int] | None) -> dict[str, JSON]:
+    def make_manifest(self, size: tuple[int, int] | None, resizes: bool = True) -> dict[str, JSON]:
         """All that decides the pixels of a sweep, ready for JSON.
 
+        Where no image is resized both orders give the same pixels, and one manifest: that of the earlier order, which
+        records had before there was another.
+
         Args:
-            size: (height, width) that images are resized to before they are corrupted; `None` for their own.
+            size: (height, width) that images are resized to; `None` for their own.
+            resizes: whether an image may have another size before.
 
         Raises:
             UserError: a library that draws pixels is not installed under its distribution's name.
         """
+        before = self.corrupts_files(resizes and size is not None)
         libraries = {name for corruption in self.corruptions for name in corruption.libraries}
         return {
             "name": self.name,
             "version": self.version,
             "seed": self.seed,
             "size": "native" if size is None else [int(side) for side in size],
-            "order": "resize, corrupt, normalise",
+            "order": ORDERS["corrupt_then_resize" if before else "resize_then_corrupt"],
             "conditions": [condition.manifest_entry for condition in self.conditions],
             "libraries": {name: _find_version(name) for name in sorted(libraries)},
         }

@@ -20,6 +20,7 @@ from experiments.checkpoints.checkpoint import describe_data
 from experiments.checkpoints.matching import Mapped, match_data, require_its_numbers, require_same_names
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.processes import choose_cluster_plugins, disable_signal_handlers, is_first_process
+from experiments.evaluation.order import Order
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
@@ -40,6 +41,7 @@ def prepare_suite(
     split: Split,
     seed: int,
     mapped: Mapped | None = None,
+    order: Order | None = None,
 ) -> Suite:
     """The suite for a network and its data; sets the split of the data, and reorders the network where needed.
 
@@ -51,6 +53,7 @@ def prepare_suite(
         split: "train", "val" or "test".
         seed: of the corruptions.
         mapped: what of the data has another name than in the training.
+        order: of corruption and resize; that of the suite if `None`.
 
     Raises:
         UserError: the network was trained for other classes, channels or levels, or there is no such suite.
@@ -73,6 +76,7 @@ def prepare_suite(
     found = find_suite(suite)
     found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {})
     found.seed = seed
+    found.order = order or found.order
     return found
 
 

@@ -78,18 +78,19 @@ class SweepLoop(pl.LightningModule):
         """The batches of this process that are left: those that meet conditions together, then a loader for each other."""
         rank, processes = self.trainer.global_rank, self.trainer.world_size
         split, data = self.data.test_split, self.data
-        loaders = [data.make_evaluation_dataloader(split, (rank, processes), self.journal.done)]
+        own_size = self.suite.corrupts_files(data.resizes)
+        loaders = [data.make_evaluation_dataloader(split, (rank, processes), self.journal.done, own_size)]
         self.loops = [([*self.suite.stateless_places], self._make_loop(self.suite.stateless_places))]
         left = [place for place in self.suite.stateful_places if place not in self.journal.finished]
         everything = frozenset(range(len(data.open_split(split))))
         for turn, place in enumerate(left):
             skip = frozenset() if turn % processes == rank else everything  # Lightning wants as many loaders everywhere
-            loaders.append(data.make_evaluation_dataloader(split, (0, 1), skip))
+            loaders.append(data.make_evaluation_dataloader(split, (0, 1), skip, own_size))
             self.loops.append(([place], self._make_loop([place])))
         return loaders
 
     def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
-        return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition)
+        return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """As the data have it."""

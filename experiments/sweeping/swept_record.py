@@ -30,7 +30,7 @@ def make_record(
     environment: dict[str, Any],
 ) -> Record:
     """The record of a sweep's counts."""
-    manifest = Manifest(**suite.make_manifest(data.size))  # type: ignore[arg-type]
+    manifest = Manifest(**suite.make_manifest(data.size, data.resizes))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     totals = swept.totals
     left_out = find_ineffective(conditions, swept.changed.tolist())
@@ -51,7 +51,7 @@ def make_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         classes=list(data.classes),
         suite=manifest,
-        suite_hash=hash_manifest(suite.make_manifest(data.size)),
+        suite_hash=hash_manifest(suite.make_manifest(data.size, data.resizes)),
         data=of,
         recipe=recipe,
         checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},

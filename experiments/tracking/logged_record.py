@@ -85,7 +85,7 @@ def make_summary(record: Record) -> dict[str, Any]:
     """The numbers for W&B's table of runs, with the suite's name as prefix."""
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
-    numbers = {**found, **shifts, "suite_hash": record.suite_hash}
+    numbers = {**found, **shifts, "suite_hash": record.suite_hash, "corrupted": record.suite.order_in_words}
     return {f"{record.suite.name}/{key}": value for key, value in numbers.items()}
 
 

@@ -186,7 +186,7 @@ def _format_across_data(found: MeasuredRecords, costs: list[Costs], form: str, o
     rows = across_data.make_rows_across_data(found, costs)
     shown = across_data.select_rows(rows, only)
     if form == "markdown":
-        return across_data.format_markdown(shown, rows, costs)
+        return across_data.format_markdown(shown, rows, costs) + across_data.describe_orders(found.records)
     return FORMATS[form](Board(shown, found.metrics, [], costs, ACROSS, []))
 
 

@@ -15,6 +15,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.order import Order
 from experiments.evaluation.record import Images, Record
 from experiments.files.atomic_write import require_writable
 from experiments.files.lock import hold_lock
@@ -92,6 +93,7 @@ class Options:
         counters: counted beside the usual ones: YAML files of counters.
         split: images to sweep.
         seed: of the corruptions.
+        order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
         restart: discard an unfinished sweep.
         pictures: of the largest drops, 0 to 20, beside the record.
         data: that are swept.
@@ -111,6 +113,7 @@ class Options:
     counters: list[str] | None = None
     split: Literal["train", "val", "test"] = "test"
     seed: int = 0
+    order: Order | None = None
     restart: bool = False
     pictures: int = PICTURES
     data: ChosenData
@@ -135,7 +138,14 @@ def main(argv: list[str]) -> None:
     mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
     recipe |= {"mapped": mapped.as_json()} if mapped.as_json() else {}
     suite = prepare_suite(
-        data, module, file, suite=options.suite, split=options.split, seed=options.seed, mapped=mapped
+        data,
+        module,
+        file,
+        suite=options.suite,
+        split=options.split,
+        seed=options.seed,
+        mapped=mapped,
+        order=options.order,
     )
     if is_first_process() and (note := describe_framing_change(checkpoint, describe_data(file), data)):
         print(note, flush=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.order import Order
 from experiments.files.tables import make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from user_error import UserError
@@ -82,6 +83,7 @@ def draw_corruptions(
     suite: str = "imagenet_c",
     output: Path = Path("gallery.png"),
     size: Annotated[tuple[int, int] | None, Option(metavar=("H", "W"))] = None,
+    order: Order | None = None,
     seed: int = 0,
     window: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
     parameters: Annotated[list[str] | None, Option(metavar="SUITE")] = None,
@@ -97,7 +99,8 @@ def draw_corruptions(
         mask: its mask of class ids, for corruptions that read it.
         suite: a suite's name or the path of its YAML.
         output: picture to write: .png, .svg or .pdf.
-        size: resize the image first, as a data set of this size does.
+        size: resize the image, as a data set of this size does.
+        order: whether it is corrupted before that or after it (default: the suite's).
         seed: of the corruptions, as in 'benchmark'.
         window: levels that become 0 and 255, beyond 8 bits.
         parameters: print the parameters of severities in suites of the project.
@@ -119,7 +122,7 @@ def draw_corruptions(
     require_format(output)
     if window and not window[0] < window[1]:
         raise UserError(f"the window {window[0]} to {window[1]} is empty: pass the lower level first")
-    draw_gallery(image, mask, suite, output, size, seed, window)
+    draw_gallery(image, mask, suite, output, size, seed, window, order)
     print(f"gallery: {output}")
 
 
@@ -136,6 +139,7 @@ def draw_gallery(
     size: tuple[int, int] | None,
     seed: int,
     window: tuple[float, float] | None,
+    order: Order | None = None,
 ) -> None:
     """Draw the gallery; the arguments are the options of the verb.
 
@@ -146,13 +150,18 @@ def draw_gallery(
     from experiments.sweeping.suites import find_suite
 
     suite = find_suite(suite_name)
-    suite.seed = seed
-    sample = resize_sample(read_sample(image, mask, window and (window[0], window[1])), size and (size[0], size[1]))
-    height, width, channels = sample["image"].shape
+    suite.seed, suite.order = seed, order or suite.order
+    fitted = size and (size[0], size[1])
+    sample = read_sample(image, mask, window and (window[0], window[1]))
+    clean = resize_sample(sample, fitted)["image"]
+    height, width, channels = clean.shape
+    own = sample["image"].shape[:2]
+    resized = suite.corrupts_files(clean.shape[:2] != own)
+    where = f", corrupted at {own[0]} x {own[1]}" if resized else ""
     title = (
-        f"image {image.stem}, {height} x {width}, {channels} channel{'s' * (channels != 1)}\n"
+        f"image {image.stem}, {height} x {width}, {channels} channel{'s' * (channels != 1)}{where}\n"
         f"suite {suite.name}, version {suite.version}, seed {seed}\n"
         "below each tile: PSNR to the clean image"
     )
-    figure = draw(make_tiles(sample, suite, image.stem), sample["image"], title)
+    figure = draw(make_tiles(sample, suite, image.stem, fitted), clean, title)
     save_figure(figure, output, figure.dpi)

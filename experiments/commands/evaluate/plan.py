@@ -10,6 +10,7 @@ import torch
 from experiments.checkpoints.checkpoint import load_module
 from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.order import Order
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration, make_markdown_table
 from experiments.measuring.environment import read_device_name
@@ -19,6 +20,7 @@ from user_error import UserError
 
 EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt --images 233 --size 360 480
+--checkpoint runs/kvasir_unet/best.ckpt --images 100 --size 128 128 --file-size 352 352
 --checkpoint runs/cityscapes/best.ckpt --images 500 --size 1024 2048 --batch-size 2 --processes 1 8 64 --device cuda
 --checkpoint runs/cityscapes/best.ckpt --images 500 --size 1024 2048 --processes 1 8 64 --pass-milliseconds 10
 """
@@ -29,7 +31,9 @@ def plan_sweep(
     checkpoint: Path,
     images: int,
     size: Annotated[tuple[int, int], Option(metavar=("HEIGHT", "WIDTH"))],
+    file_size: Annotated[tuple[int, int] | None, Option(metavar=("HEIGHT", "WIDTH"))] = None,
     suite: str = "imagenet_c",
+    order: Order | None = None,
     batch_size: int = 8,
     processes: Sequence[int] = (1, 2, 4, 8),
     workers: int = 8,
@@ -45,8 +49,10 @@ def plan_sweep(
     Args:
         checkpoint: of the network that is to be swept.
         images: of the split.
-        size: in pixels.
+        size: in pixels, that the network is given.
+        file_size: of the image files (default: the same, so that nothing is resized).
         suite: name or YAML.
+        order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
         batch_size: images in a batch.
         processes: how many of them; one row for each number.
         workers: that decode images for each process.
@@ -59,22 +65,26 @@ def plan_sweep(
     Raises:
         UserError: a number is out of range.
     """
-    if min(images, batch_size, rounds, *processes, *size) < 1 or workers < 0:
-        raise UserError("--images, --size, --batch-size, --processes and --rounds must be 1 or more")
+    if min(images, batch_size, rounds, *processes, *size, *(file_size or ())) < 1 or workers < 0:
+        raise UserError("--images, --size, --file-size, --batch-size, --processes and --rounds must be 1 or more")
     if pass_milliseconds is not None and not pass_milliseconds > 0:
         raise UserError(f"--pass-milliseconds {pass_milliseconds:g}: give a number above 0")
     on, swept = find_device(device), find_suite(suite)
+    swept.order = order or swept.order
+    size, own = (size[0], size[1]), (file_size[0], file_size[1]) if file_size else None
     module = load_module(checkpoint).to(on)
-    found = measure(module, swept, size, batch_size, on, rounds)
+    found = measure(module, swept, size, batch_size, on, rounds, own)
     source = f"measured on {read_device_name(on)}, {torch.get_num_threads()} threads"
     if pass_milliseconds is not None:
         found = found._replace(step=pass_milliseconds / 1000 / found.forward_fraction)
         source = f"for forward passes of {pass_milliseconds:g} ms, with the rest of a step as {source}"
     conditions = len(swept.conditions)
     rows = add_up(images, conditions, batch_size, processes, found.step)
-    sizes = compute_bytes(module.num_classes, int(module.hparams["in_channels"]), conditions, size)
+    carried = own if own != size and swept.corrupts_files(True) else None
+    sizes = compute_bytes(module.num_classes, int(module.hparams["in_channels"]), conditions, size, carried)
+    where = f", corrupted at {carried[0]} x {carried[1]}," if carried else ""
     heading = (
-        f"{images:,} images of {size[0]} x {size[1]} under the {conditions} conditions of {swept.name}: "
+        f"{images:,} images of {size[0]} x {size[1]}{where} under the {conditions} conditions of {swept.name}: "
         f"{images * conditions:,} forward passes, {source}."
     )
     facts = _list_facts(found, sizes, images, batch_size)

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_manifest_difference
+from experiments.evaluation.order import read_order
 from experiments.evaluation.recomputed import ALTERED
 from experiments.evaluation.record import Images, Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
@@ -100,11 +101,14 @@ def sweep_again(
     suite = _choose_suite(record, suite)
     seed, precision = _read_settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
-    found = prepare_suite(data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped)
+    order = read_order(record.suite.model_extra or {}) or "resize_then_corrupt"
+    found = prepare_suite(
+        data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped, order=order
+    )
     if record.data.batch_size > data.eval_batch_size:  # a batch size that the user has set is not checked
         require_room(record, module, data)
     data.eval_batch_size = record.data.batch_size
-    manifest = Manifest.model_validate(found.make_manifest(data.size))
+    manifest = Manifest.model_validate(found.make_manifest(data.size, data.resizes))
     if hash_manifest(manifest.model_dump()) != record.suite_hash:
         raise UserError(
             f"the suite {suite!r} is not that of the record ({find_manifest_difference(record.suite, manifest)}): pass the "

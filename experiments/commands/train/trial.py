@@ -12,6 +12,7 @@ from experiments.ablation.sweep_file import SUITE
 from experiments.ablation.trial_folder import TrialFolder
 from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import CommandLine, Option, SentenceParser, call_verb
+from experiments.evaluation.order import Order
 from experiments.sweeping.counters import find_counter_path
 from experiments.sweeping.suites import find_suite_path
 from user_error import UserError
@@ -100,6 +101,7 @@ def train_and_sweep(
     run: Path | None = None,
     budget: Annotated[Path | None, Option(metavar="YAML")] = None,
     suite: str = SUITE,
+    order: Order | None = None,
     name: str | None = None,
     prune: Annotated[float | None, Option(metavar="RATIO")] = None,
     criterion: str | None = None,
@@ -118,6 +120,7 @@ def train_and_sweep(
         run: folder of checkpoints, settings and record (default: runs/trials/HASH_OF_THE_OPTIONS).
         budget: settings that lie over the recipe.
         suite: of the sweep: a name, or a YAML file.
+        order: of corruption and resize in the sweep, see 'benchmark'.
         name: name on the leaderboard (default: the run folder's).
         prune: first remove so much of the multiply-adds of what --start names.
         criterion: of --prune: what is least important.
@@ -147,7 +150,8 @@ def train_and_sweep(
             call("fit", *words, f"--run={run}", lock=lock)
         folder.note_sweep()
         options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
-        options += [f"--{key}={value}" for key, value in (("name", name), ("pictures", pictures)) if value is not None]
+        given = (("order", order), ("name", name), ("pictures", pictures))
+        options += [f"--{key}={value}" for key, value in given if value is not None]
         options += ["--counters", *further_counters] if further_counters else []
         call("benchmark", *options, *find_shared_options(further), lock=lock)
     if not folder.record.exists():

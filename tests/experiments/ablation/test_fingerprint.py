@@ -74,6 +74,11 @@ def test_another_suite_of_the_same_stem(arguments: dict, fingerprint_file: Path)
     assert find_changes({**arguments, "suite": "core"}, fingerprint_file) == []  # its record lies beside
 
 
+def test_another_order_of_corruption_and_resize(arguments: dict, fingerprint_file: Path) -> None:
+    """It is another sweep of the same training, whose record has the same name."""
+    assert find_changes({**arguments, "order": "resize_then_corrupt"}, fingerprint_file) == ["suite suite"]
+
+
 def test_options_as_people_write_them() -> None:
     words = ["--config", "a.yaml", "--keep=x", "--keep", "y", "--parts", "b.yaml", "c.yaml", "--restart", "--lr=1=2"]
     found = {"config": "a.yaml", "keep": ["x", "y"], "parts": "b.yaml c.yaml", "restart": "", "lr": "1=2"}

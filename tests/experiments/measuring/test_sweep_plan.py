@@ -28,6 +28,7 @@ def test_bytes_are_those_of_the_states() -> None:
     one = SweepCounts(19).count(logits, logits.argmax(1), torch.zeros(1, 10, 20, dtype=torch.long), 0)
     assert found["image_counts"] == 76 * sum(part.numel() * 8 for part in one.values())
     assert found["to_device"] == 4 * 200
+    assert compute_bytes(19, 3, 76, (10, 20), (30, 40))["to_device"] == 4 * (200 + 1200)
 
 
 def test_where_it_chokes() -> None:

@@ -36,8 +36,9 @@ class Shown(SweptCondition):
     family = None
     parameters: Any = None
 
-    def __call__(self, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.images, self.masks
+    @property
+    def pixels(self) -> Any:
+        return lambda *_: (self.images, self.masks)
 
 
 def shown(*pairs: tuple[torch.Tensor, torch.Tensor]) -> Suite:

@@ -89,16 +89,23 @@ def test_a_missing_file_is_said(tmp_path):
         Suite.from_yaml(tmp_path / "none.yaml")
 
 
-def test_manifest_tells_what_decides_the_pixels(monkeypatch):
+@pytest.mark.parametrize(
+    ("order", "stated"),
+    [
+        ("corrupt_then_resize", "corrupt, resize, normalise"),
+        ("resize_then_corrupt", "resize, corrupt, normalise"),
+    ],
+)
+def test_manifest_tells_what_decides_the_pixels(monkeypatch, order, stated):
     monkeypatch.setattr("experiments.sweeping.suite.version", lambda name: "4.11.0+cpu")
-    manifest = small(severities={"gaussian_noise": [2], "jpeg_compression": [3]}).make_manifest((256, 192))
+    manifest = small(order=order, severities={"gaussian_noise": [2], "jpeg_compression": [3]}).make_manifest((256, 192))
     assert json.loads(json.dumps(manifest)) == manifest
     assert manifest == {
         "name": "small",
         "version": 1,
         "seed": 0,
         "size": [256, 192],
-        "order": "resize, corrupt, normalise",
+        "order": stated,
         "conditions": [
             {"corruption": "clean", "family": None, "severity": 0, "parameters": {}},
             {
@@ -118,11 +125,17 @@ def test_manifest_tells_what_decides_the_pixels(monkeypatch):
 def test_manifest_hash_follows_content_alone():
     manifest = small().make_manifest((64, 64))
     assert hash_manifest(manifest) == hash_manifest(dict(reversed(manifest.items())))
-    others = [small(seed=1), small(version=2), small(name="other"), small(severities={"gaussian_noise": [1]})]
+    others = [
+        small(seed=1),
+        small(version=2),
+        small(name="other"),
+        small(order="resize_then_corrupt"),
+        small(severities={"gaussian_noise": [1]}),
+    ]
     hashes = {hash_manifest(suite.make_manifest((64, 64))) for suite in others} | {
         hash_manifest(small().make_manifest(None))
     }
-    assert len(hashes | {hash_manifest(manifest)}) == 6
+    assert len(hashes | {hash_manifest(manifest)}) == 7
 
 
 META = {"a": {"light": "day", "drive": "1"}, "b": {"light": "dusk", "drive": "1"}, "c": {"light": "day", "drive": "2"}}

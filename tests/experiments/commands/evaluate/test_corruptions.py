@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -65,6 +66,24 @@ def test_tiles_are_what_a_sweep_meets(channels: int) -> None:
         assert np.array_equal(tile.image, images[1].permute(1, 2, 0))
         error = np.square(tile.image.astype(float) - clean).mean()
         assert tile.psnr == pytest.approx(10 * np.log10(255**2 / error))
+
+
+@pytest.mark.parametrize("order", ["corrupt_then_resize", "resize_then_corrupt"])
+def test_tiles_are_resized_in_the_order_of_the_suite(order: str) -> None:
+    """As OpenCV does it, before the corruption or after it."""
+    picture, keys = write_picture(80, 96, 3), torch.tensor([draw_key(0, "a", "gaussian_noise", 1)])
+    suite = Suite("noise", 1, [GaussianNoise()], {"gaussian_noise": [1]}, order=order)
+
+    def corrupt(image: np.ndarray) -> np.ndarray:
+        planes = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+        return GaussianNoise()(planes, 1, keys)[0].permute(1, 2, 0).numpy()
+
+    def shrink(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, (48, 40), interpolation=cv2.INTER_AREA)
+
+    before = order == "corrupt_then_resize"
+    (tile,) = make_tiles({"image": picture}, suite, "a", (40, 48))
+    assert np.array_equal(tile.image, shrink(corrupt(picture)) if before else corrupt(shrink(picture)))
 
 
 def test_the_picture_holds_the_tiles(tmp_path: Path) -> None:

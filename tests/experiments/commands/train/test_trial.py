@@ -10,6 +10,7 @@ import pytest
 import yaml
 from command_line import ROOT, TINY, read_refusal, run_command
 
+from experiments.commands.train import trial
 from experiments.commands.train.trial import insert_budget, sort_options
 from experiments.files.lock import hold_lock
 from experiments.training.cli import run_cli
@@ -39,6 +40,18 @@ def test_a_trial_alone(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "record-smoke.json").read_text())["name"] == "mine"
     assert "done before" in run_command(*words).stdout
     assert "other settings (suite smoke)" in read_refusal(*words[:-1], "--counters", "reliability", "boundary")
+
+
+def test_the_order_is_an_option_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(trial, "call", lambda *words, lock: called.append(words))
+    words = [TINY[0], "--suite=smoke", "--order=resize_then_corrupt", f"--run={tmp_path}"]
+    with pytest.raises(UserError, match="the sweep left no record"):
+        trial.main(words)
+    (fit, *training), (benchmark, *sweeping) = called
+    assert (fit, benchmark) == ("fit", "benchmark")
+    assert "--order=resize_then_corrupt" in sweeping
+    assert not any(word.startswith("--order") for word in training)
 
 
 def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:

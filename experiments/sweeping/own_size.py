@@ -1,0 +1,57 @@
+"""Conditions before the resize: drawn at the size of each file, then resized as the clean image is."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datamodules.batch_resize import BatchResize
+from datamodules.corruptions.conditions import Condition
+
+LARGEST = 2**25
+"""Levels that are corrupted at once, but at least one image: a batch of large files does not fit into memory as floats."""
+
+
+def apply_at_own_size(
+    condition: Condition, batch: Mapping[str, Any], seed: int, resize: BatchResize
+) -> tuple[Tensor, Tensor]:
+    """Images and masks of a batch under a condition, which is drawn at the size of each file where the batch has these.
+
+    Images of one size are corrupted together; what comes out depends on none but the image.
+
+    Args:
+        condition: of pixels.
+        batch: of the contract; ``own_image`` lists uint8 (C, h, w) and ``own_mask`` uint8 (h, w) where images are resized.
+        seed: of the suite.
+        resize: that the data module gives the clean images.
+
+    Returns:
+        uint8 (B, C, H, W) and int64 (B, H, W); the very tensors of the batch where the condition changes none of them.
+    """
+    images, masks, ids = batch["image"], batch["mask"], batch["id"]
+    if "own_image" not in batch:
+        return condition(images, masks, ids, seed)
+    changed_images, changed_masks = images, masks
+    for places in _group_by_size(batch["own_image"]):
+        own_images = torch.stack([batch["own_image"][place] for place in places])
+        own_masks = torch.stack([batch["own_mask"][place] for place in places]).long()
+        corrupted, moved = condition(own_images, own_masks, [ids[place] for place in places], seed)
+        if corrupted is not own_images:
+            changed_images = images.clone() if changed_images is images else changed_images
+            changed_images[places] = resize.resize_images(corrupted)
+        if moved is not own_masks:
+            changed_masks = masks.clone() if changed_masks is masks else changed_masks
+            changed_masks[places] = resize.resize_masks(moved)
+    return changed_images, changed_masks
+
+
+def _group_by_size(images: Sequence[Tensor]) -> Iterator[list[int]]:
+    """Places of images of one shape, as many at once as `LARGEST` allows."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        groups.setdefault(tuple(image.shape), []).append(place)
+    for places in groups.values():
+        together = max(1, LARGEST // images[places[0]].numel())
+        for start in range(0, len(places), together):
+            yield places[start : start + together]
