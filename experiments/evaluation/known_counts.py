@@ -10,8 +10,12 @@ from experiments.evaluation.scores.probabilities import compute_calibration_gaps
 from experiments.evaluation.scores.tasks import TASK
 
 CALIBRATION_BINS = 15
-ODDS_BINS = 160
+LOG_ODDS_BINS = 448
+IMAGE_LOG_ODDS_BINS = 56
 """As `lightning_modules.metrics.fixed_point` has them."""
+
+ODDS_BINS = 160
+"""Of earlier records."""
 
 
 def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
@@ -30,6 +34,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "calibration": (CALIBRATION_BINS, 3),
         "gaps": (CALIBRATION_BINS,),
         "odds": (ODDS_BINS, 2),
+        "log_odds": (LOG_ODDS_BINS, 2),
+        "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
     }
 
 
@@ -50,9 +56,15 @@ def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
     return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
 
 
+def _have_same_bins(wide: np.ndarray, narrow: np.ndarray) -> bool:
+    return np.array_equal(wide, narrow.reshape(len(wide), -1, 2).sum(1))
+
+
 RELATIONS = (
     Relation("calibration", "confusion", _have_same_pixels),
     Relation("odds", "confusion", _have_same_pixels),
+    Relation("log_odds", "confusion", _have_same_pixels),
+    Relation("image_log_odds", "log_odds", _have_same_bins),
     Relation(
         "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
     ),
