@@ -32,6 +32,7 @@ FOLDERS = {
         "compare": "test whether the difference of two records holds",
         "recipes": "test whether recipes differ, by several trainings of each",
         "effects": "estimate the effect of each factor of an ablation",
+        "failure": "say how well confidence tells wrong pixels and badly segmented images",
         "curves": "draw the robustness curves of records",
         "report": "make a page of records: leaderboard, curves, reliability, worst images",
     },

@@ -124,7 +124,7 @@ def test_a_sweep_counts_every_condition() -> None:
     worse = torch.where(image == 2, 1, image)
     loop = ConditionLoop(module, shown((image, mask), (worse, mask)))
     images = loop.count({"image": image, "mask": mask, "id": ["a", "b"]}).counts
-    (clean, corrupted), calibration, odds = loop.sums.compute().values()
+    (clean, corrupted), calibration, log_odds = loop.sums.compute().values()
     assert torch.equal(clean, torch.diag(torch.tensor([2, 2, 3])))
     assert torch.equal(corrupted, torch.tensor([[2, 0, 0], [0, 2, 0], [0, 3, 0]]))
     assert {name: tuple(field.shape) for name, field in images.items()} == {
@@ -132,11 +132,12 @@ def test_a_sweep_counts_every_condition() -> None:
         "boundary": (2, 2, 3, 3),
         "losses": (2, 2, 2),
         "gaps": (2, 2, 15),
+        "image_log_odds": (2, 2, 56, 2),
     }
     assert torch.equal(images["classes"].sum(1)[1, :, 2], torch.tensor([2, 2, 3]))
     assert images["classes"][0, 0].tolist() == [[1, 1, 1], [1, 1, 1], [2, 2, 2]]
     assert torch.equal(images["boundary"], images["classes"])  # images of one row are all border
-    assert calibration[..., :2].sum(1).tolist() == odds.sum(1).tolist() == [[7, 7], [7, 4]]
+    assert calibration[..., :2].sum(1).tolist() == log_odds.sum(1).tolist() == [[7, 7], [7, 4]]
 
 
 def test_losses_of_a_sweep_by_hand() -> None:

@@ -1,0 +1,151 @@
+"""How well a confidence of whole images tells which of them are badly segmented (Zenk et al., Med. Image Anal. 2025).
+
+The risk of an image is 1 less its Dice. Images are sorted by a confidence that needs no mask, and the area under the curve
+of the mean risk over the ratio of images that are kept says how good that order is (Jaeger et al., ICLR 2023).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.evaluation.failures import Bounded, find_units
+from experiments.evaluation.jackknife import jackknife_interval
+from experiments.evaluation.record import Images, Record
+from experiments.evaluation.scores.base import UNIT, Counts, as_number
+from experiments.evaluation.scores.curves import selective_risk_area
+from experiments.evaluation.scores.overlap import dice
+from experiments.evaluation.scores.ratios import compute_score
+
+BACKGROUND = "background"
+CHUNK = 2**20  # numbers at a time, of units and images: bounds the memory of many images
+
+
+class Selection(NamedTuple):
+    """Areas under the risk-coverage curve of some images: by their confidence, by their risk, and in no order.
+
+    ``excess`` is what the confidence's area has above the optimal one, which is 0 for a perfect order (e-AURC; Geifman et
+    al., ICLR 2019).
+    """
+
+    images: int
+    area: Bounded
+    optimal: float | None
+    random: float | None
+    excess: Bounded
+
+
+def list_foreground(classes: Sequence[str]) -> list[int]:
+    """Places of the classes that Dice is the mean of: all but one called background, unless it is the only one."""
+    places = [place for place, name in enumerate(classes) if name.strip().lower() != BACKGROUND]
+    return places or [*range(len(classes))]
+
+
+def compute_risk(classes: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
+    """1 less the mean Dice of the foreground's classes of each image under each condition, (N, conditions).
+
+    A class that is neither in the mask nor in the prediction leaves the mean. Where that is all of them, nothing was to be
+    found and nothing was: the risk is 0. NaN without labelled pixels.
+
+    Args:
+        classes: (N, conditions, K, 3): intersection, predicted and true pixels.
+        foreground: places of its classes.
+    """
+    found = compute_score(dice(classes[..., list(foreground), :]))
+    labelled = classes[..., 2].sum(-1) > 0
+    return np.where(labelled, 1 - np.where(np.isnan(found), 1, found), np.nan)
+
+
+def _mean_confidence(counts: Counts) -> np.ndarray:
+    """Of the softmax's maximum over labelled pixels; the gaps hold its sum less that of the right pixels."""
+    hits, pixels = (counts["classes"][..., place].sum(-1).astype(np.float64) for place in (0, 2))
+    confidence = counts["gaps"].sum(-1) / UNIT + hits
+    return np.divide(confidence, pixels, out=np.full(pixels.shape, np.nan), where=pixels > 0)
+
+
+class Confidence(NamedTuple):
+    """A confidence of whole images.
+
+    ``needs`` are the counts that it follows from, and ``compute`` makes (N, conditions) of them, more where it is surer;
+    NaN where there is none.
+    """
+
+    needs: tuple[str, ...]
+    compute: Callable[[Counts], np.ndarray]
+
+
+CONFIDENCES = {"mean confidence": Confidence(("gaps", "classes"), _mean_confidence)}
+
+
+def find_confidences(images: Images) -> dict[str, np.ndarray]:
+    """The confidences (N, conditions) that follow from the counts of the images, by name; those without any are left out."""
+    found = {
+        name: one.compute(images.counts) for name, one in CONFIDENCES.items() if images.counts.keys() >= {*one.needs}
+    }
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+
+
+def score_selections(record: Record, images: Images, parts: dict[str, list[int]]) -> dict[tuple[str, str], Selection]:
+    """Areas of each part and each confidence, the images under all conditions of a part together.
+
+    Args:
+        record: of the images.
+        images: their counts.
+        parts: places of conditions by name.
+    """
+    risk = compute_risk(images.counts["classes"], list_foreground(record.classes))
+    number, units = find_units(images)
+    return {
+        (part, name): score_selection(confidence[:, places], risk[:, places], units, number)
+        for part, places in parts.items()
+        for name, confidence in find_confidences(images).items()
+    }
+
+
+def score_selection(confidence: np.ndarray, risk: np.ndarray, units: np.ndarray, number: int) -> Selection:
+    """Areas with their intervals from what they become without each unit, all its images under all conditions at once.
+
+    Args:
+        confidence: (N, conditions).
+        risk: (N, conditions) in [0, 1].
+        units: (N,) that of each image.
+        number: of units.
+    """
+    known = ~(np.isnan(confidence) | np.isnan(risk))
+    owners = np.broadcast_to(units[:, None], risk.shape)[known]
+    risks = risk[known]
+    area, areas = _compute_areas(confidence[known], risks, owners, number)
+    optimal, optima = _compute_areas(-risks, risks, owners, number)
+    mean = float(risks.mean()) if len(risks) else float("nan")
+    return Selection(
+        images=len(risks),
+        area=_bound(area, areas),
+        optimal=as_number(optimal),
+        random=as_number(mean),
+        excess=_bound(area - optimal, areas - optima),
+    )
+
+
+def _compute_areas(
+    confidence: np.ndarray, risks: np.ndarray, owners: np.ndarray, number: int
+) -> tuple[float, np.ndarray]:
+    """The area of all images (n,), and (U,) without those of each unit."""
+    values, groups = np.unique(-confidence, return_inverse=True)
+    items = np.bincount(groups, minlength=len(values))
+    sums = np.bincount(groups, risks, minlength=len(values))
+    whole = float(selective_risk_area(items, sums))
+    step, order = max(1, CHUNK // max(1, len(values))), np.argsort(owners, kind="stable")
+    without = []
+    for start in range(0, number, step):
+        chosen = order[np.searchsorted(owners[order], start) : np.searchsorted(owners[order], start + step)]
+        left_items, left_sums = (np.repeat(part[None], min(step, number - start), axis=0) for part in (items, sums))
+        place = (owners[chosen] - start, groups[chosen])
+        np.subtract.at(left_items, place, 1)
+        np.subtract.at(left_sums, place, risks[chosen])
+        without.append(selective_risk_area(left_items, np.where(left_items > 0, left_sums, 0)))
+    return whole, np.concatenate(without)
+
+
+def _bound(value: float, left_out: np.ndarray) -> Bounded:
+    low, high = jackknife_interval(value, left_out, "score")
+    return Bounded(as_number(value), as_number(low), as_number(high))
