@@ -12,10 +12,11 @@ import numpy as np
 from experiments.evaluation.failures import Bounded, find_units
 from experiments.evaluation.jackknife import jackknife_interval
 from experiments.evaluation.record import Images, Record
+from experiments.evaluation.robustness import divide
 from experiments.evaluation.scores.base import UNIT, Counts, as_number
 from experiments.evaluation.scores.curves import selective_risk_area
 from experiments.evaluation.scores.overlap import dice
-from experiments.evaluation.scores.ratios import compute_score
+from experiments.evaluation.scores.ratios import Ratio, compute_score
 
 BACKGROUND = "background"
 CHUNK = 2**20  # numbers at a time, of units and images: bounds the memory of many images
@@ -56,31 +57,54 @@ def compute_risk(classes: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
     return np.where(labelled, 1 - np.where(np.isnan(found), 1, found), np.nan)
 
 
-def _mean_confidence(counts: Counts) -> np.ndarray:
+def _mean_confidence(counts: Counts, foreground: Sequence[int]) -> np.ndarray:
     """Of the softmax's maximum over labelled pixels; the gaps hold its sum less that of the right pixels."""
     hits, pixels = (counts["classes"][..., place].sum(-1).astype(np.float64) for place in (0, 2))
-    confidence = counts["gaps"].sum(-1) / UNIT + hits
-    return np.divide(confidence, pixels, out=np.full(pixels.shape, np.nan), where=pixels > 0)
+    return divide(counts["gaps"].sum(-1) / UNIT + hits, pixels)
+
+
+def _negative_entropy(counts: Counts, foreground: Sequence[int]) -> np.ndarray:
+    """Of the softmax, the mean over labelled pixels."""
+    return divide(-counts["entropy"][..., 0] / UNIT, counts["classes"][..., 2].sum(-1))
+
+
+def _pairwise_dice(counts: Counts, foreground: Sequence[int]) -> np.ndarray:
+    """Mean over the foreground's classes of the mean Dice of each two members; 1 where none predicts any of them."""
+    dices, pairs = np.moveaxis(counts["pairwise_dice"].astype(np.float64), -1, 0)
+    found = compute_score(Ratio(dices[..., list(foreground)] / UNIT, pairs[..., list(foreground)]))
+    return np.where(pairs.sum(-1) > 0, np.where(np.isnan(found), 1, found), np.nan)
 
 
 class Confidence(NamedTuple):
     """A confidence of whole images.
 
-    ``needs`` are the counts that it follows from, and ``compute`` makes (N, conditions) of them, more where it is surer;
-    NaN where there is none.
+    ``needs`` are the counts that it follows from; ``compute`` makes (N, conditions) of them and of the places of the
+    foreground's classes, more where the network is surer, NaN where there is none.
     """
 
     needs: tuple[str, ...]
-    compute: Callable[[Counts], np.ndarray]
+    compute: Callable[[Counts, Sequence[int]], np.ndarray]
 
 
-CONFIDENCES = {"mean confidence": Confidence(("gaps", "classes"), _mean_confidence)}
+CONFIDENCES = {
+    "mean confidence": Confidence(("gaps", "classes"), _mean_confidence),
+    "mean entropy": Confidence(("entropy", "classes"), _negative_entropy),
+    "pairwise Dice": Confidence(("pairwise_dice",), _pairwise_dice),
+}
+"""By name: the first of every sweep, the others of one with ``--counters entropy members``."""
 
 
-def find_confidences(images: Images) -> dict[str, np.ndarray]:
-    """The confidences (N, conditions) that follow from the counts of the images, by name; those without any are left out."""
+def find_confidences(images: Images, foreground: Sequence[int]) -> dict[str, np.ndarray]:
+    """The confidences (N, conditions) that follow from the counts of the images, by name; those without any are left out.
+
+    Args:
+        images: their counts.
+        foreground: places of the classes that Dice is the mean of.
+    """
     found = {
-        name: one.compute(images.counts) for name, one in CONFIDENCES.items() if images.counts.keys() >= {*one.needs}
+        name: one.compute(images.counts, foreground)
+        for name, one in CONFIDENCES.items()
+        if images.counts.keys() >= {*one.needs}
     }
     return {name: values for name, values in found.items() if not np.isnan(values).all()}
 
@@ -93,12 +117,13 @@ def score_selections(record: Record, images: Images, parts: dict[str, list[int]]
         images: their counts.
         parts: places of conditions by name.
     """
-    risk = compute_risk(images.counts["classes"], list_foreground(record.classes))
+    foreground = list_foreground(record.classes)
+    risk, confidences = compute_risk(images.counts["classes"], foreground), find_confidences(images, foreground)
     number, units = find_units(images)
     return {
         (part, name): score_selection(confidence[:, places], risk[:, places], units, number)
         for part, places in parts.items()
-        for name, confidence in find_confidences(images).items()
+        for name, confidence in confidences.items()
     }
 
 

@@ -24,7 +24,10 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     ``confusion``, rows are true classes; ``classes``, intersection, predicted and true pixels of each class;
     ``boundary``, the same within the boundary regions; ``losses``, negative log-likelihood and Brier score in fixed
     point; ``calibration``, pixels, correct ones and confidence in fixed point of each bin of the confidence; ``gaps``, by
-    how much its confidence exceeds its correct pixels; ``odds``, pixels and correct ones.
+    how much its confidence exceeds its correct pixels; ``log_odds``, pixels and correct ones of each bin of the log
+    odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
+    instead; ``entropy`` of the softmax in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in
+    fixed point, and the number of these pairs.
     """
     return {
         "confusion": (classes, classes),
@@ -36,6 +39,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "odds": (ODDS_BINS, 2),
         "log_odds": (LOG_ODDS_BINS, 2),
         "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
+        "entropy": (1,),
+        "pairwise_dice": (classes, 2),
     }
 
 

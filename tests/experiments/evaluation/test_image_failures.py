@@ -142,7 +142,7 @@ def test_mean_confidence_is_that_of_the_pixels() -> None:
     mask[4] = 255
     counts = SweepCounts(3).count(logits, logits.argmax(1), mask)
     images = Images(list("abcde"), {name: part.numpy()[:, None] for name, part in counts.items()})
-    found = find_confidences(images)["mean confidence"][:, 0]
+    found = find_confidences(images, [0, 1, 2])["mean confidence"][:, 0]
     sure = logits.softmax(1).amax(1)
     wanted = [float(one[kept != 255].mean()) for one, kept in zip(sure[:4], mask[:4], strict=True)]
     assert found[:4] == pytest.approx(wanted, abs=1 / UNIT)
@@ -153,7 +153,7 @@ def test_a_record(tmp_path: Path) -> None:
     record, images = read_swept(make_record(tmp_path / "a.json", images=30))
     found = score_selections(record, images, list_parts(record))
     assert [*found] == [("clean", "mean confidence"), ("corrupted", "mean confidence")]
-    confidence = find_confidences(images)["mean confidence"]
+    confidence = find_confidences(images, [0, 1])["mean confidence"]
     risk = compute_risk(images.counts["classes"], [0, 1])
     corrupted = found["corrupted", "mean confidence"]
     assert corrupted.images == 60
