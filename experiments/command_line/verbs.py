@@ -34,6 +34,7 @@ FOLDERS = {
         "effects": "estimate the effect of each factor of an ablation",
         "failure": "say how well confidence tells wrong pixels and badly segmented images",
         "curves": "draw the robustness curves of records",
+        "cells": "write records as one table, of conditions or of images, for pandas and others",
         "report": "make a page of records: leaderboard, curves, reliability, worst images",
     },
     "upkeep": {
