@@ -4,8 +4,8 @@ These scores are no ratios that add up over images, so what they become without 
 it. It follows from a histogram of its own: taken from that of all, it leaves the histogram without it. Histograms of
 single images have two bins to an octave of the log odds, those of the sums sixteen, since every image has them under every
 condition. A score itself is that of the narrow bins; that it changes by so much without an image is said by the wide ones.
-The standard deviations of these changes are within 5 % those of the narrow bins, and within 15 % for the rate of false
-positives, which a test holds.
+The standard deviations of these changes are within 5 % those of narrow bins, which a test holds, within 15 % for the rate of
+false positives, and for any score of 150 classes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
