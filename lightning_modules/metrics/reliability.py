@@ -16,6 +16,7 @@ from lightning_modules.metrics.fixed_point import (
 LARGEST_LOSS = 2.0**15  # nats per pixel, the upper bound for a diverged network
 MANTISSA = 23  # bits of a float32
 BIAS = 127
+LEAST_POWER = -87.0  # nats: below, exp leaves the range of a float32, where it takes ten times as long
 LEAST_ODDS = 2.0**-100  # below, the terms of their sum fall out of the range of a float32
 
 
@@ -46,7 +47,7 @@ def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     chances = logits.float()
     top = chances.gather(1, predicted[:, None])
     behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
-    powers = (chances - top).exp_().scatter_(1, predicted[:, None], 0)
+    powers = (chances - top).clamp_(min=LEAST_POWER).exp_().scatter_(1, predicted[:, None], 0)
     odds_against = powers.sum(
         1
     )  # without the 1 of the predicted class, next to which small terms would be lost to rounding
@@ -69,11 +70,13 @@ def _rank_log_odds(odds_against: Tensor, logits: Tensor, predicted: Tensor, coun
     """Bin of the log odds of each pixel (B, H, W) int32, 0 for the most confident; not of pixels that are not counted."""
     chance = math.log(max(1, logits.shape[1] - 1))  # log odds against the prediction where all classes are as likely
     above = chance - odds_against.nan_to_num(torch.inf).log()  # diverged predictions get the lowest confidence
-    far = (counted & (odds_against < LEAST_ODDS)).nonzero(as_tuple=True)
-    if len(far[0]):
-        rows, own = logits.movedim(1, -1)[far], predicted[far][:, None]
-        others = rows.scatter(1, own, -torch.inf).logsumexp(1)
-        above[far] = chance + rows.gather(1, own)[:, 0] - others
+    far = counted & (odds_against < LEAST_ODDS)
+    if far.any():
+        others = logits.scatter(1, predicted[:, None], -torch.inf)
+        second = others.amax(1, keepdim=True).clamp_(min=torch.finfo(others.dtype).min)  # others may be ruled out
+        rest = others.sub_(second).clamp_(min=LEAST_POWER).exp_().sum(1).log_()
+        ahead = (logits.gather(1, predicted[:, None]) - second)[:, 0]
+        above = torch.where(far, chance + ahead - rest, above)
     step = above.view(torch.int32) >> (MANTISSA - int(math.log2(LOG_ODDS_PER_OCTAVE)))  # exponent and first bits
     first = (BIAS + LEAST_LOG_ODDS_EXPONENT) * LOG_ODDS_PER_OCTAVE
     return LOG_ODDS_BINS - 1 - (step - first).clamp_(0, LOG_ODDS_BINS - 1)
