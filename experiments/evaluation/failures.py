@@ -25,6 +25,7 @@ from experiments.evaluation.scores.base import (
     find_histogram,
 )
 from experiments.evaluation.scores.known import find_curve_scores, find_mean_scores
+from experiments.evaluation.scores.ratios import Ratio
 from experiments.evaluation.scores.semantic import PARTS, harmonic_mean, semantic_mean
 from experiments.evaluation.statistics import jackknife
 
@@ -47,12 +48,9 @@ class Bounded(NamedTuple):
     high: float | None
 
 
-def find_units(images: Images) -> tuple[int, np.ndarray]:
-    """How many units there are, and that of each image (N,), in the order of their names."""
-    if images.units is None:
-        return len(images.ids), np.arange(len(images.ids))
-    names, places = np.unique(np.asarray(images.units), return_inverse=True)
-    return len(names), places
+def sum_left_out(images: Images, part: np.ndarray) -> np.ndarray:
+    """What counts (N, ...) of images lose where each unit is left out, (U, ...)."""
+    return images.sum_by_unit(Ratio(part, part)).numerator
 
 
 def estimate_pixel_scores(record: Record, images: Images) -> dict[str, Estimate]:
@@ -93,15 +91,9 @@ def estimate_curve(one: CurveScore, totals: Counts, images: Images) -> Estimate:
     values = one.compute(find_histogram(totals))
     if IMAGE_HISTOGRAM not in images.counts:
         return Estimate(values, None)
-    total, parts = totals[IMAGE_HISTOGRAM], images.counts[IMAGE_HISTOGRAM]
-    number, units = find_units(images)
-    step, order = max(1, CHUNK // max(1, total.size)), np.argsort(units, kind="stable")
-    without = []
-    for start in range(0, number, step):
-        chosen = order[np.searchsorted(units[order], start) : np.searchsorted(units[order], start + step)]
-        left = np.repeat(total[None], min(step, number - start), axis=0)
-        np.subtract.at(left, units[chosen] - start, parts[chosen])
-        without.append(one.compute(left))
+    total, removed = totals[IMAGE_HISTOGRAM], sum_left_out(images, images.counts[IMAGE_HISTOGRAM])
+    step = max(1, CHUNK // max(1, total.size))
+    without = [one.compute(total - removed[start : start + step]) for start in range(0, len(removed), step)]
     return Estimate(values, np.concatenate(without) + (values - one.compute(total)))
 
 
@@ -151,8 +143,13 @@ def _make_mean(name: str, conditions: Sequence[robustness.Condition]) -> Callabl
 
 def bound_number(one: Estimate, mean: Callable[[np.ndarray], np.ndarray], places: Sequence[int]) -> Bounded:
     """The mean over some conditions, with its interval."""
-    value = float(mean(one.values[places]))
-    if one.left_out is None:
+    left_out = None if one.left_out is None else mean(one.left_out[:, places])
+    return bound(float(mean(one.values[places])), left_out)
+
+
+def bound(value: float, left_out: np.ndarray | None) -> Bounded:
+    """A number in [0, 1] with its interval, from what it becomes without each unit (U,) where that is known."""
+    if left_out is None:
         return Bounded(as_number(value), None, None)
-    low, high = jackknife_interval(value, mean(one.left_out[:, places]), "score")
+    low, high = jackknife_interval(value, left_out, "score")
     return Bounded(as_number(value), as_number(low), as_number(high))

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.failures import Bounded, find_units
-from experiments.evaluation.jackknife import jackknife_interval
+from experiments.evaluation.failures import Bounded, bound, sum_left_out
 from experiments.evaluation.record import Images, Record
 from experiments.evaluation.robustness import divide
 from experiments.evaluation.scores.base import UNIT, Counts, as_number
@@ -119,58 +118,60 @@ def score_selections(record: Record, images: Images, parts: dict[str, list[int]]
     """
     foreground = list_foreground(record.classes)
     risk, confidences = compute_risk(images.counts["classes"], foreground), find_confidences(images, foreground)
-    number, units = find_units(images)
+    alone = np.eye(len(images.ids), dtype=np.int64)
+    removed = sum_left_out(images, alone)
     return {
-        (part, name): score_selection(confidence[:, places], risk[:, places], units, number)
+        (part, name): score_selection(confidence[:, places], risk[:, places], removed)
         for part, places in parts.items()
         for name, confidence in confidences.items()
     }
 
 
-def score_selection(confidence: np.ndarray, risk: np.ndarray, units: np.ndarray, number: int) -> Selection:
+def score_selection(confidence: np.ndarray, risk: np.ndarray, removed: np.ndarray) -> Selection:
     """Areas with their intervals from what they become without each unit, all its images under all conditions at once.
 
     Args:
         confidence: (N, conditions).
         risk: (N, conditions) in [0, 1].
-        units: (N,) that of each image.
-        number: of units.
+        removed: (U, N) which images are left out together.
     """
     known = ~(np.isnan(confidence) | np.isnan(risk))
-    owners = np.broadcast_to(units[:, None], risk.shape)[known]
+    owners = np.nonzero(known)[0]
     risks = risk[known]
-    area, areas = _compute_areas(confidence[known], risks, owners, number)
-    optimal, optima = _compute_areas(-risks, risks, owners, number)
+    area, areas = _compute_areas(confidence[known], risks, owners, removed)
+    optimal, optima = _compute_areas(-risks, risks, owners, removed)
     mean = float(risks.mean()) if len(risks) else float("nan")
     return Selection(
         images=len(risks),
-        area=_bound(area, areas),
+        area=bound(area, areas),
         optimal=as_number(optimal),
         random=as_number(mean),
-        excess=_bound(area - optimal, areas - optima),
+        excess=bound(area - optimal, areas - optima),
     )
 
 
 def _compute_areas(
-    confidence: np.ndarray, risks: np.ndarray, owners: np.ndarray, number: int
+    confidence: np.ndarray, risks: np.ndarray, owners: np.ndarray, removed: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """The area of all images (n,), and (U,) without those of each unit."""
+    """The area of all items (n,), and (U,) without those of the images that are removed together.
+
+    Args:
+        confidence: of each item.
+        risks: likewise.
+        owners: the image of each item, in rising order.
+        removed: (U, N) of images.
+    """
     values, groups = np.unique(-confidence, return_inverse=True)
     items = np.bincount(groups, minlength=len(values))
     sums = np.bincount(groups, risks, minlength=len(values))
     whole = float(selective_risk_area(items, sums))
-    step, order = max(1, CHUNK // max(1, len(values))), np.argsort(owners, kind="stable")
-    without = []
-    for start in range(0, number, step):
-        chosen = order[np.searchsorted(owners[order], start) : np.searchsorted(owners[order], start + step)]
-        left_items, left_sums = (np.repeat(part[None], min(step, number - start), axis=0) for part in (items, sums))
-        place = (owners[chosen] - start, groups[chosen])
-        np.subtract.at(left_items, place, 1)
-        np.subtract.at(left_sums, place, risks[chosen])
+    step, without = max(1, CHUNK // max(1, len(values))), []
+    for start in range(0, len(removed), step):
+        chosen = removed[start : start + step]
+        left_items, left_sums = (np.repeat(part[None], len(chosen), axis=0) for part in (items, sums))
+        for place, one in enumerate(chosen):
+            own = np.flatnonzero(one[owners])
+            np.subtract.at(left_items[place], groups[own], 1)
+            np.subtract.at(left_sums[place], groups[own], risks[own])
         without.append(selective_risk_area(left_items, np.where(left_items > 0, left_sums, 0)))
     return whole, np.concatenate(without)
-
-
-def _bound(value: float, left_out: np.ndarray) -> Bounded:
-    low, high = jackknife_interval(value, left_out, "score")
-    return Bounded(as_number(value), as_number(low), as_number(high))

@@ -70,7 +70,7 @@ def test_empty_masks() -> None:
 @given(RISKS, st.permutations(range(14)))
 def test_areas_are_those_of_sorted_images(risk: np.ndarray, order: list[int]) -> None:
     confidence = np.array(order, float).reshape(7, 2)
-    found = score_selection(confidence, risk, np.arange(7), 7)
+    found = score_selection(confidence, risk, np.eye(7))
     assert found.images == 14
     assert found.area.value == pytest.approx(area_by_sorting(confidence, risk))
     assert found.optimal == pytest.approx(area_by_sorting(-risk, risk))
@@ -82,13 +82,13 @@ def test_areas_are_those_of_sorted_images(risk: np.ndarray, order: list[int]) ->
 @settings(deadline=None, max_examples=20)
 @given(arrays(np.float64, (6, 1), elements=st.floats(0, 1)))
 def test_images_of_equal_confidence_are_in_random_order(risk: np.ndarray) -> None:
-    found = score_selection(np.zeros((6, 1)), risk, np.arange(6), 6)
+    found = score_selection(np.zeros((6, 1)), risk, np.eye(6))
     assert found.area.value == pytest.approx(risk.mean(), abs=1e-12)
 
 
 def test_a_perfect_order_has_no_excess_and_its_reverse_the_most() -> None:
     risk = np.random.default_rng(0).random((30, 1))
-    best, worst, other = (score_selection(one, risk, np.arange(30), 30) for one in (-risk, risk, np.sin(99 * risk)))
+    best, worst, other = (score_selection(one, risk, np.eye(30)) for one in (-risk, risk, np.sin(99 * risk)))
     assert best.excess.value == 0
     assert best.area.value == best.optimal
     assert worst.area.value is not None
@@ -100,7 +100,7 @@ def test_images_without_pixels_are_left_out() -> None:
     random = np.random.default_rng(0)
     confidence, risk = random.random((9, 3)), random.random((9, 3))
     blank = random.random((9, 3)) < 0.3
-    found = score_selection(confidence, np.where(blank, np.nan, risk), np.arange(9), 9)
+    found = score_selection(confidence, np.where(blank, np.nan, risk), np.eye(9))
     assert found.images == (~blank).sum()
     assert found.area.value == pytest.approx(area_by_sorting(confidence[~blank], risk[~blank]))
 
@@ -123,7 +123,7 @@ def test_intervals_hold_the_areas_of_the_population_as_often_as_they_say(size: i
     for _ in range(200):
         units = np.repeat(np.arange(30), size)  # copies of an image tell nothing new
         drawn = [part[units] for part in draw_images(30, rng)]
-        found = score_selection(*drawn, units, 30)
+        found = score_selection(*drawn, np.eye(30)[:, units])
         for place, (number, wanted) in enumerate([(found.area, truth), (found.excess, excess)]):
             assert number.low is not None
             assert number.high is not None
