@@ -15,17 +15,17 @@ from experiments.record_files.record_file import write_record
 from lightning_modules.metrics.sweep import SweepCounts
 
 CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
-CLASSES = ["ground", "thing"]
+CLASSES = ["ground", "thing", "sky"]
 
 
 def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tuple[Counts, Counts]:
     """What a sweep counts of random logits, which follow the masks less and less from condition to condition."""
     random = np.random.default_rng(seed)
-    mask = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (images, 5, 6)))
-    metric, counted = SweepCounts(2, conditions), []
+    mask = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (images, 5, 6)))
+    metric, counted = SweepCounts(3, conditions), []
     for condition in range(conditions):
-        draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, 2, 5, 6)))
-        logits = torch.nn.functional.one_hot(mask, 2).movedim(-1, 1) + draws
+        draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, 3, 5, 6)))
+        logits = torch.nn.functional.one_hot(mask, 3).movedim(-1, 1) + draws
         counted.append(metric.count(logits, logits.argmax(1), mask, condition))
     counts = {name: torch.stack([one[name] for one in counted], 1).numpy() for name in counted[0]}
     sums = {name: state.numpy() for name, state in metric.compute().items()}

@@ -10,6 +10,7 @@ from experiments.evaluation.scores.tasks import TASK
 SECOND = "robust-segmentation-record/2"
 SUMS = ("confusion", "boundary", "losses", "calibration", "odds")
 OTHERS = ("corruption", "severity", "miou_interval", "tasks")
+DERIVED = ("classes", "gaps")
 PER_IMAGE = ("classes", "boundary", "losses")
 
 
@@ -36,6 +37,7 @@ def upgrade(fields: Any, present: str) -> Any:
         forms = {
             name: {"shape": [*shape], "per_image": name in PER_IMAGE}
             for name, shape in list_known_shapes(len(fields["classes"])).items()
+            if name in (*SUMS, *DERIVED)
         }
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"its cells are not those of {SECOND!r}") from error
@@ -45,7 +47,7 @@ def upgrade(fields: Any, present: str) -> Any:
 
 def _upgrade_cell(cell: dict[str, Any]) -> dict[str, Any]:
     derived = add_derived({name: np.array(cell[name]) for name in ("confusion", "calibration")})
-    counts = {name: cell[name] for name in SUMS} | {name: derived[name].tolist() for name in ("classes", "gaps")}
+    counts = {name: cell[name] for name in SUMS} | {name: derived[name].tolist() for name in DERIVED}
     scores = {name: value for name, value in cell.items() if name not in (*SUMS, *OTHERS)}
     for name, task in (cell.get("tasks") or {}).items():
         counts[f"{TASK}{name}"] = task["counts"]

@@ -10,8 +10,12 @@ from experiments.evaluation.scores.probabilities import compute_calibration_gaps
 from experiments.evaluation.scores.tasks import TASK
 
 CALIBRATION_BINS = 15
-ODDS_BINS = 160
+LOG_ODDS_BINS = 448
+IMAGE_LOG_ODDS_BINS = 56
 """As `lightning_modules.metrics.fixed_point` has them."""
+
+ODDS_BINS = 160
+"""Of earlier records."""
 
 
 def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
@@ -20,7 +24,10 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     ``confusion``, rows are true classes; ``classes``, intersection, predicted and true pixels of each class;
     ``boundary``, the same within the boundary regions; ``losses``, negative log-likelihood and Brier score in fixed
     point; ``calibration``, pixels, correct ones and confidence in fixed point of each bin of the confidence; ``gaps``, by
-    how much its confidence exceeds its correct pixels; ``odds``, pixels and correct ones.
+    how much its confidence exceeds its correct pixels; ``log_odds``, pixels and correct ones of each bin of the log
+    odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
+    instead; ``entropy`` of the softmax in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in
+    fixed point, and the number of these pairs.
     """
     return {
         "confusion": (classes, classes),
@@ -30,6 +37,10 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "calibration": (CALIBRATION_BINS, 3),
         "gaps": (CALIBRATION_BINS,),
         "odds": (ODDS_BINS, 2),
+        "log_odds": (LOG_ODDS_BINS, 2),
+        "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
+        "entropy": (1,),
+        "pairwise_dice": (classes, 2),
     }
 
 
@@ -50,9 +61,15 @@ def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
     return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
 
 
+def _have_same_bins(wide: np.ndarray, narrow: np.ndarray) -> bool:
+    return np.array_equal(wide, narrow.reshape(len(wide), -1, 2).sum(1))
+
+
 RELATIONS = (
     Relation("calibration", "confusion", _have_same_pixels),
     Relation("odds", "confusion", _have_same_pixels),
+    Relation("log_odds", "confusion", _have_same_pixels),
+    Relation("image_log_odds", "log_odds", _have_same_bins),
     Relation(
         "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
     ),

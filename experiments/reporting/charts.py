@@ -9,8 +9,8 @@ import numpy as np
 from experiments.evaluation.metric_summary import MetricSummary, StatedNumber
 from experiments.evaluation.record import Edges, Record
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
-from experiments.evaluation.scores.base import UNIT
-from experiments.evaluation.scores.probabilities import risk_coverage_curve
+from experiments.evaluation.scores.base import UNIT, find_histogram
+from experiments.evaluation.scores.curves import risk_coverage_curve
 from experiments.files.tables import format_percent
 from experiments.reporting.svg import Chart, Figure, Point, SeriesStyle, find_style, find_ticks, make_figure
 
@@ -159,9 +159,9 @@ def list_parts(record: Record) -> Iterator[tuple[str, list[int]]]:
 
 def compute_risk_curves(record: Record) -> dict[str, list[Point]]:
     """Coverage and risk in percent, clean and over all corrupted pixels."""
-    odds = record.totals["odds"]
+    histograms = find_histogram(record.totals)
     return {
-        name: list(zip(*(100 * axis for axis in risk_coverage_curve(odds[places].sum(0))), strict=True))
+        name: list(zip(*(100 * axis for axis in risk_coverage_curve(histograms[places].sum(0))), strict=True))
         for name, places in list_parts(record)
     }
 

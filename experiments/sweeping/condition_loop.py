@@ -16,6 +16,7 @@ from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.sweep import SweepCounts
+from lightning_modules.networks.ensembles.combination import watch_members
 from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.segmentation import SegmentationModule
 
@@ -79,14 +80,14 @@ class ConditionLoop:
                 drawn, moved_masks = apply_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
                 corrupted = condition.perturb(network, drawn, moved_masks, ids, self.suite.seed)
                 if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
-                    logits, outputs = self._predict(place, network, corrupted)
+                    logits, outputs, members = self._predict(place, network, corrupted)
             seen = None if condition.predicts else corrupted
             predicted = logits.argmax(1)
             finite.append(find_finite(logits))
             tasks = {
                 f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
             }
-            counted.append(self.sums.count(logits, predicted, moved_masks, place) | tasks)
+            counted.append(self.sums.count(logits, predicted, moved_masks, place, members) | tasks)
             changed.append(
                 _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
             )
@@ -107,7 +108,16 @@ class ConditionLoop:
         """Release the networks of the conditions: each with a state is a complete copy."""
         self._networks.clear()
 
-    def _predict(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _predict(
+        self, place: int, network: nn.Module, images: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """Logits, the outputs of further tasks, and what members predict where it is counted."""
+        if not self.sums.needs_members:
+            return *self._predict_outputs(place, network, images), []
+        with watch_members(network if self.conditions[place].predicts else self.module.network) as members:
+            return *self._predict_outputs(place, network, images), members
+
+    def _predict_outputs(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits and the outputs of further tasks, without the gradients that led to them."""
         condition = self.conditions[place]
         if not condition.predicts:

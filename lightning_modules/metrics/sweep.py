@@ -44,12 +44,20 @@ class SweepCounts(Metric):
                     f"two counters count {min(twice)!r}: leave out {type(counter).__name__}, or rename its counts"
                 )
             self.forms |= forms
+        self.needs_members = any(counter.needs_members for counter in self.counters)
         self.sums = tuple(name for name, form in self.forms.items() if not form.per_image)
         for name in self.sums:
             zeros = torch.zeros(num_conditions, *self.forms[name].shape, dtype=torch.long)
             self.add_state(name, zeros, dist_reduce_fx="sum")
 
-    def count(self, logits: Tensor, predicted: Tensor, mask: Tensor, condition: int = 0) -> dict[str, Tensor]:
+    def count(
+        self,
+        logits: Tensor,
+        predicted: Tensor,
+        mask: Tensor,
+        condition: int = 0,
+        members: Sequence[Tensor] = (),
+    ) -> dict[str, Tensor]:
         """Add a batch under `condition` to the sums.
 
         Args:
@@ -58,11 +66,12 @@ class SweepCounts(Metric):
             mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Not to be changed in place
                 between two calls; see `Prediction`.
             condition: index of the condition.
+            members: (B, H, W) int64, what each member predicts; see `needs_members`.
 
         Returns:
             Counts of each image by name, (B, ...) int64.
         """
-        seen = Prediction(logits, predicted, mask, self.num_classes)
+        seen = Prediction(logits, predicted, mask, self.num_classes, members)
         counts = {name: part for counter in self.counters for name, part in counter.count(seen).items()}
         self.update({name: counts.pop(name) for name in self.sums}, condition)
         return counts

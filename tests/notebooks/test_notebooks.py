@@ -21,7 +21,10 @@ TRIED = {
         {**SMOKE, "run": "'FOLDER/run'", "further": repr(TRAINED)},
         "assert [path.name for path in pictures] == [one.file for one in record.pictures]\nassert len(figure.axes) >= 2",
     ),
-    "comparing": ({}, "assert [is_significant(one.headline.p) for one in found] == [True, False]"),
+    "comparing": (
+        {},
+        "assert [is_significant(one.headline.p) for one in found] == [True, False]\nassert len(table) == 3 * 76",
+    ),
     "medical_case": (
         {**SMOKE, "data_root": "None", "run": "'FOLDER/run'", "further": repr(TRAINED)},
         "assert records[0].summary.clean_miou == records[1].summary.clean_miou\n"

@@ -47,6 +47,7 @@ CROWD = 6
 """Number of records from which bands of intervals are shown for the highlighted record alone."""
 
 RELIABILITY = {"ece": "ECE, %", "nll": "NLL, nats", "brier": "Brier score", "aurc": "AURC, %"}
+RELIABILITY |= {"auroc": "AUROC of errors, %", "fpr95": "FPR at 95 % TPR, %"}
 
 EXAMPLES = """
 runs/*/record-core.json --output report.html
@@ -89,7 +90,7 @@ def make_reliability(records: Sequence[Record]) -> list[Reliability]:
 
 
 def _format_score(name: str, value: float | None) -> str:
-    if name in ("ece", "aurc"):
+    if name in ("ece", "aurc", "auroc", "fpr95"):
         return format_percent(value)
     return "-" if value is None else f"{value:.3f}"
 

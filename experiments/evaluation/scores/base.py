@@ -5,7 +5,7 @@ the two integers whose quotient it is, and the same code scores a condition, a r
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +41,10 @@ class Score(ABC):
     """
 
     needs: tuple[str, ...]
+
+    def follows_from(self, counts: Iterable[str]) -> bool:
+        """Whether counts of these names are all that it needs."""
+        return {*counts} >= {*self.needs}
 
     @abstractmethod
     def score_sums(self, counts: Counts) -> Any:
@@ -89,17 +93,40 @@ class ClassScores(Score):
         return [as_number(value) for value in compute_ratios(self.ratio(counts))]
 
 
+HISTOGRAMS = ("log_odds", "odds")
+"""Counts of pixels and correct ones by confidence, from the most confident bin on: those of today, and earlier ones."""
+
+IMAGE_HISTOGRAM = "image_log_odds"
+"""The same of single images, in wider bins."""
+
+
+def find_histogram(counts: Counts) -> np.ndarray:
+    """Pixels and correct ones (..., bins, 2) by confidence, from the most confident bin on."""
+    return next(counts[name] for name in HISTOGRAMS if name in counts)
+
+
 @dataclass(frozen=True)
-class SumScore(Score):
-    """A score of the sums over all images alone, which no image has a part of.
+class CurveScore(Score):
+    """A score of how confidence ranks right and wrong pixels; see `curves`.
+
+    It is no ratio that adds up over images. What it becomes without each of them follows from their own histograms.
 
     Args:
-        needs: names of the counts that it follows from.
-        compute: counts without leading axes to the score; NaN of nothing.
+        needs: names of the counts that it follows from beside a histogram.
+        compute: histograms (..., bins, 2) to scores (...).
+        unit: in which it is stated.
+        lower_is_better: whether a lower one is the better.
     """
 
-    compute: Callable[[Counts], float]
+    compute: Callable[[np.ndarray], np.ndarray]
+    unit: Unit = "percent"
+    lower_is_better: bool = False
+
+    def follows_from(self, counts: Iterable[str]) -> bool:
+        """See `Score`; any of the histograms will do."""
+        names = {*counts}
+        return super().follows_from(names) and not names.isdisjoint(HISTOGRAMS)
 
     def score_sums(self, counts: Counts) -> float | None:
         """One number."""
-        return as_number(self.compute(counts))
+        return as_number(self.compute(find_histogram(counts)))

@@ -30,7 +30,12 @@ OVERLAPS: dict[str, Overlap] = {"iou": iou, "dice": dice}
 
 def has_foreground(classes: Sequence[str]) -> bool:
     """Whether the first class is the background of the others: it is called so, or there are two."""
-    return len(classes) == 2 or classes[0].lower() in BACKGROUND
+    return len(classes) == 2 or (len(classes) > 1 and classes[0].strip().lower() in BACKGROUND)
+
+
+def list_foreground(classes: Sequence[str]) -> list[int]:
+    """Places of the classes other than the background; all where there is none."""
+    return [*range(1 if has_foreground(classes) else 0, len(classes))]
 
 
 def make_foreground_ratio(overlap: Overlap, counts: np.ndarray) -> Ratio:

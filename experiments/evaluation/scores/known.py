@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from experiments.evaluation.scores.base import Counts, MeanScore, Score
+from experiments.evaluation.scores.base import Counts, CurveScore, MeanScore, Score
 
 
 @cache
@@ -31,6 +31,11 @@ def find_mean_scores() -> dict[str, MeanScore]:
     return {name: one for name, one in find_known_scores().items() if isinstance(one, MeanScore)}
 
 
+def find_curve_scores() -> dict[str, CurveScore]:
+    """The scores of how confidence ranks right and wrong pixels, by name."""
+    return {name: one for name, one in find_known_scores().items() if isinstance(one, CurveScore)}
+
+
 def compute_condition_scores(counts: Counts) -> dict[str, Any]:
     """All known scores that follow from the counts of one condition, ready for JSON.
 
@@ -40,4 +45,4 @@ def compute_condition_scores(counts: Counts) -> dict[str, Any]:
     Raises:
         ValueError: counts of another shape than a score needs.
     """
-    return {name: one.score_sums(counts) for name, one in find_known_scores().items() if counts.keys() >= {*one.needs}}
+    return {name: one.score_sums(counts) for name, one in find_known_scores().items() if one.follows_from(counts)}

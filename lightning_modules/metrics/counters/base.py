@@ -1,7 +1,7 @@
 """The base of counters, which turn predictions into integers that are additive over images, batches and processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -21,12 +21,14 @@ class Prediction:
         mask: (B, H, W) int64; ids outside the classes, such as 255, are ignored. Must not be modified in place, since
             results are cached while the next condition has the same mask.
         num_classes: K.
+        members: (B, H, W) int64, what each member of a network of several predicts, where a counter needs it.
     """
 
     logits: Tensor
     predicted: Tensor
     mask: Tensor
     num_classes: int
+    members: Sequence[Tensor] = ()
 
     @cached_property
     def confusion(self) -> Tensor:
@@ -46,6 +48,9 @@ class Counter(ABC):
 
     The meaning of a name must never change, since records are compared by it; changed counts get a new name.
     """
+
+    needs_members = False
+    """Whether it counts what the members of a network predict."""
 
     @abstractmethod
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
@@ -44,6 +45,7 @@ class Combination(Network):
     """
 
     average: Average = "probabilities"
+    _watched: list[Tensor] | None = None
 
     def require_average(self, average: str) -> None:
         """Set what is averaged.
@@ -61,7 +63,16 @@ class Combination(Network):
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W) of the mean prediction."""
-        return average_logits(self.compute_member_logits(image), self.average)
+        return average_logits(self._show(self.compute_member_logits(image)), self.average)
+
+    def _show(self, member_logits: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The members' logits, each shown to who watches."""
+        if self._watched is not None:
+            self._watched.clear()
+        for logits in member_logits:
+            if self._watched is not None:
+                self._watched.append(logits.argmax(1))
+            yield logits
 
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """The logits (B, K, H, W) of every member."""
@@ -77,7 +88,7 @@ class Combination(Network):
             return {SEGMENTATION: self(image)}
         found = list(self.compute_member_outputs(image))
         means = {name: torch.stack([one[name] for one in found]).mean(0) for name in self.tasks}
-        return {SEGMENTATION: average_logits((one[SEGMENTATION] for one in found), self.average), **means}
+        return {SEGMENTATION: average_logits(self._show(one[SEGMENTATION] for one in found), self.average), **means}
 
     def compute_uncertainty(self, image: Tensor) -> Uncertainty:
         """Maps (B, H, W) of the uncertainty of the members' predictions."""
@@ -89,3 +100,17 @@ def find_combination(network: nn.Module) -> Combination | None:
     while isinstance(network, Wrapper) and not isinstance(network, Combination):
         network = network.network
     return network if isinstance(network, Combination) else None
+
+
+@contextmanager
+def watch_members(network: nn.Module) -> Iterator[list[Tensor]]:
+    """What each member predicted, (B, H, W) int64, in the last pass of a network within the block; none of a single one."""
+    combination, watched = find_combination(network), list[Tensor]()
+    if combination is None:
+        yield watched
+        return
+    combination._watched = watched
+    try:
+        yield watched
+    finally:
+        combination._watched = None

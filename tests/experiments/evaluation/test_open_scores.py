@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from records import make_record
 
-from experiments.evaluation.known_counts import CALIBRATION_BINS, ODDS_BINS
+from experiments.evaluation import known_counts
 from experiments.evaluation.scores import base, known
 from experiments.evaluation.scores.known import find_known_scores
 from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record, read_record, write_record
 from lightning_modules.metrics import fixed_point
-from lightning_modules.metrics.sweep import SweepCounts
+from lightning_modules.metrics.counters.entropy import Entropy
+from lightning_modules.metrics.counters.members import Members
+from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
 
 RESULTS = Path(__file__).parents[3] / "experiments" / "results"
@@ -119,7 +121,7 @@ def test_an_unknown_counter_is_kept_and_must_add_up(path: Path, tmp_path: Path) 
         (lambda c: c["counts"]["classes"].update(shape=[2, 4]), "no classes of 2 x 3 counts"),
         (lambda c: c["counts"]["classes"].update(per_image=False), "does not count 'classes' image by image"),
         (lambda c: c["counts"].pop("confusion"), "no counts of 'confusion'"),
-        (lambda c: c["counts"].pop("odds"), "'odds' without their form"),
+        (lambda c: c["counts"].pop("log_odds"), "'log_odds' without their form"),
         (lambda c: c["counts"].update(holes={"shape": [2], "per_image": True}), "no holes of 2 counts"),
         (lambda c: c["counts"].update({"../holes": {"shape": [2], "per_image": True}}), "counts"),
         (lambda c: c["cells"][1]["counts"]["gaps"].__setitem__(3, 5), "gaps and its calibration"),
@@ -165,7 +167,9 @@ def _path() -> list[str]:
 def test_the_reader_knows_what_a_sweep_counts() -> None:
     """It restates the fixed point, since it imports nothing of what trains networks."""
     assert base.UNIT == fixed_point.UNIT
-    assert (CALIBRATION_BINS, ODDS_BINS) == (fixed_point.CALIBRATION_BINS, fixed_point.ODDS_BINS)
-    from experiments.evaluation.known_counts import list_known_shapes
-
-    assert {name: form.shape for name, form in SweepCounts(5).forms.items()} == list_known_shapes(5)
+    for name in ("CALIBRATION_BINS", "IMAGE_LOG_ODDS_BINS", "LOG_ODDS_BINS"):
+        assert getattr(known_counts, name) == getattr(fixed_point, name)
+    known = known_counts.list_known_shapes(5)
+    del known["odds"]  # of earlier records
+    counters = [*make_default_counters(), Entropy(), Members()]
+    assert {name: form.shape for name, form in SweepCounts(5, counters=counters).forms.items()} == known

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import hmean
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -20,17 +21,12 @@ from sklearn.metrics import (
 
 from experiments.evaluation.known_counts import list_known_shapes
 from experiments.evaluation.scores.base import Counts, as_number
-from experiments.evaluation.scores.known import compute_condition_scores, find_mean_scores
+from experiments.evaluation.scores.curves import harmonic_number, risk_coverage_area, risk_coverage_curve
+from experiments.evaluation.scores.known import compute_condition_scores, find_curve_scores, find_mean_scores
 from experiments.evaluation.scores.overlap import accuracy, compute_class_counts, dice, iou, mean_iou, recall
-from experiments.evaluation.scores.probabilities import (
-    calibration_error,
-    compute_calibration_gaps,
-    harmonic_number,
-    risk_coverage_area,
-    risk_coverage_curve,
-)
+from experiments.evaluation.scores.probabilities import calibration_error, compute_calibration_gaps
 from experiments.evaluation.scores.ratios import compute_ratios, compute_score
-from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
+from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, LOG_ODDS_BINS, UNIT
 
 CLASSES = 5
 LABELS = arrays(np.int64, 60, elements=st.integers(0, CLASSES - 2))  # class 4 occurs nowhere
@@ -132,32 +128,36 @@ def test_nothing_counted_has_no_score(leading: tuple[int, ...]) -> None:
     for metric in OF_MASKS.values():
         assert np.isnan(metric(empty(*leading))).all()
         assert np.isnan(compute_ratios(metric.ratio(empty(*leading)))).all()
-    assert np.isnan(risk_coverage_area(np.zeros((ODDS_BINS, 2), int)))
+    assert np.isnan(risk_coverage_area(np.zeros((LOG_ODDS_BINS, 2), int)))
 
 
 def test_a_condition_without_pixels_is_null_in_json() -> None:
     scores = compute_condition_scores(empty())
-    assert {name for name, value in scores.items() if value is None} == {*OF_MASKS, "aurc"}
+    assert {name for name, value in scores.items() if value is None} == {
+        *OF_MASKS,
+        *find_curve_scores(),
+        "bravo_semantic",
+    }
     assert [scores[f"class_{name}"] for name in ("iou", "dice", "boundary_iou")] == [[None] * CLASSES] * 3
     json.dumps(scores, allow_nan=False)
 
 
 def test_a_condition_by_hand() -> None:
-    """Two classes; the same predictions as confusion, as confidences and as odds."""
+    """Two classes; the same predictions as confusion, as confidences and as log odds."""
     chance = np.array([[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.2, 0.8]])
     true, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])
     nll = log_loss(true, chance, normalize=False)
     brier = ((chance - np.eye(2)[true]) ** 2).sum()
     classes = compute_class_counts(confusion_matrix(true, predicted))
     boundary = np.array([[1, 2, 1], [1, 1, 2]])
-    calibration, odds = np.zeros((CALIBRATION_BINS, 3), int), np.zeros((ODDS_BINS, 2), int)
+    calibration, odds = np.zeros((CALIBRATION_BINS, 3), int), np.zeros((LOG_ODDS_BINS, 2), int)
     for place, (confidence, right) in enumerate(zip([0.9, 0.7, 0.6, 0.8], [1, 1, 0, 1], strict=True)):
         calibration[math.ceil(confidence * 15) - 1] += [1, right, round(confidence * UNIT)]
         odds[[10, 30, 40, 20][place]] += [1, right]
     losses = np.array([round(nll * UNIT), round(brier * UNIT)])
     gaps = compute_calibration_gaps(calibration)
     scores = compute_condition_scores(
-        {"classes": classes, "boundary": boundary, "losses": losses, "gaps": gaps, "odds": odds}
+        {"classes": classes, "boundary": boundary, "losses": losses, "gaps": gaps, "log_odds": odds}
     )
     assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert scores["dice"] == pytest.approx((4 / 5 + 2 / 3) / 2)
@@ -168,6 +168,10 @@ def test_a_condition_by_hand() -> None:
     assert scores["brier"] == pytest.approx(brier / 4, abs=1 / UNIT)
     assert scores["ece"] == pytest.approx((0.1 + 0.3 + 0.6 + 0.2) / 4, abs=1 / UNIT)  # each in a bin of its own
     assert scores["aurc"] == pytest.approx((0 + 0 + 0 + 1 / 4) / 4)
+    assert scores["auroc"] == scores["aupr_success"] == scores["aupr_error"] == 1
+    assert scores["fpr95"] == 0
+    parts = [scores["miou"], 1 - scores["ece"], 1, 1, 1, 1]
+    assert scores["bravo_semantic"] == pytest.approx(hmean(parts))
     assert scores["class_iou"] == pytest.approx([2 / 3, 1 / 2])
     assert scores["class_dice"] == pytest.approx([4 / 5, 2 / 3])
     assert scores["class_boundary_iou"] == pytest.approx([1 / 2, 1 / 2])

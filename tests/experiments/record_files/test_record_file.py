@@ -65,6 +65,7 @@ def shift(value: float | None) -> float:
 
 
 SCORES = ["miou", "dice", "pixel_accuracy", "class_accuracy", "boundary_iou", "nll", "brier", "ece", "aurc"]
+SCORES += ["auroc", "fpr95", "aupr_success", "aupr_error", "bravo_semantic"]
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -89,7 +90,8 @@ def test_every_altered_score_of_a_class_is_refused(path: Path, name: str) -> Non
         ("confusion", "calibration and its confusion"),
         ("boundary", "states boundary_iou|boundary are not the sum"),
         ("calibration", "calibration and its confusion"),
-        ("odds", "odds and its confusion"),
+        ("log_odds", "log_odds and its confusion"),
+        ("image_log_odds", "image_log_odds and its log_odds"),
     ],
 )
 def test_an_altered_count_is_refused(path: Path, name: str, named: str) -> None:
@@ -132,7 +134,7 @@ def summary_of(content: dict) -> dict:
             "noise, severity 1.*confusion below zero",
         ),
         (lambda c: c["cells"][1]["counts"]["confusion"].pop(), "noise, severity 1"),
-        (lambda c: c["cells"][1]["counts"]["odds"].pop(), "noise, severity 1.*no odds of 160 x 2"),
+        (lambda c: c["cells"][1]["counts"]["log_odds"].pop(), "noise, severity 1.*no log_odds of 448 x 2"),
         (lambda c: c["cells"][1]["counts"]["boundary"][0].append(1), r"cells\.1\.counts\.boundary"),
         (lambda c: c["cells"][1]["miou_interval"].update(bca=[0.1, 0.2]), "noise, severity 1.*interval bca"),
         (lambda c: c["summary"].update(retention=0.99), "retention"),

@@ -2,8 +2,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from members import Linear
+from sklearn.metrics import f1_score
 from torch import nn
 
 from datamodules.corruptions.blur import DefocusBlur
@@ -11,7 +14,9 @@ from datamodules.corruptions.noise import GaussianNoise
 from experiments.sweeping.condition_loop import ConditionLoop
 from experiments.sweeping.conditions import SweptCondition
 from experiments.sweeping.suite import Suite
+from lightning_modules.metrics.counters.members import Members
 from lightning_modules.metrics.fixed_point import UNIT
+from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -125,7 +130,7 @@ def test_a_sweep_counts_every_condition() -> None:
     worse = torch.where(image == 2, 1, image)
     loop = ConditionLoop(module, shown((image, mask), (worse, mask)))
     images = loop.count({"image": image, "mask": mask, "id": ["a", "b"]}).counts
-    (clean, corrupted), calibration, odds = loop.sums.compute().values()
+    (clean, corrupted), calibration, log_odds = loop.sums.compute().values()
     assert torch.equal(clean, torch.diag(torch.tensor([2, 2, 3])))
     assert torch.equal(corrupted, torch.tensor([[2, 0, 0], [0, 2, 0], [0, 3, 0]]))
     assert {name: tuple(field.shape) for name, field in images.items()} == {
@@ -133,11 +138,28 @@ def test_a_sweep_counts_every_condition() -> None:
         "boundary": (2, 2, 3, 3),
         "losses": (2, 2, 2),
         "gaps": (2, 2, 15),
+        "image_log_odds": (2, 2, 56, 2),
     }
     assert torch.equal(images["classes"].sum(1)[1, :, 2], torch.tensor([2, 2, 3]))
     assert images["classes"][0, 0].tolist() == [[1, 1, 1], [1, 1, 1], [2, 2, 2]]
     assert torch.equal(images["boundary"], images["classes"])  # images of one row are all border
-    assert calibration[..., :2].sum(1).tolist() == odds.sum(1).tolist() == [[7, 7], [7, 4]]
+    assert calibration[..., :2].sum(1).tolist() == log_odds.sum(1).tolist() == [[7, 7], [7, 4]]
+
+
+def test_members_are_counted_under_every_condition() -> None:
+    """Of the pass that predicts, and of an earlier one where the images are the same."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 6, 7), dtype=torch.uint8, generator=random)
+    masks = torch.randint(0, 3, (2, 6, 7), generator=random)
+    module = SegmentationModule(lambda *_: Ensemble(3, 3, [Linear], copies=2), 3).eval()
+    one, other = (member(images).argmax(1) for member in module.network.members)
+    loop = ConditionLoop(module, shown((images, masks), (images, masks.flip(1))), counters=[Members()])
+    found = loop.count({"image": images, "mask": masks, "id": ["a", "b"]}).counts["pairwise_dice"]
+    labels = [np.ravel(part[0]) for part in (one, other)]
+    assert (found[0, 0, :, 0] / UNIT).tolist() == pytest.approx(
+        f1_score(*labels, labels=range(3), average=None, zero_division=0), abs=1 / UNIT
+    )
+    assert torch.equal(found[1], found[0])
 
 
 def test_losses_of_a_sweep_by_hand() -> None:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from lightning_modules.metrics.boundary import compute_boundary_reach, count_boundary, find_boundary_region
-from lightning_modules.metrics.fixed_point import CALIBRATION_BINS, ODDS_BINS, UNIT
+from lightning_modules.metrics.fixed_point import (
+    CALIBRATION_BINS,
+    IMAGE_LOG_ODDS_BINS,
+    IMAGE_LOG_ODDS_GROUP,
+    LOG_ODDS_BINS,
+    UNIT,
+)
 from lightning_modules.metrics.reliability import count_reliability
 from lightning_modules.metrics.sweep import SweepCounts
 
@@ -65,15 +71,17 @@ def test_a_batch_counts_what_its_parts_count(seed: int) -> None:
         wanted = confusion_matrix(mask[image][counted], predicted[image][counted], labels=range(CLASSES))
         by_class = np.stack([wanted.diagonal(), wanted.sum(0), wanted.sum(1)], axis=-1)
         np.testing.assert_array_equal(counts["classes"][image], by_class)
-    losses, calibration, odds = count_reliability(logits, predicted, mask)
+    losses, calibration, log_odds = count_reliability(logits, predicted, mask)
     assert torch.equal(counts["boundary"], boundary_alone(predicted, mask))
     assert torch.equal(counts["losses"], losses)
-    confusion, found_calibration, found_odds = metric.compute().values()
+    confusion, found_calibration, found_log_odds = metric.compute().values()
     assert confusion[1].sum() == (mask != IGNORED).sum()
     assert torch.equal(confusion[1].diagonal(), counts["classes"][..., 0].sum(0))
     assert torch.equal(found_calibration[1], calibration.sum(0))
     assert torch.equal(counts["gaps"], calibration[..., 2] - UNIT * calibration[..., 1])
-    assert torch.equal(found_odds[1], odds)
+    assert torch.equal(found_log_odds[1], log_odds.sum(0))
+    wider = log_odds.view(len(mask), IMAGE_LOG_ODDS_BINS, IMAGE_LOG_ODDS_GROUP, 2).sum(2)
+    assert torch.equal(counts["image_log_odds"], wider)
     assert not any(state[0].any() for state in metric.compute().values())
 
 
@@ -85,11 +93,12 @@ def test_shapes_and_whole_numbers() -> None:
         "boundary": (3, CLASSES, 3),
         "losses": (3, 2),
         "gaps": (3, CALIBRATION_BINS),
+        "image_log_odds": (3, IMAGE_LOG_ODDS_BINS, 2),
     }
-    shapes = [(4, CLASSES, CLASSES), (4, CALIBRATION_BINS, 3), (4, ODDS_BINS, 2)]
+    shapes = [(4, CLASSES, CLASSES), (4, CALIBRATION_BINS, 3), (4, LOG_ODDS_BINS, 2)]
     assert [tuple(state.shape) for state in metric.compute().values()] == shapes
     assert {tensor.dtype for tensor in (*counts.values(), *metric.compute().values())} == {torch.int64}
-    assert tuple(f"{name}" for name in metric.sums) == ("confusion", "calibration", "odds")
+    assert tuple(f"{name}" for name in metric.sums) == ("confusion", "calibration", "log_odds")
 
 
 @settings(deadline=None, max_examples=20)
@@ -158,7 +167,7 @@ def test_reset_begins_anew() -> None:
     metric.count(*draw(1), condition=0)
     metric.compute()
     metric.reset()
-    assert not any(state.any() for state in (metric.confusion, metric.calibration, metric.odds))
+    assert not any(state.any() for state in (metric.confusion, metric.calibration, metric.log_odds))
     one, other = (counter.count(*batch, condition=1) for counter in (metric, fresh))
     assert all(torch.equal(part, other[name]) for name, part in one.items())
     assert same(metric, fresh)
