@@ -18,14 +18,14 @@ CONDITIONS = [("clean", 0), ("noise", 1), ("noise", 5)]
 CLASSES = ["ground", "thing", "sky"]
 
 
-def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7) -> tuple[Counts, Counts]:
+def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7, classes: int = 3) -> tuple[Counts, Counts]:
     """What a sweep counts of random logits, which follow the masks less and less from condition to condition."""
     random = np.random.default_rng(seed)
-    mask = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (images, 5, 6)))
-    metric, counted = SweepCounts(3, conditions), []
+    mask = torch.from_numpy(np.random.default_rng(0).integers(0, classes, (images, 5, 6)))
+    metric, counted = SweepCounts(classes, conditions), []
     for condition in range(conditions):
-        draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, 3, 5, 6)))
-        logits = torch.nn.functional.one_hot(mask, 3).movedim(-1, 1) + draws
+        draws = torch.from_numpy(random.normal(0, noise * (1 + condition), (images, classes, 5, 6)))
+        logits = torch.nn.functional.one_hot(mask, classes).movedim(-1, 1) + draws
         counted.append(metric.count(logits, logits.argmax(1), mask, condition))
     counts = {name: torch.stack([one[name] for one in counted], 1).numpy() for name in counted[0]}
     sums = {name: state.numpy() for name, state in metric.compute().items()}
@@ -44,6 +44,7 @@ def make_record(
     places: list[int] | None = None,
     recipe: dict[str, Any] | None = None,
     tasks: Mapping[str, np.ndarray] | None = None,
+    classes: Sequence[str] = CLASSES,
     **manifest: Any,
 ) -> Path:
     """Write a record of a small sweep.
@@ -53,7 +54,7 @@ def make_record(
     """
     entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
     suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
-    totals, counts = sweep(images, len(cells), seed, noise)
+    totals, counts = sweep(images, len(cells), seed, noise, len(classes))
     further = {f"{TASK}{one}": part for one, part in (tasks or {}).items()}
     totals, counts = {**totals, **{one: part.sum(0) for one, part in further.items()}}, {**counts, **further}
     swept = Images([str(k) for k in range(images)], counts, units, places)
@@ -64,7 +65,7 @@ def make_record(
         format=FORMAT,
         name=name,
         created="2026-01-01T00:00:00+00:00",
-        classes=CLASSES,
+        classes=[*classes],
         suite=suite,
         suite_hash=hash_manifest(suite.model_dump()),
         data=of,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whether networks rank alike when images are corrupted at the size of their files and then resized, and the other way round:
-# U-Net and FPN, three seeds each, and on Kvasir-SEG FPN trained with noise and blur, each swept in both orders.
+# U-Net and FPN, seeds of which one was there before and the others are new, and on Kvasir-SEG FPN trained with noise and blur, each swept in both orders.
 #   experiments/studies/order_of_operations.sh kvasir          # trains and sweeps; what is done is skipped
 #   experiments/studies/order_of_operations.sh camvid
 #   SEEDS=0 experiments/studies/order_of_operations.sh kvasir  # one seed alone
@@ -32,7 +32,7 @@ both() {
     swept "$1" resize_then_corrupt "record-$suite-resize_then_corrupt"
 }
 
-for seed in ${SEEDS:-0 1 2}; do
+for seed in ${SEEDS:-0 3 4}; do
     both "fpn-$seed" "$seed" fpn
     both "unet-$seed" "$seed" unet
     [ "$data" != kvasir ] || both "fpn-noise_blur-$seed" "$seed" fpn \

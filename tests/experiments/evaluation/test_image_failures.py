@@ -154,8 +154,8 @@ def test_a_record(tmp_path: Path) -> None:
     record, images = read_swept(make_record(tmp_path / "a.json", images=30))
     found = score_selections(record, images, list_parts(record))
     assert [*found] == [("clean", "mean confidence"), ("corrupted", "mean confidence")]
-    confidence = find_confidences(images, [0, 1])["mean confidence"]
-    risk = compute_risk(images.counts["classes"], [0, 1])
+    confidence = find_confidences(images, [0, 1, 2])["mean confidence"]
+    risk = compute_risk(images.counts["classes"], [0, 1, 2])
     corrupted = found["corrupted", "mean confidence"]
     assert corrupted.images == 60
     assert corrupted.area.value == pytest.approx(area_by_sorting(confidence[:, 1:], risk[:, 1:]), abs=1e-3)  # few ties

@@ -14,13 +14,15 @@ from torch import nn
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
-from experiments.commands.analyse.leaderboard import format_markdown
+from experiments.commands.analyse.leaderboard import format_markdown, make_board
+from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import compare
-from experiments.evaluation.ranking import make_ranked_rows
+from experiments.evaluation.metric_summary import measure_metric
 from experiments.evaluation.record import Record
 from experiments.files.tables import format_interval
+from experiments.record_files.measured_records import MeasuredRecords
 from experiments.record_files.record_file import open_record
-from experiments.reporting.tables import make_leaderboard_table
+from experiments.reporting.tables import Ranked, make_leaderboard_table
 from experiments.sweeping import sweep_loop
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
@@ -83,13 +85,15 @@ def test_tables_show_the_mean_of_each_kind(swept: tuple[Record, Any, list[str]])
     record, images, _ = swept
     means = record.summary.means
     edges = record.summary.intervals["means.attack"].edges
-    table = format_markdown(make_ranked_rows([record]), by="none")
-    assert "| retention | attack mIoU | adaptation mIoU |" in table
+    miou = COMPARED["miou"]
+    measured = MeasuredRecords([record], [[measure_metric(record, images, miou)]])
+    table = format_markdown(make_board(measured, by="none"))
+    assert "| attack mIoU | adaptation mIoU |" in table
     assert format_interval(means["attack"], *edges) in table
-    columns, rows = make_leaderboard_table([(1, record)], mixed=False)
+    columns, rows = make_leaderboard_table([Ranked(1, record, measured.summarise()[0])], mixed=False)
     (place,) = [at for at, column in enumerate(columns) if column.title == "attack mIoU"]
-    assert rows[0].entries[place].value == means["attack"]
-    found = compare((record, images), (record, images), permutations=10)
+    assert rows[0].entries[place].value == pytest.approx(means["attack"])
+    found = compare((record, images), (record, images), miou, permutations=10)
     overall = {line.name: line.a for line in found.overall}
     assert list(overall) == ["clean", "mean corrupted", "retention", "mean attack", "mean adaptation"]
     assert overall["mean attack"] == pytest.approx(means["attack"])

@@ -7,6 +7,7 @@ from command_line import read_refusal, run_command
 from records import make_record
 
 from experiments.commands.analyse import compare
+from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import compare as compare_records
 from experiments.evaluation.comparison import find_better
 from experiments.evaluation.scores.known import find_mean_scores
@@ -88,7 +89,7 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name])
 def test_every_metric(unequal: list[Path], metric: str) -> None:
     a, b = (open_record(path) for path in unequal)
-    found = compare_records(a, b, metric, permutations=500)
+    found = compare_records(a, b, COMPARED[metric], permutations=500)
     assert find_better(found.headline, found.metric) == "B"
     assert found.headline.a == pytest.approx(np.mean([cell.scores[metric] for cell in a[0].cells[1:]]))
     assert ("retention" in [line.name for line in found.overall]) == (not find_mean_scores()[metric].lower_is_better)

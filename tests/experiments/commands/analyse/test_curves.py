@@ -7,15 +7,18 @@ from records import make_record
 
 from experiments.commands.analyse.curves import draw
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
+from experiments.record_files.measured_records import measure_records
 from experiments.record_files.record_file import read_record
 
 
 def test_lines_are_the_cells(tmp_path: Path) -> None:
-    record = read_record(make_record(tmp_path / "a.json"))
+    path = make_record(tmp_path / "a.json")
+    found, record = measure_records([path, path]), read_record(path)
     scores = {cell.severity: pytest.approx(100 * cell.miou) for cell in record.cells}
-    assert compute_curves(record) == {"noise": scores}
-    assert add_mean(compute_curves(record))["mean of all"] == scores
-    axes = draw([record, record]).axes
+    curves = compute_curves(record, found.summarise()[0][0])
+    assert curves == {"noise": scores}
+    assert add_mean(curves)["mean of all"] == scores
+    axes = draw(found).axes
     assert [axis.get_title() for axis in axes] == ["noise", "mean of all"]
     assert list(axes[0].lines[0].get_xdata()) == [0, 1, 5]
 
@@ -26,11 +29,14 @@ def test_real_shifts_and_missing_channels_have_panels(tmp_path: Path) -> None:
         {"corruption": name, "family": "modality" if severity else None, "parameters": {"fill": "zero"}}
         for name, severity in cells
     ]
-    record = read_record(make_record(tmp_path / "a.json", cells=cells, conditions=entries))
+    path = make_record(tmp_path / "a.json", cells=cells, conditions=entries)
+    found, record = measure_records([path]), read_record(path)
     clean, day, one, other, both = (100 * cell.miou for cell in record.cells)
     missing = {0: pytest.approx(clean), 1: pytest.approx((one + other) / 2), 2: pytest.approx(both)}
-    assert compute_curves(record) == {"missing channels (zero)": missing}
-    *_, panel = draw([record]).axes
+    (summary,) = found.summarise()[0]
+    assert compute_curves(record, summary) == {"missing channels (zero)": missing}
+    *_, panel = draw(found).axes
+    assert list(panel.lines[1].get_ydata()) == [pytest.approx(100 * (summary.floor["clean"] or 0))] * 2
     assert panel.get_title() == "real shifts"
     assert list(panel.lines[0].get_ydata()) == pytest.approx([clean, day])
     assert [label.get_text() for label in panel.get_xticklabels()] == ["all", "light\nday"]

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from cost_files import make_costs, set_checkpoint
 from records import make_record
 
 from experiments.commands.analyse import leaderboard
-from experiments.commands.analyse.leaderboard import format_markdown
+from experiments.commands.analyse.leaderboard import format_markdown, make_board
 from experiments.evaluation.ranking import make_ranked_rows
 from experiments.files.tables import as_csv
+from experiments.record_files.measured_records import measure_records
 from experiments.record_files.record_file import read_record
 from user_error import UserError
 
@@ -33,13 +35,13 @@ def test_ranks_fall(paths: list[Path]) -> None:
 
 
 def test_markdown_is_a_table_whatever_the_names(paths: list[Path]) -> None:
-    lines = format_markdown(make_ranked_rows([read_record(path) for path in paths])).splitlines()
-    assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
-    assert "two\\|2" in format_markdown(make_ranked_rows([read_record(path) for path in paths]))
+    table = format_markdown(make_board(measure_records(paths)))
+    assert len({line.replace("\\|", "").count("|") for line in table.splitlines()[:6]}) == 1
+    assert "two\\|2" in table
 
 
 def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
-    rows = make_ranked_rows([read_record(path) for path in paths])
+    rows = make_board(measure_records(paths)).rows
     read_back = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [float(row["clean_miou"]) for row in read_back] == [row["clean_miou"] for row in rows]
     saved = tmp_path / "board.json"
@@ -49,7 +51,7 @@ def test_formats_agree(paths: list[Path], tmp_path: Path) -> None:
 
 def test_a_column_for_each_family(paths: list[Path]) -> None:
     records = [read_record(path) for path in paths]
-    table = format_markdown(make_ranked_rows(records), by="family")
+    table = format_markdown(make_board(measure_records(paths), by="family"))
     families = list(records[0].summary.families)
     assert families
     assert table.splitlines()[0].endswith("| " + " | ".join(families) + " |")
@@ -61,7 +63,7 @@ def test_a_column_for_each_family(paths: list[Path]) -> None:
 def test_a_narrow_table_has_the_headlines_alone(paths: list[Path]) -> None:
     words = ["leaderboard", *paths, "--by=none", "--published=cityscapes_c_segformer_table5"]
     titles = [line for line in run_command(*words).stdout.splitlines() if line.startswith("| #")]
-    assert titles[0] == "| # | name | clean mIoU | corrupted mIoU | retention |"
+    assert titles[0] == "| # | name | clean mIoU | corrupted mIoU | retention | retention above floor |"
     assert titles[1].endswith("| rCD of sums |")
 
 
@@ -102,10 +104,10 @@ def test_says_in_what_two_manifests_differ(tmp_path: Path, one: dict, other: dic
 def test_real_shifts_have_a_column_and_rank_by_clean_where_nothing_is_corrupted(tmp_path: Path) -> None:
     conditions = [("clean", 0), ("light=day", 0), ("light=dusk", 0)]
     paths = [make_record(tmp_path / f"{k}.json", str(k), k, cells=conditions) for k in range(3)]
-    rows = make_ranked_rows([read_record(path) for path in paths])
+    board = make_board(measure_records(paths))
+    rows = board.rows
     assert [row["clean_miou"] for row in rows] == sorted((row["clean_miou"] for row in rows), reverse=True)
     assert rows[0]["miou_light=dusk"] > 0
-    assert "light=dusk" in format_markdown(rows).splitlines()[0]
 
 
 def test_degradation_against_a_reference(paths: list[Path]) -> None:
@@ -124,25 +126,24 @@ def test_degradation_against_a_reference(paths: list[Path]) -> None:
         for record in (records[2], records[0])
     ]
     assert rows["three"]["mce"] == pytest.approx(errors[0] / errors[1])
-    assert "| mCD | mrCD |" in format_markdown(list(rows.values()))
+    table = format_markdown(make_board(measure_records(paths), reference=records[0]))
+    assert "| mCD | mrCD |" in table
 
 
 def test_seeds_of_a_recipe_are_pooled(tmp_path: Path) -> None:
     recipes = [{"seed_everything": seed, "model": {"network": "a"}} for seed in range(3)]
     recipes += [{"seed_everything": 0, "model": {"network": "b"}}, {}]
-    records = [
-        read_record(make_record(tmp_path / f"{k}.json", f"net {k}", k, recipe=recipe))
-        for k, recipe in enumerate(recipes)
-    ]
-    rows = make_ranked_rows(records)
+    paths = [make_record(tmp_path / f"{k}.json", f"net {k}", k, recipe=one) for k, one in enumerate(recipes)]
+    board = make_board(measure_records(paths))
+    rows = board.rows
     of_recipe = [row for row in rows if row["name"] in ("net 0", "net 1", "net 2")]
     scores = [row["clean_miou"] for row in of_recipe]
     for row in of_recipe:
-        assert row["seeds"] == 3
+        assert row["seeds"] == "0, 1, 2"
         assert row["clean_miou_seed_mean"] == pytest.approx(statistics.mean(scores))
         assert row["clean_miou_seed_sd"] == pytest.approx(statistics.stdev(scores))
     assert not any("seeds" in row for row in rows if row not in of_recipe)
-    assert "| 3 |" in format_markdown(rows)
+    assert "| 0, 1, 2 |" in format_markdown(board)
 
 
 def test_published_tables_stand_by_themselves(paths: list[Path]) -> None:
@@ -273,3 +274,33 @@ def test_a_file_that_is_named_twice_counts_once(tmp_path: Path, capsys: pytest.C
         leaderboard.main([str(one) for one in paths])
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
+
+
+def test_the_floor_stands_below_and_the_metric_of_the_data_first(tmp_path: Path) -> None:
+    """Of two classes the foreground's IoU, which an answer without a look at the image scores higher than zero."""
+    paths = [make_record(tmp_path / f"{k}.json", str(k), k, images=24, classes=["wall", "crack"]) for k in range(2)]
+    lines = run_command("leaderboard", *paths, "--by=none").stdout.splitlines()
+    assert lines[0].startswith(
+        "| # | name | clean foreground IoU | corrupted foreground IoU | retention | retention above floor |"
+    )
+    assert "clean foreground Dice per image" in lines[0]
+    assert re.match(r"\|  \| floor \| \d", lines[4])
+    assert "(foreground IoU: all crack;" in lines[6]
+    by_dice = run_command(
+        "leaderboard", *paths, "--metric=image_foreground_dice", "--empty=leave-out", "--by=none"
+    ).stdout
+    assert by_dice.startswith("| # | name | clean foreground Dice per image |")
+    assert "mIoU" not in by_dice
+
+
+def test_what_was_seen_in_training_stands_apart(tmp_path: Path) -> None:
+    cells = [("clean", 0), ("gaussian_noise", 1), ("fog", 1)]
+    noisy = {"data": {"init_args": {"augmentation": {"further": [{"GaussNoise": {}}]}}}}
+    paths = [
+        make_record(tmp_path / f"{k}.json", str(k), k, cells=cells, recipe=one) for k, one in enumerate(({}, noisy))
+    ]
+    board = make_board(measure_records(paths))
+    assert board.seen == ["gaussian_noise"]
+    for row in board.rows:
+        assert row["miou_seen"] == row["miou/gaussian_noise"] != row["miou_unseen"] == row["miou/fog"]
+    assert "| mIoU, seen | mIoU, unseen |" in format_markdown(board)

@@ -12,7 +12,7 @@ from experiments.commands.analyse import recipes
 from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import compare, measure_record
 from experiments.evaluation.recipe_comparison import compare_recipes, find_recipe_name
-from experiments.record_files.record_file import open_record, read_swept
+from experiments.record_files.record_file import open_record, read_record, read_swept
 from user_error import UserError
 
 
@@ -96,7 +96,8 @@ def test_single_trainings_have_the_interval_of_a_comparison(tmp_path: Path) -> N
         read_swept(make_trainings(tmp_path, name, 1, noise)[0]) for name, noise in (("one", 0.9), ("two", 0.6))
     )
     of_networks = compare(one, other, permutations=200)
-    of_recipes = compare_recipes([measure_record(*one, COMPARED["miou"])], [measure_record(*other, COMPARED["miou"])])
+    miou = COMPARED["miou"]
+    of_recipes = compare_recipes([measure_record(*one, miou)], [measure_record(*other, miou)], miou)
     for change, line in zip(
         of_recipes.overall + of_recipes.conditions, of_networks.overall + of_networks.conditions, strict=True
     ):
@@ -150,11 +151,64 @@ def test_a_training_counts_once(tmp_path: Path) -> None:
     record = record.model_copy(update={"checkpoint": {"sha256": "a" * 64}})
     known = measure_record(record, images, COMPARED["miou"])
     with pytest.raises(UserError, match="would count twice"):
-        compare_recipes([known], [known])
+        compare_recipes([known], [known], COMPARED["miou"])
 
 
 def test_refusals(tmp_path: Path) -> None:
     one, other = make_trainings(tmp_path, "one", 2, 0.9), make_record(tmp_path / "other.json", "other", images=30)
     assert "cannot be compared image by image" in read_refusal("recipes", *one, "--with", other)
     assert "after --with" in read_refusal("recipes", *one)
-    assert "--seed of 0 or more" in read_refusal("recipes", one[0], "--with", one[1], "--seed=-1")
+    assert "give a larger number" in read_refusal("recipes", one[0], "--with", one[1], "--among=0")
+    assert "above 0" in read_refusal("recipes", one[0], "--with", one[1], "--margin=-1")
+
+
+def test_equivalence_is_that_of_two_one_sided_tests(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    one, other = (make_trainings(tmp_path, name, 4, 0.7, first) for name, first in (("one", 0), ("two", 50)))
+    a, b = ([read_record(path).summary.mean_corrupted_miou or 0 for path in side] for side in (one, other))
+    options = ("--format=json", "--margin=4", "--among=6")
+    (found,) = json.loads(read_printed(capsys, one, other, options=options))
+    sides = [
+        stats.ttest_ind(np.add(b, 0.04), a, equal_var=False, alternative="greater").pvalue,
+        stats.ttest_ind(np.subtract(b, 0.04), a, equal_var=False, alternative="less").pvalue,
+    ]
+    assert found["equivalence"]["p"] >= max(sides) - 1e-12  # over images as well
+    assert found["equivalence"]["margin"] == 0.04
+    p = next(change["p"] for change in found["overall"] if change["name"] == "mean corrupted")
+    assert found["p_holm"] == pytest.approx(min(1, 6 * p))
+
+
+def test_trainings_from_one_checkpoint_are_no_independent_trainings(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    one = make_trainings(tmp_path, "one", 3, 0.9)
+    start = {"model": {"init_args": {"start": "runs/a/best.ckpt"}}}
+    tuned = [
+        make_record(
+            tmp_path / f"tuned_{k}.json", f"tuned_{k}", 20 + k, 40, noise=0.5, recipe={"seed_everything": k, **start}
+        )
+        for k in range(3)
+    ]
+    (found,) = json.loads(read_printed(capsys, one, tuned, options=("--format=json",)))
+    assert "no independent trainings" in found["verdict"]
+    assert {change["p"] for change in found["overall"]} == {None}
+
+
+def test_a_gain_on_what_training_had_seen_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    noisy = {"data": {"init_args": {"augmentation": {"further": [{"GaussNoise": {}}]}}}}
+    cells = [("clean", 0), ("gaussian_noise", 1), ("fog", 1)]
+    sides = [
+        [
+            make_record(
+                tmp_path / f"{name}_{k}.json", f"{name}_{k}", k + 9 * at, 30, cells, noise=0.9 - 0.3 * at,
+                recipe={"seed_everything": k, **recipe},
+            )
+            for k in range(3)
+        ]
+        for at, (name, recipe) in enumerate((("plain", {}), ("noisy", noisy)))
+    ]  # fmt: skip
+    (found,) = json.loads(read_printed(capsys, *sides, options=("--format=json",)))
+    assert "The training of noisy alone has met 1 of the 2 corruptions" in found["verdict"]
+    means = {change["name"]: change["difference"] for change in found["overall"]}
+    lines = {change["name"]: change["difference"] for change in found["conditions"]}
+    assert means["mean met by one training alone"] == pytest.approx(lines["gaussian noise 1"])
+    assert means["mean of the others"] == pytest.approx(lines["fog 1"])

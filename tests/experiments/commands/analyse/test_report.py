@@ -130,7 +130,7 @@ def test_classes_and_manifest_are_text(tmp_path: Path) -> None:
         {"corruption": name, "severity": severity, "parameters": {"x": HOSTILE[0]}} for name, severity in CONDITIONS
     ]
     path = make_record(tmp_path / "a.json", cells=CONDITIONS, conditions=entries, note=HOSTILE[1])
-    alter_record(path, classes=list(HOSTILE), created=HOSTILE[0])
+    alter_record(path, classes=[*HOSTILE, "other"], created=HOSTILE[0])
     page, text = make_page(tmp_path, [path])
     assert HOSTILE[0] in "".join(page.words)
     assert len(page.having("script")) == 2
