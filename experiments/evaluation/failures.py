@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.evaluation import robustness
 from experiments.evaluation.blocks import Blocks
-from experiments.evaluation.jackknife import jackknife_interval
+from experiments.evaluation.jackknife import Scale, jackknife_interval
 from experiments.evaluation.record import Images, Record
 from experiments.evaluation.scores.base import (
     HISTOGRAMS,
@@ -120,20 +120,31 @@ def list_conditions(record: Record) -> dict[str, list[int]]:
 
 
 def summarise_pixel_scores(
-    record: Record, images: Images, parts: Mapping[str, Sequence[int]]
+    record: Record,
+    estimates: Mapping[str, Estimate],
+    parts: Mapping[str, Sequence[int]],
+    reference: Mapping[str, Estimate] | None = None,
 ) -> dict[str, dict[str, Bounded]]:
     """Numbers of each part by name: means over corruptions of the means over their severities, with 95 % intervals.
 
     The semantic mean is harmonic over conditions too, as the challenge has it over its subsets.
+
+    Args:
+        record: of the sweep.
+        estimates: of `estimate_pixel_scores`.
+        parts: places of conditions by name.
+        reference: estimates of another record of the same images under the same conditions; the numbers are then
+            differences from its own, in pairs.
     """
-    estimates = estimate_pixel_scores(record, images)
-    return {
-        part: {
-            name: bound_number(one, _make_mean(name, [record.conditions[at] for at in places]), places)
-            for name, one in estimates.items()
-        }
-        for part, places in parts.items()
-    }
+    found: dict[str, dict[str, Bounded]] = {}
+    for part, places in parts.items():
+        conditions = [record.conditions[at] for at in places]
+        found[part] = {}
+        for name, one in estimates.items():
+            mean, other = _make_mean(name, conditions), None if reference is None else reference.get(name)
+            if reference is None or other is not None:
+                found[part][name] = bound_number(one, mean, places, other)
+    return found
 
 
 def _make_mean(name: str, conditions: Sequence[robustness.Condition]) -> Callable[[np.ndarray], np.ndarray]:
@@ -144,15 +155,25 @@ def _make_mean(name: str, conditions: Sequence[robustness.Condition]) -> Callabl
     return lambda scores: robustness.compute_corrupted_mean(scores, conditions)
 
 
-def bound_number(one: Estimate, mean: Callable[[np.ndarray], np.ndarray], places: Sequence[int]) -> Bounded:
-    """The mean over some conditions, with its interval."""
+def bound_number(
+    one: Estimate,
+    mean: Callable[[np.ndarray], np.ndarray],
+    places: Sequence[int],
+    reference: Estimate | None = None,
+) -> Bounded:
+    """The mean over some conditions with its interval, or its difference from that of a reference."""
+    value = float(mean(one.values[places]))
     left_out = None if one.left_out is None else mean(one.left_out[:, places])
-    return bound(float(mean(one.values[places])), left_out, one.blocks)
+    if reference is None:
+        return bound(value, left_out, one.blocks)
+    if left_out is not None:
+        left_out = None if reference.left_out is None else left_out - mean(reference.left_out[:, places])
+    return bound(value - float(mean(reference.values[places])), left_out, one.blocks, "difference")
 
 
-def bound(value: float, left_out: np.ndarray | None, blocks: Blocks | None = None) -> Bounded:
-    """A number in [0, 1] with its interval, from what it becomes without each unit or block (U,) where that is known."""
+def bound(value: float, left_out: np.ndarray | None, blocks: Blocks | None = None, scale: Scale = "score") -> Bounded:
+    """A number with its interval, from what it becomes without each unit or block (U,) where that is known."""
     if left_out is None:
         return Bounded(as_number(value), None, None)
-    low, high = jackknife_interval(value, left_out, "score", blocks=blocks)
+    low, high = jackknife_interval(value, left_out, scale, blocks=blocks)
     return Bounded(as_number(value), as_number(low), as_number(high))

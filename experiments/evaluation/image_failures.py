@@ -34,6 +34,22 @@ class Selection(NamedTuple):
     optimal: float | None
     random: float | None
     excess: Bounded
+    left_out: np.ndarray  # (2, U) area and excess without each unit or block
+    blocks: Blocks | None
+
+    def subtract(self, other: "Selection") -> tuple[Bounded, Bounded]:
+        """Area and excess less those of another network on the same images, in pairs."""
+        changes = self.left_out - other.left_out
+        pairs = ((self.area, other.area), (self.excess, other.excess))
+        area, excess = (
+            bound(_as_float(one.value) - _as_float(two.value), change, self.blocks, "difference")
+            for (one, two), change in zip(pairs, changes, strict=True)
+        )
+        return area, excess
+
+
+def _as_float(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def compute_risk(classes: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
@@ -145,6 +161,8 @@ def score_selection(
         optimal=as_number(optimal),
         random=as_number(mean),
         excess=bound(area - optimal, areas - optima, blocks),
+        left_out=np.stack([areas, areas - optima]),
+        blocks=blocks,
     )
 
 

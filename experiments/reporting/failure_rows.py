@@ -1,11 +1,19 @@
 """Rows and tables of failure detection: how well confidence tells wrong pixels, and badly segmented images."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from experiments.evaluation.failures import Bounded, list_conditions, list_parts, summarise_pixel_scores
-from experiments.evaluation.image_failures import score_selections
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.comparison import require_comparable
+from experiments.evaluation.failures import (
+    Bounded,
+    Estimate,
+    estimate_pixel_scores,
+    list_conditions,
+    list_parts,
+    summarise_pixel_scores,
+)
+from experiments.evaluation.image_failures import Selection, score_selections
+from experiments.evaluation.record import Images, Record, drop_counts
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.files.tables import format_interval, format_percent, make_markdown_table
 
@@ -25,12 +33,25 @@ PIXELS = {
 IMAGES = {"dice_aurc": "AURC", "dice_excess_aurc": "e-AURC"}
 """Those of images that have intervals."""
 
+CHANGE = "_difference"
+"""After the name of a score: by how much it is above that of the reference."""
+
 PARTS: dict[str, Callable[[Record], dict[str, list[int]]]] = {"mean": list_parts, "condition": list_conditions}
 """What rows may stand for: clean and the mean over corruptions, or each condition."""
 
 
-def make_rows(record: Record, images: Images, by: str) -> list[Row]:
-    """Flat rows of a record: of its pixels, then of its images by each confidence that it has.
+class Measured(NamedTuple):
+    """What a record scores, with what differences in pairs need."""
+
+    record: Record
+    ids: list[str]
+    parts: dict[str, list[int]]
+    pixels: dict[str, Estimate]
+    images: dict[tuple[str, str], Selection]
+
+
+def measure(record: Record, images: Images, by: str) -> Measured:
+    """Score the pixels of a record, and its images by each confidence that it has.
 
     Args:
         record: of the sweep.
@@ -38,15 +59,40 @@ def make_rows(record: Record, images: Images, by: str) -> list[Row]:
         by: a key of `PARTS`.
     """
     parts = PARTS[by](record)
+    pixels, selections = estimate_pixel_scores(record, images), score_selections(record, images, parts)
+    return Measured(drop_counts(record), images.ids, parts, pixels, selections)
+
+
+def make_rows(one: Measured, reference: Measured | None = None) -> list[Row]:
+    """Flat rows of a record: of its pixels, then of its images by each confidence.
+
+    Args:
+        one: of the record.
+        reference: of another one, from which there are differences too.
+
+    Raises:
+        UserError: the reference is of other images or conditions.
+    """
+    record = one.record
     shared = {"name": record.name, "data": record.data.name, "suite": f"{record.suite.name} v{record.suite.version}"}
+    changes: dict[str, dict[str, Bounded]] = {}
+    if reference is not None:
+        require_comparable(reference.record, record, reference.ids, one.ids)
+        changes = summarise_pixel_scores(record, one.pixels, one.parts, reference.pixels)
     rows: list[Row] = []
-    for part, numbers in summarise_pixel_scores(record, images, parts).items():
+    for part, numbers in summarise_pixel_scores(record, one.pixels, one.parts).items():
         found = {key: value for name in PIXELS if name in numbers for key, value in _flatten(name, numbers[name])}
+        for name in (name for name in PIXELS if name in changes.get(part, {})):
+            found |= dict(_flatten(f"{name}{CHANGE}", changes[part][name]))
         rows.append({**shared, "of": "pixels", "condition": part, **found})
-    for (part, confidence), one in score_selections(record, images, parts).items():
-        found = dict([*_flatten("dice_aurc", one.area), *_flatten("dice_excess_aurc", one.excess)])
-        row = {**shared, "of": "images", "condition": part, "confidence": confidence, "images": one.images, **found}
-        rows.append({**row, "dice_optimal_aurc": one.optimal, "dice_random_aurc": one.random})
+    for key, selection in one.images.items():
+        row = {**shared, "of": "images", "condition": key[0], "confidence": key[1], "images": selection.images}
+        row |= dict([*_flatten("dice_aurc", selection.area), *_flatten("dice_excess_aurc", selection.excess)])
+        row |= {"dice_optimal_aurc": selection.optimal, "dice_random_aurc": selection.random}
+        if reference is not None and key in reference.images:
+            for name, change in zip(IMAGES, selection.subtract(reference.images[key]), strict=True):
+                row |= dict(_flatten(f"{name}{CHANGE}", change))
+        rows.append(row)
     return rows
 
 
@@ -54,8 +100,8 @@ def _flatten(name: str, number: Bounded) -> list[tuple[str, float | None]]:
     return [(name, number.value), (f"{name}_low", number.low), (f"{name}_high", number.high)]
 
 
-def format_markdown(rows: Sequence[Row], records: Sequence[Record]) -> str:
-    """Two tables in percent, and what they are of."""
+def format_markdown(rows: Sequence[Row], records: Sequence[Record], reference: str | None = None) -> str:
+    """Two tables in percent, two of differences where there is a reference, and what they are of."""
     pixels = [row for row in rows if row["of"] == "pixels"]
     images = [row for row in rows if row["of"] == "images"]
     parts = [
@@ -85,6 +131,7 @@ def format_markdown(rows: Sequence[Row], records: Sequence[Record]) -> str:
             "Images: is the confidence higher where Dice is?\n",
             make_markdown_table(titles, cells, left=(0, 1, 2)),
         ]
+    parts += _make_change_tables(rows, reference)
     lacking = [record.name for record in records if record.name not in {row["name"] for row in images}]
     if lacking:
         names = ", ".join(dict.fromkeys(lacking))
@@ -95,6 +142,28 @@ def format_markdown(rows: Sequence[Row], records: Sequence[Record]) -> str:
 def _format(row: Row, name: str) -> str:
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
     return format_percent(value) if low is None else format_interval(value, low, high)
+
+
+def _make_change_tables(rows: Sequence[Row], reference: str | None) -> list[str]:
+    """Tables of differences from the record of that name; none where there is none."""
+    tables = []
+    for kind, titles in (("pixels", PIXELS), ("images", IMAGES)):
+        marks = ["name", "condition"] + ["confidence"] * (kind == "images")
+        cells = [
+            [*(row[mark] for mark in marks), *(_format_change(row, f"{name}{CHANGE}") for name in titles)]
+            for row in rows
+            if row["of"] == kind and row["name"] != reference and any(f"{name}{CHANGE}" in row for name in titles)
+        ]
+        if cells:
+            tables.append(f"{kind.capitalize()}: differences from {reference}, in pairs, in points\n")
+            tables.append(make_markdown_table([*marks, *titles.values()], cells, left=range(len(marks))))
+    return tables
+
+
+def _format_change(row: Row, name: str) -> str:
+    value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
+    shown = ["-" if one is None else f"{100 * one:+.1f}" for one in (value, low, high)]
+    return shown[0] if low is None else f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 
 def _describe(records: Sequence[Record], images: bool) -> str:

@@ -26,6 +26,7 @@ OPTIONS = {
     "compare": ("--metric", "--permutations", "--seed", "--format"),
     "recipes": ("--with", "--metric", "--seed", "--format"),
     "effects": ("--format",),
+    "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),
     "tradeoff": ("--costs", "--format", "--seeds-together"),
     "corruptions": ("--parameters",),

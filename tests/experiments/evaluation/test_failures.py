@@ -96,7 +96,9 @@ def test_numbers_of_a_record_are_those_of_its_cells(tmp_path: Path) -> None:
     record, images = read_swept(make_record(tmp_path / "a.json", images=FEWEST_UNITS + 5))
     assert list_parts(record) == {"clean": [0], "corrupted": [1, 2]}
     assert list_conditions(record) == {"clean": [0], "noise 1": [1], "noise 5": [2]}
-    numbers = summarise_pixel_scores(record, images, list_parts(record) | list_conditions(record))
+    numbers = summarise_pixel_scores(
+        record, estimate_pixel_scores(record, images), list_parts(record) | list_conditions(record)
+    )
     names = ("miou", "ece", *CURVES, "bravo_semantic")
     assert {*numbers["clean"]} == {*names}
     for name in names:
@@ -113,7 +115,9 @@ def test_numbers_of_a_record_are_those_of_its_cells(tmp_path: Path) -> None:
 def test_the_interval_of_the_miou_is_that_of_the_summary(tmp_path: Path) -> None:
     """One method for all: it differs by nothing from the one that every record states."""
     record, images = read_swept(make_record(tmp_path / "a.json", images=30, units=[f"p{k % 25}" for k in range(30)]))
-    found = summarise_pixel_scores(record, images, list_parts(record))["corrupted"]["miou"]
+    found = summarise_pixel_scores(record, estimate_pixel_scores(record, images), list_parts(record))["corrupted"][
+        "miou"
+    ]
     assert (found.low, found.high) == pytest.approx(record.summary.intervals["mean_corrupted_miou"].edges)
 
 
@@ -125,7 +129,7 @@ def test_conditions_of_another_kind_have_a_part_of_their_own(tmp_path: Path) -> 
     path = make_record(tmp_path / "a.json", cells=[*CONDITIONS, ("sign", 1)], conditions=entries)
     record, images = read_swept(path)
     assert list_parts(record) == {"clean": [0], "corrupted": [1, 2], "attack": [3]}
-    numbers = summarise_pixel_scores(record, images, list_parts(record))
+    numbers = summarise_pixel_scores(record, estimate_pixel_scores(record, images), list_parts(record))
     assert numbers["attack"]["auroc"].value == pytest.approx(record.cells[3].scores["auroc"])
     assert numbers["attack"]["auroc"].low is None  # of so few images
 
@@ -138,3 +142,37 @@ def test_earlier_records_have_numbers_without_intervals() -> None:
     stated = [cell.scores["aurc"] for cell in record.cells]
     assert estimates["aurc"].values == pytest.approx(stated)
     assert bound_number(estimates["auroc"], lambda scores: scores[..., 0], [0]).low is None
+
+
+def test_differences_are_in_pairs(tmp_path: Path) -> None:
+    """From a record of itself there is none, and from one of the same images the interval is that of differences."""
+    (one, first), (other, second) = (
+        read_swept(make_record(tmp_path / f"{seed}.json", seed=seed, images=30, noise=0.7 + 0.3 * seed))
+        for seed in (0, 1)
+    )
+    left, right = estimate_pixel_scores(one, first), estimate_pixel_scores(other, second)
+    parts = list_parts(one)
+    same = summarise_pixel_scores(one, left, parts, left)["corrupted"]
+    assert all((number.value, number.low) == (0, None) for number in same.values())  # nothing bears on it
+    found = summarise_pixel_scores(other, right, parts, left)["corrupted"]
+    for name in ("auroc", "miou", "bravo_semantic"):
+        means = [summarise_pixel_scores(one, part, parts)["corrupted"][name].value for part in (left, right)]
+        assert found[name].value == pytest.approx(means[1] - means[0])
+    changes = [part["auroc"].left_out[:, [1, 2]].mean(1) for part in (left, right)]
+    assert (found["auroc"].low, found["auroc"].high) == jackknife_interval(
+        found["auroc"].value, changes[1] - changes[0]
+    )
+
+
+def test_frames_that_follow_each_other_are_left_out_in_blocks(tmp_path: Path) -> None:
+    """As for the mIoU, whose interval every record states."""
+    units, places = ["a"] * 40 + ["b"] * 40, [*range(40)] * 2
+    record, images = read_swept(make_record(tmp_path / "a.json", images=80, units=units, places=places))
+    estimates = estimate_pixel_scores(record, images)
+    found = summarise_pixel_scores(record, estimates, list_parts(record))["corrupted"]["miou"]
+    assert (found.low, found.high) == pytest.approx(record.summary.intervals["mean_corrupted_miou"].edges)
+    assert images.blocks.length > 1
+    histograms, one = images.counts["image_log_odds"], estimates["auroc"]
+    wanted = CURVES["auroc"].compute(histograms.sum(0) - histograms[: images.blocks.length].sum(0))
+    assert one.left_out is not None
+    assert one.left_out[0] == pytest.approx(wanted + one.values - CURVES["auroc"].compute(histograms.sum(0)))

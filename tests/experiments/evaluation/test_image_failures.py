@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from records import make_record
+from records import CLASSES, make_record
 from sklearn.metrics import f1_score
 
 from experiments.evaluation.failures import list_parts
@@ -154,8 +154,8 @@ def test_a_record(tmp_path: Path) -> None:
     record, images = read_swept(make_record(tmp_path / "a.json", images=30))
     found = score_selections(record, images, list_parts(record))
     assert [*found] == [("clean", "mean confidence"), ("corrupted", "mean confidence")]
-    confidence = find_confidences(images, [0, 1, 2])["mean confidence"]
-    risk = compute_risk(images.counts["classes"], [0, 1, 2])
+    confidence = find_confidences(images, list_foreground(CLASSES))["mean confidence"]
+    risk = compute_risk(images.counts["classes"], list_foreground(CLASSES))
     corrupted = found["corrupted", "mean confidence"]
     assert corrupted.images == 60
     assert corrupted.area.value == pytest.approx(area_by_sorting(confidence[:, 1:], risk[:, 1:]), abs=1e-3)  # few ties

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from records import CONDITIONS, make_record
+from records import CLASSES, CONDITIONS, make_record
 
 from experiments.record_files.cells import read_cells, read_images
 from user_error import UserError
@@ -35,7 +35,7 @@ def test_cells_are_those_of_the_json(tmp_path: Path) -> None:
     assert table["kind"].tolist() == ["clean", "corruption", "corruption"] * 2
     for name, value in cells[0]["scores"].items():
         if isinstance(value, list):
-            for place, one in enumerate(("ground", "thing")):
+            for place, one in enumerate(CLASSES):
                 wanted = [cell["scores"][name][place] for cell in cells]
                 assert table[f"{name}.{one}"].tolist() == pytest.approx(wanted, abs=1e-12)
         else:
@@ -60,7 +60,7 @@ def test_images_by_hand(tmp_path: Path) -> None:
         rows = table[(table["corruption"] == name) & (table["severity"] == severity)]
         for image, (_, row) in enumerate(rows.iterrows()):
             shares = {"iou": [], "dice": []}
-            for k, one in enumerate(("ground", "thing")):
+            for k, one in enumerate(CLASSES):
                 hit, predicted, true = classes[image, place, k].tolist()
                 assert [row[f"{what}.{one}"] for what in ("intersection", "predicted", "true")] == [
                     hit,
@@ -84,7 +84,7 @@ def test_the_data_sets_score_follows_from_the_images(tmp_path: Path) -> None:
     sums = images.groupby(["corruption", "severity"], sort=False).sum(numeric_only=True)
     shares = [
         sums[f"intersection.{one}"] / (sums[f"predicted.{one}"] + sums[f"true.{one}"] - sums[f"intersection.{one}"])
-        for one in ("ground", "thing")
+        for one in CLASSES
     ]
     assert np.mean(shares, axis=0).tolist() == pytest.approx(cells["miou"].tolist())
 

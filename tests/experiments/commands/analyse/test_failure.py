@@ -65,3 +65,25 @@ def test_what_is_missing_is_said(tmp_path: Path, paths: list[Path]) -> None:
     assert "nowhere.json" in read_refusal("failure", tmp_path / "nowhere.json")
     paths[0].with_suffix(".npz").unlink()
     assert "per-image counts" in read_refusal("failure", paths[0])
+
+
+def test_differences_from_a_reference(paths: list[Path], tmp_path: Path) -> None:
+    rows = json.loads(run_command("failure", *paths, "--reference=a", "--format=json").stdout)
+    for row in rows:
+        name = "auroc" if row["of"] == "pixels" else "dice_excess_aurc"
+        base = next(
+            one
+            for one in rows
+            if one["name"] == "a" and one["of"] == row["of"] and one["condition"] == row["condition"]
+        )
+        if row["name"] == "b":
+            assert row[f"{name}_difference"] == pytest.approx(row[name] - base[name])
+            assert row[f"{name}_difference_low"] < row[f"{name}_difference"] < row[f"{name}_difference_high"]
+        else:
+            assert f"{name}_difference" not in row
+    text = run_command("failure", *paths, "--reference=a").stdout
+    assert "Pixels: differences from a, in pairs, in points" in text
+    assert "Images: differences from a, in pairs, in points" in text
+    assert "one of 'a', 'b'" in read_refusal("failure", *paths, "--reference=c")
+    other = make_record(tmp_path / "c.json", "c", cells=[("clean", 0), ("blur", 1)])
+    assert "different suite manifests" in read_refusal("failure", *paths, other, "--reference=a")

@@ -58,7 +58,11 @@ def forge(path: Path, copy: Path, change: Callable[[dict, np.ndarray], None]) ->
     change(totals, classes)
     totals, gaps = add_derived(totals), images.counts["gaps"].copy()
     gaps[0] += totals["gaps"] - record.totals["gaps"]
-    swept = images._replace(counts={**images.counts, "classes": classes, "gaps": gaps})
+    wide = images.counts["image_log_odds"].copy()
+    totals["image_log_odds"] = totals["log_odds"].reshape(len(totals["log_odds"]), wide.shape[2], -1, 2).sum(2)
+    wide[0] += totals["image_log_odds"] - record.totals["image_log_odds"]
+    counts = {**images.counts, "classes": classes, "gaps": gaps, "image_log_odds": wide}
+    swept = images._replace(counts=counts)
     bounds, cells = find_intervals(record.conditions, swept, record.suite)
     fields = record.model_dump() | {
         "cells": make_cells(record.conditions, totals, cells),
@@ -79,7 +83,7 @@ def test_numbers_made_up_consistently_do_not_come_out_again(tiny_run: Path, tiny
         image[other, 1] += 20
         totals["confusion"][0][one, one] -= 20
         totals["confusion"][0][one, other] += 20
-        for sums in (totals["calibration"][0], totals["odds"][0]):
+        for sums in (totals["calibration"][0], totals["log_odds"][0]):
             sums[np.argmax(sums[:, 1]), 1] -= 20
 
     forged = forge(tiny_record, tmp_path / "forged.json", spoil)
