@@ -22,9 +22,11 @@ README.md docs/networks.md
 """
 
 OPTIONS = {
-    "leaderboard": ("--published", "--reference", "--costs", "--by", "--format", "--allow-mixed"),
-    "compare": ("--metric", "--permutations", "--seed", "--format"),
-    "recipes": ("--with", "--metric", "--seed", "--format"),
+    "leaderboard": (
+        *("--published", "--reference", "--costs", "--metric", "--empty", "--by", "--only", "--format", "--allow-mixed"),
+    ),
+    "compare": ("--metric", "--empty", "--margin", "--permutations", "--seed", "--format"),
+    "recipes": ("--with", "--metric", "--empty", "--margin", "--among", "--format"),
     "effects": ("--format",),
     "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),
