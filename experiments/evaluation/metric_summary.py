@@ -19,8 +19,8 @@ ABOVE = "above_floor"
 RATIOS = ("retention", ABOVE)
 """Numbers that are quotients of scores: they may be below 0 or above 1."""
 
-CORRUPTION = "/"
-"""Begins the name of a number that is of one corruption."""
+CORRUPTION, FAMILY = "/", ":"
+"""Begin the name of a number that is of one corruption or real shift, and of one family of corruptions."""
 
 
 class StatedNumber(NamedTuple):
@@ -45,7 +45,8 @@ class MetricSummary(NamedTuple):
 
     ``numbers`` has ``clean``, ``corrupted`` and, of a score of which more is better, ``retention`` (corrupted by clean) and
     ``above_floor`` (the same of what exceeds the floor); ``seen`` and ``unseen``, means over the corruptions that a training
-    has met and the others; a mean of each further kind by its name, and of each corruption by `CORRUPTION` and its name.
+    has met and the others; a mean of each further kind by its name, of each corruption and shift by `CORRUPTION` and its
+    name, and of each family by `FAMILY` and its name.
     ``floor`` has ``clean`` and ``corrupted``; ``cells`` are the scores of all conditions.
     """
 
@@ -89,7 +90,7 @@ def summarise_metric(measured: MeasuredMetric, seen: frozenset[str] = frozenset(
     """
     record, metric = measured.record, measured.metric
     places = record.headline_places
-    headline = [record.conditions[place] for place in places]
+    headline, families = [record.conditions[place] for place in places], record.suite.find_families()
 
     def measure(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         own = metric.scale(scores[0])
@@ -102,8 +103,11 @@ def summarise_metric(measured: MeasuredMetric, seen: frozenset[str] = frozenset(
             found[ABOVE] = robustness.divide(above, found["clean"] - floor["clean"])
         found |= compute_part_means(own[..., places], headline, seen)
         found |= robustness.compute_further_means(own, record.conditions, record.left_out, record.kinds)
+        shifts = robustness.select_shift_scores(own[..., places], headline)
         means = robustness.compute_corruption_means(own[..., places], headline)
-        found |= {f"{CORRUPTION}{name}": mean for name, mean in means.items()}
+        found |= {f"{CORRUPTION}{name}": mean for name, mean in (shifts | means).items()}
+        of_families = robustness.compute_family_means(own[..., places], headline, families)
+        found |= {f"{FAMILY}{name}": mean for name, mean in of_families.items()}
         return found | {f"cell {at}": own[..., at] for at in range(len(record.conditions))}
 
     def find_scale(name: str) -> Scale:
@@ -136,9 +140,10 @@ def flatten_summary(found: MetricSummary) -> Mapping[str, float | str | None]:
     """The numbers as flat columns after the metric's name, such as ``dice_corrupted`` with ``_low`` and ``_high``."""
     flat: dict[str, float | str | None] = {}
     for name, number in found.numbers.items():
-        key = f"{found.metric.name}{name}" if name.startswith(CORRUPTION) else f"{found.metric.name}_{name}"
+        of_part = name.startswith((CORRUPTION, FAMILY))
+        key = f"{found.metric.name}{name}" if of_part else f"{found.metric.name}_{name}"
         flat[key] = number.value
-        if not name.startswith(CORRUPTION):
+        if not of_part:
             flat |= {f"{key}_low": number.edges[0], f"{key}_high": number.edges[1]}
     if found.answer is not None:
         flat |= {f"{found.metric.name}_{name}_floor": value for name, value in found.floor.items()}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from experiments.evaluation.compared_metrics import Metric
 from experiments.evaluation.costs import Costs
-from experiments.evaluation.metric_summary import ABOVE
+from experiments.evaluation.metric_summary import ABOVE, CORRUPTION, FAMILY
 from experiments.evaluation.ranking import DEGRADATIONS, KIND, Row
 from experiments.files.tables import format_interval, format_percent, format_scaled, make_markdown_table
 from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
@@ -23,8 +23,8 @@ NUMBERS = {
 
 BRIEF = ("clean", "corrupted")
 
-PREFIXES = {"corruption": "/", "family": "family_", "none": None}
-"""What further columns may show: `/` follows the first metric's name in the keys of a row."""
+PREFIXES = {"corruption": CORRUPTION, "family": FAMILY, "none": None}
+"""What further columns may show, by what follows the first metric's name in the keys of a row."""
 
 
 class ScoreColumn(NamedTuple):
@@ -73,11 +73,11 @@ def make_record_table(
     rows, prefix = _name_orders(rows), PREFIXES[by]
     scores = list_score_columns(rows, metrics)
     degradations = [key for key in (*DEGRADATIONS, "mce") if any(key in row for row in rows)]
-    further = find_columns(f"{metrics[0].name}/" if by == "corruption" else prefix, rows)
+    further = find_columns(None if prefix is None else f"{metrics[0].name}{prefix}", rows)
     mixed = len({(row["data"], row["suite_hash"]) for row in rows}) > 1
     titles = ["#", "name", *(["data", "suite"] if mixed else []), *(column.title for column in scores)]
     titles += [*(TITLES[key] for key in degradations), *further.values(), *(COST_TITLES if costs else [])]
-    plain = metrics[0].unit == "percent" or by == "family"
+    plain = metrics[0].unit == "percent"
     cells = [
         [
             str(row["rank"]),

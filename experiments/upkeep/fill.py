@@ -23,7 +23,17 @@ README.md docs/networks.md
 
 OPTIONS = {
     "leaderboard": (
-        *("--published", "--reference", "--costs", "--metric", "--empty", "--by", "--only", "--format", "--allow-mixed"),
+        *(
+            "--published",
+            "--reference",
+            "--costs",
+            "--metric",
+            "--empty",
+            "--by",
+            "--only",
+            "--format",
+            "--allow-mixed",
+        ),
     ),
     "compare": ("--metric", "--empty", "--margin", "--permutations", "--seed", "--format"),
     "recipes": ("--with", "--metric", "--empty", "--margin", "--among", "--format"),
