@@ -81,7 +81,8 @@ class SegmentationDataModule(pl.LightningDataModule):
             raise UserError(f"a batch of {min(sizes)} images cannot be: give at least 1")
         if unit is not None and sequence is not None:
             raise UserError(
-                f"images are grouped by {unit!r} or follow each other by {sequence!r}, not both: give `unit` or `sequence`"
+                f"images are grouped by {unit!r} or follow each other by {sequence!r}, not both: pass --data.init_args.sequence "
+                "null, or --data.init_args.unit null"
             )
         if place is not None and (sequence is None or is_name_pattern(sequence)):
             raise UserError(f"`place` is {place!r}: it goes with a `sequence` that is a column of meta.csv")

@@ -242,6 +242,37 @@ def test_units_are_those_of_a_column(folder):
         data.list_units("train")
 
 
+def test_sequences_are_those_of_names_or_columns(folder):
+    root = folder()
+    names = FolderDataModule(str(root)).open_split("train").ids
+    by_name = FolderDataModule(str(root), sequence="{sequence}_{place}").list_grouping("train")
+    assert by_name == (["train"] * len(names), [int(name.rpartition("_")[2]) for name in names])
+    rows = [f"train,{name},{at // 2},{9 - at}" for at, name in enumerate(names)]
+    (root / "meta.csv").write_text("\n".join(["split,stem,drive,frame", *rows]))
+    by_column = FolderDataModule(str(root), sequence="drive", place="frame").list_grouping("train")
+    assert by_column == ([str(at // 2) for at in range(len(names))], [9 - at for at in range(len(names))])
+    natural = FolderDataModule(str(root), sequence="drive").list_grouping("train")
+    assert natural.places == sorted(natural.places or [])
+    assert FolderDataModule(str(root)).find_undeclared_grouping("train") == "drive"
+    assert FolderDataModule(str(root), sequence="drive").find_undeclared_grouping("train") is None
+    (root / "meta.csv").write_text((root / "meta.csv").read_text().replace(",9\n", ",nine\n"))
+    with pytest.raises(UserError, match="'nine': a place in a sequence is a whole number"):
+        FolderDataModule(str(root), sequence="drive", place="frame").list_grouping("train")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"unit": "patient", "sequence": "drive"}, "not both"),
+        ({"place": "frame"}, "a column of meta.csv"),
+        ({"place": "frame", "sequence": "{sequence}_{place}"}, "a column of meta.csv"),
+    ],
+)
+def test_settings_of_sequences_that_exclude_each_other(folder, settings, message: str):
+    with pytest.raises(UserError, match=message):
+        FolderDataModule(str(folder()), **settings)
+
+
 def test_a_row_of_another_length(folder):
     root = folder()
     (root / "meta.csv").write_text("split,stem,light\ntrain,train_0\n")

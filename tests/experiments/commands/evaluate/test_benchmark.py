@@ -250,6 +250,7 @@ def test_real_shifts_and_missing_channels(tiny_run: Path, tmp_path: Path) -> Non
         f"--data.init_args.root={root}",
         "--data.init_args.size=[48,64]",
         "--data.init_args.eval_batch_size=2",
+        "--data.init_args.sequence=null",
     )
     path = sweep(tiny_run, tmp_path / "shift.json", f"--suite={suite}", *data, "--data.init_args.unit=light")
     record, images = open_record(path)
