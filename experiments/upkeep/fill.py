@@ -23,14 +23,24 @@ README.md docs/networks.md
 
 OPTIONS = {
     "leaderboard": (
-        *("--published", "--reference", "--costs", "--metric", "--empty", "--by", "--only", "--format", "--allow-mixed"),
+        *(
+            "--published",
+            "--reference",
+            "--costs",
+            "--metric",
+            "--empty",
+            "--by",
+            "--only",
+            "--format",
+            "--allow-mixed",
+        ),
     ),
     "compare": ("--metric", "--empty", "--margin", "--permutations", "--seed", "--format"),
     "recipes": ("--with", "--metric", "--empty", "--margin", "--among", "--format"),
     "effects": ("--format",),
     "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),
-    "tradeoff": ("--costs", "--format", "--seeds-together"),
+    "tradeoff": ("--costs", "--metric", "--format", "--seeds-together"),
     "corruptions": ("--parameters",),
 }
 """Verbs that a page may call, which read records or the parameters of corruptions, and their options for printing."""
