@@ -40,7 +40,7 @@ OPTIONS = {
     "effects": ("--format",),
     "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),
-    "tradeoff": ("--costs", "--format", "--seeds-together"),
+    "tradeoff": ("--costs", "--metric", "--format", "--seeds-together"),
     "corruptions": ("--parameters",),
 }
 """Verbs that a page may call, which read records or the parameters of corruptions, and their options for printing."""

@@ -3,7 +3,6 @@
 import json
 import textwrap
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,15 +10,12 @@ import numpy as np
 
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_difference
-from experiments.evaluation.compared_metrics import COMPARED
-from experiments.evaluation.comparison import make_measure
+from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
 from experiments.evaluation.costs import Cost, Costs, describe_file_sizes
-from experiments.evaluation.jackknife import Scale
 from experiments.evaluation.kinds import CLEAN
+from experiments.evaluation.metric_summary import MetricSummary, measure_metric, summarise_metric
 from experiments.evaluation.recipe_comparison import strip_seed
 from experiments.evaluation.record import Images, Record, drop_counts
-from experiments.evaluation.scores.base import as_number
-from experiments.evaluation.statistics import compute_intervals, point_estimate
 from experiments.files.atomic_write import require_writable
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import as_csv, format_scaled, make_markdown_table
@@ -36,50 +32,53 @@ EXAMPLES = """
 runs/*/record-core.json --costs costs.json
 runs/dense/record-core.json runs/half/record-core.json --costs costs.json --figure surface.png
 runs/{dense,half}_*/record-core.json --costs costs.json --figure surface.png --seeds-together
-runs/*/record-core.json --costs costs.json --format csv --output tradeoff.csv
+runs/*/record-core.json --costs costs.json --metric miou --format csv --output tradeoff.csv
 --costs costs.json
 """
 
-SCORES = ("miou", "ece")
-PARTS = ("clean", "mean corrupted")
+CONFIDENCE = "ece"
+"""The metric that stands beside the first one; it is shown in percent."""
+
+PARTS = {"clean": "clean", "corrupted": "mean_corrupted"}
+"""Numbers of a summary, and how the keys of a row call them."""
 
 
 class Network(NamedTuple):
-    """A record, and the costs of its network."""
+    """A record, the costs of its network, and its scores: by a metric, and of its confidence."""
 
     record: Record
     cost: Cost
-    scores: dict[str, Any]
+    summaries: Sequence[MetricSummary]
 
 
-def make_score_row(record: Record, images: Images) -> dict[str, Any]:
-    """Clean and mean corrupted value of each score of a record, with the edges of their intervals."""
-    row: dict[str, Any] = {}
-    places = record.headline_places
-    measure = make_measure([record.conditions[at] for at in places], [record.kinds[at] for at in places])
-    for name in SCORES:
-        ratio = images.sum_by_unit(COMPARED[name].ratio(images)).apply(lambda part: part[:, places])
-        scale: Scale = "score" if COMPARED[name].unit == "percent" else "difference"
-        values = measure(point_estimate(ratio))
-        bounds = compute_intervals(ratio, measure, scale=partial(_find_scale, scale))
-        for part in PARTS:
-            if part in values:
-                key = f"{part.replace(' ', '_')}_{name}"
-                low, high = bounds[part].jackknife
-                row |= {key: as_number(values[part]), f"{key}_low": as_number(low), f"{key}_high": as_number(high)}
+def summarise(record: Record, images: Images, metric: Metric) -> list[MetricSummary]:
+    """The numbers of a record by a metric, and the error of its confidence."""
+    metrics = [metric] if metric.name == CONFIDENCE else [metric, find_metric(CONFIDENCE)]
+    return [summarise_metric(measure_metric(record, images, one)) for one in metrics]
+
+
+def make_score_row(summaries: Sequence[MetricSummary]) -> dict[str, float | None]:
+    """Clean and mean corrupted value by each metric, with the edges of their intervals."""
+    row: dict[str, float | None] = {}
+    for one in summaries:
+        for part, words in PARTS.items():
+            if part in one.numbers:
+                (value, (low, high)), key = one.numbers[part], f"{words}_{one.metric.name}"
+                row |= {key: value, f"{key}_low": low, f"{key}_high": high}
     return row
 
 
-def _find_scale(of_scores: Scale, name: str) -> Scale:
-    return "difference" if name == "retention" else of_scores
-
-
-def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
+def find_networks(paths: Sequence[Path], costs: Costs, name: str | None = None) -> list[Network]:
     """Records with their costs, the costliest first, equal ones in the order of their paths.
 
+    Args:
+        paths: of the records.
+        costs: of their checkpoints.
+        name: of the metric; the first one of the data if `None`, see `find_metric`.
+
     Raises:
-        UserError: a record's checkpoint was not measured, the counts of its images are not beside it, or records of
-            different suites or data.
+        UserError: a record's checkpoint was not measured, the counts of its images are not beside it, it has no such
+            score, or records are of different suites or data.
     """
     found: list[Network] = []
     for path in paths:  # one after the other, since their counts together may not fit into memory
@@ -95,7 +94,8 @@ def find_networks(paths: Sequence[Path], costs: Costs) -> list[Network]:
                 f"{record.name!r} was swept with a checkpoint that is not among the costs: run 'costs' on the checkpoints "
                 "of all these records"
             )
-        found.append(Network(drop_counts(record), cost, make_score_row(record, images)))
+        summaries = summarise(record, images, find_metric(name, [record]))
+        found.append(Network(drop_counts(record), cost, summaries))
     return sorted(found, key=lambda network: (-network.cost.multiply_adds, _compute_zero_percentage(network.cost)))
 
 
@@ -115,7 +115,7 @@ def make_row(network: Network) -> dict[str, Any]:
     for batch in cost.batches:
         measured = batch.model_dump(exclude={"batch_size"})
         row |= {f"{key}_batch_{batch.batch_size}": value for key, value in measured.items()}
-    return row | network.scores
+    return row | make_score_row(network.summaries)
 
 
 def format_markdown(networks: Sequence[Network], costs: Costs) -> str:
@@ -123,7 +123,7 @@ def format_markdown(networks: Sequence[Network], costs: Costs) -> str:
     titles = ["name", "parameters (M)", "zeros (%)", "multiply-adds (G)", "file (MB)"]
     for batch in costs.reference_cost.batches:
         titles += [f"{what}, batch {batch.batch_size}" for what in ("ms an image", "latency ratio", "memory (MB)")]
-    titles += ["clean mIoU", "corrupted mIoU", "clean ECE", "corrupted ECE"]
+    titles += [f"{part} {one.metric.title}" for one in networks[0].summaries for part in PARTS]
     cells = []
     for network in networks:
         cost = network.cost
@@ -132,29 +132,47 @@ def format_markdown(networks: Sequence[Network], costs: Costs) -> str:
         for batch in cost.batches:
             row += [f"{batch.milliseconds_per_image:.1f}", f"{batch.latency_ratio:.2f}"]
             row.append(format_scaled(batch.peak_memory_bytes, 1e6))
-        cells.append(
-            row
-            + [
-                _format_score(network.scores, f"{part}_{name}")
-                for name in SCORES
-                for part in ("clean", "mean_corrupted")
-            ]
-        )
+        cells.append(row + [_format_score(one, part) for one in network.summaries for part in PARTS])
     environment, (height, width) = costs.environment, costs.reference_cost.size
     note = (
-        f"Scores in percent, with 95 % intervals (jackknife t) over images or their units. Images of {height} x {width} on "
-        f"{environment.get('device')}, {environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of "
-        f"latency are to {costs.reference_cost.name!r}.{describe_file_sizes(costs)}"
+        f"Scores{_describe_units(networks[0].summaries)}, with 95 % intervals (jackknife t) over images or their units."
+        f"{_describe_floor(networks[0].summaries[0])} Images of {height} x {width} on {environment.get('device')}, "
+        f"{environment.get('threads')} threads, medians of {costs.rounds} rounds; ratios of latency are to "
+        f"{costs.reference_cost.name!r}.{describe_file_sizes(costs)}"
     )
     return f"{make_markdown_table(titles, cells, left=(0,))}\n{note}\n"
 
 
-def _format_score(scores: dict[str, Any], key: str) -> str:
-    if scores.get(key) is None:
+def _format_score(summary: MetricSummary, part: str) -> str:
+    number = summary.numbers.get(part)
+    if number is None or number.value is None:
         return "-"
-    edges = [scores[f"{key}{end}"] for end in ("_low", "_high")]
-    inside = ", ".join("-" if edge is None else f"{100 * edge:.1f}" for edge in edges)
-    return f"{100 * scores[key]:.1f} [{inside}]"
+    return (
+        f"{_format(summary.metric, number.value)} [{', '.join(_format(summary.metric, edge) for edge in number.edges)}]"
+    )
+
+
+def _format(metric: Metric, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if metric.name == CONFIDENCE else metric.format_value(value)
+
+
+def _find_unit(metric: Metric) -> str:
+    return "percent" if metric.name == CONFIDENCE else metric.unit
+
+
+def _describe_units(summaries: Sequence[MetricSummary]) -> str:
+    units = {one.metric.title: _find_unit(one.metric) for one in summaries}
+    if set(units.values()) == {"percent"}:
+        return " in percent"
+    return f" ({', '.join(f'{title} in {unit}' for title, unit in units.items())})"
+
+
+def _describe_floor(first: MetricSummary) -> str:
+    """What the best answer scores that does not look at the images; empty where the metric has no such floor."""
+    values = [f"{first.metric.format_value(value)} {part}" for part, value in first.floor.items()]
+    return f" The floor, {first.answer}, has a {first.metric.title} of {', '.join(values)}." if values else ""
 
 
 FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
@@ -164,12 +182,14 @@ FORMATS: dict[str, Callable[[Sequence[Network], Costs], str]] = {
 }
 
 
-def average_by_severity(record: Record) -> dict[int, float]:
-    """Mean mIoU (percent) of all corruptions at each severity, 0 for clean, where it is defined."""
-    groups: dict[int, list[float]] = {}
-    for cell in (record.cells[place] for place in record.headline_places):
-        if cell.miou is not None and (cell.severity or cell.corruption == CLEAN):
-            groups.setdefault(cell.severity, []).append(100 * cell.miou)
+def average_by_severity(network: Network) -> dict[int, float]:
+    """Mean score of all corruptions at each severity, 0 for clean, where it is defined; percent as numbers up to 100."""
+    first, groups = network.summaries[0], dict[int, list[float]]()
+    factor = 100 if _find_unit(first.metric) == "percent" else 1
+    for place in network.record.headline_places:
+        cell, value = network.record.cells[place], first.cells[place].value
+        if value is not None and (cell.severity or cell.corruption == CLEAN):
+            groups.setdefault(cell.severity, []).append(factor * value)
     return {severity: float(np.mean(values)) for severity, values in sorted(groups.items())}
 
 
@@ -201,14 +221,14 @@ def make_columns(networks: Sequence[Network], together: bool) -> list[Column]:
 
 
 def draw(found: Sequence[Column]) -> "Figure":
-    """Draw mIoU over severity and fraction of remaining weights, as a surface seen from above.
+    """Draw the first metric over severity and fraction of remaining weights, as a surface seen from above.
 
     Raises:
         UserError: the records hold nothing but clean scores.
     """
     from matplotlib.figure import Figure
 
-    surfaces = [[average_by_severity(network.record) for network in column.networks] for column in found]
+    surfaces = [[average_by_severity(network) for network in column.networks] for column in found]
     severities = sorted(set.intersection(*(set(surface) for group in surfaces for surface in group)))
     if len(severities) < 2:
         raise UserError("the records share no severity to draw: sweep all with the same suite of corruptions")
@@ -226,7 +246,9 @@ def draw(found: Sequence[Column]) -> "Figure":
     axes.set_yticks(range(len(severities)), [str(severity) for severity in severities])
     axes.set_ylabel("severity (0: clean)", fontsize=10)
     axes.set_xlabel("network; weights left, multiply-adds left", fontsize=10)
-    figure.colorbar(image, label="mIoU (%)")
+    metric = found[0].networks[0].summaries[0].metric
+    unit = {"percent": " (%)", "number": ""}.get(_find_unit(metric), f" ({metric.unit})")
+    figure.colorbar(image, label=f"{metric.title}{unit}")
     return figure
 
 
@@ -243,6 +265,7 @@ def weigh_costs(
     /,
     *,
     costs: Path,
+    metric: Annotated[str | None, Option(choices=COMPARED)] = None,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
     figure: Path | None = None,
@@ -250,13 +273,15 @@ def weigh_costs(
 ) -> None:
     """Show the costs of networks beside their robustness.
 
-    Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted mIoU and calibration error
-    with their intervals. --figure draws mIoU over severity and the fraction of weights that are left. Without records, the
-    costs alone.
+    Parameters, zeros, multiply-adds, file, latency and memory, and clean and mean corrupted score and calibration
+    error with their intervals. --figure draws the score over severity and the fraction of weights that are left. Without
+    records, the costs alone.
 
     Args:
         records: JSON files that 'benchmark' wrote.
         costs: file that 'costs' wrote, of the same checkpoints.
+        metric: the score, those with a dot of further tasks; if none is given, the foreground's IoU where classes have a
+            background, and mIoU elsewhere.
         format: of what is printed.
         output: write the table to this file as well.
         figure: picture to write: .png, .svg or .pdf.
@@ -277,7 +302,7 @@ def weigh_costs(
     if not records:
         print_and_save(cost_table.FORMATS[format](known), output)
         return
-    networks = find_networks(records, known)
+    networks = find_networks(records, known, metric)
     text = FORMATS[format](networks, known)
     print_and_save(text, output)
     if figure is not None:

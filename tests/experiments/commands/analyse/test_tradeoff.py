@@ -12,7 +12,15 @@ from cost_files import make_costs, set_checkpoint
 from PIL import Image
 from records import make_record
 
-from experiments.commands.analyse.tradeoff import average_by_severity, draw, find_networks, make_columns, make_score_row
+from experiments.commands.analyse.tradeoff import (
+    average_by_severity,
+    draw,
+    find_networks,
+    make_columns,
+    make_score_row,
+    summarise,
+)
+from experiments.evaluation.compared_metrics import find_metric
 from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.statistics import point_estimate
 from experiments.record_files.cost_file import read_costs
@@ -51,7 +59,7 @@ def test_the_costliest_first(paths: list[Path], costs: Path) -> None:
 
 def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     record, images = read_swept(paths[0])
-    row = make_score_row(record, images)
+    row = make_score_row(summarise(record, images, find_metric(None, [record])))
     assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
     assert row["mean_corrupted_miou"] == pytest.approx(record.summary.mean_corrupted_miou)
     ece = point_estimate(images.sum_by_unit(find_mean_scores()["ece"].ratio(images.counts)))
@@ -59,7 +67,52 @@ def test_scores_are_those_of_the_records(paths: list[Path]) -> None:
     assert row["clean_ece"] == pytest.approx(record.cells[0].scores["ece"])
     assert row["mean_corrupted_ece"] == pytest.approx(ece[1:].mean())
     for key in ("clean_miou", "mean_corrupted_miou", "clean_ece", "mean_corrupted_ece"):
-        assert row[f"{key}_low"] <= row[key] <= row[f"{key}_high"]
+        low, value, high = (row[f"{key}{end}"] for end in ("_low", "", "_high"))
+        assert low is not None
+        assert value is not None
+        assert high is not None
+        assert low <= value <= high
+
+
+@pytest.fixture
+def masked(tmp_path: Path) -> Path:
+    """A record of a background and one class."""
+    found = make_record(tmp_path / "masked.json", "masked", images=24, classes=["background", "polyp"])
+    set_checkpoint(found, DIGESTS[0])
+    return found
+
+
+def test_foreground_comes_first_where_there_is_one(masked: Path, costs: Path) -> None:
+    """Its IoU by hand from the sums of the records' counts, in the table, its floor and the figure."""
+    _, images = read_swept(masked)
+    hits, answers, truths = np.moveaxis(np.asarray(images.counts["classes"])[..., 1, :].sum(0), -1, 0)
+    expected = 100 * hits / (truths + answers - hits)
+    lines = run_command("tradeoff", masked, f"--costs={costs}").stdout.splitlines()
+    titles, shown = (line.strip("| ").split(" | ") for line in (lines[0], lines[2]))
+    assert titles[-4:] == ["clean foreground IoU", "corrupted foreground IoU", "clean ECE", "corrupted ECE"]
+    assert [float(cell.split(" [")[0]) for cell in shown[-4:-2]] == pytest.approx(
+        [expected[0], expected[1:].mean()], abs=0.051
+    )
+    everything = 100 * truths[0] / (24 * 5 * 6)
+    assert f"The floor, all polyp, has a foreground IoU of {everything:.1f} clean" in lines[-1]
+    (network,) = find_networks([masked], read_costs(costs))
+    assert list(average_by_severity(network).values()) == pytest.approx(list(expected))
+    figure = draw(make_columns([network], together=False))
+    assert figure.axes[1].get_ylabel() == "foreground IoU (%)"
+
+
+def test_another_metric_is_shown_if_asked_for(masked: Path, paths: list[Path], costs: Path) -> None:
+    record, _ = read_swept(masked)
+    (row,) = json.loads(run_command("tradeoff", masked, f"--costs={costs}", "--metric=miou", "--format=json").stdout)
+    assert row["clean_miou"] == pytest.approx(record.summary.clean_miou)
+    assert "clean_foreground_iou" not in row
+    lines = run_command("tradeoff", masked, f"--costs={costs}", "--metric=nll").stdout.splitlines()
+    assert lines[0].endswith("| clean NLL | corrupted NLL | clean ECE | corrupted ECE |")
+    assert f"| {record.cells[0].scores['nll']:.4f} [" in lines[2]
+    assert "Scores (NLL in number, ECE in percent)" in lines[-1]
+    alone = run_command("tradeoff", masked, f"--costs={costs}", "--metric=ece").stdout.splitlines()[0]
+    assert alone.count("ECE") == 2
+    assert "no background" in read_refusal("tradeoff", paths[0], f"--costs={costs}", "--metric=foreground_iou")
 
 
 def test_formats_agree(paths: list[Path], costs: Path, tmp_path: Path) -> None:
@@ -76,10 +129,10 @@ def test_the_surface(paths: list[Path], costs: Path, tmp_path: Path) -> None:
     networks = find_networks(paths, read_costs(costs))
     axes = draw(make_columns(networks, together=False)).axes[0]
     shown = np.asarray(axes.get_images()[0].get_array())
-    severities = sorted(average_by_severity(networks[0].record))
+    severities = sorted(average_by_severity(networks[0]))
     assert shown.shape == (len(severities), 3)
     for column, network in enumerate(networks):
-        np.testing.assert_allclose(shown[:, column], list(average_by_severity(network.record).values()))
+        np.testing.assert_allclose(shown[:, column], list(average_by_severity(network).values()))
     labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
     assert labels == ["dense 100 %, 100 %", "sparse 33 %, 67 %", "half 33 %, 33 %"]
     picture = tmp_path / "surface.png"
@@ -105,7 +158,7 @@ def test_seeds_stand_together(tmp_path: Path, costs: Path) -> None:
     assert labels == ["dense 100 %, 100 %", "half 2 trainings 33 %, 50 %"]
     shown, halves = (
         np.asarray(axes.get_images()[0].get_array())[:, 1],
-        [average_by_severity(network.record) for network in networks[1:]],
+        [average_by_severity(network) for network in networks[1:]],
     )
     for severity, value in zip(sorted(halves[0]), shown, strict=True):
         assert value == pytest.approx((halves[0][severity] + halves[1][severity]) / 2)
