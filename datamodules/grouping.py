@@ -17,6 +17,9 @@ SEQUENCE, PLACE = "{sequence}", "{place}"
 
 EXAMPLE = "{sequence}_*{place}"
 
+LONGEST = 1000
+"""Letters of a name that a pattern reads: the time grows with the square of their number."""
+
 
 class Grouping(NamedTuple):
     """The unit of each image, or its sequence and its place in it; `None` where each stands for itself."""
@@ -60,8 +63,12 @@ def parse_names(pattern: str, names: Sequence[str]) -> Grouping:
         raise UserError(
             f"the pattern {pattern!r} of names must have {SEQUENCE} once, and {PLACE} at most once: write one such as {EXAMPLE!r}"
         )
-    parts = {SEQUENCE: "(?P<sequence>.+)", PLACE: r"(?P<place>\d{1,15})", "*": r"\D*"}
-    written = "".join(parts.get(part, re.escape(part)) for part in re.split(r"(\{\w+\}|\*)", pattern))
+    long = next((name for name in names if len(name) > LONGEST), None)
+    if long is not None:
+        raise UserError(f"a name of {len(long)} letters ({long[:40]!r}...) is not read by a pattern: shorten it")
+    parts = {SEQUENCE: "(?P<sequence>.+)", PLACE: r"(?<!\d)(?P<place>\d{1,15})", "*": r"\D*"}  # never within a number
+    pieces = re.split(r"(\{\w+\}|\*+)", pattern)
+    written = "".join(parts.get("*" if part.startswith("*") else part, re.escape(part)) for part in pieces)
     found = [re.fullmatch(written, name) for name in names]
     for name, match in zip(names, found, strict=True):
         if match is None:
@@ -75,10 +82,14 @@ def parse_names(pattern: str, names: Sequence[str]) -> Grouping:
 
 def find_natural_places(names: Sequence[str]) -> list[int]:
     """The place of each name in their natural order, in which "2" comes before "10"."""
-    parts = [
-        [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)] for name in names
-    ]
+    parts = [[_make_sort_key(part) for part in re.split(r"(\d+)", name)] for name in names]
     found = [0] * len(names)
     for place, at in enumerate(sorted(range(len(names)), key=lambda at: (parts[at], names[at]))):
         found[at] = place
     return found
+
+
+def _make_sort_key(part: str) -> tuple[int, str]:
+    """Numbers by their value, whatever their length, and texts by their letters."""
+    digits = part.lstrip("0")
+    return (len(digits), digits) if part.isdecimal() else (0, part)

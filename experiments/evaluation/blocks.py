@@ -50,6 +50,11 @@ class Blocks(NamedTuple):
         window = 3 * self.length / (2 * self.length**2 + 1)
         return float(sum(one * window if one > self.length or self.length == 1 else 1.0 for one in self.sequences))
 
+    @property
+    def are_whole_sequences(self) -> bool:
+        """Whether no sequence is longer than a block: then sequences are what is drawn, as independent units are."""
+        return self.length == 1 or max(self.sequences, default=0) <= self.length
+
     def sum_blocks(self, part: np.ndarray) -> np.ndarray:
         """Sums (N, ...) over the units (N, ...) of the block that begins at each."""
         return part if self.length == 1 else self._sum_windows(part, forwards=True)

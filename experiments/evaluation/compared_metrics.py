@@ -47,11 +47,20 @@ class Metric(NamedTuple):
     of_foreground: bool = False  # it leaves the background out
     of_classes: bool = False  # it follows from the pixels of each class alone, so that it has a floor
     of_images: bool = False  # a mean over images
+    empty: Empty | None = None  # what a class counts in it where mask and prediction lack it
 
     @property
     def title(self) -> str:
         """How people call it."""
         return WORDS.get(self.name, self.name.replace("_", " ").replace(".", " "))
+
+    @property
+    def convention(self) -> str:
+        """What a mean over images does with empty masks, as a sentence; empty for other metrics."""
+        words = {"one": "1", "leave-out": "nothing", "leave-out-empty-masks": "nothing, wherever the mask lacks it"}
+        if self.empty is None:
+            return ""
+        return f" A class that mask and prediction of an image lack counts {words[self.empty]} ({self.title})."
 
     def require(self, record: Record) -> None:
         """Refuse a record that has no such score.
@@ -120,6 +129,7 @@ def _make_overlap_metrics(empty: Empty) -> dict[str, Metric]:
                 of_foreground=foreground,
                 of_classes=True,
                 of_images=convention is not None,
+                empty=empty if convention is not None and foreground else None,
             )
     return found
 

@@ -89,8 +89,11 @@ def compute_equivalence_p(estimate: float, left_out: np.ndarray, margin: float, 
         The larger of both p values; NaN where there are too few units.
     """
     blocks = blocks or make_independent(len(left_out))
-    if np.isnan(estimate) or np.isnan(left_out).all() or not _are_enough(left_out, blocks):
+    known = left_out[~np.isnan(left_out)]
+    if np.isnan(estimate) or not len(known) or not _are_enough(left_out, blocks, bearing=False):
         return float("nan")
+    if np.ptp(known) <= ROUNDING:
+        return 0.0 if abs(estimate) < margin else 1.0
     deviation, freedom = estimate_deviation(left_out, blocks)
     from scipy.special import stdtr  # loads slowly
 
@@ -106,13 +109,15 @@ def estimate_deviation(left_out: np.ndarray, blocks: Blocks) -> tuple[float, flo
     return deviation, degrees_of_freedom(squares, blocks.effective_number * number / len(left_out))
 
 
-def _are_enough(left_out: np.ndarray, blocks: Blocks) -> bool:
-    """Whether so many units or blocks, and so many that bear on the number, tell of the rest."""
-    per_unit, independent = blocks.effective_number / len(left_out), blocks.length == 1
-    number, bearing = per_unit * np.sum(~np.isnan(left_out)), per_unit * count_bearing(left_out)
-    if independent:
-        return bool(number >= FEWEST_UNITS and bearing >= FEWEST_BEARING)
-    return bool(number >= FEWEST_BLOCKS and bearing >= FEWEST_BEARING_BLOCKS)
+def _are_enough(left_out: np.ndarray, blocks: Blocks, bearing: bool = True) -> bool:
+    """Whether so many units or blocks, and so many that bear on the number, tell of the rest.
+
+    Of two networks that answer alike on nearly all units few bear on their difference, which is no lack of knowledge.
+    """
+    per_unit, whole = blocks.effective_number / len(left_out), blocks.are_whole_sequences
+    number, bears = per_unit * np.sum(~np.isnan(left_out)), per_unit * count_bearing(left_out)
+    fewest, fewest_bearing = (FEWEST_UNITS, FEWEST_BEARING) if whole else (FEWEST_BLOCKS, FEWEST_BEARING_BLOCKS)
+    return bool(number >= fewest and (not bearing or bears >= fewest_bearing))
 
 
 def degrees_of_freedom(squares: np.ndarray, number: float) -> float:

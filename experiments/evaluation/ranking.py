@@ -12,7 +12,7 @@ from experiments.evaluation.costs import Costs, find_cost
 from experiments.evaluation.metric_summary import MetricSummary, flatten_summary
 from experiments.evaluation.published import Description, Published, Statement, Table
 from experiments.evaluation.published_checks import compute_number, find_reference
-from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
+from experiments.evaluation.recipe import compute_recipe_key, find_entry, find_recipe_seed
 from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import as_number
 from user_error import UserError
@@ -42,6 +42,8 @@ def make_record_row(record: Record) -> Row:
         flat[f"{KIND}{kind}"] = mean
         flat[f"{KIND}{kind}_low"], flat[f"{KIND}{kind}_high"] = summary.intervals[f"means.{kind}"].edges
     flat |= {"recipe": compute_recipe_key(record.recipe), "seed": find_recipe_seed(record.recipe)}
+    start = find_entry(record.recipe, "model", "init_args", "start")
+    flat |= {"start": start} if isinstance(start, str) else {}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}
     flat |= {"suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
@@ -182,7 +184,8 @@ def _add_seed_statistics(rows: Sequence[Row], metrics: Sequence[str]) -> list[Ro
 
 
 def _compute_seed_statistics(group: Sequence[Row], keys: Sequence[str]) -> Row:
-    found: Row = {"seeds": ", ".join(str(seed) for seed in sorted(member["seed"] for member in group))}
+    seeds = sorted(member["seed"] for member in group if member["seed"] is not None)
+    found: Row = {"seeds": ", ".join(map(str, seeds))}
     for key in keys:
         values = [row[key] for row in group if row.get(key) is not None]
         if len(values) > 1:

@@ -84,13 +84,13 @@ def differ_by_seed_alone(records: Sequence[Record]) -> bool:
 
 
 def find_common_start(records: Sequence[Record]) -> str | None:
-    """The checkpoint that several trainings all begin from; `None` where they do not.
+    """A checkpoint that several trainings begin from; `None` where each has its own.
 
     Their spread is that of training on from there: it says nothing of another training anew.
     """
-    starts = {find_entry(record.recipe, "model", "init_args", "start") for record in records}
-    start = starts.pop()
-    return start if len(records) > 1 and not starts and isinstance(start, str) else None
+    starts = [find_entry(record.recipe, "model", "init_args", "start") for record in records]
+    known = [start for start in starts if isinstance(start, str)]
+    return next((start for start in known if known.count(start) > 1), None)
 
 
 def compare_recipes(
@@ -181,7 +181,7 @@ def _welch_equivalence_test(a: Sequence[float], b: Sequence[float], margin: floa
     """P value of means that differ by more than a margin: the larger of two one-sided Welch tests; NaN for one training."""
     from scipy import stats  # loads slowly
 
-    if min(len(a), len(b)) < 2:
+    if min(len(a), len(b)) < 2 or not sum(float(np.var(part, ddof=1)) for part in (a, b)) > 0:
         return float("nan")
     moved = np.asarray(b) - np.asarray(a).mean()
     sides = [

@@ -207,11 +207,11 @@ class Data(Strict):
 
     name: str
     split: Literal["train", "val", "test"]
-    images: Count
+    images: int = Field(ge=1, le=2**53)
     batch_size: int = Field(ge=1, le=2**31)
     hash: str
     unit: str | None = None
-    sequence: str | None = None
+    sequence: str | None = Field(default=None, max_length=200)
     content: str | None = None
 
     @model_validator(mode="after")

@@ -110,12 +110,16 @@ def _list_names(settings: Any) -> Iterator[str]:
         for key, value in settings.items():
             if key == "class_path" and isinstance(value, str):
                 yield value.rsplit(".", 1)[-1]
-            elif isinstance(key, str) and key[:1].isupper():
+            elif isinstance(key, str) and key[:1].isupper() and not _is_never_applied(value):
                 yield key
             yield from _list_names(value)
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from _list_names(value)
+
+
+def _is_never_applied(settings: Any) -> bool:
+    return isinstance(settings, dict) and settings.get("p") == 0
 
 
 def _jitters(augmentation: Any) -> bool:

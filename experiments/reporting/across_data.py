@@ -11,14 +11,14 @@ from experiments.evaluation.costs import Costs
 from experiments.evaluation.ranking import COSTS, Row, make_ranked_rows
 from experiments.evaluation.record import Record
 from experiments.evaluation.statistics import LEVEL
-from experiments.files.tables import format_interval, format_p_value, make_markdown_table
+from experiments.files.tables import format_interval, format_p_value, format_scaled, make_markdown_table
 from experiments.record_files.measured_records import MeasuredRecords
 from experiments.reporting.cost_columns import COST_TITLES, describe_costs, format_cost_cells
 from user_error import UserError
 
 EDGES = ("", "_low", "_high")
 SCORES = ("clean", "corrupted")
-METRIC = "metric"
+METRIC, UNIT = "metric", "unit"
 FEWEST = 10
 """Networks below which a rank correlation has no interval."""
 
@@ -59,7 +59,7 @@ def make_rows_across_data(found: MeasuredRecords, costs: Sequence[Costs] = ()) -
         row: Row = {"rank": rank, "name": name}
         for data, table in tables.items():
             metric = groups[data].metrics[0]
-            row[f"{data}.{METRIC}"] = metric.title
+            row[f"{data}.{METRIC}"], row[f"{data}.{UNIT}"] = metric.title, metric.unit
             for key in (f"{score}{edge}" for score in SCORES for edge in (*EDGES, "_floor")):
                 row[f"{data}.{key}"] = table[name].get(f"{metric.name}_{key}") if name in table else None
         cost = [table[name] for table in tables.values() if name in table]
@@ -157,7 +157,9 @@ def format_markdown(shown: Sequence[Row], rows: Sequence[Row], costs: Sequence[C
         ]
         for row in shown
     ]
-    floors = [[row.get(f"{one}.{score}_floor") for one in data for score in SCORES] for row in shown[:1]]
+    keys = [f"{one}.{score}_floor" for one in data for score in SCORES]
+    floors = [[next((row[key] for row in rows if row.get(key) is not None), None) for key in keys]]
+    floors = [floor for floor in floors if any(value is not None for value in floor)]
     cells += [
         [
             "",
@@ -168,9 +170,9 @@ def format_markdown(shown: Sequence[Row], rows: Sequence[Row], costs: Sequence[C
         for values in floors
     ]
     metrics = "; ".join(f"{next(row[f'{one}.{METRIC}'] for row in rows)} on {one}" for one in data)
-    note = f"In percent, clean and mean over corruptions ({metrics}), with 95 % intervals (jackknife t) over images or their "
-    note += "units. The best on average over the data sets, by place, comes first. Floor: the best answer that does not look "
-    note += "at the image."
+    note = f"Clean and mean over corruptions ({metrics}; in percent where they are fractions), with 95 % intervals (jackknife t) "
+    note += "over images, their units or blocks. The best on average over the data sets, by place, comes first."
+    note += " Floor: the best of one class everywhere and of guessing by frequency." if floors else ""
     alike = [_describe_correlation(one) for one in compute_rank_correlations(rows, data)]
     if alike:
         note += f" Kendall's rank correlation, 1 where two data sets rank alike: {'; '.join(alike)}."
@@ -188,4 +190,11 @@ def _describe_correlation(found: RankCorrelation) -> str:
 
 def _format_scores(row: Row, data: Sequence[str]) -> list[str]:
     keys = [f"{name}.{score}" for name in data for score in SCORES]
-    return ["-" if row[key] is None else format_interval(*(row[f"{key}{edge}"] for edge in EDGES)) for key in keys]
+    return ["-" if row[key] is None else _format_score(row, key) for key in keys]
+
+
+def _format_score(row: Row, key: str) -> str:
+    values = [row[f"{key}{edge}"] for edge in EDGES]
+    if row[f"{key.rpartition('.')[0]}.{UNIT}"] == "percent":
+        return format_interval(*values)
+    return "{} [{}, {}]".format(*map(format_scaled, values))

@@ -50,7 +50,10 @@ def list_score_columns(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[S
     first = metrics[0].name
     for key, title in kinds.items():  # the mean of a further kind, by mIoU or by the first metric
         own = f"{first}_{key.removeprefix(KIND)}"
-        columns.append(ScoreColumn(own if own in keys else key, f"{title} {metrics[0].title}", True, None))
+        if own in keys:
+            columns.append(ScoreColumn(own, f"{title} {metrics[0].title}", metrics[0].unit == "percent", None))
+        else:
+            columns.append(ScoreColumn(key, f"{title} mIoU", True, None))
     return columns
 
 
@@ -135,9 +138,10 @@ def _describe(rows: Sequence[Row], metrics: Sequence[Metric], costs: Sequence[Co
     }
     if answers:
         words = "; ".join(f"{title}: {answer}" for title, answer in answers)
-        note += f" Floor: the best answer that does not look at the image ({words})."
+        note += f" Floor: the best of one class everywhere and of guessing by frequency ({words})."
     if any(f"{metrics[0].name}_seen" in row for row in rows):
         note += f" Seen: what the training of a network here has met, or a relative of it ({', '.join(seen)})."
+    note += "".join(metric.convention for metric in metrics)
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
     return note + (f" {describe_costs(costs)}" if costs else "")
@@ -153,13 +157,13 @@ def make_seed_table(rows: Sequence[Row], metric: Metric) -> str:
         for key in ("clean", "corrupted", "retention")
         if any(f"{metric.name}_{key}_seed_mean" in row for row in rows)
     ]
+    shown = format_percent if metric.unit == "percent" else format_scaled
     cells = [
         [
             "; ".join(row["name"] for row in rows if row["recipe"] == key[0] and row["suite_hash"] == key[1]),
             group["seeds"],
             *(
-                f"{format_percent(group.get(f'{metric.name}_{one}_seed_mean'))} ± "
-                f"{format_percent(group.get(f'{metric.name}_{one}_seed_sd'))}"
+                " ± ".join(shown(group.get(f"{metric.name}_{one}_seed_{kind}")) for kind in ("mean", "sd"))
                 for one in keys
             ),
         ]
@@ -167,4 +171,14 @@ def make_seed_table(rows: Sequence[Row], metric: Metric) -> str:
     ]
     titles = ["recipe", "seeds", *(one if one == "retention" else f"{one} {metric.title}" for one in keys)]
     table = make_markdown_table(titles, cells, left=(0,))
-    return f"{table}\nMean and standard deviation over the trainings of one recipe, in percent.\n"
+    unit = ", in percent" if metric.unit == "percent" else ""
+    return f"{table}\nMean and standard deviation over the trainings of one recipe{unit}.{_describe_starts(rows)}\n"
+
+
+def _describe_starts(rows: Sequence[Row]) -> str:
+    """A sentence on trainings that begin from one checkpoint: their spread is no one of trainings anew."""
+    starts = [row["start"] for row in rows if row.get("start")]
+    shared = sorted({start for start in starts if starts.count(start) > 1})
+    if not shared:
+        return ""
+    return f" Trainings that begin from one checkpoint ({', '.join(shared)}) are no independent trainings."

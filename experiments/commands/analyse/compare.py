@@ -36,19 +36,21 @@ baseline.json runs/*/record-core.json
 """
 
 
-def describe_verdict(found: Comparison) -> str:
-    """The conclusion of the tests in plain words."""
+def describe_verdict(found: Comparison, p_holm: float | None = None) -> str:
+    """The conclusion of the tests in plain words; `p_holm` is that of the headline among several comparisons."""
     line = found.headline
-    if line.difference is None or line.p is None:
+    chance = line.p if p_holm is None else p_holm
+    if line.difference is None or line.p is None or chance is None:
         return "Nothing follows: a score does not exist."
     size = f"{found.metric.format_difference(line.difference)} of {line.name} {found.metric.title}"
-    if is_significant(line.p):
-        text = f"The difference holds: {find_better(line, found.metric)} is better by {size} (p = {line.p:.4f})."
+    p = f"p = {chance:.4f}" if p_holm is None else f"p = {chance:.4f}, Holm"
+    if is_significant(chance):
+        text = f"The difference holds: {find_better(line, found.metric)} is better by {size} ({p})."
         if line.low is not None and line.high is not None and line.low <= 0 <= line.high:
             text += " Its interval includes 0 all the same: few images decide it."
     else:
-        text = f"The difference does not hold: {size} may be chance (p = {line.p:.4f})."
-    text += describe_equivalence(found.equivalence, found.metric, is_significant(line.p)) + describe_advantage(found)
+        text = f"The difference does not hold: {size} may be chance ({p})."
+    text += describe_equivalence(found.equivalence, found.metric, is_significant(chance)) + describe_advantage(found)
     significant = [one for one in found.conditions if is_significant(one.p_holm)]
     wins = [sum(find_better(one, found.metric) == side for one in significant) for side in ("A", "B")]
     number_of = len(found.conditions)
@@ -67,7 +69,7 @@ def describe_equivalence(found: Equivalence | None, metric: Metric, holds: bool)
         return ""
     margin = metric.format_difference(found.margin)
     if found.p is None:
-        return f" Whether they are alike within {margin} cannot be said of so few."
+        return f" Whether they are alike within {margin} cannot be said of so few units or trainings."
     p = f"two one-sided tests, p {'' if found.p < 0.00005 else '= '}{format_p_value(found.p)}"
     if is_significant(found.p):
         return f" They are equivalent within {margin} ({p})."
@@ -81,10 +83,10 @@ def describe_advantage(found: Comparison) -> str:
         return ""
     met, others = (found.metric.format_value(lines[name].difference, "+") for name in (MET, NOT_MET))
     kinds = len(advantage.met) + len(advantage.others)
-    holds = "" if is_significant(lines[NOT_MET].p) else ", which may be chance"
+    holds = "" if lines[NOT_MET].p is None or is_significant(lines[NOT_MET].p) else ", which may be chance"
     return (
-        f" The training of {advantage.side} alone has met {len(advantage.met)} of the {kinds} corruptions, or relatives of "
-        f"theirs: B - A is {met} over those and {others} over the others{holds}."
+        f" By the recipes, the training of {advantage.side} alone has met {len(advantage.met)} of the {kinds} corruptions, or "
+        f"relatives of theirs: B - A is {met} over those and {others} over the others{holds}."
     )
 
 
@@ -142,6 +144,7 @@ def format_markdown(found: Comparison) -> str:
         f"{found.metric.title} ({found.metric.unit}) on {_describe_basis(found)}. P (Holm) is corrected over the "
         f"{len(found.conditions)} conditions of the second table; the p values of the first are of one comparison each."
     )
+    note += found.metric.convention
     if found.unscored:
         note += f" Not scored, and in no mean: {', '.join(found.unscored)}."
     conclusion = f"{describe_verdict(found)}\n{describe_caution(found)}"
@@ -155,18 +158,32 @@ def format_overview(found: Sequence[Comparison]) -> str:
     rows = []
     for one in best_first:
         lines, p_holm = {line.name: line for line in one.overall}, adjusted[one.b.name]
+        alike = [_format_equivalence(one.equivalence)] if one.equivalence is not None else []
         outcome = {"B": "better", "A": "worse"}[find_better(one.headline, metric)] if is_significant(p_holm) else ""
         changes = [
             _format_change(lines[name], metric) if name in lines else "-" for name in ("clean", "mean corrupted")
         ]
-        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), outcome])
-    table = make_markdown_table(["", "clean", "mean corrupted", "p", "p (Holm)", "holds"], rows, left=(0, 5))
+        rows.append([one.b.name, *changes, format_p_value(one.headline.p), format_p_value(p_holm), outcome, *alike])
+    titles = ["", "clean", "mean corrupted", "p", "p (Holm)", "holds"]
+    titles += [] if found[0].equivalence is None else [name_equivalence(found[0].equivalence, metric)]
+    table = make_markdown_table(titles, rows, left=(0, 5))
     note = (
         f"Differences of {metric.title} ({metric.unit}) from {found[0].a.name} on {_describe_basis(found[0])}, with Holm's "
         "correction over the rows. The tests are about these networks on images like these; whether recipes differ takes "
         "several seeds."
     )
+    note += found[0].metric.convention
+    note += "" if found[0].equivalence is None else " P values of equivalence are of one test each."
     return f"{table}\n{note}\n"
+
+
+def name_equivalence(found: Equivalence, metric: Metric) -> str:
+    """The title of a column of p values of equivalence."""
+    return f"equivalent within {metric.format_difference(found.margin)}, p"
+
+
+def _format_equivalence(found: Equivalence) -> str:
+    return format_p_value(found.p)
 
 
 def adjust_headlines(found: Sequence[Comparison]) -> dict[str, float]:
@@ -179,8 +196,8 @@ def as_json(found: Comparison) -> str:
     return json.dumps(as_content(found), indent=2) + "\n"
 
 
-def as_content(found: Comparison) -> dict[str, Any]:
-    """A comparison as plain values."""
+def as_content(found: Comparison, p_holm: float | None = None) -> dict[str, Any]:
+    """A comparison as plain values; `p_holm` is that of the headline among several comparisons."""
     return {
         "a": found.a.name,
         "b": found.b.name,
@@ -190,8 +207,11 @@ def as_content(found: Comparison) -> dict[str, Any]:
         "suite": found.a.suite.name,
         "suite_hash": found.a.suite_hash,
         "unit": found.a.data.unit,
-        "holds": is_significant(found.headline.p),
-        "verdict": describe_verdict(found),
+        "units": found.a.data.resampled_units,
+        "empty": found.metric.empty,
+        "p_holm": found.headline.p if p_holm is None else p_holm,
+        "holds": is_significant(found.headline.p if p_holm is None else p_holm),
+        "verdict": describe_verdict(found, p_holm),
         "caution": describe_caution(found),
         "equivalence": None if found.equivalence is None else found.equivalence._asdict(),
         "overall": [line._asdict() for line in found.overall],
@@ -207,10 +227,21 @@ def format_sentences(found: Comparison) -> str:
 
 FORMATS = {"markdown": format_markdown, "json": as_json, "sentences": format_sentences}
 
+
+def _format_several_json(found: Sequence[Comparison]) -> str:
+    adjusted = {name: None if p != p else p for name, p in adjust_headlines(found).items()}  # NaN where there is none
+    return json.dumps([as_content(one, adjusted[one.b.name]) for one in found], indent=2) + "\n"
+
+
+def _format_several_sentences(found: Sequence[Comparison]) -> str:
+    adjusted = adjust_headlines(found)
+    return "\n".join(f"{one.b.name}: {describe_verdict(one, adjusted[one.b.name])}" for one in found) + "\n"
+
+
 OVERVIEWS: dict[str, Callable[[Sequence[Comparison]], str]] = {
     "markdown": format_overview,
-    "json": lambda found: json.dumps([as_content(one) for one in found], indent=2) + "\n",
-    "sentences": lambda found: "\n".join(f"{one.b.name}: {describe_verdict(one)}" for one in found) + "\n",
+    "json": _format_several_json,
+    "sentences": _format_several_sentences,
 }
 
 

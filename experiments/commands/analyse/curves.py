@@ -115,7 +115,7 @@ def draw_curves(
     empty: Annotated[Empty, Option()] = EMPTY[0],
     output: Path = Path("curves.png"),
 ) -> None:
-    """Draw a score over severity for each corruption, a line for each record, and what a blind answer scores.
+    """Draw a score over severity for each corruption, a line for each record, and the floor.
 
     Args:
         records: JSON files that 'benchmark' wrote.

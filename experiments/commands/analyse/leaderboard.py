@@ -138,7 +138,7 @@ def rank_records(
 ) -> None:
     """Rank records by their corrupted mean: of mIoU, or of the foreground's IoU where classes have a background.
 
-    The floor is what the best answer scores that does not look at the image. Every record is recomputed: its scores from
+    The floor is the best of one class everywhere and of guessing by frequency. Every record is recomputed: its scores from
     the counts, its intervals from the images, where their counts lie beside it.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.commands.analyse.compare import describe_equivalence, scale_margin
+from experiments.commands.analyse.compare import describe_equivalence, name_equivalence, scale_margin
 from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
 from experiments.evaluation.comparison import (
     MET,
@@ -76,7 +76,7 @@ def describe_verdict(found: RecipeComparison, p: float) -> str:
             f"trainings, so no interval over trainings is stated.{tail}"
         )
     if change.p is None:
-        return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each."
+        return f"{names[1]}: {size} apart, in {counts}; whether that is chance takes several trainings of each.{tail}"
     chance = f"p {'' if p < 0.00005 else '= '}{format_p_value(p)}"
     if outcome:
         return f"{names[1]} is {outcome} than {names[0]} by {size} ({counts}, {chance}).{tail}"
@@ -92,11 +92,14 @@ def describe_advantage(found: RecipeComparison) -> str:
     sides = {"A": find_recipe_name(found.a), "B": find_recipe_name(found.b)}
     sizes = [found.metric.format_value(change.difference, "+") for change in (met, others)]
     low, high = others.images
-    holds = is_significant(others.p) and low is not None and high is not None and not low <= 0 <= high
+    holds = others.p is None or (
+        is_significant(others.p) and low is not None and high is not None and not low <= 0 <= high
+    )
     number = len(advantage.met) + len(advantage.others)
     return (
-        f" The training of {sides.get(advantage.side, advantage.side)} alone has met {len(advantage.met)} of the {number} "
-        f"corruptions, or relatives of theirs: {sizes[0]} over those, {sizes[1]} over the others"
+        f" By the recipes, the training of {sides.get(advantage.side, advantage.side)} alone has met {len(advantage.met)} of "
+        f"the {number} corruptions, or relatives of theirs: {sides['B']} differs by {sizes[0]} over those and by {sizes[1]} over "
+        "the others"
         f"{'' if holds else ', which may be chance'}."
     )
 
@@ -134,6 +137,7 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
                 format_p_value(one.headline.p),
                 format_p_value(adjusted_p),
                 find_direction(one.headline, metric, p),
+                *([] if one.equivalence is None else [format_p_value(one.equivalence.p)]),
             ]
         )
     titles = [
@@ -144,7 +148,9 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
         "mean corrupted, images",
         "mean corrupted, trainings",
     ]
-    table = make_markdown_table([*titles, "p", "p (Holm)", "holds"], rows, left=(0, 8))
+    equivalence = found[0].equivalence
+    further = [] if equivalence is None else [name_equivalence(equivalence, metric)]
+    table = make_markdown_table([*titles, "p", "p (Holm)", "holds", *further], rows, left=(0, 8))
     if len(found) == 1 and len(found[0].conditions) > 1:
         table += f"\n{_make_condition_table(found[0])}"
     data, suite = first[0].data, first[0].suite
@@ -159,6 +165,8 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
         note += (
             f" Trainings that begin from one checkpoint ({', '.join(sorted(starts))}) are not compared as trainings."
         )
+    note += metric.convention
+    note += "" if equivalence is None else " P values of equivalence, over images and trainings, are of one test each."
     mixed = [
         find_recipe_name(side)
         for side in (first, *(one.b for one in found))
@@ -171,11 +179,12 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
 
 def _describe_family(found: Sequence[RecipeComparison], among: int | None) -> str:
     """What the correction of a table is over."""
+    conditions = len(found[0].conditions) if len(found) == 1 else 1
+    tested = sum(one.headline.p is not None for one in found)
+    rows = "the one row above" if len(found) == 1 else f"the {tested} rows that have a p value"
     if among is not None:
-        return f"the {among} comparisons that these were picked among (Bonferroni)"
-    rows = "the one row above" if len(found) == 1 else f"the {len(found)} rows"
-    conditions = len(found[0].conditions)
-    return f"{rows}, and over the {conditions} conditions below it" if len(found) == 1 and conditions > 1 else rows
+        rows = f"the {among} comparisons that these were picked among (Bonferroni)"
+    return f"{rows}, and over the {conditions} conditions below it" if conditions > 1 else rows
 
 
 def _make_condition_table(found: RecipeComparison) -> str:
@@ -217,6 +226,8 @@ def as_content(found: RecipeComparison, p: float) -> dict[str, Any]:
         "a": describe_side(found.a),
         "b": describe_side(found.b),
         "metric": found.metric.name,
+        "empty": found.metric.empty,
+        "units": found.a[0].data.resampled_units,
         "data": found.a[0].data.name,
         "images": found.a[0].data.images,
         "suite": found.a[0].suite.name,

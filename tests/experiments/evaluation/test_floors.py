@@ -8,7 +8,7 @@ from records import make_record
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from experiments.evaluation.compared_metrics import COMPARED
-from experiments.evaluation.floors import answer_by_prior, answer_constantly, find_floor
+from experiments.evaluation.floors import answer_by_frequency, answer_constantly, find_floor
 from experiments.evaluation.record import Images
 from experiments.evaluation.scores.overlap import compute_class_counts, mean_iou
 from experiments.record_files.record_file import read_swept
@@ -34,9 +34,9 @@ def test_a_constant_answer_scores_what_scikit_learn_says(masks: np.ndarray, plac
     )
 
 
-def test_an_answer_by_prior_scores_what_random_answers_do_on_average(masks: np.ndarray) -> None:
-    counts = answer_by_prior(as_images(masks), 0).counts["classes"].sum(0)
+def test_guessing_by_frequency_scores_what_random_answers_do_on_average(masks: np.ndarray) -> None:
     rng, prior = np.random.default_rng(1), np.bincount(masks.ravel(), minlength=3) / masks.size
+    counts = answer_by_frequency(as_images(masks), prior).counts["classes"].sum(0)
     true = np.repeat(masks.ravel(), 200)
     drawn = rng.choice(3, true.size, p=prior)
     assert mean_iou(counts)[0] == pytest.approx(jaccard_score(true, drawn, average="macro"), abs=0.003)
@@ -46,8 +46,9 @@ def test_an_answer_by_prior_scores_what_random_answers_do_on_average(masks: np.n
 def test_the_floor_is_the_best_of_them(tmp_path: Path) -> None:
     record, images = read_swept(make_record(tmp_path / "record.json"))
     floor = find_floor(record, images, COMPARED["miou"].ratio)
+    assert floor is not None
     true = images.counts["classes"][..., 2].sum(0)[record.conditions.index(("clean", 0))]
     share = true / true.sum()
     constant, prior = share.max() / np.count_nonzero(true), (share / (2 - share))[true > 0].mean()
     assert floor.score == pytest.approx(max(constant, prior), abs=1e-6)
-    assert floor.answer in [*(f"all {name}" for name in record.classes), "at random by prior"]
+    assert floor.answer in [*(f"all {name}" for name in record.classes), "guessing by frequency"]
