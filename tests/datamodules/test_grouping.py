@@ -23,9 +23,18 @@ def test_other_patterns_and_names_are_refused(pattern: str, says: str) -> None:
         parse_names(pattern, ["Seq05VD_f00000"])
 
 
-def test_a_long_name_is_read_at_once() -> None:
+def test_a_place_is_a_complete_number() -> None:
+    found = parse_names("{sequence}{place}", ["drive0012", "drive0013", "drive0120"])
+    assert (found.units, found.places) == (["drive"] * 3, [12, 13, 120])
+    assert parse_names("{sequence}*{place}", ["a_frame_0012"]).places == [12]
+
+
+def test_hostile_names_and_patterns_are_read_at_once() -> None:
     with pytest.raises(UserError, match="does not follow"):
-        parse_names("{sequence}_*_*_*{place}", ["_" * 200 + "x"])
+        parse_names("{sequence}" + "*" * 150 + "{place}", ["_" * 900 + "x"])
+    with pytest.raises(UserError, match="a name of 10000 letters"):
+        parse_names("{sequence}_{place}", ["_" * 10_000])
+    assert find_natural_places(["9" * 5000, "1" + "0" * 5000]) == [0, 1]
 
 
 def test_numbers_are_ordered_as_numbers() -> None:

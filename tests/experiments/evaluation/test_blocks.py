@@ -80,6 +80,8 @@ def test_they_count_as_a_triangular_window_does() -> None:
 def test_the_length_follows_from_the_number_alone() -> None:
     assert (find_block_length(233), find_block_length(100), find_block_length(1)) == (25, 16, 2)
     assert make_blocks([62, 171]) == Blocks((62, 171), 25)
+    assert make_blocks([10] * 8).are_whole_sequences  # so that 8 videos are as few as 8 patients
+    assert not make_blocks([62, 171]).are_whole_sequences
 
 
 def test_units_are_ordered_by_sequence_and_place() -> None:

@@ -116,3 +116,11 @@ def test_equivalence_of_a_mean_is_two_one_sided_t_tests() -> None:
     edge = max(-low, high)  # equivalent at 5 % just where the 90 % interval lies within the margin
     assert compute_equivalence_p(values.mean(), leave_out(values), edge) == pytest.approx(0.05)
     assert np.isnan(compute_equivalence_p(0.0, leave_out(values[:19]), 0.5))
+
+
+def test_equal_networks_are_equivalent_and_few_that_differ_are_no_lack_of_knowledge() -> None:
+    assert compute_equivalence_p(0.0, np.zeros(100), 0.01) == 0.0
+    assert compute_equivalence_p(0.02, np.full(100, 0.02), 0.01) == 1.0
+    few = np.zeros(1000)
+    few[:5] = 1e-5
+    assert compute_equivalence_p(0.0, few, 0.01) < 1e-6

@@ -207,7 +207,7 @@ def test_a_gain_on_what_training_had_seen_is_told_apart(tmp_path: Path, capsys: 
         for at, (name, recipe) in enumerate((("plain", {}), ("noisy", noisy)))
     ]  # fmt: skip
     (found,) = json.loads(read_printed(capsys, *sides, options=("--format=json",)))
-    assert "The training of noisy alone has met 1 of the 2 corruptions" in found["verdict"]
+    assert "the training of noisy alone has met 1 of the 2 corruptions" in found["verdict"]
     means = {change["name"]: change["difference"] for change in found["overall"]}
     lines = {change["name"]: change["difference"] for change in found["conditions"]}
     assert means["mean met by one training alone"] == pytest.approx(lines["gaussian noise 1"])
