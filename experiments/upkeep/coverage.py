@@ -60,7 +60,8 @@ test sets an interval was stated at all. Of frames that follow each other, block
 
 The jackknife's is what tables, reports and comparisons show. One population defeats every interval: of the 26 patients of
 LGG a single one decides the clean mIoU, and a test set of 20 to 50 draws often lacks it, which nothing in the test set can
-tell. Where such patients are to be feared, trust no interval of fewer than 100 units.
+tell. Where such patients are to be feared, trust no interval of fewer than 100 units. And where the difference of two
+networks is itself correlated by 0.8 from a frame to the next, intervals of 100 to 200 frames hold in 91 % instead of 95.
 """
 
 ALIKE = """## Two networks that are alike
