@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, hash_manifest
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import FORMAT, Data, Manifest, PerImage, Record, hash_manifest
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.tasks import TASK
 from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary

@@ -10,7 +10,8 @@ from experiments.ablation.sweep_file import Factor, name_level
 from experiments.evaluation import robustness
 from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import MeasuredRecord, measure_record, require_comparable
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.statistics import LEVEL, Interval, compute_joint_intervals
 

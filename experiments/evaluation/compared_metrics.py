@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import MeanScore, Unit, identity
 from experiments.evaluation.scores.foreground import (
     EMPTY,

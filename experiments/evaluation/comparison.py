@@ -8,8 +8,9 @@ import numpy as np
 from experiments.evaluation import robustness
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import Metric, find_metric
+from experiments.evaluation.images import Images
 from experiments.evaluation.jackknife import compute_equivalence_p
-from experiments.evaluation.record import Images, Record, drop_counts
+from experiments.evaluation.record import Record, drop_counts
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.seen import compute_part_means, find_met_by_one, find_seen, split_by_seen
 from experiments.evaluation.statistics import (

@@ -15,8 +15,9 @@ import numpy as np
 
 from experiments.evaluation import robustness
 from experiments.evaluation.blocks import Blocks
+from experiments.evaluation.images import Images
 from experiments.evaluation.jackknife import Scale, jackknife_interval
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import (
     HISTOGRAMS,
     IMAGE_HISTOGRAM,

@@ -11,7 +11,8 @@ import numpy as np
 
 from experiments.evaluation.blocks import Blocks
 from experiments.evaluation.failures import Bounded, bound, sum_left_out
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Record
 from experiments.evaluation.robustness import divide
 from experiments.evaluation.scores.base import UNIT, Counts, as_number
 from experiments.evaluation.scores.curves import selective_risk_area

@@ -8,8 +8,9 @@ import numpy as np
 from experiments.evaluation import robustness
 from experiments.evaluation.compared_metrics import Metric
 from experiments.evaluation.floors import find_floor
+from experiments.evaluation.images import Images
 from experiments.evaluation.jackknife import Scale
-from experiments.evaluation.record import Edges, Images, Record, drop_counts
+from experiments.evaluation.record import Edges, Record, drop_counts
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.seen import compute_part_means
 from experiments.evaluation.statistics import Scores, compute_joint_intervals, estimate_scores

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.evaluation.images import Images
 from experiments.evaluation.kinds import CLEAN
 from experiments.evaluation.known_counts import RELATIONS, is_nonnegative, list_known_shapes
-from experiments.evaluation.record import Bounds, Images, Record
+from experiments.evaluation.record import Bounds, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.scores.base import Counts
 from experiments.evaluation.scores.known import compute_condition_scores, find_known_scores

@@ -6,7 +6,7 @@ A record is one JSON file; the counts of every image lie beside it in a compress
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
@@ -19,14 +19,11 @@ from pydantic import (
 )
 
 from experiments.evaluation import robustness
-from experiments.evaluation.blocks import Blocks, find_block_length, make_blocks, make_independent, order_sequences
+from experiments.evaluation.blocks import find_block_length
 from experiments.evaluation.earlier import upgrade
 from experiments.evaluation.kinds import find_kind
 from experiments.evaluation.order import describe_order
 from experiments.evaluation.robustness import Condition
-from experiments.evaluation.scores.base import Counts
-from experiments.evaluation.scores.ratios import Ratio
-from experiments.evaluation.statistics import sum_by_unit
 from plain_values import find_problem, show
 
 FORMAT = "robust-segmentation-record/3"
@@ -273,41 +270,6 @@ class Record(Strict):
     def totals(self) -> dict[str, np.ndarray]:
         """The counts of all cells by name, (conditions, ...)."""
         return {name: np.array([cell.counts[name] for cell in self.cells], np.int64) for name in self.counts}
-
-
-class Images(NamedTuple):
-    """What is known of each image of a sweep.
-
-    ``units`` say which images belong together; with ``places``, in which sequence they stand, and where.
-    """
-
-    ids: list[str]
-    counts: Counts  # by name, (N, conditions, ...)
-    units: list[str] | None = None
-    places: list[int] | None = None
-
-    @property
-    def grouping(self) -> tuple[list[str] | None, list[int] | None]:
-        """Units and places: two records are compared where they agree on both."""
-        return self.units, self.places
-
-    @property
-    def blocks(self) -> Blocks:
-        """How the units of `sum_by_unit` depend on each other."""
-        if self.units is None:
-            return make_independent(len(self.ids))
-        if self.places is None:
-            return make_independent(len({*self.units}))
-        return make_blocks(order_sequences(self.units, self.places)[1])
-
-    def sum_by_unit(self, ratio: Ratio) -> Ratio:
-        """A ratio of `counts`, summed over the images of each unit; of sequences, each image in their order."""
-        if self.units is None:
-            return ratio
-        if self.places is None:
-            return sum_by_unit(ratio, self.units)
-        order, _ = order_sequences(self.units, self.places)
-        return ratio.apply(lambda part: part[order])
 
 
 def drop_counts(record: Record) -> Record:

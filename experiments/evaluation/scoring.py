@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from experiments.evaluation import robustness
+from experiments.evaluation.images import Images
 from experiments.evaluation.jackknife import Scale
 from experiments.evaluation.kinds import ATTACK
-from experiments.evaluation.record import Bounds, Cell, CountForm, Images, Manifest, Summary
+from experiments.evaluation.record import Bounds, Cell, CountForm, Manifest, Summary
 from experiments.evaluation.robustness import Condition
 from experiments.evaluation.scores.base import Counts, as_number
 from experiments.evaluation.scores.known import compute_condition_scores

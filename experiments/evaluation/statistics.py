@@ -213,24 +213,6 @@ def compute_intervals(
     return compute_joint_intervals(models, lambda scores: measure(scores[0]), scale)
 
 
-def compute_paired_intervals(
-    one: Ratio,
-    other: Ratio,
-    measure: Measure,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    blocks: Blocks | None = None,
-) -> dict[str, Interval]:
-    """Intervals of `other` less `one` for every number of `measure`, both on the same resamples of the same units."""
-
-    def subtract(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        left, right = map(measure, scores)
-        return {name: right[name] - left[name] for name in left}
-
-    models = [estimate_scores([ratio], resamples, seed, blocks) for ratio in (one, other)]
-    return compute_joint_intervals(models, subtract)
-
-
 def compute_joint_intervals(
     models: Sequence[Scores],
     measure: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]],

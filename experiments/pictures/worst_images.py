@@ -13,7 +13,8 @@ from torch import Tensor
 
 from datamodules.base import SegmentationDataModule
 from datamodules.batches import collate
-from experiments.evaluation.record import Images, Picture
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Picture
 from experiments.evaluation.robustness import Condition, select_clean_score
 from experiments.evaluation.scores.overlap import mean_iou
 from experiments.files.digest import compute_sha256

@@ -12,7 +12,8 @@ import numpy as np
 
 from experiments.evaluation import robustness
 from experiments.evaluation.image_failures import find_confidences
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Record
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.evaluation.scores.overlap import dice, iou
 from experiments.evaluation.scores.ratios import compute_ratios, compute_score

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.evaluation.images import Images
 from experiments.evaluation.known_counts import is_nonnegative
 from experiments.evaluation.recomputed import ALTERED, describe_cell, require_agreement, require_intervals
-from experiments.evaluation.record import FORMAT, Images, PerImage, Record, dump, hash_manifest
+from experiments.evaluation.record import FORMAT, PerImage, Record, dump, hash_manifest
 from experiments.files.atomic_write import atomic_write
 from experiments.files.digest import compute_sha256
 from experiments.files.json_file import read_json

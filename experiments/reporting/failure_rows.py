@@ -13,7 +13,8 @@ from experiments.evaluation.failures import (
     summarise_pixel_scores,
 )
 from experiments.evaluation.image_failures import Selection, score_selections
-from experiments.evaluation.record import Images, Record, drop_counts
+from experiments.evaluation.images import Images
+from experiments.evaluation.record import Record, drop_counts
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.files.tables import format_interval, format_percent, make_markdown_table
 

@@ -7,8 +7,9 @@ from typing import Any
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.checkpoints.settings import read_settings, to_plain
+from experiments.evaluation.images import Images
 from experiments.evaluation.recipe import find_data_name
-from experiments.evaluation.record import FORMAT, Data, Images, Manifest, PerImage, Record, hash_manifest
+from experiments.evaluation.record import FORMAT, Data, Manifest, PerImage, Record, hash_manifest
 from experiments.evaluation.robustness import find_ineffective
 from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
 from experiments.sweeping.suite import Suite

@@ -26,6 +26,7 @@ from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_valu
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
+from experiments.reporting.equivalence import describe_equivalence, name_equivalence, scale_margin
 from user_error import UserError
 
 EXAMPLES = """
@@ -58,22 +59,6 @@ def describe_verdict(found: Comparison, p_holm: float | None = None) -> str:
         f"{text}\nOf {number_of} conditions, A is better in {wins[0]} and B in {wins[1]}; in the other "
         f"{number_of - len(significant)} no difference holds (Holm's correction, level {1 - LEVEL:.2f})."
     )
-
-
-def describe_equivalence(found: Equivalence | None, metric: Metric, holds: bool) -> str:
-    """Whether the headline differs by no more than the margin that was stated, as a sentence; empty where none was.
-
-    A difference that `holds` may still be within the margin; that it is not needs no words.
-    """
-    if found is None or (holds and not is_significant(found.p)):
-        return ""
-    margin = metric.format_difference(found.margin)
-    if found.p is None:
-        return f" Whether they are alike within {margin} cannot be said of so few units or trainings."
-    p = f"two one-sided tests, p {'' if found.p < 0.00005 else '= '}{format_p_value(found.p)}"
-    if is_significant(found.p):
-        return f" They are equivalent within {margin} ({p})."
-    return f" That they are alike within {margin} is not shown either ({p})."
 
 
 def describe_advantage(found: Comparison) -> str:
@@ -177,11 +162,6 @@ def format_overview(found: Sequence[Comparison]) -> str:
     return f"{table}\n{note}\n"
 
 
-def name_equivalence(found: Equivalence, metric: Metric) -> str:
-    """The title of a column of p values of equivalence."""
-    return f"equivalent within {metric.format_difference(found.margin)}, p"
-
-
 def _format_equivalence(found: Equivalence) -> str:
     return format_p_value(found.p)
 
@@ -255,19 +235,6 @@ def require_names(found: Sequence[Comparison]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"two records are called {twice!r}: sweep one with another --name, or leave it out")
-
-
-def scale_margin(margin: float | None, metric: Metric) -> float | None:
-    """A margin as scores are held: points of percent as a fraction.
-
-    Raises:
-        UserError: it is not above zero.
-    """
-    if margin is None:
-        return None
-    if not 0 < margin < float("inf"):
-        raise UserError(f"--margin {margin}: give what counts as no difference, above 0")
-    return margin / 100 if metric.unit == "percent" else margin
 
 
 def compare_records(

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from tqdm import tqdm
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.commands.analyse.compare import describe_equivalence, name_equivalence, scale_margin
 from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
 from experiments.evaluation.comparison import (
     MET,
@@ -32,6 +31,7 @@ from experiments.evaluation.statistics import adjust_p_values
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_record, read_swept
+from experiments.reporting.equivalence import describe_equivalence, name_equivalence, scale_margin
 from user_error import UserError
 
 EXAMPLES = """

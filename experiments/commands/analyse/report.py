@@ -26,6 +26,7 @@ from experiments.reporting.charts import (
     draw_shift_chart,
     find_highest_risk,
 )
+from experiments.reporting.heat_map import make_heat_map
 from experiments.reporting.origin import describe_origin, find_pictures, make_suite_tables
 from experiments.reporting.svg import MARKERS, Figure, find_style
 from experiments.reporting.tables import (
@@ -34,7 +35,6 @@ from experiments.reporting.tables import (
     find_corrupted_mean,
     make_class_table,
     make_floor_entries,
-    make_heat_map,
     make_leaderboard_table,
     make_score_table,
 )

@@ -12,10 +12,11 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.compared_metrics import COMPARED, Metric, find_metric
 from experiments.evaluation.costs import Cost, Costs, describe_file_sizes
+from experiments.evaluation.images import Images
 from experiments.evaluation.kinds import CLEAN
 from experiments.evaluation.metric_summary import MetricSummary, measure_metric, summarise_metric
 from experiments.evaluation.recipe_comparison import strip_seed
-from experiments.evaluation.record import Images, Record, drop_counts
+from experiments.evaluation.record import Record, drop_counts
 from experiments.files.atomic_write import require_writable
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import as_csv, format_scaled, make_markdown_table

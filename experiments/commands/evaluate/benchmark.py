@@ -15,8 +15,9 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.images import Images
 from experiments.evaluation.order import Order
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.record import Record
 from experiments.files.atomic_write import require_writable
 from experiments.files.lock import hold_lock
 from experiments.files.secret import find_secret

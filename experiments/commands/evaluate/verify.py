@@ -10,9 +10,10 @@ import numpy as np
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_manifest_difference
+from experiments.evaluation.images import Images
 from experiments.evaluation.order import read_order
 from experiments.evaluation.recomputed import ALTERED
-from experiments.evaluation.record import Images, Manifest, Record, hash_manifest
+from experiments.evaluation.record import Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
 from experiments.record_files.record_file import open_record
 from user_error import UserError

@@ -16,8 +16,8 @@ from experiments.evaluation.failures import (
     list_parts,
     summarise_pixel_scores,
 )
+from experiments.evaluation.images import Images
 from experiments.evaluation.jackknife import FEWEST_UNITS, jackknife_interval
-from experiments.evaluation.record import Images
 from experiments.evaluation.scores.known import find_curve_scores
 from experiments.record_files.record_file import read_swept
 from lightning_modules.metrics.fixed_point import IMAGE_LOG_ODDS_BINS, LOG_ODDS_BINS

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.floors import answer_by_frequency, answer_constantly, find_floor
-from experiments.evaluation.record import Images
+from experiments.evaluation.images import Images
 from experiments.evaluation.scores.overlap import compute_class_counts, mean_iou
 from experiments.record_files.record_file import read_swept
 

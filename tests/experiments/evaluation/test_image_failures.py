@@ -17,7 +17,7 @@ from experiments.evaluation.image_failures import (
     score_selection,
     score_selections,
 )
-from experiments.evaluation.record import Images
+from experiments.evaluation.images import Images
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.evaluation.scores.overlap import compute_class_counts
 from experiments.record_files.record_file import read_swept

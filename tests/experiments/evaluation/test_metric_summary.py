@@ -7,6 +7,7 @@ import pytest
 from records import make_record
 
 from experiments.evaluation.compared_metrics import COMPARED, find_metric
+from experiments.evaluation.images import Images
 from experiments.evaluation.metric_summary import (
     ABOVE,
     MetricSummary,
@@ -14,7 +15,7 @@ from experiments.evaluation.metric_summary import (
     measure_metric,
     summarise_metric,
 )
-from experiments.evaluation.record import Images, Record
+from experiments.evaluation.record import Record
 from experiments.record_files.record_file import read_swept
 from user_error import UserError
 

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from types import SimpleNamespace
 
@@ -13,12 +13,15 @@ from experiments.evaluation.robustness import summarise
 from experiments.evaluation.scores.ratios import Ratio
 from experiments.evaluation.statistics import (
     LEVEL,
+    RESAMPLES,
     Interval,
+    Measure,
     adjust_p_values,
     bca_interval,
     bootstrap,
     compute_intervals,
-    compute_paired_intervals,
+    compute_joint_intervals,
+    estimate_scores,
     jackknife,
     percentile_interval,
     permutation_test,
@@ -28,6 +31,18 @@ from experiments.evaluation.statistics import (
 
 CONDITIONS = [("clean", 0), ("noise", 1)]
 SEEDS = st.integers(0, 10**6)
+
+
+def compute_paired_intervals(
+    one: Ratio, other: Ratio, measure: Measure, resamples: int = RESAMPLES
+) -> dict[str, Interval]:
+    """Intervals of `other` less `one`, both on the same resamples of the same units."""
+
+    def subtract(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        left, right = map(measure, scores)
+        return {name: right[name] - left[name] for name in left}
+
+    return compute_joint_intervals([estimate_scores([ratio], resamples) for ratio in (one, other)], subtract)
 
 
 def of_classes(counts: np.ndarray) -> Ratio:

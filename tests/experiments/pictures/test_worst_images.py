@@ -17,7 +17,7 @@ from datamodules.corruptions.noise import GaussianNoise
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.commands.evaluate import benchmark
-from experiments.evaluation.record import Images
+from experiments.evaluation.images import Images
 from experiments.files.digest import compute_sha256
 from experiments.pictures.worst_images import GAP, draw, draw_worst, find_largest_drops
 from experiments.record_files.record_file import open_record

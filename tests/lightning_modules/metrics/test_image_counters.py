@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from sklearn.metrics import f1_score
 
 from experiments.evaluation.image_failures import find_confidences
-from experiments.evaluation.record import Images
+from experiments.evaluation.images import Images
 from lightning_modules.metrics.counters.base import Prediction
 from lightning_modules.metrics.counters.entropy import Entropy
 from lightning_modules.metrics.counters.members import Members
