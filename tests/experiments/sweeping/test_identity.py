@@ -37,6 +37,7 @@ class Interrupted:
             f"--data.init_args.root={self.root}",
             "--data.init_args.size=[32,32]",
             "--data.init_args.eval_batch_size=2",
+            "--data.init_args.sequence=null",
             "--trainer.accelerator=cpu",
             *further,
         ]

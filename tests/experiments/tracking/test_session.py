@@ -133,7 +133,7 @@ def test_table_holds_every_score_of_every_cell(tracked: Tracked) -> None:
         assert (row.pop("miou_low"), row.pop("miou_high")) == cell.miou_interval.edges
         scalars = {key: value for key, value in cell.scores.items() if not isinstance(value, list)}
         assert row == {"corruption": cell.corruption, "severity": cell.severity, **scalars}
-        assert len(row) == 11
+        assert len(row) == 16
 
 
 def test_worst_images_are_media(tracked: Tracked) -> None:

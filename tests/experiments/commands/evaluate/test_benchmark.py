@@ -356,6 +356,7 @@ def test_folder_and_checkpoint_are_read_once(tiny_run: Path, tmp_path: Path, mon
     words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={tmp_path / 'record.json'}"]
     words += ["--data=experiments/configs/data/camvid.yaml", f"--data.init_args.root={root}", "--pictures=2"]
     words += ["--data.init_args.size=[32,32]", "--data.init_args.eval_batch_size=2", "--trainer.accelerator=cpu"]
+    words += ["--data.init_args.sequence=null"]
     benchmark.main([*words, "--data.init_args.num_workers=0"])
     assert searched == ["test"]
     assert hashed.count("best.ckpt") == 1
