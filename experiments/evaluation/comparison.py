@@ -149,9 +149,12 @@ def name_kind_mean(kind: str) -> str:
     return f"mean {kind}"
 
 
-def list_overall(record: Record, numbers: Mapping[str, np.ndarray]) -> list[str]:
+def list_overall(record: Record, numbers: Mapping[str, np.ndarray], metric: Metric) -> list[str]:
     """Names of the numbers that are of several conditions: the headline's, then a mean of each further kind."""
-    return [name for name in dict.fromkeys([*OVERALL, *map(name_kind_mean, record.kinds)]) if name in numbers]
+    names = dict.fromkeys([*OVERALL, *map(name_kind_mean, record.kinds)])
+    if metric.unit != "percent":  # retention of an error score has no meaning
+        del names["retention"]
+    return [name for name in names if name in numbers]
 
 
 def name_condition(condition: robustness.Condition) -> str:
@@ -241,10 +244,8 @@ def compare(
     require_aligned([(record, images.ids, images.grouping) for record, images in (a, b)])
     ratios = [images.sum_by_unit(chosen.ratio(images)) for _, images in (a, b)]
     places = find_scored_places(one, [point_estimate(ratio) for ratio in ratios], chosen)
-    conditions, measure = (
-        [one.conditions[at] for at in places],
-        make_record_measure(one, places, chosen, find_met_by_one([one.recipe, other.recipe])),
-    )
+    conditions = [one.conditions[at] for at in places]
+    measure = make_record_measure(one, places, chosen, find_met_by_one([one.recipe, other.recipe]))
     first, second = ratios
     if len(places) < len(one.conditions):
         first, second = (ratio.apply(lambda part: part[:, places]) for ratio in ratios)
@@ -274,9 +275,7 @@ def compare(
             p_holm=as_number(adjusted.get(name, np.nan)),
         )
 
-    overall = [compare_number(name) for name in list_overall(one, left)]
-    if chosen.unit != "percent":  # retention of an error score has no meaning
-        overall = [one for one in overall if one.name != "retention"]
+    overall = [compare_number(name) for name in list_overall(one, left, chosen)]
     unscored = [name_condition(condition) for condition in one.conditions if condition not in conditions]
     found = Comparison(
         drop_counts(one), drop_counts(other), chosen, overall, [compare_number(name) for name in names], unscored

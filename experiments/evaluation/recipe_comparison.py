@@ -113,12 +113,11 @@ def compare_recipes(
     """
     records = [one.record for one in chain(a, b)]
     _require_unique_checkpoints(records)
-    chosen = metric
     met = find_met_by_one([a[0].record.recipe, b[0].record.recipe])
     anew = not any(find_common_start([one.record for one in side]) for side in (a, b))
     require_aligned([(one.record, one.ids, one.grouping) for one in chain(a, b)])
-    places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], chosen)
-    measure = make_record_measure(records[0], places, chosen, met)
+    places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], metric)
+    measure = make_record_measure(records[0], places, metric, met)
     models = [one.scores.select(places) for one in chain(a, b)]
 
     def subtract_means(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -132,21 +131,23 @@ def compare_recipes(
     bounds = compute_joint_intervals(models, subtract_means)
     values = [measure(model.estimate) for model in models]
 
+    def split(name: str) -> tuple[list[float], list[float]]:
+        found = [float(one[name]) for one in values]
+        return found[: len(a)], found[len(a) :]
+
     def make_change(name: str) -> Change:
-        first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
+        first, second = split(name)
         low, high = bounds[name].jackknife
         trainings, p = _welch_t_test(first, second) if anew else (None, None)
         left, right = (float(np.mean(part)) for part in (first, second))
         images = as_number(low), as_number(high)
         return Change(name, as_number(left), as_number(right), as_number(right - left), images, trainings, p)
 
-    overall = [make_change(name) for name in list_overall(records[0], values[0])]
-    if chosen.unit != "percent":  # retention of an error score has no meaning
-        overall = [one for one in overall if one.name != "retention"]
+    overall = [make_change(name) for name in list_overall(records[0], values[0], metric)]
     found = RecipeComparison(
         records[: len(a)],
         records[len(a) :],
-        chosen,
+        metric,
         overall,
         [make_change(name_condition(records[0].conditions[at])) for at in places],
     )
@@ -155,8 +156,7 @@ def compare_recipes(
     name = found.headline.name
     left_out = subtract_means([model.jackknifed for model in models])[name]
     over_images = compute_equivalence_p(found.headline.difference or 0.0, left_out, margin, models[0].blocks)
-    first, second = ([float(one[name]) for one in part] for part in (values[: len(a)], values[len(a) :]))
-    over_trainings = _welch_equivalence_test(first, second, margin) if anew else float("nan")
+    over_trainings = _welch_equivalence_test(*split(name), margin) if anew else float("nan")
     p = np.maximum(over_images, over_trainings)  # NaN where either is
     return found._replace(equivalence=Equivalence(margin, as_number(p)))
 
