@@ -1,7 +1,7 @@
 """Conversion of image files to 8-bit arrays; checkpoints store its settings, to read new images in the same way."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -67,13 +67,26 @@ class ImageReading:
         Raises:
             UserError: the file cannot be read, or does not fit the description.
         """
+        return self.convert(
+            lambda: read_levels(path) if path.suffix.lower() == ".npy" else self._decode(path), str(path)
+        )
+
+    def convert(self, decode: Callable[[], np.ndarray], name: str) -> np.ndarray:
+        """Convert what a decoder returns, levels (H, W, C) or (H, W) of any type, to uint8 (H, W, C).
+
+        Args:
+            decode: reads the levels.
+            name: of the image, for the message.
+
+        Raises:
+            UserError: they cannot be read, or do not fit the description.
+        """
         try:
-            levels = self._match_channels(read_levels(path) if path.suffix.lower() == ".npy" else self._decode(path))
-            return self._apply_window(levels)
+            return self._apply_window(self._match_channels(decode()))
         except NotAsDescribedError as error:
-            raise UserError(f"the image {path} {error}") from error
+            raise UserError(f"the image {name} {error}") from error
         except Exception as error:  # decoders raise errors of many classes
-            raise UserError(f"the image {path} cannot be read ({error}): replace or remove it") from error
+            raise UserError(f"the image {name} cannot be read ({error}): replace or remove it") from error
 
     def _decode(self, path: Path) -> np.ndarray:
         """The levels of a picture in `mode`, or in its own mode, with palettes, CMYK, YCbCr, LAB and HSV converted to RGB."""

@@ -1,10 +1,10 @@
 """Interpretation of mask files by levels, palette indices or colours; an ambiguous mask is refused."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,7 @@ LOWEST, HIGHEST = -32768, 65535
 
 UNKNOWN = -1
 Colour = tuple[int, int, int]
+Decoded = TypeVar("Decoded")
 NEAREST_CLASSES = 16
 """Distance of class levels from which on the nearest class is reliable in a JPEG of usual quality."""
 
@@ -62,14 +63,21 @@ class MaskReading:
         Raises:
             UserError: see `read`.
         """
-        try:
-            if path.suffix.lower() == ".npy":
-                return self._decode_array(read_levels(path)), {}
-            return self._decode_picture(path)
-        except _AmbiguousError as error:
-            raise UserError(f"the mask {path} {error}") from error
-        except Exception as error:  # decoders raise errors of many classes
-            raise UserError(f"the mask {path} cannot be read ({error}): replace or remove it") from error
+        if path.suffix.lower() == ".npy":
+            return self.convert(lambda: read_levels(path), str(path)), {}
+        return _tell(lambda: self._decode_picture(path), str(path))
+
+    def convert(self, decode: Callable[[], np.ndarray], name: str) -> np.ndarray:
+        """Convert what a decoder returns, values (H, W) or colours (H, W, 3), to uint8 (H, W) of class ids and `IGNORED`.
+
+        Args:
+            decode: reads the mask.
+            name: of the mask, for the message.
+
+        Raises:
+            UserError: it cannot be read, or has unknown values.
+        """
+        return _tell(lambda: self._decode_array(decode()), name)
 
     def _decode_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
         picture, kind, rawmodes = open_picture(path, self.orientation)
@@ -212,6 +220,21 @@ class MaskReading:
             f"holds {what}, which is no class: allowed are the classes {classes} and, as ignored, {ignored or 'nothing'}; "
             f"correct the mask, or describe the value as a class or as ignored{hint}"
         )
+
+
+def _tell(decode: Callable[[], Decoded], name: str) -> Decoded:
+    """What is decoded, or a sentence that names the mask."""
+    try:
+        return decode()
+    except _AmbiguousError as error:
+        raise UserError(f"the mask {name} {error}") from error
+    except Exception as error:  # decoders raise errors of many classes
+        raise UserError(f"the mask {name} cannot be read ({error}): replace or remove it") from error
+
+
+def make_threshold() -> dict[int, int]:
+    """Values of masks of two classes whose edges are soft: from half the range of 8 bits on, a level is the object."""
+    return {level: int(level >= 128) for level in range(256)}
 
 
 def is_lossy(kind: str, path: Path) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from safe_files.roots import DATA
+from user_error import UserError
 
 
 class Origin(NamedTuple):
@@ -20,6 +21,10 @@ ORIGINS = {
     "cityscapes": Origin("Cityscapes", "https://www.cityscapes-dataset.com/downloads/"),
     "voc": Origin("Pascal VOC", "http://host.robots.ox.ac.uk/pascal/VOC/"),
     "oxford_pet": Origin("Oxford-IIIT Pet", "https://www.robots.ox.ac.uk/~vgg/data/pets/"),
+    "isic2018": Origin("ISIC 2018 task 1", "https://challenge.isic-archive.com/data/#2018"),
+    "cvc_clinicdb": Origin("CVC-ClinicDB", "https://polyp.grand-challenge.org/CVCClinicDB/"),
+    "polypgen": Origin("PolypGen", "https://www.synapse.org/Synapse:syn26376615"),
+    "refuge": Origin("REFUGE", "https://refuge.grand-challenge.org/"),
 }
 """By the name of the folder in ``data/``."""
 
@@ -32,3 +37,23 @@ def describe_origin(root: Path) -> str:
     if origin is None:
         return "set --data.init_args.root to yours"
     return f"get {origin.name} from {origin.page}, arrange it as docs/data.md says, and {OR_SET}"
+
+
+def require_folders(key: str, root: Path, *folders: str) -> None:
+    """Refuse a data set of which a folder is not there.
+
+    Args:
+        key: of the data set in `ORIGINS`.
+        root: where its folders lie.
+        *folders: by which its layout is known.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
+    missing = [folder for folder in folders if not (root / folder).is_dir()]
+    if missing:
+        name, page = ORIGINS[key]
+        raise UserError(
+            f"{name} is not in {root} ({', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing): get it from "
+            f"{page}, unpack it there as it is, or {OR_SET}"
+        )
