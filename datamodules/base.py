@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import cv2
 import pytorch_lightning as pl
@@ -56,8 +56,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         leaks: whether splits that share an image or a unit are refused before training, or only reported ("say").
     """
 
-    test_is_val: ClassVar[bool] = False
+    test_is_val: bool = False
     """Whether the test split is the validation split by design, since the labels of the official one are withheld."""
+
+    percentiles: tuple[float, float] | None = None
+    """Percentiles of each case's own levels that become 0 and 255, where the data have those in place of a window."""
 
     def __init__(
         self,
@@ -308,6 +311,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             "size": None if self.size is None else list(self.size),
             "window": None if self.reading.window is None else list(self.reading.window),
             "reading": self.reading.as_state(),
+            **({} if self.percentiles is None else {"percentiles": list(self.percentiles)}),
             **self._aspect_state,
         }
 

@@ -37,7 +37,9 @@ def split_by_unit(units: Sequence[str], shares: Mapping[str, float], seed: int =
         )
     total = sum(wanted.values())
     lacking = {split: len(units) * share / total for split, share in wanted.items()}
-    first = sorted(wanted, key=lambda split: wanted[split])  # the smallest lacks least, and would get its first unit last
+    first = sorted(
+        wanted, key=lambda split: wanted[split]
+    )  # the smallest lacks least, and would get its first unit last
     found: dict[str, str] = {}
     for place, unit in enumerate(sorted(sizes, key=lambda unit: _draw(unit, seed))):
         split = first[place] if place < len(first) else max(lacking, key=lambda one: lacking[one])

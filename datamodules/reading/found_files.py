@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from user_error import UserError
 
@@ -54,6 +54,12 @@ def get_suffix(path: Path) -> str:
     """The suffix of a file in lower case; both parts of one such as ``.nii.gz``."""
     last = path.suffix.lower()
     return "".join(path.suffixes[-2:]).lower() if last in (".gz", ".bz2", ".xz") else last
+
+
+def leads_out(name: str) -> bool:
+    """Whether a name that a list has of a file could lead out of its folder, on any system."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    return not name or posix.is_absolute() or bool(windows.drive or windows.root) or ".." in windows.parts
 
 
 def find_files(folder: Path) -> FoundFiles:

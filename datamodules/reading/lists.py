@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datamodules.reading.found_files import SUFFIXES, as_id
+from datamodules.reading.found_files import SUFFIXES, as_id, leads_out
 from safe_files.csv_file import read_csv
 from safe_files.text import read_text
 from user_error import UserError
@@ -142,7 +142,6 @@ class Lists:
 
     def _require_inside(self, name: str) -> str:
         """Return `name`, or refuse it where it could lead out of the data folder."""
-        posix, windows = PurePosixPath(name), PureWindowsPath(name)
-        if not name or posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        if leads_out(name):
             raise UserError(f"{self.root} lists {name!r}, which leads out of the folder: list stems inside it")
         return name

@@ -18,6 +18,14 @@ class Pair(NamedTuple):
     mask: Path
 
 
+class Case(NamedTuple):
+    """A case, such as a patient: a file for each channel, all of one geometry, and that of the labels."""
+
+    id: str
+    images: tuple[Path, ...]
+    label: Path
+
+
 class Naming(NamedTuple):
     """Folders of images and masks, and how the names of a pair differ.
 

@@ -8,6 +8,7 @@ from typing import Any
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from plain_values import show
 from user_error import UserError
 
 
@@ -110,6 +111,11 @@ def match_data(
         raise UserError(
             f"{str(checkpoint)!r} was trained on images seen through the window {_as_levels(window)}, and these data have "
             f"{_as_levels(now)}: describe the data alike{otherwise}"
+        )
+    if (learned := known.get("percentiles")) is not None and learned != (data.percentiles and list(data.percentiles)):
+        raise UserError(
+            f"{str(checkpoint)!r} was trained on images seen between the percentiles {show(learned)} of their levels, and these "
+            f"data have {data.percentiles and list(data.percentiles)}: describe the data alike"
         )
     return Match(classes, [channels.index(place) for place in range(len(channels))])
 

@@ -8,7 +8,9 @@ from datamodules.splitting import SHARES, split_by_unit
 from user_error import UserError
 
 UNITS = st.lists(st.integers(0, 40).map(lambda number: f"patient {number}"), min_size=1, max_size=200)
-WEIGHTS = st.tuples(*[st.floats(0.05, 10)] * 3).map(lambda three: dict(zip(("train", "val", "test"), three, strict=True)))
+WEIGHTS = st.tuples(*[st.floats(0.05, 10)] * 3).map(
+    lambda three: dict(zip(("train", "val", "test"), three, strict=True))
+)
 
 
 @given(UNITS, WEIGHTS, st.integers(0, 5), st.randoms(use_true_random=False))
