@@ -1,5 +1,6 @@
 """Tiny made-up data in the original layouts of medical data sets: folders and names are theirs, pixels are noise."""
 
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -133,3 +134,58 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "refuge_camera": make_refuge,
 }
 """By the name of the YAML that reads them."""
+
+
+def encode(array: np.ndarray, kind: str = "PNG") -> bytes:
+    """The bytes of an image file."""
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, kind)
+    return file.getvalue()
+
+
+def draw_rows(number: int, first: int = 0) -> list[dict[str, object]]:
+    """Rows as the library `datasets` stores images: two of each patient, from two scanners."""
+    rows = []
+    for place in range(first, first + number):
+        random = np.random.default_rng(place)
+        image, mask = random.integers(0, 256, (*SIZE, 3), dtype=np.uint8), random.integers(0, 2, SIZE, dtype=np.uint8)
+        cells = {
+            "image": {"bytes": encode(image), "path": f"{place}.png"},
+            "mask": {"bytes": encode(mask), "path": None},
+        }
+        rows.append({**cells, "patient": f"p{place // 2:02d}", "scanner": "AB"[place % 4 // 2], "age": 40 + place})
+    return rows
+
+
+def write_parquet(path: Path, rows: list[dict[str, object]], **further: object) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path, **further)
+    return path
+
+
+def write_saved(folder: Path, rows: list[dict[str, object]], files: int = 1) -> Path:
+    """A folder as `save_to_disk` writes one: Arrow streams, and a list of them."""
+    import pyarrow as pa
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(rows)
+    names = [f"data-{number:05d}-of-{files:05d}.arrow" for number in range(files)]
+    size = -(-table.num_rows // files)
+    for number, name in enumerate(names):
+        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table.slice(number * size, size))
+    (folder / "state.json").write_text(
+        json.dumps({"_data_files": [{"filename": name} for name in names], "_split": None})
+    )
+    (folder / "dataset_info.json").write_text("{}")
+    return folder
+
+
+def make_saved(root: Path) -> Path:
+    for split, number, first in (("train", 12, 0), ("validation", 4, 12), ("test", 4, 16)):
+        write_saved(root / split, draw_rows(number, first), files=2)
+    (root / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "validation", "test"]}))
+    return root

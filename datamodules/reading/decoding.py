@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from datamodules.reading.embedded import ImageSource
 from safe_files.array_file import read_array
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
@@ -39,7 +40,7 @@ class Picture(NamedTuple):
     rawmodes: str
 
 
-def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
+def open_picture(path: ImageSource, orientation: Orientation = "tag") -> Picture:
     """Decode a picture, upright; unlike OpenCV, Pillow refuses truncated files.
 
     Args:
@@ -60,11 +61,11 @@ def open_picture(path: Path, orientation: Orientation = "tag") -> Picture:
     return Picture(image, kind, rawmodes)
 
 
-def open_header(path: Path) -> Image.Image:
+def open_header(path: ImageSource) -> Image.Image:
     """Open a picture and read only its header; see `open_picture`."""
     _refuse_placeholder(path)
     try:
-        picture = Image.open(path, formats=FORMATS)
+        picture = Image.open(path if isinstance(path, Path) else path.open(), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"it says that it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; cut it into tiles"
@@ -113,10 +114,10 @@ def read_levels(path: Path) -> np.ndarray:
     return read_array(path)
 
 
-def _refuse_placeholder(path: Path) -> None:
+def _refuse_placeholder(path: ImageSource) -> None:
     with path.open("rb") as file:
         beginning = file.read(48)
     if beginning.startswith(b"version https://git-lfs"):
         raise ValueError("a placeholder of Git LFS: run `git lfs pull` where it comes from")
     if not beginning:
-        raise ValueError(f"an empty file{' behind a link' if os.path.islink(path) else ''}")
+        raise ValueError(f"an empty file{' behind a link' if isinstance(path, Path) and os.path.islink(path) else ''}")

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.reading.decoding import Orientation, open_picture, read_levels, read_no_data_level
+from datamodules.reading.embedded import ImageSource
 from user_error import UserError
 
 COLOURS = ("red", "green", "blue")
@@ -61,15 +62,15 @@ class ImageReading:
             state.get("orientation", "tag"),
         )
 
-    def read(self, path: Path) -> np.ndarray:
+    def read(self, path: ImageSource) -> np.ndarray:
         """Decode an image file to uint8 (H, W, C).
 
         Raises:
             UserError: the file cannot be read, or does not fit the description.
         """
-        return self.convert(
-            lambda: read_levels(path) if path.suffix.lower() == ".npy" else self._decode(path), str(path)
-        )
+        if isinstance(path, Path) and path.suffix.lower() == ".npy":
+            return self.convert(lambda: read_levels(path), str(path))
+        return self.convert(lambda: self._decode(path), str(path))
 
     def convert(self, decode: Callable[[], np.ndarray], name: str) -> np.ndarray:
         """Convert what a decoder returns, levels (H, W, C) or (H, W) of any type, to uint8 (H, W, C).
@@ -88,7 +89,7 @@ class ImageReading:
         except Exception as error:  # decoders raise errors of many classes
             raise UserError(f"the image {name} cannot be read ({error}): replace or remove it") from error
 
-    def _decode(self, path: Path) -> np.ndarray:
+    def _decode(self, path: ImageSource) -> np.ndarray:
         """The levels of a picture in `mode`, or in its own mode, with palettes, CMYK, YCbCr, LAB and HSV converted to RGB."""
         picture, _, rawmodes = open_picture(path, self.orientation)
         mode = self.mode

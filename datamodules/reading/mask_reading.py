@@ -11,6 +11,7 @@ from PIL import Image
 
 from datamodules.dataset import IGNORED
 from datamodules.reading.decoding import Orientation, open_picture, read_levels
+from datamodules.reading.embedded import ImageSource
 from user_error import UserError
 
 LOWEST, HIGHEST = -32768, 65535
@@ -49,7 +50,7 @@ class MaskReading:
     lossy: bool = False
     orientation: Orientation = "tag"
 
-    def read(self, path: Path) -> np.ndarray:
+    def read(self, path: ImageSource) -> np.ndarray:
         """Read a mask as uint8 (H, W) of class ids and `IGNORED`.
 
         Raises:
@@ -57,13 +58,13 @@ class MaskReading:
         """
         return self.read_with_palette(path)[0]
 
-    def read_with_palette(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+    def read_with_palette(self, path: ImageSource) -> tuple[np.ndarray, dict[int, Colour]]:
         """Read a mask, with the colours of its palette indices where it was read by these; none otherwise.
 
         Raises:
             UserError: see `read`.
         """
-        if path.suffix.lower() == ".npy":
+        if isinstance(path, Path) and path.suffix.lower() == ".npy":
             return self.convert(lambda: read_levels(path), str(path)), {}
         return _tell(lambda: self._decode_picture(path), str(path))
 
@@ -79,7 +80,7 @@ class MaskReading:
         """
         return _tell(lambda: self._decode_array(decode()), name)
 
-    def _decode_picture(self, path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+    def _decode_picture(self, path: ImageSource) -> tuple[np.ndarray, dict[int, Colour]]:
         picture, kind, rawmodes = open_picture(path, self.orientation)
         if is_lossy(kind, path):
             return self._decode_lossy(_remove_alpha(picture)), {}
@@ -237,7 +238,7 @@ def make_threshold() -> dict[int, int]:
     return {level: int(level >= 128) for level in range(256)}
 
 
-def is_lossy(kind: str, path: Path) -> bool:
+def is_lossy(kind: str, path: ImageSource) -> bool:
     """Whether a file of a format, as Pillow names it, is lossy."""
     if kind != "WEBP":
         return kind in ("JPEG", "MPO")
