@@ -229,7 +229,8 @@ class HuggingFaceDataModule(SegmentationDataModule):
                 meant = SPLIT_NAMES.get(name.lower(), name)
                 if meant in named:
                     raise UserError(
-                        f"the data have the splits {named[meant]!r} and {name!r}: say which is {meant!r} by --data.init_args.splits"
+                        f"the data have the splits {named[meant]!r} and {name!r}: say which is {meant!r} by "
+                        "--data.init_args.splits"
                     )
                 named[meant] = name
             if "train" not in named and len(sources) == 1:
