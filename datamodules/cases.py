@@ -57,6 +57,12 @@ class CaseSlices(SegmentationDataset):
             for name, (one, place) in zip(self.ids, self._places, strict=True)
         }
 
+    def describe_files(self, index: int) -> tuple[str, str]:
+        """What the files of the image and of the label are, in words."""
+        one, _ = self._places[index]
+        *images, label = (f"NIfTI {header.dtype.name}" for header in self._headers[one.id])
+        return " and ".join(dict.fromkeys(images)), label
+
     def __getitem__(self, index: int) -> Sample:
         """Cut slice `index`: image uint8 (H, W, C), mask uint8 (H, W).
 

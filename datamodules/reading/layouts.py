@@ -28,6 +28,14 @@ SIDES = (
 
 WORDS = (*SIDES[0], *SIDES[1])
 
+PUBLISHED = {
+    "isic2018": ("ISIC 2018 task 1", ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth")),
+    "cvc_clinicdb": ("CVC-ClinicDB", ("Original", "Ground Truth")),
+    "polypgen": ("PolypGen", ("data_C1", "data_C2")),
+    "refuge": ("REFUGE", ("Training400", "Annotation-Training400")),
+}
+"""Name and folders of published data sets, by the YAML that reads them."""
+
 LAYOUT = "train/images, train/masks, likewise val and test"
 
 
@@ -43,6 +51,8 @@ def explain_layout(root: Path) -> str | None:
             _recognise_voc,
             _recognise_cityscapes,
             _recognise_nnunet,
+            _recognise_published,
+            _recognise_tables,
             _recognise_coco,
             _recognise_labelme,
             _recognise_yolo,
@@ -131,25 +141,43 @@ def _recognise_nnunet(root: Path) -> str | None:
     found = _find_root(root, "imagesTr", "labelsTr")
     if found is None:
         return None
-    kinds = {get_suffix(one) for one in _list_entries(found / "imagesTr")} & VOLUMES.keys()
-    channels = sorted(
-        {mark[1] for one in _list_entries(found / "imagesTr") if (mark := re.search(r"_(\d{4})\.", one.name))}
-    )
-    if kinds:
+    entries = _list_entries(found / "imagesTr")
+    channels = sorted({mark[1] for one in entries if (mark := re.search(r"_(\d{4})\.", one.name))})
+    described = (found / "dataset.json").is_file()
+    if len(channels) == 1 and not described and not any(get_suffix(one) in VOLUMES for one in entries):
         return (
-            f"{found} is laid out as nnU-Net's raw format, of volumes ({', '.join(sorted(kinds))}): write the slices as .npy "
-            f"arrays, height x width x {len(channels) or 1} channels, and those of the labels under the same names, into "
-            f"{LAYOUT}, with a column `patient` in meta.csv that keeps the slices of a case together"
+            f"{found} is laid out as nnU-Net's raw format: add the lines `image_folder: imagesTr`, `mask_folder: labelsTr`, "
+            f"`image_suffix: _{channels[0]}` and `splits: {{train: [...], val: [...], test: [...]}}` to dataset.yaml, with "
+            "the name of a case on each line of the lists"
         )
-    lines = "`image_folder: imagesTr`, `mask_folder: labelsTr`"
-    if len(channels) == 1:
-        return (
-            f"{found} is laid out as nnU-Net's raw format: add the lines {lines}, `image_suffix: _{channels[0]}` and `splits: "
-            "{train: [...], val: [...], test: [...]}` to dataset.yaml, with the name of a case on each line of the lists"
-        )
+    first = "" if described else "write its dataset.json, and "
     return (
-        f"{found} is laid out as nnU-Net's raw format with {len(channels)} files for each image: write them as one .npy array, "
-        f"height x width x {len(channels)} channels, into {LAYOUT}"
+        f"{found} is laid out as nnU-Net's raw format: {first}pass --data experiments/configs/data/nnunet.yaml "
+        f"--data.init_args.root {found}; for CT with --data.init_args.window [low, high] --data.init_args.percentiles null"
+    )
+
+
+def _recognise_published(root: Path) -> str | None:
+    """Recognise data sets that have a data module of their own."""
+    for name, (title, parts) in PUBLISHED.items():
+        found = _find_root(root, *parts)
+        if found is not None:
+            yaml = f"experiments/configs/data/{name}.yaml"
+            return f"{found} is laid out as {title}: pass --data {yaml} --data.init_args.root {found}"
+    return None
+
+
+def _recognise_tables(root: Path) -> str | None:
+    """Recognise tables of Hugging Face data sets."""
+    names = {one.name for one in _walk_files(root, 2)}
+    if not (
+        names & {"dataset_dict.json", "state.json", "metadata.jsonl"}
+        or any(name.endswith(".parquet") for name in names)
+    ):
+        return None
+    return (
+        f"{root} holds tables of the library datasets: pass --data experiments/configs/data/hugging_face.yaml "
+        f"--data.init_args.root {root}, with the settings image, mask and classes, and unit for the column of patients"
     )
 
 
@@ -201,9 +229,10 @@ def _recognise_volumes(root: Path) -> str | None:
         return None
     reader = "pydicom" if found[0] == ".dcm" else "nibabel" if found[0].startswith(".nii") else "SimpleITK"
     return (
-        f"{root} holds {VOLUMES[found[0]]} files ({found[0]}), which are not read: write their slices as .npy arrays with "
-        f"{reader}, images and masks under the same names, into {LAYOUT}, with `window: [low, high]` in dataset.yaml and a "
-        "column `patient` in meta.csv"
+        f"{root} holds {VOLUMES[found[0]]} files ({found[0]}), which are not read in this place: arrange NIfTI files as "
+        f"nnU-Net's raw format (imagesTr, labelsTr, dataset.json), or write slices as .npy arrays with {reader}, images and "
+        f"masks under the same names, into {LAYOUT}, with `window: [low, high]` in dataset.yaml and a column `patient` in "
+        "meta.csv"
     )
 
 

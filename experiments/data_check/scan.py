@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule
+from datamodules.cases import CaseSlices
 from datamodules.dataset import IGNORED, Sample, SegmentationDataset
 from datamodules.image_files import ImageFiles
 from datamodules.leaks import is_blank
@@ -114,6 +115,8 @@ def scan_image(dataset: SegmentationDataset | None, number: int, data: Segmentat
         if isinstance(dataset, ImageFiles):
             pair = dataset.pairs[number]
             image, mask = read_facts(pair.image), read_facts(pair.mask)
+        elif isinstance(dataset, CaseSlices):
+            image, mask = (FileFacts(kind) for kind in dataset.describe_files(number))
         sample = read_sample(dataset, number)
     except UserError as error:
         return ScannedImage(name, image, mask, error=str(error))

@@ -53,7 +53,7 @@ REFUSED = {
     "names_double_ext": r"`mask_suffix: \.jpg`",
     "format_coco": "annotations of COCO, which are polygons: draw them as masks",
     "format_labelme": "as LabelMe writes polygons",
-    "format_nnunet": "`image_folder: imagesTr`, `mask_folder: labelsTr`, `image_suffix: _0000`",
+    "format_nnunet": r"raw format: pass --data experiments/configs/data/nnunet\.yaml",
     "format_voc": "Pascal VOC.*`image_folder: JPEGImages`",
     "names_busi_one_folder": "`image_folder: images`, `mask_folder: images`, `mask_suffix: _mask`",
     "same_stem_two_types": "have the same name",
