@@ -16,12 +16,15 @@ import torch
 import yaml
 from command_line import ROOT, TINY
 from cost_files import make_costs
+from medical_trees import draw_rows, make_nnunet, make_saved, write_parquet
 from PIL import Image
 from records import make_record
 from safetensors.torch import save_file
 from tiny_folder import make_tiny_folder
 
 from datamodules.datasets.folder import FolderDataModule
+from datamodules.datasets.hugging_face import HuggingFaceDataModule
+from datamodules.datasets.nnunet import NnUNetDataModule
 from experiments.__main__ import main
 from experiments.ablation.fingerprint import make_fingerprint
 from experiments.ablation.sweep_file import read_sweep
@@ -93,6 +96,7 @@ def call_verb(*words: object) -> None:
 def make_workplace(place: Path, trained: bool) -> None:
     """Valid files of every kind."""
     _make_data(place / "data")
+    _make_medical(place)
     records = [
         make_record(place / f"{name}.json", name, seed, recipe=_make_recipe(seed)) for seed, name in enumerate("abc")
     ]
@@ -152,6 +156,22 @@ def _make_data(root: Path) -> None:
     (root / "dataset.yaml").write_text(yaml.safe_dump(described))
     listed = {"splits": {split: f"{split}.list" for split in ("train", "val", "test")}}
     (root / "listed.yaml").write_text(yaml.safe_dump({**described, **listed}))
+
+
+def _make_medical(place: Path) -> None:
+    """Volumes in nnU-Net's format, and tables."""
+    for ending in (".nii", ".nii.gz"):
+        make_nnunet(place / f"nnunet{ending}", ("a", "b", "c", "d", "e"), ending=ending)
+    folds = [{"train": ["a", "b"], "val": ["c"]}]
+    (place / "nnUNet_preprocessed/nnunet.nii").mkdir(parents=True)
+    (place / "nnUNet_preprocessed/nnunet.nii/splits_final.json").write_text(json.dumps(folds))
+    make_saved(place / "saved")
+    write_parquet(place / "parquet/train.parquet", draw_rows(6))
+    (place / "pictures").mkdir()
+    shutil.copy(place / "data/images/train0.png", place / "pictures/a.png")
+    shutil.copy(place / "data/masks/train0.png", place / "pictures/b.png")
+    lines = [{"file_name": "a.png", "mask_file_name": "b.png", "patient": name} for name in "xyz"]
+    (place / "pictures/metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
 
 def _make_recipe(seed: int) -> dict:
@@ -230,6 +250,33 @@ def _read_record(place: Path, rng: random.Random) -> None:
         ["curves", a, "--output", place / "out/curves.svg"],
     ]
     call_verb(*rng.choice(words))
+
+
+def _read_nnunet(folder: str) -> Read:
+    def read(place: Path, rng: random.Random) -> None:
+        levels = rng.choice([{"window": (-100.0, 100.0)}, {"percentiles": (1.0, 99.0)}])
+        fold = 0 if folder == "nnunet.nii" else None
+        data = NnUNetDataModule(
+            str(place / folder),
+            fold=fold,
+            preprocessed=str(place / "nnUNet_preprocessed") if fold == 0 else None,
+            **levels,
+        )
+        dataset = data.make_dataset("train")
+        dataset.prepare()
+        dataset[0]
+        data.read_meta("val")
+
+    return read
+
+
+def _read_tables(folder: str) -> Read:
+    def read(place: Path, rng: random.Random) -> None:
+        data = HuggingFaceDataModule(str(place / folder), classes=["a", "b", "c"], unit="patient")
+        data.make_dataset("train")[0]
+        data.read_meta("val")
+
+    return read
 
 
 def _repair_record(place: Path, rng: random.Random) -> None:
@@ -343,6 +390,16 @@ READERS = [
         "npy",
         lambda place, rng: call_verb("corruptions", "--image", place / "array.npy", *_make_gallery_words(place)),
     ),
+    Reader("dataset.json of nnU-Net", "nnunet.nii.gz/dataset.json", "json", _read_nnunet("nnunet.nii.gz")),
+    Reader("folds of nnU-Net", "nnUNet_preprocessed/nnunet.nii/splits_final.json", "json", _read_nnunet("nnunet.nii")),
+    Reader("volume", "nnunet.nii/imagesTr/a_0000.nii", "bytes", _read_nnunet("nnunet.nii")),
+    Reader("compressed volume", "nnunet.nii.gz/imagesTr/a_0000.nii.gz", "bytes", _read_nnunet("nnunet.nii.gz")),
+    Reader("labels of a volume", "nnunet.nii/labelsTr/a.nii", "bytes", _read_nnunet("nnunet.nii")),
+    Reader("list of saved tables", "saved/dataset_dict.json", "json", _read_tables("saved")),
+    Reader("state of a saved table", "saved/train/state.json", "json", _read_tables("saved")),
+    Reader("saved table", "saved/train/data-00000-of-00002.arrow", "bytes", _read_tables("saved")),
+    Reader("Parquet table", "parquet/train.parquet", "bytes", _read_tables("parquet")),
+    Reader("table of pictures", "pictures/metadata.jsonl", "text", _read_tables("pictures")),
     Reader("suite", "suite.yaml", "yaml", lambda place, rng: find_suite(str(place / "suite.yaml")).make_manifest(None)),
     Reader("recipe", "recipe.yaml", "yaml", lambda place, rng: call_verb(*_make_recipe_words(place))),
     Reader(
