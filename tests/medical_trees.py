@@ -126,16 +126,6 @@ def make_nnunet(
     return root
 
 
-TREES: dict[str, Callable[[Path], Path]] = {
-    "isic2018": make_isic2018,
-    "cvc_clinicdb": make_cvc_clinicdb,
-    "polypgen": make_polypgen,
-    "refuge": make_refuge,
-    "refuge_camera": make_refuge,
-}
-"""By the name of the YAML that reads them."""
-
-
 def encode(array: np.ndarray, kind: str = "PNG") -> bytes:
     """The bytes of an image file."""
     file = io.BytesIO()
@@ -189,3 +179,20 @@ def make_saved(root: Path) -> Path:
         write_saved(root / split, draw_rows(number, first), files=2)
     (root / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "validation", "test"]}))
     return root
+
+
+PUBLISHED: dict[str, Callable[[Path], Path]] = {
+    "isic2018": make_isic2018,
+    "cvc_clinicdb": make_cvc_clinicdb,
+    "polypgen": make_polypgen,
+    "refuge": make_refuge,
+    "refuge_camera": make_refuge,
+}
+"""Published data sets, by the name of the YAML that reads them."""
+
+TREES: dict[str, Callable[[Path], Path]] = {
+    **PUBLISHED,
+    "nnunet": lambda root: make_nnunet(root, channels=("T1", "T2", "FLAIR"), shape=(24, 32, 2)),
+    "hugging_face": make_saved,
+}
+"""Likewise, with general sources."""

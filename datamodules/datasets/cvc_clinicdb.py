@@ -67,16 +67,16 @@ class CVCClinicDBDataModule(SegmentationDataModule):
         """
         naming = Naming("Original", "Ground Truth")
         require_folders("cvc_clinicdb", self.root, naming.image_folder, naming.mask_folder)
-        pairs = pair(self.root, naming=naming)
+        pairs = [one._replace(id=one.id.zfill(len(str(FRAMES)))) for one in pair(self.root, naming=naming)]
         sequences = [find_sequence(one) for one in pairs]
         splits = split_by_unit(sequences, self.shares, self.seed)
         chosen = [one for one, sequence in zip(pairs, sequences, strict=True) if splits[sequence] == split]
-        return ImageFiles(sorted(chosen, key=lambda one: int(one.id)), MaskReading(make_threshold()), self.reading)
+        return ImageFiles(sorted(chosen), MaskReading(make_threshold()), self.reading)
 
     def read_meta(self, split: Split) -> Mapping[str, Mapping[str, str]]:
         """The sequence of each frame, and its number in the data set."""
         pairs = self.open_split(split).pairs  # type: ignore[attr-defined]
-        return {one.id: {"sequence": find_sequence(one), "frame": one.id} for one in pairs}
+        return {one.id: {"sequence": find_sequence(one), "frame": str(int(one.id))} for one in pairs}
 
 
 def find_sequence(frame: Pair) -> str:

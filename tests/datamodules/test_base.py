@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from jsonargparse import ArgumentParser
+from medical_trees import TREES
 
 from datamodules.base import SegmentationDataModule
 from datamodules.dataset import IGNORED
@@ -18,6 +19,8 @@ from user_error import UserError
 
 CONFIGS = Path(__file__).parent.parent.parent / "experiments" / "configs" / "data"
 REAL = find_data("data")
+FURTHER = {"hugging_face": {"classes": "[background, lesion]"}}
+"""Settings without which a general source cannot be read."""
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
@@ -35,6 +38,9 @@ def data(request: pytest.FixtureRequest) -> SegmentationDataModule:
     settings = {"size": "[32, 40]", "batch_size": 2, "eval_batch_size": 2}
     if request.param == "synthetic":
         return build("synthetic", **settings, train=3, val=3, test=3)
+    if request.param in TREES:
+        root = TREES[request.param](request.getfixturevalue("tmp_path") / "data")
+        return build(request.param, **settings, **FURTHER.get(request.param, {}), root=root)
     own_layout = request.param in ("voc", "cityscapes", "oxford_pet")
     root = request.getfixturevalue(request.param if own_layout else "folder")()
     describe_images(root, yaml.safe_load((CONFIGS / f"{request.param}.yaml").read_text())["init_args"].get("where"))

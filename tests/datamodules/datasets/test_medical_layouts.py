@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from command_line import ROOT
-from medical_trees import SIZE, TREES, make_cvc_clinicdb, make_polypgen, make_refuge, write_pair
+from medical_trees import PUBLISHED, SIZE, make_cvc_clinicdb, make_polypgen, make_refuge, write_pair
 
 from datamodules.base import SegmentationDataModule
 from datamodules.datasets.cvc_clinicdb import FIRST_FRAMES, CVCClinicDBDataModule
@@ -29,10 +29,10 @@ def open_data(name: str, root: Path, **settings) -> SegmentationDataModule:
     return getattr(importlib.import_module(module), cls)(**{**given, "root": str(root), "num_workers": 0, **settings})
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_layout(name: str, tmp_path: Path) -> None:
     """Splits are disjoint, complete and the same each time; images and masks are what was drawn."""
-    root = TREES[name](tmp_path / "data")
+    root = PUBLISHED[name](tmp_path / "data")
     data, again = open_data(name, root), open_data(name, root)
     ids = {split: list(data.make_dataset(split).ids) for split in SPLITS}
     assert ids == {split: list(again.make_dataset(split).ids) for split in SPLITS}
@@ -54,15 +54,15 @@ def test_layout(name: str, tmp_path: Path) -> None:
     assert tuple(batch["image"].shape[2:]) == data.size
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_missing(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not in .* missing\): get it from https://.*ROBUST_SEGMENTATION_DATA"):
         open_data(name, tmp_path).make_dataset("train")
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_mask_is_missing(name: str, tmp_path: Path) -> None:
-    root = TREES[name](tmp_path / "data")
+    root = PUBLISHED[name](tmp_path / "data")
     data = open_data(name, root)
     data.make_dataset("test").pairs[0].mask.unlink()
     with pytest.raises(UserError, match=r"have no mask.* the first is"):
@@ -70,7 +70,7 @@ def test_a_mask_is_missing(name: str, tmp_path: Path) -> None:
 
 
 def test_official_splits_of_isic(tmp_path: Path) -> None:
-    data = open_data("isic2018", TREES["isic2018"](tmp_path))
+    data = open_data("isic2018", PUBLISHED["isic2018"](tmp_path))
     assert [len(data.make_dataset(split)) for split in SPLITS] == [4, 2, 3]
 
 
@@ -83,10 +83,10 @@ def test_sequences_of_cvc_are_whole(tmp_path: Path) -> None:
     ]
     frames = data.read_meta("train") | data.read_meta("val") | data.read_meta("test")
     known = {
-        "25": "01",
-        "26": "02",
-        "67": None,
-        "68": "04",
+        "025": "01",
+        "026": "02",
+        "067": None,
+        "068": "04",
         "200": "10",
         "205": "10",
         "591": "28",
@@ -149,7 +149,7 @@ def test_cameras_of_refuge(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("suite", "name"), [("polypgen_centres", "polypgen"), ("refuge_camera", "refuge_camera")])
 def test_suites_of_shifts(suite: str, name: str, tmp_path: Path) -> None:
     """Every shift of the suite has images in the test split of its data, and together they are all of it."""
-    data = open_data(name, TREES[name](tmp_path))
+    data = open_data(name, PUBLISHED[name](tmp_path))
     adapted = Suite.from_yaml(CONFIGS / f"suite/{suite}.yaml").adapt_to_data(data.channels, data.read_meta("test"))
     shifts = [one.condition for one in adapted.conditions if one.kind == "shift"]
     members = [name for one in shifts for name in one.members]

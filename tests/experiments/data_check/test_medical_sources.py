@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, SMALL_NETWORK, read_output, read_refusal, run_command
-from medical_trees import TREES, make_nnunet, make_saved
+from medical_trees import TREES
 
 ORDER = "--order=resize_then_corrupt"  # since files are smaller than corruptions allow
 CONFIGS = ROOT / "experiments/configs"
 SOURCES = {
-    "nnunet": (lambda root: make_nnunet(root, shape=(24, 32, 2)), []),
-    "hugging_face": (make_saved, ["--data.init_args.classes=[background, lesion]", "--data.init_args.unit=patient"]),
+    "nnunet": [],
+    "hugging_face": ["--data.init_args.classes=[background, lesion]", "--data.init_args.unit=patient"],
 }
+"""Settings of general sources."""
 
 
-@pytest.mark.parametrize("name", [*TREES, *SOURCES])
+@pytest.mark.parametrize("name", TREES)
 def test_check(name: str, tmp_path: Path) -> None:
-    make, words = SOURCES.get(name) or (TREES[name], [])
-    root = make(tmp_path / "data")
+    words, root = SOURCES.get(name, []), TREES[name](tmp_path / "data")
     output = f"--output={tmp_path / 'sheet.png'}"
     data = f"--data={CONFIGS / f'data/{name}.yaml'}"
     text = read_output("check", data, f"--data.init_args.root={root}", "--images=1", output, *words)
@@ -31,8 +31,7 @@ def test_check(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SOURCES)
 def test_from_training_to_record(name: str, tmp_path: Path) -> None:
     """A record of a general source counts patients as its units, and resumes by the content of its files."""
-    make, words = SOURCES[name]
-    root, run = make(tmp_path / "data"), tmp_path / "run"
+    words, root, run = SOURCES[name], TREES[name](tmp_path / "data"), tmp_path / "run"
     run_command(
         "fit",
         f"--config={CONFIGS / 'recipe/synthetic_unet.yaml'}",
