@@ -19,6 +19,16 @@ ORIGINS = {
     "lgg_mri": Origin("LGG MRI", "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"),
     "cityscapes": Origin("Cityscapes", "https://www.cityscapes-dataset.com/downloads/"),
     "voc": Origin("Pascal VOC", "http://host.robots.ox.ac.uk/pascal/VOC/"),
+    "ade20k": Origin("ADE20K", "http://sceneparsing.csail.mit.edu/"),
+    "acdc": Origin("ACDC", "https://acdc.vision.ee.ethz.ch/download"),
+    "dark_zurich": Origin("Dark Zurich", "https://www.trace.ethz.ch/publications/2019/GCMA_UIoU/"),
+    "foggy_zurich": Origin("Foggy Zurich", "https://www.trace.ethz.ch/publications/2019/CMAda/"),
+    "foggy_driving": Origin("Foggy Driving", "https://people.ee.ethz.ch/~csakarid/SFSU_synthetic/"),
+    "bdd100k": Origin("BDD100K", "https://bdd-data.berkeley.edu/"),
+    "mapillary_vistas": Origin("Mapillary Vistas", "https://www.mapillary.com/dataset/vistas"),
+    "idd": Origin("IDD", "https://idd.insaan.iiit.ac.in/"),
+    "muses": Origin("MUSES", "https://muses.ethz.ch/"),
+    "bravo": Origin("BRAVO", "https://github.com/valeoai/bravo_challenge"),
     "oxford_pet": Origin("Oxford-IIIT Pet", "https://www.robots.ox.ac.uk/~vgg/data/pets/"),
 }
 """By the name of the folder in ``data/``."""
