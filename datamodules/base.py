@@ -59,7 +59,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     test_is_val: ClassVar[bool] = False
     """Whether the test split is the validation split by design, since the labels of the official one are withheld."""
 
-    shift_columns: ClassVar[tuple[str, ...]] = ()
+    shift_columns: tuple[str, ...] = ()
     """Columns of the metadata each of whose values is a real shift, such as a kind of weather."""
 
     def __init__(

@@ -125,9 +125,10 @@ class OriginalLayout(SegmentationDataModule):
         for folder in (images, masks):
             if not folder.is_dir():
                 raise self.make_missing_error(_describe_below(folder, self.root))
-        found = pair(self.root, names, Naming(*(_describe_below(one, self.root) for one in (images, masks)), *endings))
+        inside = _describe_below(images, self.root)
+        found = pair(self.root, names, Naming(inside, _describe_below(masks, self.root), *endings))
         if not found:
-            raise self.make_missing_error(f"{_describe_below(images, self.root)}/*{endings[0]}.*")
+            raise self.make_missing_error(f"{inside}/*{endings[0]}.*")
         return [one._replace(id=f"{prefix}{one.id}") for one in found]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-SIZE = (24, 32)
+SIZE = (32, 40)
 IGNORED = 255
 
 
