@@ -59,6 +59,9 @@ class SegmentationDataModule(pl.LightningDataModule):
     test_is_val: ClassVar[bool] = False
     """Whether the test split is the validation split by design, since the labels of the official one are withheld."""
 
+    marks_outliers: ClassVar[bool] = False
+    """Whether masks tell what no class is meant for, see `datamodules.dataset.OUTLIER`."""
+
     shift_columns: tuple[str, ...] = ()
     """Columns of the metadata each of whose values is a real shift, such as a kind of weather."""
 

@@ -159,6 +159,25 @@ def make_mapillary_vistas(root: Path) -> None:
         draw(root / part / "v1.2/labels" / "0035fkbjWljhaftpVM37-g.png", [0, 1, 2])
 
 
+BRAVO = {
+    "bravo_ACDC/fog/test/GOPR0475/GOPR0475_frame_000247": ("_rgb_anon.png", "_gt_labelTrainIds", "_gt_invIds"),
+    "bravo_ACDC/night/test/GOPR0355/GOPR0355_frame_000138": ("_rgb_anon.png", "_gt_labelTrainIds", "_gt_invIds"),
+    "bravo_SMIYC/RoadAnomaly21/images/zebra0000": (".jpg", "_labels_semantic_fake", "_labels_semantic"),
+    "bravo_synobjs/armchair/1": (".png", "_gt", "_mask"),
+    "bravo_synflare/munster/munster_000018_000019": ("_leftImg8bit.png", "_gt_labelTrainIds", "_gt_invIds"),
+    "bravo_synrain/munster/munster_000018_000019": ("_leftImg8bit.png", "_gt_labelTrainIds", "_gt_invIds"),
+}
+"""Of each image, the ending of its name, of its labels' and of its mask's of invalid pixels."""
+
+
+def make_bravo(root: Path, truth: Path | None = None) -> None:
+    """An image of each of six subsets; the last of four stripes is invalid, the third void."""
+    for name, (image, labels, invalid) in BRAVO.items():
+        draw(root / f"{name}{image}")
+        draw((truth or root) / f"{name}{labels}.png", [0, 10, 255, 18])
+        draw((truth or root) / f"{name}{invalid}.png", [0, 0, 0, 1])
+
+
 _SETS = "datamodules.datasets"
 _ACDC = [
     "fog/GOPR0475/GOPR0475_frame_000041",

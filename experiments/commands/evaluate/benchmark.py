@@ -161,7 +161,7 @@ def sweep_checkpoint(options: Options) -> Path:
         print(note, flush=True)
     output = find_output(options, suite, checkpoint)
     if options.shift and not options.restart:  # one of several sweeps, of which the first may be complete
-        counters, stated = options.counters or (), recipe.get("mapped", {})
+        counters, stated = name_counters(options), recipe.get("mapped", {})
         if is_swept(output, data, suite, file.sha256, options.precision, counters, stated):
             if is_first_process():
                 print(f"swept already: {output}", flush=True)
@@ -174,6 +174,11 @@ def sweep_checkpoint(options: Options) -> Path:
             if hint := make_sync_hint(checkpoint.parent):
                 print(hint, flush=True)
     return output
+
+
+def name_counters(options: Options) -> list[str]:
+    """The further counters: those that are asked for, and that of outliers where masks tell them."""
+    return [*(options.counters or ()), *(["outliers"] if options.data.module.marks_outliers else [])]
 
 
 def lock_record(output: Path) -> AbstractContextManager[Any]:
@@ -210,7 +215,7 @@ def sweep_into(
         recipe: of the training.
         options: of the verb.
     """
-    counters = find_counters(options.counters or ())
+    counters = find_counters(name_counters(options))
     started, precision = time.perf_counter(), options.precision
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (
