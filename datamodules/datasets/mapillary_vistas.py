@@ -1,5 +1,6 @@
 """Mapillary Vistas: streets of the world."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ class MapillaryVistasDataModule(OriginalLayout):
         super().__init__(
             root,
             MaskReading(values, levels="stored"),
-            classes=[labels[number]["readable"] for number in evaluated],
+            classes=name_classes([labels[number] for number in evaluated]),
             palette=[labels[number]["color"] for number in evaluated],
             **kwargs,
         )
@@ -76,6 +77,13 @@ def read_labels(root: Path, version: str) -> list[dict[str, Any]]:
     if not isinstance(labels, list) or not all(map(_is_label, labels)):
         raise UserError(f"{path} does not list `labels` with `readable`, `color` and `evaluate`: {_REMEDY}")
     return labels
+
+
+def name_classes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The readable name of each label; where several share one, with what tells them apart."""
+    names = [str(one["readable"]) for one in labels]
+    full = [f"{name} ({one.get('name')})" for name, one in zip(names, labels, strict=True)]
+    return [whole if names.count(name) > 1 else name for name, whole in zip(names, full, strict=True)]
 
 
 def _is_label(one: Any) -> bool:

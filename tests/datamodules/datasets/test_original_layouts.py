@@ -8,6 +8,8 @@ import pytest
 from trees.driving import SIZE, TREES, Tree
 
 from datamodules.base import SegmentationDataModule
+from datamodules.datasets.mapillary_vistas import MapillaryVistasDataModule, name_classes
+from datamodules.reading.layouts import explain_layout
 from user_error import UserError
 
 
@@ -58,6 +60,48 @@ def test_an_empty_folder_is_refused_with_its_origin(made, tmp_path):
     with pytest.raises(UserError, match=tree.missing) as raised:
         open_data(tree, tmp_path / "empty").make_dataset("test")
     assert "or set ROBUST_SEGMENTATION_DATA" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", [name for name in TREES if name not in ("cityscapes",) and "idd" not in name])
+def test_check_says_which_yaml_reads_a_folder(name, tmp_path):
+    TREES[name].make(tmp_path / "set")
+    said = explain_layout(tmp_path / "set")
+    yaml = TREES[name].module.split(".")[2]
+    assert said is not None
+    assert f"--data experiments/configs/data/{yaml}.yaml --data.init_args.root {tmp_path / 'set'}" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is not|object"),
+        ("{", "not JSON"),
+        ('{"labels": 3}', "does not list `labels`"),
+        ('{"labels": [{"readable": "a", "evaluate": 1, "color": [0, 0, 0]}]}', "does not list `labels`"),
+        ('{"labels": [{"readable": "a", "evaluate": true, "color": [0, 0, 300]}]}', "does not list `labels`"),
+        ('{"labels": [{"readable": "a", "evaluate": true, "color": [0, 0, 0]}]}', "1 classes cannot be told apart"),
+    ],
+)
+def test_a_configuration_of_vistas_that_is_none(tmp_path, content, message):
+    (tmp_path / "config_v1.2.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        MapillaryVistasDataModule(str(tmp_path))
+
+
+def test_labels_of_vistas_that_share_a_name():
+    labels = [{"readable": "Pole", "name": "a--pole"}, {"readable": "Pole", "name": "b--pole"}, {"readable": "Sky"}]
+    assert name_classes(labels) == ["Pole (a--pole)", "Pole (b--pole)", "Sky"]
+
+
+def test_a_list_of_foggy_zurich_names_what_is_there(tmp_path):
+    TREES["foggy_zurich"].make(tmp_path)
+    path = tmp_path / "lists_file_names" / "RGB_testv2_filenames.txt"
+    path.write_text("RGB/GP010229/nowhere.png\r\n")
+    with pytest.raises(UserError, match=r"1 listed images are missing.*nowhere"):
+        open_data(TREES["foggy_zurich"], tmp_path).make_dataset("test")
+    path.write_text("RGB/../../secret.png\n")
+    with pytest.raises(UserError, match="listed images are missing"):
+        open_data(TREES["foggy_zurich"], tmp_path).make_dataset("test")
 
 
 def test_an_image_without_mask_is_refused(made, tmp_path):
