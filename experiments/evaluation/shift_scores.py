@@ -37,20 +37,33 @@ def list_shift_scores(records: Sequence[Record]) -> list[ShiftScore]:
     """Every score of the records, checkpoint by checkpoint, the data with corruptions first.
 
     Raises:
-        UserError: see `group_by_checkpoint`; records of several checkpoints do not compare.
+        UserError: see `group_alike`.
     """
-    groups = group_by_checkpoint(records)
-    for one in groups[1:]:
-        _require_alike(groups[0].source, one.source)
-        for record in one.shifts:
-            for other in groups[0].shifts:
-                if other.data.name == record.data.name:
-                    _require_alike(other, record)
     scores = []
-    for group in groups:
+    for group in group_alike(records):
         scores += _score_source(group.source)
         scores += [score for record in group.shifts for score in _score_shift(record, group.source.name)]
     return scores
+
+
+def group_alike(records: Sequence[Record]) -> list[Swept]:
+    """The records of each checkpoint, which compare with those of the others on the same data.
+
+    Raises:
+        UserError: see `group_by_checkpoint`; records of several checkpoints do not compare.
+    """
+    groups = group_by_checkpoint(records)
+    first: dict[str, Record] = {}
+    for group in groups:
+        _require_alike(groups[0].source, group.source)
+        for record in group.shifts:
+            _require_alike(first.setdefault(record.data.name, record), record)
+    return groups
+
+
+def has_corruptions(record: Record) -> bool:
+    """Whether a record is of more than clean images and real shifts."""
+    return not {*record.kinds} <= {*SINGLE}
 
 
 def group_by_checkpoint(records: Sequence[Record]) -> list[Swept]:
@@ -59,8 +72,7 @@ def group_by_checkpoint(records: Sequence[Record]) -> list[Swept]:
     Raises:
         UserError: a checkpoint has no record with corruptions, or two; two of one data set; or two have one name.
     """
-    sources = [record for record in records if not {*record.kinds} <= {*SINGLE}]
-    shifts = [record for record in records if record not in sources]
+    sources, shifts = ([one for one in records if has_corruptions(one) is whether] for whether in (True, False))
     if not sources:
         raise UserError("no record has corruptions: pass that of the data that the checkpoint was trained on as well")
     groups = {_find_digest(record): Swept(record, []) for record in sources}

@@ -1,29 +1,17 @@
 from pathlib import Path
 
 import pytest
-from records import make_record
+from records import make_record, make_shift_record
 
 from experiments.evaluation.record import Record
 from experiments.evaluation.shift_scores import list_shift_scores
 from experiments.record_files.record_file import read_record
 from user_error import UserError
 
-SHIFTS = [("clean", 0), ("weather=fog", 0), ("weather=rain", 0)]
-ENTRIES = [
-    {"corruption": "clean", "severity": 0, "family": None, "kind": "clean"},
-    *(
-        {"corruption": name, "severity": 0, "family": "shift", "kind": "shift", "parameters": {"images": 3}}
-        for name, _ in SHIFTS[1:]
-    ),
-]
 
-
-def read(path: Path, name: str, digest: str, data: str = "own", shifts: bool = False, seed: int = 0) -> Record:
-    given = {"cells": SHIFTS, "conditions": ENTRIES} if shifts else {}
-    record = read_record(make_record(path / f"{name}-{data}-{seed}.json", name, seed, **given))
-    return record.model_copy(
-        update={"checkpoint": {"sha256": digest}, "data": record.data.model_copy(update={"name": data})}
-    )
+def read(folder: Path, name: str, digest: str, data: str = "own", shifts: bool = False, seed: int = 0) -> Record:
+    make = make_shift_record if shifts else make_record
+    return read_record(make(folder / f"{name}-{data}-{seed}.json", name, seed, data=data, digest=digest))
 
 
 def test_scores_stand_side_by_side(tmp_path):
