@@ -113,7 +113,7 @@ def _score_source(record: Record) -> list[ShiftScore]:
         **{f"mean of {name}": (value, f"families.{name}") for name, value in summary.families.items()},
     }
     scores = [
-        ShiftScore(record.name, Line(data.name, condition), data.images, value, summary.intervals[key].edges)
+        ShiftScore(record.name, Line(data.name, condition), data.images, value, _find_edges(record, key))
         for condition, (value, key) in found.items()
         if value is not None
     ]
@@ -127,15 +127,31 @@ def _score_shift(record: Record, name: str) -> list[ShiftScore]:
         Line(data.name, "all"),
         data.images,
         record.summary.clean_miou,
-        record.summary.intervals["clean_miou"].edges,
+        _find_edges(record, "clean_miou"),
     )
     return [every, *_score_conditions(record, name)]
+
+
+def _find_edges(record: Record, key: str) -> Edges:
+    """Of a number of the summary; a record whose images' counts are not there may lack them."""
+    bounds = record.summary.intervals.get(key)
+    return (None, None) if bounds is None else bounds.edges
+
+
+def _count_images(record: Record) -> dict[str, int]:
+    """The images of each real shift, as the manifest states them."""
+    found = {}
+    for entry in record.suite.conditions:
+        parameters = entry.get("parameters")
+        number = parameters.get("images") if isinstance(parameters, dict) else None
+        found[str(entry.get("corruption"))] = number if isinstance(number, int) else 0
+    return found
 
 
 def _score_conditions(record: Record, name: str) -> list[ShiftScore]:
     """The real shifts of a record, called by their value where it states one column alone."""
     places = [place for place, kind in enumerate(record.kinds) if kind == SHIFT]
-    images = {str(one.get("corruption")): one.get("parameters", {}).get("images", 0) for one in record.suite.conditions}
+    images = _count_images(record)
     cells = [record.cells[place] for place in places]
     columns = {cell.corruption.partition("=")[0] for cell in cells}
     return [
@@ -145,7 +161,7 @@ def _score_conditions(record: Record, name: str) -> list[ShiftScore]:
                 record.data.name,
                 cell.corruption.partition("=")[2] or cell.corruption if len(columns) == 1 else cell.corruption,
             ),
-            int(images.get(cell.corruption) or 0),
+            images.get(cell.corruption, 0),
             cell.miou,
             cell.miou_interval.edges,
         )

@@ -1,6 +1,7 @@
 """Sweep a checkpoint over corruptions and write its record."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -117,7 +118,15 @@ def main(argv: list[str]) -> None:
     options: Options = call_verb("benchmark", Options, EXAMPLES, argv)
     outputs = [sweep_checkpoint(one) for one in (options, *make_shift_options(options))]
     if options.shift and is_first_process():
+        print_shifts(outputs)
+
+
+def print_shifts(outputs: Sequence[Path]) -> None:
+    """Print the table of the records; what is amiss with it, such as a suite without corruptions, is no failed sweep."""
+    try:
         print(format_shifts(outputs), flush=True)
+    except UserError as error:
+        print(f"no table of these records: {error}", flush=True)
 
 
 def make_shift_options(options: Options) -> list[ShiftOptions]:

@@ -51,3 +51,13 @@ def test_two_checkpoints_have_a_line_each(tmp_path):
     scores = list_shift_scores(records)
     assert {one.name for one in scores} == {"one", "two"}
     assert len(scores) == 12
+
+
+def test_what_a_record_of_others_leaves_out(tmp_path):
+    """Without the counts of its images it may lack intervals, and its manifest may state anything."""
+    own, acdc = read(tmp_path, "net", "a"), read(tmp_path, "net", "a", "acdc", shifts=True)
+    own.summary.intervals.clear()
+    acdc.suite.conditions[1]["parameters"], acdc.suite.conditions[2]["parameters"] = ["images"], {"images": "many"}
+    scores = list_shift_scores([own, acdc])
+    assert scores[0].edges == (None, None)
+    assert [one.images for one in scores[-2:]] == [0, 0]
