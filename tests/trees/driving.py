@@ -57,9 +57,9 @@ def make_cityscapes(root: Path) -> None:
 
 
 def make_ade20k(root: Path) -> None:
-    """One image to train on, two to test."""
+    """Two images to train on, two to test."""
     for part, names in {
-        "training": ["ADE_train_00000001"],
+        "training": ["ADE_train_00000001", "ADE_train_00000002"],
         "validation": ["ADE_val_00000001", "ADE_val_00000002"],
     }.items():
         for name in names:
@@ -115,11 +115,12 @@ def make_foggy_driving(root: Path) -> None:
 
 
 def make_bdd100k(root: Path) -> None:
-    """One image of each split."""
+    """Two images of each split."""
     for part in ("train", "val", "test"):
-        draw(root / "bdd100k" / "images/10k" / part / f"{part}-7d06fefd.jpg")
-        if part != "test":
-            draw(root / "bdd100k" / "labels/sem_seg/masks" / part / f"{part}-7d06fefd.png", [*TRAIN_IDS])
+        for name in (f"{part}-7d06fefd", f"{part}-7d2f7975"):
+            draw(root / "bdd100k" / "images/10k" / part / f"{name}.jpg")
+            if part != "test":
+                draw(root / "bdd100k" / "labels/sem_seg/masks" / part / f"{name}.png", [*TRAIN_IDS])
 
 
 def make_bdd100k_first(root: Path) -> None:
@@ -139,12 +140,16 @@ def make_muses(root: Path) -> None:
 
 
 def make_idd(root: Path) -> None:
-    """One image of each split, with masks of both sets of classes."""
+    """Two images of each split, with masks of both sets of classes."""
     for part in ("train", "val"):
-        draw(root / "IDD_Segmentation/leftImg8bit" / part / "119" / "frame0029_leftImg8bit.png")
-        masks = root / "IDD_Segmentation/gtFine" / part / "119"
-        draw(masks / "frame0029_gtFine_labellevel3Ids.png", [0, 8, 25, 255])
-        draw(masks / "frame0029_gtFine_labelcsTrainIds.png", [*TRAIN_IDS])
+        for name in ("frame0029", "frame0299"):
+            draw(root / "IDD_Segmentation/leftImg8bit" / part / "119" / f"{name}_leftImg8bit.png")
+            masks = root / "IDD_Segmentation/gtFine" / part / "119"
+            draw(masks / f"{name}_gtFine_labellevel3Ids.png", [0, 8, 25, 255])
+            draw(masks / f"{name}_gtFine_labelcsTrainIds.png", [*TRAIN_IDS])
+
+
+_VISTAS = ["0035fkbjWljhaftpVM37-g", "00qclUcInksIYnm19b1Xfw"]
 
 
 def make_mapillary_vistas(root: Path) -> None:
@@ -155,8 +160,9 @@ def make_mapillary_vistas(root: Path) -> None:
     config = {"labels": [dict(zip(keys, one, strict=True)) for one in labels], "version": "1.2"}
     (root / "config_v1.2.json").write_text(json.dumps(config))
     for part in ("training", "validation"):
-        draw(root / part / "images" / "0035fkbjWljhaftpVM37-g.jpg")
-        draw(root / part / "v1.2/labels" / "0035fkbjWljhaftpVM37-g.png", [0, 1, 2])
+        for name in _VISTAS:
+            draw(root / part / "images" / f"{name}.jpg")
+            draw(root / part / "v1.2/labels" / f"{name}.png", [0, 1, 2])
 
 
 BRAVO = {
@@ -190,6 +196,7 @@ _REFERENCE = "fog_ref/GOPR0475/GOPR0475_frame_000041"
 _FOGGY = [f"GP010229/1508040913.0_frame_{frame:06}" for frame in (955, 960)]
 _ULM = ["jena_000000_000019", "ulm_000000_000019", "ulm_000001_000019"]
 _DARK = ["GOPR0356/GOPR0356_frame_000321"]
+_IDD = ["119/frame0029", "119/frame0299"]
 _MUSES = ["clear/day/REC0001_frame_000001", "fog/night/REC0008_frame_079714"]
 
 TREES = {
@@ -207,7 +214,10 @@ TREES = {
     "ade20k": Tree(
         f"{_SETS}.ade20k.ADE20KDataModule",
         make_ade20k,
-        {"train": ["ADE_train_00000001"], **dict.fromkeys(("val", "test"), ("ADE_val_00000001", "ADE_val_00000002"))},
+        {
+            "train": ["ADE_train_00000001", "ADE_train_00000002"],
+            **dict.fromkeys(("val", "test"), ("ADE_val_00000001", "ADE_val_00000002")),
+        },
         150,
         {0: "wall", 20: "car", 149: "flag"},
         {0: IGNORED, 1: 0, 150: 149},
@@ -271,7 +281,10 @@ TREES = {
     "bdd100k": Tree(
         f"{_SETS}.bdd100k.BDD100KDataModule",
         make_bdd100k,
-        {"train": ["train-7d06fefd"], "val": ["val-7d06fefd"], "test": ["val-7d06fefd"]},
+        {
+            "train": ["train-7d06fefd", "train-7d2f7975"],
+            **dict.fromkeys(("val", "test"), ("val-7d06fefd", "val-7d2f7975")),
+        },
         19,
         CITYSCAPES,
         TRAIN_IDS,
@@ -300,17 +313,17 @@ TREES = {
     "idd": Tree(
         f"{_SETS}.idd.IDDDataModule",
         make_idd,
-        {"train": ["119/frame0029"], "val": ["119/frame0029"], "test": ["119/frame0029"]},
+        {"train": _IDD, "val": _IDD, "test": _IDD},
         26,
         {0: "road", 8: "autorickshaw", 25: "sky"},
         {0: 0, 8: 8, 25: 25, 255: IGNORED},
         "createLabels",
-        sequences=["119"],
+        sequences=["119", "119"],
     ),
     "idd with the classes of Cityscapes": Tree(
         f"{_SETS}.idd.IDDDataModule",
         make_idd,
-        {"test": ["119/frame0029"]},
+        {"test": _IDD},
         19,
         CITYSCAPES,
         TRAIN_IDS,
@@ -320,10 +333,16 @@ TREES = {
     "mapillary_vistas": Tree(
         f"{_SETS}.mapillary_vistas.MapillaryVistasDataModule",
         make_mapillary_vistas,
-        {"train": ["0035fkbjWljhaftpVM37-g"], "test": ["0035fkbjWljhaftpVM37-g"]},
+        {"train": _VISTAS, "test": _VISTAS},
         2,
         {0: "Bird", 1: "Ego Vehicle"},
         {0: 0, 1: 1, 2: IGNORED},
         "config_v1.2.json is looked for",
     ),
 }
+
+PUBLISHED: Mapping[str, Callable[[Path], None]] = {
+    **{name: tree.make for name, tree in TREES.items() if " " not in name and name != "cityscapes"},
+    "bravo": make_bravo,
+}
+"""How the tree of a YAML's data is made."""

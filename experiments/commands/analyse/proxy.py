@@ -102,7 +102,8 @@ def gather_records(paths: Sequence[Path]) -> Source:
 
 def _gather_shifts(groups: Sequence[Swept]) -> Source:
     """Networks with corruptions on their own data, and with the real conditions of others."""
-    networks, namesakes = [], {}
+    networks: list[Published] = []
+    namesakes: dict[str, str] = {}
     for group in groups:
         own = _make_network(group.source)
         further = [

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +18,6 @@ from experiments.evaluation.images import Images
 from experiments.evaluation.kinds import REAL_SHIFTS
 from experiments.evaluation.order import Order
 from experiments.evaluation.record import Record
-from experiments.files.atomic_write import require_writable
-from experiments.files.lock import hold_lock
-from experiments.files.secret import find_secret
 from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
@@ -30,6 +26,7 @@ from experiments.reporting.shift_table import format_shifts
 from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
+from experiments.sweeping.locking import lock_record, read_secret
 from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites
@@ -190,18 +187,6 @@ def name_counters(options: Options) -> list[str]:
     return [*(options.counters or ()), *(["outliers"] if options.data.module.marks_outliers else [])]
 
 
-def lock_record(output: Path) -> AbstractContextManager[Any]:
-    """Lock a record against other sweeps, from the first read of its journal to the last picture beside it.
-
-    Raises:
-        UserError: another sweep holds the lock.
-    """
-    if not is_first_process():
-        return nullcontext()
-    require_writable(output)
-    return hold_lock(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", keep_file=False)
-
-
 def sweep_into(
     output: Path,
     module: SegmentationModule,
@@ -261,18 +246,6 @@ def sweep_into(
     write_record(record, output, images)
     journal.remove()
     return record
-
-
-def read_secret() -> bytes:
-    """The key of this user; where it cannot be stored, a key of this process alone, with a note."""
-    secret, why = find_secret()
-    if why is not None:
-        print(
-            f"once interrupted, this sweep cannot go on, since no key can be kept that knows it again ({why}): set "
-            "XDG_STATE_HOME to a folder of yours",
-            flush=True,
-        )
-    return secret
 
 
 def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
