@@ -343,6 +343,7 @@ TREES = {
 
 PUBLISHED: Mapping[str, Callable[[Path], None]] = {
     **{name: tree.make for name, tree in TREES.items() if " " not in name and name != "cityscapes"},
+    "acdc_references": make_acdc,
     "bravo": make_bravo,
 }
 """How the tree of a YAML's data is made."""
