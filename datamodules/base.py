@@ -62,6 +62,12 @@ class SegmentationDataModule(pl.LightningDataModule):
     percentiles: tuple[float, float] | None = None
     """Percentiles of each case's own levels that become 0 and 255, where the data have those in place of a window."""
 
+    marks_outliers: ClassVar[bool] = False
+    """Whether masks tell what no class is meant for, see `datamodules.dataset.OUTLIER`."""
+
+    shift_columns: tuple[str, ...] = ()
+    """Columns of the metadata each of whose values is a real shift, such as a kind of weather."""
+
     def __init__(
         self,
         classes: Sequence[str],

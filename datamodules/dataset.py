@@ -14,6 +14,11 @@ from datamodules.targets import KNOWN, Targets, require_typed
 IGNORED = 255
 """The value of an ignored pixel in every mask, whatever the data set uses on disk."""
 
+OUTLIER, INLIER = 254, 253
+"""Values of pixels without a class of which it is known whether they are of anything that classes are meant for: an animal
+on the road, and the rest of the street around it. As all values outside the classes they are ignored, except by the counter
+of outliers; data sets with up to 253 classes may have them in the masks of images that are swept."""
+
 OWN = "own_"
 """Prefix of image and mask at the size of their file, in batches for sweeps that corrupt them before the resize."""
 

@@ -1,9 +1,19 @@
 """Labels of the masks of a batch."""
 
+from torch import Tensor
+
 from user_error import UserError
 
 IGNORED = 255
 """The value of ignored pixels, which enter neither losses nor metrics."""
+
+OUTLIER, INLIER = 254, 253
+"""The values of pixels without a class that are known to be, or not to be, of anything that no class is meant for."""
+
+
+def ignore_unlabelled(mask: Tensor, num_classes: int) -> Tensor:
+    """A mask in which every value outside the classes is `IGNORED`, as losses need it."""
+    return mask.masked_fill((mask < 0) | (mask >= num_classes), IGNORED)
 
 
 def require_labelled(labelled: bool, images: str) -> None:

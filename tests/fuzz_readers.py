@@ -248,6 +248,8 @@ def _read_record(place: Path, rng: random.Random) -> None:
         ["report", a, b, "--output", place / "out/report.html"],
         ["collect", a, "--output", place / "out/collected"],
         ["curves", a, "--output", place / "out/curves.svg"],
+        ["shifts", a, b],
+        ["challenge", a, "--of", rng.choice(["bravo", "acdc"])],
     ]
     call_verb(*rng.choice(words))
 

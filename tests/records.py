@@ -33,6 +33,18 @@ def sweep(images: int, conditions: int, seed: int = 0, noise: float = 0.7, class
     return sums | {name: part.sum(0) for name, part in counts.items()}, counts
 
 
+SHIFTED = [("clean", 0), ("weather=fog", 0), ("weather=rain", 0)]
+
+
+def make_shift_record(path: Path, name: str, seed: int = 0, images: int = 6, **settings: Any) -> Path:
+    """Write a record of real shifts alone, each of three images as it says."""
+    entries = [
+        {"corruption": one, "severity": 0, "kind": "shift" if "=" in one else "clean", "parameters": {"images": 3}}
+        for one, _ in SHIFTED
+    ]
+    return make_record(path, name, seed, images, SHIFTED, conditions=entries, **settings)
+
+
 def make_record(
     path: Path,
     name: str = "net",
@@ -46,12 +58,14 @@ def make_record(
     recipe: dict[str, Any] | None = None,
     tasks: Mapping[str, np.ndarray] | None = None,
     classes: Sequence[str] = CLASSES,
+    data: str = "scenes",
+    digest: str | None = None,
     **manifest: Any,
 ) -> Path:
     """Write a record of a small sweep.
 
     `units` are patients, with `places` sequences; `tasks` the counts (images, cells, S) of further ones, `manifest`
-    other entries of the suite's.
+    other entries of the suite's, `data` their name, `digest` that of the checkpoint.
     """
     entries = [{"corruption": one, "severity": severity, "family": "noise"} for one, severity in cells]
     suite = Manifest(**{"name": "test", "version": 1, "conditions": entries, **manifest})
@@ -60,7 +74,7 @@ def make_record(
     totals, counts = {**totals, **{one: part.sum(0) for one, part in further.items()}}, {**counts, **further}
     swept = Images([str(k) for k in range(images)], counts, units, places)
     unit, sequence = (None if units is None or places else "patient"), ("drive" if places else None)
-    of = Data(name="scenes", images=images, hash="d", split="test", batch_size=1, unit=unit, sequence=sequence)
+    of = Data(name=data, images=images, hash="d", split="test", batch_size=1, unit=unit, sequence=sequence)
     bounds, cell_bounds = find_intervals(cells, swept, suite)
     record = Record(
         format=FORMAT,
@@ -71,7 +85,7 @@ def make_record(
         suite_hash=hash_manifest(suite.model_dump()),
         data=of,
         recipe=recipe or {},
-        checkpoint={},
+        checkpoint={} if digest is None else {"sha256": digest},
         environment={},
         counts=describe_counts(totals, counts),
         cells=make_cells(cells, totals, cell_bounds),

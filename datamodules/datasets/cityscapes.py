@@ -6,16 +6,12 @@ from typing import Any
 from torchvision.datasets import Cityscapes
 
 from datamodules.base import SegmentationDataModule, Split
-from datamodules.dataset import IGNORED
+from datamodules.datasets.cityscapes_labels import CLASSES, LABEL_IDS, PALETTE
 from datamodules.image_files import ImageFiles
-from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, require_present
 from safe_files.roots import find_data
 from user_error import UserError
-
-EVALUATED = sorted((entry for entry in Cityscapes.classes if not entry.ignore_in_eval), key=lambda one: one.train_id)
-"""The 19 classes of the benchmark, in the order of their training ids."""
 
 _IMAGE_ENDING = "_leftImg8bit"
 
@@ -23,22 +19,26 @@ _IMAGE_ENDING = "_leftImg8bit"
 class CityscapesDataModule(SegmentationDataModule):
     """Cityscapes with fine annotations: 19 classes, everything else ignored.
 
-    The labels of the test split are withheld, so `test` means val; choose hyperparameters on a part of train.
+    The labels of the test split are withheld, so `test` means val; choose hyperparameters on a part of train. Images of a
+    city follow each other in the order of their names.
 
     Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016.
 
     Args:
         root: the folder that holds ``leftImg8bit`` and ``gtFine``, or the two archives of these names.
-        **kwargs: see `SegmentationDataModule`.
+        sequence: see `SegmentationDataModule`; the column `city` holds the first part of a name.
+        **kwargs: see there.
     """
 
     test_is_val = True
 
-    def __init__(self, root: str = "data/cityscapes", **kwargs: Any) -> None:
-        super().__init__(
-            classes=[entry.name for entry in EVALUATED], palette=[entry.color for entry in EVALUATED], **kwargs
-        )
+    def __init__(self, root: str = "data/cityscapes", sequence: str | None = "city", **kwargs: Any) -> None:
+        super().__init__(classes=CLASSES, palette=PALETTE, sequence=sequence, **kwargs)
         self.root = find_data(root)
+
+    def read_meta(self, split: Split) -> dict[str, dict[str, str]]:
+        """The city of each image."""
+        return {name: {"city": name.partition("_")[0]} for name in self.open_split(split).ids}
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
@@ -60,5 +60,4 @@ class CityscapesDataModule(SegmentationDataModule):
             for image, mask in found
             if image.name.endswith(f"{_IMAGE_ENDING}.png")
         ]
-        values = dict.fromkeys(range(256), IGNORED) | {entry.id: entry.train_id for entry in EVALUATED}
-        return ImageFiles(require_present(pairs), MaskReading(values, levels="stored"))
+        return ImageFiles(require_present(pairs), LABEL_IDS)

@@ -32,7 +32,7 @@ class FolderDataModule(SegmentationDataModule):
     `num_classes` (as a check), `ignore_index` (one value or several), `palette` (a colour for each class) and
     `ignored_colours`; how images are read: `channels`, `window`, `mode`, `orientation` (see `ImageReading`); how masks
     are: `mask_levels`, `lossy_masks` (see `MaskReading`); where both lie: `image_folder`, `mask_folder`, `image_suffix`,
-    `mask_suffix` (see `Naming`); and `splits`.
+    `mask_suffix` (see `Naming`); `splits`; and `shift_columns`, columns of ``meta.csv`` whose values are real shifts.
 
     Further columns of ``meta.csv`` (time of day, institution, ...) are metadata of the images: suites can score the
     images of one value separately, and `where` selects images.
@@ -63,6 +63,7 @@ class FolderDataModule(SegmentationDataModule):
             palette=self.description.palette,
             **kwargs,
         )
+        self.shift_columns = self.description.shift_columns
 
     @property
     def reading(self) -> ImageReading:

@@ -25,6 +25,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 NAMING = tuple(Naming._fields)
 KEYS = (
     *("classes", "num_classes", "ignore_index", "channels", "palette", "ignored_colours", "window", "splits"),
+    "shift_columns",
     *CHOICES,
     *NAMING,
 )
@@ -58,6 +59,7 @@ class Description:
         self.ignored_colours = self._read_colours("ignored_colours", None) or []
         self.window = self._read_window()
         self.splits = self._read_splits()
+        self.shift_columns = self._read_shift_columns()
         for key, choices in CHOICES.items():
             if self._entries.get(key) is not None and self._entries[key] not in choices:
                 raise self._make_error(f"has {key} {show(self._entries[key])}", f"it is one of {', '.join(choices)}")
@@ -106,6 +108,12 @@ class Description:
             if key not in KEYS and meant:
                 raise self._make_error(f"has the unknown key {show(key)}", f"did you mean {meant[0]!r}?")
         return entries
+
+    def _read_shift_columns(self) -> tuple[str, ...]:
+        given = self._entries.get("shift_columns") or []
+        if not isinstance(given, list) or not all(isinstance(one, str) and one for one in given):
+            raise self._make_error(f"has shift_columns {show(given)}", "list columns of meta.csv, such as [weather]")
+        return tuple(dict.fromkeys(given))
 
     def _read_classes(self) -> dict[int, str]:
         """Names by value in the mask, in ascending order."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from datamodules.reading.found_files import SUFFIXES, get_suffix
 from datamodules.reading.lists import SPLIT_NAMES
+from datamodules.reading.origins import ORIGINS
+from datamodules.reading.published_layouts import PUBLISHED
 
 MOST_ENTRIES = 2000
 """Largest number of entries of a folder that are examined."""
@@ -47,6 +49,7 @@ def explain_layout(root: Path) -> str | None:
     """
     for recognise in (
         *(
+            _recognise_published,
             _recognise_oxford_pet,
             _recognise_voc,
             _recognise_cityscapes,
@@ -99,6 +102,17 @@ def _find_root(root: Path, *parts: str) -> Path | None:
     for folder in (root, root.parent, *inside, *deeper):
         if all((folder / part).is_dir() for part in parts):
             return folder
+    return None
+
+
+def _recognise_published(root: Path) -> str | None:
+    for name, parts in PUBLISHED:
+        found = _find_root(root, *parts)
+        if found is not None:
+            return (
+                f"{found} holds {ORIGINS[name].name}: pass --data experiments/configs/data/{name}.yaml "
+                f"--data.init_args.root {found}"
+            )
     return None
 
 

@@ -34,6 +34,8 @@ FOLDERS = {
         "recipes": "test whether recipes differ, by several trainings of each",
         "effects": "estimate the effect of each factor of an ablation",
         "proxy": "say how well corruptions predict real conditions, over networks",
+        "shifts": "show clean, corrupted and real-shift scores side by side",
+        "challenge": "report a sweep as the BRAVO challenge or ACDC does",
         "failure": "say how well confidence tells wrong pixels and badly segmented images",
         "curves": "draw the robustness curves of records",
         "cells": "write records as one table, of conditions or of images, for pandas and others",

@@ -20,11 +20,9 @@ from experiments.evaluation.jackknife import Scale, jackknife_interval
 from experiments.evaluation.record import Record
 from experiments.evaluation.scores.base import (
     HISTOGRAMS,
-    IMAGE_HISTOGRAM,
     Counts,
     CurveScore,
     as_number,
-    find_histogram,
 )
 from experiments.evaluation.scores.known import find_curve_scores, find_mean_scores
 from experiments.evaluation.scores.ratios import Ratio
@@ -64,7 +62,11 @@ def estimate_pixel_scores(record: Record, images: Images) -> dict[str, Estimate]
     totals = record.totals
     found = {name: _estimate_mean(name, totals, images) for name in ("miou", "ece")}
     if not totals.keys().isdisjoint(HISTOGRAMS):
-        found |= {name: estimate_curve(one, totals, images) for name, one in find_curve_scores().items()}
+        found |= {
+            name: estimate_curve(one, totals, images)
+            for name, one in find_curve_scores().items()
+            if one.follows_from(totals)
+        }
         parts = {name: found[name] for name in PARTS}
         left_out = [one.left_out for one in parts.values()]
         known = {name: part for name, part in zip(parts, left_out, strict=True) if part is not None}
@@ -92,10 +94,10 @@ def estimate_curve(one: CurveScore, totals: Counts, images: Images) -> Estimate:
         totals: counts (conditions, ...) of all images.
         images: theirs.
     """
-    values = one.compute(find_histogram(totals))
-    if IMAGE_HISTOGRAM not in images.counts:
+    values, of_images = one.compute(one.find_histogram(totals)), one.image_histogram
+    if of_images not in images.counts:
         return Estimate(values, None, images.blocks)
-    total, removed = totals[IMAGE_HISTOGRAM], sum_left_out(images, images.counts[IMAGE_HISTOGRAM])
+    total, removed = totals[of_images], sum_left_out(images, images.counts[of_images])
     step = max(1, CHUNK // max(1, total.size))
     without = [one.compute(total - removed[start : start + step]) for start in range(0, len(removed), step)]
     return Estimate(values, np.concatenate(without) + (values - one.compute(total)), images.blocks)

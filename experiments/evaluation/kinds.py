@@ -15,6 +15,9 @@ SINGLE = (CLEAN, SHIFT)
 OF_FAMILIES = {"shift": SHIFT, "modality": MODALITY, "attack": ATTACK}
 """Kinds of families, where a manifest does not state a kind: those before there were kinds."""
 
+REAL_SHIFTS = "real_shifts"
+"""Name of the suite of the shifts that data state, one for each data set."""
+
 
 def find_kind(entry: Mapping[str, Any]) -> str:
     """The kind of a condition by its entry in a manifest, which states it unless it follows from name and family."""

@@ -26,8 +26,9 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     point; ``calibration``, pixels, correct ones and confidence in fixed point of each bin of the confidence; ``gaps``, by
     how much its confidence exceeds its correct pixels; ``log_odds``, pixels and correct ones of each bin of the log
     odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
-    instead; ``entropy`` of the softmax in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in
-    fixed point, and the number of these pairs.
+    instead; ``outlier_log_odds`` and ``image_outlier_log_odds``, likewise of pixels and inliers; ``entropy`` of the softmax
+    in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in fixed point, and the number of these
+    pairs.
     """
     return {
         "confusion": (classes, classes),
@@ -39,6 +40,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "odds": (ODDS_BINS, 2),
         "log_odds": (LOG_ODDS_BINS, 2),
         "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
+        "outlier_log_odds": (LOG_ODDS_BINS, 2),
+        "image_outlier_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
         "entropy": (1,),
         "pairwise_dice": (classes, 2),
     }
@@ -70,6 +73,7 @@ RELATIONS = (
     Relation("odds", "confusion", _have_same_pixels),
     Relation("log_odds", "confusion", _have_same_pixels),
     Relation("image_log_odds", "log_odds", _have_same_bins),
+    Relation("image_outlier_log_odds", "outlier_log_odds", _have_same_bins),
     Relation(
         "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
     ),

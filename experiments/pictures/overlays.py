@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from datamodules.dataset import IGNORED
 from datamodules.datasets.voc import make_voc_palette
 from experiments.files.atomic_write import atomic_write
 from experiments.files.replaceable import SOFTWARE
@@ -38,7 +37,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: f
 
 
 def _mix(base: np.ndarray, mask: np.ndarray, palette: np.ndarray, opacity: float) -> np.ndarray:
-    counted = mask != IGNORED
+    counted = mask < len(palette)
     mixed = np.rint((1 - opacity) * base + opacity * palette[np.where(counted, mask, 0)]).astype(np.uint8)
     return np.where(counted[..., None], mixed, base)
 

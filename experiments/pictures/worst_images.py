@@ -21,6 +21,7 @@ from experiments.files.digest import compute_sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
+from lightning_modules.labels import ignore_unlabelled
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6
@@ -133,7 +134,8 @@ def draw(
     clean, ids = batch["image"], batch["id"]
     with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():
         drawn, moved_mask = apply_at_own_size(chosen.pixels, batch, suite.seed, data.batch_resize)
-        corrupted = chosen.perturb(chosen.begin(module.network), drawn, moved_mask, ids, suite.seed)
+        labelled = ignore_unlabelled(moved_mask, data.num_classes)
+        corrupted = chosen.perturb(chosen.begin(module.network), drawn, labelled, ids, suite.seed)
     with torch.inference_mode():
         predicted = module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
     palette = find_palette(data.palette, data.num_classes)

@@ -14,6 +14,7 @@ from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
+from lightning_modules.labels import ignore_unlabelled
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.networks.ensembles.combination import watch_members
@@ -78,7 +79,10 @@ class ConditionLoop:
             network = self._find_network(place)
             with _enable_gradients(condition.needs_gradients):
                 drawn, moved_masks = apply_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
-                corrupted = condition.perturb(network, drawn, moved_masks, ids, self.suite.seed)
+                labelled = (
+                    ignore_unlabelled(moved_masks, self.module.num_classes) if condition.predicts else moved_masks
+                )
+                corrupted = condition.perturb(network, drawn, labelled, ids, self.suite.seed)
                 if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
                     logits, outputs, members = self._predict(place, network, corrupted)
             seen = None if condition.predicts else corrupted

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import ArgumentParser
 
@@ -17,6 +18,8 @@ from experiments.sweeping.conditions import SweptCondition, SweptNetworkConditio
 from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
 
+STATED: Literal["stated"] = "stated"
+
 
 class Suite:
     """An ordered, versioned list of conditions.
@@ -29,7 +32,8 @@ class Suite:
         version: counted up whenever the pixels of a condition change.
         corruptions: in the order of the conditions.
         severities: for the corruptions that do not take all five, the ones they take.
-        shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
+        shifts: values of columns of ``meta.csv``; each selects images, which are scored clean. "stated" stands for every
+            value of the columns that the data say are shifts (`SegmentationDataModule.shift_columns`).
         missing: which channels may be missing.
         network_conditions: attacks, adaptation and the like.
         seed: of everything that is drawn.
@@ -45,7 +49,7 @@ class Suite:
         version: int,
         corruptions: list[Corruption] | None = None,
         severities: dict[str, list[int]] | None = None,
-        shifts: dict[str, list[str]] | None = None,
+        shifts: dict[str, list[str]] | Literal["stated"] | None = None,
         missing: MissingChannels | None = None,
         network_conditions: list[NetworkCondition] | None = None,
         seed: int = 0,
@@ -55,7 +59,7 @@ class Suite:
         self.version = version
         self.corruptions = tuple(corruptions or ())
         self.severities = _check_severities(name, [one.name for one in self.corruptions], severities or {})
-        self.shifts = shifts or {}
+        self.shifts: dict[str, list[str]] | Literal["stated"] = shifts or {}
         self.missing = missing
         self.network_conditions = tuple(network_conditions or ())
         self.seed = seed
@@ -86,18 +90,22 @@ class Suite:
         """Whether images are corrupted at the size of their files, where the data may resize them afterwards."""
         return resizes and self.order == "corrupt_then_resize"
 
-    def adapt_to_data(self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> "Suite":
+    def adapt_to_data(
+        self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]], shift_columns: Sequence[str] = ()
+    ) -> "Suite":
         """This suite with the conditions that it has on some data.
 
         Args:
             channels: names of the images' channels.
             meta: what is known of each image, by id and column.
+            shift_columns: columns each of whose values is a shift, as the data state.
 
         Raises:
             UserError: the data have no such column, value or channel.
         """
         suite = copy(self)
-        shifted = [_select_shift(column, value, meta) for column, values in self.shifts.items() for value in values]
+        shifts = _list_values(shift_columns, meta) if self.shifts == STATED else self.shifts
+        shifted = [_select_shift(column, value, meta) for column, values in shifts.items() for value in values]
         missing = [] if self.missing is None else self.missing.make_conditions(channels)
         suite.conditions = self._assemble_conditions(shifted, missing)
         return suite
@@ -158,6 +166,10 @@ class Suite:
             "conditions": [condition.manifest_entry for condition in self.conditions],
             "libraries": {name: _find_version(name) for name in sorted(libraries)},
         }
+
+
+def _list_values(columns: Sequence[str], meta: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    return {column: sorted({row[column] for row in meta.values() if row.get(column)}) for column in columns}
 
 
 def _select_shift(column: str, value: str, meta: Mapping[str, Mapping[str, str]]) -> Shifted:

@@ -74,7 +74,7 @@ def prepare_suite(
             flush=True,
         )
     found = find_suite(suite)
-    found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {})
+    found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {}, data.shift_columns)
     found.seed = seed
     found.order = order or found.order
     return found

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.evaluation.compared_metrics import find_metric
+from experiments.evaluation.kinds import REAL_SHIFTS
 from experiments.evaluation.metric_summary import measure_metric, summarise_metric
 from experiments.evaluation.record import Picture, Record
 from experiments.evaluation.robustness import is_left_out
@@ -24,7 +25,7 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
     """
     import wandb
 
-    suite = record.suite.name
+    suite = find_prefix(record)
     session.define_metric(f"{suite}/severity")
     session.define_metric(f"{suite}/robustness/*", step_metric=f"{suite}/severity")
     for point in list_curve_points(record):
@@ -44,6 +45,11 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
         _log_artifact(session, "model", "model", [checkpoint])
 
 
+def find_prefix(record: Record) -> str:
+    """The suite's name, with that of the data where the suite follows from the data."""
+    return record.suite.name if record.suite.name != REAL_SHIFTS else f"{REAL_SHIFTS}/{record.data.name}"
+
+
 def list_curve_points(record: Record) -> list[dict[str, float | None]]:
     """The mIoU of every corruption and their mean at each severity, 0 for clean."""
     clean = record.summary.clean_miou
@@ -55,7 +61,7 @@ def list_curve_points(record: Record) -> list[dict[str, float | None]]:
     mean = add_mean(compute_curves(record, summary)).get("mean of all", {})
     for severity, miou in mean.items():
         points[severity]["mean"] = miou / 100
-    suite = record.suite.name
+    suite = find_prefix(record)
     return [
         {f"{suite}/severity": severity, **{f"{suite}/robustness/{name}": miou for name, miou in found.items()}}
         for severity, found in sorted(points.items())
@@ -86,7 +92,7 @@ def make_summary(record: Record) -> dict[str, Any]:
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
     numbers = {**found, **shifts, "suite_hash": record.suite_hash, "corrupted": record.suite.order_in_words}
-    return {f"{record.suite.name}/{key}": value for key, value in numbers.items()}
+    return {f"{find_prefix(record)}/{key}": value for key, value in numbers.items()}
 
 
 def _log_artifact(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:

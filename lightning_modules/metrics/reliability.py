@@ -41,13 +41,38 @@ def count_reliability(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[
     return torch.cat(losses), torch.cat(calibration), torch.cat(log_odds)
 
 
+def rank_confidence(logits: Tensor, predicted: Tensor, counted: Tensor) -> Tensor:
+    """Bin of the log odds of each pixel as `count_reliability` has them, (B, H, W) int64; of pixels that are not counted, any.
+
+    Args:
+        logits: (B, K, H, W).
+        predicted: (B, H, W) int64, their argmax.
+        counted: (B, H, W) bool.
+    """
+    chances = logits.float()
+    powers = _compute_powers(chances, predicted)
+    odds_against = powers.sum(1).where(_find_top(chances, predicted)[:, 0].isfinite(), torch.nan)
+    return _rank_log_odds(odds_against, chances, predicted, counted).long()
+
+
+def _find_top(chances: Tensor, predicted: Tensor) -> Tensor:
+    """Logits (B, 1, H, W) of the predicted classes."""
+    return chances.gather(1, predicted[:, None])
+
+
+def _compute_powers(chances: Tensor, predicted: Tensor) -> Tensor:
+    """Odds of each class against the predicted one, (B, K, H, W), 0 of that itself."""
+    odds = (chances - _find_top(chances, predicted)).clamp_(min=LEAST_POWER).exp_()
+    return odds.scatter_(1, predicted[:, None], 0)
+
+
 def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     counted = (mask >= 0) & (mask < logits.shape[1])
     true = mask.where(counted, 0)
     chances = logits.float()
-    top = chances.gather(1, predicted[:, None])
+    top = _find_top(chances, predicted)
     behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
-    powers = (chances - top).clamp_(min=LEAST_POWER).exp_().scatter_(1, predicted[:, None], 0)
+    powers = _compute_powers(chances, predicted)
     odds_against = powers.sum(
         1
     )  # without the 1 of the predicted class, next to which small terms would be lost to rounding

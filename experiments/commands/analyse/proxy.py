@@ -27,6 +27,7 @@ from experiments.evaluation.published_checks import find_broken
 from experiments.evaluation.recipe_comparison import strip_seed
 from experiments.evaluation.record import Record, drop_counts
 from experiments.evaluation.scores.base import as_number
+from experiments.evaluation.shift_scores import Swept, group_alike, has_corruptions
 from experiments.files.replaceable import print_and_save
 from experiments.files.tables import as_csv, make_markdown_table
 from experiments.record_files.published_tables import list_tables, read_table
@@ -39,6 +40,7 @@ EXAMPLES = """
 --published semsegbench_2025 --keep-broken
 --published tables/mine.csv
 experiments/results/camvid/camvid_dusk/camvid*.json
+runs/*/record-imagenet_c.json runs/*/record-real_shifts-acdc.json
 """
 
 MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "partial": "partial, given clean"}
@@ -77,12 +79,15 @@ def read_published(name: str) -> Source:
 def gather_records(paths: Sequence[Path]) -> Source:
     """The networks of records, all swept alike on one data set; their cells are their own, as their counts tell.
 
-    A real condition and a corruption are namesakes if they are called the same, as in ``weather=fog`` and ``fog``.
+    A real condition and a corruption are namesakes if they are called the same, as in ``weather=fog`` and ``fog``. Real
+    conditions may be those of other data, in records of their own.
 
     Raises:
         UserError: they were swept under different conditions or on different images.
     """
     records = [drop_counts(read_record(path)) for path in remove_duplicates(paths)]
+    if not all(map(has_corruptions, records)):
+        return _gather_shifts(group_alike(records))
     for one, other in pairwise(records):
         if (why := find_difference(one, other)) is not None:
             raise UserError(
@@ -93,6 +98,29 @@ def gather_records(paths: Sequence[Path]) -> Source:
     real = [name for (name, _), kind in zip(first.conditions, first.kinds, strict=True) if kind == SHIFT]
     namesakes = {name: name.rpartition("=")[2] for name in real}
     return Source("record", "mIoU", [_make_network(record) for record in records], namesakes)
+
+
+def _gather_shifts(groups: Sequence[Swept]) -> Source:
+    """Networks with corruptions on their own data, and with the real conditions of others."""
+    networks: list[Published] = []
+    namesakes: dict[str, str] = {}
+    for group in groups:
+        own = _make_network(group.source)
+        further = [
+            (f"{record.data.name} {cell.corruption}", cell)
+            for record in group.shifts
+            for cell, kind in zip(record.cells, record.kinds, strict=True)
+            if kind == SHIFT
+        ]
+        namesakes |= {name: name.rpartition("=")[2] for name, _ in further}
+        networks.append(
+            own._replace(
+                conditions=[*own.conditions, *((name, 0) for name, _ in further)],
+                scores=np.append(own.scores, np.array([cell.miou for _, cell in further], dtype=float)),
+                kinds=[*own.kinds, *[SHIFT] * len(further)],
+            )
+        )
+    return Source("record", "mIoU", networks, namesakes)
 
 
 def _make_network(record: Record) -> Published:
@@ -232,7 +260,8 @@ def find_proxies(
     imitates it, and what is left of it given the score on clean images.
 
     Args:
-        records: JSON files that 'benchmark' wrote, of a suite with real shifts and corruptions.
+        records: JSON files that 'benchmark' wrote, of a suite with real shifts and corruptions, or of both by 'benchmark
+            --shift'.
         published: a published table, by its name or the path of its CSV.
         by: predictors: 'condition' takes the mean over corruptions and the namesake of a condition, 'corruption' every
             single corruption as well.

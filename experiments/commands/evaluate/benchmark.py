@@ -1,33 +1,33 @@
 """Sweep a checkpoint over corruptions and write its record."""
 
 import time
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
-
-import yaml
 
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.matching import Mapped, describe_framing_change
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
+from experiments.command_line.option_values import read_devices, read_names, read_truth
 from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.images import Images
+from experiments.evaluation.kinds import REAL_SHIFTS
 from experiments.evaluation.order import Order
 from experiments.evaluation.record import Record
-from experiments.files.atomic_write import require_writable
-from experiments.files.lock import hold_lock
-from experiments.files.secret import find_secret
 from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
+from experiments.reporting.shift_table import format_shifts
 from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
+from experiments.sweeping.locking import lock_record, read_secret
+from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites
 from experiments.sweeping.sweep import hash_data, make_trainer, prepare_suite, sweep
@@ -37,49 +37,19 @@ from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.tracking.session import log_record, make_sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
-from safe_files.yaml_file import load_yaml
-from user_error import UserError, shorten
+from user_error import UserError
 
 EXAMPLES = """
 --checkpoint runs/synthetic_unet/best.ckpt
 --checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
 --checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
+--checkpoint runs/cityscapes/best.ckpt --suite imagenet_c --shift acdc --shift dark_zurich
 --checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
 
 The same command goes on with a sweep that was interrupted."""
 
 
-def read_names(text: str) -> dict[str, str]:
-    """Parse a mapping of names, such as ``{polyp: lesion}``.
-
-    Raises:
-        UserError: it is not a mapping of names.
-    """
-    try:
-        found = load_yaml(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(
-            f"{text!r} is no mapping of names ({shorten(error)}): write it as '{{polyp: lesion}}'"
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
-        raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
-    return found
-
-
-def read_truth(text: str) -> bool:
-    """Parse ``true`` or ``false``.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if text.lower() not in ("true", "false"):
-        raise UserError(f"{text!r} is neither true nor false: write one of them")
-    return text.lower() == "true"
-
-
-def read_devices(text: str) -> int | str:
-    """Parse a number of processes, or ``auto``."""
-    return int(text) if text.isdigit() else text
+Shifts = Annotated[list[str] | None, Option(metavar="DATA", repeated=True, listed=list_data)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +68,7 @@ class Options:
         restart: discard an unfinished sweep.
         pictures: of the largest drops, 0 to 20, beside the record.
         data: that are swept.
+        shift: other data with real shifts, which get a record of their own: a YAML file or one of.
         map_classes: names of the data by the checkpoint's: '{polyp: lesion}'.
         map_channels: likewise.
         map_window: whether another window than the training's is meant.
@@ -118,6 +89,7 @@ class Options:
     restart: bool = False
     pictures: int = PICTURES
     data: ChosenData
+    shift: Shifts = None
     map_classes: Annotated[dict[str, str] | None, Option(name="--map.classes", read=read_names)] = None
     map_channels: Annotated[dict[str, str] | None, Option(name="--map.channels", read=read_names)] = None
     map_window: Annotated[bool, Option(name="--map.window", read=read_truth)] = False
@@ -127,9 +99,52 @@ class Options:
     precision: Annotated[str, Option(name="--trainer.precision")] = "32-true"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShiftOptions(Options):
+    """Those of the sweep over one of the data of ``--shift``.
+
+    Args:
+        shift_name: of these data; it ends the name of their record.
+    """
+
+    shift_name: str
+
+
 def main(argv: list[str]) -> None:
     """The verb."""
     options: Options = call_verb("benchmark", Options, EXAMPLES, argv)
+    outputs = [sweep_checkpoint(one) for one in (options, *make_shift_options(options))]
+    if options.shift and is_first_process():
+        print_shifts(outputs)
+
+
+def print_shifts(outputs: Sequence[Path]) -> None:
+    """Print the table of the records; what is amiss with it, such as a suite without corruptions, is no failed sweep."""
+    try:
+        print(format_shifts(outputs), flush=True)
+    except UserError as error:
+        print(f"no table of these records: {error}", flush=True)
+
+
+def make_shift_options(options: Options) -> list[ShiftOptions]:
+    """The options of the sweep over each of the data of ``--shift``: their real shifts, on their test images.
+
+    Raises:
+        UserError: see `open_shift_data`.
+    """
+    mapped = Mapped(options.map_classes or {}, options.map_channels or {}, options.map_window)
+    chosen = open_shift_data(options.shift or (), options.checkpoint, mapped)
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    given |= {"suite": REAL_SHIFTS, "split": "test"}
+    return [ShiftOptions(**{**given, "data": data}, shift_name=name) for name, data in chosen.items()]
+
+
+def sweep_checkpoint(options: Options) -> Path:
+    """Sweep over one data set and write its record, the path of which is returned.
+
+    Raises:
+        UserError: an option, the data or the checkpoint are not fit for it.
+    """
     checkpoint, (data, described) = options.checkpoint, options.data
     file = CheckpointFile(checkpoint)
     module = load_module(file)
@@ -151,6 +166,12 @@ def main(argv: list[str]) -> None:
     if is_first_process() and (note := describe_framing_change(checkpoint, describe_data(file), data)):
         print(note, flush=True)
     output = find_output(options, suite, checkpoint)
+    if options.shift and not options.restart:  # one of several sweeps, of which the first may be complete
+        counters, stated = name_counters(options), recipe.get("mapped", {})
+        if is_swept(output, data, suite, file.sha256, options.precision, counters, stated):
+            if is_first_process():
+                print(f"swept already: {output}", flush=True)
+            return output
     with lock_record(output):
         record = sweep_into(output, module, file, data, suite, described, recipe, options)
         if record is not None:
@@ -158,18 +179,12 @@ def main(argv: list[str]) -> None:
             log_record(record, output, checkpoint)
             if hint := make_sync_hint(checkpoint.parent):
                 print(hint, flush=True)
+    return output
 
 
-def lock_record(output: Path) -> AbstractContextManager[Any]:
-    """Lock a record against other sweeps, from the first read of its journal to the last picture beside it.
-
-    Raises:
-        UserError: another sweep holds the lock.
-    """
-    if not is_first_process():
-        return nullcontext()
-    require_writable(output)
-    return hold_lock(output.with_name(f".{output.stem}.lock"), f"a sweep for {output} is running", keep_file=False)
+def name_counters(options: Options) -> list[str]:
+    """The further counters: those that are asked for, and that of outliers where masks tell them."""
+    return [*(options.counters or ()), *(["outliers"] if options.data.module.marks_outliers else [])]
 
 
 def sweep_into(
@@ -194,7 +209,7 @@ def sweep_into(
         recipe: of the training.
         options: of the verb.
     """
-    counters = find_counters(options.counters or ())
+    counters = find_counters(name_counters(options))
     started, precision = time.perf_counter(), options.precision
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (
@@ -233,18 +248,6 @@ def sweep_into(
     return record
 
 
-def read_secret() -> bytes:
-    """The key of this user; where it cannot be stored, a key of this process alone, with a note."""
-    secret, why = find_secret()
-    if why is not None:
-        print(
-            f"once interrupted, this sweep cannot go on, since no key can be kept that knows it again ({why}): set "
-            "XDG_STATE_HOME to a folder of yours",
-            flush=True,
-        )
-    return secret
-
-
 def collect(journal: Journal, data: SegmentationDataModule) -> tuple[Swept, Images]:
     """Collect all counts, in the order of the data set.
 
@@ -269,6 +272,8 @@ def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
     output = options.output or checkpoint.parent / f"record-{suite.name}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
+    if isinstance(options, ShiftOptions):
+        return output.with_name(f"{output.stem}-{options.shift_name}.json")
     return output
 
 

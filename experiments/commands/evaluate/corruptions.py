@@ -35,7 +35,10 @@ def list_suite(suite: "Suite") -> str:
         lines.append(f"  {one.family:<12} {one.name:<26} severities {severities}")
     if suite.missing is not None:
         lines.append("  modality     every set of missing channels, as the data have them")
-    lines += [f"  shift        {column}: {', '.join(map(str, values))}" for column, values in suite.shifts.items()]
+    shifts = {"as the data state": []} if suite.shifts == "stated" else suite.shifts
+    lines += [
+        f"  shift        {column}: {', '.join(map(str, values))}".rstrip(": ") for column, values in shifts.items()
+    ]
     return "\n".join(lines)
 
 

@@ -107,7 +107,7 @@ def find_histogram(counts: Counts) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CurveScore(Score):
-    """A score of how confidence ranks right and wrong pixels; see `curves`.
+    """A score of how confidence ranks right and wrong pixels, or inliers and outliers; see `curves`.
 
     It is no ratio that adds up over images. What it becomes without each of them follows from their own histograms.
 
@@ -116,17 +116,25 @@ class CurveScore(Score):
         compute: histograms (..., bins, 2) to scores (...).
         unit: in which it is stated.
         lower_is_better: whether a lower one is the better.
+        histograms: names of the counts that it may follow from.
+        image_histogram: the same of single images, in wider bins.
     """
 
     compute: Callable[[np.ndarray], np.ndarray]
     unit: Unit = "percent"
     lower_is_better: bool = False
+    histograms: tuple[str, ...] = HISTOGRAMS
+    image_histogram: str = IMAGE_HISTOGRAM
 
     def follows_from(self, counts: Iterable[str]) -> bool:
         """See `Score`; any of the histograms will do."""
         names = {*counts}
-        return super().follows_from(names) and not names.isdisjoint(HISTOGRAMS)
+        return super().follows_from(names) and not names.isdisjoint(self.histograms)
 
     def score_sums(self, counts: Counts) -> float | None:
         """One number."""
-        return as_number(self.compute(find_histogram(counts)))
+        return as_number(self.compute(self.find_histogram(counts)))
+
+    def find_histogram(self, counts: Counts) -> np.ndarray:
+        """The histograms (..., bins, 2) that it follows from."""
+        return next(counts[name] for name in self.histograms if name in counts)

@@ -23,7 +23,7 @@ from experiments.record_files.record_file import read_swept
 from lightning_modules.metrics.fixed_point import IMAGE_LOG_ODDS_BINS, LOG_ODDS_BINS
 
 RESULTS = Path(__file__).parents[3] / "experiments" / "results"
-CURVES = find_curve_scores()
+CURVES = {name: one for name, one in find_curve_scores().items() if one.follows_from(["log_odds"])}
 PIXELS = 1500
 AREAS = ("aurc", "auroc", "aupr_success", "aupr_error")
 

@@ -137,6 +137,7 @@ def test_a_condition_without_pixels_is_null_in_json() -> None:
         *OF_MASKS,
         *find_curve_scores(),
         "bravo_semantic",
+        "bravo_ood",
     }
     assert [scores[f"class_{name}"] for name in ("iou", "dice", "boundary_iou")] == [[None] * CLASSES] * 3
     json.dumps(scores, allow_nan=False)

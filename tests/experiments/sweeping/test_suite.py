@@ -159,6 +159,14 @@ def test_conditions_that_depend_on_the_data():
     assert described[4]["parameters"] == {"channels": [0], "fill": "zero"}
 
 
+def test_shifts_that_the_data_state():
+    suite = small(shifts="stated").adapt_to_data([], META, ["light"])
+    assert [c.name for c in suite.conditions if c.kind == "shift"] == ["light=day", "light=dusk"]
+    named = small(shifts={"light": ["day", "dusk"]}).adapt_to_data([], META)
+    assert suite.make_manifest(None) == named.make_manifest(None)
+    assert len(small(shifts="stated").adapt_to_data([], META).conditions) == len(small().conditions)
+
+
 def test_manifest_knows_which_images_a_shift_selects():
     suite = small(shifts={"light": ["day"]})
     other = {**META, "b": {"light": "day"}}

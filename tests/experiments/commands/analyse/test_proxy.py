@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from command_line import read_refusal, run_command
+from records import make_record, make_shift_record
+from scipy.stats import pearsonr
+
+from experiments.record_files.record_file import read_record
 
 ROOT = Path(__file__).parents[4]
 SEMSEGBENCH = ("proxy", "--published=semsegbench_2025")
@@ -55,6 +59,23 @@ def test_records_with_real_shifts() -> None:
     row = rows["time_of_day=dusk", "corrupted mean"]
     assert (row["source"], row["data"], row["networks"], row["families"]) == ("record", "camvid", 6, 2)
     assert row["pearson_low"] is None, "six networks bear no interval"
+
+
+def test_real_conditions_of_other_data(tmp_path: Path) -> None:
+    """Of records of their own, for each checkpoint beside that with corruptions."""
+    paths = []
+    for seed in range(5):
+        settings = {"name": f"n{seed}", "seed": seed, "digest": f"{seed}", "noise": 0.5 + 0.2 * seed}
+        paths.append(make_record(tmp_path / f"own{seed}.json", **settings))
+        paths.append(make_shift_record(tmp_path / f"acdc{seed}.json", data="acdc", **settings))
+    rows = read_rows("proxy", *paths)
+    assert {real for real, _ in rows} == {"mean of real conditions", "acdc weather=fog", "acdc weather=rain"}
+    own, other = ([read_record(path) for path in paths[at::2]] for at in (0, 1))
+    wanted = pearsonr(
+        [one.summary.mean_corrupted_miou for one in own], [one.summary.shifts["weather=fog"] for one in other]
+    )
+    assert rows["acdc weather=fog", "corrupted mean"]["pearson"] == pytest.approx(wanted.statistic)
+    assert "of another checkpoint" in read_refusal("proxy", *paths[:3], paths[5])
 
 
 def test_a_broken_network_of_another_data_set_is_no_concern(tmp_path: Path) -> None:
