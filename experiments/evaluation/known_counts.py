@@ -54,15 +54,25 @@ class Relation(NamedTuple):
 
     one: str
     other: str
-    holds: Callable[[np.ndarray, np.ndarray], bool]
+    holds: Callable[[np.ndarray, np.ndarray, list[int]], bool]  # of both, and the places of classes in no mean
 
 
-def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
+def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray, unscored: list[int]) -> bool:
     return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
 
 
-def _have_same_bins(wide: np.ndarray, narrow: np.ndarray) -> bool:
+def _have_same_bins(wide: np.ndarray, narrow: np.ndarray, unscored: list[int]) -> bool:
     return np.array_equal(wide, narrow.reshape(len(wide), -1, 2).sum(1))
+
+
+def _are_class_counts(classes: np.ndarray, confusion: np.ndarray, unscored: list[int]) -> bool:
+    wanted = compute_class_counts(confusion)
+    wanted[unscored] = 0
+    return np.array_equal(classes, wanted)
+
+
+def _are_gaps(gaps: np.ndarray, calibration: np.ndarray, unscored: list[int]) -> bool:
+    return np.array_equal(gaps, compute_calibration_gaps(calibration))
 
 
 RELATIONS = (
@@ -70,12 +80,8 @@ RELATIONS = (
     Relation("odds", "confusion", _have_same_pixels),
     Relation("log_odds", "confusion", _have_same_pixels),
     Relation("image_log_odds", "log_odds", _have_same_bins),
-    Relation(
-        "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
-    ),
-    Relation(
-        "gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, compute_calibration_gaps(calibration))
-    ),
+    Relation("classes", "confusion", _are_class_counts),
+    Relation("gaps", "calibration", _are_gaps),
 )
 
 

@@ -122,7 +122,7 @@ def _make_suite_table(digest: str, manifest: Manifest) -> SuiteTable:
         for entry in manifest.conditions
     ]
     return SuiteTable(
-        f"{manifest.name} v{manifest.version}",
+        manifest.title,
         digest,
         [(key, format_plain(value)) for key, value in facts.items()],
         conditions,

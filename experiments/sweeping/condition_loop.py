@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from datamodules.batch_resize import BatchResize
 from experiments.evaluation.scores.tasks import TASK
-from experiments.sweeping.own_size import apply_at_own_size
+from experiments.sweeping.own_size import Drawn, draw_at_own_size
+from experiments.sweeping.scored_parts import ScoredParts
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
@@ -19,6 +20,7 @@ from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.networks.ensembles.combination import watch_members
 from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
 
 
 class BatchCounts(NamedTuple):
@@ -69,6 +71,7 @@ class ConditionLoop:
             UserError: logits are no numbers; image and condition are named.
         """
         images, masks, ids = batch["image"], batch["mask"], batch["id"]
+        scored = ScoredParts(batch, self.suite.protocol, self.resize, self.module.num_classes)
         number = sum(name != "" for name in ids)
         counted: list[dict[str, Tensor]] = []
         finite: list[Tensor] = []
@@ -77,17 +80,17 @@ class ConditionLoop:
         for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
             network = self._find_network(place)
             with _enable_gradients(condition.needs_gradients):
-                drawn, moved_masks = apply_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
-                corrupted = condition.perturb(network, drawn, moved_masks, ids, self.suite.seed)
+                drawn = draw_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
+                moved_masks = drawn.masks
+                corrupted = condition.perturb(network, drawn.images, moved_masks, ids, self.suite.seed)
                 if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
-                    logits, outputs, members = self._predict(place, network, corrupted)
+                    logits, outputs, members = self._predict(place, network, corrupted, scored)
             seen = None if condition.predicts else corrupted
-            predicted = logits.argmax(1)
             finite.append(find_finite(logits))
             tasks = {
                 f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
             }
-            counted.append(self.sums.count(logits, predicted, moved_masks, place, members) | tasks)
+            counted.append(self._count(scored, place, drawn, logits, members) | tasks)
             changed.append(
                 _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
             )
@@ -95,6 +98,35 @@ class ConditionLoop:
         require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
         counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
         return BatchCounts(counts, torch.stack(changed))
+
+    def _count(
+        self, scored: ScoredParts, place: int, drawn: Drawn, logits: Tensor, members: Sequence[list[Tensor]]
+    ) -> dict[str, Tensor]:
+        """Counts of each image by name, at the size where they are scored.
+
+        Raises:
+            UserError: the condition moves the masks at another size.
+        """
+        if scored.own is not None and drawn.own_masks is None and drawn.masks is not scored.clean:
+            raise UserError(
+                f"{self.conditions[place].name} moves the masks at the network's size, while the protocol scores at that of the "
+                "files: leave out --order resize_then_corrupt"
+            )
+        parts = scored.list_parts(drawn.masks, drawn.own_masks)
+        found: list[dict[str, Tensor]] = []
+        for number, (part, fitted) in enumerate(zip(parts, scored.fit(logits), strict=True)):
+            seen = [member[number] for member in members]
+            found.append(self.sums.count(fitted, fitted.argmax(1), part.mask, place, seen))
+        if len(found) > 1:
+            back = torch.tensor([place for part in parts for place in part.places]).argsort()
+            found = [
+                {name: torch.cat([one[name] for one in found])[back.to(part.device)] for name, part in found[0].items()}
+            ]
+        unscored = [*self.suite.protocol.unscored]
+        for name, part in found[0].items():
+            if unscored and self.sums.forms[name].by_class:
+                part[:, unscored] = 0
+        return found[0]
 
     def _find_network(self, place: int) -> nn.Module:
         """The network of a condition, from its first batch on; one that has a state gets a copy."""
@@ -109,12 +141,13 @@ class ConditionLoop:
         self._networks.clear()
 
     def _predict(
-        self, place: int, network: nn.Module, images: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
-        """Logits, the outputs of further tasks, and what members predict where it is counted."""
+        self, place: int, network: nn.Module, images: Tensor, scored: ScoredParts
+    ) -> tuple[Tensor, dict[str, Tensor], list[list[Tensor]]]:
+        """Logits, the outputs of further tasks, and what members predict in each part where it is counted."""
         if not self.sums.needs_members:
             return *self._predict_outputs(place, network, images), []
-        with watch_members(network if self.conditions[place].predicts else self.module.network) as members:
+        watched = network if self.conditions[place].predicts else self.module.network
+        with watch_members(watched, scored.classify) as members:
             return *self._predict_outputs(place, network, images), members
 
     def _predict_outputs(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

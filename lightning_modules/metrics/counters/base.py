@@ -37,10 +37,15 @@ class Prediction:
 
 
 class CountForm(NamedTuple):
-    """The form of one kind of counts: their shape, and whether they are stored for each image or summed over all."""
+    """The form of one kind of counts: their shape, and whether they are stored for each image or summed over all.
+
+    With `by_class` the first axis is that of the classes, and means are over it: a class that a protocol does not score
+    counts nothing there.
+    """
 
     shape: tuple[int, ...]
     per_image: bool
+    by_class: bool = False
 
 
 class Counter(ABC):
