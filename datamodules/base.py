@@ -333,6 +333,6 @@ class SegmentationDataModule(pl.LightningDataModule):
     @property
     def _aspect_state(self) -> dict[str, Any]:
         """How images are resized, as it is stored: no default, so that earlier files and fingerprints stay valid."""
-        stated = {"aspect": (self.aspect, "squash"), "multiple": (self.multiple, 1)}
+        stated: dict[str, tuple[Any, Any]] = {"aspect": (self.aspect, "squash"), "multiple": (self.multiple, 1)}
         stated["interpolation"] = (self.interpolation, "area")
         return {name: value for name, (value, usual) in stated.items() if value != usual}

@@ -105,11 +105,11 @@ class ConditionLoop:
         """Counts of each image by name, at the size where they are scored.
 
         Raises:
-            UserError: the condition moves the masks at another size.
+            UserError: the condition changes the masks at another size.
         """
         if scored.own is not None and drawn.own_masks is None and drawn.masks is not scored.clean:
             raise UserError(
-                f"{self.conditions[place].name} moves the masks at the network's size, while the protocol scores at that of the "
+                f"{self.conditions[place].name} changes the masks at the network's size, while the protocol scores at that of the "
                 "files: leave out --order resize_then_corrupt"
             )
         parts = scored.list_parts(drawn.masks, drawn.own_masks)
@@ -123,9 +123,9 @@ class ConditionLoop:
                 {name: torch.cat([one[name] for one in found])[back.to(part.device)] for name, part in found[0].items()}
             ]
         unscored = [*self.suite.protocol.unscored]
-        for name, part in found[0].items():
+        for name, counts in found[0].items():
             if unscored and self.sums.forms[name].by_class:
-                part[:, unscored] = 0
+                counts[:, unscored] = 0
         return found[0]
 
     def _find_network(self, place: int) -> nn.Module:

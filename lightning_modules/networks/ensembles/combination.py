@@ -130,7 +130,7 @@ def watch_members(network: nn.Module, read: Read = find_classes) -> Iterator[lis
     if combination is None:
         yield watched
         return
-    combination._watched, combination._read = watched, read  # type: ignore[method-assign]
+    combination._watched, combination._read = watched, read
     try:
         yield watched
     finally:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from typing import Literal, get_args
 
 import torch
@@ -211,7 +210,8 @@ def list_corners(size: tuple[int, int], window: tuple[int, int], stride: tuple[i
     for side, part, step in zip(size, window, stride, strict=True):
         number = -(-max(side - part, 0) // step) + 1
         sides.append([min(place * step, side - part) for place in range(number)])
-    return [*product(*sides)]
+    rows, columns = sides
+    return [(row, column) for row in rows for column in columns]
 
 
 def make_gaussian(window: tuple[int, int]) -> Tensor:
