@@ -27,7 +27,7 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     how much its confidence exceeds its correct pixels; ``log_odds``, pixels and correct ones of each bin of the log
     odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
     instead; ``entropy`` of the softmax in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in
-    fixed point, and the number of these pairs.
+    fixed point, and the number of these pairs; ``file_classes``, as ``classes`` at the size of the files.
     """
     return {
         "confusion": (classes, classes),
@@ -41,6 +41,7 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
         "entropy": (1,),
         "pairwise_dice": (classes, 2),
+        "file_classes": (classes, 3),
     }
 
 

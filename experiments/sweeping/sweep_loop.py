@@ -59,6 +59,8 @@ class SweepLoop(pl.LightningModule):
         self.on_condition = on_condition
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
         self._alone: list[Swept] = []  # batches of the current condition with a state
+        if any(one.at_file_size for one in counters or ()):
+            require_files(data, suite)
 
     def setup(self, stage: str) -> None:
         """Agree with the first process: on what is done, and by which key it is sealed (machines need not share a home).
@@ -124,6 +126,23 @@ class SweepLoop(pl.LightningModule):
             self.journal.write_condition(place, join(self._alone))
             self._alone.clear()
             loop.end()
+
+
+def require_files(data: SegmentationDataModule, suite: Suite) -> None:
+    """Refuse counts at the size of the files where these are not at hand, or not seen as a whole.
+
+    Raises:
+        UserError: images are corrupted after the resize, or cropped.
+    """
+    if not data.resizes:
+        return
+    if data.aspect == "crop":
+        raise UserError("images with the aspect 'crop' are not seen as a whole: leave out --counters file_size")
+    if not suite.corrupts_files(data.resizes):
+        raise UserError(
+            "images that are corrupted after the resize have no masks at the size of their files: leave out --order "
+            "resize_then_corrupt, or --counters file_size"
+        )
 
 
 def _select_images(batch: Batch, positions: Sequence[int]) -> Batch:

@@ -57,6 +57,9 @@ class Counter(ABC):
     needs_members = False
     """Whether it counts what the members of a network predict."""
 
+    at_file_size = False
+    """Whether it is shown logits at the size of each file with the file's masks; it then counts image by image alone."""
+
     @abstractmethod
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
         """The forms of the counts by name, in snake_case and unique among counters."""

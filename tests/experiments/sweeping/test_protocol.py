@@ -24,6 +24,7 @@ from experiments.sweeping.protocol import apply_protocol, find_protocol, list_pr
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
 from experiments.sweeping.swept import Swept
+from lightning_modules.metrics.counters.file_size import FileSize
 from lightning_modules.metrics.counters.members import Members
 from lightning_modules.metrics.sweep import make_default_counters
 from lightning_modules.networks.ensembles.ensemble import Ensemble
@@ -211,6 +212,29 @@ def test_members_are_counted_at_the_size_of_the_files() -> None:
         assert (pairs[..., 1].max(-1) == 1).all()
         single = sweep(protocol, make)
         assert np.array_equal(found.sums["confusion"], single.sums["confusion"])
+
+
+@pytest.mark.parametrize("name", ["mmseg_ade20k", "acdc_bravo"])
+def test_both_sizes_are_counted_in_one_pass(name: str) -> None:
+    protocol, counters = shrink(name), [*make_default_counters(), FileSize()]
+    passes: list[int] = []
+
+    class Watched(Rim):
+        def forward(self, image: Tensor) -> Tensor:
+            passes.append(len(image))
+            return super().forward(image)
+
+    both = sweep(protocol.model_copy(update={"scored_at": "network", "ignored": ["dark"]}), Watched, counters)
+    number = len(passes)
+    at_network = sweep(protocol.model_copy(update={"scored_at": "network", "ignored": ["dark"]}), Watched)
+    assert len(passes) == 2 * number
+    at_file = sweep(protocol.model_copy(update={"ignored": ["dark"]}))
+    assert np.array_equal(both.counts["classes"], at_network.counts["classes"])
+    assert np.array_equal(both.counts["file_classes"], at_file.counts["classes"])
+    assert both.digests == at_network.digests
+    for further in ({"order": "resize_then_corrupt"}, {"aspect": "crop"}):
+        with pytest.raises(UserError, match="file_size"):
+            sweep(Protocol(), Rim, counters, **further)
 
 
 def test_classes_that_are_not_scored_are_in_no_mean_and_stay_in_the_confusion() -> None:
