@@ -70,6 +70,12 @@ def read_protocol(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return dict(stated) if isinstance(stated, dict) else {}
 
 
+def restate_protocol(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under which a sweep has the protocol of a manifest again: with the size that goes with a kept ratio."""
+    stated = read_protocol(manifest)
+    return stated | ({"size": manifest.get("size")} if stated.get("aspect") == "keep" else {})
+
+
 def describe_protocol(manifest: Mapping[str, Any]) -> str:
     """The protocol of a manifest in words; empty for the usual one. Settings of later versions are shown as they are."""
     return ", ".join(_describe_setting(*setting) for setting in read_protocol(manifest).items())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from torch import nn
 
@@ -15,10 +16,8 @@ from experiments.sweeping.named_files import find_file, list_names
 from lightning_modules.networks.wrappers.sliding_window import SlidingWindow
 from lightning_modules.networks.wrappers.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
-from safe_files.yaml_file import read_mapping
-from user_error import UserError
-
-DEFAULT = "default"
+from safe_files.yaml_file import load_yaml, read_mapping
+from user_error import UserError, shorten
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,25 @@ def list_protocols() -> list[str]:
 
 
 def find_protocol(name: str) -> Protocol:
-    """A protocol by its name, or by the path of its YAML.
+    """A protocol by its name, by the path of its YAML, or written out as a mapping, such as ``{scored_at: file}``.
 
     Raises:
         UserError: there is none, or its YAML is malformed.
     """
+    if is_written_out(name):
+        try:
+            return parse_protocol(load_yaml(name), "--protocol")
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(
+                f"--protocol is no mapping ({shorten(error)}): write it as '{{scored_at: file}}'"
+            ) from error
     path = find_file("protocol", name)
     return parse_protocol(read_mapping(path, "write it as docs/protocols.md shows"), path)
+
+
+def is_written_out(name: str) -> bool:
+    """Whether a protocol is given as a mapping of settings, rather than by name or path."""
+    return name.lstrip().startswith("{")
 
 
 def parse_protocol(settings: Any, where: str | Path) -> Protocol:

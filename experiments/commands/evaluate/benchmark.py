@@ -28,7 +28,7 @@ from experiments.record_files.record_file import write_record
 from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
-from experiments.sweeping.protocol import find_protocol, list_protocols
+from experiments.sweeping.protocol import find_protocol, is_written_out, list_protocols
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites
 from experiments.sweeping.sweep import hash_data, make_trainer, prepare_suite, sweep
@@ -97,7 +97,7 @@ class Options:
         split: images to sweep.
         seed: of the corruptions.
         order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
-        protocol: how images are predicted and scored, as papers do: a YAML file or one of.
+        protocol: how images are predicted and scored, as papers do: a YAML file, '{scored_at: file}' or one of.
         restart: discard an unfinished sweep.
         pictures: of the largest drops, 0 to 20, beside the record.
         data: that are swept.
@@ -271,7 +271,8 @@ def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
     """
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
-    named = "" if options.protocol is None else f"-{Path(options.protocol).stem}"
+    protocol = options.protocol
+    named = "" if protocol is None else f"-{'protocol' if is_written_out(protocol) else Path(protocol).stem}"
     output = options.output or checkpoint.parent / f"record-{suite.name}{named}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")

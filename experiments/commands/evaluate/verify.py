@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_manifest_difference
 from experiments.evaluation.images import Images
 from experiments.evaluation.order import read_order
-from experiments.evaluation.protocol import read_protocol
+from experiments.evaluation.protocol import restate_protocol
 from experiments.evaluation.recomputed import ALTERED
 from experiments.evaluation.record import Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
@@ -105,7 +105,7 @@ def sweep_again(
     seed, precision = _read_settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
     order = read_order(record.suite.model_extra or {}) or "resize_then_corrupt"
-    protocol = parse_protocol(_read_protocol(record), f"{record.name!r}")
+    protocol = parse_protocol(restate_protocol(record.suite.model_extra or {}), repr(record.name))
     found = prepare_suite(
         data,
         module,
@@ -144,13 +144,6 @@ def _read_settings(record: Record) -> tuple[int, str]:
     if not isinstance(seed, int) or isinstance(seed, bool) or not isinstance(precision, str):
         raise UserError(f"{record.name!r} was swept with the seed {seed!r} and the precision {precision!r}: {ALTERED}")
     return seed, precision
-
-
-def _read_protocol(record: Record) -> dict[str, Any]:
-    """The settings of a record's protocol, with the size that goes with a kept ratio."""
-    manifest = record.suite.model_extra or {}
-    stated = read_protocol(manifest)
-    return stated | ({"size": manifest.get("size")} if stated.get("aspect") == "keep" else {})
 
 
 def require_room(record: Record, module: "SegmentationModule", data: "SegmentationDataModule") -> None:

@@ -1,5 +1,6 @@
 """Protocols from the command line: sweep, processes, resumption, verification, and records that do not rank together."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.commands.derive import slide as slide_verb
 from experiments.commands.evaluate import benchmark
 from experiments.record_files.record_file import open_record, read_record
+from experiments.reporting.origin import format_commands
+from experiments.sweeping.protocol import find_protocol
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -88,6 +91,16 @@ def test_clean_counts_are_those_of_the_protocol_by_hand(tiny_run: Path, folder: 
 def test_a_second_sweep_follows_the_protocol_of_the_record(tiny_run: Path, folder: Path, kept: Path) -> None:
     options = (kept, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=9", *name_photographs(folder))
     assert read_output("verify", *options).count(": 0 of ") == 5
+
+
+def test_a_report_says_how_to_make_a_record_again(kept: Path) -> None:
+    """With the settings of its protocol in the command itself."""
+    command = format_commands(read_record(kept), kept, "0123456789").splitlines()[1]
+    words = shlex.split(command)
+    found = find_protocol(words[words.index("--protocol") + 1])
+    assert (found.size, found.aspect, found.scored_at, found.ignored) == ((48, 192), "keep", "file", ["background"])
+    assert found.windows is not None
+    assert found.windows.stride == (16, 32)
 
 
 def test_two_processes_count_the_same(tiny_run: Path, folder: Path, kept: Path, protocol: Path, tmp_path: Path) -> None:
@@ -165,4 +178,6 @@ def test_refusals(tiny_run: Path, folder: Path, tmp_path: Path) -> None:
     ):
         path.write_text(text)
         assert sentence in read_refusal("benchmark", *words, f"--protocol={path}")
+    for text in ("{frames: 2}", "{scored_at: file", "{scored_at: [file]}", "{size: [1e400, 2]}"):
+        assert "--protocol" in read_refusal("benchmark", *words, f"--protocol={text}")
     assert not (tmp_path / "no.json").exists()
