@@ -82,11 +82,12 @@ def make_caption(picture: Picture) -> str:
 
 
 def make_summary(record: Record) -> dict[str, Any]:
-    """The numbers for W&B's table of runs, with the suite's name as prefix."""
+    """The numbers for W&B's table of runs, with the suite's name and perhaps its protocol as prefix."""
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
     numbers = {**found, **shifts, "suite_hash": record.suite_hash, "corrupted": record.suite.order_in_words}
-    return {f"{record.suite.name}/{key}": value for key, value in numbers.items()}
+    prefix = record.suite.title if record.suite.protocol_in_words else record.suite.name
+    return {f"{prefix}/{key}": value for key, value in numbers.items()}
 
 
 def _log_artifact(session: "wandb.Run", kind: str, name: str, files: list[Path]) -> None:
