@@ -5,12 +5,16 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-Aspect = Literal["squash", "pad", "crop"]
+Aspect = Literal["squash", "pad", "crop", "keep"]
 """How an image is fitted into a frame. "squash": both sides are scaled to those of the frame, which distorts it. "pad": it
 is scaled to lie completely within the frame, and the rest is ignored. "crop": it is scaled to cover the frame, and what
-reaches beyond is cut off."""
+reaches beyond is cut off. "keep": it is scaled to lie within the frame, whichever way that is turned, and has no frame
+afterwards, so that sizes differ (mmsegmentation's ``keep_ratio``)."""
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
+
+Interpolation = Literal["area", "linear"]
+"""How images shrink: averaged over areas, or interpolated linearly without, as mmsegmentation does. They grow linearly."""
 
 ALIKE = 1.02
 """The largest ratio of two aspect ratios that count as equal, since sizes are rounded to pixels."""
@@ -64,6 +68,9 @@ def place(
     """
     if aspect == "squash":
         return Placement(frame, 0, 0, frame)
+    if aspect == "keep":
+        kept = keep_ratio(size, frame)
+        return Placement(kept, 0, 0, kept)
     ratios = [there / here for there, here in zip(frame, size, strict=True)]
     bound, ratio = (min, min(ratios)) if aspect == "pad" else (max, max(ratios))
     height, width = (max(1, bound(round(here * ratio), there)) for here, there in zip(size, frame, strict=True))
@@ -71,6 +78,23 @@ def place(
         round((there - side) * fraction) for there, side, fraction in zip(frame, (height, width), at, strict=True)
     )
     return Placement((height, width), top, left, frame)
+
+
+def keep_ratio(size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) of an image that is scaled until its longer or its shorter side is that of `scale`."""
+    factor = min(max(scale) / max(size), min(scale) / min(size))
+    height, width = (max(1, int(side * factor + 0.5)) for side in size)
+    return height, width
+
+
+def list_kept_sizes(size: tuple[int, int], scale: tuple[int, int], multiple: int = 1) -> list[tuple[int, int]]:
+    """The sizes that an image is brought to one after the other: its ratio kept, then up to multiples of `multiple`.
+
+    In two steps, as SegFormer does (``AlignedResize``; in mmsegmentation ``Resize`` and ``ResizeToMultiple``).
+    """
+    kept = keep_ratio(size, scale)
+    aligned = (-(-kept[0] // multiple) * multiple, -(-kept[1] // multiple) * multiple)
+    return [kept, *([aligned] if aligned != kept else [])]
 
 
 def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | None, aspect: Aspect) -> str:
@@ -81,7 +105,7 @@ def describe_framing(sizes: Sequence[tuple[int, int]], frame: tuple[int, int] | 
         frame: (height, width); each image keeps its own size if `None`.
         aspect: how the images are fitted.
     """
-    if frame is None:
+    if frame is None or aspect == "keep":
         return ""
     ratios = [(frame[0] * width) / (frame[1] * height) for height, width in sizes]
     apart = [ratio for ratio in (max(one, 1 / one) for one in ratios) if ratio > ALIKE]

@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +12,9 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from datamodules.aspect import ASPECTS, Aspect
+from datamodules.aspect import ASPECTS, Aspect, Interpolation
 from datamodules.batch_resize import BatchResize
-from datamodules.batches import EvaluationBatches, ShuffledBatches, collate
+from datamodules.batches import EvaluationBatches, ShuffledBatches, collate, collate_by_size
 from datamodules.dataset import IGNORED, EvaluationView, SegmentationDataset, TrainingView
 from datamodules.fingerprint import Fingerprint, take_fingerprint
 from datamodules.grouping import Grouping, find_grouping_columns, find_natural_places, is_name_pattern, parse_names
@@ -44,8 +44,9 @@ class SegmentationDataModule(pl.LightningDataModule):
         num_workers: loader processes.
         augmentation: augmentation of training images; none if `None`.
         aspect: how images of another aspect ratio are fitted into `size`: "squash" scales both sides, "pad" fits the
-            complete image and ignores the rest of the frame, "crop" covers the frame and cuts off what reaches beyond;
-            "squash" if `None`.
+            complete image and ignores the rest of the frame, "crop" covers the frame and cuts off what reaches beyond,
+            "keep" scales it to lie within `size`, turned either way, so that sizes differ (for sweeps alone); "squash" if
+            `None`.
         unit: column of the metadata by which images are grouped, such as the patient; confidence intervals then come from
             resampling units. Each image is its own unit if `None`.
         sequence: how images follow each other, such as the frames of a drive: a pattern of their names, such as
@@ -62,7 +63,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     percentiles: tuple[float, float] | None = None
     """Percentiles of each case's own levels that become 0 and 255, where the data have those in place of a window."""
 
-    marks_outliers: ClassVar[bool] = False
+    marks_outliers: bool = False
     """Whether masks tell what no class is meant for, see `datamodules.dataset.OUTLIER`."""
 
     shift_columns: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             raise UserError(f"{len(classes)} classes cannot be told apart in an 8-bit mask: give 2 to {IGNORED}")
         if aspect not in (None, *ASPECTS):
             raise UserError(f"aspect is {aspect!r}: give one of {', '.join(ASPECTS)}")
-        if aspect in ("pad", "crop") and size is None:
+        if aspect in ("pad", "crop", "keep") and size is None:
             raise UserError(
                 f"aspect is {aspect!r}, but images keep their own size: give a `size` that they are brought to"
             )
@@ -118,6 +119,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.place = place
         self.leaks = leaks
         self.aspect: Aspect = aspect or "squash"
+        self.multiple = 1
+        self.interpolation: Interpolation = "area"
         self.test_split: Split = "test"
         self._opened: dict[str, SegmentationDataset] = {}
         self._prepared: set[str] = set()
@@ -235,12 +238,12 @@ class SegmentationDataModule(pl.LightningDataModule):
         dataset.prepare()
         return dataset
 
-    def _make_loader(self, view: Any, batches: Any) -> DataLoader:
+    def _make_loader(self, view: Any, batches: Any, collating: Callable[..., Any] = collate) -> DataLoader:
         return DataLoader(
             view,
             batch_sampler=batches,
             num_workers=self.num_workers,
-            collate_fn=partial(collate, targets=view.dataset.targets),
+            collate_fn=partial(collating, targets=view.dataset.targets),
             worker_init_fn=limit_worker_threads,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
@@ -254,6 +257,11 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Augmented, shuffled batches; every random draw follows from (seed, epoch, image)."""
+        if self.aspect == "keep":
+            raise UserError(
+                "images with the aspect 'keep' have different sizes and do not train in one batch: train with squash, pad or "
+                "crop, and keep the ratio by benchmark --protocol"
+            )
         dataset = self._open_checked("train")
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         rank, world_size = self._process
@@ -270,11 +278,16 @@ class SegmentationDataModule(pl.LightningDataModule):
     @property
     def batch_resize(self) -> BatchResize:
         """The resize of the evaluation for batches at the size of their files, on their device."""
-        return BatchResize(self.size, self.aspect)
+        return BatchResize(self.size, self.aspect, self.multiple, self.interpolation)
 
-    def make_evaluation_view(self, dataset: SegmentationDataset, own_size: bool = False) -> EvaluationView:
+    def make_evaluation_view(
+        self, dataset: SegmentationDataset, own_size: bool = False, own_masks: bool = False
+    ) -> EvaluationView:
         """View of a data set for evaluation, with images of the module's size and, if asked for, of their own."""
-        return EvaluationView(dataset, Resize(self.size, dataset.targets, self.aspect), own_size)
+        resize = Resize(
+            self.size, dataset.targets, self.aspect, multiple=self.multiple, interpolation=self.interpolation
+        )
+        return EvaluationView(dataset, resize, own_size, own_masks)
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
@@ -290,6 +303,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         place: tuple[int, int] | None = None,
         skip: frozenset[int] = frozenset(),
         own_size: bool = False,
+        own_masks: bool = False,
+        by_size: bool = False,
     ) -> DataLoader:
         """Loader of a split in order, each image once over all processes, without random draws.
 
@@ -298,10 +313,14 @@ class SegmentationDataModule(pl.LightningDataModule):
             place: rank and number of processes; those of the trainer if `None`.
             skip: indices of batches that are left out.
             own_size: whether batches also have ``own_image`` and ``own_mask``, a list each, for `batch_resize`.
+            own_masks: whether they have ``own_mask`` to be scored by.
+            by_size: whether a batch is a list of batches, each of images of one size; images of different sizes are
+                refused otherwise.
         """
         dataset = self._open_checked(split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._process), skip=skip, even=True)
-        return self._make_loader(self.make_evaluation_view(dataset, own_size), batches)
+        view = self.make_evaluation_view(dataset, own_size, own_masks)
+        return self._make_loader(view, batches, collate_by_size if by_size else collate)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Convert the mask to int64."""
@@ -322,6 +341,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         }
 
     @property
-    def _aspect_state(self) -> dict[str, str]:
-        """The aspect as it is stored: nothing for the default, so that earlier files and fingerprints stay valid."""
-        return {} if self.aspect == "squash" else {"aspect": self.aspect}
+    def _aspect_state(self) -> dict[str, Any]:
+        """How images are resized, as it is stored: no default, so that earlier files and fingerprints stay valid."""
+        stated: dict[str, tuple[Any, Any]] = {"aspect": (self.aspect, "squash"), "multiple": (self.multiple, 1)}
+        stated["interpolation"] = (self.interpolation, "area")
+        return {name: value for name, (value, usual) in stated.items() if value != usual}

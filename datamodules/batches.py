@@ -92,6 +92,16 @@ class EvaluationBatches(Sampler[list[int]]):
             yield [index if number is not None and index < self.length else ~first for index in wanted]
 
 
+def collate_by_size(
+    samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN
+) -> list[dict[str, Any]]:
+    """One batch for each size among the samples; see `collate`."""
+    groups: dict[tuple[int, ...], list[dict[str, Any]]] = {}
+    for sample in samples:
+        groups.setdefault(tuple(sample["image"].shape), []).append(sample)
+    return [collate(group, targets) for group in groups.values()]
+
+
 def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN) -> dict[str, Any]:
     """Stack samples to a batch, with the types of its named targets as ``kinds``.
 

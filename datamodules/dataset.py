@@ -110,12 +110,16 @@ class EvaluationView(Dataset[dict[str, Any]]):
         dataset: of the split.
         transform: of every sample, to the size at which it is scored.
         own_size: whether image and mask also come as the data set has them, as ``own_image`` and ``own_mask``.
+        own_masks: whether images are scored by ``own_mask``, which then comes in any case and is part of the digest.
     """
 
-    def __init__(self, dataset: SegmentationDataset, transform: Transform, own_size: bool = False) -> None:
+    def __init__(
+        self, dataset: SegmentationDataset, transform: Transform, own_size: bool = False, own_masks: bool = False
+    ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.own_size = own_size
+        self.own_masks = own_masks
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
@@ -123,8 +127,11 @@ class EvaluationView(Dataset[dict[str, Any]]):
         sample = self.transform(read, 0)
         if request < 0:
             sample, read = _ignore(sample), _ignore(read)
-        own = to_tensors({"image": read["image"], "mask": read["mask"]}) if self.own_size else {}
-        digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes(), digest_size=16).hexdigest()
+        own = to_tensors({"image": read["image"], "mask": read["mask"]}) if self.own_size or self.own_masks else {}
+        if not self.own_size:
+            own.pop("image", None)
+        scored = read["mask"].tobytes() if self.own_masks else b""
+        digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes() + scored, digest_size=16).hexdigest()
         return {
             **to_tensors(sample),
             **{f"{OWN}{name}": value for name, value in own.items()},

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.aspect import Interpolation
+
 FIXED = 2048
 """What stands for 1 among the weights of linear interpolation."""
 
@@ -19,25 +21,27 @@ NEGLIGIBLE = 1e-3
 """Fraction of a pixel below which OpenCV leaves it out of an average."""
 
 
-def choose_interpolation(size: tuple[int, int], target: tuple[int, int]) -> int:
+def choose_interpolation(size: tuple[int, int], target: tuple[int, int], shrinking: Interpolation = "area") -> int:
     """Average over areas where a side shrinks, and interpolate linearly otherwise: what `transforms.Resize` does."""
     shrinks = any(there < here for here, there in zip(size, target, strict=True))
-    return cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.INTER_AREA if shrinks and shrinking == "area" else cv2.INTER_LINEAR
 
 
-def resize_images(images: Tensor, target: tuple[int, int]) -> Tensor:
+def resize_images(images: Tensor, target: tuple[int, int], shrinking: Interpolation = "area") -> Tensor:
     """Images as `cv2.resize` resizes them, averaged over areas where a side shrinks.
 
     Args:
         images: uint8 (B, C, H, W).
         target: (height, width).
+        shrinking: whether they are averaged over areas, or interpolated linearly there as well.
 
     Returns:
         uint8 (B, C, *target); the very tensor that came in where it has that size.
     """
     if tuple(images.shape[2:]) == target:
         return images
-    return _call_opencv(images, target) if images.device.type == "cpu" else compute_resized(images, target)
+    resize = _call_opencv if images.device.type == "cpu" else compute_resized
+    return resize(images, target, shrinking)
 
 
 def resize_masks(masks: Tensor, target: tuple[int, int]) -> Tensor:
@@ -50,25 +54,27 @@ def resize_masks(masks: Tensor, target: tuple[int, int]) -> Tensor:
     return masks.index_select(1, rows).index_select(2, columns)
 
 
-def _call_opencv(images: Tensor, target: tuple[int, int]) -> Tensor:
+def _call_opencv(images: Tensor, target: tuple[int, int], shrinking: Interpolation) -> Tensor:
     resized = torch.empty((*images.shape[:2], *target), dtype=torch.uint8)
-    interpolation = choose_interpolation((images.shape[2], images.shape[3]), target)
+    interpolation = choose_interpolation((images.shape[2], images.shape[3]), target, shrinking)
     for planes, results in zip(images.contiguous().numpy(), resized.numpy(), strict=True):
         for plane, result in zip(planes, results, strict=True):
             cv2.resize(plane, target[::-1], dst=result, interpolation=interpolation)
     return resized
 
 
-def compute_resized(images: Tensor, target: tuple[int, int]) -> Tensor:
+def compute_resized(images: Tensor, target: tuple[int, int], shrinking: Interpolation = "area") -> Tensor:
     """What OpenCV computes, in operations of torch on the device of the images; see `resize_images`."""
     size = (images.shape[2], images.shape[3])
     scales = [_find_scale(here, there) for here, there in zip(size, target, strict=True)]
+    if shrinking == "linear" and scales != [2.0, 2.0]:  # OpenCV averages halves in either case
+        return _interpolate(images, target, area=False)
     if choose_interpolation(size, target) == cv2.INTER_AREA and min(scales) >= 1:
         whole = [round(scale) for scale in scales]
         if all(abs(scale - near) < np.finfo(float).eps for scale, near in zip(scales, whole, strict=True)):
             return _average_blocks(images, whole[0], whole[1])
         return _average_areas(images, target)
-    return _interpolate(images, target)
+    return _interpolate(images, target, choose_interpolation(size, target) == cv2.INTER_AREA)
 
 
 def _find_scale(here: int, there: int) -> float:
@@ -119,9 +125,8 @@ def _list_area_weights(here: int, there: int, device: torch.device) -> tuple[lis
     return places, weights
 
 
-def _interpolate(images: Tensor, target: tuple[int, int]) -> Tensor:
+def _interpolate(images: Tensor, target: tuple[int, int], area: bool) -> Tensor:
     """Linear interpolation in fixed point: 11 bits for each weight, 4 bits less for the sum along rows."""
-    area = choose_interpolation((images.shape[2], images.shape[3]), target) == cv2.INTER_AREA
     low, high, before, after = _list_linear_weights(images.shape[3], target[1], area, False, images.device)
     across = images.index_select(3, low).int() * before + images.index_select(3, high).int() * after
     low, high, before, after = _list_linear_weights(images.shape[2], target[0], area, True, images.device)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from datamodules.albumentations_step import find_transform, make_transform
-from datamodules.aspect import Aspect, place
+from datamodules.aspect import Aspect, Interpolation, list_kept_sizes, place
 from datamodules.dataset import IGNORED, Sample, Transform
 from datamodules.targets import KNOWN, Targets, select_dense
 from user_error import UserError
@@ -54,16 +54,16 @@ def compose(steps: Sequence[A.BasicTransform], targets: Targets = KNOWN) -> A.Co
     return A.Compose(list(steps), additional_targets={**further, "outside": "mask"})
 
 
-def _make_sampling(interpolation: int) -> dict[str, Any]:
+def _make_sampling(interpolation: int, averaged: str | None = "image") -> dict[str, Any]:
     return {
         "interpolation": interpolation,
         "mask_interpolation": cv2.INTER_NEAREST_EXACT,  # INTER_NEAREST shifts masks by up to half a pixel
-        "area_for_downscale": "image",  # as in evaluation: training must not see more aliasing than the test
+        "area_for_downscale": averaged,  # as in evaluation: training must not see more aliasing than the test
     }
 
 
-def _resize(size: tuple[int, int], interpolation: int) -> A.Resize:
-    return A.Resize(*size, **_make_sampling(interpolation))
+def _resize(size: tuple[int, int], interpolation: int, averaged: str | None = "image") -> A.Resize:
+    return A.Resize(*size, **_make_sampling(interpolation, averaged))
 
 
 class Resize:
@@ -78,6 +78,8 @@ class Resize:
         targets: types of the targets that are transformed with the image.
         aspect: how images of another aspect ratio are fitted.
         drawn: whether the position of a crop is drawn by the seed; it is centred otherwise.
+        multiple: with the aspect "keep", sides are brought up to multiples of it.
+        interpolation: how images shrink.
     """
 
     def __init__(
@@ -86,17 +88,28 @@ class Resize:
         targets: Targets = KNOWN,
         aspect: Aspect = "squash",
         drawn: bool = False,
+        multiple: int = 1,
+        interpolation: Interpolation = "area",
     ) -> None:
         self.size = size
+        self.multiple = multiple
+        self.interpolation: Interpolation = interpolation
         self.targets = targets
         self.aspect: Aspect = aspect
         self.drawn = drawn
         if size is not None:
-            self._shrink = compose([_resize(size, cv2.INTER_AREA)], targets)
+            shrinking = cv2.INTER_AREA if interpolation == "area" else cv2.INTER_LINEAR
+            averaged = "image" if interpolation == "area" else None
+            self._shrink = compose([_resize(size, shrinking, averaged)], targets)
             self._grow = compose([_resize(size, cv2.INTER_LINEAR)], targets)
 
     def __call__(self, sample: Sample, seed: int = 0) -> Sample:
         """The sample, resized."""
+        if self.size is not None and self.aspect == "keep":
+            height, width = sample["mask"].shape
+            for target in list_kept_sizes((height, width), self.size, self.multiple):
+                sample = Resize(target, self.targets, interpolation=self.interpolation)(sample)
+            return sample
         if self.size is None or sample["mask"].shape == self.size:
             return sample
         if self.aspect != "squash":
@@ -108,7 +121,7 @@ class Resize:
         height, width = sample["mask"].shape
         first, second = np.random.default_rng([seed, 1]).random(2) if self.drawn else (0.5, 0.5)
         placement = place((height, width), size, self.aspect, (first, second))
-        scaled: dict[str, Any] = dict(Resize(placement.scaled, self.targets)(sample))
+        scaled: dict[str, Any] = dict(Resize(placement.scaled, self.targets, interpolation=self.interpolation)(sample))
         fillings = {"classes": IGNORED, "continuous": np.nan}
         for name, kind in select_dense(sample, self.targets).items():
             scaled[name] = placement.put(scaled[name], fillings[kind])

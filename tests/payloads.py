@@ -124,6 +124,7 @@ def make_networks(folder: Path, marker: Path) -> dict[str, Any]:
         "scaled": make_network("wrappers.temperature.TemperatureScaled", network=evil),
         "member": make_network("ensembles.ensemble.Ensemble", members=[SMALL, evil]),
         "views": make_network("wrappers.test_time_augmentation.TestTimeAugmentation", network=evil),
+        "windows": make_network("wrappers.sliding_window.SlidingWindow", network=evil),
         "pruned": make_network("wrappers.pruned.PrunedNetwork", network=evil, plan={}),
         "plan": make_network("wrappers.pruned.PrunedNetwork", network=SMALL, plan={"x": {"class_path": "os.system"}}),
         "hub encoder": make_component(SMP, encoder="tu-hf-hub:stranger/net"),

@@ -30,14 +30,6 @@ SIDES = (
 
 WORDS = (*SIDES[0], *SIDES[1])
 
-PUBLISHED = {
-    "isic2018": ("ISIC 2018 task 1", ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth")),
-    "cvc_clinicdb": ("CVC-ClinicDB", ("Original", "Ground Truth")),
-    "polypgen": ("PolypGen", ("data_C1", "data_C2")),
-    "refuge": ("REFUGE", ("Training400", "Annotation-Training400")),
-}
-"""Name and folders of published data sets, by the YAML that reads them."""
-
 LAYOUT = "train/images, train/masks, likewise val and test"
 
 
@@ -54,7 +46,6 @@ def explain_layout(root: Path) -> str | None:
             _recognise_voc,
             _recognise_cityscapes,
             _recognise_nnunet,
-            _recognise_published,
             _recognise_tables,
             _recognise_coco,
             _recognise_labelme,
@@ -169,16 +160,6 @@ def _recognise_nnunet(root: Path) -> str | None:
         f"{found} is laid out as nnU-Net's raw format: {first}pass --data experiments/configs/data/nnunet.yaml "
         f"--data.init_args.root {found}; for CT with --data.init_args.window [low, high] --data.init_args.percentiles null"
     )
-
-
-def _recognise_published(root: Path) -> str | None:
-    """Recognise data sets that have a data module of their own."""
-    for name, (title, parts) in PUBLISHED.items():
-        found = _find_root(root, *parts)
-        if found is not None:
-            yaml = f"experiments/configs/data/{name}.yaml"
-            return f"{found} is laid out as {title}: pass --data {yaml} --data.init_args.root {found}"
-    return None
 
 
 def _recognise_tables(root: Path) -> str | None:

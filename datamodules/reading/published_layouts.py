@@ -11,6 +11,10 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mapillary_vistas", ("training/images", "training/v1.2")),
     ("mapillary_vistas", ("training/images", "training/v2.0")),
     ("ade20k", ("images/training", "annotations/training")),
+    ("isic2018", ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth")),
+    ("cvc_clinicdb", ("Original", "Ground Truth")),
+    ("polypgen", ("data_C1", "data_C2")),
+    ("refuge", ("Training400", "Annotation-Training400")),
     ("bravo", ("bravo_ACDC",)),
 )
 """Names in `ORIGINS` and of their YAML, with folders in the root that no other layout has together."""

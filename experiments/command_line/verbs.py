@@ -20,6 +20,7 @@ FOLDERS = {
         "ensemble": "make one network of several, or of the seeds of a recipe",
         "soup": "average the weights of networks",
         "tta": "average a network's predictions over several views of an image",
+        "slide": "show a network an image window by window",
         "prune": "remove channels or weights of a network",
         "calibrate": "fit the temperature of a network's probabilities",
         "svm": "fit a linear SVM on a checkpoint's features",

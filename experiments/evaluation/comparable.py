@@ -5,16 +5,18 @@ from itertools import zip_longest
 from typing import Any
 
 from experiments.evaluation.order import describe_order
+from experiments.evaluation.protocol import find_protocol_difference
 from experiments.evaluation.record import Manifest, Record
 
 CORRUPTION = "with corruption"
+PROTOCOL = "under different protocols"
 
 
 def find_difference(one: Record, other: Record) -> str | None:
     """Why the scores of two records do not compare, in words; `None` if they do."""
     if one.suite_hash != other.suite_hash:
         what = find_manifest_difference(one.suite, other.suite)
-        return what if what.startswith(CORRUPTION) else f"with different suite manifests ({what})"
+        return what if what.startswith((CORRUPTION, PROTOCOL)) else f"with different suite manifests ({what})"
     if one.classes != other.classes:
         return "for different classes"
     if one.data.hash != other.data.hash:
@@ -28,6 +30,8 @@ def find_difference(one: Record, other: Record) -> str | None:
 def find_manifest_difference(one: Manifest, other: Manifest) -> str:
     """The first thing in which two manifests differ, in words."""
     left, right = one.model_dump(), other.model_dump()
+    if setting := find_protocol_difference(left, right):
+        return f"{PROTOCOL} ({setting})"
     for key in (key for key in (left | right) if left.get(key) != right.get(key)):
         if key == "order":
             return f"{CORRUPTION} {describe_order(left)} and {describe_order(right)}"

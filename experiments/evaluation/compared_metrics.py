@@ -25,6 +25,7 @@ from user_error import UserError
 
 WORDS = {
     "miou": "mIoU",
+    "file_miou": "mIoU at the files' size",
     "nll": "NLL",
     "ece": "ECE",
     "foreground_iou": "foreground IoU",

@@ -28,7 +28,7 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
     instead; ``outlier_log_odds`` and ``image_outlier_log_odds``, likewise of pixels and inliers; ``entropy`` of the softmax
     in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in fixed point, and the number of these
-    pairs.
+    pairs; ``file_classes``, as ``classes`` at the size of the files.
     """
     return {
         "confusion": (classes, classes),
@@ -44,6 +44,7 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "image_outlier_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
         "entropy": (1,),
         "pairwise_dice": (classes, 2),
+        "file_classes": (classes, 3),
     }
 
 
@@ -57,15 +58,25 @@ class Relation(NamedTuple):
 
     one: str
     other: str
-    holds: Callable[[np.ndarray, np.ndarray], bool]
+    holds: Callable[[np.ndarray, np.ndarray, list[int]], bool]  # of both, and the places of classes in no mean
 
 
-def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray) -> bool:
+def _have_same_pixels(binned: np.ndarray, confusion: np.ndarray, unscored: list[int]) -> bool:
     return tuple(binned[:, :2].sum(0)) == (confusion.sum(), confusion.trace())
 
 
-def _have_same_bins(wide: np.ndarray, narrow: np.ndarray) -> bool:
+def _have_same_bins(wide: np.ndarray, narrow: np.ndarray, unscored: list[int]) -> bool:
     return np.array_equal(wide, narrow.reshape(len(wide), -1, 2).sum(1))
+
+
+def _are_class_counts(classes: np.ndarray, confusion: np.ndarray, unscored: list[int]) -> bool:
+    wanted = compute_class_counts(confusion)
+    wanted[unscored] = 0
+    return np.array_equal(classes, wanted)
+
+
+def _are_gaps(gaps: np.ndarray, calibration: np.ndarray, unscored: list[int]) -> bool:
+    return np.array_equal(gaps, compute_calibration_gaps(calibration))
 
 
 RELATIONS = (
@@ -74,12 +85,8 @@ RELATIONS = (
     Relation("log_odds", "confusion", _have_same_pixels),
     Relation("image_log_odds", "log_odds", _have_same_bins),
     Relation("image_outlier_log_odds", "outlier_log_odds", _have_same_bins),
-    Relation(
-        "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
-    ),
-    Relation(
-        "gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, compute_calibration_gaps(calibration))
-    ),
+    Relation("classes", "confusion", _are_class_counts),
+    Relation("gaps", "calibration", _are_gaps),
 )
 
 

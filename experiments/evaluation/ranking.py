@@ -46,7 +46,7 @@ def make_record_row(record: Record) -> Row:
     flat |= {"start": start} if isinstance(start, str) else {}
     flat |= {f"miou_{name}": value for name, value in {**summary.shifts, **summary.corruptions}.items()}
     flat |= {f"family_{name}": value for name, value in summary.families.items()}
-    flat |= {"suite": f"{record.suite.name} v{record.suite.version}", "suite_hash": record.suite_hash}
+    flat |= {"suite": record.suite.title, "suite_hash": record.suite_hash}
     return {**flat, "order": record.suite.order_in_words}
 
 

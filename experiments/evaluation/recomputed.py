@@ -9,6 +9,7 @@ import numpy as np
 from experiments.evaluation.images import Images
 from experiments.evaluation.kinds import CLEAN
 from experiments.evaluation.known_counts import RELATIONS, is_nonnegative, list_known_shapes
+from experiments.evaluation.protocol import find_unscored
 from experiments.evaluation.record import Bounds, Record
 from experiments.evaluation.robustness import is_left_out
 from experiments.evaluation.scores.base import Counts
@@ -86,9 +87,10 @@ def _check_left_out(record: Record, totals: Counts, path: Path) -> None:
 
 
 def _check_relations(record: Record, place: int, counts: Counts, path: Path) -> None:
+    unscored = find_unscored(record.suite.model_extra or {}, record.classes)
     for relation in RELATIONS:
         if {relation.one, relation.other} <= counts.keys() and not relation.holds(
-            counts[relation.one], counts[relation.other]
+            counts[relation.one], counts[relation.other], unscored
         ):
             raise UserError(
                 f"{describe_cell(record, place)} of {str(path)!r}: its {relation.one} and its {relation.other} count other "

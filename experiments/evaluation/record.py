@@ -23,6 +23,7 @@ from experiments.evaluation.blocks import find_block_length
 from experiments.evaluation.earlier import upgrade
 from experiments.evaluation.kinds import find_kind
 from experiments.evaluation.order import describe_order
+from experiments.evaluation.protocol import describe_protocol
 from experiments.evaluation.robustness import Condition
 from plain_values import find_problem, show
 
@@ -179,6 +180,16 @@ class Manifest(BaseModel):
     def order_in_words(self) -> str:
         """Where images were corrupted."""
         return describe_order(self.model_extra or {})
+
+    @property
+    def protocol_in_words(self) -> str:
+        """How images were predicted and scored; empty for the usual way."""
+        return describe_protocol(self.model_extra or {})
+
+    @property
+    def title(self) -> str:
+        """Name and version, with the protocol where it is not the usual one."""
+        return ", ".join(filter(None, (f"{self.name} v{self.version}", self.protocol_in_words)))
 
     def find_kinds(self, conditions: Sequence[Condition]) -> list[str]:
         """Kind of each condition, as the manifest has it."""

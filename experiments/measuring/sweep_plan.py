@@ -24,6 +24,7 @@ from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.photographs import load_photographs
 from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import measure_seconds, take_turns
+from experiments.sweeping.protocol import describe_windows
 from experiments.sweeping.suite import Suite
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.multiply_adds import count_multiply_adds
@@ -78,7 +79,8 @@ def measure(
         file_size: (height, width) of the files, where they are resized.
     """
     resized = file_size is not None and file_size != size and suite.corrupts_files(True)
-    seen = (SAMPLE, SAMPLE) if device.type == "cpu" and not resized else size
+    slid = describe_windows(module.network) is not None  # whose number does not grow with the pixels alone
+    seen = (SAMPLE, SAMPLE) if device.type == "cpu" and not resized and not slid else size
     shape = (1 if device.type == "cpu" else batch_size, *(file_size if resized and file_size else seen))
     scale = size[0] * size[1] / (seen[0] * seen[1])
     own = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)

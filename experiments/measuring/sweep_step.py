@@ -35,6 +35,8 @@ def make_sweep_step(
     batch["id"] = [str(place) for place in range(len(image))]
     if suite.corrupts_files(batch["image"] is not image):
         batch |= {"own_image": [*image], "own_mask": [*mask]}
+    elif suite.protocol.scored_at_file and batch["image"] is not image:
+        batch["own_mask"] = [*mask]
     loop = ConditionLoop(module, suite, range(len(suite.conditions))[:conditions], resize=resize)
 
     @torch.inference_mode()

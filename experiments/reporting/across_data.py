@@ -107,12 +107,15 @@ def _find_place(name: str, names: Sequence[str], table: Mapping[str, Row]) -> in
 
 
 def describe_orders(records: Sequence[Record]) -> str:
-    """A sentence on where images were corrupted, if that differs between the data sets; empty where it does not."""
+    """Sentences on where images were corrupted, and how predicted, if that differs between the data sets; else empty."""
     orders = {record.data.name: record.suite.order_in_words for record in records}
-    if len(set(orders.values())) < 2:
-        return ""
-    places = ", ".join(f"{order} on {data}" for data, order in orders.items())
-    return f"Images were corrupted {places}, so that scores do not compare between these.\n"
+    protocols = {record.data.name: record.suite.protocol_in_words or "the usual protocol" for record in records}
+    found = ""
+    for what, by_data in (("Images were corrupted", orders), ("Networks were tested by", protocols)):
+        if len({*by_data.values()}) > 1:
+            places = ", ".join(f"{words} on {data}" for data, words in by_data.items())
+            found += f"{what} {places}, so that scores do not compare between these.\n"
+    return found
 
 
 def compute_rank_correlations(rows: Sequence[Row], data: Sequence[str]) -> list[RankCorrelation]:

@@ -75,7 +75,7 @@ def make_rows(one: Measured, reference: Measured | None = None) -> list[Row]:
         UserError: the reference is of other images or conditions.
     """
     record = one.record
-    shared = {"name": record.name, "data": record.data.name, "suite": f"{record.suite.name} v{record.suite.version}"}
+    shared = {"name": record.name, "data": record.data.name, "suite": record.suite.title}
     changes: dict[str, dict[str, Bounded]] = {}
     if reference is not None:
         require_comparable(reference.record, record, reference.ids, one.ids)
@@ -169,8 +169,7 @@ def _format_change(row: Row, name: str) -> str:
 
 def _describe(records: Sequence[Record], images: bool) -> str:
     units = dict.fromkeys(
-        f"{record.data.resampled_units} ({record.data.name}, {record.data.images} images, suite "
-        f"{record.suite.name} v{record.suite.version})"
+        f"{record.data.resampled_units} ({record.data.name}, {record.data.images} images, suite {record.suite.title})"
         for record in records
     )
     note = (

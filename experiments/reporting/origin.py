@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from experiments.evaluation.order import read_order
+from experiments.evaluation.protocol import restate_protocol
 from experiments.evaluation.record import Manifest, Picture, Record
 from experiments.files.tables import format_percent
 from experiments.record_files.record_file import resolve_beside
@@ -122,7 +123,7 @@ def _make_suite_table(digest: str, manifest: Manifest) -> SuiteTable:
         for entry in manifest.conditions
     ]
     return SuiteTable(
-        f"{manifest.name} v{manifest.version}",
+        manifest.title,
         digest,
         [(key, format_plain(value)) for key, value in facts.items()],
         conditions,
@@ -192,10 +193,12 @@ def format_commands(record: Record, path: Path, commit: str) -> str:
     lines = ["# the record does not know its commit"]
     if COMMIT.fullmatch(base):
         lines = [f"git checkout {base}" + ("  # and files that differed from it" if changed else "")]
+    protocol = restate_protocol(record.suite.model_extra or {})
     options = {
         "suite": record.suite.name,
         "seed": (record.suite.model_extra or {}).get("seed"),
         "split": record.data.split,
+        "protocol": json.dumps(protocol) if protocol else None,
     }
     if read_order(record.suite.model_extra or {}) == "resize_then_corrupt":
         lines.append("# where its 'benchmark' has --order, add --order resize_then_corrupt")

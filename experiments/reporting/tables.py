@@ -186,7 +186,7 @@ def _select_shift(name: str) -> Value:
 
 def _make_origin_entry(one: Ranked) -> Entry:
     record = one.record
-    suite = f"{record.suite.name} v{record.suite.version}, corrupted {record.suite.order_in_words}"
+    suite = f"{record.suite.title}, corrupted {record.suite.order_in_words}"
     text = f"{record.data.name} {record.data.split}, {suite}"
     return Entry(text, text)
 

@@ -1,8 +1,9 @@
 """The inner loop of a sweep: one batch under one condition after the other."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -10,16 +11,18 @@ from torch import Tensor, nn
 
 from datamodules.batch_resize import BatchResize
 from experiments.evaluation.scores.tasks import TASK
-from experiments.sweeping.own_size import apply_at_own_size
+from experiments.sweeping.own_size import Drawn, draw_at_own_size
+from experiments.sweeping.scored_parts import Part, ScoredParts
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
 from lightning_modules.labels import ignore_unlabelled
-from lightning_modules.metrics.counters.base import Counter
-from lightning_modules.metrics.sweep import SweepCounts
+from lightning_modules.metrics.counters.base import Counter, CountForm, Prediction
+from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from lightning_modules.networks.ensembles.combination import watch_members
 from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
 
 
 class BatchCounts(NamedTuple):
@@ -54,7 +57,10 @@ class ConditionLoop:
         self.module = module
         self.suite = suite
         self.conditions = [*suite.conditions] if places is None else [suite.conditions[place] for place in places]
-        self.sums = SweepCounts(module.num_classes, len(self.conditions), counters).to(module.device)
+        chosen = make_default_counters() if counters is None else counters
+        usual = [one for one in chosen if not one.at_file_size]
+        self.sums = SweepCounts(module.num_classes, len(self.conditions), usual).to(module.device)
+        self.at_file_size = [one for one in chosen if one.at_file_size]
         self.on_condition = on_condition
         self._networks: dict[int, nn.Module] = {}  # the network of each condition, from its first batch on
 
@@ -70,6 +76,11 @@ class ConditionLoop:
             UserError: logits are no numbers; image and condition are named.
         """
         images, masks, ids = batch["image"], batch["mask"], batch["id"]
+        protocol = self.suite.protocol
+        scored = ScoredParts(batch, protocol, self.resize, self.module.num_classes)
+        at_files = scored
+        if self.at_file_size:
+            at_files = ScoredParts(batch, replace(protocol, scored_at_file=True), self.resize, self.module.num_classes)
         number = sum(name != "" for name in ids)
         counted: list[dict[str, Tensor]] = []
         finite: list[Tensor] = []
@@ -78,20 +89,21 @@ class ConditionLoop:
         for place, condition in enumerate(self.conditions if number else self.conditions[:1]):
             network = self._find_network(place)
             with _enable_gradients(condition.needs_gradients):
-                drawn, moved_masks = apply_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
+                drawn = draw_at_own_size(condition.pixels, batch, self.suite.seed, self.resize)
+                moved_masks = drawn.masks
                 labelled = (
                     ignore_unlabelled(moved_masks, self.module.num_classes) if condition.predicts else moved_masks
                 )
-                corrupted = condition.perturb(network, drawn, labelled, ids, self.suite.seed)
+                corrupted = condition.perturb(network, drawn.images, labelled, ids, self.suite.seed)
                 if condition.predicts or corrupted is not seen:  # a condition may change the masks alone
-                    logits, outputs, members = self._predict(place, network, corrupted)
+                    logits, outputs, members = self._predict(place, network, corrupted, scored)
             seen = None if condition.predicts else corrupted
-            predicted = logits.argmax(1)
             finite.append(find_finite(logits))
             tasks = {
                 f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
             }
-            counted.append(self.sums.count(logits, predicted, moved_masks, place, members) | tasks)
+            counted.append(self._count(scored, place, drawn, logits, members) | tasks)
+            counted[-1] |= self._count_at_file_size(at_files, drawn, logits)
             changed.append(
                 _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
             )
@@ -99,6 +111,51 @@ class ConditionLoop:
         require_finite(torch.stack(finite), ids, [str(one) for one in self.conditions])
         counts = {name: torch.stack([one[name] for one in counted]) for name in counted[0]}
         return BatchCounts(counts, torch.stack(changed))
+
+    def _count(
+        self, scored: ScoredParts, place: int, drawn: Drawn, logits: Tensor, members: Sequence[list[Tensor]]
+    ) -> dict[str, Tensor]:
+        """Counts of each image by name, at the size where they are scored.
+
+        Raises:
+            UserError: the condition changes the masks at another size.
+        """
+        if scored.own is not None and drawn.own_masks is None and drawn.masks is not scored.clean:
+            raise UserError(
+                f"{self.conditions[place].name} changes the masks at the network's size, while scores are at that of the "
+                "files: leave out --order resize_then_corrupt"
+            )
+        parts = scored.list_parts(drawn.masks, drawn.own_masks)
+        found: list[dict[str, Tensor]] = []
+        for number, (part, fitted) in enumerate(zip(parts, scored.fit(logits), strict=True)):
+            seen = [member[number] for member in members]
+            found.append(self.sums.count(fitted, fitted.argmax(1), part.mask, place, seen))
+        return self._join(parts, found, self.sums.forms)
+
+    def _count_at_file_size(self, files: ScoredParts, drawn: Drawn, logits: Tensor) -> dict[str, Tensor]:
+        """Counts of each image by name of the counters that are shown the size of the files, from the same logits."""
+        if not self.at_file_size:
+            return {}
+        classes, parts = self.module.num_classes, files.list_parts(drawn.masks, drawn.own_masks)
+        found: list[dict[str, Tensor]] = []
+        for part, fitted in zip(parts, files.fit(logits), strict=True):
+            seen = Prediction(fitted, fitted.argmax(1), part.mask, classes)
+            found.append({name: counts for one in self.at_file_size for name, counts in one.count(seen).items()})
+        forms = {name: form for one in self.at_file_size for name, form in one.list_forms(classes).items()}
+        return self._join(parts, found, forms)
+
+    def _join(
+        self, parts: Sequence[Part], found: Sequence[dict[str, Tensor]], forms: Mapping[str, CountForm]
+    ) -> dict[str, Tensor]:
+        """The counts of the images of all parts, in the order of the batch, without those of classes in no mean."""
+        joined = {name: torch.cat([one[name] for one in found]) for name in found[0]}
+        back = torch.tensor([place for part in parts for place in part.places]).argsort()
+        unscored = [*self.suite.protocol.unscored]
+        for name, counts in joined.items():
+            joined[name] = counts[back.to(counts.device)] if len(parts) > 1 else counts
+            if unscored and forms[name].by_class:
+                joined[name][:, unscored] = 0
+        return joined
 
     def _find_network(self, place: int) -> nn.Module:
         """The network of a condition, from its first batch on; one that has a state gets a copy."""
@@ -113,12 +170,13 @@ class ConditionLoop:
         self._networks.clear()
 
     def _predict(
-        self, place: int, network: nn.Module, images: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
-        """Logits, the outputs of further tasks, and what members predict where it is counted."""
+        self, place: int, network: nn.Module, images: Tensor, scored: ScoredParts
+    ) -> tuple[Tensor, dict[str, Tensor], list[list[Tensor]]]:
+        """Logits, the outputs of further tasks, and what members predict in each part where it is counted."""
         if not self.sums.needs_members:
             return *self._predict_outputs(place, network, images), []
-        with watch_members(network if self.conditions[place].predicts else self.module.network) as members:
+        watched = network if self.conditions[place].predicts else self.module.network
+        with watch_members(watched, scored.classify) as members:
             return *self._predict_outputs(place, network, images), members
 
     def _predict_outputs(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -53,6 +53,7 @@ def describe_identity(
         "way of counting": COUNTING,
         "split": data.test_split,
         "seed": suite.seed,
+        **({"protocol": suite.protocol.entry} if suite.protocol.entry else {}),
         "suite": hash_manifest(suite.make_manifest(data.size, data.resizes)),
         "checkpoint": checkpoint,
         "batch_size": data.eval_batch_size,

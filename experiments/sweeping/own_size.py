@@ -1,7 +1,7 @@
 """Conditions before the resize: drawn at the size of each file, then resized as the clean image is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +13,23 @@ LARGEST = 2**25
 """Levels that are corrupted at once, but at least one image: a batch of large files does not fit into memory as floats."""
 
 
+class Drawn(NamedTuple):
+    """A batch under a condition; the very tensors of the batch where the condition changes none of them."""
+
+    images: Tensor  # uint8 (B, C, H, W)
+    masks: Tensor  # int64 (B, H, W)
+    own_masks: list[Tensor] | None  # int (h, w) at the size of each file; `None` where no mask moved there
+
+
 def apply_at_own_size(
     condition: Condition, batch: Mapping[str, Any], seed: int, resize: BatchResize
 ) -> tuple[Tensor, Tensor]:
-    """Images and masks of a batch under a condition, which is drawn at the size of each file where the batch has these.
+    """Images and masks of a batch under a condition; see `draw_at_own_size`."""
+    return draw_at_own_size(condition, batch, seed, resize)[:2]
+
+
+def draw_at_own_size(condition: Condition, batch: Mapping[str, Any], seed: int, resize: BatchResize) -> Drawn:
+    """A batch under a condition, which is drawn at the size of each file where the batch has these.
 
     Images of one size are corrupted together; what comes out depends on none but the image.
 
@@ -25,14 +38,12 @@ def apply_at_own_size(
         batch: of the contract; ``own_image`` lists uint8 (C, h, w) and ``own_mask`` uint8 (h, w) where images are resized.
         seed: of the suite.
         resize: that the data module gives the clean images.
-
-    Returns:
-        uint8 (B, C, H, W) and int64 (B, H, W); the very tensors of the batch where the condition changes none of them.
     """
     images, masks, ids = batch["image"], batch["mask"], batch["id"]
     if "own_image" not in batch:
-        return condition(images, masks, ids, seed)
+        return Drawn(*condition(images, masks, ids, seed), None)
     changed_images, changed_masks = images, masks
+    own: list[Tensor] | None = None
     for places in _group_by_size(batch["own_image"]):
         own_images = torch.stack([batch["own_image"][place] for place in places])
         own_masks = torch.stack([batch["own_mask"][place] for place in places]).long()
@@ -43,7 +54,10 @@ def apply_at_own_size(
         if moved is not own_masks:
             changed_masks = masks.clone() if changed_masks is masks else changed_masks
             changed_masks[places] = resize.resize_masks(moved)
-    return changed_images, changed_masks
+            own = [*batch["own_mask"]] if own is None else own
+            for place, mask in zip(places, moved, strict=True):
+                own[place] = mask
+    return Drawn(changed_images, changed_masks, own)
 
 
 def _group_by_size(images: Sequence[Tensor]) -> Iterator[list[int]]:

@@ -15,6 +15,7 @@ from datamodules.corruptions.modality import MissingChannels
 from experiments.command_line.parser_errors import describe_parser_error
 from experiments.evaluation.order import ORDERS, Order
 from experiments.sweeping.conditions import SweptCondition, SweptNetworkCondition, SweptPixelCondition
+from experiments.sweeping.protocol import AppliedProtocol
 from lightning_modules.conditions.base import NetworkCondition
 from user_error import UserError
 
@@ -64,6 +65,8 @@ class Suite:
         self.network_conditions = tuple(network_conditions or ())
         self.seed = seed
         self.order: Order = order
+        self.protocol = AppliedProtocol()
+        """How its images are predicted and scored; a sweep sets it."""
         self.conditions = self._assemble_conditions([], [])
 
     @property
@@ -165,6 +168,7 @@ class Suite:
             "order": ORDERS["corrupt_then_resize" if before else "resize_then_corrupt"],
             "conditions": [condition.manifest_entry for condition in self.conditions],
             "libraries": {name: _find_version(name) for name in sorted(libraries)},
+            **({"protocol": self.protocol.entry} if self.protocol.entry else {}),  # records of before have none
         }
 
 

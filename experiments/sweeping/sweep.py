@@ -21,7 +21,9 @@ from experiments.checkpoints.matching import Mapped, match_data, require_its_num
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.processes import choose_cluster_plugins, disable_signal_handlers, is_first_process
 from experiments.evaluation.order import Order
+from experiments.evaluation.protocol import Protocol
 from experiments.sweeping.journal import Journal
+from experiments.sweeping.protocol import apply_protocol
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep_loop import SweepLoop
@@ -42,6 +44,7 @@ def prepare_suite(
     seed: int,
     mapped: Mapped | None = None,
     order: Order | None = None,
+    protocol: Protocol | None = None,
 ) -> Suite:
     """The suite for a network and its data; sets the split of the data, and reorders the network where needed.
 
@@ -54,6 +57,7 @@ def prepare_suite(
         seed: of the corruptions.
         mapped: what of the data has another name than in the training.
         order: of corruption and resize; that of the suite if `None`.
+        protocol: how images are predicted and scored; the usual way if `None`.
 
     Raises:
         UserError: the network was trained for other classes, channels or levels, or there is no such suite.
@@ -77,6 +81,7 @@ def prepare_suite(
     found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {}, data.shift_columns)
     found.seed = seed
     found.order = order or found.order
+    found.protocol = apply_protocol(protocol or Protocol(), data, module)
     return found
 
 

@@ -16,7 +16,7 @@ from experiments.evaluation.scores.base import Counts
 from experiments.sweeping.condition_loop import BatchCounts, ConditionLoop
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
-from experiments.sweeping.swept import Swept, join
+from experiments.sweeping.swept import Swept, join, sort
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.training_batch import select
@@ -59,6 +59,8 @@ class SweepLoop(pl.LightningModule):
         self.on_condition = on_condition
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
         self._alone: list[Swept] = []  # batches of the current condition with a state
+        if any(one.at_file_size for one in counters or ()):
+            require_files(data, suite)
 
     def setup(self, stage: str) -> None:
         """Agree with the first process: on what is done, and by which key it is sealed (machines need not share a home).
@@ -78,46 +80,69 @@ class SweepLoop(pl.LightningModule):
         """The batches of this process that are left: those that meet conditions together, then a loader for each other."""
         rank, processes = self.trainer.global_rank, self.trainer.world_size
         split, data = self.data.test_split, self.data
-        own_size = self.suite.corrupts_files(data.resizes)
-        loaders = [data.make_evaluation_dataloader(split, (rank, processes), self.journal.done, own_size)]
+        loaders = [self._make_loader((rank, processes), self.journal.done)]
         self.loops = [([*self.suite.stateless_places], self._make_loop(self.suite.stateless_places))]
         left = [place for place in self.suite.stateful_places if place not in self.journal.finished]
         everything = frozenset(range(len(data.open_split(split))))
         for turn, place in enumerate(left):
             skip = frozenset() if turn % processes == rank else everything  # Lightning wants as many loaders everywhere
-            loaders.append(data.make_evaluation_dataloader(split, (0, 1), skip, own_size))
+            loaders.append(self._make_loader((0, 1), skip))
             self.loops.append(([place], self._make_loop([place])))
         return loaders
+
+    def _make_loader(self, place: tuple[int, int], skip: frozenset[int]) -> DataLoader:
+        data, own_size = self.data, self.suite.corrupts_files(self.data.resizes)
+        own_masks = self.suite.protocol.scored_at_file
+        return data.make_evaluation_dataloader(data.test_split, place, skip, own_size, own_masks, by_size=True)
 
     def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
         return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """As the data have it."""
-        return self.data.on_after_batch_transfer(batch, dataloader_idx)
+    def on_after_batch_transfer(self, batch: list[Batch], dataloader_idx: int) -> list[Batch]:
+        """As the data have it, for the images of each size."""
+        return [self.data.on_after_batch_transfer(one, dataloader_idx) for one in batch]
 
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count a batch, and keep what it counted."""
+    def test_step(self, batch: list[Batch], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count a batch, whose images of one size are predicted together, and keep what it counted."""
         places, loop = self.loops[dataloader_idx]
-        real = [position for position, name in enumerate(batch["id"]) if name]
-        if dataloader_idx:
-            self._count_stateful(places[0], loop, _select_images(batch, real))
-            return
-        counted = loop.count(batch)
-        if real:
-            swept = _gather(batch, counted, loop, real)
-            self.journal.write(int(swept.index[0]) // len(batch["id"]), swept)
-        loop.sums.reset()
+        swept = []
+        for one in batch:
+            real = [position for position, name in enumerate(one["id"]) if name]
+            if dataloader_idx and real:  # what learns from a batch must not see its filling
+                one, real = _select_images(one, real), [*range(len(real))]
+            counted = loop.count(one)
+            swept += [_gather(one, counted, loop, real)] if real else []
+            loop.sums.reset()
+        if swept and dataloader_idx:
+            self._keep_stateful(places[0], loop, sort(join(swept)))
+        elif swept:
+            found = sort(join(swept))
+            self.journal.write(int(found.index[0]) // self.data.eval_batch_size, found)
 
-    def _count_stateful(self, place: int, loop: ConditionLoop, batch: Batch) -> None:
-        """Count a batch, less its filling, under a condition that learns from it."""
-        counted = loop.count(batch)
-        self._alone.append(_gather(batch, counted, loop, range(len(batch["id"]))))
-        loop.sums.reset()
-        if int(self._alone[-1].index[-1]) == len(self.data.open_split(self.data.test_split)) - 1:
+    def _keep_stateful(self, place: int, loop: ConditionLoop, swept: Swept) -> None:
+        """Keep what was counted under a condition that learns, once it has met all images."""
+        self._alone.append(swept)
+        if int(swept.index[-1]) == len(self.data.open_split(self.data.test_split)) - 1:
             self.journal.write_condition(place, join(self._alone))
             self._alone.clear()
             loop.end()
+
+
+def require_files(data: SegmentationDataModule, suite: Suite) -> None:
+    """Refuse counts at the size of the files where these are not at hand, or not seen as a whole.
+
+    Raises:
+        UserError: images are corrupted after the resize, or cropped.
+    """
+    if not data.resizes:
+        return
+    if data.aspect == "crop":
+        raise UserError("images with the aspect 'crop' are not seen as a whole: leave out --counters file_size")
+    if not suite.corrupts_files(data.resizes):
+        raise UserError(
+            "images that are corrupted after the resize have no masks at the size of their files: leave out --order "
+            "resize_then_corrupt, or --counters file_size"
+        )
 
 
 def _select_images(batch: Batch, positions: Sequence[int]) -> Batch:

@@ -4,7 +4,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,17 @@ def join(parts: Sequence[Swept]) -> Swept:
         sums={name: np.sum([part.sums[name] for part in parts], axis=0) for name in parts[0].sums},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts},
         changed=np.sum([part.changed for part in parts], axis=0),
+    )
+
+
+def sort(swept: Swept) -> Swept:
+    """The counts of a batch with its images in the order of their index."""
+    order = np.argsort(swept.index, kind="stable")
+    return replace(
+        swept,
+        index=swept.index[order],
+        digests=[swept.digests[at] for at in order],
+        counts={name: part[order] for name, part in swept.counts.items()},
     )
 
 

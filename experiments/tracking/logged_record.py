@@ -46,8 +46,9 @@ def log(record: Record, path: Path, checkpoint: Path, session: "wandb.Run") -> N
 
 
 def find_prefix(record: Record) -> str:
-    """The suite's name, with that of the data where the suite follows from the data."""
-    return record.suite.name if record.suite.name != REAL_SHIFTS else f"{REAL_SHIFTS}/{record.data.name}"
+    """The suite's name, with its protocol where that is not the usual one, and the data where the suite follows from them."""
+    name = record.suite.title if record.suite.protocol_in_words else record.suite.name
+    return f"{name}/{record.data.name}" if record.suite.name == REAL_SHIFTS else name
 
 
 def list_curve_points(record: Record) -> list[dict[str, float | None]]:
@@ -88,7 +89,7 @@ def make_caption(picture: Picture) -> str:
 
 
 def make_summary(record: Record) -> dict[str, Any]:
-    """The numbers for W&B's table of runs, with the suite's name as prefix."""
+    """The numbers for W&B's table of runs, with the suite's name and perhaps its protocol as prefix."""
     found = {key: getattr(record.summary, key) for key in ("clean_miou", "mean_corrupted_miou", "retention")}
     shifts = {f"shift/{name}": miou for name, miou in record.summary.shifts.items()}
     numbers = {**found, **shifts, "suite_hash": record.suite_hash, "corrupted": record.suite.order_in_words}

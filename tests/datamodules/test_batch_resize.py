@@ -1,11 +1,13 @@
 """A batch on its device is resized as its images are one by one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from datamodules import batch_resize, opencv_resize
-from datamodules.aspect import Aspect
+from datamodules.aspect import Aspect, Interpolation
 from datamodules.batch_resize import BatchResize
 from datamodules.batches import collate
 from datamodules.dataset import IGNORED, EvaluationView, Sample, SegmentationDataset
@@ -13,7 +15,7 @@ from datamodules.transforms import Resize
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5, 6])
-@pytest.mark.parametrize("aspect", ["squash", "pad", "crop"])
+@pytest.mark.parametrize("aspect", ["squash", "pad", "crop", "keep"])
 @pytest.mark.parametrize("size", [(48, 64), (352, 352), (40, 200), (100, 64), (70, 70)])
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_it_is_the_resize_of_the_clean_images(
@@ -25,7 +27,8 @@ def test_it_is_the_resize_of_the_clean_images(
     images = rng.integers(0, 256, (4, *size, channels), dtype=np.uint8)
     masks = rng.integers(0, 6, (4, *size), dtype=np.uint8)
     masks[:, :9] = IGNORED
-    alone, together = Resize((70, 70), aspect=aspect), BatchResize((70, 70), aspect)
+    kept: dict[str, Any] = {"multiple": 16, "interpolation": "linear"} if aspect == "keep" else {}
+    alone, together = Resize((70, 70), aspect=aspect, **kept), BatchResize((70, 70), aspect, **kept)
     found = together.resize_images(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())
     moved = together.resize_masks(torch.from_numpy(masks).long())
     for place in range(4):
@@ -34,8 +37,8 @@ def test_it_is_the_resize_of_the_clean_images(
         assert np.array_equal(moved[place].numpy(), wanted["mask"])
 
 
-def hand_over(images: torch.Tensor, target: tuple[int, int]) -> torch.Tensor:
-    return images if tuple(images.shape[2:]) == target else opencv_resize.compute_resized(images, target)
+def hand_over(images: torch.Tensor, target: tuple[int, int], shrinking: Interpolation) -> torch.Tensor:
+    return images if tuple(images.shape[2:]) == target else opencv_resize.compute_resized(images, target, shrinking)
 
 
 def test_the_filling_is_rounded_half_to_even() -> None:

@@ -29,6 +29,16 @@ def test_images_are_those_of_opencv(size: tuple[int, int], target: tuple[int, in
         assert np.array_equal(found[0].permute(1, 2, 0).numpy(), wanted)
 
 
+@pytest.mark.parametrize(("size", "target"), [*SIZES, *RANDOM[:40]], ids=str)
+def test_images_may_shrink_without_averages(size: tuple[int, int], target: tuple[int, int]) -> None:
+    """As mmsegmentation resizes them; OpenCV averages halves all the same."""
+    image = np.random.default_rng([*size, *target]).integers(0, 256, (*size, 3), dtype=np.uint8)
+    wanted = cv2.resize(image, target[::-1], interpolation=cv2.INTER_LINEAR)
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+    for found in (compute_resized(batch, target, "linear"), resize_images(batch, target, "linear")):
+        assert np.array_equal(found[0].permute(1, 2, 0).numpy(), wanted)
+
+
 @pytest.mark.parametrize(("size", "target"), [*SIZES, *RANDOM], ids=str)
 def test_masks_are_those_of_opencv(size: tuple[int, int], target: tuple[int, int]) -> None:
     mask = np.random.default_rng([*size, *target]).integers(0, 256, size, dtype=np.uint8)

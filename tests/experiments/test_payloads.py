@@ -25,6 +25,7 @@ VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
     "calibrate": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt"],
     "prune": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt", "--ratio=0.5"],
     "svm": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt"],
+    "slide": lambda net, out: ["--checkpoint", str(net), "--window", "32", "32", "--output", f"{out}/x.ckpt"],
     "tta": lambda net, out: ["--checkpoint", str(net), "--output", f"{out}/x.ckpt"],
     "ensemble": lambda net, out: [
         "--checkpoints",

@@ -100,7 +100,7 @@ def _describe_basis(found: Comparison) -> str:
     """The data, the suite and the methods of the comparison."""
     data, suite = found.a.data, found.a.suite
     return (
-        f"{data.images} images of {data.name} {data.split}, suite {suite.name} v{suite.version}; 95 % intervals (paired "
+        f"{data.images} images of {data.name} {data.split}, suite {suite.title}; 95 % intervals (paired "
         f"jackknife t) and two-sided p values (paired permutation test) over {data.resampled_units}"
     )
 

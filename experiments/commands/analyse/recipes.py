@@ -157,7 +157,7 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
     note = (
         f"Differences of mean {metric.title} ({metric.unit}) from {_format_trainings(len(first))} of "
         f"{find_recipe_name(first)}, on {data.images} images of {data.name} {data.split}, "
-        f"suite {suite.name} v{suite.version}. 95 % intervals over "
+        f"suite {suite.title}. 95 % intervals over "
         f"{data.resampled_units} (paired jackknife t, these very trainings) and over trainings "
         f"(Welch's t, as are the two-sided p values); p (Holm) is corrected over {_describe_family(found, among)}."
     )

@@ -58,8 +58,8 @@ experiments/results/camvid/imagenet_c/*.json --output camvid.html --title "CamVi
 def describe_records(records: Sequence[Record]) -> str:
     """One line on the data, suites and intervals of the records."""
     kinds = dict.fromkeys(
-        f"{record.data.name} ({record.data.split}, {record.data.images} images), suite {record.suite.name} "
-        f"v{record.suite.version} with {len(record.cells)} conditions, corrupted " + record.suite.order_in_words
+        f"{record.data.name} ({record.data.split}, {record.data.images} images), suite {record.suite.title} "
+        f"with {len(record.cells)} conditions, corrupted " + record.suite.order_in_words
         for record in records
     )
     methods = dict.fromkeys(record.summary.interval_method for record in records)

@@ -27,6 +27,7 @@ from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.locking import lock_record, read_secret
+from experiments.sweeping.protocol import find_protocol, is_written_out, list_protocols
 from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites
@@ -44,6 +45,7 @@ EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt --suite smoke --output smoke.json
 --checkpoint model.ckpt --data experiments/configs/data/camvid.yaml
 --checkpoint runs/cityscapes/best.ckpt --suite imagenet_c --shift acdc --shift dark_zurich
+--checkpoint runs/cityscapes/best.ckpt --suite imagenet_c --protocol mmseg_cityscapes_slide
 --checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
 
 The same command goes on with a sweep that was interrupted."""
@@ -59,12 +61,13 @@ class Options:
     Args:
         checkpoint: file that 'fit' wrote; it knows its network.
         suite: a YAML file or one of.
-        output: record to write (default: record-SUITE.json beside the checkpoint).
+        output: record to write (default: record-SUITE.json beside the checkpoint, or record-SUITE-PROTOCOL.json).
         name: name on the leaderboard (default: the run folder's).
         counters: counted beside the usual ones: YAML files of counters.
         split: images to sweep.
         seed: of the corruptions.
         order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
+        protocol: how images are predicted and scored, as papers do: a YAML file, '{scored_at: file}' or one of.
         restart: discard an unfinished sweep.
         pictures: of the largest drops, 0 to 20, beside the record.
         data: that are swept.
@@ -86,6 +89,7 @@ class Options:
     split: Literal["train", "val", "test"] = "test"
     seed: int = 0
     order: Order | None = None
+    protocol: Annotated[str | None, Option(listed=list_protocols)] = None
     restart: bool = False
     pictures: int = PICTURES
     data: ChosenData
@@ -162,6 +166,7 @@ def sweep_checkpoint(options: Options) -> Path:
         seed=options.seed,
         mapped=mapped,
         order=options.order,
+        protocol=None if options.protocol is None else find_protocol(options.protocol),
     )
     if is_first_process() and (note := describe_framing_change(checkpoint, describe_data(file), data)):
         print(note, flush=True)
@@ -269,7 +274,9 @@ def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
     """
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
-    output = options.output or checkpoint.parent / f"record-{suite.name}.json"
+    protocol = options.protocol
+    named = "" if protocol is None else f"-{'protocol' if is_written_out(protocol) else Path(protocol).stem}"
+    output = options.output or checkpoint.parent / f"record-{suite.name}{named}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")
     if isinstance(options, ShiftOptions):

@@ -15,6 +15,7 @@ from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration, make_markdown_table
 from experiments.measuring.environment import read_device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks, measure
+from experiments.sweeping.protocol import AppliedProtocol, apply_to_network, find_protocol, list_protocols
 from experiments.sweeping.suites import find_suite
 from user_error import UserError
 
@@ -23,6 +24,7 @@ EXAMPLES = """
 --checkpoint runs/kvasir_unet/best.ckpt --images 100 --size 128 128 --file-size 352 352
 --checkpoint runs/cityscapes/best.ckpt --images 500 --size 1024 2048 --batch-size 2 --processes 1 8 64 --device cuda
 --checkpoint runs/cityscapes/best.ckpt --images 500 --size 1024 2048 --processes 1 8 64 --pass-milliseconds 10
+--checkpoint runs/cityscapes/best.ckpt --images 500 --size 1024 2048 --protocol segformer_cityscapes --device cuda
 """
 
 
@@ -34,6 +36,7 @@ def plan_sweep(
     file_size: Annotated[tuple[int, int] | None, Option(metavar=("HEIGHT", "WIDTH"))] = None,
     suite: str = "imagenet_c",
     order: Order | None = None,
+    protocol: Annotated[str | None, Option(listed=list_protocols)] = None,
     batch_size: int = 8,
     processes: Sequence[int] = (1, 2, 4, 8),
     workers: int = 8,
@@ -53,6 +56,7 @@ def plan_sweep(
         file_size: of the image files (default: the same, so that nothing is resized).
         suite: name or YAML.
         order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
+        protocol: whose windows, views and size of scoring are planned for: a YAML file or one of.
         batch_size: images in a batch.
         processes: how many of them; one row for each number.
         workers: that decode images for each process.
@@ -72,7 +76,12 @@ def plan_sweep(
     on, swept = find_device(device), find_suite(suite)
     swept.order = order or swept.order
     size, own = (size[0], size[1]), (file_size[0], file_size[1]) if file_size else None
-    module = load_module(checkpoint).to(on)
+    module = load_module(checkpoint)
+    if protocol is not None:
+        followed = find_protocol(protocol)
+        apply_to_network(followed, module)
+        swept.protocol = AppliedProtocol(scored_at_file=followed.scored_at == "file")
+    module = module.to(on)
     found = measure(module, swept, size, batch_size, on, rounds, own)
     source = f"measured on {read_device_name(on)}, {torch.get_num_threads()} threads"
     if pass_milliseconds is not None:

@@ -12,6 +12,7 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.comparable import find_manifest_difference
 from experiments.evaluation.images import Images
 from experiments.evaluation.order import read_order
+from experiments.evaluation.protocol import restate_protocol
 from experiments.evaluation.recomputed import ALTERED
 from experiments.evaluation.record import Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
@@ -90,6 +91,7 @@ def sweep_again(
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
     from experiments.command_line.device import find_device
+    from experiments.sweeping.protocol import parse_protocol
     from experiments.sweeping.sweep import hash_data, prepare_suite, sweep_temporarily
 
     on = find_device(device)
@@ -103,8 +105,17 @@ def sweep_again(
     seed, precision = _read_settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
     order = read_order(record.suite.model_extra or {}) or "resize_then_corrupt"
+    protocol = parse_protocol(restate_protocol(record.suite.model_extra or {}), repr(record.name))
     found = prepare_suite(
-        data, module, file, suite=suite, split=record.data.split, seed=seed, mapped=mapped, order=order
+        data,
+        module,
+        file,
+        suite=suite,
+        split=record.data.split,
+        seed=seed,
+        mapped=mapped,
+        order=order,
+        protocol=protocol,
     )
     if record.data.batch_size > data.eval_batch_size:  # a batch size that the user has set is not checked
         require_room(record, module, data)

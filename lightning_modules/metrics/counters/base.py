@@ -37,10 +37,15 @@ class Prediction:
 
 
 class CountForm(NamedTuple):
-    """The form of one kind of counts: their shape, and whether they are stored for each image or summed over all."""
+    """The form of one kind of counts: their shape, and whether they are stored for each image or summed over all.
+
+    With `by_class` the first axis is that of the classes, and means are over it: a class that a protocol does not score
+    counts nothing there.
+    """
 
     shape: tuple[int, ...]
     per_image: bool
+    by_class: bool = False
 
 
 class Counter(ABC):
@@ -51,6 +56,9 @@ class Counter(ABC):
 
     needs_members = False
     """Whether it counts what the members of a network predict."""
+
+    at_file_size = False
+    """Whether it is shown logits at the size of each file with the file's masks; it then counts image by image alone."""
 
     @abstractmethod
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:

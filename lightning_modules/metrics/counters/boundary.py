@@ -19,7 +19,7 @@ class Boundary(Counter):
 
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
         """``boundary`` (K, 3) of each image."""
-        return {"boundary": CountForm((num_classes, 3), per_image=True)}
+        return {"boundary": CountForm((num_classes, 3), per_image=True, by_class=True)}
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
         """Counts of a batch."""

@@ -15,7 +15,7 @@ class Confusion(Counter):
         """``confusion`` (K, K), summed; ``classes`` (K, 3) of each image."""
         return {
             "confusion": CountForm((num_classes, num_classes), per_image=False),
-            "classes": CountForm((num_classes, 3), per_image=True),
+            "classes": CountForm((num_classes, 3), per_image=True, by_class=True),
         }
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:

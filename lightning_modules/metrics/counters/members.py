@@ -21,7 +21,7 @@ class Members(Counter):
 
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
         """``pairwise_dice`` (K, 2) of each image: the sum over pairs in units of 1 / `UNIT`, and the number of pairs."""
-        return {"pairwise_dice": CountForm((num_classes, 2), per_image=True)}
+        return {"pairwise_dice": CountForm((num_classes, 2), per_image=True, by_class=True)}
 
     def count(self, seen: Prediction) -> Mapping[str, Tensor]:
         """Counts of a batch."""

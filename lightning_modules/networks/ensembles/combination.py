@@ -1,9 +1,9 @@
 """Base of the networks that combine several predictions of an image: of members, heads, samples or views."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,14 @@ Average = Literal["probabilities", "logits"]
 AVERAGES: tuple[Average, ...] = get_args(Average)
 
 TINY = torch.finfo(torch.float32).tiny
+
+Read = Callable[[Tensor], Any]
+"""What is kept of the logits (B, K, H, W) of a member."""
+
+
+def find_classes(logits: Tensor) -> Tensor:
+    """The most likely class (B, H, W) of logits (B, K, H, W)."""
+    return logits.argmax(1)
 
 
 def average_logits(member_logits: Iterable[Tensor], average: Average) -> Tensor:
@@ -45,7 +53,13 @@ class Combination(Network):
     """
 
     average: Average = "probabilities"
-    _watched: list[Tensor] | None = None
+    _watched: list[Any] | None = None
+    _read: Read = staticmethod(find_classes)
+
+    @property
+    def combines(self) -> bool:
+        """Whether there are members at all; a wrapper around a network of one has none."""
+        return True
 
     def require_average(self, average: str) -> None:
         """Set what is averaged.
@@ -71,7 +85,7 @@ class Combination(Network):
             self._watched.clear()
         for logits in member_logits:
             if self._watched is not None:
-                self._watched.append(logits.argmax(1))
+                self._watched.append(self._read(logits))
             yield logits
 
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
@@ -97,19 +111,26 @@ class Combination(Network):
 
 def find_combination(network: nn.Module) -> Combination | None:
     """The network that combines several members, within the wrappers of one; `None` where none does."""
-    while isinstance(network, Wrapper) and not isinstance(network, Combination):
+    while not (isinstance(network, Combination) and network.combines):
+        if not isinstance(network, Wrapper):
+            return None
         network = network.network
-    return network if isinstance(network, Combination) else None
+    return network
 
 
 @contextmanager
-def watch_members(network: nn.Module) -> Iterator[list[Tensor]]:
-    """What each member predicted, (B, H, W) int64, in the last pass of a network within the block; none of a single one."""
-    combination, watched = find_combination(network), list[Tensor]()
+def watch_members(network: nn.Module, read: Read = find_classes) -> Iterator[list[Any]]:
+    """What each member predicted in the last pass of a network within the block; nothing of a single one.
+
+    Args:
+        network: that is called within the block.
+        read: of the logits of a member; its classes (B, H, W) int64 if left out.
+    """
+    combination, watched = find_combination(network), list[Any]()
     if combination is None:
         yield watched
         return
-    combination._watched = watched
+    combination._watched, combination._read = watched, read
     try:
         yield watched
     finally:

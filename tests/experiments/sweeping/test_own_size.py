@@ -13,16 +13,17 @@ import torch
 from command_line import ROOT
 from golden_run import Thresholds
 from own_conditions import GradientSign, Learning
+from sized_scenes import SEED, SIZES, Scenes, ScenesDataModule, corrupt_at_own_size
 from torch import Tensor
 
-from datamodules.base import SegmentationDataModule, Split
-from datamodules.corruptions.base import Corruption, draw_key
+from datamodules.base import SegmentationDataModule
+from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Clean, Corrupted, Shifted
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.geometric import RotationMaskMoved
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
-from datamodules.dataset import IGNORED, Sample, SegmentationDataset
+from datamodules.dataset import Sample
 from experiments.evaluation.order import ORDERS, Order
 from experiments.evaluation.record import hash_manifest
 from experiments.record_files.record_file import read_record
@@ -35,31 +36,7 @@ from experiments.sweeping.swept import Swept
 from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.segmentation import SegmentationModule
 
-SIZES = [(72, 96), (80, 64), (72, 96), (48, 48), (72, 96), (80, 64), (130, 101)]
 SIZE = (48, 48)
-SEED = 3
-
-
-class Scenes(SegmentationDataset):
-    """Smooth images whose mask is what is bright."""
-
-    def __init__(self, sizes: Sequence[tuple[int, int]] = SIZES) -> None:
-        self.sizes = sizes
-        self.ids = [f"scene {place}" for place in range(len(sizes))]
-
-    def __getitem__(self, index: int) -> Sample:
-        rng, (height, width) = np.random.default_rng(index), self.sizes[index]
-        image = cv2.resize(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8), (width, height))
-        mask = (image.sum(-1, dtype=np.int64) // 260).astype(np.uint8)
-        mask[0] = IGNORED
-        return Sample(image=image, mask=mask)
-
-
-class ScenesDataModule(SegmentationDataModule):
-    sizes: Sequence[tuple[int, int]] = SIZES
-
-    def make_dataset(self, split: Split) -> Scenes:
-        return Scenes(self.sizes)
 
 
 class Linear(SegmentationNetwork):
@@ -107,11 +84,7 @@ def read_batches(data: SegmentationDataModule, own: bool = True) -> list[dict[st
 
 def corrupt_by_hand(sample: Sample, image_id: str, corruption: Corruption, severity: int) -> tuple[Any, Any]:
     """The corruption alone on the image as it is, and OpenCV's resize after it."""
-    image = torch.from_numpy(sample["image"].transpose(2, 0, 1).copy())[None]
-    mask = torch.from_numpy(sample["mask"].astype(np.int64))[None]
-    key = torch.tensor([draw_key(SEED, image_id, corruption.name, severity)])
-    changed, moved = corruption.apply(image, mask, severity, key)
-    pixels, classes = changed[0].permute(1, 2, 0).numpy(), moved[0].numpy().astype(np.uint8)
+    pixels, classes = corrupt_at_own_size(sample, image_id, corruption, severity)
     return (
         cv2.resize(pixels, SIZE[::-1], interpolation=cv2.INTER_AREA),
         cv2.resize(classes, SIZE[::-1], interpolation=cv2.INTER_NEAREST_EXACT),

@@ -14,6 +14,7 @@ from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
 from lightning_modules.networks.wrappers.reordered import Reordered
+from lightning_modules.networks.wrappers.sliding_window import SlidingWindow
 from lightning_modules.networks.wrappers.temperature import TemperatureScaled
 from lightning_modules.networks.wrappers.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
@@ -43,6 +44,7 @@ def holds(network: nn.Module) -> partial:
         (TemperatureScaled, {"temperature": 2.0}),
         (PrunedNetwork, {"plan": {}}),
         (TestTimeAugmentation, {}),
+        (SlidingWindow, {"window": (640, 640)}),
         (MonteCarloDropout, {"samples": 2}),
     ],
 )

@@ -6,40 +6,24 @@ import numpy as np
 import pytest
 import torch
 from command_line import read_output, read_refusal, run_command
+from photographs import make_photographs, name_photographs
 from PIL import Image
 
 from experiments.commands.evaluate import benchmark
 from experiments.record_files.record_file import open_record, read_record
 
-SIZES = [(96, 72), (64, 64), (72, 96), (96, 72), (50, 130)]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of several sizes, as a test split of five classes."""
-    root, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
-    for kind in ("images", "masks"):
-        (root / "test" / kind).mkdir(parents=True)
-    for place, size in enumerate(SIZES):
-        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-        image = small.resize(size, Image.Resampling.BICUBIC)
-        image.save(root / f"test/images/{place}.png")
-        Image.fromarray(np.asarray(image.convert("L")) // 52).save(root / f"test/masks/{place}.png")
-    (root / "dataset.yaml").write_text("classes: [background, stripes_blob, dots_bar, ripples_star, marble_ring]\n")
-    return root
+    return make_photographs(tmp_path_factory.mktemp("photographs"))
 
 
 def sweep(run: Path, folder: Path, output: Path, *words: str) -> Path:
     options = (f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", f"--output={output}")
-    run_command("benchmark", *options, *name_data(folder), *words, **ONE_THREAD)
+    run_command("benchmark", *options, *name_photographs(folder), *words, **ONE_THREAD)
     return output
-
-
-def name_data(folder: Path) -> list[str]:
-    settings = {"root": folder, "size": "[64,64]", "num_workers": 0, "eval_batch_size": 2}
-    options = [f"--data.init_args.{key}={value}" for key, value in settings.items()]
-    return ["--data=datamodules.datasets.folder.FolderDataModule", *options]
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -90,7 +74,7 @@ def test_a_second_sweep_follows_the_order_of_the_record(
 ) -> None:
     path = request.getfixturevalue(order)
     options = (path, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=9")
-    text = run_command("verify", *options, *name_data(folder), **ONE_THREAD).stdout
+    text = run_command("verify", *options, *name_photographs(folder), **ONE_THREAD).stdout
     assert text.count(": 0 of ") == 5
 
 
@@ -117,7 +101,7 @@ def test_an_unfinished_sweep_goes_on_in_its_order_alone(
     tiny_run: Path, folder: Path, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "record.json"
-    words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *name_data(folder)]
+    words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--output={output}", *name_photographs(folder)]
     words += ["--trainer.accelerator=cpu", "--name=before"]
     torch.set_num_threads(1)
     monkeypatch.setattr("experiments.sweeping.journal.Journal.remove", lambda self: None)

@@ -22,6 +22,19 @@ def test_the_verb(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture)
     assert "for forward passes of 1000 ms" in (tmp_path / "plan.md").read_text()
 
 
+def test_windows_are_counted(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Four windows of 64 x 64 in an image of 96 x 96, and one in an image of 64 x 64."""
+    protocol = tmp_path / "windows.yaml"
+    protocol.write_text("windows: {window: [64, 64], stride: [32, 32]}\nscored_at: file\n")
+    words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--images=1", "--suite=smoke", "--rounds=1", "--device=cpu"]
+    found = []
+    for size in ("64", "96"):
+        own = ("--file-size", "100", "100", "--order=resize_then_corrupt")
+        assert main(["plan", *words, "--size", size, size, *own, f"--protocol={protocol}"]) == 0
+        found.append(float(capsys.readouterr().out.split("with ")[-1].split(" G multiply-adds")[0]))
+    assert found[1] == pytest.approx(4 * found[0], rel=0.01)
+
+
 def test_wrong_input_is_refused(tiny_run: Path) -> None:
     words = ["plan", f"--checkpoint={tiny_run / 'best.ckpt'}", "--size", "64", "64"]
     assert "1 or more" in read_refusal(*words, "--images=0")

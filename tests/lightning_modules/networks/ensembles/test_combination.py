@@ -9,6 +9,7 @@ from lightning_modules.networks.ensembles.monte_carlo_dropout import MonteCarloD
 from lightning_modules.networks.network import SEGMENTATION
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.networks.wrappers.pruned import PrunedNetwork
+from lightning_modules.networks.wrappers.sliding_window import SlidingWindow
 from lightning_modules.networks.wrappers.temperature import TemperatureScaled
 from lightning_modules.networks.wrappers.test_time_augmentation import TestTimeAugmentation
 from lightning_modules.segmentation import SegmentationModule
@@ -68,7 +69,7 @@ def test_a_pruned_combination_is_one() -> None:
     assert find_combination(ensemble.members[0]) is None
 
 
-@pytest.mark.parametrize("wrapper", [TestTimeAugmentation, MonteCarloDropout, TemperatureScaled])
+@pytest.mark.parametrize("wrapper", [TestTimeAugmentation, MonteCarloDropout, SlidingWindow, TemperatureScaled])
 def test_members_within_another_network_are_trained_apart(wrapper: type) -> None:
     """Their mean would let them make up for each other."""
     settings = {"encoder": "tu-mobilenetv3_small_050", "dropout": 0.2}
