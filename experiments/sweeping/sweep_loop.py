@@ -8,18 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from datamodules.base import SegmentationDataModule
-from experiments.evaluation.scores.base import Counts
-from experiments.sweeping.condition_loop import BatchCounts, ConditionLoop
+from experiments.sweeping.condition_loop import ConditionLoop
+from experiments.sweeping.gathered import gather, select_images
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept, join
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
-from lightning_modules.training_batch import select
 from user_error import UserError
 
 Batch = dict[str, Any]
@@ -101,39 +99,20 @@ class SweepLoop(pl.LightningModule):
         places, loop = self.loops[dataloader_idx]
         real = [position for position, name in enumerate(batch["id"]) if name]
         if dataloader_idx:
-            self._count_stateful(places[0], loop, _select_images(batch, real))
+            self._count_stateful(places[0], loop, select_images(batch, real))
             return
         counted = loop.count(batch)
         if real:
-            swept = _gather(batch, counted, loop, real)
+            swept = gather(batch, counted, loop, real)
             self.journal.write(int(swept.index[0]) // len(batch["id"]), swept)
         loop.sums.reset()
 
     def _count_stateful(self, place: int, loop: ConditionLoop, batch: Batch) -> None:
         """Count a batch, less its filling, under a condition that learns from it."""
         counted = loop.count(batch)
-        self._alone.append(_gather(batch, counted, loop, range(len(batch["id"]))))
+        self._alone.append(gather(batch, counted, loop, range(len(batch["id"]))))
         loop.sums.reset()
         if int(self._alone[-1].index[-1]) == len(self.data.open_split(self.data.test_split)) - 1:
             self.journal.write_condition(place, join(self._alone))
             self._alone.clear()
             loop.end()
-
-
-def _select_images(batch: Batch, positions: Sequence[int]) -> Batch:
-    """Some images of a batch."""
-    at = torch.tensor(list(positions))
-    return {key: value if key == "kinds" else select(value, at) for key, value in batch.items()}
-
-
-def _gather(batch: Batch, counted: BatchCounts, loop: ConditionLoop, real: Sequence[int]) -> Swept:
-    """What a batch counted, less its filling, in the memory of numpy."""
-    at = torch.tensor(list(real), device=counted.changed.device)
-    counts: Counts = {name: part[:, at].cpu().numpy().swapaxes(0, 1) for name, part in counted.counts.items()}
-    return Swept(
-        index=batch["index"][at].cpu().numpy(),
-        digests=[batch["digest"][position] for position in real],
-        sums={name: getattr(loop.sums, name).cpu().numpy() for name in loop.sums.sums},  # of this process alone
-        changed=counted.changed[:, at].sum(1).cpu().numpy(),
-        counts=counts,
-    )
