@@ -59,6 +59,12 @@ def remove_duplicates(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file begins as records do, of any version; what is in it is seen when it is read."""
+    with path.open("rb") as file:
+        return FORMAT.rpartition("/")[0].encode() in file.read(200)
+
+
 def read_record(path: Path) -> Record:
     """Read a record and recompute all of it: see `open_record`."""
     return open_record(path)[0]

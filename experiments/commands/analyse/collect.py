@@ -1,28 +1,18 @@
 """Gather records from run folders into one tree, by data, suite and name: what a repository commits."""
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 from experiments.command_line.verb_parser import Option, call_verb
-from experiments.evaluation.record import Record
 from experiments.record_files.record_file import read_record, read_swept, write_record
+from experiments.record_files.record_tree import make_record_path
 from user_error import UserError
 
 EXAMPLES = """
 runs/networks_camvid/*/record-imagenet_c_middle.json --output experiments/results
 runs/a/record-core.json runs/b/record-core.json --output results
 """
-
-
-def make_record_path(record: Record, folder: Path) -> Path:
-    """The path of a record in the tree, ``DATA/SUITE/NAME.json``, with characters unfit for file names replaced."""
-    parts = [
-        re.sub(r"[^\w.+=-]+", "_", text).strip(".") or "_"
-        for text in (record.data.name, record.suite.name, record.name)
-    ]
-    return folder.joinpath(*parts[:2], f"{parts[2]}.json")
 
 
 def collect_records(records: Annotated[list[Path], Option(metavar="RECORD")], /, *, output: Path) -> None:
