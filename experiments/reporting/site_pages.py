@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.metric_summary import MetricSummary
+from experiments.evaluation.record import Record
 from experiments.files.printable import escape_controls
 from experiments.files.tables import format_interval, format_percent
 from experiments.record_files.record_tree import make_file_name
@@ -130,29 +132,38 @@ def _render_index(boards: Sequence[BoardOf], named: Named) -> str:
     groups = groupby(boards, lambda board: board.ranked[0].record.data.name)
     shown = {
         "title": named.title,
-        "lead": f"{records} records on {len(boards)} leaderboards: how far segmentation networks fall under corruptions and "
+        "lead": f"Records: {records}, leaderboards: {len(boards)}. How far segmentation networks fall under corruptions and "
         "real shifts. Records stand together where data, classes and protocol are the same.",
         "trail": [],
         "links": [("How to submit a record", "submit.html"), ("index for programs", "site.json")],
-        "groups": [{"data": data, "boards": [_describe_on_index(board) for board in own]} for data, own in groups],
+        "groups": [{"data": data, "boards": _describe_on_index([*own])} for data, own in groups],
     }
     return render(shown, "index.html.jinja")
 
 
-def _describe_on_index(board: BoardOf) -> dict[str, Any]:
-    record, summary = board.ranked[0].record, board.ranked[0].summaries[0]
-    return {
-        "suite": f"{record.suite.name} v{record.suite.version}",
-        "order": record.suite.order_in_words,
-        "conditions": len(record.cells),
-        "images": f"{record.data.images} ({record.data.split})",
-        "records": len(board.ranked),
-        "first": record.name,
-        "score": f"{summary.metric.title} {_format_headline(summary)}",
-        "address": f"{board.folder}/index.html",
-        "first_address": f"{board.folder}/{_name_pages(board.submissions)[0]}.html",
-        "json": f"{board.folder}/leaderboard.json",
-    }
+def _describe_on_index(boards: Sequence[BoardOf]) -> list[dict[str, Any]]:
+    """The rows of one data set; where several boards have one title, in what they differ from the first of them."""
+    titled: dict[str, Record] = {}
+    described = []
+    for board in boards:
+        record, summary = board.ranked[0].record, board.ranked[0].summaries[0]
+        why = find_difference(titled.setdefault(board.title, record), record)
+        described.append(
+            {
+                "suite": f"{record.suite.name} v{record.suite.version}",
+                "note": "" if why is None else f"apart from the first of this name: swept {why}",
+                "order": record.suite.order_in_words,
+                "conditions": len(record.cells),
+                "images": f"{record.data.images} ({record.data.split})",
+                "records": len(board.ranked),
+                "first": record.name,
+                "score": f"{summary.metric.title} {_format_headline(summary)}",
+                "address": f"{board.folder}/index.html",
+                "first_address": f"{board.folder}/{_name_pages(board.submissions)[0]}.html",
+                "json": f"{board.folder}/leaderboard.json",
+            }
+        )
+    return described
 
 
 def _render_submissions(boards: Sequence[BoardOf], named: Named) -> str:

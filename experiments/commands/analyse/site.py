@@ -135,7 +135,7 @@ def write_site(
     contents = dict(tqdm(make_site(boards, named), total=pages, desc="writing", unit="file", delay=1))
     write_own_folder(output, contents, INDEX, describe_site(boards, named))
     number = sum(len(board.ranked) for board in boards)
-    print(f"site: {output / 'index.html'} ({number} records on {len(boards)} leaderboards)")
+    print(f"site: {output / 'index.html'}, records: {number}, leaderboards: {len(boards)}")
 
 
 def main(argv: list[str]) -> None:
