@@ -8,6 +8,10 @@ from experiments.evaluation.record import Record
 State = Literal["holds", "not checked", "wrong"]
 
 
+WRONG = 3
+"""Exit status of a verb that found something certainly wrong."""
+
+
 class Check(NamedTuple):
     """One thing that a record states, and whether it is so."""
 

@@ -79,16 +79,35 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
     Raises:
         UserError: no such file, no record, or numbers that do not agree.
     """
+    record = parse_record(path)
+    return record, recompute(record, path)
+
+
+def parse_record(path: Path) -> Record:
+    """Read a record as it states itself.
+
+    Raises:
+        UserError: no such file, or no record.
+    """
     record = read_json(path, Record, "record", "is not a record", "benchmark")
     if record.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
+    return record
+
+
+def recompute(record: Record, path: Path) -> Images | None:
+    """Recompute all of a record, and read the counts of its images where they lie beside it.
+
+    Raises:
+        UserError: numbers that do not agree: such a record is wrong, whatever was meant.
+    """
     if record.suite_hash != hash_manifest(record.suite.model_dump(exclude_unset=True)):
         raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
     require_agreement(record, path)
     images = _read_images(record, path)
     if images is not None:
         require_intervals(record, images, path)
-    return record, images
+    return images
 
 
 def read_swept(path: Path) -> tuple[Record, Images]:
