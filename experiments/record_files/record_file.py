@@ -45,6 +45,17 @@ def write_record(record: Record, path: Path, images: Images) -> None:
         file.write(dump(record) + "\n")
 
 
+def write_record_alone(record: Record, path: Path) -> None:
+    """Write a record whose counts of images are not there; they may be laid beside it later, under the name that it states.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    record.per_image = PerImage(file=path.with_suffix(".npz").name, sha256=record.per_image.sha256)
+    with atomic_write(path) as file:
+        file.write(dump(record) + "\n")
+
+
 def find_integer_type(part: np.ndarray) -> type[np.signedinteger]:
     """The type that holds all integers of an array."""
     largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
