@@ -43,7 +43,8 @@ class Gap(NamedTuple):
     @property
     def tied(self) -> bool:
         """Whether the interval reaches no difference, so that the order may be chance."""
-        return None not in self.edges and self.edges[0] <= 0 <= self.edges[1]
+        low, high = self.edges
+        return low is not None and high is not None and low <= 0 <= high
 
 
 class BoardOf(NamedTuple):
