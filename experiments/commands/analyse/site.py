@@ -87,7 +87,10 @@ def read_submission(path: Path) -> Read:
 def take_over(read: Read) -> Submission:
     """A record with what was measured of it."""
     one = read.submission
-    measured = [MeasuredMetric(one.record, find_metric(name, [one.record]), *found) for name, *found in read.measured]
+    measured = [
+        MeasuredMetric(one.record, find_metric(name, [one.record]), scores, floor, answer)
+        for name, scores, floor, answer in read.measured
+    ]
     return one._replace(measured=measured)
 
 
