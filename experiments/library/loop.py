@@ -79,6 +79,7 @@ class Loop:
                 together = self._count(everything, self.suite.stateless_places, shown)
                 self.ids = [*self.batches.ids]
                 alone = {place: self._count_alone(place, together, shown) for place in self.suite.stateful_places}
+                shown.total = shown.n  # the last batch was filled up, or the loader did not know its length
             with TemporaryDirectory() as folder:
                 return insert(together, alone, Path(folder))
 

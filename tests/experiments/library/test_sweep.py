@@ -22,6 +22,7 @@ from experiments.checkpoints.checkpoint import load_module
 from experiments.evaluation.record import FORMAT, dump
 from experiments.library import Normalise, sweep
 from experiments.record_files.record_file import open_record
+from experiments.reporting.origin import describe_origin
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
 from lightning_modules.segmentation import SegmentationModule
@@ -225,3 +226,7 @@ def test_a_record_is_written_where_records_are(tmp_path: Path) -> None:
     assert images is not None
     assert "sha256" not in again.checkpoint
     assert again.checkpoint["weights_sha256"]
+    origin = describe_origin(1, again, tmp_path / "new" / "record.json")
+    assert "--checkpoint" not in origin.commands
+    assert "none; weights in a loop" in dict(origin.facts)["checkpoint"]
+    assert "swept in a loop" in run_command("verify", tmp_path / "new" / "record.json").stdout
