@@ -33,8 +33,8 @@ results/camvid results/kvasir --output public --title "Robust segmentation"
 INDEX = "site.json"
 
 
-def find_records(paths: Sequence[Path]) -> list[Path]:
-    """The records among files and folders, sorted; other files of folders are passed over.
+def find_records(paths: Sequence[Path], output: Path) -> list[Path]:
+    """The records among files and folders, sorted; other files of folders, and those of the site itself, are passed over.
 
     Raises:
         UserError: there is no such file, or there are no records.
@@ -42,7 +42,8 @@ def find_records(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found |= dict.fromkeys(one for one in path.rglob("*.json") if one.is_file() and is_record(one))
+            inside = (one for one in path.rglob("*.json") if one.is_file() and is_record(one))
+            found |= dict.fromkeys(one for one in inside if not one.resolve().is_relative_to(output.resolve()))
         elif path.is_file():
             found[path] = None
         else:
@@ -103,7 +104,10 @@ def read_submissions(paths: Sequence[Path]) -> list[Submission]:
         for one in map(take_over, tqdm(read, total=len(paths), desc="reading", unit="record", delay=1)):
             if one.sha256 in found:
                 print(f"{one.path} is the same record as {found[one.sha256].path}: shown once")
-            found.setdefault(one.sha256, one)
+            if (
+                one.sha256 not in found or found[one.sha256].images is None
+            ):  # one with the counts of its images says more
+                found[one.sha256] = one
     return list(found.values())
 
 
@@ -132,7 +136,7 @@ def write_site(
         UserError: a record does not agree with itself, or the folder holds files of others.
     """
     require_own(output, INDEX)
-    boards = make_boards(read_submissions(find_records(records)))
+    boards = make_boards(read_submissions(find_records(records, output)))
     named = Named(title, results, repository)
     pages = sum(2 * len(board.ranked) + 2 for board in boards) + 3
     contents = dict(tqdm(make_site(boards, named), total=pages, desc="writing", unit="file", delay=1))

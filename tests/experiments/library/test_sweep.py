@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run_command
-from own_conditions import Learning
+from own_conditions import GradientSign, Learning
 from tiny_folder import make_tiny_folder
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -133,9 +133,9 @@ def test_the_model_is_left_as_it_was() -> None:
     model.layers[1].eval()
     model.layers[2].requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    suite = Suite("learning", 1, network_conditions=[Learning()])
+    suite = Suite("learning", 1, network_conditions=[Learning(), GradientSign()])
     found = sweep(model, give(), suite, preprocess=Normalise(), progress=False)
-    assert found.kinds == ["clean", "adaptation"]
+    assert found.kinds == ["clean", "adaptation", "attack"]
     assert found.data.batch_size == 2
     assert [part.training for part in model.layers] == [True, False, True]
     assert model.training
