@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -104,6 +105,9 @@ def make_workplace(place: Path, trained: bool) -> None:
     for path, digest in zip(records, digests, strict=False):
         content = json.loads(path.read_text())
         path.write_text(json.dumps({**content, "checkpoint": {"file": "best.ckpt", "sha256": digest}}))
+    with zipfile.ZipFile(place / "sent.zip", "w") as archive:
+        for name in ("b.json", "b.npz", "c.json"):
+            archive.write(place / name, f"folder/{name}")
     make_costs(place / "costs.json", digests)
     for kind, name in (
         ("recipe", "synthetic_unet"),
@@ -247,6 +251,8 @@ def _read_record(place: Path, rng: random.Random) -> None:
         ["recipes", a, b, "--with", c],
         ["report", a, b, "--output", place / "out/report.html"],
         ["collect", a, "--output", place / "out/collected"],
+        ["verify", a],
+        ["site", a, b, "--output", place / "out/site"],
         ["curves", a, "--output", place / "out/curves.svg"],
         ["shifts", a, b],
         ["challenge", a, "--of", rng.choice(["bravo", "acdc"])],
@@ -419,6 +425,12 @@ READERS = [
     ),
     Reader("record", "a.json", "json", _read_record, _repair_record),
     Reader("counts of a record", "a.npz", "npz", _read_record, _repair_record),
+    Reader(
+        "zip of records",
+        "sent.zip",
+        "bytes",
+        lambda place, rng: call_verb("collect", place / "sent.zip", "--output", place / "out/collected"),
+    ),
     Reader(
         "costs",
         "costs.json",

@@ -19,7 +19,7 @@ FAMILIES = (
     *("batch_transforms", "objectives"),
 )
 ROOT_MODULES = ("lightning_modules.segmentation",)
-READERS = (*fill.VERBS, "curves", "report", "verify", "collect", "fill", "trial", "ablate")
+READERS = (*fill.VERBS, "curves", "report", "site", "verify", "collect", "fill", "trial", "ablate")
 PURE = {"user_error", "plain_values", "numpy", "scipy", "pydantic"}
 """What the evaluation may import beside Python's own: no file, no data and no network."""
 

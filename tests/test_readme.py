@@ -12,6 +12,7 @@ from doc_blocks import PAGES, find_blocks
 
 from datamodules.corruptions.base import SEVERITIES
 from experiments.__main__ import VERBS
+from experiments.record_files.record_file import open_record
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.segmentation import SegmentationModule
@@ -72,6 +73,17 @@ def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
     assert corrupted.dtype == torch.uint8
     assert corrupted.shape == images.shape
     assert (corrupted != images).float().mean() > 0.5
+
+
+def test_the_library_is_used_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Any] = {}
+    for code in find_blocks(ROOT / "docs" / "library.md", "python"):
+        exec(compile(code, "library", "exec"), made)
+    assert (made["foggy"] == made["same"]).all()
+    record, images = open_record(tmp_path / "mine" / "record.json")
+    assert record.data.images == 6
+    assert images is not None
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])

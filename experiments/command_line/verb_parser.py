@@ -271,11 +271,9 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | None:
-    """The data of a verb; `None` where they are needed with a checkpoint only, and none is given."""
+    """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint are given."""
     checkpoint: Path | None = values.get("checkpoint") or next(iter(values.get("checkpoints") or []), None)
-    if one.default is None and checkpoint is None:
-        if words:
-            raise UserError(f"{words[0]} is for --checkpoint: pass one, or leave it out")
+    if one.default is None and checkpoint is None and not words:
         return None
     from experiments.command_line.data_option import choose_data
 

@@ -28,7 +28,7 @@ FOLDERS = {
         "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     },
     "commands.analyse": {
-        "collect": "gather records from run folders into one tree",
+        "collect": "gather records from run folders and from others into one tree",
         "leaderboard": "rank records in a table, beside published ones",
         "tradeoff": "show the costs of networks beside their robustness",
         "compare": "test whether the difference of two records holds",
@@ -41,6 +41,7 @@ FOLDERS = {
         "curves": "draw the robustness curves of records",
         "cells": "write records as one table, of conditions or of images, for pandas and others",
         "report": "make a page of records: leaderboard, curves, reliability, worst images",
+        "site": "make a static site of records: leaderboards, pages, JSON",
     },
     "upkeep": {
         "fill": "fill the tables of pages from records",

@@ -1,6 +1,6 @@
 """Which records may stand side by side, and in what those that may not differ."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -25,6 +25,18 @@ def find_difference(one: Record, other: Record) -> str | None:
         corruptions = ", ".join(sorted({*one.left_out} ^ {*other.left_out}))
         return f"with other means (one of them leaves out {corruptions}, which did nothing to its images)"
     return None
+
+
+def group_comparable(records: Sequence[Record]) -> list[list[int]]:
+    """Places of the records whose scores compare, in the order of the first of each group."""
+    groups: list[list[int]] = []
+    for place, record in enumerate(records):
+        own = next((group for group in groups if find_difference(records[group[0]], record) is None), None)
+        if own is None:
+            groups.append([place])
+        else:
+            own.append(place)
+    return groups
 
 
 def find_manifest_difference(one: Manifest, other: Manifest) -> str:

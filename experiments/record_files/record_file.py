@@ -45,6 +45,17 @@ def write_record(record: Record, path: Path, images: Images) -> None:
         file.write(dump(record) + "\n")
 
 
+def write_record_alone(record: Record, path: Path) -> None:
+    """Write a record whose counts of images are not there; they may be laid beside it later, under the name that it states.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    record.per_image = PerImage(file=path.with_suffix(".npz").name, sha256=record.per_image.sha256)
+    with atomic_write(path) as file:
+        file.write(dump(record) + "\n")
+
+
 def find_integer_type(part: np.ndarray) -> type[np.signedinteger]:
     """The type that holds all integers of an array."""
     largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
@@ -57,6 +68,12 @@ def remove_duplicates(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file begins as records do, of any version; what is in it is seen when it is read."""
+    with path.open("rb") as file:
+        return FORMAT.rpartition("/")[0].encode() in file.read(200)
 
 
 def read_record(path: Path) -> Record:
@@ -73,16 +90,35 @@ def open_record(path: Path) -> tuple[Record, Images | None]:
     Raises:
         UserError: no such file, no record, or numbers that do not agree.
     """
+    record = parse_record(path)
+    return record, recompute(record, path)
+
+
+def parse_record(path: Path) -> Record:
+    """Read a record as it states itself.
+
+    Raises:
+        UserError: no such file, or no record.
+    """
     record = read_json(path, Record, "record", "is not a record", "benchmark")
     if record.format != FORMAT:
         raise UserError(f"{str(path)!r} has the format {record.format!r}; this version reads {FORMAT!r}")
+    return record
+
+
+def recompute(record: Record, path: Path) -> Images | None:
+    """Recompute all of a record, and read the counts of its images where they lie beside it.
+
+    Raises:
+        UserError: numbers that do not agree: such a record is wrong, whatever was meant.
+    """
     if record.suite_hash != hash_manifest(record.suite.model_dump(exclude_unset=True)):
         raise UserError(f"the suite_hash of {str(path)!r} is not that of its manifest: the record was altered")
     require_agreement(record, path)
     images = _read_images(record, path)
     if images is not None:
         require_intervals(record, images, path)
-    return record, images
+    return images
 
 
 def read_swept(path: Path) -> tuple[Record, Images]:

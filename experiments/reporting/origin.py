@@ -161,10 +161,7 @@ def describe_origin(rank: int, record: Record, path: Path) -> Origin:
     facts = [
         ("record", path.name),
         ("created", record.created),
-        (
-            "checkpoint",
-            f"{format_plain(record.checkpoint.get('file'))}, sha256 {format_plain(record.checkpoint.get('sha256'))}",
-        ),
+        ("checkpoint", _describe_checkpoint(record)),
         ("commit", commit),
         ("data", f"{record.data.name}, {record.data.split} split, {record.data.images} images"),
         ("data hash", record.data.hash),
@@ -182,6 +179,13 @@ def describe_origin(rank: int, record: Record, path: Path) -> Origin:
     )
 
 
+def _describe_checkpoint(record: Record) -> str:
+    known = record.checkpoint
+    if "sha256" not in known and "weights_sha256" in known:
+        return f"none; weights in a loop of its author's, sha256 {format_plain(known['weights_sha256'])}"
+    return f"{format_plain(known.get('file'))}, sha256 {format_plain(known.get('sha256'))}"
+
+
 def _format_yaml(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100) if value else ""
 
@@ -193,6 +197,9 @@ def format_commands(record: Record, path: Path, commit: str) -> str:
     lines = ["# the record does not know its commit"]
     if COMMIT.fullmatch(base):
         lines = [f"git checkout {base}" + ("  # and files that differed from it" if changed else "")]
+    if "sha256" not in record.checkpoint and "weights_sha256" in record.checkpoint:
+        lines.append("# swept in a loop of its author's: what follows recomputes its numbers from its counts")
+        return "\n".join([*lines, f"python -m experiments verify {_quote_word(path.name)}"])
     protocol = restate_protocol(record.suite.model_extra or {})
     options = {
         "suite": record.suite.name,

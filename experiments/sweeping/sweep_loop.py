@@ -8,18 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from datamodules.base import SegmentationDataModule
-from experiments.evaluation.scores.base import Counts
-from experiments.sweeping.condition_loop import BatchCounts, ConditionLoop
+from experiments.sweeping.condition_loop import ConditionLoop
+from experiments.sweeping.gathered import gather, select_images
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept, join, sort
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
-from lightning_modules.training_batch import select
 from user_error import UserError
 
 Batch = dict[str, Any]
@@ -109,9 +107,9 @@ class SweepLoop(pl.LightningModule):
         for one in batch:
             real = [position for position, name in enumerate(one["id"]) if name]
             if dataloader_idx and real:  # what learns from a batch must not see its filling
-                one, real = _select_images(one, real), [*range(len(real))]
+                one, real = select_images(one, real), [*range(len(real))]
             counted = loop.count(one)
-            swept += [_gather(one, counted, loop, real)] if real else []
+            swept += [gather(one, counted, loop, real)] if real else []
             loop.sums.reset()
         if swept and dataloader_idx:
             self._keep_stateful(places[0], loop, sort(join(swept)))
@@ -143,22 +141,3 @@ def require_files(data: SegmentationDataModule, suite: Suite) -> None:
             "images that are corrupted after the resize have no masks at the size of their files: leave out --order "
             "resize_then_corrupt, or --counters file_size"
         )
-
-
-def _select_images(batch: Batch, positions: Sequence[int]) -> Batch:
-    """Some images of a batch."""
-    at = torch.tensor(list(positions))
-    return {key: value if key == "kinds" else select(value, at) for key, value in batch.items()}
-
-
-def _gather(batch: Batch, counted: BatchCounts, loop: ConditionLoop, real: Sequence[int]) -> Swept:
-    """What a batch counted, less its filling, in the memory of numpy."""
-    at = torch.tensor(list(real), device=counted.changed.device)
-    counts: Counts = {name: part[:, at].cpu().numpy().swapaxes(0, 1) for name, part in counted.counts.items()}
-    return Swept(
-        index=batch["index"][at].cpu().numpy(),
-        digests=[batch["digest"][position] for position in real],
-        sums={name: getattr(loop.sums, name).cpu().numpy() for name in loop.sums.sums},  # of this process alone
-        changed=counted.changed[:, at].sum(1).cpu().numpy(),
-        counts=counts,
-    )

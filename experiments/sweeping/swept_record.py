@@ -1,14 +1,13 @@
 """From the counts of a sweep to its record."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from datamodules.base import SegmentationDataModule
-from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from datamodules.base import Split
 from experiments.checkpoints.settings import read_settings, to_plain
 from experiments.evaluation.images import Images
-from experiments.evaluation.recipe import find_data_name
 from experiments.evaluation.record import FORMAT, Data, Manifest, PerImage, Record, hash_manifest
 from experiments.evaluation.robustness import find_ineffective
 from experiments.evaluation.scoring import describe_counts, find_intervals, make_cells, make_summary
@@ -17,27 +16,74 @@ from experiments.sweeping.swept import Swept
 from lightning_modules.segmentation import SegmentationModule
 
 
+class SweptData(Protocol):
+    """What a record says of images: a data module is one."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names, in the order of their ids."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) at which images are scored; `None` for that of their files."""
+
+    @property
+    def resizes(self) -> bool:
+        """Whether they may have another size before."""
+
+    @property
+    def test_split(self) -> Split:
+        """Which images they are."""
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Images in a batch."""
+
+    @property
+    def unit(self) -> str | None:
+        """What groups them."""
+
+    @property
+    def sequence(self) -> str | None:
+        """How they follow each other."""
+
+
 def make_record(
     swept: Swept,
     images: Images,
-    data: SegmentationDataModule,
+    data: SweptData,
     suite: Suite,
-    checkpoint: CheckpointFile,
+    checkpoint: dict[str, Any],
     *,
     name: str,
+    data_name: str,
     data_hash: str,
     content: str | None = None,
     recipe: dict[str, Any],
     environment: dict[str, Any],
 ) -> Record:
-    """The record of a sweep's counts."""
+    """The record of a sweep's counts.
+
+    Args:
+        swept: the counts.
+        images: those of each image.
+        data: what was swept over.
+        suite: the conditions.
+        checkpoint: file and digest of the network, as far as there are any.
+        name: of the network.
+        data_name: of the data.
+        data_hash: of the clean pixels.
+        content: fingerprint of the files; `None` where it is not known.
+        recipe: how the network was trained.
+        environment: hardware and versions.
+    """
     manifest = Manifest(**suite.make_manifest(data.size, data.resizes))  # type: ignore[arg-type]
     conditions = [(condition.name, condition.severity) for condition in suite.conditions]
     totals = swept.totals
     left_out = find_ineffective(conditions, swept.changed.tolist())
     bounds, cell_bounds = find_intervals(conditions, images, manifest, left_out)
     of = Data(
-        name=find_data_name(recipe["data"]),
+        name=data_name,
         split=data.test_split,
         images=len(images.ids),
         batch_size=data.eval_batch_size,
@@ -55,7 +101,7 @@ def make_record(
         suite_hash=hash_manifest(suite.make_manifest(data.size, data.resizes)),
         data=of,
         recipe=recipe,
-        checkpoint={"file": checkpoint.path.name, "sha256": checkpoint.sha256},
+        checkpoint=checkpoint,
         environment=environment,
         counts=describe_counts(totals, images.counts),
         cells=make_cells(conditions, totals, cell_bounds),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reports import HOSTILE, make_records
 
-from experiments.commands.analyse import report
+from experiments.commands.analyse import report, site
 from experiments.files.tables import format_percent
 from experiments.record_files.record_file import read_record
 
@@ -215,3 +215,22 @@ def test_hostile_names_do_not_run(tmp_path: Path, opened: Open) -> None:
     page.locator("#heat td[data-tip]").first.hover()
     assert page.title() == "Calm"
     assert sorted(read_names(page)) == sorted(HOSTILE)
+
+
+def test_a_site_is_walked_through(tmp_path: Path, opened: Open) -> None:
+    """From the index to a leaderboard, to a record and back, on a phone too; nothing runs or is asked from elsewhere."""
+    make_records(tmp_path / "results", ("net 10", *HOSTILE))
+    site.main([str(tmp_path / "results"), f"--output={tmp_path / 'site'}"])
+    page = opened(tmp_path / "site" / "index.html", viewport={"width": 400, "height": 740})
+    page.get_by_role("link", name="test v1").click()
+    assert read_names(page) == ["net 10", *HOSTILE]
+    page.get_by_role("link", name=HOSTILE[0]).click()
+    assert page.locator("h1").inner_text() == HOSTILE[0] == page.title()
+    assert "Rank 2 of 3" in page.locator("header").inner_text()
+    assert page.locator(".checks tbody tr").count() == 5
+    for _ in range(3):
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        page.locator("nav.trail a").last.click() if page.locator("nav.trail a").count() else None
+    page.get_by_role("link", name="How to submit").click()
+    assert "collect mine.json" in page.locator("main").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -17,6 +17,7 @@ from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.images import Images
 from experiments.evaluation.kinds import REAL_SHIFTS
 from experiments.evaluation.order import Order
+from experiments.evaluation.recipe import find_data_name
 from experiments.evaluation.record import Record
 from experiments.files.tables import format_percent
 from experiments.measuring.environment import describe_environment
@@ -235,8 +236,9 @@ def sweep_into(
         images,
         data,
         suite,
-        file,
+        {"file": file.path.name, "sha256": file.sha256},
         name=options.name or file.path.resolve().parent.name,
+        data_name=find_data_name(recipe["data"]),
         data_hash=hash_data(images.ids, swept.digests),
         content=None if content is None else content.sha256,
         recipe=recipe,

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from experiments.evaluation.protocol import restate_protocol
 from experiments.evaluation.recomputed import ALTERED
 from experiments.evaluation.record import Manifest, Record, hash_manifest
 from experiments.evaluation.robustness import CLEAN
-from experiments.record_files.record_file import open_record
+from experiments.record_files.record_checks import WRONG, Check, list_checks
+from experiments.record_files.record_file import parse_record, recompute
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 runs/camvid_fpn/record-core.json
 runs/camvid_fpn/record-core.json --checkpoint runs/camvid_fpn/best.ckpt
+stranger.json --data experiments/configs/data/camvid.yaml
 x.json --checkpoint net.ckpt --conditions 10 --data experiments/configs/data/camvid.yaml
 """
 
@@ -95,6 +97,10 @@ def sweep_again(
     from experiments.sweeping.sweep import hash_data, prepare_suite, sweep_temporarily
 
     on = find_device(device)
+    if not isinstance(record.checkpoint.get("sha256"), str):
+        raise UserError(
+            f"{record.name!r} names no checkpoint, so that none can be swept again in its place: leave --checkpoint out"
+        )
     file = CheckpointFile(checkpoint)
     module = load_module(file)
     if file.sha256 != record.checkpoint.get("sha256"):
@@ -177,6 +183,58 @@ def _choose_suite(record: Record, given: str | None) -> str:
     return given or record.suite.name
 
 
+def check_images(record: Record, data: "SegmentationDataModule") -> Check:
+    """Whether images are those of a record, by the pixels that a network is given of them.
+
+    Raises:
+        UserError: they are others.
+    """
+    from experiments.sweeping.sweep import hash_data
+
+    data.test_split = record.data.split
+    batches = [(batch["id"], batch["digest"]) for batch in data.make_evaluation_dataloader(data.test_split, (0, 1))]
+    pairs = [(name, digest) for ids, digests in batches for name, digest in zip(ids, digests, strict=True) if name]
+    if hash_data([name for name, _ in pairs], [digest for _, digest in pairs]) != record.data.hash:
+        raise UserError(
+            f"the images here ({len(pairs)}) are not those of {record.name!r} ({record.data.images} of {record.data.name!r}), "
+            "or of another size or with other masks: pass the --data that it was swept on"
+        )
+    return Check("images", "holds", f"the {len(pairs)} images here have the pixels and masks that it was swept on")
+
+
+def check_network(
+    record: Record,
+    images: Images | None,
+    checkpoint: Path,
+    data: "SegmentationDataModule",
+    *,
+    conditions: int,
+    seed: int,
+    suite: str | None,
+    device: str,
+) -> list[Check]:
+    """Whether a checkpoint gives the counts of a record; arguments as of `verify_record`."""
+    places = choose(record, conditions, seed)
+    again = sweep_again(record, places, checkpoint, data, suite, device)
+    found = find_deviations(record, images, places, again)
+    for one in found:
+        print(f"  {one.corruption} {one.severity}: {one.moved} of {one.pixels} pixels differ in a second sweep")
+    of = f"{len(places)} of its {len(record.cells)} conditions, chosen by the seed {seed}"
+    checks = [Check("images", "holds", f"the images here have the hash {record.data.hash[:16]} that it states")]
+    wrong = [one for one in found if not one.agrees]
+    if wrong:
+        why = (
+            f"the cell {wrong[0].corruption}, severity {wrong[0].severity}, does not come out again: {wrong[0].moved} of "
+            f"{wrong[0].pixels} pixels differ, more than ties of logits explain"
+        )
+        return [*checks, Check("predictions", "wrong", why)]
+    checks.append(Check("predictions", "holds", f"the checkpoint gives the counts of {of}"))
+    if len(places) < len(record.cells):
+        others = f"the other {len(record.cells) - len(places)} were not swept again: give a larger --conditions"
+        checks.append(Check("further conditions", "not checked", others))
+    return checks
+
+
 def verify_record(
     record: Annotated[Path, Option(metavar="RECORD")],
     /,
@@ -188,12 +246,16 @@ def verify_record(
     device: Annotated[str, Option(formerly="--accelerator")] = "auto",
     data: ChosenData | None = None,
 ) -> None:
-    """Recompute every number of a record from its counts and from those of its images.
+    """Recompute every number of a record from its counts and from those of its images, and say what was not checked.
 
-    With --checkpoint, also sweep some of its conditions again and compare the counts.
+    With --checkpoint, also sweep some of its conditions again and compare the counts. With --data alone, say whether these
+    are its images.
+
+    The exit status is 0 where nothing is certainly wrong, 3 where something is, 2 where the file is no record or the command
+    cannot be used.
 
     Args:
-        record: JSON file that 'benchmark' wrote.
+        record: JSON file that 'benchmark' wrote, by whomever.
         checkpoint: the record's: sweeps a sample of its conditions again.
         conditions: how many, clean among them.
         seed: chooses the conditions.
@@ -202,28 +264,43 @@ def verify_record(
         data: of the checkpoint.
 
     Raises:
-        UserError: the record does not agree with itself, or with a second sweep.
+        UserError: the file is no record, or checkpoint, data or suite are not those of the record.
+        SystemExit: the record does not agree with itself, or with a second sweep.
     """
     if conditions < 1:
         raise UserError(f"{conditions} conditions cannot be swept: give --conditions at least 1")
-    opened, images = open_record(record)
-    print(f"{record}: every score follows from the counts of its {len(opened.cells)} cells")
-    if images is None:
-        print(f"  the counts of its images ({opened.per_image.file}) are not beside it: intervals are as stated")
-    else:
-        print(f"  the counts, and every interval, follow from those of its {len(images.ids)} images")
-    if checkpoint is None or data is None:
+    opened = parse_record(record)
+    print(f"{record}: {opened.name}")
+    try:
+        images = recompute(opened, record)
+    except UserError as error:
+        report([Check("record", "wrong", str(error))])
         return
-    places = choose(opened, conditions, seed)
-    found = find_deviations(opened, images, places, sweep_again(opened, places, checkpoint, data.module, suite, device))
-    for one in found:
-        print(f"  {one.corruption} {one.severity}: {one.moved} of {one.pixels} pixels differ in a second sweep")
-    wrong = [one for one in found if not one.agrees]
+    checks = list_checks(opened, images)
+    if checkpoint is not None and data is not None:
+        options: dict[str, Any] = {"conditions": conditions, "seed": seed, "suite": suite, "device": device}
+        network = check_network(opened, images, checkpoint, data.module, **options)
+        checks = [*(one for one in checks if one.what != "predictions"), *network]
+    elif data is not None:
+        checks.append(check_images(opened, data.module))
+    else:
+        checks.append(Check("images", "not checked", "they are compared where --data names images of yours"))
+    report(checks)
+
+
+def report(checks: Sequence[Check]) -> None:
+    """Print what was found.
+
+    Raises:
+        SystemExit: something is wrong.
+    """
+    for one in checks:
+        print(f"  {one.state:<11}  {one.what}: {one.why}")
+    wrong, left = ([one.what for one in checks if one.state == state] for state in ("wrong", "not checked"))
     if wrong:
-        raise UserError(
-            f"the cell {wrong[0].corruption}, severity {wrong[0].severity}, of {str(record)!r} does not come out again: "
-            f"{wrong[0].moved} of {wrong[0].pixels} pixels differ, more than ties of logits explain"
-        )
+        print(f"wrong: {', '.join(wrong)}", flush=True)
+        raise SystemExit(WRONG)
+    print("nothing is wrong" + (f"; not checked: {', '.join(left)}" if left else ", and all was checked"))
 
 
 def main(argv: list[str]) -> None:

@@ -6,12 +6,12 @@ import pytest
 from command_line import read_output, read_refusal
 from records import make_record
 
-from experiments.commands.analyse.report import describe_records
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.order import ORDERS, describe_order, read_order
 from experiments.record_files.record_file import read_record
 from experiments.reporting.across_data import describe_orders
 from experiments.reporting.origin import format_commands
+from experiments.reporting.report_page import describe_records
 
 BEFORE, AFTER = ({"size": [64, 64], "order": stated} for stated in ORDERS.values())
 WORDS = "with corruption before the resize and after the resize"

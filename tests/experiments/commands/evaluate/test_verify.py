@@ -20,8 +20,48 @@ def test_a_record_by_itself(tmp_path: Path) -> None:
     text = run_command("verify", path).stdout
     assert "its 3 cells" in text
     assert "its 6 images" in text
+    assert "no checkpoint, so nobody can sweep it again" in text
     path.with_suffix(".npz").unlink()
-    assert "intervals are as stated" in run_command("verify", path).stdout
+    text = run_command("verify", path).stdout
+    assert "not checked  intervals: they are as stated" in text
+    assert "nothing is wrong; not checked: intervals, number of pixels, predictions, images" in text
+
+
+def read_wrong(*words: str | Path) -> str:
+    """What is found certainly wrong."""
+    result = run_command("verify", *words, check=False)
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("  wrong")]
+    return line
+
+
+def test_what_is_certainly_wrong_ends_with_3(tmp_path: Path) -> None:
+    path = make_record(tmp_path / "record.json", size=[5, 6])
+    assert "holds        number of pixels" in run_command("verify", path).stdout
+    text = path.read_text()
+    path.write_text(text.replace('"clean_miou": 0', '"clean_miou": 1', 1))
+    assert "clean_miou" in read_wrong(path)
+    path.write_text(text.replace('"version": 1', '"version": 2', 1))
+    assert "suite_hash" in read_wrong(path)
+    path.write_text(text)
+    counts = path.with_suffix(".npz").read_bytes()
+    path.with_suffix(".npz").write_bytes(counts[:-1])
+    assert "take both from one sweep" in read_wrong(path)
+    assert "6 images of 5 x 5 have 150" in read_wrong(make_record(tmp_path / "small.json", size=[5, 5]))
+    path.write_text(text[:-9])
+    assert "is not a record" in read_refusal("verify", path)
+
+
+def test_images_are_compared_without_a_network(tiny_record: Path, tmp_path: Path) -> None:
+    data = ["--data=experiments/configs/data/synthetic.yaml", "--data.init_args.size=[64,64]"]
+    data += ["--data.init_args.num_workers=0"]
+    text = run_command("verify", tiny_record, *data, "--data.init_args.test=13").stdout
+    assert "the 13 images here have the pixels and masks" in text
+    assert "not checked  predictions" in text
+    assert "the images here (12) are not those" in read_refusal(
+        "verify", tiny_record, *data, "--data.init_args.test=12"
+    )
 
 
 def test_clean_is_always_among_the_chosen(tmp_path: Path) -> None:
@@ -87,7 +127,7 @@ def test_numbers_made_up_consistently_do_not_come_out_again(tiny_run: Path, tiny
             sums[np.argmax(sums[:, 1]), 1] -= 20
 
     forged = forge(tiny_record, tmp_path / "forged.json", spoil)
-    message = read_refusal("verify", forged, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=1")
+    message = read_wrong(forged, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=1")
     assert "clean, severity 0" in message
     assert "20 of" in message
 
@@ -111,6 +151,8 @@ def test_another_checkpoint_or_data(
 
 def test_refusals(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     checkpoint = f"--checkpoint={tiny_run / 'best.ckpt'}"
+    without = make_record(tmp_path / "loop.json")
+    assert "names no checkpoint" in read_refusal("verify", without, checkpoint)
     assert "at least 1" in read_refusal("verify", tiny_record, "--conditions=0")
     assert "no checkpoint" in read_refusal(
         "verify", tiny_record, "--checkpoint=none.ckpt", "--data=experiments/configs/data/synthetic.yaml"
