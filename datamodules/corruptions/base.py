@@ -54,20 +54,23 @@ class Corruption(ABC):
     libraries: tuple[str, ...] = ()
     """Installed packages whose version can change the pixels; none where the arithmetic is exact."""
 
-    per_channel: ClassVar[bool] = False
+    per_channel: bool = False
     """Whether channels are corrupted independently; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
 
-    colour_only: ClassVar[bool] = False
+    colour_only: bool = False
     """Whether it is defined for RGB only; images with any other number of channels are not changed."""
 
-    exact: ClassVar[bool] = False
+    exact: bool = False
     """Whether all devices give the same bits: it computes with integers, tables, or floats without rounding errors.
 
     For the others nearly all pixels agree within one level, since a device may fuse or reorder operations on floats.
     """
 
-    reads_masks: ClassVar[bool] = False
+    reads_masks: bool = False
     """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
+
+    has_region: bool = False
+    """Whether it changes a region of each image alone, which `draw_region` gives."""
 
     in_chunks: ClassVar[bool] = True
     """Whether a CPU processes a few images at a time; `False` for a corruption that divides the batch itself."""
@@ -117,6 +120,17 @@ class Corruption(ABC):
             UserError: an argument has another type, shape or range.
         """
         return self(images, severity, keys), masks
+
+    def draw_region(self, keys: Tensor, severity: int, height: int, width: int) -> Tensor | None:
+        """The region that it changes, where it does not change the whole image: bool (B, H, W), on the device of `keys`.
+
+        Args:
+            keys: int64 (B,).
+            severity: 1 to 5.
+            height: of the images, in pixels.
+            width: of the images, in pixels.
+        """
+        return None
 
     def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         parameters = self.look_up(severity)

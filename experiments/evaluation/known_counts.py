@@ -27,7 +27,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     how much its confidence exceeds its correct pixels; ``log_odds``, pixels and correct ones of each bin of the log
     odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
     instead; ``entropy`` of the softmax in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in
-    fixed point, and the number of these pairs.
+    fixed point, and the number of these pairs; ``inside`` and ``outside``, as ``classes``, of the region that a condition
+    changes, and of the rest.
     """
     return {
         "confusion": (classes, classes),
@@ -41,6 +42,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "image_log_odds": (IMAGE_LOG_ODDS_BINS, 2),
         "entropy": (1,),
         "pairwise_dice": (classes, 2),
+        "inside": (classes, 3),
+        "outside": (classes, 3),
     }
 
 
@@ -73,6 +76,8 @@ RELATIONS = (
     Relation(
         "classes", "confusion", lambda classes, confusion: np.array_equal(classes, compute_class_counts(confusion))
     ),
+    Relation("inside", "classes", lambda part, classes: bool((part <= classes).all())),
+    Relation("outside", "classes", lambda part, classes: bool((part <= classes).all())),
     Relation(
         "gaps", "calibration", lambda gaps, calibration: np.array_equal(gaps, compute_calibration_gaps(calibration))
     ),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from datamodules.batch_resize import BatchResize
 from experiments.evaluation.scores.tasks import TASK
-from experiments.sweeping.own_size import apply_at_own_size
+from experiments.sweeping.own_size import apply_at_own_size, draw_region_at_own_size
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
@@ -87,7 +87,8 @@ class ConditionLoop:
             tasks = {
                 f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
             }
-            counted.append(self.sums.count(logits, predicted, moved_masks, place, members) | tasks)
+            region = self._draw_region(place, batch)
+            counted.append(self.sums.count(logits, predicted, moved_masks, place, members, region) | tasks)
             changed.append(
                 _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
             )
@@ -103,6 +104,12 @@ class ConditionLoop:
             with torch.inference_mode(False):
                 self._networks[place] = condition.begin(copy.deepcopy(own) if condition.has_state else own)
         return self._networks[place]
+
+    def _draw_region(self, place: int, batch: dict[str, Any]) -> Tensor | None:
+        """The region that a condition changes, where a counter asks for it."""
+        if not self.sums.needs_region:
+            return None
+        return draw_region_at_own_size(self.conditions[place].pixels, batch, self.suite.seed, self.resize)
 
     def end(self) -> None:
         """Release the networks of the conditions: each with a state is a complete copy."""

@@ -78,6 +78,11 @@ class Suite:
         return any(one.needs_gradients or one.has_state for one in self.conditions)
 
     @property
+    def counters(self) -> list[str]:
+        """Names of the counters that it takes beside the usual ones: where conditions change regions, these are scored."""
+        return ["regions"] if any(one.has_region for one in self.corruptions) else []
+
+    @property
     def corrupted_conditions(self) -> list[Corrupted]:
         """Each corruption at each of its severities."""
         return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]

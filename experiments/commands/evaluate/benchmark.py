@@ -194,7 +194,7 @@ def sweep_into(
         recipe: of the training.
         options: of the verb.
     """
-    counters = find_counters(options.counters or ())
+    counters = find_counters([*(options.counters or ()), *suite.counters])
     started, precision = time.perf_counter(), options.precision
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (

@@ -22,6 +22,7 @@ class Prediction:
             results are cached while the next condition has the same mask.
         num_classes: K.
         members: (B, H, W) int64, what each member of a network of several predicts, where a counter needs it.
+        region: (B, H, W) bool, where the condition changes the images, where a counter needs it; `None` for everywhere.
     """
 
     logits: Tensor
@@ -29,6 +30,7 @@ class Prediction:
     mask: Tensor
     num_classes: int
     members: Sequence[Tensor] = ()
+    region: Tensor | None = None
 
     @cached_property
     def confusion(self) -> Tensor:
@@ -51,6 +53,9 @@ class Counter(ABC):
 
     needs_members = False
     """Whether it counts what the members of a network predict."""
+
+    needs_region = False
+    """Whether it counts by the region that a condition changes."""
 
     @abstractmethod
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:
