@@ -3,13 +3,14 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, require_declared
+from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, read_parameters, require_declared
 from user_error import UserError
 
 Family = Literal[
@@ -161,6 +162,21 @@ class Corruption(ABC):
     def look_up(self, severity: int) -> dict[str, Any]:
         """The parameters of a severity by their names, as `corrupt` takes them."""
         return {name: values[severity - 1] for name, values in self.severities.items()} | {**self.constants}
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+        """This corruption, with other strengths at its severities.
+
+        Args:
+            parameters: five values of each parameter that is to be another, by its name.
+
+        Raises:
+            UserError: they are not five values of declared parameters, or the corruption takes its severities as arguments.
+        """
+        if not isinstance(type(self).severities, Mapping):
+            raise UserError(f"{self.name} takes its severities as arguments: state them there")
+        found = copy(self)
+        vars(found)["severities"] = read_parameters(self.name, type(self).severities, parameters)
+        return found
 
     def describe_parameters(self, severity: int) -> dict[str, JSON]:
         """The parameters of a severity for the manifest of a suite, in the units of the corruption."""

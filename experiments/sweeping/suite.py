@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
@@ -29,6 +30,7 @@ class Suite:
         version: counted up whenever the pixels of a condition change.
         corruptions: in the order of the conditions.
         severities: for the corruptions that do not take all five, the ones they take.
+        parameters: of the corruptions that have other strengths here than they declare: five values of each parameter.
         shifts: values of columns of ``meta.csv``; each selects images, which are scored clean.
         missing: which channels may be missing.
         network_conditions: attacks, adaptation and the like.
@@ -36,7 +38,8 @@ class Suite:
         order: whether images are corrupted at the size of their files and then resized, as by a camera, or resized first.
 
     Raises:
-        UserError: a condition occurs twice, or `severities` names an unknown corruption or severity.
+        UserError: a condition occurs twice, `severities` names an unknown corruption or severity, or `parameters` an unknown
+            corruption or parameter.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Suite:
         version: int,
         corruptions: list[Corruption] | None = None,
         severities: dict[str, list[int]] | None = None,
+        parameters: dict[str, dict[str, list[Any]]] | None = None,
         shifts: dict[str, list[str]] | None = None,
         missing: MissingChannels | None = None,
         network_conditions: list[NetworkCondition] | None = None,
@@ -53,7 +57,7 @@ class Suite:
     ) -> None:
         self.name = name
         self.version = version
-        self.corruptions = tuple(corruptions or ())
+        self.corruptions = _set_strengths(name, corruptions or (), parameters or {})
         self.severities = _check_severities(name, [one.name for one in self.corruptions], severities or {})
         self.shifts = shifts or {}
         self.missing = missing
@@ -176,6 +180,16 @@ def _select_shift(column: str, value: str, meta: Mapping[str, Mapping[str, str]]
     if not members:
         raise UserError(f"no image of the split has {column} {value!r}: list some of {', '.join(known)}")
     return Shifted(column, str(value), members)
+
+
+def _set_strengths(
+    suite: str, corruptions: Sequence[Corruption], parameters: Mapping[str, Mapping[str, Any]]
+) -> tuple[Corruption, ...]:
+    names = [one.name for one in corruptions]
+    if unknown := [name for name in parameters if name not in names]:
+        known = ", ".join(names) or "none"
+        raise UserError(f"parameters of suite {suite!r} names {unknown[0]}, which is none of its corruptions ({known})")
+    return tuple(one.with_parameters(parameters[one.name]) if one.name in parameters else one for one in corruptions)
 
 
 def _check_severities(suite: str, names: list[str], severities: dict[str, list[int]]) -> dict[str, list[int]]:
