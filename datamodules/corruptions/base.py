@@ -172,10 +172,11 @@ class Corruption(ABC):
         Raises:
             UserError: they are not five values of declared parameters, or the corruption takes its severities as arguments.
         """
-        if not isinstance(type(self).severities, Mapping):
+        declared: Any = type(self).severities  # a property where they follow from arguments
+        if not isinstance(declared, Mapping):
             raise UserError(f"{self.name} takes its severities as arguments: state them there")
         found = copy(self)
-        vars(found)["severities"] = read_parameters(self.name, type(self).severities, parameters)
+        vars(found)["severities"] = read_parameters(self.name, declared, parameters)
         return found
 
     def describe_parameters(self, severity: int) -> dict[str, JSON]:

@@ -33,8 +33,8 @@ photographs of scikit-image at {side} x {side}, {draws} draws each, which are th
 Written by `python -m experiments severities --output docs/severities.md`, which takes about a minute.
 
 Severities of ImageNet-C are by definition what they are; those of the lighting and the medical suites are ours, and were
-chosen by eye. A suite whose name ends with `{ending}` has the same corruptions at strengths that compare: each has at each severity
-the mean SSIM that the 15 corruptions of `{target}` have there. Its parameters were found by
+chosen by eye. A suite whose name ends with `{ending}` has the same corruptions at strengths that compare: each has at each
+severity the mean SSIM that the 15 corruptions of `{target}` have there. Its parameters were found by
 `python -m experiments severities --find SUITE`, along the line of the declared ones. Some corruptions cannot change an image
 that much: a tint leaves all structure where it was, and a shadow cannot be darker than black. Those are as strong as they can
 be at severity 5, and in proportion below it.
