@@ -18,6 +18,7 @@ from experiments.record_files.record_file import open_record, read_record, write
 from lightning_modules.metrics import fixed_point
 from lightning_modules.metrics.counters.entropy import Entropy
 from lightning_modules.metrics.counters.members import Members
+from lightning_modules.metrics.counters.regions import Regions
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
 
@@ -170,5 +171,5 @@ def test_the_reader_knows_what_a_sweep_counts() -> None:
         assert getattr(known_counts, name) == getattr(fixed_point, name)
     known = known_counts.list_known_shapes(5)
     del known["odds"]  # of earlier records
-    counters = [*make_default_counters(), Entropy(), Members()]
+    counters = [*make_default_counters(), Entropy(), Members(), Regions()]
     assert {name: form.shape for name, form in SweepCounts(5, counters=counters).forms.items()} == known
