@@ -11,7 +11,9 @@ from datamodules.corruptions.base import draw_key
 from experiments.sweeping.suite import Suite
 
 SUITES = sorted((Path(__file__).parent.parent / "experiments" / "configs" / "suite").glob("*.yaml"))
-CORRUPTIONS = list({one.name: one for path in SUITES for one in Suite.from_yaml(path).corruptions}.values())
+EVERY = [one for path in SUITES for one in Suite.from_yaml(path).corruptions]
+CORRUPTIONS = list({one.name: one for one in reversed(EVERY)}.values())[::-1]
+"""One of each name: that of the first suite, since calibrated suites have the same corruptions at other strengths."""
 
 every_corruption = pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
 

@@ -3,13 +3,14 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, require_declared
+from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, read_parameters, require_declared
 from user_error import UserError
 
 Family = Literal[
@@ -54,20 +55,23 @@ class Corruption(ABC):
     libraries: tuple[str, ...] = ()
     """Installed packages whose version can change the pixels; none where the arithmetic is exact."""
 
-    per_channel: ClassVar[bool] = False
+    per_channel: bool = False
     """Whether channels are corrupted independently; `corrupt` then gets each as an image, (B * C, 1, H, W)."""
 
-    colour_only: ClassVar[bool] = False
+    colour_only: bool = False
     """Whether it is defined for RGB only; images with any other number of channels are not changed."""
 
-    exact: ClassVar[bool] = False
+    exact: bool = False
     """Whether all devices give the same bits: it computes with integers, tables, or floats without rounding errors.
 
     For the others nearly all pixels agree within one level, since a device may fuse or reorder operations on floats.
     """
 
-    reads_masks: ClassVar[bool] = False
+    reads_masks: bool = False
     """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
+
+    has_region: bool = False
+    """Whether it changes a region of each image alone, which `draw_region` gives."""
 
     in_chunks: ClassVar[bool] = True
     """Whether a CPU processes a few images at a time; `False` for a corruption that divides the batch itself."""
@@ -118,6 +122,17 @@ class Corruption(ABC):
         """
         return self(images, severity, keys), masks
 
+    def draw_region(self, keys: Tensor, severity: int, height: int, width: int) -> Tensor | None:
+        """The region that it changes, where it does not change the whole image: bool (B, H, W), on the device of `keys`.
+
+        Args:
+            keys: int64 (B,).
+            severity: 1 to 5.
+            height: of the images, in pixels.
+            width: of the images, in pixels.
+        """
+        return None
+
     def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
         parameters = self.look_up(severity)
         per_chunk = count_images_per_chunk(images)
@@ -147,6 +162,22 @@ class Corruption(ABC):
     def look_up(self, severity: int) -> dict[str, Any]:
         """The parameters of a severity by their names, as `corrupt` takes them."""
         return {name: values[severity - 1] for name, values in self.severities.items()} | {**self.constants}
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+        """This corruption, with other strengths at its severities.
+
+        Args:
+            parameters: five values of each parameter that is to be another, by its name.
+
+        Raises:
+            UserError: they are not five values of declared parameters, or the corruption takes its severities as arguments.
+        """
+        declared: Any = type(self).severities  # a property where they follow from arguments
+        if not isinstance(declared, Mapping):
+            raise UserError(f"{self.name} takes its severities as arguments: state them there")
+        found = copy(self)
+        vars(found)["severities"] = read_parameters(self.name, declared, parameters)
+        return found
 
     def describe_parameters(self, severity: int) -> dict[str, JSON]:
         """The parameters of a severity for the manifest of a suite, in the units of the corruption."""

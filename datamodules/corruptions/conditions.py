@@ -41,6 +41,10 @@ class Condition(ABC):
             uint8 (B, C, H, W) and int64 (B, H, W). Unchanged tensors are returned as the same objects.
         """
 
+    def draw_region(self, images: Tensor, ids: Sequence[str], seed: int) -> Tensor | None:
+        """The region in which images, (B, C, H, W), differ under this condition: bool (B, H, W); `None` for all of them."""
+        return None
+
     @property
     @abstractmethod
     def parameters(self) -> dict[str, JSON]:
@@ -89,8 +93,16 @@ class Corrupted(Condition):
 
     @override
     def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+        return self.corruption.apply(images, masks, self.severity, self._draw_keys(ids, seed))
+
+    @override
+    def draw_region(self, images: Tensor, ids: Sequence[str], seed: int) -> Tensor | None:
+        keys = self._draw_keys(ids, seed).to(images.device)
+        return self.corruption.draw_region(keys, self.severity, images.shape[2], images.shape[3])
+
+    def _draw_keys(self, ids: Sequence[str], seed: int) -> Tensor:
         keys = [draw_key(seed, image_id, self.name, self.severity) for image_id in ids]
-        return self.corruption.apply(images, masks, self.severity, torch.tensor(keys, dtype=torch.int64))
+        return torch.tensor(keys, dtype=torch.int64)
 
     @property
     @override

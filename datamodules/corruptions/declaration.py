@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -58,3 +59,45 @@ def require_declared(kind: Any, function: Callable[..., Any], given: Sequence[st
 def as_json(value: Any) -> JSON:
     """The value of a parameter for a manifest, with tuples as lists."""
     return [as_json(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def read_parameters(name: str, declared: Mapping[str, Sequence[Any]], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The declared parameters of a corruption, with those that a suite gives in their place.
+
+    Args:
+        name: of the corruption.
+        declared: its parameters at severities 1 to 5.
+        given: five values of some of them.
+
+    Raises:
+        UserError: the corruption has no such parameter, or one has not five values of the declared kind.
+    """
+    for parameter, values in given.items():
+        if parameter not in declared:
+            known = ", ".join(declared) or "none"
+            raise UserError(
+                f"{name} has no parameter {parameter!r} that depends on the severity ({known}): name one of these"
+            )
+        kinds = declared[parameter]
+        if not isinstance(values, list | tuple) or len(values) != len(SEVERITIES):
+            raise UserError(f"{name} is given {parameter} {values!r}: list five values, for severities 1 to 5")
+        for value, kind in zip(values, kinds, strict=True):
+            if not _is_alike(value, kind):
+                raise UserError(
+                    f"{name} is given {parameter} {value!r} in place of {kind!r}: give a value of that kind"
+                )
+    return declare(**{**declared, **{parameter: _as_tuples(values) for parameter, values in given.items()}})
+
+
+def _is_alike(value: Any, declared: Any) -> bool:
+    """Whether a value can stand in a declared one's place: a number for a number, as many for several, nothing for nothing."""
+    if isinstance(declared, list | tuple):
+        fits = isinstance(value, list | tuple) and len(value) == len(declared)
+        return fits and all(map(_is_alike, value, declared))
+    if declared is None or isinstance(declared, bool | str) or isinstance(value, bool):
+        return type(value) is type(declared)
+    return isinstance(value, int if isinstance(declared, int) else int | float) and isfinite(value)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(one) for one in value) if isinstance(value, list | tuple) else value

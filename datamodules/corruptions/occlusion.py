@@ -13,7 +13,7 @@ from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import GIVEN, JSON, declare, require_declared
 from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.kernels.random import draw_bits
-from datamodules.corruptions.kernels.soft_shapes import draw_between
+from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions
 from datamodules.dataset import IGNORED
 from user_error import UserError
 
@@ -51,6 +51,35 @@ class Patches(Corruption):
             covered = inside[0][:, place, None, :, None] & inside[1][:, place, None, None, :]
             result = torch.where(covered, colours[:, place], result)
         return result
+
+
+class CheckerboardCutout(Corruption):
+    """Grey cells of a tilted checkerboard; of one of its two colours each cell is drawn, of the other none is.
+
+    One of the corruptions of ImageNet-C-bar (Mintun, Kirillov & Xie, "On Interaction Between Augmentations and Corruptions
+    in Natural Corruption Robustness", NeurIPS 2021). Cells are between a tenth and a quarter of the shorter side.
+    """
+
+    name = "checkerboard_cutout"
+    family = "occlusion"
+    severities = declare(share=(0.2, 0.3, 0.4, 0.5, 0.6))
+    """Probability of a cell of that colour; on average, half of it is covered."""
+    constants = declare(sides=(0.1, 0.25), level=128)
+    """Smallest and largest side of a cell, relative to the shorter side of the image; `level` is that of the cells."""
+
+    @override
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, sides: tuple[float, float], level: int) -> Tensor:
+        height, width = images.shape[2:]
+        cosine, sine = draw_directions(keys, (1, 1), stream=0)
+        side = draw_between(*sides, keys, (1, 1), stream=1).mul_(min(height, width)).clamp_(min=1)
+        rows, columns = (torch.arange(length, dtype=torch.float32, device=keys.device) for length in (height, width))
+        down = (rows[:, None] * cosine + columns * sine).div_(side).floor_().to(torch.int64)
+        right = (columns * cosine - rows[:, None] * sine).div_(side).floor_().to(torch.int64)
+        reach = int((height + width) / (sides[0] * min(height, width))) + 2
+        drawn = draw_bits(keys, (2 * reach, 2 * reach), stream=2) < share * 65536
+        places = (down + reach).mul_(2 * reach).add_(right + reach).flatten(1)
+        covered = drawn.flatten(1).gather(1, places).view(down.shape) & ((down + right) % 2 == 0)
+        return images.masked_fill(covered[:, None], level)
 
 
 class DroppedRegions(Corruption):

@@ -46,6 +46,7 @@ FOLDERS = {
     "upkeep": {
         "fill": "fill the tables of pages from records",
         "parity": "compare the corruptions of ImageNet-C with the reference implementation",
+        "severities": "measure how strong the severities of suites are, and make them compare",
         "speed": "time corruptions, sweep and pipeline against their baselines",
         "coverage": "simulate how often intervals hold, and how often tests err",
     },

@@ -30,6 +30,8 @@ WORDS = {
     "ece": "ECE",
     "foreground_iou": "foreground IoU",
     "foreground_dice": "foreground Dice",
+    "miou_inside": "mIoU inside",
+    "miou_outside": "mIoU outside",
     "image_miou": "mIoU per image",
     "image_dice": "Dice per image",
     "image_foreground_iou": "foreground IoU per image",
@@ -96,7 +98,10 @@ def _make_metric(name: str, one: MeanScore) -> Metric:
         if not lacking:
             return one.ratio(images.counts)
         if task is None:
-            raise UserError(f"a record was swept before its {name} was counted image by image: sweep it anew")
+            raise UserError(
+                f"a record has no {name} of its images: sweep it anew, with --counters where the usual ones do not count it, "
+                "or with a suite that has it"
+            )
         there = ", ".join(count.removeprefix(TASK) for count in images.counts if count.startswith(TASK)) or "none"
         raise UserError(f"a record has no further task {task!r} (it has {there}): compare networks that learned it")
 

@@ -28,7 +28,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
     odds, from the most confident on; ``image_log_odds``, the same in wider bins; ``odds``, what earlier records have
     instead; ``outlier_log_odds`` and ``image_outlier_log_odds``, likewise of pixels and inliers; ``entropy`` of the softmax
     in fixed point; ``pairwise_dice``, of each class, its sum over pairs of members in fixed point, and the number of these
-    pairs; ``file_classes``, as ``classes`` at the size of the files.
+    pairs; ``file_classes``, as ``classes`` at the size of the files; ``inside`` and ``outside``, as ``classes``, of the region
+    that a condition changes, and of the rest.
     """
     return {
         "confusion": (classes, classes),
@@ -45,6 +46,8 @@ def list_known_shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "entropy": (1,),
         "pairwise_dice": (classes, 2),
         "file_classes": (classes, 3),
+        "inside": (classes, 3),
+        "outside": (classes, 3),
     }
 
 
@@ -79,6 +82,10 @@ def _are_gaps(gaps: np.ndarray, calibration: np.ndarray, unscored: list[int]) ->
     return np.array_equal(gaps, compute_calibration_gaps(calibration))
 
 
+def _are_part_of(part: np.ndarray, classes: np.ndarray, unscored: list[int]) -> bool:
+    return bool((part <= classes).all())
+
+
 RELATIONS = (
     Relation("calibration", "confusion", _have_same_pixels),
     Relation("odds", "confusion", _have_same_pixels),
@@ -87,6 +94,8 @@ RELATIONS = (
     Relation("image_outlier_log_odds", "outlier_log_odds", _have_same_bins),
     Relation("classes", "confusion", _are_class_counts),
     Relation("gaps", "calibration", _are_gaps),
+    Relation("inside", "classes", _are_part_of),
+    Relation("outside", "classes", _are_part_of),
 )
 
 

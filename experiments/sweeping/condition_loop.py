@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.batch_resize import BatchResize
 from experiments.evaluation.scores.tasks import TASK
-from experiments.sweeping.own_size import Drawn, draw_at_own_size
+from experiments.sweeping.own_size import Drawn, draw_at_own_size, draw_part_of_region, draw_region_at_own_size
 from experiments.sweeping.scored_parts import Part, ScoredParts
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
@@ -102,7 +102,7 @@ class ConditionLoop:
             tasks = {
                 f"{TASK}{name}": part for name, part in self.module.count_tasks(outputs, batch, moved_masks).items()
             }
-            counted.append(self._count(scored, place, drawn, logits, members) | tasks)
+            counted.append(self._count(scored, place, drawn, logits, members, batch) | tasks)
             counted[-1] |= self._count_at_file_size(at_files, drawn, logits)
             changed.append(
                 _find_different(corrupted, images) | _find_different(moved_masks, masks) | condition.has_state
@@ -113,7 +113,13 @@ class ConditionLoop:
         return BatchCounts(counts, torch.stack(changed))
 
     def _count(
-        self, scored: ScoredParts, place: int, drawn: Drawn, logits: Tensor, members: Sequence[list[Tensor]]
+        self,
+        scored: ScoredParts,
+        place: int,
+        drawn: Drawn,
+        logits: Tensor,
+        members: Sequence[list[Tensor]],
+        batch: dict[str, Any],
     ) -> dict[str, Tensor]:
         """Counts of each image by name, at the size where they are scored.
 
@@ -129,7 +135,8 @@ class ConditionLoop:
         found: list[dict[str, Tensor]] = []
         for number, (part, fitted) in enumerate(zip(parts, scored.fit(logits), strict=True)):
             seen = [member[number] for member in members]
-            found.append(self.sums.count(fitted, fitted.argmax(1), part.mask, place, seen))
+            region = self._draw_region(place, batch, part, scored.own is not None)
+            found.append(self.sums.count(fitted, fitted.argmax(1), part.mask, place, seen, region))
         return self._join(parts, found, self.sums.forms)
 
     def _count_at_file_size(self, files: ScoredParts, drawn: Drawn, logits: Tensor) -> dict[str, Tensor]:
@@ -164,6 +171,24 @@ class ConditionLoop:
             with torch.inference_mode(False):
                 self._networks[place] = condition.begin(copy.deepcopy(own) if condition.has_state else own)
         return self._networks[place]
+
+    def _draw_region(self, place: int, batch: dict[str, Any], part: Part, at_file_size: bool) -> Tensor | None:
+        """The region that a condition changes, where a counter asks for it: of a part of the batch, where it is scored.
+
+        Raises:
+            UserError: images are corrupted after the resize, and scored at the size of the files.
+        """
+        pixels, seed = self.conditions[place].pixels, self.suite.seed
+        if not self.sums.needs_region:
+            return None
+        if not at_file_size:
+            return draw_region_at_own_size(pixels, batch, seed, self.resize)
+        if "own_image" not in batch:
+            raise UserError(
+                "regions of images that are corrupted after the resize are not known at the size of the files: leave out "
+                "--order resize_then_corrupt"
+            )
+        return draw_part_of_region(pixels, batch, part.places, seed)
 
     def end(self) -> None:
         """Release the networks of the conditions: each with a state is a complete copy."""

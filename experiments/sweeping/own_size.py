@@ -1,4 +1,4 @@
-"""Conditions before the resize: drawn at the size of each file, then resized as the clean image is."""
+"""Conditions before the resize: drawn at the size of each file, then resized as the clean image is, and their regions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -58,6 +58,37 @@ def draw_at_own_size(condition: Condition, batch: Mapping[str, Any], seed: int, 
             for place, mask in zip(places, moved, strict=True):
                 own[place] = mask
     return Drawn(changed_images, changed_masks, own)
+
+
+def draw_region_at_own_size(
+    condition: Condition, batch: Mapping[str, Any], seed: int, resize: BatchResize
+) -> Tensor | None:
+    """The region that a condition changes, bool (B, H, W), resized like a mask; `None` where it is all of the image.
+
+    Arguments as of `apply_at_own_size`.
+    """
+    ids = batch["id"]
+    if "own_image" not in batch:
+        return condition.draw_region(batch["image"], ids, seed)
+    found = torch.zeros_like(batch["mask"], dtype=torch.bool)
+    for places in _group_by_size(batch["own_image"]):
+        own_images = torch.stack([batch["own_image"][place] for place in places])
+        region = condition.draw_region(own_images, [ids[place] for place in places], seed)
+        if region is None:
+            return None
+        found[places] = resize.resize_masks(region.long()) == 1
+    return found
+
+
+def draw_part_of_region(
+    condition: Condition, batch: Mapping[str, Any], places: Sequence[int], seed: int
+) -> Tensor | None:
+    """The region that a condition changes, bool (n, h, w), at the size of the files at `places`, which is one.
+
+    Arguments as of `apply_at_own_size`.
+    """
+    own_images = torch.stack([batch["own_image"][place] for place in places])
+    return condition.draw_region(own_images, [batch["id"][place] for place in places], seed)
 
 
 def _group_by_size(images: Sequence[Tensor]) -> Iterator[list[int]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -35,13 +35,15 @@ class Suite:
         severities: for the corruptions that do not take all five, the ones they take.
         shifts: values of columns of ``meta.csv``; each selects images, which are scored clean. "stated" stands for every
             value of the columns that the data say are shifts (`SegmentationDataModule.shift_columns`).
+        parameters: of the corruptions that have other strengths here than they declare: five values of each parameter.
         missing: which channels may be missing.
         network_conditions: attacks, adaptation and the like.
         seed: of everything that is drawn.
         order: whether images are corrupted at the size of their files and then resized, as by a camera, or resized first.
 
     Raises:
-        UserError: a condition occurs twice, or `severities` names an unknown corruption or severity.
+        UserError: a condition occurs twice, `severities` names an unknown corruption or severity, or `parameters` an unknown
+            corruption or parameter.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Suite:
         corruptions: list[Corruption] | None = None,
         severities: dict[str, list[int]] | None = None,
         shifts: dict[str, list[str]] | Literal["stated"] | None = None,
+        parameters: dict[str, dict[str, list[Any]]] | None = None,
         missing: MissingChannels | None = None,
         network_conditions: list[NetworkCondition] | None = None,
         seed: int = 0,
@@ -58,7 +61,7 @@ class Suite:
     ) -> None:
         self.name = name
         self.version = version
-        self.corruptions = tuple(corruptions or ())
+        self.corruptions = _set_strengths(name, corruptions or (), parameters or {})
         self.severities = _check_severities(name, [one.name for one in self.corruptions], severities or {})
         self.shifts: dict[str, list[str]] | Literal["stated"] = shifts or {}
         self.missing = missing
@@ -83,6 +86,11 @@ class Suite:
     def needs_gradients(self) -> bool:
         """Whether a condition needs gradients, or changes a network, which PyTorch's inference mode forbids."""
         return any(one.needs_gradients or one.has_state for one in self.conditions)
+
+    @property
+    def counters(self) -> list[str]:
+        """Names of the counters that it takes beside the usual ones: where conditions change regions, these are scored."""
+        return ["regions"] if any(one.has_region for one in self.corruptions) else []
 
     @property
     def corrupted_conditions(self) -> list[Corrupted]:
@@ -187,6 +195,16 @@ def _select_shift(column: str, value: str, meta: Mapping[str, Mapping[str, str]]
     if not members:
         raise UserError(f"no image of the split has {column} {value!r}: list some of {', '.join(known)}")
     return Shifted(column, str(value), members)
+
+
+def _set_strengths(
+    suite: str, corruptions: Sequence[Corruption], parameters: Mapping[str, Mapping[str, Any]]
+) -> tuple[Corruption, ...]:
+    names = [one.name for one in corruptions]
+    if unknown := [name for name in parameters if name not in names]:
+        known = ", ".join(names) or "none"
+        raise UserError(f"parameters of suite {suite!r} names {unknown[0]}, which is none of its corruptions ({known})")
+    return tuple(one.with_parameters(parameters[one.name]) if one.name in parameters else one for one in corruptions)
 
 
 def _check_severities(suite: str, names: list[str], severities: dict[str, list[int]]) -> dict[str, list[int]]:

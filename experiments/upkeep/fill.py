@@ -41,7 +41,7 @@ OPTIONS = {
     "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),
     "tradeoff": ("--costs", "--metric", "--format", "--seeds-together"),
-    "corruptions": ("--parameters",),
+    "corruptions": ("--parameters", "--compared"),
 }
 """Verbs that a page may call, which read records or the parameters of corruptions, and their options for printing."""
 

@@ -45,6 +45,7 @@ class SweepCounts(Metric):
                 )
             self.forms |= forms
         self.needs_members = any(counter.needs_members for counter in self.counters)
+        self.needs_region = any(counter.needs_region for counter in self.counters)
         self.sums = tuple(name for name, form in self.forms.items() if not form.per_image)
         for name in self.sums:
             zeros = torch.zeros(num_conditions, *self.forms[name].shape, dtype=torch.long)
@@ -57,6 +58,7 @@ class SweepCounts(Metric):
         mask: Tensor,
         condition: int = 0,
         members: Sequence[Tensor] = (),
+        region: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Add a batch under `condition` to the sums.
 
@@ -67,11 +69,12 @@ class SweepCounts(Metric):
                 between two calls; see `Prediction`.
             condition: index of the condition.
             members: (B, H, W) int64, what each member predicts; see `needs_members`.
+            region: (B, H, W) bool, where the condition changes the images; see `needs_region`.
 
         Returns:
             Counts of each image by name, (B, ...) int64.
         """
-        seen = Prediction(logits, predicted, mask, self.num_classes, members)
+        seen = Prediction(logits, predicted, mask, self.num_classes, members, region)
         counts = {name: part for counter in self.counters for name, part in counter.count(seen).items()}
         self.update({name: counts.pop(name) for name in self.sums}, condition)
         return counts

@@ -173,7 +173,7 @@ def sweep_checkpoint(options: Options) -> Path:
         print(note, flush=True)
     output = find_output(options, suite, checkpoint)
     if options.shift and not options.restart:  # one of several sweeps, of which the first may be complete
-        counters, stated = name_counters(options), recipe.get("mapped", {})
+        counters, stated = name_counters(options, suite), recipe.get("mapped", {})
         if is_swept(output, data, suite, file.sha256, options.precision, counters, stated):
             if is_first_process():
                 print(f"swept already: {output}", flush=True)
@@ -188,9 +188,10 @@ def sweep_checkpoint(options: Options) -> Path:
     return output
 
 
-def name_counters(options: Options) -> list[str]:
-    """The further counters: those that are asked for, and that of outliers where masks tell them."""
-    return [*(options.counters or ()), *(["outliers"] if options.data.module.marks_outliers else [])]
+def name_counters(options: Options, suite: Suite) -> list[str]:
+    """The further counters: those that are asked for, those of the suite, and that of outliers where masks tell them."""
+    outliers = ["outliers"] if options.data.module.marks_outliers else []
+    return [*(options.counters or ()), *suite.counters, *outliers]
 
 
 def sweep_into(
@@ -215,7 +216,7 @@ def sweep_into(
         recipe: of the training.
         options: of the verb.
     """
-    counters = find_counters(name_counters(options))
+    counters = find_counters(name_counters(options, suite))
     started, precision = time.perf_counter(), options.precision
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (

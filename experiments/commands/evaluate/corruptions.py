@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 --list
 --parameters imagenet_c mri
+--compared
 --image photo.jpg --output gallery.png
 --image photo.jpg --size 256 256 --suite core
 --image scan.npy --window 0 4095 --mask scan_mask.png --suite my_suite.yaml
@@ -91,6 +92,7 @@ def draw_corruptions(
     window: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
     parameters: Annotated[list[str] | None, Option(metavar="SUITE")] = None,
     list_: bool = False,
+    compared: bool = False,
 ) -> None:
     """Draw an image under every corruption of a suite, a row for each and a column for each severity.
 
@@ -108,6 +110,7 @@ def draw_corruptions(
         window: levels that become 0 and 255, beyond 8 bits.
         parameters: print the parameters of severities in suites of the project.
         list_: print the suites and their corruptions, and draw nothing.
+        compared: print what stands here for the corruptions of MedMNIST-C and MedFM-Robust.
 
     Raises:
         UserError: there is nothing to draw.
@@ -119,6 +122,11 @@ def draw_corruptions(
         return
     if parameters:
         print(make_parameter_table(parameters))
+        return
+    if compared:
+        from experiments.measuring.other_benchmarks import make_counterpart_table
+
+        print(make_counterpart_table())
         return
     if image is None:
         raise UserError("there is nothing to draw: pass --image FILE, or --list to see the suites")

@@ -22,6 +22,7 @@ class Prediction:
             results are cached while the next condition has the same mask.
         num_classes: K.
         members: (B, H, W) int64, what each member of a network of several predicts, where a counter needs it.
+        region: (B, H, W) bool, where the condition changes the images, where a counter needs it; `None` for everywhere.
     """
 
     logits: Tensor
@@ -29,6 +30,7 @@ class Prediction:
     mask: Tensor
     num_classes: int
     members: Sequence[Tensor] = ()
+    region: Tensor | None = None
 
     @cached_property
     def confusion(self) -> Tensor:
@@ -59,6 +61,9 @@ class Counter(ABC):
 
     at_file_size = False
     """Whether it is shown logits at the size of each file with the file's masks; it then counts image by image alone."""
+
+    needs_region = False
+    """Whether it counts by the region that a condition changes."""
 
     @abstractmethod
     def list_forms(self, num_classes: int) -> Mapping[str, CountForm]:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import as_json, declare
 from datamodules.corruptions.geometric import Geometric
+from datamodules.corruptions.localised import Localised
 from datamodules.corruptions.occlusion import BackgroundCorruption
 from user_error import UserError
 
@@ -102,3 +103,48 @@ def test_a_subclass_may_declare_other_values() -> None:
 def test_severities_that_are_forgotten_are_named() -> None:
     with pytest.raises(TypeError, match="severities"):
         made(corrupt=corrupt)()
+
+
+def test_a_suite_may_give_other_values() -> None:
+    other = Shifted().with_parameters({"step": [9, 8, 7, 6, 5], "pair": [[3, 4]] * 5})
+    assert other.describe_parameters(2) == {"step": 8, "pair": [3, 4], "sign": -1}
+    assert Shifted().describe_parameters(2)["step"] == 2
+    assert (other(IMAGES, 5, KEYS) == 7 - (5 - 1)).all()
+    assert other.with_parameters({}).describe_parameters(2) == Shifted().describe_parameters(2)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"size": [1, 2, 3, 4, 5]},
+            r"shifted has no parameter 'size' that depends on the severity \(step, less, pair\)",
+        ),
+        ({"sign": [1, 2, 3, 4, 5]}, "has no parameter 'sign'"),
+        ({"step": [1, 2, 3, 4]}, "list five values"),
+        ({"step": "54321"}, "list five values"),
+        ({"step": 3}, "list five values"),
+        ({"step": [1, 2, 3, 4, "5"]}, "shifted is given step '5' in place of 5: give a value of that kind"),
+        ({"step": [1, 2, 3, 4, 5.5]}, "in place of 5"),
+        ({"step": [1, 2, 3, 4, True]}, "in place of 5"),
+        ({"step": [1, 2, 3, 4, None]}, "in place of 5"),
+        ({"less": [1, None, None, 1, 1]}, "is given less 1 in place of None"),
+        ({"pair": [(1, 2, 3)] * 5}, r"in place of \(1, 2\)"),
+        ({"pair": [1] * 5}, r"in place of \(1, 2\)"),
+    ],
+)
+def test_values_of_another_kind_are_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Shifted().with_parameters(given)
+
+
+def test_numbers_must_be_finite() -> None:
+    five = made(severities={"bits": (0.5, 1, 2, 3, 4.0)}, corrupt=corrupt)()
+    assert five.with_parameters({"bits": [1, 2, 3, 4, 5]}).describe_parameters(1) == {"bits": 1}
+    with pytest.raises(UserError, match=r"nan in place of 4\.0"):
+        five.with_parameters({"bits": [1, 2, 3, 4, float("nan")]})
+
+
+def test_severities_that_are_arguments_are_stated_there() -> None:
+    with pytest.raises(UserError, match="localised_shifted takes its severities as arguments"):
+        Localised(Shifted()).with_parameters({"share": [0.1] * 5})

@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
 from scenes import keys, regions, scene
 
+from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions
 from datamodules.corruptions.occlusion import (
     BackgroundReplaced,
     BackgroundShuffled,
+    CheckerboardCutout,
     DeadLines,
     DroppedRegions,
     Patches,
@@ -93,3 +96,28 @@ def test_without_a_mask(kind):
 def test_background_is_made_of_classes(kind, background):
     with pytest.raises(UserError, match="list ids of classes"):
         kind(background)
+
+
+@pytest.mark.parametrize("severity", range(1, 6))
+def test_half_of_a_checkerboard_is_drawn(severity):
+    images = torch.full((200, 1, 40, 56), 7, dtype=torch.uint8)
+    covered = CheckerboardCutout()(images, severity, keys(200)) == 128
+    share = 0.1 * (2, 3, 4, 5, 6)[severity - 1] / 2
+    assert abs(covered.double().mean().item() - share) < 0.015
+
+
+def test_cells_of_a_checkerboard_are_squares_of_one_parity():
+    size, drawn = (40, 56), keys(3)
+    covered = (CheckerboardCutout()(scene(3, 1, *size), 5, drawn) == 128)[:, 0].numpy()
+    angles = np.arctan2(*draw_directions(drawn, (1,), 0).flip(0).double().numpy())[:, 0]
+    sides = draw_between(0.1, 0.25, drawn, (1,), 1).double().numpy()[:, 0] * size[0]
+    y, x = np.mgrid[: size[0], : size[1]]
+    for image, (angle, side) in enumerate(zip(angles, sides, strict=True)):
+        down = np.floor((np.cos(angle) * y + np.sin(angle) * x) / side)
+        right = np.floor((np.cos(angle) * x - np.sin(angle) * y) / side)
+        for cell in {*zip(down.ravel(), right.ravel(), strict=True)}:
+            inside = covered[image][(down == cell[0]) & (right == cell[1])]
+            level = scene(3, 1, *size)[image, 0].numpy()[(down == cell[0]) & (right == cell[1])]
+            drawn_here = inside.all()
+            assert drawn_here or (inside == (level == 128)).all()
+            assert not drawn_here or sum(cell) % 2 == 0 or (level == 128).all()

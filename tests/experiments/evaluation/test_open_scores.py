@@ -20,6 +20,7 @@ from lightning_modules.metrics.counters.entropy import Entropy
 from lightning_modules.metrics.counters.file_size import FileSize
 from lightning_modules.metrics.counters.members import Members
 from lightning_modules.metrics.counters.outliers import Outliers
+from lightning_modules.metrics.counters.regions import Regions
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
 
@@ -172,5 +173,5 @@ def test_the_reader_knows_what_a_sweep_counts() -> None:
         assert getattr(known_counts, name) == getattr(fixed_point, name)
     known = known_counts.list_known_shapes(5)
     del known["odds"]  # of earlier records
-    counters = [*make_default_counters(), Entropy(), Members(), Outliers(), FileSize()]
+    counters = [*make_default_counters(), Entropy(), Members(), Outliers(), FileSize(), Regions()]
     assert {name: form.shape for name, form in SweepCounts(5, counters=counters).forms.items()} == known

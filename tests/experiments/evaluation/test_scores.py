@@ -91,7 +91,8 @@ def test_leading_axes_are_free(leading: tuple[int, ...]) -> None:
     losses = np.random.default_rng(1).integers(0, UNIT, (*leading, 2))
     classes = compute_class_counts(confusion)
     gaps = np.random.default_rng(2).integers(-UNIT, UNIT, (*leading, CALIBRATION_BINS))
-    counts = {"classes": classes, "boundary": classes, "file_classes": classes, "losses": losses, "gaps": gaps}
+    names = ("classes", "boundary", "file_classes", "inside", "outside")
+    counts = dict.fromkeys(names, classes) | {"losses": losses, "gaps": gaps}
     for metric in OF_MASKS.values():
         found = metric(counts)
         assert found.shape == leading

@@ -21,6 +21,7 @@ from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.conditions import Clean, Corrupted, Shifted
 from datamodules.corruptions.digital import JpegCompression
 from datamodules.corruptions.geometric import RotationMaskMoved
+from datamodules.corruptions.localised import Localised
 from datamodules.corruptions.modality import MissingChannels
 from datamodules.corruptions.noise import GaussianNoise
 from datamodules.dataset import Sample
@@ -28,7 +29,8 @@ from experiments.evaluation.order import ORDERS, Order
 from experiments.evaluation.record import hash_manifest
 from experiments.record_files.record_file import read_record
 from experiments.sweeping import own_size
-from experiments.sweeping.own_size import apply_at_own_size
+from experiments.sweeping.counters import find_counters
+from experiments.sweeping.own_size import apply_at_own_size, draw_region_at_own_size
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep import sweep_temporarily
@@ -248,3 +250,34 @@ def test_yamls_take_the_default(tmp_path: Path) -> None:
     path.write_text(f"{text}\norder: never\n")
     with pytest.raises(Exception, match="order"):
         Suite.from_yaml(path)
+
+
+def test_regions_are_resized_like_masks() -> None:
+    data, condition = make_data(eval_batch_size=4), Corrupted(Localised(GaussianNoise(), 0.2), 3)
+    for batch in read_batches(data):
+        found = draw_region_at_own_size(condition, batch, SEED, data.batch_resize)
+        assert found is not None
+        for place, (image, name) in enumerate(zip(batch["own_image"], batch["id"], strict=True)):
+            own = condition.draw_region(image[None], [name], SEED)
+            assert own is not None
+            wanted = cv2.resize(own[0].numpy().astype(np.uint8), SIZE[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            assert np.array_equal(found[place].numpy(), wanted == 1)
+        assert draw_region_at_own_size(Corrupted(GaussianNoise(), 3), batch, SEED, data.batch_resize) is None
+    batch = read_batches(data, own=False)[0]
+    found = draw_region_at_own_size(condition, batch, SEED, data.batch_resize)
+    assert torch.equal(found, condition.draw_region(batch["image"], batch["id"], SEED))
+
+
+def test_a_sweep_counts_inside_and_outside_of_each_region() -> None:
+    suite = Suite("local", 1, [Localised(GaussianNoise()), GaussianNoise()], {"gaussian_noise": [5]}, seed=SEED)
+    assert suite.counters == ["regions"]
+    swept = sweep_temporarily(
+        make_module(), make_data(), suite, "cpu", "32-true", counters=find_counters(suite.counters)
+    )
+    inside, outside, classes = (swept.counts[name].sum(0) for name in ("inside", "outside", "classes"))
+    local = slice(1, 6)
+    assert np.array_equal((inside + outside)[local], classes[local])
+    assert np.allclose(inside[local, :, 2].sum(-1) / classes[local, :, 2].sum(-1), 0.25, atol=0.02)
+    for place in (0, 6):  # clean, and noise everywhere
+        assert np.array_equal(inside[place], outside[place])
+        assert np.array_equal(inside[place], classes[place])

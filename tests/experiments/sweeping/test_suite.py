@@ -37,6 +37,8 @@ def test_conditions_are_clean_then_corruption_by_corruption():
         ({"severities": {"gaussian_noise": [0, 1]}}, "list some of 1 to 5"),
         ({"severities": {"gaussian_noise": [6]}}, "list some of 1 to 5"),
         ({"severities": {"gaussian_noise": []}}, "list some of 1 to 5"),
+        ({"parameters": {"fog": {"density": [1, 2, 3, 4, 5]}}}, "parameters of suite 'small' names fog, which is none"),
+        ({"parameters": {"gaussian_noise": {"sigma": [1, 2, 3, 4, 5]}}}, "gaussian_noise has no parameter 'sigma'"),
     ],
 )
 def test_refuses_what_makes_no_suite(changes, message):
@@ -73,6 +75,8 @@ def test_yamls():
         ("gaussian_noise: [1, 5]", "gaussian_noise: [1, 6]", "severities.*gaussian_noise"),
         ("gaussian_noise: [1, 5]", "gaussian_noise: 1", "severities"),
         ("name: smoke", "name: [", "line"),
+        ("severities:", "parameters:\n  gaussian_noise: [1, 2]\nseverities:", "parameters"),
+        ("severities:", "parameters: {gaussian_noise: {standard_deviation: [1, 2]}}\nseverities:", "list five values"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_and_key(tmp_path, old, new, message):
@@ -120,6 +124,14 @@ def test_manifest_tells_what_decides_the_pixels(monkeypatch, order, stated):
     }
     assert small().make_manifest(None)["size"] == "native"
     assert Suite("clean", 1, []).make_manifest(None)["libraries"] == {}
+
+
+def test_a_suite_may_have_strengths_of_its_own():
+    suite = small(parameters={"gaussian_noise": {"standard_deviation": [0.1, 0.2, 0.3, 0.4, 0.5]}})
+    entries = suite.make_manifest(None)["conditions"]
+    assert entries[3]["parameters"] == {"standard_deviation": 0.3}
+    assert entries[6] == small().make_manifest(None)["conditions"][6]
+    assert small().make_manifest(None)["conditions"][3]["parameters"] == {"standard_deviation": 0.18}
 
 
 def test_manifest_hash_follows_content_alone():

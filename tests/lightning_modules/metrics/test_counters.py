@@ -5,6 +5,7 @@ import torch
 
 from experiments.sweeping.counters import find_counters, list_counters
 from lightning_modules.metrics.counters.base import Counter, Prediction
+from lightning_modules.metrics.counters.regions import Regions
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from user_error import UserError
 
@@ -45,6 +46,22 @@ def test_parts_of_a_batch_add_up(counter: Counter) -> None:
 
 def test_a_filling_counts_nothing(counter: Counter) -> None:
     assert not any(counts.any() for counts in counter.count(predicted(filling=True)).values())
+
+
+def test_regions_are_counted_by_themselves() -> None:
+    seen = predicted()
+    region = torch.rand(4, 40, 48, generator=torch.Generator().manual_seed(1)) < 0.3
+    found = Regions().count(Prediction(seen.logits, seen.predicted, seen.mask, CLASSES, region=region))
+    for name, part in (("inside", region), ("outside", ~region)):
+        for image in range(4):
+            there = part[image] & (seen.mask[image] < CLASSES)
+            guessed, true = seen.predicted[image][there], seen.mask[image][there]
+            for number, row in enumerate(found[name][image].tolist()):
+                hits = int(((guessed == number) & (true == number)).sum())
+                assert row == [hits, int((guessed == number).sum()), int((true == number).sum())]
+    everywhere = Regions().count(seen)
+    assert torch.equal(everywhere["inside"], everywhere["outside"])
+    assert torch.equal(everywhere["inside"], found["inside"] + found["outside"])
 
 
 def test_every_counter_has_its_yaml_and_counts_once() -> None:

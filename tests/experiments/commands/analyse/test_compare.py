@@ -10,8 +10,10 @@ from experiments.commands.analyse import compare
 from experiments.evaluation.compared_metrics import COMPARED
 from experiments.evaluation.comparison import compare as compare_records
 from experiments.evaluation.comparison import find_better
+from experiments.evaluation.images import Images
 from experiments.evaluation.scores.known import find_mean_scores
 from experiments.evaluation.scores.overlap import mean_iou
+from experiments.evaluation.scores.ratios import compute_score
 from experiments.files.digest import compute_sha256
 from experiments.record_files.record_file import open_record
 from lightning_modules.metrics.fixed_point import UNIT
@@ -86,13 +88,25 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
     assert line.high - line.low < (high - low) / 2
 
 
-@pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name])
+OF_REGIONS = ("miou_inside", "miou_outside")
+
+
+@pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name and name not in OF_REGIONS])
 def test_every_metric(unequal: list[Path], metric: str) -> None:
     a, b = (open_record(path) for path in unequal)
     found = compare_records(a, b, COMPARED[metric], permutations=500)
     assert find_better(found.headline, found.metric) == "B"
     assert found.headline.a == pytest.approx(np.mean([cell.scores[metric] for cell in a[0].cells[1:]]))
     assert ("retention" in [line.name for line in found.overall]) == (not find_mean_scores()[metric].lower_is_better)
+
+
+@pytest.mark.parametrize("metric", OF_REGIONS)
+def test_regions_are_compared_where_they_are_counted(unequal: list[Path], metric: str) -> None:
+    with pytest.raises(UserError, match=f"has no {metric} of its images.*or with a suite that has it"):
+        compare.main([*map(str, unequal), f"--metric={metric}"])
+    counts = np.random.default_rng(0).integers(1, 9, (4, 2, 3, 3)).cumsum(-1)[..., [0, 2, 1]]
+    ratio = COMPARED[metric].ratio(Images(list("abcd"), {metric.removeprefix("miou_"): counts}))
+    assert compute_score(ratio.apply(lambda part: part.sum(0))) == pytest.approx(mean_iou(counts.sum(0)))
 
 
 def make_task_records(seed: int, worse: int) -> dict[str, np.ndarray]:
@@ -182,7 +196,7 @@ def test_records_of_earlier_sweeps_say_that_they_lack_it(unequal: list[Path], ca
     content["counts"]["gaps"]["per_image"] = False
     unequal[0].write_text(json.dumps(content))
     assert "B is better" in read_printed(capsys, *unequal)
-    with pytest.raises(UserError, match="swept before its ece was counted"):
+    with pytest.raises(UserError, match="has no ece of its images: sweep it anew"):
         compare.main([*map(str, unequal), "--metric=ece"])
 
 
