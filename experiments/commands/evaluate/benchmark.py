@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-
 from datamodules.base import SegmentationDataModule
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.matching import Mapped, describe_framing_change
@@ -15,6 +13,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.processes import is_first_process
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.command_line.words import read_names
 from experiments.evaluation.images import Images
 from experiments.evaluation.order import Order
 from experiments.evaluation.record import Record
@@ -37,8 +36,7 @@ from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.tracking.session import log_record, make_sync_hint
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
-from safe_files.yaml_file import load_yaml
-from user_error import UserError, shorten
+from user_error import UserError
 
 EXAMPLES = """
 --checkpoint runs/synthetic_unet/best.ckpt
@@ -47,23 +45,6 @@ EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt --trainer.devices 2
 
 The same command goes on with a sweep that was interrupted."""
-
-
-def read_names(text: str) -> dict[str, str]:
-    """Parse a mapping of names, such as ``{polyp: lesion}``.
-
-    Raises:
-        UserError: it is not a mapping of names.
-    """
-    try:
-        found = load_yaml(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(
-            f"{text!r} is no mapping of names ({shorten(error)}): write it as '{{polyp: lesion}}'"
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(one, str) for pair in found.items() for one in pair):
-        raise UserError(f"{text!r} is no mapping of names: write it as '{{polyp: lesion}}'")
-    return found
 
 
 def read_truth(text: str) -> bool:
