@@ -49,8 +49,9 @@ def check_first_image(
         side = _find_side(network)
         if side is None:
             raise _refuse(first, where, error) from error
-        network.image_size = tuple(side)
-        settings[SIDE] = side
+        processor = found.facts.get("processor", {})
+        network.image_size, network.resample = tuple(side), processor.get("resample", network.resample)
+        settings |= {SIDE: side, "resample": network.resample}
         try:
             _run(network, first)
         except Exception as again:

@@ -274,7 +274,7 @@ def _tokenise_task(folder: Path, config: Any, where: str) -> list[int]:
             f"the tokenizer of {where}, by which OneFormer is told its task, cannot be read ({shorten(error)}): copy all files of "
             "the repository"
         ) from error
-    return [int(one) for one in found["input_ids"]]
+    return [int(token) * int(seen) for token, seen in zip(found["input_ids"], found["attention_mask"], strict=True)]
 
 
 def _list_notes(processor: Preprocessing | None, settings: Mapping[str, Any]) -> list[str]:
