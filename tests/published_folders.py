@@ -143,3 +143,12 @@ def make_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n")
     ends = {"bos_token": words[-2], "eos_token": words[-1], "unk_token": words[-1], "pad_token": words[-1]}
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer", **ends}))
+
+
+def describe_data(root: Path) -> list[str]:
+    """Options for a folder of images."""
+    return [
+        "--data=datamodules.datasets.folder.FolderDataModule",
+        f"--data.init_args.root={root}",
+        "--data.init_args.num_workers=0",
+    ]

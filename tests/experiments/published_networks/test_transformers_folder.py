@@ -9,28 +9,14 @@ import pytest
 import torch
 from command_line import read_refusal, run_command
 from published_folders import CONFIGS, make_transformers
-from tiny_folder import make_tiny_folder
 from torch import Tensor
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
 
-DATA_NAMES = ("sky", "Traffic_Light", "person", "road")
-"""The networks' classes in another order, and otherwise written."""
-
 ORDER = [2, 1, 3, 0]
+"""Where the data's classes stand among the networks'."""
 UNIVERSAL = ("maskformer", "mask2former", "oneformer", "eomt")
-
-
-@pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options for a few images of noise with the four classes."""
-    root = make_tiny_folder(tmp_path_factory.mktemp("data"), 4, DATA_NAMES)
-    return [
-        "--data=datamodules.datasets.folder.FolderDataModule",
-        f"--data.init_args.root={root}",
-        "--data.init_args.num_workers=0",
-    ]
 
 
 @pytest.fixture(scope="module")
