@@ -92,6 +92,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> N
         UserError: they do not fit; the message names some of what is missing, unknown or of another shape.
     """
     own = network.state_dict()
+    state = _drop_unused(network, state)
     kept = {name: own[name] for name in ("mean", "std") if name in own}
     given = {**state, **kept}
     missing = [name for name in own if name not in given]
@@ -110,6 +111,14 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> N
     wrong = next((name for name, one in given.items() if one.is_floating_point() and bool(one.isnan().any())), None)
     if wrong is not None:
         raise UserError(f"the weights of {where} are no finite numbers ({wrong!r} the first): take another copy of them")
+
+
+def _drop_unused(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the attention of a U-Net's last block, which smp makes and never calls, and `SmpNetwork` removes."""
+    removed = tuple(
+        f"{name}." for name, one in network.named_modules() if name.endswith(".attention1") and type(one) is nn.Identity
+    )
+    return {name: value for name, value in state.items() if not name.startswith(removed)}
 
 
 def build_network(yaml: str, number: int, asked: Asked) -> tuple[nn.Module, dict[str, Any]]:

@@ -206,7 +206,7 @@ def test_state_dict_refusals(words: list[str], checkpoint: Path, tmp_path: Path)
     assert "have another shape of" in read_refusal(*call, network, "--classes", *NAMES, "more")
     name = next(name for name, one in state.items() if one.ndim == 4)
     for changed, message in (
-        ({**state, "further": torch.zeros(2)}, "have the unknown 'further'"),
+        ({**state, "further": torch.zeros(2)}, "have the unknown 'model.further'"),
         ({key: one for key, one in state.items() if key != name}, "they lack"),
         ({**state, name: state[name][:1]}, "have another shape of"),
         ({**state, name: state[name] * torch.nan}, "no finite numbers"),
