@@ -47,6 +47,7 @@ def fetch_repository(name: str, revision: str | None) -> Snapshot:
         commit = str(found.sha)
         listed = [one.rfilename for one in found.siblings or ()]
         folder = _download(name, commit, [one for one in WANTED if one in listed])
+        _download(name, revision or "main", [CONFIG])  # the cache notes which commit a branch is at, for work without network
         weights = next((one for one in WEIGHTS if one in listed), None)
         if weights is not None:
             _download(name, commit, [weights])
