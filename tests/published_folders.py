@@ -89,9 +89,13 @@ def build_transformers(kind: str, names: Sequence[str] = NAMES) -> Any:
     import transformers
 
     torch.manual_seed(0)
-    config = transformers.AutoConfig.for_model(kind, num_labels=len(names), id2label=dict(enumerate(names)), **CONFIGS[kind])
+    config = transformers.AutoConfig.for_model(
+        kind, num_labels=len(names), id2label=dict(enumerate(names)), **CONFIGS[kind]
+    )
     universal = kind in ("maskformer", "mask2former", "oneformer", "eomt")
-    auto = transformers.AutoModelForUniversalSegmentation if universal else transformers.AutoModelForSemanticSegmentation
+    auto = (
+        transformers.AutoModelForUniversalSegmentation if universal else transformers.AutoModelForSemanticSegmentation
+    )
     model = auto.from_config(config).eval()
     disturb(model)
     return model

@@ -77,9 +77,7 @@ class ClassMap:
 
     def as_json(self) -> dict[str, Any]:
         """The map as a checkpoint records it."""
-        made = {
-            name: [self.own[index] for index in one] for name, one in zip(self.names, self.sources, strict=True)
-        }
+        made = {name: [self.own[index] for index in one] for name, one in zip(self.names, self.sources, strict=True)}
         return {"classes": made, "left_out": self.left_out}
 
 
@@ -128,7 +126,9 @@ def _require_known(own: Sequence[str], names: Sequence[str], stated: Stated, whe
     for option, given in (("--absent", list(stated.absent)), ("--unmatched", _find_other(stated.unmatched))):
         wrong = next((name for name in given if name not in names), None)
         if wrong is not None:
-            raise UserError(f"{option} has {wrong!r}, but the data have the classes {', '.join(names)}: give one of them")
+            raise UserError(
+                f"{option} has {wrong!r}, but the data have the classes {', '.join(names)}: give one of them"
+            )
 
 
 def _find_other(unmatched: str | None) -> list[str]:
@@ -190,7 +190,12 @@ def _describe_rest(rest: Sequence[str]) -> list[str]:
 
 
 def require_names(
-    stated: Sequence[str] | None, asked: Sequence[str] | None, in_order: bool, number: int, names: Sequence[str], where: str
+    stated: Sequence[str] | None,
+    asked: Sequence[str] | None,
+    in_order: bool,
+    number: int,
+    names: Sequence[str],
+    where: str,
 ) -> list[str]:
     """The names of a network's classes: its own, else those that the user gives.
 
@@ -215,5 +220,7 @@ def require_names(
         )
     if len(found) != number:
         whose = "the data have" if in_order else "--classes has" if asked is not None else "it names"
-        raise UserError(f"{where} tells {number} classes apart, but {whose} {len(found)}: name each of its classes once")
+        raise UserError(
+            f"{where} tells {number} classes apart, but {whose} {len(found)}: name each of its classes once"
+        )
     return [f"{name} ({index})" if found.count(name) > 1 else name for index, name in enumerate(found)]

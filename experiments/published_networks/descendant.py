@@ -21,9 +21,7 @@ from user_error import UserError, shorten
 SIDE = "image_size"
 
 
-def check_first_image(
-    found: Published, images: SegmentationDataModule, where: str
-) -> dict[str, Any]:
+def check_first_image(found: Published, images: SegmentationDataModule, where: str) -> dict[str, Any]:
     """Run a network on the first test image; where it takes images of one size alone, it is set to resize them.
 
     Args:
@@ -63,7 +61,9 @@ def check_first_image(
 @torch.inference_mode()
 def _run(network: Any, image: Tensor) -> None:
     if not bool(torch.isfinite(network(image)).all()):
-        raise UserError("the network answers the first image of the data with values that are no finite numbers: take another copy of it")
+        raise UserError(
+            "the network answers the first image of the data with values that are no finite numbers: take another copy of it"
+        )
 
 
 def _find_side(network: Any) -> list[int] | None:
@@ -86,7 +86,11 @@ def _refuse(image: Tensor, where: str, error: Exception) -> UserError:
 
 def _print_sizes(network: Any, facts: Mapping[str, Any], size: tuple[int, int], where: str) -> None:
     """Print a note where images are resized within the network, and where the source's own preprocessing would resize them."""
-    fixed = network.find_fixed_size(torch.zeros(1, network.in_channels, *size)) if isinstance(network, OnnxNetwork) else None
+    fixed = (
+        network.find_fixed_size(torch.zeros(1, network.in_channels, *size))
+        if isinstance(network, OnnxNetwork)
+        else None
+    )
     fixed = fixed or getattr(network, SIDE, None)
     notes = []
     if fixed is not None and tuple(fixed) != size:

@@ -60,7 +60,9 @@ def find_weights(folder: Path) -> list[Path]:
         paths = [folder / name for name in list_shards(folder)]
         missing = next((path for path in paths if not path.is_file()), None)
         if missing is not None:
-            raise UserError(f"{str(folder)!r} lacks {missing.name}, a part of its weights: copy all files of the repository")
+            raise UserError(
+                f"{str(folder)!r} lacks {missing.name}, a part of its weights: copy all files of the repository"
+            )
         return paths
     if (folder / PICKLED).is_file():
         return [folder / PICKLED]

@@ -47,7 +47,9 @@ def fetch_repository(name: str, revision: str | None) -> Snapshot:
         commit = str(found.sha)
         listed = [one.rfilename for one in found.siblings or ()]
         folder = _download(name, commit, [one for one in WANTED if one in listed])
-        _download(name, revision or "main", [CONFIG])  # the cache notes which commit a branch is at, for work without network
+        _download(
+            name, revision or "main", [CONFIG]
+        )  # the cache notes which commit a branch is at, for work without network
         weights = next((one for one in WEIGHTS if one in listed), None)
         if weights is not None:
             _download(name, commit, [weights])
@@ -63,7 +65,9 @@ def fetch_repository(name: str, revision: str | None) -> Snapshot:
 def _download(name: str, commit: str, files: Iterable[str]) -> Path:
     paths = [Path(hf_hub_download(name, file, revision=commit)) for file in files]
     if not paths:
-        raise UserError(f"the repository {name!r} has no {CONFIG}, so it holds no network of a known format: pass another one")
+        raise UserError(
+            f"the repository {name!r} has no {CONFIG}, so it holds no network of a known format: pass another one"
+        )
     return paths[0].parent
 
 
@@ -90,11 +94,14 @@ def _explain(name: str, revision: str | None, error: Exception) -> UserError:
             "set HF_TOKEN"
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return UserError(f"the repository {name!r} has no revision {revision!r}: pass a branch, a tag or a commit of it")
+        return UserError(
+            f"the repository {name!r} has no revision {revision!r}: pass a branch, a tag or a commit of it"
+        )
     if isinstance(error, errors.RepositoryNotFoundError):
         return UserError(
             f"there is neither a file or folder {name!r} here nor such a repository on the hub, or it is private: correct "
             "--source, or log in by 'hf auth login'"
         )
-    return UserError(f"the repository {where} cannot be had from the hub ({shorten(error)}): try again, or pass a folder")
-
+    return UserError(
+        f"the repository {where} cannot be had from the hub ({shorten(error)}): try again, or pass a folder"
+    )

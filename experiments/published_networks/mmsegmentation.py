@@ -31,7 +31,10 @@ AUTHORS = (
         r"backbone\.block(\d)\.(\d+)\.attn\.sr\.",
         r"segformer.stages.{}.blocks.{}.attention.sequence_reduction.sequence_reduction.",
     ),
-    (r"backbone\.block(\d)\.(\d+)\.attn\.norm\.", r"segformer.stages.{}.blocks.{}.attention.sequence_reduction.layer_norm."),
+    (
+        r"backbone\.block(\d)\.(\d+)\.attn\.norm\.",
+        r"segformer.stages.{}.blocks.{}.attention.sequence_reduction.layer_norm.",
+    ),
     (r"backbone\.block(\d)\.(\d+)\.mlp\.(fc1|fc2)\.", r"segformer.stages.{}.blocks.{}.mlp.{}."),
     (r"backbone\.block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.", r"segformer.stages.{}.blocks.{}.mlp.dwconv.dwconv."),
     (r"decode_head\.linear_c(\d)\.proj\.", r"decode_head.linear_projections.{}.proj."),
@@ -132,7 +135,8 @@ def _find_config(state: Mapping[str, Tensor], authors: bool, where: str) -> dict
     try:
         hidden = [int(state[f"segformer.stages.{stage}.layer_norm.weight"].shape[0]) for stage in range(4)]
         ratios = [
-            int(state[f"segformer.stages.{stage}.blocks.0.mlp.fc1.weight"].shape[0]) // hidden[stage] for stage in range(4)
+            int(state[f"segformer.stages.{stage}.blocks.0.mlp.fc1.weight"].shape[0]) // hidden[stage]
+            for stage in range(4)
         ]
         reductions = [
             int(one.shape[-1])

@@ -88,7 +88,9 @@ def _find_defaults(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
         words = words.removesuffix("Processor") + "ImageProcessor"
     kind = getattr(transformers, words, None) if words.isidentifier() and words.endswith("ImageProcessor") else None
     if kind is None:
-        raise UserError(f"{str(path)!r} is of the class {str(name)[:80]!r}, no image processor of Transformers: pass --mean and --std")
+        raise UserError(
+            f"{str(path)!r} is of the class {str(name)[:80]!r}, no image processor of Transformers: pass --mean and --std"
+        )
     names = ("image_mean", "image_std", "rescale_factor", "do_rescale", "do_normalize", "do_resize", "resample")
     names += ("do_center_crop", "do_flip_channel_order", "do_reduce_labels", "do_split_image")
     return {key: getattr(kind, key) for key in names if hasattr(kind, key)}  # None stands for: not done
@@ -101,7 +103,9 @@ def _interpret(settings: Mapping[str, Any], given: Mapping[str, Any], where: str
     mean = _read_levels(settings.get("image_mean"), "image_mean", where, channels) if normalises else [0.0] * channels
     std = _read_levels(settings.get("image_std"), "image_std", where, channels) if normalises else [1.0] * channels
     if factor <= 0 or min(std) <= 0:
-        raise UserError(f"{where} has a rescale_factor or image_std that is not above 0: pass the repository's own file")
+        raise UserError(
+            f"{where} has a rescale_factor or image_std that is not above 0: pass the repository's own file"
+        )
     resample = settings.get("resample", 2)
     if resample not in RESAMPLES:
         raise UserError(f"{where} has {resample!r} as resample, no method of resizing that is known here: correct it")
@@ -126,7 +130,9 @@ def _interpret(settings: Mapping[str, Any], given: Mapping[str, Any], where: str
 def _read_levels(value: Any, key: str, where: str, channels: int) -> list[float]:
     found = [value] * channels if isinstance(value, int | float) else value
     if not isinstance(found, list | tuple) or len(found) != channels:
-        raise UserError(f"{where} has {str(value)[:80]!r} as {key}, not a number for each of {channels} channels: correct it")
+        raise UserError(
+            f"{where} has {str(value)[:80]!r} as {key}, not a number for each of {channels} channels: correct it"
+        )
     return [_read_number(one, key, where) for one in found]
 
 
@@ -145,9 +151,13 @@ def _read_size(value: Any, where: str) -> dict[str, int]:
     if isinstance(value, list) and len(value) == 2:
         value = dict(zip(("height", "width"), value, strict=True))
     known = {key: one for key, one in value.items() if one is not None} if isinstance(value, dict) else {}
-    sides = all(isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= LARGEST_SIDE for one in known.values())
+    sides = all(
+        isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= LARGEST_SIDE for one in known.values()
+    )
     if not known or not sides or any(key not in SIDES for key in known):
-        raise UserError(f"{where} has {str(value)[:80]!r} as size, which is no height and width: correct it, or leave it out")
+        raise UserError(
+            f"{where} has {str(value)[:80]!r} as size, which is no height and width: correct it, or leave it out"
+        )
     return known
 
 

@@ -22,7 +22,16 @@ from user_error import UserError, shorten
 TRANSFORMS = ("albumentations_config_eval.json", "albumentations_config.json")
 """Files that smp's guide lets albumentations write beside a network."""
 
-OWN = ("_model_class", "classes", "in_channels", "encoder_name", "encoder_weights", "encoder_depth", "activation", "aux_params")
+OWN = (
+    "_model_class",
+    "classes",
+    "in_channels",
+    "encoder_name",
+    "encoder_weights",
+    "encoder_depth",
+    "activation",
+    "aux_params",
+)
 HEAD = "segmentation_head.0."
 """The last convolution of smp's networks."""
 
@@ -47,7 +56,9 @@ def read_smp(folder: Path, where: str, asked: Asked) -> Published:
             f"{where} is of the class {str(name)[:80]!r}, none of smp's own ({', '.join(ARCHITECTURES)}): pass one of these"
         )
     paths = find_weights(folder)
-    classes, channels = (_read_count(config, key, default, where) for key, default in (("classes", 1), ("in_channels", 3)))
+    classes, channels = (
+        _read_count(config, key, default, where) for key, default in (("classes", 1), ("in_channels", 3))
+    )
     encoder = config.get("encoder_name", "resnet34")
     if not isinstance(encoder, str):
         raise UserError(f"{where} has {str(encoder)[:80]!r} as encoder_name: pass a folder that save_pretrained wrote")
@@ -67,7 +78,11 @@ def read_smp(folder: Path, where: str, asked: Asked) -> Published:
     state = {key: value for key, value in state.items() if key not in extra}
     load_state(network.model, _widen_head(state) if classes == 1 else state, where)
     notes = ["its classification head is left out"] if extra else []
-    notes += [f"its activation {config['activation']!r} is left out: a sweep takes logits"] if config.get("activation") else []
+    notes += (
+        [f"its activation {config['activation']!r} is left out: a sweep takes logits"]
+        if config.get("activation")
+        else []
+    )
     return Published(network, settings, number, channels, None, hash_files(paths), {"model": name}, notes)
 
 
@@ -100,16 +115,21 @@ def _build(classes: int, channels: int, settings: Mapping[str, Any], where: str)
     except UserError:
         raise
     except Exception as error:  # settings of the file may be of any type
-        raise UserError(f"smp cannot build the network of {where} ({shorten(error)}): pass one that it can load itself") from error
+        raise UserError(
+            f"smp cannot build the network of {where} ({shorten(error)}): pass one that it can load itself"
+        ) from error
 
 
 def _widen_head(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The last convolution of one class as that of two, the first of which always has the logit 0."""
     found = {
-        key: torch.cat([torch.zeros_like(value), value]) if key.startswith(HEAD) else value for key, value in state.items()
+        key: torch.cat([torch.zeros_like(value), value]) if key.startswith(HEAD) else value
+        for key, value in state.items()
     }
     if found.keys() == state.keys() and not any(key.startswith(HEAD) for key in state):
-        raise UserError("the network has one class and no head of smp's form: pass --from state_dict with its own class")
+        raise UserError(
+            "the network has one class and no head of smp's form: pass --from state_dict with its own class"
+        )
     return found
 
 
@@ -133,7 +153,9 @@ def _find_normalisation(value: Any) -> dict[str, list[float]] | None:
         mean, std, most = value.get("mean"), value.get("std"), value.get("max_pixel_value", 255.0)
         if kind == "Normalize" and isinstance(mean, list) and isinstance(std, list) and isinstance(most, int | float):
             if value.get("normalization", "standard") != "standard":
-                raise UserError("its images are normalised by their own mean, which a sweep does not: pass --mean and --std")
+                raise UserError(
+                    "its images are normalised by their own mean, which a sweep does not: pass --mean and --std"
+                )
             scale = float(most) / 255
             return {"mean": [float(one) * scale for one in mean], "std": [float(one) * scale for one in std]}
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
@@ -154,7 +176,9 @@ def _ask_hub(encoder: str, weights: str) -> dict[str, list[float]] | None:
     try:
         found = smp.encoders.get_preprocessing_params(encoder, weights)
     except Exception as error:  # of the hub's client
-        raise UserError(f"mean and std of the encoder {encoder!r} cannot be had ({shorten(error)}): pass --mean and --std") from error
+        raise UserError(
+            f"mean and std of the encoder {encoder!r} cannot be had ({shorten(error)}): pass --mean and --std"
+        ) from error
     if found["input_space"] != "RGB":
         raise UserError(f"the encoder {encoder!r} takes {found['input_space']}, not RGB: it is not supported")
     scale = float(found["input_range"][1])

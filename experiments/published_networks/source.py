@@ -88,14 +88,18 @@ def is_torchscript(path: Path) -> bool:
     """Whether a file is an archive of TorchScript, which holds code beside its tensors."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.count("/") >= 1 and name.split("/")[1] in ("code", "constants.pkl") for name in archive.namelist())
+            return any(
+                name.count("/") >= 1 and name.split("/")[1] in ("code", "constants.pkl") for name in archive.namelist()
+            )
     except (zipfile.BadZipFile, OSError):
         return False
 
 
 def _read_file(path: Path, where: str, kind: Format, asked: Asked) -> Published:
     if kind in FOLDERS:
-        raise UserError(f"{where} is a file, and a network of {kind} is a folder: pass the folder that holds its {CONFIG}")
+        raise UserError(
+            f"{where} is a file, and a network of {kind} is a folder: pass the folder that holds its {CONFIG}"
+        )
     if kind == "onnx":
         return read_onnx(path, asked)
     if kind == "torchscript":

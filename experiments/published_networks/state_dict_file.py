@@ -98,9 +98,13 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> N
     missing = [name for name in own if name not in given]
     shapes = [name for name in given if name in own and given[name].shape != own[name].shape]
     try:
-        unexpected = list(network.load_state_dict({**given, **{name: own[name] for name in shapes}}, strict=False).unexpected_keys)
+        unexpected = list(
+            network.load_state_dict({**given, **{name: own[name] for name in shapes}}, strict=False).unexpected_keys
+        )
     except Exception as error:  # sparse and quantised tensors fail in other ways
-        raise UserError(f"the weights of {where} do not fit the network ({error}): pass those of the same network") from error
+        raise UserError(
+            f"the weights of {where} do not fit the network ({error}): pass those of the same network"
+        ) from error
     found = {"lack": missing, "have the unknown": unexpected, "have another shape of": shapes}
     problems = [f"{verb} {list_some(sorted(names), 4)}" for verb, names in found.items() if names]
     if problems:
@@ -110,7 +114,9 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> N
         )
     wrong = next((name for name, one in given.items() if one.is_floating_point() and bool(one.isnan().any())), None)
     if wrong is not None:
-        raise UserError(f"the weights of {where} are no finite numbers ({wrong!r} the first): take another copy of them")
+        raise UserError(
+            f"the weights of {where} are no finite numbers ({wrong!r} the first): take another copy of them"
+        )
 
 
 def _drop_unused(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,7 +169,9 @@ def _read_mmsegmentation(
         read_names(meta),
         hash_files([file]),
         {"model": "segformer", "keys": "mmsegmentation"},
-        ["mean and std are those of ImageNet, mmsegmentation's default; pass --mean and --std where its config has others"]
+        [
+            "mean and std are those of ImageNet, mmsegmentation's default; pass --mean and --std where its config has others"
+        ]
         if not asked.mean
         else [],
     )

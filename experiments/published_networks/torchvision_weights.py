@@ -79,5 +79,7 @@ def _download(name: str, weights: Any) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(weights.url, str(path), path.stem.rpartition("-")[2], progress=False)
     except Exception as error:  # of the network, the disk, or a wrong digest
-        raise UserError(f"the weights {name} cannot be fetched from {weights.url} ({shorten(error)}): try again") from error
+        raise UserError(
+            f"the weights {name} cannot be fetched from {weights.url} ({shorten(error)}): try again"
+        ) from error
     return path

@@ -86,7 +86,9 @@ def _require_kind(stated: Mapping[str, Any], where: str) -> str:
             f"{', '.join(sorted({*known, *MASK_CLASSIFIERS}))}"
         )
     if isinstance(head, str) and "Segmentation" not in head:
-        raise UserError(f"{where} holds a {head[:80]}, which segments nothing: pass a network that was trained to segment")
+        raise UserError(
+            f"{where} holds a {head[:80]}, which segments nothing: pass a network that was trained to segment"
+        )
     if stated.get("quantization_config"):
         raise UserError(f"{where} is quantised, which is not supported: pass the network in full precision")
     return str(kind)
@@ -133,9 +135,7 @@ def _as_plain(value: Any) -> Any:
     return [_as_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _choose_sizes(
-    kind: str, config: Any, processor: Preprocessing | None, asked: Asked, where: str
-) -> dict[str, Any]:
+def _choose_sizes(kind: str, config: Any, processor: Preprocessing | None, asked: Asked, where: str) -> dict[str, Any]:
     """The settings of sizes: that of the images, where the network takes one alone, and that at which masks are scored."""
     found: dict[str, Any] = {}
     if kind in MASK_CLASSIFIERS:
@@ -197,7 +197,9 @@ def load_weights(network: TransformersNetwork, folder: Path, kind: str, where: s
                 attn_implementation=None,
             )
     except Exception as error:  # damaged files raise errors of many kinds
-        raise UserError(f"the weights of {where} cannot be read ({shorten(error)}): take another copy of them") from error
+        raise UserError(
+            f"the weights of {where} cannot be read ({shorten(error)}): take another copy of them"
+        ) from error
     require_fit(report["missing_keys"], report["unexpected_keys"], report["mismatched_keys"], where)
     state = loaded.state_dict()
     network.model.load_state_dict(state)
@@ -244,9 +246,13 @@ def require_finite(model: nn.Module, where: str) -> None:
     Raises:
         UserError: one is NaN or infinite.
     """
-    wrong = next((name for name, one in model.state_dict().items() if one.is_floating_point() and not one.isfinite().all()), None)
+    wrong = next(
+        (name for name, one in model.state_dict().items() if one.is_floating_point() and not one.isfinite().all()), None
+    )
     if wrong is not None:
-        raise UserError(f"the weights of {where} are no finite numbers ({wrong!r} the first): take another copy of them")
+        raise UserError(
+            f"the weights of {where} are no finite numbers ({wrong!r} the first): take another copy of them"
+        )
 
 
 def _reverse_channels(model: nn.Module) -> None:

@@ -88,7 +88,9 @@ def convert_network(
     )
     kind, found = read_source(source, from_, asked)
     if found.in_channels != channels:
-        raise UserError(f"{source!r} takes images of {found.in_channels} channels, but the data have {channels}: pass other --data")
+        raise UserError(
+            f"{source!r} takes images of {found.in_channels} channels, but the data have {channels}: pass other --data"
+        )
     own = require_names(found.classes, classes, classes_in_order, found.num_classes, images.classes, repr(source))
     stated = Stated(map_classes or {}, absent or (), unmatched)
     mapped = match_classes(own, images.classes, stated, repr(source))

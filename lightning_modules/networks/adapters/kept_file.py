@@ -52,9 +52,7 @@ class KeptFile(SegmentationNetwork):
         """
         if not self._graph:
             if self._path is None or not Path(self._path).is_file():
-                raise UserError(
-                    f"no {self.file_kind} file {self._path!r}: set {self.file_setting} to an existing one"
-                )
+                raise UserError(f"no {self.file_kind} file {self._path!r}: set {self.file_setting} to an existing one")
             self._graph = Path(self._path).read_bytes()
         return self._graph
 

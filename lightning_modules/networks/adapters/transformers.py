@@ -74,7 +74,9 @@ class TransformersNetwork(Adapter):
         task_inputs: Sequence[int] | None = None,
     ) -> None:
         if (model == "oneformer") != (task_inputs is not None):
-            raise UserError("task_inputs are the tokens of OneFormer's task, and of no other model: make it by 'convert'")
+            raise UserError(
+                "task_inputs are the tokens of OneFormer's task, and of no other model: make it by 'convert'"
+            )
         built_config = _make_config(model, config or {}, num_classes, in_channels)
         super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
         self.model_type = model

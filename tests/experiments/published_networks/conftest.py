@@ -1,7 +1,5 @@
 """Data that published networks are converted for."""
 
-from pathlib import Path
-
 import pytest
 from published_folders import describe_data
 from tiny_folder import make_tiny_folder

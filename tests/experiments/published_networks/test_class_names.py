@@ -10,7 +10,15 @@ from experiments.published_networks.class_names import Stated, list_keys, match_
 from user_error import UserError
 
 CITYSCAPES = [entry.name for entry in EVALUATED]
-ADE20K = ["wall", "building, edifice", "sky", "road, route", "person, individual, someone", "car, auto", "minibike, motorbike"]
+ADE20K = [
+    "wall",
+    "building, edifice",
+    "sky",
+    "road, route",
+    "person, individual, someone",
+    "car, auto",
+    "minibike, motorbike",
+]
 COCO_AS_VOC = ["__background__", "aeroplane", "tvmonitor"]
 
 

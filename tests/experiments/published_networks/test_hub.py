@@ -30,7 +30,10 @@ def shard(folder: Path, names: tuple[str, str] = ("part-1.safetensors", "part-2.
     halves = [dict(list(state.items())[:20]), dict(list(state.items())[20:])]
     for name, half in zip(names, halves, strict=True):
         save_file(half, folder / Path(name).name, metadata={"format": "pt"})
-    index = {"metadata": {}, "weight_map": {key: name for name, half in zip(names, halves, strict=True) for key in half}}
+    index = {
+        "metadata": {},
+        "weight_map": {key: name for name, half in zip(names, halves, strict=True) for key in half},
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -99,7 +102,11 @@ def test_a_repository_and_its_commit(server: str, words: list[str], tmp_path: Pa
     run_command(*call, f"--output={again}", fresh=True, HF_HUB_OFFLINE="1", **environment)
     assert torch.equal(
         *(
-            next(iter(value for name, value in read_checkpoint(path)["state_dict"].items() if "classifier.weight" in name))
+            next(
+                iter(
+                    value for name, value in read_checkpoint(path)["state_dict"].items() if "classifier.weight" in name
+                )
+            )
             for path in (checkpoint, again)
         )
     )

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from command_line import read_refusal, run_command
 from published_folders import NAMES, build_transformers, disturb
@@ -15,7 +14,9 @@ from experiments.checkpoints.checkpoint import load_module
 
 ORDER = [2, 1, 3, 0]
 IMAGES = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-X = (IMAGES / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+X = (IMAGES / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+    1, 3, 1, 1
+)
 
 
 def name_as_authors(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -156,7 +157,10 @@ def test_refusals(words: list[str], tmp_path: Path) -> None:
     state = name_as_authors(build_transformers("segformer").state_dict())
     call = ("convert", f"--source={tmp_path / 'net.pth'}", f"--output={tmp_path / 'run' / 'best.ckpt'}", *words)
     for changed, message in (
-        ({"backbone.stem.0.weight": torch.zeros(1), "decode_head.conv_seg.weight": torch.zeros(4, 3, 1, 1)}, "is no SegFormer"),
+        (
+            {"backbone.stem.0.weight": torch.zeros(1), "decode_head.conv_seg.weight": torch.zeros(4, 3, 1, 1)},
+            "is no SegFormer",
+        ),
         ({name: one for name, one in state.items() if "block2" not in name}, "lacks parts of a SegFormer"),
         ({name: one for name, one in state.items() if "linear_pred" not in name}, "lacks the last convolution"),
         ({name: one for name, one in state.items() if "norm3" not in name or "block" in name}, "lacks parts"),

@@ -91,7 +91,9 @@ def test_smp_of_one_class(checkpoint: Path, tmp_path: Path) -> None:
     """Its sigmoid is the probability of the second of two classes."""
     words = describe_data(make_tiny_folder(tmp_path / "data", 2, ("background", "polyp")))
     model = make_smp(tmp_path / "smp", classes=1)
-    run_command("convert", f"--source={tmp_path / 'smp'}", f"--output={checkpoint}", "--classes-in-order", *LEVELS, *words)
+    run_command(
+        "convert", f"--source={tmp_path / 'smp'}", f"--output={checkpoint}", "--classes-in-order", *LEVELS, *words
+    )
     expected = model(normalise(IMAGES)).sigmoid()[:, 0]
     torch.testing.assert_close(load_module(checkpoint)(IMAGES).softmax(1)[:, 1], expected)
 
@@ -151,7 +153,9 @@ def test_torchvision(voc: list[str], checkpoint: Path, tmp_path: Path) -> None:
     require_equal(again, expected, None)
 
 
-def test_torchvision_refusals(voc: list[str], words: list[str], checkpoint: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_torchvision_refusals(
+    voc: list[str], words: list[str], checkpoint: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     source = "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("lightning_modules.networks.pretrained.HUB_TIMEOUT_S", 0.01)
@@ -187,7 +191,13 @@ def test_a_state_dict(form: str, words: list[str], checkpoint: Path, tmp_path: P
     else:
         torch.save(prefixed if form == "ours" else state, file)
     run_command(
-        "convert", f"--source={file}", f"--network={tmp_path / 'net.yaml'}", f"--output={checkpoint}", *named, *LEVELS, *words
+        "convert",
+        f"--source={file}",
+        f"--network={tmp_path / 'net.yaml'}",
+        f"--output={checkpoint}",
+        *named,
+        *LEVELS,
+        *words,
     )
     require_equal(checkpoint, model(normalise(IMAGES)))
 
@@ -302,7 +312,13 @@ def test_onnx(words: list[str], checkpoint: Path, tmp_path: Path) -> None:
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("x", "y")}
     file = tmp_path / "net.onnx"
     torch.onnx.export(
-        Plain().eval(), (IMAGES[:1] / 255,), file, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes
+        Plain().eval(),
+        (IMAGES[:1] / 255,),
+        file,
+        dynamo=False,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes=axes,
     )
     run_command("convert", f"--source={file}", f"--output={checkpoint}", *NAMED, *LEVELS, *words)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 
-
 ORDER = [2, 1, 3, 0]
 """Where the data's classes stand among the networks'."""
 UNIVERSAL = ("maskformer", "mask2former", "oneformer", "eomt")
@@ -67,9 +66,7 @@ def require_equal(checkpoint: Path, images: Tensor, scores: Tensor, segmentation
 def test_pixel_for_pixel(kind: str, published: Any, words: list[str], tmp_path: Path) -> None:
     folder, model = published(kind)
     checkpoint = tmp_path / "run" / "best.ckpt"
-    run_command(
-        "convert", f"--source={folder}", f"--output={checkpoint}", *words, "--data.init_args.size=[64,64]"
-    )
+    run_command("convert", f"--source={folder}", f"--output={checkpoint}", *words, "--data.init_args.size=[64,64]")
     images = draw((64, 64))
     scores, segmentation = infer(folder, model, images, do_resize=False)
     require_equal(checkpoint, images, scores, segmentation, kind in UNIVERSAL)
@@ -86,9 +83,7 @@ def test_at_another_size(kind: str, published: Any, words: list[str], tmp_path: 
     require_equal(checkpoint, images, scores, segmentation, kind in UNIVERSAL)
 
 
-def test_a_network_of_one_size_resizes_as_the_processor_does(
-    published: Any, words: list[str], tmp_path: Path
-) -> None:
+def test_a_network_of_one_size_resizes_as_the_processor_does(published: Any, words: list[str], tmp_path: Path) -> None:
     folder, model = published("dpt")
     checkpoint = tmp_path / "run" / "best.ckpt"
     said = run_command("convert", f"--source={folder}", f"--output={checkpoint}", *words).stdout
@@ -143,7 +138,13 @@ def test_reduced_labels_shift_no_logit(published: Any) -> None:
         torch.zeros(3, 2, 2, dtype=torch.uint8), segmentation_maps=file_labels, do_resize=False, return_tensors="pt"
     )["labels"][0]
     assert learned.tolist() == [[255, 0], [1, 3]]
-    listed = ["other", "road", "traffic light", "sky", "person, individual"]  # as ADE20K lists them, by the file's labels
+    listed = [
+        "other",
+        "road",
+        "traffic light",
+        "sky",
+        "person, individual",
+    ]  # as ADE20K lists them, by the file's labels
     for before, after in zip(file_labels.flatten().tolist(), learned.flatten().tolist(), strict=True):
         assert after == 255 or model.config.id2label[after] == listed[before]
 
