@@ -187,6 +187,7 @@ def _get_image_config(config: Any) -> Any:
 
 
 def get_auto_class(model: str) -> Any:
+    """The class of Transformers that builds a network of this type."""
     kind = "Universal" if model in MASK_CLASSIFIERS else "Semantic"
     return getattr(_import_transformers(), f"AutoModelFor{kind}Segmentation")
 
