@@ -80,7 +80,7 @@ def _find_side(network: Any) -> list[int] | None:
 def _refuse(image: Tensor, where: str, error: Exception) -> UserError:
     height, width = image.shape[2:]
     return UserError(
-        f"{where} cannot take images of {height} x {width} ({shorten(error)}): say by --size which size it takes, or set the data's"
+        f"{where} cannot take images of {height} x {width} ({shorten(error)}): say by --size which it takes"
     )
 
 

@@ -88,7 +88,7 @@ def list_shards(folder: Path) -> list[str]:
     wrong = next((name for name in names if not _is_plain(name)), None)
     if wrong is not None:
         raise UserError(
-            f"{str(folder / INDEX)!r} names the file {wrong[:80]!r}, which is no safetensors file in its own folder: it was refused"
+            f"{str(folder / INDEX)!r} names the file {wrong[:80]!r}, no safetensors file of its own folder: it was refused"
         )
     return names
 

@@ -90,7 +90,7 @@ def _explain(name: str, revision: str | None, error: Exception) -> UserError:
     where = f"{name!r}" if revision is None else f"{name!r} at {revision!r}"
     if isinstance(error, errors.GatedRepoError):
         return UserError(
-            f"the repository {name!r} is gated: accept its terms at {constants.ENDPOINT}/{name}, then log in by 'hf auth login' or "
+            f"the repository {name!r} is gated: accept its terms at {constants.ENDPOINT}/{name}, then run 'hf auth login' or "
             "set HF_TOKEN"
         )
     if isinstance(error, errors.RevisionNotFoundError):

@@ -111,7 +111,7 @@ def _read_repository(source: str, where: str, kind: Format | None, asked: Asked)
     is_path = source.endswith(ENDINGS) or source.startswith((".", "/", "~")) or not REPOSITORY.fullmatch(source)
     if is_path or (kind is not None and kind not in FOLDERS):
         raise UserError(
-            f"there is no file or folder {where}, and it is no name of a repository of the hub or of torchvision's weights: correct "
+            f"there is no file or folder {where}, nor is it a repository's name or that of torchvision's weights: correct "
             "--source"
         )
     snapshot = fetch_repository(source, asked.revision)

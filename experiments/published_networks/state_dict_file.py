@@ -39,7 +39,7 @@ def read_state_dict(file: Path, where: str, asked: Asked) -> Published:
     if asked.network is None:
         if not is_mmsegmentation(state):
             raise UserError(
-                f"{where} is a plain state dict, which names no network: pass --network with the YAML of the one that it is of, such "
+                f"{where} is a plain state dict, which names no network: pass --network with the YAML of its network, such "
                 "as experiments/configs/network/unet.yaml"
             )
         return _read_mmsegmentation(state, meta, file, where, asked)

@@ -277,8 +277,8 @@ def _tokenise_task(folder: Path, config: Any, where: str) -> list[int]:
         found = tokenizer(TASK, padding="max_length", max_length=int(config.task_seq_len), truncation=True)
     except Exception as error:  # its readers raise errors of many kinds
         raise UserError(
-            f"the tokenizer of {where}, by which OneFormer is told its task, cannot be read ({shorten(error)}): copy all files of "
-            "the repository"
+            f"the tokenizer of {where}, by which OneFormer is told its task, cannot be read ({shorten(error)}): copy all files "
+            "of the repository"
         ) from error
     return [int(token) * int(seen) for token, seen in zip(found["input_ids"], found["attention_mask"], strict=True)]
 

@@ -87,7 +87,7 @@ class TorchScriptNetwork(KeptFile):
                 program = torch.jit.load(io.BytesIO(self.read_graph()), map_location=x.device).eval()
             except Exception as error:  # a damaged archive raises many kinds of errors
                 raise UserError(
-                    f"the file is no TorchScript program of this version of PyTorch ({shorten(error)}): write it by torch.jit.save"
+                    f"the file is no TorchScript program of this PyTorch ({shorten(error)}): write it by torch.jit.save"
                 ) from error
             self._session = (program,)  # in a tuple, since its weights are no further ones of this module
             self._session_device = str(x.device)

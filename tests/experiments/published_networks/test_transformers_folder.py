@@ -1,7 +1,7 @@
 """A folder of Transformers becomes a checkpoint that answers as the library itself does."""
 
+import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ UNIVERSAL = ("maskformer", "mask2former", "oneformer", "eomt")
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Folders by type, each made once, with the networks that they hold."""
     made: dict[str, tuple[Path, Any]] = {}
 
@@ -29,7 +29,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             made[kind] = (folder, make_transformers(folder, kind))
         return made[kind]
 
-    yield make
+    return make
 
 
 def draw(size: tuple[int, int]) -> Tensor:
@@ -113,7 +113,7 @@ def test_what_a_checkpoint_records(published: Any, words: list[str], tmp_path: P
     assert "its processor resizes images to 512 x 512, and the data have 48 x 64" in said
     (step,) = read_checkpoint(checkpoint)["derived_from"]
     assert step["verb"] == "convert"
-    assert step["sources"] == [__import__("hashlib").sha256((folder / "model.safetensors").read_bytes()).hexdigest()]
+    assert step["sources"] == [hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()]
     facts = step["settings"]
     assert facts["source"] == folder.name
     assert facts["processor"]["reduced_labels"] is True
