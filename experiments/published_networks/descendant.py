@@ -38,7 +38,7 @@ def check_first_image(found: Published, images: SegmentationDataModule, where: s
     images.test_split = "test"
     first = next(iter(images.test_dataloader()))["image"][:1]
     settings = dict(found.settings)
-    network = found.network.eval()
+    network: Any = found.network.eval()
     try:
         _run(network, first)
     except UserError:

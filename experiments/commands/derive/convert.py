@@ -10,7 +10,7 @@ from experiments.command_line.words import parse_numbers, read_names
 from experiments.published_networks.class_names import Stated, match_classes, require_names
 from experiments.published_networks.descendant import check_first_image, write_network
 from experiments.published_networks.published import Asked
-from experiments.published_networks.source import FORMATS, read_source
+from experiments.published_networks.source import Format, read_source
 from user_error import UserError
 
 EXAMPLES = """
@@ -32,7 +32,7 @@ def convert_network(
     *,
     source: str,
     output: Path,
-    from_: Annotated[str | None, Option(name="--from", choices=FORMATS)] = None,
+    from_: Annotated[Format | None, Option(name="--from", metavar="FORMAT")] = None,
     revision: str | None = None,
     network: str | None = None,
     weights: Path | None = None,

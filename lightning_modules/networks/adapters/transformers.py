@@ -59,6 +59,8 @@ class TransformersNetwork(Adapter):
         UserError: Transformers is not installed, or has no such model or setting.
     """
 
+    task_inputs: Tensor | None
+
     def __init__(
         self,
         num_classes: int,

@@ -94,7 +94,7 @@ def test_a_repository_and_its_commit(server: str, words: list[str], tmp_path: Pa
     checkpoint = tmp_path / "run" / "best.ckpt"
     environment = {"HF_ENDPOINT": server, "HF_HOME": tmp_path / "home", "HF_HUB_DISABLE_XET": "1"}
     call = ("convert", "--source=someone/net", f"--output={checkpoint}", *words)
-    run_command(*call, fresh=True, **environment)
+    run_command(*call, fresh=True, HF_HUB_OFFLINE="0", **environment)
     (step,) = read_checkpoint(checkpoint)["derived_from"]
     assert step["settings"]["source"] == "someone/net"
     assert step["settings"]["commit"] == COMMIT
