@@ -91,7 +91,15 @@ def _find_defaults(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise UserError(
             f"{str(path)!r} is of the class {str(name)[:80]!r}, no image processor of Transformers: pass --mean and --std"
         )
-    names: tuple[str, ...] = ("image_mean", "image_std", "rescale_factor", "do_rescale", "do_normalize", "do_resize", "resample")
+    names: tuple[str, ...] = (
+        "image_mean",
+        "image_std",
+        "rescale_factor",
+        "do_rescale",
+        "do_normalize",
+        "do_resize",
+        "resample",
+    )
     names += ("do_center_crop", "do_flip_channel_order", "do_reduce_labels", "do_split_image")
     return {key: getattr(kind, key) for key in names if hasattr(kind, key)}  # None stands for: not done
 

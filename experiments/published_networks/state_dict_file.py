@@ -93,7 +93,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> N
     """
     own = network.state_dict()
     state = _drop_unused(network, state)
-    kept = {name: own[name] for name in ("mean", "std") if name in own}
+    kept: dict[str, Tensor] = {name: own[name] for name in ("mean", "std") if name in own}
     given: dict[str, Tensor] = {**state, **kept}
     missing = [name for name in own if name not in given]
     shapes = [name for name in given if name in own and given[name].shape != own[name].shape]
