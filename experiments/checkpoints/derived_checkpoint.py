@@ -23,7 +23,7 @@ PERSISTENT = ("pytorch-lightning_version", "state_dict", "hparams_name", "hyper_
 DERIVED = "derived_from"
 """Entry of a checkpoint with its derivation from others: a list of steps, the earliest first."""
 
-VERBS = ("ensemble", "soup", "tta", "slide", "prune", "calibrate", "svm", "onnx")
+VERBS = ("ensemble", "soup", "tta", "slide", "prune", "calibrate", "svm", "onnx", "convert")
 """Verbs that derive a checkpoint from others."""
 
 SOURCES = ("from", "members", "of")

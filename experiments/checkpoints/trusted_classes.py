@@ -44,6 +44,7 @@ def find_trusted(name: Any, where: str) -> Any:
     made = inspect.isclass(found) or (callable(found) and defined.startswith(list_user_packages()))
     if not made or not _is_allowed(defined):
         raise _refuse(name, where)
+    _require_stated_trust(found, where)
     return found
 
 
@@ -56,6 +57,27 @@ def require_trusted_class(kind: Any, where: str) -> None:
     name = f"{kind.__module__}.{kind.__qualname__}"
     if not _is_allowed(name):
         raise _refuse(name, where)
+    _require_stated_trust(kind, where)
+
+
+def _require_stated_trust(kind: Any, where: str) -> None:
+    """Refuse a class of this project that executes a program from the file itself, unless the user trusts such files."""
+    word = getattr(kind, "needs_trust", None)
+    if word is not None:
+        require_trusted_word(word, where)
+
+
+def require_trusted_word(word: str, where: str) -> None:
+    """Refuse what executes a program from a file, unless ``ROBUST_SEGMENTATION_TRUST`` names its kind.
+
+    Raises:
+        UserError: the user has not stated trust.
+    """
+    if f"{word}." not in list_user_packages():
+        raise UserError(
+            f"{where} holds a program of the kind {word}, which can read and write files like any program of yours: it was "
+            f"refused; if you trust who made it, set {TRUST}={word}"
+        )
 
 
 def _is_allowed(name: str) -> bool:

@@ -37,3 +37,20 @@ def read_truth(text: str) -> bool:
 def read_devices(text: str) -> int | str:
     """Parse a number of processes, or ``auto``."""
     return int(text) if text.isdigit() else text
+
+
+def parse_numbers(text: str | None, channels: int, option: str) -> list[float] | None:
+    """Parse numbers separated by commas, one for each channel.
+
+    Raises:
+        UserError: they are not numbers, or not one for each channel.
+    """
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"{option} {text!r} are no numbers: give one for each channel, as 0.5,0.5,0.5") from error
+    if len(found) != channels:
+        raise UserError(f"{option} has {len(found)} numbers for {channels} channels: give one for each")
+    return found

@@ -25,6 +25,7 @@ FOLDERS = {
         "calibrate": "fit the temperature of a network's probabilities",
         "svm": "fit a linear SVM on a checkpoint's features",
         "export": "write a checkpoint as an ONNX file",
+        "convert": "make a checkpoint of a published network: of Transformers, smp, torchvision, a state dict, TorchScript, ONNX",
         "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     },
     "commands.analyse": {

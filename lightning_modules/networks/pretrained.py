@@ -118,8 +118,16 @@ def _find_hub_address(name: str, weights: str) -> tuple[str | None, str]:
     return known[weights]["repo_id"], "model.safetensors"
 
 
-def require_reachable(what: str, address: str) -> None:
+INSTEAD = "pass a local file as encoder_weights, or null to start from random weights"
+
+
+def require_reachable(what: str, address: str, instead: str = INSTEAD) -> None:
     """Check with a short timeout that an address is reachable, since the clients of hubs retry for a long time.
+
+    Args:
+        what: is asked for, for the message.
+        address: of the server.
+        instead: how the message ends.
 
     Raises:
         UserError: the address cannot be reached, or ``HF_HUB_OFFLINE`` forbids it.
@@ -130,6 +138,5 @@ def require_reachable(what: str, address: str) -> None:
         httpx.head(address, timeout=HUB_TIMEOUT_S)
     except httpx.HTTPError as error:
         raise UserError(
-            f"{what} are not in the local cache and {address} cannot be reached ({shorten(error)}): pass a local file as "
-            "encoder_weights, or null to start from random weights"
+            f"{what} are not in the local cache and {address} cannot be reached ({shorten(error)}): {instead}"
         ) from error

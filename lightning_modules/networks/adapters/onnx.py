@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.networks.adapters.base import check_classes, resize_to
-from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.adapters.kept_file import KeptFile
 from user_error import UserError, shorten
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
-class OnnxNetwork(SegmentationNetwork):
+class OnnxNetwork(KeptFile):
     """A graph in the Open Neural Network Exchange format (https://onnx.ai), run by ONNX Runtime.
 
     The file is read when it is first needed. A state dict holds its content, so that a checkpoint rebuilds the network
@@ -47,38 +46,9 @@ class OnnxNetwork(SegmentationNetwork):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(num_classes, in_channels, stride, mean, std)
-        self.onnx_file = onnx_file
+        super().__init__(num_classes, in_channels, onnx_file, stride, mean, std)
         self.input_name = input_name
         self.output_name = output_name
-        self._graph = b""
-        self._session: Any = None
-        self._session_device = ""
-
-    def read_graph(self) -> bytes:
-        """The content of the file.
-
-        Raises:
-            UserError: there is no such file.
-        """
-        if not self._graph:
-            if self.onnx_file is None or not Path(self.onnx_file).is_file():
-                raise UserError(f"no ONNX file {self.onnx_file!r}: set onnx_file to an existing one")
-            self._graph = Path(self.onnx_file).read_bytes()
-        return self._graph
-
-    def get_extra_state(self) -> Tensor:
-        """The file's bytes (N,), for the state dict."""
-        return torch.frombuffer(bytearray(self.read_graph()), dtype=torch.uint8)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Take the graph from a state dict's bytes (N,)."""
-        self._graph = state.cpu().numpy().tobytes()
-        self._session = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the running session, which cannot be copied."""
-        return {**self.__dict__, "_session": None}
 
     def pad(self, x: Tensor) -> Tensor:
         """`x` (B, C, H, W) padded for a graph of any size; as it is for a graph of one size, which resizes it."""

@@ -4,19 +4,24 @@ import copy
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as transforms
 
-from lightning_modules.networks.adapters.base import Adapter, check_classes, find_first_convolution, resize_to
+from lightning_modules.networks.adapters.base import Adapter, check_classes, choose_output, find_first_convolution
 from lightning_modules.networks.pretrained import load_local
 from user_error import UserError, shorten
 
-MASK_CLASSIFIERS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
+MASK_CLASSIFIERS = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3")
 """Networks that classify masks instead of pixels."""
+
+LARGEST_SIDE = 65535
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 DOWNLOADS = ("backbone", "use_pretrained_backbone", "use_timm_backbone", "auto_map")
 """Settings by which a constructor would fetch weights or code; older versions of Transformers obey them."""
@@ -31,8 +36,9 @@ class TransformersNetwork(Adapter):
 
     MaskFormer (Cheng et al., NeurIPS 2021), Mask2Former (Cheng et al., CVPR 2022) and EoMT (Kerssies et al., CVPR 2025)
     classify masks: a pixel's score for a class is the sum over masks of p(class | mask) p(pixel in mask), as in these
-    papers, and its logarithm is the logit. The loss is then one on pixels, not their matching of masks. EoMT takes images of its
-    configuration's ``image_size`` only.
+    papers, brought to the input's size, and its logarithm is the logit. The loss is then one on pixels, not their matching of
+    masks. EoMT takes images of its configuration's ``image_size`` only. OneFormer (Jain et al., CVPR 2023) is told its task
+    by tokens, which `convert` reads.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -43,10 +49,17 @@ class TransformersNetwork(Adapter):
         stride: the input is padded to a multiple of it.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
+        image_size: the one size (H, W) that the network sees: images are resized to it as the library's image processors
+            do, and the logits back; null for any size.
+        resample: how they are resized to it.
+        masks_at: the size (h, w) at which masks are scored, or "image" for that of the network's input; their own if null.
+        task_inputs: the tokens of OneFormer's task.
 
     Raises:
         UserError: Transformers is not installed, or has no such model or setting.
     """
+
+    task_inputs: Tensor | None
 
     def __init__(
         self,
@@ -57,10 +70,23 @@ class TransformersNetwork(Adapter):
         stride: int = 32,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        image_size: Sequence[int] | None = None,
+        resample: Resample = "bilinear",
+        masks_at: Sequence[int] | Literal["image"] | None = None,
+        task_inputs: Sequence[int] | None = None,
     ) -> None:
+        if (model == "oneformer") != (task_inputs is not None):
+            raise UserError(
+                "task_inputs are the tokens of OneFormer's task, and of no other model: make it by 'convert'"
+            )
         built_config = _make_config(model, config or {}, num_classes, in_channels)
         super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
         self.model_type = model
+        self.image_size = None if image_size is None else require_size("image_size", image_size)
+        self.resample = resample
+        self.masks_at = masks_at if masks_at in (None, "image") else require_size("masks_at", masks_at)
+        tokens = None if task_inputs is None else torch.tensor([list(task_inputs)])
+        self.register_buffer("task_inputs", tokens, persistent=False)
         _, first = find_first_convolution(self.model)
         if first.in_channels != in_channels:
             raise UserError(
@@ -68,13 +94,29 @@ class TransformersNetwork(Adapter):
                 "choose another model or backbone"
             )
 
+    def forward(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), uint8 or float in [0, 1], to logits (B, K, H, W)."""
+        if self.image_size is None:
+            return super().forward(image)
+        mode = transforms.InterpolationMode(self.resample)
+        seen = transforms.resize(image, list(self.image_size), interpolation=mode, antialias=True)
+        return self._compute_at(self.normalise(seen), tuple(image.shape[2:]))
+
     def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
+        return self._compute_at(x, tuple(x.shape[2:]))
+
+    def _compute_at(self, x: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Normalised images to logits (B, K, *size), resized once, as the library's post-processing does."""
         if self.model_type not in MASK_CLASSIFIERS:
-            return super().compute_logits(x)
-        found = self.model(x)
-        scores = compute_mask_scores(found.class_queries_logits, found.masks_queries_logits)
-        return resize_to(x, check_classes(scores, self.num_classes))
+            return _resize(check_classes(choose_output(self.model(x), self.output), self.num_classes), size)
+        told = {} if self.task_inputs is None else {"task_inputs": self.task_inputs.expand(len(x), -1)}
+        found = self.model(x, **told)
+        masks = found.masks_queries_logits
+        if self.masks_at is not None:
+            masks = _resize(masks, tuple(x.shape[2:]) if self.masks_at == "image" else self.masks_at)
+        scores = check_classes(compute_mask_scores(found.class_queries_logits, masks), self.num_classes)
+        return to_logits(_resize(scores, size))
 
     def load_pretrained(self, weights: str) -> None:
         """Start from `weights`: what fits of them; a head for other classes starts at random.
@@ -102,14 +144,34 @@ class TransformersNetwork(Adapter):
 
 
 def compute_mask_scores(classes: Tensor, masks: Tensor) -> Tensor:
-    """Log scores (B, K, h, w) of pixels, from the logits of Q masks.
+    """Scores (B, K, h, w) of pixels, 0 or above, from the logits of Q masks.
 
     Args:
         classes: (B, Q, K + 1); the last is "no object".
         masks: (B, Q, h, w).
     """
-    probability = torch.einsum("bqk,bqhw->bkhw", classes.softmax(-1)[..., :-1], masks.sigmoid())
-    return probability.clamp_min(torch.finfo(probability.dtype).tiny).log()
+    return torch.einsum("bqk,bqhw->bkhw", classes.softmax(-1)[..., :-1], masks.sigmoid())
+
+
+def to_logits(scores: Tensor) -> Tensor:
+    """The logarithm of scores of 0 or above, finite everywhere."""
+    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
+
+
+def require_size(name: str, size: Any) -> tuple[int, int]:
+    """A size (H, W).
+
+    Raises:
+        UserError: it is none.
+    """
+    found = tuple(size) if isinstance(size, list | tuple) else ()
+    if len(found) != 2 or not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in found):
+        raise UserError(f"{name} is {size!r}: give a height and a width, such as [512, 512]")
+    return found
+
+
+def _resize(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return maps if tuple(maps.shape[2:]) == tuple(size) else F.interpolate(maps, size, mode="bilinear")
 
 
 def _import_transformers() -> Any:
@@ -126,7 +188,8 @@ def _get_image_config(config: Any) -> Any:
     return getattr(config, "backbone_config", None) or config
 
 
-def _get_auto_class(model: str) -> Any:
+def get_auto_class(model: str) -> Any:
+    """The class of Transformers that builds a network of this type."""
     kind = "Universal" if model in MASK_CLASSIFIERS else "Semantic"
     return getattr(_import_transformers(), f"AutoModelFor{kind}Segmentation")
 
@@ -152,14 +215,14 @@ def _make_config(model: str, settings: Mapping[str, Any], num_classes: int, in_c
 
 def _build(model: str, config: Any) -> nn.Module:
     try:
-        return _get_auto_class(model).from_config(config, trust_remote_code=False)
+        return get_auto_class(model).from_config(config, trust_remote_code=False)
     except (TypeError, ValueError, KeyError, ImportError) as error:
         raise UserError(f"Transformers cannot build {model!r}: {shorten(error)}") from error
 
 
 def _load_pretrained(model: str, weights: str, config: Any) -> nn.Module:
     try:
-        loaded, report = _get_auto_class(model).from_pretrained(
+        loaded, report = get_auto_class(model).from_pretrained(
             weights,
             config=config,
             ignore_mismatched_sizes=True,
