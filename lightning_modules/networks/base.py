@@ -121,7 +121,7 @@ class SegmentationNetwork(Network):
         if self.only_side is not None and max(height, width) > self.only_side:
             raise UserError(
                 f"{type(self).__name__} was made for images of {self.only_side} x {self.only_side} and was given {height} x "
-                f"{width}: train on crops of that size (--data.init_args.size), and predict larger images by sliding windows of it"
+                f"{width}: train at that size (--data.init_args.size), and predict larger images by sliding windows of it"
             )
         below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
         if below or beside:

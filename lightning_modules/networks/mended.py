@@ -33,9 +33,9 @@ def explain_failure(architecture: str, encoder: str, decoder: dict[str, Any], er
         )
     if "downsampling pattern" in str(error):
         return UserError(
-            f"{architecture} reads maps of a quarter to a 32nd of the image's resolution, and {encoder!r} has others: choose another "
-            "encoder, such as 'tu-swin_tiny_patch4_window7_224'; a plain vision transformer goes under DPT, or under the heads of "
-            "FoundationNetwork (experiments/configs/network/dinov3_unet.yaml)"
+            f"{architecture} reads maps of a quarter to a 32nd of the image's resolution, and {encoder!r} has others: choose "
+            "another encoder, such as 'tu-swin_tiny_patch4_window7_224'; a plain vision transformer goes under DPT, or under the "
+            "heads of FoundationNetwork (experiments/configs/network/dinov3_unet.yaml)"
         )
     given = f" with {decoder}" if decoder else ""
     remedy = "change 'decoder', or choose" if decoder else "choose"

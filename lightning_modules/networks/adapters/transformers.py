@@ -12,11 +12,18 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 
 from lightning_modules.networks.adapters.base import Adapter, check_classes, find_first_convolution, resize_to
+from lightning_modules.networks.adapters.mask_matching import compute_matching_loss
 from lightning_modules.networks.pretrained import load_local
 from user_error import UserError, shorten
 
 MASK_CLASSIFIERS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 """Networks that classify masks instead of pixels."""
+
+MATCHING = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
+"""Those of them that are trained by matching masks from the image alone."""
+
+ONE_SIZE = ("eomt", "eomt_dinov3")
+"""Those whose masks are of a grid of one size."""
 
 DOWNLOADS = ("backbone", "use_pretrained_backbone", "use_timm_backbone", "auto_map")
 """Settings by which a constructor would fetch weights or code; older versions of Transformers obey them."""
@@ -31,8 +38,9 @@ class TransformersNetwork(Adapter):
 
     MaskFormer (Cheng et al., NeurIPS 2021), Mask2Former (Cheng et al., CVPR 2022) and EoMT (Kerssies et al., CVPR 2025)
     classify masks: a pixel's score for a class is the sum over masks of p(class | mask) p(pixel in mask), as in these
-    papers, and its logarithm is the logit. The loss is then one on pixels, not their matching of masks. EoMT takes images of its
-    configuration's ``image_size`` only.
+    papers, and its logarithm is the logit. They are trained on their matching of masks by the objective
+    ``experiments/configs/objective/network_loss.yaml``; by any other the loss is one on pixels. EoMT takes images of its
+    configuration's ``image_size`` only: smaller ones are padded to it, larger ones refused.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -61,6 +69,8 @@ class TransformersNetwork(Adapter):
         built_config = _make_config(model, config or {}, num_classes, in_channels)
         super().__init__(num_classes, in_channels, _build(model, built_config), "logits", stride, mean, std)
         self.model_type = model
+        if model in ONE_SIZE:
+            self.stride = self.least_side = self.only_side = built_config.image_size
         _, first = find_first_convolution(self.model)
         if first.in_channels != in_channels:
             raise UserError(
@@ -75,6 +85,15 @@ class TransformersNetwork(Adapter):
         found = self.model(x)
         scores = compute_mask_scores(found.class_queries_logits, found.masks_queries_logits)
         return resize_to(x, check_classes(scores, self.num_classes))
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether it classifies masks."""
+        return self.model_type in MATCHING
+
+    def compute_own_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The loss of its matching of masks; see `compute_matching_loss`."""
+        return compute_matching_loss(self.model, self.pad(self.normalise(image)), mask)
 
     def load_pretrained(self, weights: str) -> None:
         """Start from `weights`: what fits of them; a head for other classes starts at random.
