@@ -71,7 +71,7 @@ def smaller(content: Any) -> Any:
             name: SMALLER[name].get(value, value) if name in SMALLER else value for name, value in settings.items()
         }
         found["init_args"] |= TINY_HEADS.get(found["class_path"].rsplit(".", 1)[1], {})
-        if "encoder_args" in settings:
+        if "encoder_args" in defaults(found["class_path"]):
             found["init_args"]["encoder_args"] = TINY_TRANSFORMER
         if (reduced := REDUCED.get(settings.get("architecture", ""))) is not None:
             found["init_args"] |= reduced | {"decoder": reduced["decoder"] | settings["decoder"]}
