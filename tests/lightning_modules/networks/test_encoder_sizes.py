@@ -76,13 +76,13 @@ def test_any_size(architecture: str, encoder: str, multiple: int) -> None:
 def test_one_size(kind: Any, settings: dict[str, Any], native: int) -> None:
     """Refused, and made for a size that is asked for: smaller images are padded to it, larger ones refused."""
     with pytest.raises(
-        UserError, match=f"positions of one image size: set image_size, such as {native}.*sliding windows"
+        UserError, match=rf"positions of one image size: set image_size, such as {native}.*sliding windows"
     ):
         kind(2, **settings)
     network = kind(2, **settings, image_size=64).eval()
     with torch.inference_mode():
         assert network(draw(33, 64)).shape == (1, 2, 33, 64)
-    with pytest.raises(UserError, match="was made for images of 64 x 64 and was given 65 x 30.*sliding windows"):
+    with pytest.raises(UserError, match=r"was made for images of 64 x 64 and was given 65 x 30.*sliding windows"):
         network(draw(65, 30))
 
 
