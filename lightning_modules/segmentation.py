@@ -22,6 +22,7 @@ from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
 from lightning_modules.objectives.supervised import Supervised
+from lightning_modules.optimizers.layer_decay import compute_layer_scales
 from lightning_modules.refused import explain_refusal
 from lightning_modules.schedules import Schedule, count_training_steps
 from lightning_modules.tasks.base import Task
@@ -48,6 +49,8 @@ class SegmentationModule(pl.LightningModule):
         start: checkpoint of the same network from which all weights are initialised; see 'fit --start'.
         batch_transforms: transforms of each training batch on its device, applied in order.
         objective: computes the loss from network and batch; the loss of the segmentation against the masks if null.
+        layer_decay: factor of the learning rate from each layer of an encoder of timm to the one before it, such as 0.75; see
+            `optimizers.layer_decay`. One rate for all if null.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class SegmentationModule(pl.LightningModule):
         start: str | None = None,
         batch_transforms: list[BatchTransform] | None = None,
         objective: Objective | None = None,
+        layer_decay: float | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -76,6 +80,7 @@ class SegmentationModule(pl.LightningModule):
         self.schedule = schedule
         self.encoder_weights = encoder_weights
         self.start = start
+        self.layer_decay = layer_decay
         self.lr_scale = 1.0
         """Factor of the optimiser's learning rates, which a callback may set before the training begins."""
         self.labelled: Tensor | None = None
@@ -223,13 +228,24 @@ class SegmentationModule(pl.LightningModule):
         self.log("val/miou", miou.float(), prog_bar=True)
 
     def make_parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameter groups: weights with weight decay; biases, normalisation and parameters in ``undecayed`` without."""
+        """Parameter groups: weights with weight decay; biases, normalisation and parameters in ``undecayed`` without.
+
+        With a `layer_decay`, each layer of the encoder has two of its own, whose ``lr_scale`` multiplies the learning rate.
+
+        Raises:
+            UserError: a `layer_decay` for an encoder whose layers have no known order.
+        """
         spared = {id(getattr(layer, name)) for layer in self.modules() for name in getattr(layer, "undecayed", ())}
-        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        scales = {} if self.layer_decay is None else compute_layer_scales(self.network, self.layer_decay)
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
         for parameter in self.parameters():
             if parameter.requires_grad:
-                groups[parameter.ndim > 1 and id(parameter) not in spared].append(parameter)
-        return [{"params": groups[True]}, {"params": groups[False], "weight_decay": 0.0}]
+                decays = parameter.ndim > 1 and id(parameter) not in spared
+                groups.setdefault((scales.get(id(parameter), 1.0), decays), []).append(parameter)
+        return [
+            {"params": group, **({} if decays else {"weight_decay": 0.0}), **({"lr_scale": scale} if scales else {})}
+            for (scale, decays), group in groups.items()
+        ]
 
     def configure_optimizers(self) -> Any:
         """The optimiser and, stepped with it, the schedule.
@@ -240,7 +256,7 @@ class SegmentationModule(pl.LightningModule):
         with explain_refusal("--model.init_args.optimizer", self.hparams.get("optimizer"), "optimizer"):
             optimizer = self.optimizer(self.make_parameter_groups())
         for group in optimizer.param_groups:
-            group["lr"] *= self.lr_scale
+            group["lr"] *= self.lr_scale * group.get("lr_scale", 1.0)
         if self.schedule is None:
             return optimizer
         steps = count_training_steps(self.trainer)

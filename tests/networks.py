@@ -19,6 +19,7 @@ SMALLER: dict[str, dict[str, Any]] = {
         "resnet18": "tu-test_resnet",
         "mobilenet_v2": "tu-test_resnet",
         "tu-vit_tiny_patch16_224": "tu-test_vit",
+        "tu-convnext_tiny.dinov3_lvd1689m": "tu-test_convnext",
     },
     "samples": {8: 2},
     "copies": {3: 2},
@@ -31,6 +32,13 @@ REDUCED: dict[str, dict[str, Any]] = {
     "UPerNet": {"decoder": {"decoder_channels": 64}},
 }
 """By architecture, fewer channels and, where the idea is one that is built into a U-Net, two steps less."""
+
+TINY_TRANSFORMER = {"depth": 4, "embed_dim": 48, "num_heads": 3}
+TINY_HEADS: dict[str, dict[str, Any]] = {
+    "UnetHead": {"width": 32, "decoder_channels": [32, 16, 16, 8]},
+    "DptHead": {"intermediate_channels": [16, 16, 32, 32], "fusion_channels": 32},
+}
+"""Of foundation encoders and their heads."""
 
 OWN = ("unet", "fpn")
 """The networks that keep their encoder."""
@@ -62,6 +70,9 @@ def smaller(content: Any) -> Any:
         found["init_args"] = {
             name: SMALLER[name].get(value, value) if name in SMALLER else value for name, value in settings.items()
         }
+        found["init_args"] |= TINY_HEADS.get(found["class_path"].rsplit(".", 1)[1], {})
+        if "encoder_args" in defaults(found["class_path"]):
+            found["init_args"]["encoder_args"] = TINY_TRANSFORMER
         if (reduced := REDUCED.get(settings.get("architecture", ""))) is not None:
             found["init_args"] |= reduced | {"decoder": reduced["decoder"] | settings["decoder"]}
     return found

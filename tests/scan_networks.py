@@ -248,27 +248,39 @@ def summarise(found: dict[str, str]) -> str:
     return "".join("." if fact not in found else fact.lower() if found[fact] else fact for fact in FACTS)
 
 
-def describe(scan: dict[str, dict[str, dict[str, str]]], command: str, conditions: str) -> str:
-    """The page: a row for each encoder, a column for each decoder, and below it the sentences."""
+def describe(scan: dict[str, dict[str, dict[str, str]]], command: str, conditions: str, earlier: str = "") -> str:
+    """The page: a row for each encoder, a column for each decoder, and below it the sentences.
+
+    Args:
+        scan: what was found of each encoder and decoder.
+        command: by which it was found.
+        conditions: under which it was found.
+        earlier: a page of before, whose rows and sentences stay for encoders that are not in `scan`.
+    """
+    cells = {pair: cell for pair, cell in read_table(earlier).items() if pair[1] not in scan} if earlier else {}
+    sentences: dict[str, list[str]] = defaultdict(list)
+    for sentence, pairs in re.findall(r"^- (\w+: .*)\. \((.*)\)$", earlier, re.MULTILINE):
+        sentences[sentence] = [pair for pair in pairs.split("; ") if pair.split("`")[1] not in scan]
+    for encoder, row in scan.items():
+        for decoder, found in row.items():
+            cells[decoder, encoder] = summarise(found)
+            for fact, sentence in found.items():
+                if sentence:
+                    text = re.sub(
+                        rf"\b(an )?{decoder}(?= (on|asks|cannot|reads))",
+                        "the decoder",
+                        sentence.replace(repr(encoder), "the encoder"),
+                    )
+                    sentences[f"{FACTS.get(fact, fact)}: {text}"].append(f"{decoder} on `{encoder}`")
     lines = [
         HEAD.format(command=command, conditions=conditions),
         f"| encoder | {' | '.join(DECODERS)} |",
         "|---" * (len(DECODERS) + 1) + "|",
     ]
-    sentences: dict[str, list[str]] = defaultdict(list)
-    for encoder, row in scan.items():
-        lines.append(f"| `{encoder}` | {' | '.join(summarise(row[decoder]) for decoder in DECODERS)} |")
-        for decoder, found in row.items():
-            for fact, sentence in found.items():
-                if sentence:
-                    text = re.sub(
-                        rf"\b(an )?{decoder}(?= (on|asks|cannot))",
-                        "the decoder",
-                        sentence.replace(repr(encoder), "the encoder"),
-                    )
-                    sentences[f"{FACTS.get(fact, fact)}: {text}"].append(f"{decoder} on `{encoder}`")
+    shown = [encoder for encoder in ENCODERS if (DECODERS[0], encoder) in cells]
+    lines += [f"| `{encoder}` | {' | '.join(cells[one, encoder] for one in DECODERS)} |" for encoder in shown]
     lines += ["", "## Why", ""]
-    lines += [f"- {sentence}. ({'; '.join(pairs)})" for sentence, pairs in sorted(sentences.items())]
+    lines += [f"- {sentence}. ({'; '.join(pairs)})" for sentence, pairs in sorted(sentences.items()) if pairs]
     return "\n".join(lines) + "\n"
 
 
@@ -287,6 +299,9 @@ def main() -> None:
     parser.add_argument(
         "--dear", choices=DECODERS_PER_ENCODER, default="all", help="pairs of an encoder that are pruned and exported"
     )
+    parser.add_argument(
+        "--encoders", nargs="+", choices=ENCODERS, default=ENCODERS, metavar="NAME", help="only these; other rows stay"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
     parser.add_argument("--limit", type=int, default=60, help="seconds of a processor for a trial")
     parser.add_argument("--output", type=Path, default=TABLE, help="page to write")
@@ -294,12 +309,13 @@ def main() -> None:
     began = time.perf_counter()
     torch.set_num_threads(1)
     command = shlex.join(["python", "tests/scan_networks.py", *sys.argv[1:]])
-    scan: dict[str, Any] = {encoder: {decoder: {} for decoder in DECODERS} for encoder in ENCODERS}
+    scan: dict[str, Any] = {encoder: {decoder: {} for decoder in DECODERS} for encoder in args.encoders}
+    earlier = args.output.read_text(encoding="utf-8") if args.encoders is not ENCODERS else ""
     with ThreadPoolExecutor(args.processes) as pool:
-        tasks = {pool.submit(scan_encoder, encoder, args.dear, args.limit): encoder for encoder in ENCODERS}
+        tasks = {pool.submit(scan_encoder, encoder, args.dear, args.limit): encoder for encoder in args.encoders}
         for task in as_completed(tasks):
             scan[tasks[task]] = task.result()
-            page = describe(scan, command, _describe_conditions(args, time.perf_counter() - began))
+            page = describe(scan, command, _describe_conditions(args, time.perf_counter() - began), earlier)
             args.output.write_text(page, encoding="utf-8")
     print(f"written: {args.output}")
 

@@ -27,7 +27,7 @@ from experiments.training.bookkeeping import Bookkeeping
 from experiments.training.checks import require_callbacks, require_trainer
 from experiments.training.content import find_named_files, read_content, read_splits
 from experiments.training.data_checks import check_data
-from experiments.training.ended import describe_end
+from experiments.training.ended import describe_end, save_start
 from experiments.training.own_checkpoint import OwnCheckpoint
 from experiments.training.plugins import choose_training_plugins
 from experiments.training.resumed import Resumed, describe_recipe, format_count, read_resumed
@@ -238,8 +238,11 @@ class SegmentationCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Print where the result is."""
-        if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
-            self._print_result("trained")
+        if self.config[self.subcommand].trainer.fast_dev_run:
+            return
+        save_start(self.folder, self.trainer)
+        if self.trainer.is_global_zero:
+            self._print_result("trained" if self.trainer.global_step else "written")
 
     def _print_result(self, how: str) -> None:
         print(f"{how}: {describe_end(self.folder, self.best, self.trainer)}", flush=True)

@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.networks.network import Network
@@ -23,7 +24,8 @@ class SegmentationNetwork(Network):
         num_classes: K, the channels of the logits.
         in_channels: C, the channels of the image.
         stride: the input is padded to a multiple of it, by repeating its edge, and the logits are cropped accordingly; a
-            network may set `least_side`, a multiple to which smaller inputs are padded.
+            network may set `least_side`, a multiple to which smaller inputs are padded, and `only_side`, that of the only
+            images that it takes.
         mean: mean per channel of images in [0, 1]; ImageNet's for three channels, else 0.5.
         std: standard deviation per channel; ImageNet's for three channels, else 0.25.
 
@@ -48,6 +50,8 @@ class SegmentationNetwork(Network):
         self.in_channels = in_channels
         self.stride = stride
         self.least_side = stride
+        self.only_side: int | None = None
+        self.frozen: list[nn.Module] = []
         colour = in_channels == 3
         mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
@@ -95,13 +99,41 @@ class SegmentationNetwork(Network):
         height, width = image.shape[-2:]
         return self.compute_logits(self.pad(self.normalise(image)))[..., :height, :width]
 
+    def freeze(self, part: nn.Module) -> None:
+        """Keep the weights of a part, and the part in evaluation mode, while the rest is trained."""
+        part.requires_grad_(False).eval()
+        self.frozen.append(part)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all parts but the frozen ones, whose running statistics and dropout stay as in evaluation."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
     def pad(self, x: Tensor) -> Tensor:
-        """Pad `x` (B, C, H, W) to multiples of `stride`, in the memory format of convolutions."""
+        """Pad `x` (B, C, H, W) to multiples of `stride`, in the memory format of convolutions.
+
+        Raises:
+            UserError: the network takes images of one size only, and this one is larger.
+        """
         height, width = x.shape[-2:]
+        if self.only_side is not None and max(height, width) > self.only_side:
+            raise UserError(
+                f"{type(self).__name__} was made for images of {self.only_side} x {self.only_side} and was given {height} x "
+                f"{width}: train at that size (--data.init_args.size), and predict larger images by sliding windows of it"
+            )
         below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
         if below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
         return x.contiguous(memory_format=self.memory_format)
+
+
+def resize_to(x: Tensor, logits: Tensor) -> Tensor:
+    """Logits (B, K, h, w) at the size of images `x` (B, C, H, W)."""
+    if logits.shape[2:] == x.shape[2:]:
+        return logits
+    return F.interpolate(logits, x.shape[2:], mode="bilinear")
 
 
 def require_for_each(name: str, values: Sequence[float] | None, channels: int) -> None:

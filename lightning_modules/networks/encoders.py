@@ -3,17 +3,24 @@
 import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.hiera import fit_hiera
 from lightning_modules.networks.pretrained import load_hub_encoder, load_local, make_encoder_like
 from user_error import UserError
 
-ONE_SIZE = "{what} takes images of one size only: choose another encoder, such as 'mit_b0' or 'tu-swin_tiny_patch4_window7_224'"
+ONE_SIZE = (
+    "the encoder {name!r} has positions of one image size: set image_size, such as {side}, and predict larger images by "
+    "sliding windows of it; or choose an encoder of any size, such as 'mit_b0' or 'tu-swin_tiny_patch4_window7_224'"
+)
+
+TIMM_ERRORS = (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, NotImplementedError)
+"""Errors that smp and timm raise for incompatible parts."""
 
 
 def check_encoder(name: str) -> None:
@@ -44,7 +51,7 @@ def load_pretrained_encoder(like: nn.Module, name: str, weights: str, in_channel
     Raises:
         UserError: the weights cannot be loaded, or belong to another encoder.
     """
-    if not _is_path(weights):
+    if not is_path(weights):
         return load_hub_encoder(like, name, weights, in_channels)
     encoder: Any = make_encoder_like(like, name, in_channels=3)
     load_local(encoder, Path(weights), name)
@@ -54,7 +61,8 @@ def load_pretrained_encoder(like: nn.Module, name: str, weights: str, in_channel
     return encoder
 
 
-def _is_path(weights: str) -> bool:
+def is_path(weights: str) -> bool:
+    """Whether weights are named by the path of a file, and not by a name on the hub."""
     return "/" in weights or Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 
 
@@ -70,43 +78,92 @@ def _adapt_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Modul
     return adapted
 
 
-def make_for_any_size(
-    make: Callable[..., nn.Module], encoder_of: Callable[[Any], nn.Module], name: str, in_channels: int, what: str
-) -> nn.Module:
-    """Make a network with an encoder that takes images of any size.
+def find_timm_model_settings(name: str) -> dict[str, Any]:
+    """What the pretraining of an encoder of timm tells of its images: ``mean``, ``std``, ``input_size`` (C, H, W)."""
+    return timm.models.get_pretrained_cfg(name.removeprefix("tu-"), allow_unregistered=True).to_dict()
 
-    Position embeddings and masks of timm's ViTs and Swins have a fixed size, unless `dynamic_img_size` is set.
+
+class Sized(NamedTuple):
+    """A network, and the multiple to which its encoder needs images to be padded."""
+
+    network: Any
+    multiple: int
+
+
+def make_for_any_size(
+    make: Callable[..., nn.Module],
+    encoder_of: Callable[[Any], nn.Module],
+    name: str,
+    in_channels: int,
+    image_size: int | None = None,
+) -> Sized:
+    """Make a network with an encoder that takes images of any size, or of `image_size`.
+
+    Positions of timm's ViTs and masks of its Swins have a fixed size, unless `dynamic_img_size` is set; the windows of a MaxViT
+    divide the multiples of its size; a Hiera is fitted to each image (see `HieraSize`).
 
     Args:
         make: makes the network; keyword arguments are passed to its encoder.
         encoder_of: returns the encoder of the network.
         name: name of the encoder; those of smp take any size.
         in_channels: C of its images.
-        what: name of the network for the message.
+        image_size: side of the only images that it is made for.
 
     Raises:
-        UserError: the encoder takes images of one size only.
+        UserError: the encoder takes images of one size only, or cannot be made for `image_size`.
     """
+    if image_size is not None:
+        return _make_for_one_size(make, encoder_of, name, in_channels, image_size)
     made = make()
-    if not name.startswith("tu-") or _takes_any_size(encoder_of(made), in_channels):
-        return made
+    encoder: Any = encoder_of(made)
+    if not name.startswith("tu-"):
+        return Sized(made, encoder.output_stride)
+    fit_hiera(encoder)
+    if _takes_multiples(encoder, in_channels, encoder.output_stride, 544):
+        return Sized(made, encoder.output_stride)
+    side = find_timm_model_settings(name)["input_size"][-1]
+    if side % encoder.output_stride == 0 and _takes_multiples(encoder, in_channels, side, 2 * side):
+        return Sized(made, side)
     try:
         made = make(dynamic_img_size=True)
     except TypeError as error:  # it knows no such argument
-        raise UserError(ONE_SIZE.format(what=what)) from error
-    if not _takes_any_size(encoder_of(made), in_channels):
-        raise UserError(ONE_SIZE.format(what=what))
-    return made
+        raise UserError(ONE_SIZE.format(name=name, side=side)) from error
+    encoder = encoder_of(made)
+    if not _takes_multiples(encoder, in_channels, encoder.output_stride, 544):
+        raise UserError(ONE_SIZE.format(name=name, side=side))
+    return Sized(made, encoder.output_stride)
+
+
+def _make_for_one_size(
+    make: Callable[..., nn.Module], encoder_of: Callable[[Any], nn.Module], name: str, in_channels: int, side: int
+) -> Sized:
+    if not name.startswith("tu-"):
+        raise UserError(f"the encoder {name!r} takes images of any size: leave image_size out")
+    native = find_timm_model_settings(name)["input_size"][-1]
+    try:
+        made = make(img_size=side)
+    except TIMM_ERRORS:  # some know no such argument, and have their own size
+        made = make()
+    if not _takes(encoder_of(made), in_channels, side, side):
+        raise UserError(
+            f"the encoder {name!r} cannot be made for images of {side} x {side}: set image_size to {native}, as in its "
+            "pretraining"
+        )
+    return Sized(made, side)
+
+
+def _takes_multiples(encoder: Any, in_channels: int, multiple: int, widest: int) -> bool:
+    """Whether an encoder takes square images and wide ones, both sides multiples of `multiple`."""
+    low, high = (-(-side // multiple) * multiple for side in (64, widest))
+    return all(_takes(encoder, in_channels, low, width) for width in (low, high))
 
 
 @torch.inference_mode()
-def _takes_any_size(encoder: Any, in_channels: int) -> bool:
+def _takes(encoder: Any, in_channels: int, height: int, width: int) -> bool:
     training = encoder.training
     encoder.eval()
-    low, high = (-(-side // encoder.output_stride) * encoder.output_stride for side in (64, 544))
     try:
-        for width in (low, high):
-            encoder(torch.zeros(1, in_channels, low, width))
+        encoder(torch.zeros(1, in_channels, height, width))
     except (AssertionError, RuntimeError, IndexError):
         return False
     finally:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
@@ -11,13 +10,15 @@ from torch.nn import functional as F
 
 from lightning_modules.networks.base import SegmentationNetwork, require_probability
 from lightning_modules.networks.encoders import (
+    TIMM_ERRORS,
+    Sized,
     check_encoder,
     keeps_its_classifier,
     load_pretrained_encoder,
     make_for_any_size,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, explain_failure
+from lightning_modules.networks.mended import explain_failure
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
 
@@ -43,6 +44,7 @@ class FcnNetwork(SegmentationNetwork):
         hidden: channels of each of the two fully connected layers (4096 in the paper).
         skips: number of finer maps that are fused: 0, 1 or 2.
         dropout: probability with which a channel of a fully connected layer is dropped in training.
+        image_size: see `SmpNetwork`.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
 
@@ -59,6 +61,7 @@ class FcnNetwork(SegmentationNetwork):
         hidden: int = 512,
         skips: int = 2,
         dropout: float = 0.5,
+        image_size: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -66,9 +69,10 @@ class FcnNetwork(SegmentationNetwork):
         if hidden < 1:
             raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
         require_probability("dropout", dropout)
-        built = _make_encoder(encoder, in_channels)
+        built, multiple = _make_encoder(encoder, in_channels, image_size)
         subsample_first(built)
-        super().__init__(num_classes, in_channels, built.output_stride, mean, std)
+        super().__init__(num_classes, in_channels, multiple, mean, std)
+        self.only_side = image_size
         self.encoder = built
         self.encoder_name = encoder
         *finer, coarsest = (channels for channels in built.out_channels[1:] if channels)  # a stage may be left out
@@ -83,7 +87,8 @@ class FcnNetwork(SegmentationNetwork):
         for parameter in self.skip_scores.parameters():
             nn.init.zeros_(parameter)
         if keeps_its_classifier(encoder) or encoder.startswith("tu-"):  # timm's may refine maps that no skip reads
-            remove_unused_parts(built, self, torch.zeros(1, in_channels, 64, 64))
+            side = image_size or max(multiple, 64)
+            remove_unused_parts(built, self, torch.zeros(1, in_channels, side, side))
 
     def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
@@ -112,9 +117,9 @@ class FcnNetwork(SegmentationNetwork):
         self.encoder.load_state_dict({key: value for key, value in encoder.state_dict().items() if key in own})
 
 
-def _make_encoder(name: str, in_channels: int) -> Any:
+def _make_encoder(name: str, in_channels: int, image_size: int | None) -> Sized:
     make = partial(smp.encoders.get_encoder, name, in_channels=in_channels, depth=5, weights=None)
     try:
-        return make_for_any_size(make, lambda one: one, name, in_channels, f"an FCN on {name!r}")
-    except CANNOT as error:
+        return make_for_any_size(make, lambda one: one, name, in_channels, image_size)
+    except TIMM_ERRORS as error:
         raise explain_failure("FCN", name, {}, error) from error

@@ -25,6 +25,20 @@ class Network(nn.Module):
         """The weight of the last layer that every task depends on; `None` where there is no such layer."""
         return None
 
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether `compute_own_loss` is there, for the objective `NetworkLoss`."""
+        return False
+
+    def compute_own_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        """A loss, a scalar, that no function of the logits is, such as one that matches masks.
+
+        Args:
+            image: (B, C, H, W), uint8 or float in [0, 1].
+            mask: class ids (B, H, W), 255 where ignored.
+        """
+        raise NotImplementedError
+
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """The outputs of each member for the losses of each task, among them logits (B, K, H, W) of the segmentation.
 
@@ -59,6 +73,15 @@ class Wrapper(Network):
     def shared(self) -> nn.Parameter | None:
         """The shared weight of the wrapped network."""
         return as_network(self.network).shared
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether the wrapped network has a loss of its own."""
+        return as_network(self.network).has_own_loss
+
+    def compute_own_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The own loss of the wrapped network."""
+        return as_network(self.network).compute_own_loss(image, mask)
 
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """The training outputs of the wrapped network."""

@@ -14,15 +14,16 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import SegmentationNetwork, require_probability
+from lightning_modules.networks.base import SegmentationNetwork, require_probability, resize_to
 from lightning_modules.networks.encoders import (
+    TIMM_ERRORS,
     check_encoder,
     keeps_its_classifier,
     load_pretrained_encoder,
     make_for_any_size,
     remove_unused_parts,
 )
-from lightning_modules.networks.mended import CANNOT, explain_failure, find_sides, mend
+from lightning_modules.networks.mended import explain_failure, find_sides, mend, require_side
 from lightning_modules.networks.refined_encoder import RefinedEncoder, find_encoder_holder
 from lightning_modules.networks.strided import subsample_first
 from user_error import UserError
@@ -73,6 +74,8 @@ class SmpNetwork(SegmentationNetwork):
         drop_path: largest probability with which a residual branch of the encoder is skipped in training
             (stochastic depth, Huang et al., ECCV 2016), growing linearly with depth.
         parts: extensions that are built in, in order: attention, recurrence, DropBlock, ...
+        image_size: side of the only images that the encoder is made for, where it needs one: smaller images are padded to
+            it, larger ones refused. Any size if null.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
 
@@ -92,18 +95,24 @@ class SmpNetwork(SegmentationNetwork):
         dropout: float = 0.0,
         drop_path: float = 0.0,
         parts: Sequence[Part] = (),
+        image_size: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
         _check_names(architecture, encoder)
         require_probability("dropout", dropout)
         require_probability("drop_path", drop_path)
-        model: Any = _build(architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {})
-        stride = _get_stride(model.encoder)
-        least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
-        stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
+        model, stride = _build(
+            architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {}, image_size
+        )
+        if image_size is None:
+            least = stride * -(-model.encoder.output_stride * 2 ** HALVED.get(architecture, 0) // stride)
+            stride, least = find_sides(model, in_channels, stride, least, f"{architecture} and {encoder!r}")
+        else:
+            least = require_side(model, in_channels, image_size, f"{architecture} and {encoder!r}")
         super().__init__(num_classes, in_channels, stride, mean, std)
         self.least_side = least
+        self.only_side = image_size
         self.model: Any = model
         self.encoder_name = encoder
         if dropout:
@@ -128,7 +137,7 @@ class SmpNetwork(SegmentationNetwork):
 
     def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
-        return self.model(x)
+        return resize_to(x, self.model(x))
 
     def load_pretrained(self, weights: str) -> None:
         """Start the encoder from `weights`: "imagenet" or another name on the hub, or the path of a local file.
@@ -151,8 +160,15 @@ def _check_names(architecture: str, encoder: str) -> None:
 @torch.inference_mode(False)
 @torch.enable_grad()
 def _build(
-    architecture: str, encoder: str, depth: int | None, in_channels: int, classes: int, decoder: dict
-) -> nn.Module:
+    architecture: str,
+    encoder: str,
+    depth: int | None,
+    in_channels: int,
+    classes: int,
+    decoder: dict,
+    image_size: int | None,
+) -> tuple[Any, int]:
+    """The model of smp, and the multiple to which its images are padded."""
     accepted = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[architecture.lower()]).parameters
     unknown = sorted(set(decoder) - (set(accepted) - NOT_OF_DECODERS))
     if unknown:  # smp swallows them
@@ -160,18 +176,17 @@ def _build(
         raise UserError(f"{architecture} of smp has no argument {unknown[0]!r}: its decoder takes {options}")
     chosen = decoder if depth is None else {**decoder, "encoder_depth": depth}
     make = partial(smp.create_model, architecture, encoder, None, in_channels, classes, **chosen)
-    what = f"{architecture} on {encoder!r}"
     try:
-        model: Any = make_for_any_size(make, lambda one: one.encoder, encoder, in_channels, what)
+        model, multiple = make_for_any_size(make, lambda one: one.encoder, encoder, in_channels, image_size)
         mend(model)
         subsample_first(model)
         _remove_unused_attention(model.decoder)
         if _get_depth(model.encoder) < 5 or keeps_its_classifier(encoder):
-            side = 4 * _get_stride(model.encoder)
+            side = image_size or max(multiple, 4 * _get_stride(model.encoder))
             remove_unused_parts(model.encoder, model, torch.zeros(1, in_channels, side, side))
-    except CANNOT as error:
+    except TIMM_ERRORS as error:
         raise explain_failure(architecture, encoder, decoder, error) from error
-    return model
+    return model, max(multiple, _get_stride(model.encoder))
 
 
 def _get_depth(encoder: Any) -> int:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.base import SegmentationNetwork, resize_to
 from user_error import UserError
 
 
@@ -89,13 +88,6 @@ def check_classes(logits: Tensor, num_classes: int) -> Tensor:
             "and how it learns the number of classes"
         )
     return logits
-
-
-def resize_to(x: Tensor, logits: Tensor) -> Tensor:
-    """Logits (B, K, h, w) at the size of images `x` (B, C, H, W)."""
-    if logits.shape[2:] == x.shape[2:]:
-        return logits
-    return F.interpolate(logits, x.shape[2:], mode="bilinear")
 
 
 def find_first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:

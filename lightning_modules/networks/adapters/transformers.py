@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
 from lightning_modules.networks.adapters.base import Adapter, check_classes, choose_output, find_first_convolution
+from lightning_modules.networks.adapters.mask_matching import compute_matching_loss
 from lightning_modules.networks.pretrained import load_local
 from user_error import UserError, shorten
 
@@ -22,6 +23,11 @@ MASK_CLASSIFIERS = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dino
 
 LARGEST_SIDE = 65535
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+MATCHING = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
+"""Those of them that are trained by matching masks from the image alone."""
+
+ONE_SIZE = ("eomt", "eomt_dinov3")
+"""Those whose masks are of a grid of one size."""
 
 DOWNLOADS = ("backbone", "use_pretrained_backbone", "use_timm_backbone", "auto_map")
 """Settings by which a constructor would fetch weights or code; older versions of Transformers obey them."""
@@ -36,9 +42,10 @@ class TransformersNetwork(Adapter):
 
     MaskFormer (Cheng et al., NeurIPS 2021), Mask2Former (Cheng et al., CVPR 2022) and EoMT (Kerssies et al., CVPR 2025)
     classify masks: a pixel's score for a class is the sum over masks of p(class | mask) p(pixel in mask), as in these
-    papers, brought to the input's size, and its logarithm is the logit. The loss is then one on pixels, not their matching of
-    masks. EoMT takes images of its configuration's ``image_size`` only. OneFormer (Jain et al., CVPR 2023) is told its task
-    by tokens, which `convert` reads.
+    papers, brought to the input's size, and its logarithm is the logit. They are trained on their matching of masks by the
+    objective ``experiments/configs/objective/network_loss.yaml``; by any other the loss is one on pixels. EoMT takes images of
+    its configuration's ``image_size`` only: smaller ones are padded to it, larger ones refused, unless `image_size` resizes
+    them. OneFormer (Jain et al., CVPR 2023) is told its task by tokens, which `convert` reads.
 
     Args:
         num_classes: K; the command line takes it from the data.
@@ -87,6 +94,8 @@ class TransformersNetwork(Adapter):
         self.masks_at = masks_at if masks_at in (None, "image") else require_size("masks_at", masks_at)
         tokens = None if task_inputs is None else torch.tensor([list(task_inputs)])
         self.register_buffer("task_inputs", tokens, persistent=False)
+        if model in ONE_SIZE:
+            self.stride = self.least_side = self.only_side = built_config.image_size
         _, first = find_first_convolution(self.model)
         if first.in_channels != in_channels:
             raise UserError(
@@ -117,6 +126,15 @@ class TransformersNetwork(Adapter):
             masks = _resize(masks, tuple(x.shape[2:]) if self.masks_at == "image" else self.masks_at)
         scores = check_classes(compute_mask_scores(found.class_queries_logits, masks), self.num_classes)
         return to_logits(_resize(scores, size))
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether it classifies masks."""
+        return self.model_type in MATCHING
+
+    def compute_own_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The loss of its matching of masks; see `compute_matching_loss`."""
+        return compute_matching_loss(self.model, self.pad(self.normalise(image)), mask)
 
     def load_pretrained(self, weights: str) -> None:
         """Start from `weights`: what fits of them; a head for other classes starts at random.

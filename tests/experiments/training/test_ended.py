@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from command_line import TINY, read_output, read_refusal
 from PIL import Image
 from tiny_folder import make_tiny_folder
@@ -32,14 +33,34 @@ def test_what_is_left_is_named(tmp_path: Path):
     assert describe_end(folder, best, SimpleNamespace(global_step=3)).endswith("best.ckpt (validation mIoU 0.5000)")
 
 
-@pytest.mark.parametrize("option", ["--trainer.limit_val_batches=0", "--trainer.max_epochs=0"])
-def test_a_training_without_validation_does_not_name_a_best(tmp_path: Path, option: str):
-    words = ["fit", *SHORT, f"--run={tmp_path / 'run'}", option]
-    if "max_epochs" in option:
-        assert "nothing was trained" in read_refusal(*words)
-    else:
-        assert f"trained: {tmp_path / 'run' / 'last.ckpt'} (no epoch was validated" in read_output(*words)
-        assert "trained before: " + str(tmp_path / "run" / "last.ckpt") in read_output(*words)
+def test_a_training_without_validation_does_not_name_a_best(tmp_path: Path):
+    words = ["fit", *SHORT, f"--run={tmp_path / 'run'}", "--trainer.limit_val_batches=0"]
+    assert f"trained: {tmp_path / 'run' / 'last.ckpt'} (no epoch was validated" in read_output(*words)
+    assert "trained before: " + str(tmp_path / "run" / "last.ckpt") in read_output(*words)
+
+
+@pytest.mark.parametrize("option", ["max_epochs", "max_steps"])
+def test_a_training_of_no_step_keeps_the_weights_that_it_begins_from(tmp_path: Path, option: str):
+    first, start = tmp_path / "first", tmp_path / "start"
+    assert f"written: {first / 'best.ckpt'} (the weights that it begins from" in read_output(
+        "fit", *SHORT, f"--run={first}", f"--trainer.{option}=0", "--seed_everything=3"
+    )
+    words = ["fit", *SHORT, f"--run={start}", f"--start={first / 'best.ckpt'}", f"--trainer.{option}=0"]
+    assert f"written: {start / 'best.ckpt'}" in read_output(*words)
+    assert f"trained before: {start / 'best.ckpt'}" in read_output(*words)
+    before, after = (torch.load(run / "best.ckpt", weights_only=True)["state_dict"] for run in (first, start))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert "record: " in read_output(
+        *("benchmark", f"--checkpoint={start / 'best.ckpt'}", "--suite=smoke", "--trainer.accelerator=cpu")
+    )
+
+
+def test_a_training_without_batches_names_no_checkpoint(tmp_path: Path):
+    words = ["fit", *SHORT, f"--run={tmp_path / 'run'}"]
+    assert "no epoch has a batch" in read_refusal(*words, "--trainer.limit_train_batches=0")
+    assert "trained: " not in read_output(*words, "--trainer.fast_dev_run=true")
+    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 @pytest.mark.parametrize(

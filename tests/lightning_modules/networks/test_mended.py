@@ -48,11 +48,10 @@ def test_weights_of_what_is_gone_are_passed_over() -> None:
     ("decoder", "encoder", "remedy"),
     [
         ("DPT", "resnet18", "such as Unet or UPerNet"),
-        ("Unet", "tu-vit_tiny_patch16_224", "choose another encoder, such as 'resnet18'"),
-        ("FCN", "tu-vit_tiny_patch16_224", "choose another encoder, such as 'resnet18'"),
-        ("DPT", "tu-vit_small_patch14_dinov2", "such as 'tu-vit_tiny_patch16_224'"),
-        ("Unet", "tu-maxvit_nano_rw_256", "images of one size"),
-        ("Unet", "tu-mvitv2_tiny", "images of one size"),  # up to a certain width
+        ("Unet", "tu-vit_tiny_patch16_224", "goes under DPT, or under the heads of FoundationNetwork"),
+        ("FCN", "tu-vit_tiny_patch16_224", "goes under DPT, or under the heads of FoundationNetwork"),
+        ("Unet", "tu-test_coatnet", "positions of one image size"),
+        ("Unet", "tu-mvitv2_tiny", "positions of one image size"),  # up to a certain width
     ],
 )
 def test_what_cannot_be_is_refused_with_a_remedy(decoder: str, encoder: str, remedy: str) -> None:

@@ -37,7 +37,7 @@ from user_error import UserError
         ({"std": [0.2, 0.0, 0.2]}, "numbers above 0"),
         ({"decoder": {"aux_params": {"classes": 3}}}, "no argument 'aux_params'"),
         ({"decoder": {"activation": "softmax"}}, "no argument 'activation'"),
-        ({"encoder": "tu-maxvit_nano_rw_256"}, "images of one size"),
+        ({"encoder": "tu-test_coatnet"}, "positions of one image size"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, named: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from command_line import ROOT
 from jsonargparse import ArgumentParser
 from task_batches import CLASSES, batch
+from torch.nn import functional as F
 
 from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
@@ -18,12 +19,21 @@ from lightning_modules.training_batch import read_training_batch
 PATHS = sorted((ROOT / "experiments/configs/objective").glob("*.yaml"))
 
 
+class OwnLoss(SmpNetwork):
+    """A network with a loss of its own."""
+
+    has_own_loss = True  # type: ignore[assignment]
+
+    def compute_own_loss(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self(image), mask.long(), ignore_index=255)
+
+
 def made(path: Path) -> SegmentationModule:
     """A module with a network that fits: of further tasks where the objective is of some."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Objective, "one")
     objective = parser.instantiate(parser.parse_args([f"--one={path}"])).one
-    kind: Any = MultiTaskNetwork if "multi_task" in path.stem else SmpNetwork
+    kind: Any = MultiTaskNetwork if "multi_task" in path.stem else OwnLoss
     torch.manual_seed(0)
     return SegmentationModule(
         lambda *sizes: kind(*sizes, encoder="tu-mobilenetv3_small_050"), CLASSES, objective=objective
