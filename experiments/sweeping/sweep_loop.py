@@ -17,6 +17,7 @@ from experiments.sweeping.condition_loop import BatchCounts, ConditionLoop
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept, join
+from lightning_modules.inference.passes import EXACT, Passes
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.training_batch import select
@@ -36,6 +37,7 @@ class SweepLoop(pl.LightningModule):
         counters: what is counted; the usual ones if `None`.
         checkpoint: SHA-256 of the module's file, the same on all processes; `None` where there is none.
         on_condition: called with the number of counted images after each condition.
+        passes: how the network is computed, see `ConditionLoop`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SweepLoop(pl.LightningModule):
         counters: Sequence[Counter] | None = None,
         checkpoint: str | None = None,
         on_condition: Callable[[int], None] = lambda images: None,
+        passes: Passes = EXACT,
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -57,6 +60,7 @@ class SweepLoop(pl.LightningModule):
         self.counters = counters
         self.checkpoint = checkpoint
         self.on_condition = on_condition
+        self.passes: Passes = passes
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
         self._alone: list[Swept] = []  # batches of the current condition with a state
 
@@ -90,7 +94,9 @@ class SweepLoop(pl.LightningModule):
         return loaders
 
     def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
-        return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize)
+        return ConditionLoop(
+            self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize, self.passes
+        )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """As the data have it."""
