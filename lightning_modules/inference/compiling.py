@@ -30,13 +30,13 @@ def compile_network(network: nn.Module) -> nn.Module:
     """
     compiled = copy.deepcopy(network).requires_grad_(False)
     for leaf in _find_leaves(compiled):
-        leaf.forward = _compile(leaf.forward)  # type: ignore[method-assign]
+        leaf.forward = _compile(leaf.forward)
         if leaf.tasks:
-            leaf.compute_outputs = _compile(leaf.compute_outputs)  # type: ignore[method-assign]
+            leaf.compute_outputs = _compile(leaf.compute_outputs)
     return compiled
 
 
-def _find_leaves(network: nn.Module) -> list[SegmentationNetwork]:
+def _find_leaves(network: nn.Module) -> list[Any]:
     """The outermost segmentation networks in a network: those that take images and normalise them."""
     if isinstance(network, SegmentationNetwork):
         return [network]
