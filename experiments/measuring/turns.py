@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -67,10 +67,30 @@ def take_turns(
         device: to synchronise with.
         shortest: least seconds of a measurement; shorter calls are repeated.
     """
-    sides = (candidate, baseline)
-    repeats = [max(1, round(shortest / max(measure_seconds(side, device), 1e-6))) if shortest else 1 for side in sides]
-    seconds: tuple[list[float], list[float]] = ([], [])
+    sides = {"candidate": candidate, "baseline": baseline}
+    repeats = {
+        name: max(1, round(shortest / max(measure_seconds(side, device), 1e-6))) if shortest else 1
+        for name, side in sides.items()
+    }
+    return Turns(**time_in_turns(sides, rounds, device, repeats))
+
+
+def time_in_turns(
+    sides: Mapping[str, Callable[[], object]],
+    rounds: Iterable[int],
+    device: torch.device,
+    repeats: Mapping[str, int] | None = None,
+) -> dict[str, list[float]]:
+    """Seconds of each side in each of `rounds`, in alternating order.
+
+    Args:
+        sides: by name, each warmed up by the caller.
+        rounds: numbers of the rounds, such as a progress bar over a range.
+        device: to synchronise with.
+        repeats: calls of a measurement by name; one if `None`.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in rounds:
-        for side in (0, 1) if number % 2 == 0 else (1, 0):
-            seconds[side].append(measure_seconds(sides[side], device, repeats[side]))
-    return Turns(*seconds)
+        for name in sides if number % 2 == 0 else reversed([*sides]):
+            seconds[name].append(measure_seconds(sides[name], device, (repeats or {}).get(name, 1)))
+    return seconds

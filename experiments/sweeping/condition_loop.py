@@ -1,8 +1,8 @@
 """The inner loop of a sweep: one batch under one condition after the other."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from experiments.sweeping.scored_parts import Part, ScoredParts
 from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
+from lightning_modules.inference.passes import EXACT, Passes, make_passes
 from lightning_modules.labels import ignore_unlabelled
 from lightning_modules.metrics.counters.base import Counter, CountForm, Prediction
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
@@ -42,6 +43,7 @@ class ConditionLoop:
         counters: what is counted; the usual ones if `None`.
         on_condition: called with the number of counted images after each condition.
         resize: of images that are corrupted at the size of their file, for batches that have these; see `own_size`.
+        passes: how the network is computed; conditions that change it or differentiate through it have exact passes.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ConditionLoop:
         counters: Sequence[Counter] | None = None,
         on_condition: Callable[[int], None] = lambda images: None,
         resize: BatchResize | None = None,
+        passes: Passes = EXACT,
     ) -> None:
         self.resize = resize or BatchResize(None)
         self.module = module
@@ -62,6 +65,8 @@ class ConditionLoop:
         self.sums = SweepCounts(module.num_classes, len(self.conditions), usual).to(module.device)
         self.at_file_size = [one for one in chosen if one.at_file_size]
         self.on_condition = on_condition
+        self.passes = passes
+        self._made: nn.Module | None = None  # the network of these passes, from the first batch on
         self._networks: dict[int, nn.Module] = {}  # the network of each condition, from its first batch on
 
     def count(self, batch: dict[str, Any]) -> BatchCounts:
@@ -194,15 +199,28 @@ class ConditionLoop:
         """Release the networks of the conditions: each with a state is a complete copy."""
         self._networks.clear()
 
+    @contextmanager
+    def _pass_through(self, images: Tensor) -> Iterator[nn.Module]:
+        """Let the module predict by the passes of this loop; yields the network that computes them."""
+        exact = self.module.network
+        if self._made is None:
+            self._made = make_passes(exact, self.passes, images)
+        self.module.network = self._made
+        try:
+            yield self._made
+        finally:
+            self.module.network = exact
+
     def _predict(
         self, place: int, network: nn.Module, images: Tensor, scored: ScoredParts
     ) -> tuple[Tensor, dict[str, Tensor], list[list[Tensor]]]:
         """Logits, the outputs of further tasks, and what members predict in each part where it is counted."""
-        if not self.sums.needs_members:
-            return *self._predict_outputs(place, network, images), []
-        watched = network if self.conditions[place].predicts else self.module.network
-        with watch_members(watched, scored.classify) as members:
-            return *self._predict_outputs(place, network, images), members
+        own = nullcontext(network) if self.conditions[place].predicts else self._pass_through(images)
+        with own as seen:
+            if not self.sums.needs_members:
+                return *self._predict_outputs(place, network, images), []
+            with watch_members(seen, scored.classify) as members:
+                return *self._predict_outputs(place, network, images), members
 
     def _predict_outputs(self, place: int, network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits and the outputs of further tasks, without the gradients that led to them."""

@@ -7,6 +7,7 @@ from datamodules.base import SegmentationDataModule
 from datamodules.fingerprint import Fingerprint, find_difference
 from experiments.evaluation.record import hash_manifest
 from experiments.sweeping.suite import Suite
+from lightning_modules.inference.passes import EXACT, Passes
 from lightning_modules.metrics.counters.base import Counter
 
 FREE = (
@@ -36,6 +37,7 @@ def describe_identity(
     checkpoint: str,
     precision: str,
     counters: Sequence[Counter],
+    passes: Passes = EXACT,
 ) -> dict[str, Any]:
     """The identity of a sweep in plain values.
 
@@ -47,6 +49,7 @@ def describe_identity(
         checkpoint: SHA-256 of its file.
         precision: of the forward passes.
         counters: what is counted.
+        passes: how the network is computed.
     """
     given = settings.get("init_args") or {}
     return {
@@ -59,6 +62,9 @@ def describe_identity(
         "batch_size": data.eval_batch_size,
         "precision": precision,
         "counters": [type(one).__qualname__ for one in counters],
+        **(
+            {} if passes == EXACT else {"way of computing": passes}
+        ),  # unfinished sweeps of earlier versions have no such entry
         "data": {
             "class": settings["class_path"],
             "given": {key: value for key, value in given.items() if key not in FREE},

@@ -15,6 +15,7 @@ from experiments.record_files.record_file import read_record
 from experiments.sweeping.counters import find_counters
 from experiments.sweeping.named_files import find_file, list_names
 from experiments.sweeping.suite import Suite
+from lightning_modules.inference.passes import EXACT
 from user_error import UserError
 
 
@@ -55,6 +56,7 @@ def is_swept(
     precision: str,
     counters: Sequence[str],
     mapped: Mapping[str, Any],
+    passes: str,
 ) -> bool:
     """Whether a record is there already, and is that of this very sweep.
 
@@ -66,6 +68,7 @@ def is_swept(
         precision: of the forward passes.
         counters: further ones, by name or path.
         mapped: names that differ, as the record's recipe would state them.
+        passes: how the network is computed.
     """
     if not output.is_file():
         return False
@@ -81,6 +84,7 @@ def is_swept(
         record.data.batch_size == data.eval_batch_size,
         (record.data.unit, record.data.sequence) == (data.unit, data.sequence),
         record.environment.get("precision") == precision,
+        record.environment.get("passes", EXACT) == passes,
         record.recipe.get("mapped", {}) == dict(mapped),
         counted <= record.counts.keys(),
     )

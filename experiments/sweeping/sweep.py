@@ -28,6 +28,7 @@ from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
+from lightning_modules.inference.passes import EXACT, Passes
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.networks.wrappers.reordered import Reordered
 from lightning_modules.segmentation import SegmentationModule
@@ -140,6 +141,7 @@ def sweep_temporarily(
     precision: str,
     device: int = 0,
     counters: Sequence[Counter] | None = None,
+    passes: Passes = EXACT,
 ) -> Swept:
     """Sweep in this process with a temporary journal; the counts, in the order of the data set.
 
@@ -151,13 +153,14 @@ def sweep_temporarily(
         precision: of the forward passes, as Lightning names it.
         device: which of several GPUs.
         counters: what is counted; the usual ones if `None`.
+        passes: how the network is computed.
     """
     devices = [device] if accelerator == "gpu" else 1
     options = SimpleNamespace(accelerator=accelerator, devices=devices, num_nodes=1, precision=precision)
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "sweep", {})
         journal.open(token_bytes(32))  # a key for this process alone
-        sweep(SweepLoop(module, data, suite, journal, counters), make_trainer(options, suite))
+        sweep(SweepLoop(module, data, suite, journal, counters, passes=passes), make_trainer(options, suite))
         return journal.sum_up()
 
 

@@ -16,6 +16,7 @@ from experiments.sweeping.gathered import gather, select_images
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.swept import Swept, join, sort
+from lightning_modules.inference.passes import EXACT, Passes
 from lightning_modules.metrics.counters.base import Counter
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -34,6 +35,7 @@ class SweepLoop(pl.LightningModule):
         counters: what is counted; the usual ones if `None`.
         checkpoint: SHA-256 of the module's file, the same on all processes; `None` where there is none.
         on_condition: called with the number of counted images after each condition.
+        passes: how the network is computed, see `ConditionLoop`.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class SweepLoop(pl.LightningModule):
         counters: Sequence[Counter] | None = None,
         checkpoint: str | None = None,
         on_condition: Callable[[int], None] = lambda images: None,
+        passes: Passes = EXACT,
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -55,6 +58,7 @@ class SweepLoop(pl.LightningModule):
         self.counters = counters
         self.checkpoint = checkpoint
         self.on_condition = on_condition
+        self.passes: Passes = passes
         self.loops: list[tuple[list[int], ConditionLoop]] = []  # for each loader, the places of its conditions
         self._alone: list[Swept] = []  # batches of the current condition with a state
         if any(one.at_file_size for one in counters or ()):
@@ -94,7 +98,9 @@ class SweepLoop(pl.LightningModule):
         return data.make_evaluation_dataloader(data.test_split, place, skip, own_size, own_masks, by_size=True)
 
     def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
-        return ConditionLoop(self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize)
+        return ConditionLoop(
+            self.module, self.suite, places, self.counters, self.on_condition, self.data.batch_resize, self.passes
+        )
 
     def on_after_batch_transfer(self, batch: list[Batch], dataloader_idx: int) -> list[Batch]:
         """As the data have it, for the images of each size."""

@@ -22,7 +22,7 @@ from experiments.measuring.reference import import_reference
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.upkeep.speed_corruptions import make_corruptions_table, measure_corruptions
-from experiments.upkeep.speed_pipeline import make_pipeline_lines, measure_pipeline
+from experiments.upkeep.speed_pipeline import WAYS, make_pipeline_lines, measure_pipeline
 from experiments.upkeep.speed_records import make_record_lines, measure_records
 from experiments.upkeep.speed_sweep import make_sweep_lines, measure_sweep
 from user_error import UserError
@@ -32,6 +32,7 @@ EXAMPLES = """
 --measure corruptions --size 256 --severity all
 --measure sweep --suite core --size 512 --batch-size 4
 --measure pipeline --images 64 --device cuda
+--measure pipeline --passes compiled
 --measure records
 """
 
@@ -79,6 +80,7 @@ class Options:
         suite: name or YAML (default: imagenet_c, and imagenet_c_extra for the corruptions).
         images: files of the pipeline.
         workers: loader processes of the pipeline.
+        passes: of the sweep beside exact ones in the pipeline; to compile a network takes a minute or two.
         device: cpu, cuda, ... (default: a GPU where there is one).
         output: write the tables to this Markdown file as well.
         command_line: the words of the command line.
@@ -95,6 +97,7 @@ class Options:
     suite: str | None = None
     images: int = 16
     workers: int = 2
+    passes: Annotated[Sequence[str], Option(choices=WAYS)] = tuple(WAYS)
     device: str = AUTO
     output: Path | None = None
     command_line: CommandLine
@@ -178,8 +181,8 @@ def measure_speed(options: Options) -> None:
     if "pipeline" in options.measure:
         cells = restrict_suite(suite, severities)
         loading = (options.images, size, options.batch_size, options.workers)
-        turns = measure_pipeline(cells, *loading, options.rounds, device)
-        lines += make_pipeline_lines(turns, cells, *loading, device)
+        times = measure_pipeline(cells, *loading, options.rounds, device, options.passes)
+        lines += make_pipeline_lines(times, cells, *loading, device)
     if "records" in options.measure:
         lines += make_record_lines(measure_records(options.rounds))
     print()

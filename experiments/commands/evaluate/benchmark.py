@@ -1,5 +1,6 @@
 """Sweep a checkpoint over corruptions and write its record."""
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -28,6 +29,7 @@ from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.locking import lock_record, read_secret
+from experiments.sweeping.passes_effect import describe_passes, is_inexact, measure_effect
 from experiments.sweeping.protocol import find_protocol, is_written_out, list_protocols
 from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
@@ -37,6 +39,7 @@ from experiments.sweeping.sweep_loop import SweepLoop
 from experiments.sweeping.swept import Swept
 from experiments.sweeping.swept_record import describe_recipe, make_record
 from experiments.tracking.session import log_record, make_sync_hint
+from lightning_modules.inference.passes import EXACT, PASSES, Passes
 from lightning_modules.labels import require_labelled
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
@@ -80,6 +83,7 @@ class Options:
         devices: number of processes.
         num_nodes: machines, where a cluster starts them.
         precision: 'bf16-mixed' is faster on some hardware, and inexact.
+        passes: 'folded' and 'compiled' are faster, and round logits otherwise; what that changes is measured and stated.
     """
 
     checkpoint: Path
@@ -102,6 +106,7 @@ class Options:
     devices: Annotated[int | str, Option(name="--trainer.devices", read=read_devices)] = "auto"
     num_nodes: Annotated[int, Option(name="--trainer.num_nodes")] = 1
     precision: Annotated[str, Option(name="--trainer.precision")] = "32-true"
+    passes: Annotated[Passes, Option(choices=PASSES)] = EXACT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +179,7 @@ def sweep_checkpoint(options: Options) -> Path:
     output = find_output(options, suite, checkpoint)
     if options.shift and not options.restart:  # one of several sweeps, of which the first may be complete
         counters, stated = name_counters(options, suite), recipe.get("mapped", {})
-        if is_swept(output, data, suite, file.sha256, options.precision, counters, stated):
+        if is_swept(output, data, suite, file.sha256, options.precision, counters, stated, options.passes):
             if is_first_process():
                 print(f"swept already: {output}", flush=True)
             return output
@@ -217,21 +222,29 @@ def sweep_into(
         options: of the verb.
     """
     counters = find_counters(name_counters(options, suite))
-    started, precision = time.perf_counter(), options.precision
+    started, precision, passes = time.perf_counter(), options.precision, options.passes
+    # a copy, since half precision rounds the weights of the module
+    exact = copy.deepcopy(module.network) if is_inexact(passes, precision) else None
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
     identity = (
-        {} if content is None else describe_identity(data, suite, content, described, file.sha256, precision, counters)
+        {}
+        if content is None
+        else describe_identity(data, suite, content, described, file.sha256, precision, counters, passes)
     )
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options, suite)
     if is_first_process():
         journal.open(read_secret(), options.restart)
-    sweep(SweepLoop(module, data, suite, journal, counters, file.sha256), trainer)
+    sweep(SweepLoop(module, data, suite, journal, counters, file.sha256, passes=passes), trainer)
     if not trainer.is_global_zero:
         return None
     swept, images = collect(journal, data)
     require_labelled(bool(swept.sums["confusion"][0].any()), f"images of the split {data.test_split!r}")
+    module.to(trainer.strategy.root_device)  # the trainer has moved it back to the CPU
+    effect = None if exact is None else measure_effect(exact, module, data, suite, images)
+    if effect:
+        print(f"{passes} passes at the precision {precision}: {effect}", flush=True)
     record = make_record(
         swept,
         images,
@@ -245,10 +258,10 @@ def sweep_into(
         recipe=recipe,
         environment={
             **describe_environment(trainer.strategy.root_device, trainer.world_size, precision),
+            **describe_passes(passes, effect),
             "seconds_of_last_call": round(time.perf_counter() - started, 1),
         },
     )
-    module.to(trainer.strategy.root_device)  # the trainer has moved it back to the CPU
     with trainer.precision_plugin.test_step_context():  # the same predictions as in the sweep
         record.pictures = draw_worst(module, data, suite, images, output, options.pictures)
     write_record(record, output, images)

@@ -23,6 +23,7 @@ from user_error import UserError
 if TYPE_CHECKING:
     from datamodules.base import SegmentationDataModule
     from experiments.sweeping.swept import Swept
+    from lightning_modules.inference.passes import Passes
     from lightning_modules.segmentation import SegmentationModule
 
 EXAMPLES = """
@@ -108,7 +109,7 @@ def sweep_again(
             f"{str(checkpoint)!r} is not the checkpoint that {record.name!r} was swept with: pass that file"
         )
     suite = _choose_suite(record, suite)
-    seed, precision = _read_settings(record)
+    seed, precision, passes = _read_settings(record)
     mapped = Mapped.from_json(record.recipe.get("mapped"))
     order = read_order(record.suite.model_extra or {}) or "resize_then_corrupt"
     protocol = parse_protocol(restate_protocol(record.suite.model_extra or {}), repr(record.name))
@@ -133,23 +134,30 @@ def sweep_again(
             "record's as --suite, its --data.init_args.size, and install the versions that it names"
         )
     found.conditions = tuple(found.conditions[place] for place in places)
-    swept = sweep_temporarily(module, data, found, "gpu" if on.type == "cuda" else on.type, precision, on.index or 0)
+    accelerator = "gpu" if on.type == "cuda" else on.type
+    swept = sweep_temporarily(module, data, found, accelerator, precision, on.index or 0, passes=passes)
     if hash_data(list(data.open_split(data.test_split).ids), swept.digests) != record.data.hash:
         raise UserError(f"the images here are not those of {record.name!r}: pass the --data that it was swept on")
     return swept
 
 
-def _read_settings(record: Record) -> tuple[int, str]:
-    """Seed and precision of a sweep, from the parts of a record that have no schema.
+def _read_settings(record: Record) -> tuple[int, str, "Passes"]:
+    """Seed, precision and passes of a sweep, from the parts of a record that have no schema.
 
     Raises:
         UserError: they have another type.
     """
+    from lightning_modules.inference.passes import EXACT, PASSES
+
     seed = (record.suite.model_extra or {}).get("seed", 0)
     precision = record.environment.get("precision", "32-true")
     if not isinstance(seed, int) or isinstance(seed, bool) or not isinstance(precision, str):
         raise UserError(f"{record.name!r} was swept with the seed {seed!r} and the precision {precision!r}: {ALTERED}")
-    return seed, precision
+    passes = record.environment.get("passes", EXACT)
+    if passes not in PASSES:
+        known = ", ".join(PASSES)
+        raise UserError(f"{record.name!r} was swept by the passes {passes!r}, which are none of {known}: {ALTERED}")
+    return seed, precision, passes
 
 
 def require_room(record: Record, module: "SegmentationModule", data: "SegmentationDataModule") -> None:

@@ -103,6 +103,7 @@ SETTINGS = {
     "--split=val": "with another split",
     "--data.init_args.eval_batch_size=3": "with another batch size",
     "--trainer.precision=bf16-mixed": "with another precision",
+    "--passes=folded": "with another way of computing",
     '--data.init_args.where={"train": {"light": ["day"]}}': "of other data (the setting 'where' changed)",
 }
 

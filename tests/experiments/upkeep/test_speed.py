@@ -9,15 +9,18 @@ import pytest
 import torch
 from command_line import read_refusal
 
+from datamodules.datasets.folder import FolderDataModule
 from experiments.measuring.photographs import load_photographs, make_scenes
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suites import find_suite
 from experiments.upkeep.speed import main, restrict_suite
 from experiments.upkeep.speed_corruptions import Cost, make_corruptions_table
-from experiments.upkeep.speed_pipeline import make_pipelines, write_folder
+from experiments.upkeep.speed_pipeline import list_cells, run_sweep, run_usual_pipeline, write_folder
+from experiments.upkeep.speed_sweep import make_module
 
 CPU = torch.device("cpu")
 TINY = ["--suite=smoke", "--size", "64", "--rounds=1", "--batch-size=2", "--images=3", "--workers=1", "--device=cpu"]
+TINY += ["--passes", "folded"]
 
 
 def read_numbers(row: str) -> list[float]:
@@ -39,9 +42,12 @@ def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "under the 5 conditions of `smoke`" in text  # of the sweep
     assert "under the 3 conditions of `smoke`" in text  # of the pipeline: one severity each
     rows = [
-        line for bar in ("at most 1.08", "at most 1.15", "at least 1.3") for line in text.splitlines() if bar in line
+        line
+        for bar in ("at most 1.08", "at most 1.15", "| exact |", "| folded |")
+        for line in text.splitlines()
+        if bar in line
     ]
-    assert [len(read_numbers(row)) for row in rows] == [5, 5, 3]
+    assert [len(read_numbers(row)) for row in rows] == [5, 5, 2, 3]
     for bar in ("at most 2:", "under 1:"):
         (row,) = (line for line in text.splitlines() if bar in line)
         assert len(read_numbers(row)) == 1
@@ -53,8 +59,10 @@ def test_the_two_pipelines_count_alike(tmp_path: Path) -> None:
     """JPEG and clean draw nothing, so the usual pipeline's confusion is ours, but for ties of floating point."""
     pytest.importorskip("imagecorruptions")
     write_folder(tmp_path, 3, 64)
-    suite = restrict_suite(find_suite("smoke"), [5])
-    candidate, baseline = (side() for side in make_pipelines(tmp_path, suite, 2, 0, CPU))
+    suite, module = restrict_suite(find_suite("smoke"), [5]), make_module(CPU)
+    data = FolderDataModule(str(tmp_path), eval_batch_size=2, num_workers=0)
+    candidate = run_sweep(module, data, suite, CPU, "32-true")
+    baseline = run_usual_pipeline(tmp_path, list_cells(suite), module, 2, 0, CPU)
     assert candidate.sum((1, 2)).tolist() == baseline.sum((1, 2)).tolist() == [3 * 64 * 64] * 3
     names = [condition.name for condition in suite.conditions]
     for name in ("clean", "jpeg_compression"):

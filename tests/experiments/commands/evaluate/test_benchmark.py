@@ -360,3 +360,18 @@ def test_folder_and_checkpoint_are_read_once(tiny_run: Path, tmp_path: Path, mon
     benchmark.main([*words, "--data.init_args.num_workers=0"])
     assert searched == ["test"]
     assert hashed.count("best.ckpt") == 1
+
+
+def test_faster_passes_state_what_they_change_and_are_verified(
+    tiny_run: Path, tiny_record: Path, tmp_path: Path
+) -> None:
+    folded = sweep(tiny_run, tmp_path / "folded.json", "--passes=folded")
+    stated, exact = read_record(folded).environment, read_record(tiny_record).environment
+    assert stated["passes"] == "folded"
+    assert "passes" not in exact
+    effect = stated["passes_effect"]
+    assert effect["conditions"] == len(read_record(folded).cells)
+    assert effect["changed"] <= 1e-3 * effect["pixels"]
+    assert "pixels differ" in run_command("verify", folded, f"--checkpoint={tiny_run / 'best.ckpt'}").stdout
+    rounded = sweep(tiny_run, tmp_path / "bf16.json", "--trainer.precision=bf16-mixed")
+    assert read_record(rounded).environment["passes_effect"]["changed"] > 0

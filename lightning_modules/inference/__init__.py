@@ -1,0 +1,1 @@
+"""Faster forward passes of a network that is no longer trained: the same function, rounded differently."""
