@@ -80,7 +80,8 @@ def _adapt_channels(encoder: nn.Module, name: str, in_channels: int) -> nn.Modul
 
 def find_timm_model_settings(name: str) -> dict[str, Any]:
     """What the pretraining of an encoder of timm tells of its images: ``mean``, ``std``, ``input_size`` (C, H, W)."""
-    return timm.models.get_pretrained_cfg(name.removeprefix("tu-"), allow_unregistered=True).to_dict()
+    found: Any = timm.models.get_pretrained_cfg(name.removeprefix("tu-"), allow_unregistered=True)
+    return found.to_dict()
 
 
 class Sized(NamedTuple):

@@ -65,10 +65,10 @@ def _fit_patches(decoder: DPTDecoder, strides: Sequence[int]) -> None:
     """
     for level, (block, stride) in enumerate(zip(decoder.reassemble_blocks, strides, strict=True)):
         if stride & (stride - 1):
-            channels = block.project_to_out_channel.out_channels  # type: ignore[union-attr]
+            channels = block.project_to_out_channel.out_channels
             rounded = 2 ** round(math.log2(stride))
             like: Any = ReassembleBlock(1, channels, 1, rounded / 2 ** (level + 2))
-            block.upsample = like.upsample  # type: ignore[assignment]
+            block.upsample = like.upsample
 
 
 def _fit_pyramid(decoder: Any) -> None:

@@ -194,7 +194,7 @@ class DptHead(TokenHead):
             [channels] * LEVELS,
             [16] * LEVELS,  # for patches of 16 pixels smp's factors are those above
             with_prefix,
-            readout if with_prefix else "ignore",  # type: ignore[arg-type]
+            readout if with_prefix else "ignore",
             intermediate_channels,
             fusion_channels,
         )

@@ -69,15 +69,16 @@ class TokenEncoder(nn.Module):
         self.name = name
         settings = dict(arguments or {})
         _check_arguments(name, settings)
-        self.model: Any = self._make(in_channels, image_size, settings)
+        model: Any = self._make(in_channels, image_size, settings)
+        self.model = model
         self.settings = settings
         self.image_size = image_size
         _remove_classifier(self.model)
         subsample_first(self.model)
-        self.depth = len(self.model.feature_info)
-        self.channels: int = self.model.embed_dim
-        self.prefix_tokens: int = self.model.num_prefix_tokens
-        self.output_stride: int = self.model.feature_info[0]["reduction"]
+        self.depth = len(model.feature_info)
+        self.channels: int = model.embed_dim
+        self.prefix_tokens: int = model.num_prefix_tokens
+        self.output_stride: int = model.feature_info[0]["reduction"]
         self.layers = [self.depth - 1]
         """Indices of the layers whose tokens are given."""
 
