@@ -65,14 +65,21 @@ def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
         assert yaml.safe_load(config)["class_path"].rsplit(".", 1)[1] in made
 
 
-def test_corruptions_are_called_in_a_plain_loop_as_shown() -> None:
-    (code,) = [text for text in find_blocks(PAGES[0], "python") if "draw_key(" in text]
-    namespace: dict[str, Any] = {}
-    exec(compile(code, "loop", "exec"), namespace)
-    images, corrupted = namespace["images"], namespace["corrupted"]
-    assert corrupted.dtype == torch.uint8
-    assert corrupted.shape == images.shape
-    assert (corrupted != images).float().mean() > 0.5
+def test_a_loop_of_ones_own_is_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = [text for text in find_blocks(PAGES[0], "python") if "experiments.library" in text]
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    given: dict[str, Any] = {
+        "image": images[0].permute(1, 2, 0).numpy(),
+        "model": torch.nn.Conv2d(3, 3, 1),
+        "loader": [(images, images[:, 0].long() % 3)],
+    }
+    exec(compile(code, "readme", "exec"), given)
+    assert given["foggy"].shape == (32, 32, 3)
+    assert (given["foggy"] != given["image"]).mean() > 0.5
+    record, counts = open_record(tmp_path / "mine" / "record.json")
+    assert len(record.cells) == 76
+    assert counts is not None
 
 
 def test_the_library_is_used_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
