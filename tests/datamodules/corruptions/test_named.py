@@ -56,7 +56,9 @@ def test_what_is_handed_over_is_not_changed() -> None:
     grey = scene(1, channels=1)
     for name in list_corruptions():
         before = grey.clone()
-        found = corrupt(grey, name, 5, mask=regions(1))[0]  # one that is defined for colours leaves them as they are
+        found = corrupt(grey, name, 5, mask=regions(1), depth=regions(1) + 1.0)[
+            0
+        ]  # one that is defined for colours leaves them as they are
         assert found.data_ptr() != grey.data_ptr()
         assert torch.equal(grey, before)
 
