@@ -58,7 +58,7 @@ SSIM, and in brackets the PSNR in dB, at severities 1 to 5.
 
 
 def measure_suites(suites: "Sequence[Suite]") -> "dict[str, dict[str, list[Strength]]]":
-    """Strengths of each corruption at severities 1 to 5, by suite and corruption; without those that read masks."""
+    """Strengths of each corruption at severities 1 to 5, by suite and corruption; of those that take the image alone."""
     from tqdm import tqdm
 
     from datamodules.corruptions.declaration import SEVERITIES
@@ -126,7 +126,7 @@ def find_strengths(name: str, target: str) -> str:
 
 def _require_measurable(suite: "Suite") -> "Suite":
     if not any(one.of_image_alone for one in suite.corruptions):
-        raise UserError(f"the suite {suite.name!r} has no corruptions of photographs without a mask: name another")
+        raise UserError(f"the suite {suite.name!r} has no corruptions of photographs alone: name another")
     return suite
 
 

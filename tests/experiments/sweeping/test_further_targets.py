@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from command_line import read_refusal, run_command
+from command_line import read_output, read_refusal, run_command
 from golden_run import Thresholds
 from photographs import make_photographs, name_photographs
+from PIL import Image
 from sized_scenes import SEED, SIZES, Scenes, ScenesDataModule
 from torch.utils.data import DataLoader
 
@@ -21,6 +22,7 @@ from datamodules.datasets.synthetic import SyntheticDataModule, SyntheticScenes
 from experiments.checkpoints.checkpoint import load_module
 from experiments.evaluation.order import ORDERS, Order
 from experiments.library import sweep as sweep_loader
+from experiments.pictures.gallery import make_tiles, read_sample
 from experiments.record_files.record_file import open_record
 from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
@@ -192,3 +194,42 @@ def test_the_command_line_refuses_data_without_depth(tiny_run: Path, tmp_path: P
     refusal = read_refusal("benchmark", *words, *name_photographs(folder))
     assert "the suite 'common_3d' needs the depth of each pixel, which the data do not have" in refusal
     assert not (tmp_path / "no.json").exists()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_plan_needs_no_data(tiny_run: Path, order: Order) -> None:
+    words = ["--images=4", "--size", "64", "64", "--file-size", "72", "80", "--rounds=1", "--batch-size=2"]
+    text = read_output(
+        "plan", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=common_3d", f"--order={order}", *words
+    )
+    assert "under the 16 conditions of common_3d: 64 forward passes" in text
+
+
+def test_a_gallery_draws_by_depth_what_it_is_given(tmp_path: Path) -> None:
+    sample = SyntheticScenes("val", 1, (72, 96), 4, 0.5, 0)[0]
+    Image.fromarray(sample["image"]).save(tmp_path / "room.png")
+    np.save(tmp_path / "room.npy", sample["depth"])
+    read = read_sample(tmp_path / "room.png", depth=tmp_path / "room.npy")
+    for order in ORDERS:
+        suite = make_suite(order)
+        for tile in make_tiles(read, suite, "room", SIZE)[::7]:
+            assert tile.image is not None
+            assert np.array_equal(tile.image, corrupt_by_hand(sample, tile.name, "room", tile.severity, order))
+        lacking = make_tiles(Sample(image=sample["image"]), suite, "room", SIZE)
+        assert {(tile.image, tile.lacking) for tile in lacking} == {(None, "depth")}
+
+
+@pytest.mark.parametrize(
+    ("depth", "sentence"),
+    [
+        (np.ones((9, 9)), r"holds float64 of shape \(9, 9\) for an image of 40 x 48: give floats in metres"),
+        (np.ones((40, 48), int), r"holds int64 of shape \(40, 48\)"),
+        (None, "is no array of depths .*: write a .npy file of floats, one a pixel"),
+    ],
+)
+def test_files_of_other_depths_are_refused(tmp_path: Path, depth: np.ndarray | None, sentence: str) -> None:
+    Image.new("RGB", (48, 40)).save(tmp_path / "room.png")
+    path = tmp_path / "room.npy"
+    path.write_text("metres") if depth is None else np.save(path, depth)
+    with pytest.raises(UserError, match=sentence):
+        read_sample(tmp_path / "room.png", depth=path)
