@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from command_line import read_output, read_refusal, run_command
+from command_line import ROOT, read_output, read_refusal, run_command
+from doc_blocks import find_blocks
 from golden_run import Thresholds
 from photographs import make_photographs, name_photographs
 from PIL import Image
@@ -233,3 +234,22 @@ def test_files_of_other_depths_are_refused(tmp_path: Path, depth: np.ndarray | N
     path.write_text("metres") if depth is None else np.save(path, depth)
     with pytest.raises(UserError, match=sentence):
         read_sample(tmp_path / "room.png", depth=path)
+
+
+def test_a_folder_gets_depth_as_the_page_shows(tiny_run: Path, tmp_path: Path) -> None:
+    (block,) = [one for one in find_blocks(ROOT / "docs/own_data.md", "python") if "RoomsDataModule" in one]
+    (tmp_path / "mypackage.py").write_text(block)
+    folder, output = make_photographs(tmp_path / "photographs"), tmp_path / "rooms.json"
+    (folder / "depth").mkdir()
+    for path in (folder / "test/images").iterdir():
+        width, height = Image.open(path).size
+        np.save(folder / f"depth/{path.stem}.npy", np.linspace(6, 1, height)[:, None].repeat(width, 1))
+    (tmp_path / "suite.yaml").write_text(
+        "name: rooms\nversion: 1\ncorruptions: [{class_path: datamodules.corruptions.depth.Fog3D}]\n"
+    )
+    words = ["--data=mypackage.RoomsDataModule", *name_photographs(folder)[1:], f"--suite={tmp_path / 'suite.yaml'}"]
+    network = f"--checkpoint={tiny_run / 'best.ckpt'}"
+    run_command("benchmark", network, *words, f"--output={output}", fresh=True, PYTHONPATH=tmp_path)
+    record, _ = open_record(output)
+    assert len({str(cell.counts["confusion"]) for cell in record.cells}) == 6
+    assert (record.suite.model_extra or {})["order"] == "corrupt, resize, normalise"
