@@ -196,7 +196,7 @@ def _read_masks(mask: Any, images: Tensor, corruption: Corruption) -> Tensor:
     return masks.to(images.device, torch.int64)
 
 
-def _read_targets(targets: Mapping[str, Any], images: Tensor, corruption: Corruption) -> dict[str, Tensor]:
+def _read_targets(targets: Mapping[str, Any], images: Tensor, corruption: Corruption) -> dict[str, Any]:
     """The targets that a corruption needs, (B, H, W); others that data sets are known to have are left alone."""
     if unknown := [name for name in targets if name not in (*KNOWN, *corruption.needs)]:
         known = ", ".join(("mask", *corruption.needs))
@@ -206,6 +206,8 @@ def _read_targets(targets: Mapping[str, Any], images: Tensor, corruption: Corrup
         if targets.get(name) is None:
             raise UserError(f"{corruption.name} depends on the {name} of each pixel: pass it as {name}=")
         given = targets[name]
-        target = torch.as_tensor(np.ascontiguousarray(given) if isinstance(given, np.ndarray) else given)
-        found[name] = target[None] if target.ndim == 2 and len(images) == 1 else target
+        if isinstance(given, np.ndarray) and given.dtype.kind == "f":
+            given = torch.from_numpy(np.ascontiguousarray(given, np.float32))
+        single = isinstance(given, Tensor) and given.ndim == 2 and len(images) == 1
+        found[name] = given[None] if single else given  # whatever is no tensor is refused with what has another shape
     return found
