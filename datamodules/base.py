@@ -281,13 +281,17 @@ class SegmentationDataModule(pl.LightningDataModule):
         return BatchResize(self.size, self.aspect, self.multiple, self.interpolation)
 
     def make_evaluation_view(
-        self, dataset: SegmentationDataset, own_size: bool = False, own_masks: bool = False
+        self,
+        dataset: SegmentationDataset,
+        own_size: bool = False,
+        own_masks: bool = False,
+        needs: Sequence[str] = (),
     ) -> EvaluationView:
         """View of a data set for evaluation, with images of the module's size and, if asked for, of their own."""
         resize = Resize(
             self.size, dataset.targets, self.aspect, multiple=self.multiple, interpolation=self.interpolation
         )
-        return EvaluationView(dataset, resize, own_size, own_masks)
+        return EvaluationView(dataset, resize, own_size, own_masks, needs)
 
     def val_dataloader(self) -> DataLoader:
         """The validation split, as it is evaluated."""
@@ -305,6 +309,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         own_size: bool = False,
         own_masks: bool = False,
         by_size: bool = False,
+        needs: Sequence[str] = (),
     ) -> DataLoader:
         """Loader of a split in order, each image once over all processes, without random draws.
 
@@ -316,10 +321,11 @@ class SegmentationDataModule(pl.LightningDataModule):
             own_masks: whether they have ``own_mask`` to be scored by.
             by_size: whether a batch is a list of batches, each of images of one size; images of different sizes are
                 refused otherwise.
+            needs: further targets by which images are corrupted, which come as ``own_`` as well where `own_size` asks for it.
         """
         dataset = self._open_checked(split)
         batches = EvaluationBatches(len(dataset), self.eval_batch_size, *(place or self._process), skip=skip, even=True)
-        view = self.make_evaluation_view(dataset, own_size, own_masks)
+        view = self.make_evaluation_view(dataset, own_size, own_masks, needs)
         return self._make_loader(view, batches, collate_by_size if by_size else collate)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from datamodules.dataset import OWN
 from datamodules.targets import KNOWN, TargetType
 from user_error import UserError
 
-OWN_SIZE = (f"{OWN}image", f"{OWN}mask")
-
 
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
     """Training batches of (epoch, index), shuffled by (seed, epoch) alone and distributed over the processes.
@@ -105,7 +103,7 @@ def collate_by_size(
 def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType] = KNOWN) -> dict[str, Any]:
     """Stack samples to a batch, with the types of its named targets as ``kinds``.
 
-    Images and masks at the sizes of their files, which may differ, are listed instead; they are left out where each has
+    Images, masks and targets at the sizes of their files, which may differ, are listed instead; they are left out where each has
     the size of its sample, since they are then the same.
 
     Args:
@@ -124,7 +122,7 @@ def collate(samples: Sequence[dict[str, Any]], targets: Mapping[str, TargetType]
             "--data.init_args.size=[256,256], or use a batch size of 1"
         )
     kinds = {name: kind for name, kind in targets.items() if name in samples[0]}
-    names = [name for name in OWN_SIZE if name in samples[0]]
+    names = [name for name in samples[0] if name.startswith(OWN) and name.removeprefix(OWN) in samples[0]]
     resized = any(sample[name].shape != sample[name.removeprefix(OWN)].shape for name in names for sample in samples)
     own = {name: [sample[name] for sample in samples] for name in names if resized}
     stacked = [{name: value for name, value in sample.items() if name not in names} for sample in samples]

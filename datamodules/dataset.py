@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.targets import KNOWN, Targets, require_typed
+from datamodules.targets import KNOWN, Targets, require_present, require_typed
 
 IGNORED = 255
 """The value of an ignored pixel in every mask, whatever the data set uses on disk."""
@@ -111,25 +111,39 @@ class EvaluationView(Dataset[dict[str, Any]]):
         transform: of every sample, to the size at which it is scored.
         own_size: whether image and mask also come as the data set has them, as ``own_image`` and ``own_mask``.
         own_masks: whether images are scored by ``own_mask``, which then comes in any case and is part of the digest.
+        needs: further targets by which images are corrupted: every sample must have them, and with `own_size` they also come
+            as the data set has them, as ``own_depth``. They are no part of the digest, which is of what a network is given.
+
+    Raises:
+        UserError: when a sample is read that lacks a target which is needed.
     """
 
     def __init__(
-        self, dataset: SegmentationDataset, transform: Transform, own_size: bool = False, own_masks: bool = False
+        self,
+        dataset: SegmentationDataset,
+        transform: Transform,
+        own_size: bool = False,
+        own_masks: bool = False,
+        needs: Sequence[str] = (),
     ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.own_size = own_size
         self.own_masks = own_masks
+        self.needs = tuple(needs)
 
     def __getitem__(self, request: int) -> dict[str, Any]:
         index = ~request if request < 0 else request
         read = _read_typed(self.dataset, index)
+        require_present(read, self.needs, self.dataset.ids[index])
         sample = self.transform(read, 0)
         if request < 0:
             sample, read = _ignore(sample), _ignore(read)
         own = to_tensors({"image": read["image"], "mask": read["mask"]}) if self.own_size or self.own_masks else {}
         if not self.own_size:
             own.pop("image", None)
+        further: Any = read
+        own |= {name: torch.as_tensor(further[name]) for name in self.needs if self.own_size}
         scored = read["mask"].tobytes() if self.own_masks else b""
         digest = blake2b(sample["image"].tobytes() + sample["mask"].tobytes() + scored, digest_size=16).hexdigest()
         return {

@@ -1,6 +1,6 @@
 """Named targets of a data set beside image and mask, and how each is transformed with its image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,25 @@ REMEDY = (
 def select_dense(sample: Mapping[str, Any], targets: Targets) -> dict[str, TargetType]:
     """The targets of a sample that are transformed with its image."""
     return {name: kind for name, kind in targets.items() if kind != "whole" and name in sample}
+
+
+def require_present(sample: Mapping[str, Any], needs: Sequence[str], where: str) -> None:
+    """Refuse a sample without a target by which images are corrupted.
+
+    Args:
+        sample: of a data set.
+        needs: names of the targets.
+        where: id of the sample, for the message.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    for name in needs:
+        if name not in sample:
+            raise UserError(
+                f"the suite corrupts images by the {name} of each pixel, and {where!r} has no target {name!r}: let the data hand "
+                "it over with image and mask (float32, one number for each pixel), or take another suite"
+            )
 
 
 def require_typed(sample: Mapping[str, Any], targets: Targets, where: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)] * (str(ROOT) not in sys.path)
 
-from scenes import CORRUPTIONS, keys, regions, scene  # noqa: E402
+from scenes import CORRUPTIONS, apply, keys, regions, scene  # noqa: E402
 
 from datamodules.corruptions.base import Corruption  # noqa: E402
 
@@ -23,7 +23,7 @@ def compute_digests(corruption: Corruption) -> list[str]:
     """Of the pixels and masks of two images of three channels, one for each severity."""
     found = []
     for severity in range(1, 6):
-        parts = corruption.apply(scene(2, 3, *SIZE), regions(2, *SIZE), severity, keys(2, severity))
+        parts = apply(corruption, scene(2, 3, *SIZE), regions(2, *SIZE), severity, keys(2, severity))
         found.append(blake2b(b"".join(part.numpy().tobytes() for part in parts), digest_size=8).hexdigest())
     return found
 

@@ -31,7 +31,7 @@ def compute_pixel_digests(
     for loaded in data.make_evaluation_dataloader("test", (rank, processes), done):
         batch = data.on_after_batch_transfer(loaded, 0)
         for condition in conditions:
-            images, masks = condition(Identity(), batch["image"], batch["mask"], batch["id"], 0)
+            images, masks = condition(Identity(), batch["image"], batch["mask"], batch["id"], 0, batch)
             for name, image, mask in zip(batch["id"], images, masks, strict=True):
                 if name:
                     pixels = image.numpy().tobytes() + mask.numpy().tobytes()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.corruptions.base import draw_key
+from datamodules.corruptions.base import Corruption, draw_key
 from experiments.sweeping.suite import Suite
 
 SUITES = sorted((Path(__file__).parent.parent / "experiments" / "configs" / "suite").glob("*.yaml"))
@@ -47,3 +47,21 @@ def regions(batch: int = 1, height: int = 48, width: int = 57) -> torch.Tensor:
 
 def keys(batch: int, severity: int = 3) -> torch.Tensor:
     return torch.tensor([draw_key(0, f"image {i}", "any", severity) for i in range(batch)])
+
+
+def further(images: torch.Tensor, keys: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Targets of images (B, C, H, W): a floor that comes nearer, each of another height, under a sky of unknown depth."""
+    height, width = images.shape[-2:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    depth = 1 + 6 * (1 - rows / height) + 0.5 * torch.sin(columns / 9)
+    depth[rows < 0.1 * height] = torch.nan
+    heights = torch.ones(len(keys)) if keys.device.type == "meta" else 0.5 + (keys.cpu() % 7) / 7
+    return {"depth": (depth * heights[:, None, None]).to(images.device)}
+
+
+def apply(
+    corruption: Corruption, images: torch.Tensor, masks: torch.Tensor, severity: int, keys: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a corruption makes of images and masks, with the targets that it needs."""
+    given = [further(images, keys)] if corruption.needs else []
+    return corruption.apply(images, masks, severity, keys, *given)

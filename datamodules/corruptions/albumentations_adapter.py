@@ -13,6 +13,7 @@ from typing_extensions import override
 from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.corruptions.base import Corruption, Family
 from datamodules.corruptions.declaration import JSON, SEVERITIES
+from datamodules.corruptions.further_targets import TargetTensors
 from user_error import UserError
 
 
@@ -72,9 +73,11 @@ class AlbumentationsCorruption(Corruption):
         return torch.stack(results).to(images.device)
 
     @override
-    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(
+        self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         if not self.moves_mask or not images.numel():
-            return super().apply(images, masks, severity, keys)
+            return super().apply(images, masks, severity, keys, targets)
         self._check(images, severity, keys)
         scenes = zip(images, masks, keys, strict=True)
         pipeline = self.look_up(severity)["pipeline"]

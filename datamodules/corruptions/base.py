@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
-from datamodules.corruptions.declaration import JSON, SEVERITIES, as_json, read_parameters, require_declared
+from datamodules.corruptions.declaration import GIVEN, JSON, SEVERITIES, as_json, read_parameters, require_declared
+from datamodules.corruptions.further_targets import TargetTensors, require_needed
 from user_error import UserError
 
 Family = Literal[
@@ -70,6 +71,9 @@ class Corruption(ABC):
     reads_masks: bool = False
     """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
 
+    needs: Sequence[str] = ()
+    """Further dense targets of the data that it reads, such as "depth"; `corrupt` gets each by its name, float32 (B, H, W)."""
+
     has_region: bool = False
     """Whether it changes a region of each image alone, which `draw_region` gives."""
 
@@ -78,32 +82,42 @@ class Corruption(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        require_declared(cls, cls.corrupt)
+        require_declared(cls, cls.corrupt, (*GIVEN, *cls.needs))
 
-    def __call__(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    @property
+    def of_image_alone(self) -> bool:
+        """Whether it takes nothing of the data but the image."""
+        return not self.reads_masks and not self.needs
+
+    def __call__(self, images: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None) -> Tensor:
         """Corrupted copies of `images`.
 
         Args:
             images: uint8 (B, C, H, W) on any device, H and W at least 32 px.
             severity: 1 (light) to 5 (strong).
             keys: int64 (B,), one random key per image; see `draw_key`.
+            targets: those that it `needs`, float (B, H, W), by name; others are not looked at.
 
         Returns:
             uint8 (B, C, H, W), contiguous, on the device of `images`.
 
         Raises:
-            UserError: an argument has another type, shape or range.
+            UserError: an argument has another type, shape or range, or a target is missing.
         """
         self._check(images, severity, keys)
+        needed = require_needed(self.name, self.needs, images, targets or {})
         if not images.numel() or (self.colour_only and images.shape[1] != 3):
             return images.clone()
         images, keys = images.contiguous(), keys.to(images.device)
         if not self.per_channel:
-            return self._corrupt_chunks(images, severity, keys)
-        planes = images.view(-1, 1, *images.shape[2:])
-        return self._corrupt_chunks(planes, severity, keys.repeat_interleave(images.shape[1])).view(images.shape)
+            return self._corrupt_chunks(images, severity, keys, needed)
+        planes, channels = images.view(-1, 1, *images.shape[2:]), images.shape[1]
+        needed = {name: one.repeat_interleave(channels, 0) for name, one in needed.items()}
+        return self._corrupt_chunks(planes, severity, keys.repeat_interleave(channels), needed).view(images.shape)
 
-    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(
+        self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Corrupted copies of `images` and the masks by which they are scored.
 
         Most corruptions neither read nor change the masks; the others override this method.
@@ -113,14 +127,15 @@ class Corruption(ABC):
             masks: int64 (B, H, W), 255 where ignored; not modified.
             severity: 1 to 5.
             keys: int64 (B,).
+            targets: those that it `needs`, float (B, H, W), by name.
 
         Returns:
             uint8 (B, C, H, W) and int64 (B, H, W).
 
         Raises:
-            UserError: an argument has another type, shape or range.
+            UserError: an argument has another type, shape or range, or a target is missing.
         """
-        return self(images, severity, keys), masks
+        return self(images, severity, keys, targets), masks
 
     def draw_region(self, keys: Tensor, severity: int, height: int, width: int) -> Tensor | None:
         """The region that it changes, where it does not change the whole image: bool (B, H, W), on the device of `keys`.
@@ -133,15 +148,16 @@ class Corruption(ABC):
         """
         return None
 
-    def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor) -> Tensor:
+    def _corrupt_chunks(self, images: Tensor, severity: int, keys: Tensor, needed: TargetTensors) -> Tensor:
         parameters = self.look_up(severity)
         per_chunk = count_images_per_chunk(images)
         if not self.in_chunks or len(images) <= per_chunk:
-            return self.corrupt(images, keys, **parameters)
+            return self.corrupt(images, keys, **needed, **parameters)
         result = torch.empty_like(images)
         for start in range(0, len(images), per_chunk):
             chunk = slice(start, start + per_chunk)
-            result[chunk] = self.corrupt(images[chunk], keys[chunk], **parameters)
+            some = {name: one[chunk] for name, one in needed.items()}
+            result[chunk] = self.corrupt(images[chunk], keys[chunk], **some, **parameters)
         return result
 
     @abstractmethod
@@ -153,7 +169,7 @@ class Corruption(ABC):
         Args:
             images: uint8 (B, C, H, W).
             keys: int64 (B,), on the device of `images`.
-            parameters: those of one severity; see `look_up`.
+            parameters: those of one severity, see `look_up`, and the targets that it `needs`, float32 (B, H, W).
 
         Returns:
             uint8 (B, C, H, W).

@@ -14,6 +14,7 @@ from datamodules.corruptions.kernels.filters import (
     blur_levels,
     compute_motion_weights,
     look_up_motion_shifts,
+    mirror,
     sum_shifted,
 )
 from datamodules.corruptions.kernels.random import draw_bits
@@ -43,7 +44,7 @@ class DefocusBlur(Corruption):
     @override
     def corrupt(self, images: Tensor, keys: Tensor, *, radius: int, softness: float) -> Tensor:
         pad = radius + 1
-        padded = _mirror(_mirror(images, 2, pad), 3, pad)
+        padded = mirror(mirror(images, 2, pad), 3, pad)
         pitch = padded.shape[3]
         # Rows, channels and images lie end to end, so that a displacement in both directions is one offset and every
         # step below runs over contiguous memory. Values that cross a border lie in the padding, which is cropped.
@@ -164,10 +165,3 @@ class ZoomBlur(Corruption):
     def describe_parameters(self, severity: int) -> dict[str, JSON]:
         # Rounded, since the values of a floating-point range deviate from hundredths in the last digits.
         return {"magnifications": [round(factor, 2) for factor in self.look_up(severity)["magnifications"]]}
-
-
-def _mirror(images: Tensor, dimension: int, pad: int) -> Tensor:
-    """`images` padded by `pad` on both ends of a dimension, mirrored without repeating the edge."""
-    before = images.narrow(dimension, 1, pad).flip(dimension)
-    after = images.narrow(dimension, images.shape[dimension] - pad - 1, pad).flip(dimension)
-    return torch.cat((before, images, after), dimension)

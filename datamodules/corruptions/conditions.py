@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, Corruption, draw_key
+from datamodules.corruptions.further_targets import TargetTensors
 from datamodules.dataset import IGNORED
 
 CLEAN = "clean"
@@ -27,8 +28,15 @@ class Condition(ABC):
     family: str | None
     kind: ClassVar[str]
 
+    @property
+    def needs(self) -> Sequence[str]:
+        """Further targets of the data that it reads, by name."""
+        return ()
+
     @abstractmethod
-    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Images and masks under this condition; random draws follow from (`seed`, id).
 
         Args:
@@ -36,6 +44,7 @@ class Condition(ABC):
             masks: int64 (B, H, W), 255 where ignored.
             ids: of the images.
             seed: of the suite.
+            targets: those that it `needs`, float (B, H, W), by name.
 
         Returns:
             uint8 (B, C, H, W) and int64 (B, H, W). Unchanged tensors are returned as the same objects.
@@ -63,7 +72,9 @@ class Clean(Condition):
     kind = "clean"
 
     @override
-    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         return images, masks
 
     @property
@@ -91,9 +102,17 @@ class Corrupted(Condition):
         """Of the corruption."""
         return self.corruption.family
 
+    @property
     @override
-    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
-        return self.corruption.apply(images, masks, self.severity, self._draw_keys(ids, seed))
+    def needs(self) -> Sequence[str]:
+        return self.corruption.needs
+
+    @override
+    def __call__(
+        self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
+        further = [targets or {}] if self.needs else []  # a class of one's own need not know of targets
+        return self.corruption.apply(images, masks, self.severity, self._draw_keys(ids, seed), *further)
 
     @override
     def draw_region(self, images: Tensor, ids: Sequence[str], seed: int) -> Tensor | None:
@@ -137,7 +156,9 @@ class Shifted(Condition):
         return f"{self.column}={self.value}"
 
     @override
-    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         others = torch.tensor([image_id not in self.members for image_id in ids], device=masks.device)
         return images, masks.masked_fill(others[:, None, None], IGNORED)
 

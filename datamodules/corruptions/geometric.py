@@ -22,6 +22,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import Corruption, count_images_per_chunk
 from datamodules.corruptions.declaration import declare, require_declared
 from datamodules.corruptions.digital import ElasticTransform
+from datamodules.corruptions.further_targets import TargetTensors
 from datamodules.corruptions.kernels.elastic import draw_displacement, warp
 from datamodules.corruptions.kernels.random import draw_bits
 from datamodules.corruptions.kernels.soft_shapes import draw_directions
@@ -53,7 +54,9 @@ class MaskMoved(Geometric):
     """Mixin that transforms the mask with the image."""
 
     @override
-    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(
+        self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         self._check(images, severity, keys)
         if not images.numel():
             return images.clone(), masks

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import JSON, SEVERITIES, declare
+from datamodules.corruptions.further_targets import TargetTensors
 from datamodules.corruptions.geometric import MaskMoved
 from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
@@ -54,6 +55,7 @@ class Localised(Corruption):
         self.exact = corruption.exact
         self.colour_only = corruption.colour_only
         self.reads_masks = corruption.reads_masks
+        self.needs = corruption.needs
         self.has_region = True
         self._declared = declare(share=tuple(shares), severity=tuple([severity] * 5 if severity else SEVERITIES))
 
@@ -63,17 +65,20 @@ class Localised(Corruption):
         return self._declared
 
     @override
-    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, severity: int) -> Tensor:
+    def corrupt(self, images: Tensor, keys: Tensor, *, share: float, severity: int, **targets: Tensor) -> Tensor:
         region = draw_rectangle(keys, share, images.shape[2], images.shape[3])
-        return torch.where(region[:, None], self.corruption(images, severity, keys), images)
+        return torch.where(region[:, None], self.corruption(images, severity, keys, targets), images)
 
     @override
-    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(
+        self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         if not self.reads_masks:
-            return super().apply(images, masks, severity, keys)
+            return super().apply(images, masks, severity, keys, targets)
         self._check(images, severity, keys)
         parameters = self.look_up(severity)
-        corrupted, _ = self.corruption.apply(images, masks, parameters["severity"], keys)
+        further = [targets or {}] if self.needs else []
+        corrupted, _ = self.corruption.apply(images, masks, parameters["severity"], keys, *further)
         region = draw_rectangle(keys.to(images.device), parameters["share"], images.shape[2], images.shape[3])
         return torch.where(region[:, None], corrupted, images), masks
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 from datamodules.corruptions.base import draw_key
 from datamodules.corruptions.conditions import Condition
 from datamodules.corruptions.declaration import JSON
+from datamodules.corruptions.further_targets import TargetTensors
 from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
@@ -43,7 +44,9 @@ class Missing(Condition):
         self.name = f"without_{'+'.join(map(_make_slug, names))}" + ("" if fill == "zero" else f"_{fill}")
 
     @override
-    def __call__(self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         left = images.clone()
         if self.fill == "noise":
             keys = torch.tensor([draw_key(seed, name, self.name, self.severity) for name in ids], dtype=torch.int64)

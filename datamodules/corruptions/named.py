@@ -15,6 +15,7 @@ from torch import Tensor
 
 from datamodules.corruptions.base import SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Corrupted
+from datamodules.targets import KNOWN
 from user_error import UserError
 
 Pixels = TypeVar("Pixels", np.ndarray, Tensor)
@@ -61,6 +62,7 @@ def corrupt(
     seed: int = ...,
     image_id: str | Sequence[str] | None = ...,
     mask: None = ...,
+    **targets: Any,
 ) -> Pixels: ...
 
 
@@ -73,6 +75,7 @@ def corrupt(
     seed: int = ...,
     image_id: str | Sequence[str] | None = ...,
     mask: Pixels,
+    **targets: Any,
 ) -> tuple[Pixels, Pixels]: ...
 
 
@@ -84,6 +87,7 @@ def corrupt(
     seed: int = 0,
     image_id: str | Sequence[str] | None = None,
     mask: Any = None,
+    **targets: Any,
 ) -> Any:
     """A corrupted copy of an image, or of a batch: the very pixels of a sweep with this seed and these ids.
 
@@ -97,6 +101,7 @@ def corrupt(
         seed: of the draws.
         image_id: of the image, or of each of a batch; their positions, "0", "1", ..., if `None`.
         mask: class ids, 255 where ignored, (H, W) or (B, H, W); for the corruptions that move masks or read them.
+        targets: what else a corruption needs of each pixel, such as ``depth`` in metres: floats, (H, W) or (B, H, W).
 
     Returns:
         An image of the same type and shape; with `mask`, image and mask.
@@ -113,7 +118,8 @@ def corrupt(
     form = _find_form(image, found.name)
     images = _as_batch(image, form)
     masks = _read_masks(mask, images, found)
-    drawn, moved = condition(images, masks, _read_ids(image_id, len(images), form), seed)
+    further = _read_targets(targets, images, found)
+    drawn, moved = condition(images, masks, _read_ids(image_id, len(images), form), seed, further)
     changed = _restore(drawn, form, image)
     if mask is None:
         return changed
@@ -188,3 +194,20 @@ def _read_masks(mask: Any, images: Tensor, corruption: Corruption) -> Tensor:
             "hand it whole numbers of the size of the image"
         )
     return masks.to(images.device, torch.int64)
+
+
+def _read_targets(targets: Mapping[str, Any], images: Tensor, corruption: Corruption) -> dict[str, Any]:
+    """The targets that a corruption needs, (B, H, W); others that data sets are known to have are left alone."""
+    if unknown := [name for name in targets if name not in (*KNOWN, *corruption.needs)]:
+        known = ", ".join(("mask", *corruption.needs))
+        raise UserError(f"{corruption.name} takes no {unknown[0]!r}: pass {known}")
+    found = {}
+    for name in corruption.needs:
+        if targets.get(name) is None:
+            raise UserError(f"{corruption.name} depends on the {name} of each pixel: pass it as {name}=")
+        given = targets[name]
+        if isinstance(given, np.ndarray) and given.dtype.kind == "f":
+            given = torch.from_numpy(np.ascontiguousarray(given, np.float32))
+        single = isinstance(given, Tensor) and given.ndim == 2 and len(images) == 1
+        found[name] = given[None] if single else given  # whatever is no tensor is refused with what has another shape
+    return found

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import GIVEN, JSON, declare, require_declared
+from datamodules.corruptions.further_targets import TargetTensors
 from datamodules.corruptions.kernels.plasma import draw_plasma
 from datamodules.corruptions.kernels.random import draw_bits
 from datamodules.corruptions.kernels.soft_shapes import draw_between, draw_directions
@@ -158,7 +159,9 @@ class BackgroundCorruption(Corruption):
         require_declared(cls, cls.corrupt_background, (*GIVEN, "behind"))
 
     @override
-    def apply(self, images: Tensor, masks: Tensor, severity: int, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(
+        self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         self._check(images, severity, keys)
         if masks.shape != (len(images), *images.shape[2:]):
             raise UserError(

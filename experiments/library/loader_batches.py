@@ -28,16 +28,24 @@ class LoaderBatches:
         own_size: whether batches keep images and masks as they were before, for corruptions before the resize.
         ignored: the value of pixels in masks that have no class.
         device: of the batches.
+        needs: further targets by which images are corrupted, such as "depth": numbers of the pixels, like the masks.
     """
 
     def __init__(
-        self, loader: Iterable[Any], resize: BatchResize, own_size: bool, ignored: int, device: torch.device
+        self,
+        loader: Iterable[Any],
+        resize: BatchResize,
+        own_size: bool,
+        ignored: int,
+        device: torch.device,
+        needs: Sequence[str] = (),
     ) -> None:
         self.loader = loader
         self.resize = resize
         self.own_size = own_size
         self.ignored = ignored
         self.device = device
+        self.needs = tuple(needs)
         self.batch_size = 0
         """Of the first batch; later ones are filled up to it, since the size of a batch changes the last digits of logits."""
         self.ids: list[str] = []
@@ -83,16 +91,20 @@ class LoaderBatches:
         masks = [self._read_mask(mask) for mask in _as_tensors(batch["mask"], "masks")]
         ids = batch.get("id") or [str(len(self.ids) + place) for place in range(len(images))]
         _require_same_number(images, masks, ids)
+        further = {name: self._read_further(batch, name, images) for name in self.needs}
         given_own = [_as_tensors(batch.pop(f"{OWN}{key}", ()), key) for key in ("image", "mask")]
         own_images, own_masks = given_own if len(given_own[0]) else (images, masks)
+        own_further = {name: _as_tensors(batch.pop(f"{OWN}{name}", ()), name) or further[name] for name in self.needs}
         batch |= {"id": [*ids], "index": torch.arange(len(images)) + len(self.ids)}
         batch["image"] = _join([self.resize.resize_images(one[None].to(self.device))[0] for one in images])
         batch["mask"] = _join([self.resize.resize_masks(one[None].to(self.device))[0] for one in masks]).long()
         batch["digest"] = [_digest(image, mask) for image, mask in zip(batch["image"], batch["mask"], strict=True)]
+        batch |= {name: _join([self._resize_further(one) for one in further[name]]) for name in self.needs}
         self.sizes.add((batch["image"].shape[2], batch["image"].shape[3]))
         if self.own_size:
             batch[f"{OWN}image"] = [one.to(self.device) for one in own_images]
             batch[f"{OWN}mask"] = [one.to(self.device) for one in own_masks]
+            batch |= {f"{OWN}{name}": [one.to(self.device) for one in own] for name, own in own_further.items()}
         return {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in batch.items()}
 
     def _read_mask(self, mask: Tensor) -> Tensor:
@@ -111,6 +123,27 @@ class LoaderBatches:
                 "one are named by ignored="
             )
         return mask.to(torch.uint8)
+
+    def _read_further(self, batch: Batch, name: str, images: Sequence[Tensor]) -> Sequence[Tensor]:
+        """A target (H, W) of each image, in floating point."""
+        if name not in batch:
+            raise UserError(
+                f"the suite corrupts images by the {name} of each pixel: let the loader give batches {{'image': ..., "
+                f"'mask': ..., {name!r}: ...}}, or take another suite"
+            )
+        found = _as_tensors(batch[name], name)
+        shapes = [tuple(one.shape) for one in found]
+        if shapes != [tuple(one.shape[1:]) for one in images] or not all(one.is_floating_point() for one in found):
+            raise UserError(
+                f"the loader gives a {name} that is not one floating-point number for each pixel: give (B, H, W), or a list of "
+                "(h, w), like the images"
+            )
+        return [one.float() for one in found]
+
+    def _resize_further(self, numbers: Tensor) -> Tensor:
+        """Numbers (h, w) by the nearest pixel, as `datamodules.transforms.Resize` does it; NaN where the image is padded."""
+        known = self.resize.resize_masks(torch.zeros_like(numbers, dtype=torch.int64)[None]) != IGNORED
+        return self.resize.resize_masks(numbers[None]).masked_fill(~known, torch.nan)[0].to(self.device)
 
     def _fill(self, batch: Batch) -> Batch:
         """A batch of full size: copies of the last image without an id and without a label fill it up."""

@@ -106,7 +106,8 @@ def sweep(
     found = copy.copy(find_suite(suite) if isinstance(suite, str) else suite)
     found.order, found.seed = order or found.order, seed
     side = None if size == "native" else size
-    batches = LoaderBatches(loader, BatchResize(side, aspect), found.corrupts_files(side is not None), ignored, on)
+    own_size = found.corrupts_files(side is not None)
+    batches = LoaderBatches(loader, BatchResize(side, aspect), own_size, ignored, on, found.needs)
     loop = Loop(batches, found, find_counters(counters), channels, meta, progress)
 
     def prepare(images: Tensor) -> SegmentationModule:

@@ -33,8 +33,10 @@ def make_sweep_step(
     resize = BatchResize(size)
     batch: dict[str, Any] = {"image": resize.resize_images(image), "mask": resize.resize_masks(mask)}
     batch["id"] = [str(place) for place in range(len(image))]
+    batch |= {name: _make_ramp(batch["image"]) for name in suite.needs}
     if suite.corrupts_files(batch["image"] is not image):
         batch |= {"own_image": [*image], "own_mask": [*mask]}
+        batch |= {f"own_{name}": [*_make_ramp(image)] for name in suite.needs}
     elif suite.protocol.scored_at_file and batch["image"] is not image:
         batch["own_mask"] = [*mask]
     loop = ConditionLoop(module, suite, range(len(suite.conditions))[:conditions], resize=resize)
@@ -44,3 +46,9 @@ def make_sweep_step(
         loop.count(batch)
 
     return step
+
+
+def _make_ramp(images: Tensor) -> Tensor:
+    """A target of images (B, C, H, W) for corruptions that need one, float32 (B, H, W): as of a floor that comes nearer."""
+    height, width = images.shape[2:]
+    return torch.linspace(10, 1, height, device=images.device)[:, None].expand(len(images), height, width).contiguous()

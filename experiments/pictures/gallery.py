@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from datamodules.reading.pairs import Pair
 from datamodules.transforms import Resize
 from experiments.measuring.reference import psnr
 from experiments.sweeping.suite import Suite
-from safe_files.array_file import read_header
+from safe_files.array_file import read_array, read_header
 from user_error import UserError
 
 if TYPE_CHECKING:
@@ -42,30 +42,50 @@ class Tile:
     name: str
     family: str
     severity: int
-    image: np.ndarray | None  # (H, W, C) uint8; None where the corruption needs a mask and none is given
+    image: np.ndarray | None  # (H, W, C) uint8; None where the corruption needs what is not given
     psnr: float | None  # dB to the clean image; infinite if nothing changed
+    lacking: str = "mask"
+    """What is not given where there is no image."""
 
 
-def read_sample(image: Path, mask: Path | None = None, window: tuple[float, float] | None = None) -> Sample:
+def read_sample(
+    image: Path, mask: Path | None = None, window: tuple[float, float] | None = None, depth: Path | None = None
+) -> Sample:
     """An image of any number of channels and, if there is one, its mask, as a data set would read them.
 
     Args:
         image: image file or ``.npy`` array; colours are read as RGB, grey as one channel.
         mask: file of class ids, 255 where ignored.
         window: levels that become 0 and 255, for data of more than 8 bits.
+        depth: ``.npy`` array of floats (H, W) in metres.
 
     Raises:
-        UserError: a file is missing, cannot be read, or the two are of different sizes.
+        UserError: a file is missing, cannot be read, or they are of different sizes.
     """
-    for path in (image, mask):
+    for path in (image, mask, depth):
         if path is not None and not path.is_file():
             raise UserError(f"there is no file {str(path)!r}: check the path")
     channels, mode = _find_channels(image)
     reading = ImageReading(name_channels(channels), window, mode)
     if mask is None:
-        return Sample(image=reading.read(image))
-    values = {value: value for value in range(256)}
-    return ImageFiles([Pair(image.stem, image, mask)], MaskReading(values, levels="stored"), reading)[0]
+        sample = Sample(image=reading.read(image))
+    else:
+        values = {value: value for value in range(256)}
+        sample = ImageFiles([Pair(image.stem, image, mask)], MaskReading(values, levels="stored"), reading)[0]
+    return sample if depth is None else Sample(**sample, depth=_read_depth(depth, sample["image"].shape[:2]))
+
+
+def _read_depth(path: Path, size: tuple[int, ...]) -> np.ndarray:
+    try:
+        found = read_array(path)
+    except Exception as error:  # headers fail in many ways
+        raise UserError(f"{path} is no array of depths ({error}): write a .npy file of floats, one a pixel") from error
+    if found.dtype.kind != "f" or found.shape != size:
+        raise UserError(
+            f"{path} holds {found.dtype} of shape {found.shape} for an image of {size[0]} x {size[1]}: give floats in metres, "
+            "one for each pixel"
+        )
+    return found.astype(np.float32)
 
 
 def _find_channels(path: Path) -> tuple[int, str | None]:
@@ -88,22 +108,23 @@ def resize_sample(sample: Sample, size: tuple[int, int] | None) -> Sample:
         UserError: the image is then too small to be corrupted.
     """
     height, width = sample["image"].shape[:2]
-    masked = sample if "mask" in sample else Sample(**sample, mask=np.zeros((height, width), np.uint8))
+    masked: Sample = {**sample}
+    masked.setdefault("mask", np.zeros((height, width), np.uint8))
     height, width = size or (height, width)
     if min(height, width) < SMALLEST_SIDE:
         raise UserError(
             f"the image would be met at {height} x {width} pixels: corruptions are defined from {SMALLEST_SIDE} x "
             f"{SMALLEST_SIDE} on, pass a larger --size"
         )
-    masked = Resize(size)(masked)
-    return masked if "mask" in sample else Sample(image=masked["image"])
+    resized: Any = Resize(size)(masked)
+    return cast(Sample, {name: resized[name] for name in sample})
 
 
 def make_tiles(sample: Sample, suite: Suite, image_id: str, size: tuple[int, int] | None = None) -> list[Tile]:
     """The sample's image under every corruption of `suite` and without every set of channels that it leaves out.
 
     Args:
-        sample: image uint8 (H, W, C); its mask, if it has one, for those that read it.
+        sample: image uint8 (H, W, C); its mask and depth, if it has them, for those that read them.
         suite: whose corruptions, severities, seed and order; the tiles are the pixels that a sweep meets.
         image_id: what the draws depend on.
         size: (height, width) that the data give the image, before or after; its own if `None`.
@@ -122,15 +143,19 @@ def make_tiles(sample: Sample, suite: Suite, image_id: str, size: tuple[int, int
     corrupted += missing
     if not corrupted:
         raise UserError(f"the suite {suite.name!r} has no corruptions to draw: pass another --suite, see --list")
-    unmet = {one.name for one in suite.corruptions if mask is None and one.reads_masks}
+    given: Any = sample
+    targets = {name: torch.from_numpy(given[name])[None] for name in suite.needs if name in sample}
+    unmet = {one.name: "mask" for one in suite.corruptions if mask is None and one.reads_masks}
+    unmet |= {one.name: name for one in suite.corruptions for name in one.needs if name not in targets}
     tiles = []
     for condition in tqdm(corrupted, desc="gallery", unit="tile"):
         shown = distance = None
         if condition.name not in unmet:
-            drawn, _ = condition(images, masks, [image_id], suite.seed)
+            drawn, _ = condition(images, masks, [image_id], suite.seed, targets)
             shown = resize.resize_images(drawn)[0].permute(1, 2, 0).numpy()
             distance = psnr(shown, clean)
-        tiles.append(Tile(condition.name, condition.family, condition.severity, shown, distance))
+        lacking = unmet.get(condition.name, "mask")
+        tiles.append(Tile(condition.name, condition.family, condition.severity, shown, distance, lacking))
     return tiles
 
 
@@ -203,7 +228,14 @@ def draw(tiles: Sequence[Tile], clean: np.ndarray, title: str, figure: "Figure |
         row, column = 1 + names.index(tile.name), severities.index(tile.severity)
         top, left = layout.find_corner(row, column)
         if tile.image is None:
-            _draw_text(figure, layout, (top + layout.tile[0] // 2, left + 6), "needs --mask", fontsize=9, color="0.4")
+            _draw_text(
+                figure,
+                layout,
+                (top + layout.tile[0] // 2, left + 6),
+                f"needs --{tile.lacking}",
+                fontsize=9,
+                color="0.4",
+            )
             continue
         _draw_picture(figure, layout, row, column, as_tile(tile.image))
         _draw_text(figure, layout, (top + layout.tile[0] + 4, left), _format_psnr(tile.psnr), fontsize=8.5, va="top")

@@ -150,7 +150,8 @@ def draw(
 
 def _make_batch(module: SegmentationModule, data: SegmentationDataModule, suite: Suite, image: int) -> dict[str, Any]:
     """A batch of one image, as the sweep meets it."""
-    view = data.make_evaluation_view(data.open_split(data.test_split), suite.corrupts_files(data.resizes))
+    own_size = suite.corrupts_files(data.resizes)
+    view = data.make_evaluation_view(data.open_split(data.test_split), own_size, needs=suite.needs)
     batch = {name: move_data_to_device(value, module.device) for name, value in collate([view[image]]).items()}
     return data.on_after_batch_transfer(batch, 0)
 

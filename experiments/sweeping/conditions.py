@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from datamodules.corruptions.base import JSON, draw_key
 from datamodules.corruptions.conditions import Condition
+from datamodules.corruptions.further_targets import TargetTensors
 from experiments.evaluation.kinds import CLEAN, CORRUPTION, MODALITY, SHIFT
 from lightning_modules.conditions.base import NetworkCondition
 from lightning_modules.networks.network import as_network
@@ -45,7 +46,13 @@ class SweptCondition(ABC):
         return images
 
     def __call__(
-        self, network: nn.Module, images: Tensor, masks: Tensor, ids: Sequence[str], seed: int
+        self,
+        network: nn.Module,
+        images: Tensor,
+        masks: Tensor,
+        ids: Sequence[str],
+        seed: int,
+        targets: TargetTensors | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Images and masks under this condition, each drawn from (`seed`, id), all at one size.
 
@@ -55,12 +62,13 @@ class SweptCondition(ABC):
             masks: int64 (B, H, W), 255 where ignored.
             ids: of the images.
             seed: of the suite.
+            targets: those that its `pixels` need, by name.
 
         Returns:
             (B, C, H, W), uint8 or float in [0, 1], and int64 (B, H, W). Where they are left as they are, the very
             tensors that came in.
         """
-        images, masks = self.pixels(images, masks, ids, seed)
+        images, masks = self.pixels(images, masks, ids, seed, targets)
         return self.perturb(network, images, masks, ids, seed), masks
 
     def begin(self, network: nn.Module) -> nn.Module:

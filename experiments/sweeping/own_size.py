@@ -8,6 +8,7 @@ from torch import Tensor
 
 from datamodules.batch_resize import BatchResize
 from datamodules.corruptions.conditions import Condition
+from datamodules.dataset import OWN
 
 LARGEST = 2**25
 """Levels that are corrupted at once, but at least one image: a batch of large files does not fit into memory as floats."""
@@ -35,19 +36,24 @@ def draw_at_own_size(condition: Condition, batch: Mapping[str, Any], seed: int, 
 
     Args:
         condition: of pixels.
-        batch: of the contract; ``own_image`` lists uint8 (C, h, w) and ``own_mask`` uint8 (h, w) where images are resized.
+        batch: of the contract; ``own_image`` lists uint8 (C, h, w), ``own_mask`` uint8 (h, w) and, where a condition needs it,
+            ``own_depth`` float (h, w) where images are resized.
         seed: of the suite.
         resize: that the data module gives the clean images.
     """
     images, masks, ids = batch["image"], batch["mask"], batch["id"]
     if "own_image" not in batch:
-        return Drawn(*condition(images, masks, ids, seed), None)
+        return Drawn(*condition(images, masks, ids, seed, select_needed(condition, batch)), None)
     changed_images, changed_masks = images, masks
     own: list[Tensor] | None = None
     for places in _group_by_size(batch["own_image"]):
         own_images = torch.stack([batch["own_image"][place] for place in places])
         own_masks = torch.stack([batch["own_mask"][place] for place in places]).long()
-        corrupted, moved = condition(own_images, own_masks, [ids[place] for place in places], seed)
+        targets = {
+            name: torch.stack([files[place] for place in places])
+            for name, files in select_needed(condition, batch, OWN).items()
+        }
+        corrupted, moved = condition(own_images, own_masks, [ids[place] for place in places], seed, targets)
         if corrupted is not own_images:
             changed_images = images.clone() if changed_images is images else changed_images
             changed_images[places] = resize.resize_images(corrupted)
@@ -58,6 +64,11 @@ def draw_at_own_size(condition: Condition, batch: Mapping[str, Any], seed: int, 
             for place, mask in zip(places, moved, strict=True):
                 own[place] = mask
     return Drawn(changed_images, changed_masks, own)
+
+
+def select_needed(condition: Condition, batch: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The targets of a batch that a condition reads, by name; those of the files with `OWN` as the prefix."""
+    return {name: batch[f"{prefix}{name}"] for name in condition.needs if f"{prefix}{name}" in batch}
 
 
 def draw_region_at_own_size(

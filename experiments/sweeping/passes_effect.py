@@ -57,7 +57,9 @@ def measure_effect(
     number = len(data.open_split(data.test_split))
     later = frozenset(range(1, -(-number // data.eval_batch_size)))
     own_size, own_masks = suite.corrupts_files(data.resizes), suite.protocol.scored_at_file
-    loader = data.make_evaluation_dataloader(data.test_split, (0, 1), later, own_size, own_masks, by_size=True)
+    loader = data.make_evaluation_dataloader(
+        data.test_split, (0, 1), later, own_size, own_masks, by_size=True, needs=suite.needs
+    )
     batches: list[dict[str, Any]] = move_data_to_device(next(iter(loader)), module.device)
     before, module.network = module.network, exact.to(module.device).eval()
     loop = ConditionLoop(module, suite, places, [Confusion()], resize=data.batch_resize)

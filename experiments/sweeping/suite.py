@@ -1,6 +1,6 @@
 """Suites: named, versioned lists of the conditions that a network is swept over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from datamodules.corruptions.base import JSON, SEVERITIES, Corruption
 from datamodules.corruptions.conditions import Clean, Condition, Corrupted, Shifted
+from datamodules.corruptions.further_targets import describe_missing
 from datamodules.corruptions.modality import MissingChannels
 from experiments.command_line.parser_errors import describe_parser_error
 from experiments.evaluation.order import ORDERS, Order
@@ -93,6 +94,11 @@ class Suite:
         return ["regions"] if any(one.has_region for one in self.corruptions) else []
 
     @property
+    def needs(self) -> list[str]:
+        """Names of the further targets of the data by which its corruptions corrupt, such as "depth"."""
+        return list(dict.fromkeys(name for one in self.corruptions for name in one.needs))
+
+    @property
     def corrupted_conditions(self) -> list[Corrupted]:
         """Each corruption at each of its severities."""
         return [Corrupted(one, severity) for one in self.corruptions for severity in self.severities[one.name]]
@@ -100,6 +106,18 @@ class Suite:
     def corrupts_files(self, resizes: bool) -> bool:
         """Whether images are corrupted at the size of their files, where the data may resize them afterwards."""
         return resizes and self.order == "corrupt_then_resize"
+
+    def require_targets(self, given: Collection[str]) -> None:
+        """Refuse data without a target that a corruption needs.
+
+        Args:
+            given: names of the targets that the data have.
+
+        Raises:
+            UserError: there is one; the sentence names it.
+        """
+        if missing := [name for name in self.needs if name not in given]:
+            raise UserError(describe_missing(f"the suite {self.name!r}", missing[0]))
 
     def adapt_to_data(
         self, channels: Sequence[str], meta: Mapping[str, Mapping[str, str]], shift_columns: Sequence[str] = ()

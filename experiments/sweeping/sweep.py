@@ -80,6 +80,8 @@ def prepare_suite(
         )
     found = find_suite(suite)
     found = found.adapt_to_data(data.channels, data.read_meta(split) if found.shifts else {}, data.shift_columns)
+    if found.needs and len(dataset := data.open_split(split)):
+        found.require_targets(dataset[0])  # before the sweep rather than in it
     found.seed = seed
     found.order = order or found.order
     found.protocol = apply_protocol(protocol or Protocol(), data, module)

@@ -95,7 +95,9 @@ class SweepLoop(pl.LightningModule):
     def _make_loader(self, place: tuple[int, int], skip: frozenset[int]) -> DataLoader:
         data, own_size = self.data, self.suite.corrupts_files(self.data.resizes)
         own_masks = self.suite.protocol.scored_at_file
-        return data.make_evaluation_dataloader(data.test_split, place, skip, own_size, own_masks, by_size=True)
+        return data.make_evaluation_dataloader(
+            data.test_split, place, skip, own_size, own_masks, by_size=True, needs=self.suite.needs
+        )
 
     def _make_loop(self, places: Sequence[int]) -> ConditionLoop:
         return ConditionLoop(

@@ -185,7 +185,7 @@ class FeatureStability:
         Raises:
             UserError: the suite has no such corruptions, or a corruption refuses an image.
         """
-        conditions = [one for one in suite.corrupted_conditions if not one.corruption.reads_masks]
+        conditions = [one for one in suite.corrupted_conditions if one.corruption.of_image_alone]
         if not conditions:
             raise UserError(
                 f"the suite {suite.name!r} has no corruptions of images alone: pass another, such as 'core'"

@@ -58,13 +58,13 @@ SSIM, and in brackets the PSNR in dB, at severities 1 to 5.
 
 
 def measure_suites(suites: "Sequence[Suite]") -> "dict[str, dict[str, list[Strength]]]":
-    """Strengths of each corruption at severities 1 to 5, by suite and corruption; without those that read masks."""
+    """Strengths of each corruption at severities 1 to 5, by suite and corruption; of those that take the image alone."""
     from tqdm import tqdm
 
     from datamodules.corruptions.declaration import SEVERITIES
     from experiments.measuring.strength import measure_strength
 
-    cells = [(suite.name, one) for suite in suites for one in suite.corruptions if not one.reads_masks]
+    cells = [(suite.name, one) for suite in suites for one in suite.corruptions if one.of_image_alone]
     found: dict[str, dict[str, list[Strength]]] = {suite.name: {} for suite in suites}
     for name, corruption in tqdm(cells, desc="severities", unit="corruption"):
         found[name][corruption.name] = [measure_strength(corruption, severity) for severity in SEVERITIES]
@@ -119,14 +119,14 @@ def find_strengths(name: str, target: str) -> str:
     suite, strong = (_require_measurable(find_suite(one)) for one in (name, target))
     targets = average(measure_suites([strong])[strong.name])
     lines = ["parameters:"]
-    for one in tqdm([one for one in suite.corruptions if not one.reads_masks], desc="find", unit="corruption"):
+    for one in tqdm([one for one in suite.corruptions if one.of_image_alone], desc="find", unit="corruption"):
         lines += format_parameters(one, find_parameters(one, targets))
     return "\n".join(lines) + "\n"
 
 
 def _require_measurable(suite: "Suite") -> "Suite":
-    if not any(not one.reads_masks for one in suite.corruptions):
-        raise UserError(f"the suite {suite.name!r} has no corruptions of photographs without a mask: name another")
+    if not any(one.of_image_alone for one in suite.corruptions):
+        raise UserError(f"the suite {suite.name!r} has no corruptions of photographs alone: name another")
     return suite
 
 

@@ -4,6 +4,9 @@ from math import exp, isqrt
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from datamodules.corruptions.kernels.filters import mirror
 
 ONE = 14  # the integer weights of the softened rim add up to 2 ** ONE
 
@@ -91,3 +94,25 @@ def _compute_rim_weights(sigma: float) -> tuple[int, int, int]:
 def count_disc_pixels(radius: int) -> int:
     """Pixels of a disc."""
     return sum(2 * isqrt(radius**2 - row**2) + 1 for row in range(-radius, radius + 1))
+
+
+def average_disc(levels: Tensor, radius: int) -> Tensor:
+    """Mean over a sharp disc around each pixel, the border mirrored without repeating the edge.
+
+    Args:
+        levels: uint8 (B, C, H, W), H and W above `radius`.
+        radius: of the disc, in pixels; any, unlike those of `sum_softened_disc`, whose sums have 16 bits.
+
+    Returns:
+        float32 (B, C, H, W), of exact sums.
+    """
+    height, width = levels.shape[2:]
+    padded = mirror(mirror(levels, 2, radius), 3, radius)
+    sums = F.pad(padded.cumsum(3, dtype=torch.int32), (1, 0))  # from the start of each row to before each pixel
+    total = torch.zeros(levels.shape, dtype=torch.int32, device=levels.device)
+    for row in range(-radius, radius + 1):
+        half = isqrt(radius**2 - row**2)
+        line = sums[:, :, radius + row : radius + row + height]
+        total += line[..., radius + half + 1 : radius + half + 1 + width]
+        total -= line[..., radius - half : radius - half + width]
+    return total.to(torch.float32).div_(count_disc_pixels(radius))

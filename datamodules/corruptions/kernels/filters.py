@@ -237,3 +237,10 @@ def clipped_zoom(fields: Tensor, factor: float) -> Tensor:
         if (size - 1) * ((crop - 1) / (size - 1)) > crop - 1:
             zoomed.narrow(dimension, size - 1, 1).zero_()
     return zoomed
+
+
+def mirror(images: Tensor, dimension: int, pad: int) -> Tensor:
+    """`images` padded by `pad` on both ends of a dimension, mirrored without repeating the edge."""
+    before = images.narrow(dimension, 1, pad).flip(dimension)
+    after = images.narrow(dimension, images.shape[dimension] - pad - 1, pad).flip(dimension)
+    return torch.cat((before, images, after), dimension)

@@ -20,6 +20,7 @@ EXAMPLES = """
 --compared
 --image photo.jpg --output gallery.png
 --image photo.jpg --size 256 256 --suite core
+--image room.png --depth room.npy --suite common_3d
 --image scan.npy --window 0 4095 --mask scan_mask.png --suite my_suite.yaml
 """
 
@@ -84,6 +85,7 @@ def draw_corruptions(
     *,
     image: Path | None = None,
     mask: Path | None = None,
+    depth: Path | None = None,
     suite: str = "imagenet_c",
     output: Path = Path("gallery.png"),
     size: Annotated[tuple[int, int] | None, Option(metavar=("H", "W"))] = None,
@@ -102,6 +104,7 @@ def draw_corruptions(
     Args:
         image: image file, or .npy array (height x width x channels).
         mask: its mask of class ids, for corruptions that read it.
+        depth: its depth in metres, a .npy array (height x width), for corruptions that need it.
         suite: a suite's name or the path of its YAML.
         output: picture to write: .png, .svg or .pdf.
         size: resize the image, as a data set of this size does.
@@ -133,7 +136,7 @@ def draw_corruptions(
     require_format(output)
     if window and not window[0] < window[1]:
         raise UserError(f"the window {window[0]} to {window[1]} is empty: pass the lower level first")
-    draw_gallery(image, mask, suite, output, size, seed, window, order)
+    draw_gallery(image, mask, suite, output, size, seed, window, order, depth)
     print(f"gallery: {output}")
 
 
@@ -151,6 +154,7 @@ def draw_gallery(
     seed: int,
     window: tuple[float, float] | None,
     order: Order | None = None,
+    depth: Path | None = None,
 ) -> None:
     """Draw the gallery; the arguments are the options of the verb.
 
@@ -163,7 +167,7 @@ def draw_gallery(
     suite = find_suite(suite_name)
     suite.seed, suite.order = seed, order or suite.order
     fitted = size and (size[0], size[1])
-    sample = read_sample(image, mask, window and (window[0], window[1]))
+    sample = read_sample(image, mask, window and (window[0], window[1]), depth)
     clean = resize_sample(sample, fitted)["image"]
     height, width, channels = clean.shape
     own = sample["image"].shape[:2]

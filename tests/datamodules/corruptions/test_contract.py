@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
-from scenes import CORRUPTIONS, SUITES, every_corruption, keys, regions, scene
+from scenes import CORRUPTIONS, SUITES, apply, every_corruption, keys, regions, scene
 from threads import threads
 
 from datamodules.corruptions.base import Corruption, Family
@@ -35,7 +35,7 @@ def test_keeps_shape_and_dtype_and_its_input(corruption: Corruption, channels):
     for (height, width), severity in itertools.product([(32, 32), (33, 47)], range(1, 6)):
         images, masks = scene(2, channels, height, width), regions(2, height, width)
         before, masks_before = images.clone(), masks.clone()
-        corrupted, scored = corruption.apply(images, masks, severity, keys(2, severity))
+        corrupted, scored = apply(corruption, images, masks, severity, keys(2, severity))
         assert corrupted.shape == images.shape
         assert corrupted.dtype == torch.uint8
         assert corrupted.is_contiguous()
@@ -54,11 +54,11 @@ def test_keeps_shape_and_dtype_and_its_input(corruption: Corruption, channels):
 def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity):
     scenes = scene(7), regions(7)
     draws = keys(7, severity)
-    together = corruption.apply(*scenes, severity, draws)
+    together = apply(corruption, *scenes, severity, draws)
     order = torch.tensor([4, 0, 6, 2, 1, 5, 3])
-    shuffled = corruption.apply(*(part[order] for part in scenes), severity, draws[order])
+    shuffled = apply(corruption, *(part[order] for part in scenes), severity, draws[order])
     for i in range(7):
-        alone = corruption.apply(*(part[i : i + 1] for part in scenes), severity, draws[i : i + 1])
+        alone = apply(corruption, *(part[i : i + 1] for part in scenes), severity, draws[i : i + 1])
         for part, complete, other in zip(alone, together, shuffled, strict=True):
             assert torch.equal(part[0], complete[i])
             assert torch.equal(complete[order], other)
@@ -68,24 +68,24 @@ def test_an_image_does_not_depend_on_its_batch(corruption: Corruption, severity)
 def test_chunks_and_threads_change_nothing(corruption: Corruption, monkeypatch):
     images, masks, draws = scene(7), regions(7), keys(7)
     with threads(2):
-        expected = corruption.apply(images, masks, 3, draws)[0]
+        expected = apply(corruption, images, masks, 3, draws)[0]
     with threads(1):
         for values in (1, 3 * images[0].numel()):
             monkeypatch.setattr("datamodules.corruptions.base.CHUNK", values)
-            assert torch.equal(corruption.apply(images, masks, 3, draws)[0], expected)
+            assert torch.equal(apply(corruption, images, masks, 3, draws)[0], expected)
 
 
 @every_corruption
 def test_memory_layout_changes_nothing(corruption: Corruption):
     images = scene(2)
     masks = regions(2)
-    expected = corruption.apply(images, masks, 2, keys(2))[0]
+    expected = apply(corruption, images, masks, 2, keys(2))[0]
     strided = torch.stack((images, images), -1)[..., 0]
     assert not strided.is_contiguous()
     for layout in (images.contiguous(memory_format=torch.channels_last), strided):
-        assert torch.equal(corruption.apply(layout, masks, 2, keys(2))[0], expected)
+        assert torch.equal(apply(corruption, layout, masks, 2, keys(2))[0], expected)
     with torch.inference_mode():
-        assert torch.equal(corruption.apply(images, masks, 2, keys(2))[0], expected)
+        assert torch.equal(apply(corruption, images, masks, 2, keys(2))[0], expected)
 
 
 @every_corruption
@@ -93,14 +93,14 @@ def test_memory_layout_changes_nothing(corruption: Corruption):
 @pytest.mark.parametrize("level", [0, 255])
 def test_takes_constant_images(corruption: Corruption, severity, level):
     images = torch.full((1, 3, 40, 40), level, dtype=torch.uint8)
-    assert corruption.apply(images, regions(1, 40, 40), severity, keys(1))[0].shape == images.shape
+    assert apply(corruption, images, regions(1, 40, 40), severity, keys(1))[0].shape == images.shape
 
 
 @every_corruption
 def test_takes_an_empty_batch(corruption: Corruption):
     images = torch.empty((0, 3, 32, 40), dtype=torch.uint8)
     masks = torch.empty((0, 32, 40), dtype=torch.int64)
-    assert corruption.apply(images, masks, 1, keys(0).long())[0].shape == images.shape
+    assert apply(corruption, images, masks, 1, keys(0).long())[0].shape == images.shape
 
 
 @every_corruption
@@ -112,7 +112,7 @@ def test_grows_with_severity(corruption: Corruption):
     images, masks = scene(8, 3, 96, 112), regions(8, 96, 112)
     errors = []
     for severity in range(1, 6):
-        difference = corruption.apply(images, masks, severity, keys(8, severity))[0].double() - images.double()
+        difference = apply(corruption, images, masks, severity, keys(8, severity))[0].double() - images.double()
         errors.append(difference.square().mean().item())
     psnr = [10 * math.log10(255**2 / error) for error in errors]
     assert psnr == sorted(psnr, reverse=True)
@@ -139,7 +139,7 @@ def test_says_what_it_is(corruption: Corruption):
 @pytest.mark.parametrize("severity", [0, 6, -1, 2.5, "3", None])
 def test_refuses_other_severities(corruption: Corruption, severity):
     with pytest.raises(UserError, match=f"{corruption.name} has no severity"):
-        corruption.apply(scene(), regions(), severity, keys(1))
+        apply(corruption, scene(), regions(), severity, keys(1))
 
 
 @every_corruption
@@ -155,4 +155,4 @@ def test_refuses_other_severities(corruption: Corruption, severity):
 )
 def test_refuses_other_images(corruption: Corruption, images, message):
     with pytest.raises(UserError, match=message):
-        corruption.apply(images, regions(), 1, keys(1))
+        apply(corruption, images, regions(), 1, keys(1))

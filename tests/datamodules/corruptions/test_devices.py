@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from scenes import every_corruption, keys, regions, scene
+from scenes import apply, every_corruption, keys, regions, scene
 
 from datamodules.corruptions.base import Corruption
 
@@ -17,7 +17,7 @@ def test_nothing_is_left_on_another_device(corruption: Corruption) -> None:
         pytest.skip("works on the CPU, wherever the images are")
     images, masks = scene(2).to("meta"), regions(2).to("meta")
     for severity in range(1, 6):
-        found, scored = corruption.apply(images, masks, severity, keys(2).to("meta"))
+        found, scored = apply(corruption, images, masks, severity, keys(2).to("meta"))
         assert found.device.type == scored.device.type == "meta"
         assert found.shape == images.shape
 
@@ -27,8 +27,8 @@ def test_nothing_is_left_on_another_device(corruption: Corruption) -> None:
 def test_cuda_draws_what_the_cpu_draws(corruption: Corruption) -> None:
     for severity in range(1, 6):
         images, masks, draws = scene(7, 3, 96, 112), regions(7, 96, 112), keys(7, severity)
-        here = corruption.apply(images, masks, severity, draws)
-        there = corruption.apply(images.cuda(), masks.cuda(), severity, draws)
+        here = apply(corruption, images, masks, severity, draws)
+        there = apply(corruption, images.cuda(), masks.cuda(), severity, draws)
         apart = (there[0].cpu().int() - here[0].int()).abs()
         if corruption.exact:
             assert not apart.any()
