@@ -71,9 +71,9 @@ def read_protocol(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restate_protocol(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings under which a sweep has the protocol of a manifest again: with the size that goes with a kept ratio."""
+    """The settings under which a sweep has the protocol of a manifest again, with its size, be that the data's."""
     stated = read_protocol(manifest)
-    return stated | ({"size": manifest.get("size")} if stated.get("aspect") == "keep" else {})
+    return stated | ({"size": manifest.get("size")} if stated else {})
 
 
 def describe_protocol(manifest: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.kinds import CLEAN, SHIFT, SINGLE
+from experiments.evaluation.protocol import find_protocol_difference
 from experiments.evaluation.record import Edges, Record, Score
 from user_error import UserError
 
@@ -57,6 +58,7 @@ def group_alike(records: Sequence[Record]) -> list[Swept]:
     for group in groups:
         _require_alike(groups[0].source, group.source)
         for record in group.shifts:
+            _require_one_protocol(group.source, record)
             _require_alike(first.setdefault(record.data.name, record), record)
     return groups
 
@@ -103,6 +105,15 @@ def _require_alike(one: Record, other: Record) -> None:
     difference = find_difference(one, other)
     if difference is not None:
         raise UserError(f"{one.name!r} and {other.name!r} were swept {difference}: sweep them alike")
+
+
+def _require_one_protocol(source: Record, shift: Record) -> None:
+    difference = find_protocol_difference(source.suite.model_extra or {}, shift.suite.model_extra or {})
+    if difference is not None:
+        raise UserError(
+            f"{source.name!r} was swept over {source.data.name} and over {shift.data.name} under different protocols "
+            f"({difference}): pass records of one protocol"
+        )
 
 
 def _score_source(record: Record) -> list[ShiftScore]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,18 @@ def find_protocol(name: str) -> Protocol:
 def is_written_out(name: str) -> bool:
     """Whether a protocol is given as a mapping of settings, rather than by name or path."""
     return name.lstrip().startswith("{")
+
+
+def name_protocol(name: str) -> str:
+    """What a record is called after by default: the name of a protocol's file, or a digest of settings that are written out.
+
+    Raises:
+        UserError: see `find_protocol`.
+    """
+    if not is_written_out(name):
+        return Path(name).stem
+    settings = find_protocol(name).model_dump_json(exclude={"source"})
+    return f"protocol-{sha256(settings.encode()).hexdigest()[:8]}"
 
 
 def parse_protocol(settings: Any, where: str | Path) -> Protocol:

@@ -111,6 +111,10 @@ class SegmentationNetwork(Network):
             part.eval()
         return self
 
+    def find_fixed_size(self, x: Tensor) -> tuple[int, int] | None:
+        """The one size (H, W) to which it resizes images `x` (B, C, H, W) before it sees them; `None` where it sees any."""
+        return None
+
     def pad(self, x: Tensor) -> Tensor:
         """Pad `x` (B, C, H, W) to multiples of `stride`, in the memory format of convolutions.
 

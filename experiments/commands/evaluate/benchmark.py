@@ -30,7 +30,7 @@ from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.locking import lock_record, read_secret
 from experiments.sweeping.passes_effect import describe_passes, is_inexact, measure_effect
-from experiments.sweeping.protocol import find_protocol, is_written_out, list_protocols
+from experiments.sweeping.protocol import find_protocol, list_protocols, name_protocol
 from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites
@@ -291,7 +291,7 @@ def find_output(options: Options, suite: Suite, checkpoint: Path) -> Path:
     if not 0 <= options.pictures <= MOST_PICTURES:
         raise UserError(f"--pictures {options.pictures}: give a number from 0 to {MOST_PICTURES}")
     protocol = options.protocol
-    named = "" if protocol is None else f"-{'protocol' if is_written_out(protocol) else Path(protocol).stem}"
+    named = "" if protocol is None else f"-{name_protocol(protocol)}"
     output = options.output or checkpoint.parent / f"record-{suite.name}{named}.json"
     if output.suffix != ".json":
         raise UserError(f"the record {str(output)!r} must be named *.json: its counts lie beside it as *.npz")

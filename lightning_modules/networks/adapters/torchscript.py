@@ -54,6 +54,10 @@ class TorchScriptNetwork(KeptFile):
         self.output = output
         self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
 
+    def find_fixed_size(self, x: Tensor) -> tuple[int, int] | None:
+        """See `SegmentationNetwork`."""
+        return self.image_size
+
     def pad(self, x: Tensor) -> Tensor:
         """`x` (B, C, H, W) padded for a program of any size; as it is for one of one size, for which it is resized."""
         return super().pad(x) if self.image_size is None else x

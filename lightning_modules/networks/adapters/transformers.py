@@ -111,6 +111,10 @@ class TransformersNetwork(Adapter):
         seen = transforms.resize(image, list(self.image_size), interpolation=mode, antialias=True)
         return self._compute_at(self.normalise(seen), tuple(image.shape[2:]))
 
+    def find_fixed_size(self, x: Tensor) -> tuple[int, int] | None:
+        """See `SegmentationNetwork`."""
+        return None if self.image_size is None else (self.image_size[0], self.image_size[1])
+
     def compute_logits(self, x: Tensor) -> Tensor:
         """Normalised images (B, C, H, W) to logits (B, K, H, W)."""
         return self._compute_at(x, tuple(x.shape[2:]))

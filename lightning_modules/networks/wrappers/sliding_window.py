@@ -142,6 +142,7 @@ class SlidingWindow(Wrapper, Combination):
         height, width = image.shape[-2:]
         if self.pad:
             image = _pad_to(image, self.window)
+        self._require_fixed_size(image)
         traced = torch.jit.is_tracing()  # a trace is for batches of any size, and cannot divide one
         parts = [image] if traced else image.split(self.at_once)
         found = [self._average_windows_at_once(part, predict) for part in parts]
@@ -151,6 +152,21 @@ class SlidingWindow(Wrapper, Combination):
             else torch.cat([one[name] for one in found])
             for name, first in found[0].items()
         }
+
+    def _require_fixed_size(self, image: Tensor) -> None:
+        """Refuse windows that a network of one size would resize, each to another scale than the image has.
+
+        Raises:
+            UserError: the window, shrunk to the image, has another size.
+        """
+        seen = tuple(map(min, self.window, image.shape[-2:]))
+        for one in self.network.modules():
+            fixed = one.find_fixed_size(image) if isinstance(one, SegmentationNetwork) else None
+            if fixed not in (None, seen):
+                raise UserError(
+                    f"the network sees images of {_show(fixed)} alone, to which windows of {seen[0]} x {seen[1]} would be "
+                    f"resized: give windows of {_show(fixed)}, with pad where images are smaller"
+                )
 
     def _average_windows_at_once(self, image: Tensor, predict: Callable[[Tensor], Outputs]) -> Outputs:
         """Outputs for images (B, C, H, W) of which one window each may be predicted at once."""

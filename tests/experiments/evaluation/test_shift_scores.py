@@ -44,6 +44,13 @@ def test_records_that_do_not_belong_together(tmp_path):
             list_shift_scores(records)
 
 
+def test_records_of_two_protocols_do_not_stand_side_by_side(tmp_path):
+    own, acdc = read(tmp_path, "net", "a"), read(tmp_path, "net", "a", "acdc", shifts=True)
+    acdc.suite.model_extra["protocol"] = {"scored_at": "file"}
+    with pytest.raises(UserError, match=r"over own and over acdc under different protocols .*size of the file"):
+        list_shift_scores([own, acdc])
+
+
 def test_two_checkpoints_have_a_line_each(tmp_path):
     records = [
         read(tmp_path, name, name, data, shifts=data == "acdc") for name in ("one", "two") for data in ("own", "acdc")

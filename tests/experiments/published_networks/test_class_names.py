@@ -4,12 +4,11 @@ import re
 
 import pytest
 
-from datamodules.datasets.cityscapes import EVALUATED
+from datamodules.datasets.cityscapes_labels import CLASSES as CITYSCAPES
 from datamodules.datasets.voc import CLASSES
 from experiments.published_networks.class_names import Stated, list_keys, match_classes, require_names
 from user_error import UserError
 
-CITYSCAPES = [entry.name for entry in EVALUATED]
 ADE20K = [
     "wall",
     "building, edifice",

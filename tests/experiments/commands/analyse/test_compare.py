@@ -88,10 +88,11 @@ def test_pairs_make_the_interval_narrow(tmp_path: Path) -> None:
     assert line.high - line.low < (high - low) / 2
 
 
-OF_REGIONS = ("miou_inside", "miou_outside")
+FURTHER = {"miou_inside": "inside", "miou_outside": "outside", "file_miou": "file_classes"}
+"""Scores that are there only where a sweep counts what they are made of, by the name of that."""
 
 
-@pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name and name not in OF_REGIONS])
+@pytest.mark.parametrize("metric", [name for name in find_mean_scores() if "." not in name and name not in FURTHER])
 def test_every_metric(unequal: list[Path], metric: str) -> None:
     a, b = (open_record(path) for path in unequal)
     found = compare_records(a, b, COMPARED[metric], permutations=500)
@@ -100,12 +101,12 @@ def test_every_metric(unequal: list[Path], metric: str) -> None:
     assert ("retention" in [line.name for line in found.overall]) == (not find_mean_scores()[metric].lower_is_better)
 
 
-@pytest.mark.parametrize("metric", OF_REGIONS)
-def test_regions_are_compared_where_they_are_counted(unequal: list[Path], metric: str) -> None:
+@pytest.mark.parametrize("metric", FURTHER)
+def test_further_scores_are_compared_where_they_are_counted(unequal: list[Path], metric: str) -> None:
     with pytest.raises(UserError, match=f"has no {metric} of its images.*or with a suite that has it"):
         compare.main([*map(str, unequal), f"--metric={metric}"])
     counts = np.random.default_rng(0).integers(1, 9, (4, 2, 3, 3)).cumsum(-1)[..., [0, 2, 1]]
-    ratio = COMPARED[metric].ratio(Images(list("abcd"), {metric.removeprefix("miou_"): counts}))
+    ratio = COMPARED[metric].ratio(Images(list("abcd"), {FURTHER[metric]: counts}))
     assert compute_score(ratio.apply(lambda part: part.sum(0))) == pytest.approx(mean_iou(counts.sum(0)))
 
 

@@ -12,6 +12,7 @@ from datamodules.datasets.folder import FolderDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.derived_checkpoint import make_component, make_content
 from experiments.commands.derive import ensemble, export, onnx, prune
+from experiments.published_networks import graph_files
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
 from user_error import UserError
@@ -89,11 +90,11 @@ def test_a_file_scores_as_its_checkpoint_does(channels: int, tmp_path: Path) -> 
 
 def test_what_a_file_says_is_held_against_what_is_asked(tmp_path: Path) -> None:
     facts, file = {"mean": [0.0], "std": [1.0]}, tmp_path / "net.onnx"
-    assert onnx.find_normalisation(file, facts, {"mean": [0.0], "std": None}) == facts
+    assert graph_files.find_normalisation(file, facts, {"mean": [0.0], "std": None}) == facts
     with pytest.raises(UserError, match=r"says that its mean is \[0\.0\], and --mean says \[0\.5\]"):
-        onnx.find_normalisation(file, facts, {"mean": [0.5], "std": None})
+        graph_files.find_normalisation(file, facts, {"mean": [0.5], "std": None})
     with pytest.raises(UserError, match=r"does not say how .* pass --mean and --std"):
-        onnx.find_normalisation(file, {}, {"mean": [0.0], "std": None})
+        graph_files.find_normalisation(file, {}, {"mean": [0.0], "std": None})
 
 
 def test_two_values_are_asked_for_one_by_one() -> None:

@@ -17,7 +17,7 @@ from experiments.commands.derive import slide as slide_verb
 from experiments.commands.evaluate import benchmark
 from experiments.record_files.record_file import open_record, read_record
 from experiments.reporting.origin import format_commands
-from experiments.sweeping.protocol import find_protocol
+from experiments.sweeping.protocol import find_protocol, name_protocol
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -91,6 +91,25 @@ def test_clean_counts_are_those_of_the_protocol_by_hand(tiny_run: Path, folder: 
 def test_a_second_sweep_follows_the_protocol_of_the_record(tiny_run: Path, folder: Path, kept: Path) -> None:
     options = (kept, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=9", *name_photographs(folder))
     assert read_output("verify", *options).count(": 0 of ") == 5
+
+
+def test_files_larger_than_what_the_network_sees_are_verified(tiny_run: Path, folder: Path, tmp_path: Path) -> None:
+    """Their pixels are more than the size of the manifest has, and the size is the protocol's, not that of the data."""
+    path = tmp_path / "small.json"
+    benchmark.main(list_words(tiny_run, folder, path, "--protocol={size: [24, 32], scored_at: file}"))
+    assert np.sum(read_record(path).cells[0].counts["confusion"]) > 24 * 32 * len(SIZES)
+    assert "not checked  number of pixels" in read_output("verify", path)
+    options = (path, f"--checkpoint={tiny_run / 'best.ckpt'}", "--conditions=2", *name_photographs(folder))
+    assert read_output("verify", *options).count(": 0 of ") == 2
+
+
+def test_settings_that_are_written_out_have_a_name_of_their_own() -> None:
+    one, other, same = map(
+        name_protocol, ("{scored_at: file}", "{scored_at: file, aspect: pad}", "{'scored_at': 'file'}")
+    )
+    assert one.startswith("protocol-")
+    assert one == same != other
+    assert name_protocol("runs/mine.yaml") == "mine"
 
 
 def test_a_report_says_how_to_make_a_record_again(kept: Path) -> None:

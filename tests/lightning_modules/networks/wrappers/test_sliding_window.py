@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightning_modules.metrics.counters.base import Prediction
 from lightning_modules.metrics.counters.members import Members
 from lightning_modules.multiply_adds import count_multiply_adds
+from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.ensembles.combination import find_combination, watch_members
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.wrappers.sliding_window import SlidingWindow, list_corners, make_gaussian
@@ -113,6 +114,31 @@ def test_a_network_of_one_size_gets_windows_of_that_size() -> None:
     repeated = torch.cat([image, image[..., -1:, :].expand(-1, -1, 12, -1)], 2)
     repeated = torch.cat([repeated, repeated[..., -1:].expand(-1, -1, -1, 18)], 3)
     assert torch.equal(network(image), network.network(repeated)[..., :20, :30])
+
+
+class Resized(SegmentationNetwork):
+    """A network that resizes images to the one size of its graph."""
+
+    def __init__(self, num_classes: int, in_channels: int) -> None:
+        super().__init__(num_classes, in_channels, stride=1)
+        self.layer = nn.Conv2d(in_channels, num_classes, 1)
+
+    def find_fixed_size(self, x: Tensor) -> tuple[int, int]:
+        """As an ONNX graph has it."""
+        return (32, 48)
+
+    def compute_logits(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.layer(x)
+
+
+@torch.inference_mode()
+def test_windows_that_a_network_of_one_size_would_resize_are_refused() -> None:
+    fitting = SlidingWindow(4, 3, Resized, window=(32, 48), pad=True).eval()
+    assert fitting(images(size=(20, 100))).shape == (2, 4, 20, 100)
+    for settings, size in (({"window": (32, 32)}, (64, 64)), ({"window": (32, 48)}, (20, 100))):
+        with pytest.raises(UserError, match="sees images of 32 x 48 alone"):
+            SlidingWindow(4, 3, Resized, **settings).eval()(images(size=size))
 
 
 @torch.inference_mode()
