@@ -126,7 +126,7 @@ def describe_framing_change(checkpoint: Path, known: Mapping[str, Any], data: Se
         return ""
     learned = _describe_framing(known["size"], known.get("aspect", "squash"))
     now = _describe_framing(data.size, data.aspect)
-    return "" if now == learned else f"note: {str(checkpoint)!r} learned from images {learned}, and now sees them {now}"
+    return "" if now == learned else f"note: {str(checkpoint)!r} is for images {learned}, and now sees them {now}"
 
 
 def _describe_framing(size: Sequence[int] | None, aspect: str) -> str:

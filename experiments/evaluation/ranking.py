@@ -75,6 +75,7 @@ def make_ranked_rows(
             **make_record_row(records[place]),
             **_flatten_summaries(summaries[place] if summaries else ()),
             **_describe_left_out(records[place]),
+            **_describe_passes(records[place]),
             **_compute_degradations(records[place], reference),
             **_find_costs(records[place], costs),
         }
@@ -122,6 +123,16 @@ def _flatten_summaries(found: Sequence[MetricSummary]) -> Row:
 
 def _describe_left_out(record: Record) -> Row:
     return {"left_out": ", ".join(record.left_out)} if record.left_out else {}
+
+
+def _describe_passes(record: Record) -> Row:
+    """How a network was computed where that is not exact, and how many pixels of the first batch change class by it."""
+    effect = record.environment.get("passes_effect")
+    if not isinstance(effect, dict):
+        return {}
+    changed, pixels = (effect.get(key) for key in ("changed", "pixels"))
+    how = f"{record.environment.get('passes')} passes at {record.environment.get('precision')}"
+    return {"passes": f"{how}, {changed} or more of {pixels} pixels change class"}
 
 
 def _compute_degradations(record: Record, reference: Record | None) -> Row:

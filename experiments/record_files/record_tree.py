@@ -1,8 +1,11 @@
 """Where records lie in a tree of results, and names that are fit for files whatever a record calls itself."""
 
+import json
 import re
+from hashlib import sha256
 from pathlib import Path
 
+from experiments.evaluation.protocol import read_protocol
 from experiments.evaluation.record import Record
 
 LONGEST = 100
@@ -15,6 +18,12 @@ def make_file_name(text: str) -> str:
 
 
 def make_record_path(record: Record, folder: Path) -> Path:
-    """The path of a record in a tree, ``DATA/SUITE/NAME.json``, with characters unfit for file names replaced."""
+    """The path of a record in a tree, ``DATA/SUITE/NAME.json``, with characters unfit for file names replaced.
+
+    A protocol that is not the usual one has a folder of its own beside the suite's, named by a digest of its settings.
+    """
     data, suite, name = map(make_file_name, (record.data.name, record.suite.name, record.name))
+    protocol = read_protocol(record.suite.model_extra or {})
+    if protocol:
+        suite += f"-protocol-{sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]}"
     return folder / data / suite / f"{name}.json"

@@ -144,6 +144,8 @@ def _describe(rows: Sequence[Row], metrics: Sequence[Metric], costs: Sequence[Co
     note += "".join(metric.convention for metric in metrics)
     idle = dict.fromkeys(f"{row['left_out']} ({row['data']}, {row['suite']})" for row in rows if "left_out" in row)
     note += f" In no mean, since they change no image: {'; '.join(idle)}." if idle else ""
+    faster = [f"{row['name']} ({row['passes']})" for row in rows if "passes" in row]
+    note += f" Not computed exactly: {'; '.join(faster)}." if faster else ""
     return note + (f" {describe_costs(costs)}" if costs else "")
 
 

@@ -35,8 +35,8 @@ class PassesEffect(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"against exact passes on the first {self.images} images under {self.conditions} conditions, at least "
-            f"{self.changed} of {self.pixels} pixels change class; the mean mIoU changes by {100 * self.miou:+.4f} points, that "
+            f"against exact passes on the first {self.images} images under {self.conditions} conditions, {self.changed} or "
+            f"more of {self.pixels} pixels change class; the mean mIoU changes by {100 * self.miou:+.4f} points, that "
             f"of one condition by {100 * self.largest:+.4f} at most"
         )
 

@@ -131,7 +131,8 @@ def sweep_again(
     if hash_manifest(manifest.model_dump()) != record.suite_hash:
         raise UserError(
             f"the suite {suite!r} is not that of the record ({find_manifest_difference(record.suite, manifest)}): pass the "
-            "record's as --suite, its --data.init_args.size, and install the versions that it names"
+            f"record's as --suite, its data ({record.data.name}) as --data, its --data.init_args.size, and install the versions "
+            "that it names"
         )
     found.conditions = tuple(found.conditions[place] for place in places)
     accelerator = "gpu" if on.type == "cuda" else on.type

@@ -80,7 +80,7 @@ def test_another_framing_is_said():
     known = {"size": [32, 64]}
     for size, aspect, expected in (
         ((32, 64), "squash", ""),
-        ((64, 64), "squash", "learned from images brought to 32 x 64 (squash), and now sees them brought to 64 x 64"),
+        ((64, 64), "squash", "is for images brought to 32 x 64 (squash), and now sees them brought to 64 x 64"),
         ((32, 64), "pad", "brought to 32 x 64 (pad)"),
         (None, "squash", "now sees them of their own sizes"),
     ):
