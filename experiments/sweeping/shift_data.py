@@ -40,7 +40,10 @@ def open_shift_data(names: Sequence[str], checkpoint: Path, mapped: Mapped) -> d
         path = find_file("data", name)
         if path.stem in found:
             raise UserError(f"--shift names {path.stem!r} twice: name it once, or copy its YAML under another name")
-        chosen = choose_data("benchmark", None, ["--data", str(path)])
+        try:
+            chosen = choose_data("benchmark", None, ["--data", str(path)])
+        except UserError as error:
+            raise UserError(f"--shift {name!r} cannot be opened: {error}") from error
         match_data(checkpoint, describe_data(CheckpointFile(checkpoint)), chosen.module, mapped)
         if not len(chosen.module.open_split("test")):
             raise UserError(f"--shift {name!r} has no image in the split 'test': there is nothing to sweep")
