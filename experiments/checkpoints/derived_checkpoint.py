@@ -14,6 +14,7 @@ from experiments.checkpoints.settings import find_differences, read_settings
 from experiments.checkpoints.written_checkpoint import write_checkpoint
 from experiments.evaluation.recipe import find_entry
 from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.digest import compute_sha256
 from plain_values import find_problem
 from user_error import UserError
 
@@ -192,7 +193,15 @@ def write(
         sources: what it is derived from.
         settings: content of ``config.yaml``.
     """
+    before = compute_sha256(output) if output.is_file() else None
     write_checkpoint({**drop_training_state(content), DERIVED: describe_step(verb, facts, sources)}, output)
+    records = sorted(path.name for path in output.parent.glob("*.json"))
+    if records and before is not None and compute_sha256(output) != before:
+        print(
+            f"note: {str(output)!r} now holds another network than before, and what was swept with that still lies beside it "
+            f"({', '.join(records[:4])}): sweep anew, or move it",
+            flush=True,
+        )
     with atomic_write(output.parent / "config.yaml") as file:
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 

@@ -36,6 +36,21 @@ def test_it_says_the_mean_of_its_views(tiny_run: Path, flipped: Path, tmp_path: 
     torch.testing.assert_close(load_module(tmp_path / "scales" / "best.ckpt")(draw_image()), wanted)
 
 
+def test_records_of_a_network_that_is_replaced_are_named(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'views' / 'best.ckpt'}"]
+
+    def derive(flips: str) -> str:
+        tta.main([*words, f"--flips={flips}"])
+        return capsys.readouterr().out
+
+    derive("both")
+    (tmp_path / "views" / "record-core.json").write_text("{}")
+    assert "note" not in derive("both")
+    assert "lies beside it (record-core.json): sweep anew" in derive("vertical")
+
+
 def test_sweep_is_an_ordinary_sweep(flipped: Path, tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     """By the run folder's name, with the data of the training, and as another recipe."""
     output = tmp_path / "x.json"
