@@ -53,7 +53,8 @@ def _compile(function: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         shapes.add(image.shape)
         try:
             with torch.inference_mode(False), torch.no_grad():  # weights become constants only without gradients
-                return compiled(image.clone() if image.is_inference() else image)
+                seen = image.contiguous()  # each memory layout would be compiled by itself
+                return compiled(seen.clone() if seen.is_inference() else seen)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise UserError(
                 f"the network cannot be compiled ({shorten(error)}): install a C++ compiler such as g++ if there is none, or "
