@@ -4,20 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from published_folders import DECODER, SWIN
 
 from lightning_modules.networks.adapters.mask_matching import list_masks
 from lightning_modules.networks.adapters.transformers import TransformersNetwork
 from user_error import UserError
 
-SWIN = {
-    "model_type": "swin",
-    "image_size": 64,
-    "depths": [1, 1, 1, 1],
-    "embed_dim": 16,
-    "num_heads": [1, 1, 2, 2],
-    "window_size": 4,
-    "out_features": ["stage1", "stage2", "stage3", "stage4"],
-}
 EOMT = {
     **dict.fromkeys(("num_attention_heads", "num_upscale_blocks"), 2),
     **{
@@ -30,12 +22,7 @@ EOMT = {
     },
 }
 CONFIGS: dict[str, dict[str, Any]] = {
-    "mask2former": {
-        "backbone_config": SWIN,
-        **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 32),
-        **dict.fromkeys(("encoder_feedforward_dim", "dim_feedforward"), 16),
-        **{"encoder_layers": 1, "decoder_layers": 3, "num_attention_heads": 2, "num_queries": 6},
-    },
+    "mask2former": {"backbone_config": SWIN, **DECODER},
     "maskformer": {
         "backbone_config": SWIN,
         **{"fpn_feature_size": 32, "mask_feature_size": 32},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from published_folders import DECODER, SWIN
 from torch import nn
 from torch.nn import functional as F
 
@@ -149,20 +150,7 @@ def test_masks_far_away_keep_their_logits_finite() -> None:
     assert torch.isfinite(to_logits(compute_mask_scores(torch.zeros(1, 2, 4), torch.full((1, 2, 3, 3), -1e4)))).all()
 
 
-MASKS = {
-    "backbone_config": {
-        "model_type": "swin",
-        "image_size": 64,
-        "depths": [1, 1, 1, 1],
-        "embed_dim": 16,
-        "num_heads": [1, 1, 2, 2],
-        "window_size": 4,
-        "out_features": ["stage1", "stage2", "stage3", "stage4"],
-    },
-    **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 32),
-    **dict.fromkeys(("encoder_feedforward_dim", "dim_feedforward"), 16),
-    **{"encoder_layers": 1, "decoder_layers": 3, "num_attention_heads": 2, "num_queries": 6},
-}
+MASKS = {"backbone_config": SWIN, **DECODER}
 
 
 @pytest.mark.parametrize("channels", [3, 5])
