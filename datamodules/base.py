@@ -60,6 +60,9 @@ class SegmentationDataModule(pl.LightningDataModule):
     test_is_val: bool = False
     """Whether the test split is the validation split by design, since the labels of the official one are withheld."""
 
+    reads_as_rgb: bool = False
+    """Whether images are brought to RGB, since a few of the photographs are grey or have a palette."""
+
     percentiles: tuple[float, float] | None = None
     """Percentiles of each case's own levels that become 0 and 255, where the data have those in place of a window."""
 
@@ -138,7 +141,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     @property
     def reading(self) -> ImageReading:
         """How image files are read, so that new files are read in the same way."""
-        return ImageReading(self.channels)
+        return ImageReading(mode="RGB") if self.reads_as_rgb else ImageReading(self.channels)
 
     @abstractmethod
     def make_dataset(self, split: Split) -> SegmentationDataset:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Naming, Pair, pair
@@ -35,6 +34,8 @@ class OriginalLayout(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    reads_as_rgb = True
+
     origin: ClassVar[str]
     """Key in `ORIGINS`."""
 
@@ -49,11 +50,6 @@ class OriginalLayout(SegmentationDataModule):
         self.root = find_data(root)
         self.masks = masks
         self._meta: dict[str, dict[str, dict[str, str]]] = {}
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB, since a few photographs are grey or have a palette."""
-        return ImageReading(mode="RGB")
 
     @abstractmethod
     def find_images(self, split: Split) -> list[Known]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading, make_threshold
 from datamodules.reading.origins import require_folders
 from datamodules.reading.pairs import Naming, Pair, pair
@@ -41,6 +40,8 @@ class CVCClinicDBDataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    reads_as_rgb = True
+
     def __init__(
         self,
         root: str = "data/cvc_clinicdb",
@@ -53,11 +54,6 @@ class CVCClinicDBDataModule(SegmentationDataModule):
         self.root = find_data(root)
         self.shares = dict(shares or SHARES)
         self.seed = seed
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The frames of a split.

@@ -4,7 +4,6 @@ from typing import Any
 
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import require_folders
 from datamodules.reading.pairs import Naming, pair
@@ -25,14 +24,11 @@ class ISIC2018DataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    reads_as_rgb = True
+
     def __init__(self, root: str = "data/isic2018", **kwargs: Any) -> None:
         super().__init__(classes=("skin", "lesion"), palette=((0, 0, 0), (255, 200, 60)), **kwargs)
         self.root = find_data(root)
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.

@@ -9,7 +9,6 @@ from torchvision.datasets import OxfordIIITPet
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, require_present
@@ -39,14 +38,11 @@ class OxfordPetDataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    reads_as_rgb = True
+
     def __init__(self, root: str = "data/oxford_pet", **kwargs: Any) -> None:
         super().__init__(classes=("background", "pet"), palette=((0, 0, 0), (230, 130, 40)), **kwargs)
         self.root = find_data(root)
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB, since a few of the photographs are grey or have a palette."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.

@@ -7,7 +7,6 @@ from typing import Any
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
 from datamodules.reading.found_files import find_files
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import require_folders
 from datamodules.reading.pairs import Pair
@@ -44,6 +43,8 @@ class PolypGenDataModule(SegmentationDataModule):
         UserError: there is no such centre.
     """
 
+    reads_as_rgb = True
+
     def __init__(
         self,
         root: str = "data/polypgen",
@@ -65,11 +66,6 @@ class PolypGenDataModule(SegmentationDataModule):
             raise UserError(
                 f"train_centres names {unknown[0] if unknown else 'none'!r}: the centres are {', '.join(self.centres)}"
             )
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.

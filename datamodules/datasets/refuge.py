@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple, get_args
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.image_files import ImageFiles
 from datamodules.reading.found_files import find_files
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import require_folders
 from datamodules.reading.pairs import Naming, Pair, pair
@@ -65,6 +64,8 @@ class REFUGEDataModule(SegmentationDataModule):
         UserError: there is no such protocol.
     """
 
+    reads_as_rgb = True
+
     def __init__(
         self,
         root: str = "data/refuge",
@@ -82,11 +83,6 @@ class REFUGEDataModule(SegmentationDataModule):
         self.protocol = protocol
         self.shares = dict(shares or SHARES)
         self.seed = seed
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.

@@ -8,7 +8,6 @@ from torchvision.datasets import VOCSegmentation
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import IGNORED
 from datamodules.image_files import ImageFiles
-from datamodules.reading.image_reading import ImageReading
 from datamodules.reading.mask_reading import MaskReading
 from datamodules.reading.origins import OR_SET, ORIGINS
 from datamodules.reading.pairs import Pair, require_present
@@ -45,17 +44,14 @@ class VOCDataModule(SegmentationDataModule):
         **kwargs: see `SegmentationDataModule`.
     """
 
+    reads_as_rgb = True
+
     test_is_val = True
 
     def __init__(self, root: str = "data/voc", year: str = "2012", **kwargs: Any) -> None:
         super().__init__(classes=CLASSES, palette=make_voc_palette(), **kwargs)
         self.root = find_data(root)
         self.year = str(year)
-
-    @property
-    def reading(self) -> ImageReading:
-        """As RGB, since a few of the photographs are grey or have a palette."""
-        return ImageReading(mode="RGB")
 
     def make_dataset(self, split: Split) -> ImageFiles:
         """The images of a split.
