@@ -206,6 +206,23 @@ def write(
         yaml.safe_dump(dict(settings), file, sort_keys=False)
 
 
+def write_wrapped(output: Path, file: CheckpointFile, kind: type, verb: str, settings: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a network wrapped by another that learns nothing, such as `SlidingWindow`.
+
+    Args:
+        output: the file.
+        file: the checkpoint of the inner network.
+        kind: class of the outer network.
+        verb: the verb that writes it.
+        settings: of the outer network, beside ``network``.
+    """
+    inner, run = read_checkpoint(file), read_settings(file.path) or {}
+    content, source = wrap_content(inner, kind, settings), describe_source(file.sha256, inner)
+    write(
+        output, content, verb, settings, [source], {**run, "model": {**(run.get("model") or {}), verb: dict(settings)}}
+    )
+
+
 def find_shared_settings(sources: Sequence[Path]) -> dict[str, Any]:
     """The entries of the settings that are equal in all sources, such as the data."""
     found = [read_settings(source) or {} for source in sources]

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import load_module, read_checkpoint
+from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import read_settings
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.networks.ensembles.combination import AVERAGES
 from lightning_modules.networks.wrappers.sliding_window import WEIGHTS, SlidingWindow
@@ -58,17 +57,7 @@ def wrap_network(
     module = load_module(file)
     around = SlidingWindow(module.num_classes, module.hparams["in_channels"], lambda *_: module.network, **settings)
     settings = {**around.settings, "at_once": at_once}
-    inner = read_checkpoint(file)
-    content = derived_checkpoint.wrap_content(inner, SlidingWindow, settings)
-    run = read_settings(checkpoint) or {}
-    derived_checkpoint.write(
-        output,
-        content,
-        "slide",
-        settings,
-        [derived_checkpoint.describe_source(file.sha256, inner)],
-        {**run, "model": {**(run.get("model") or {}), "slide": settings}},
-    )
+    derived_checkpoint.write_wrapped(output, file, SlidingWindow, "slide", settings)
     print(f"checkpoint: {output}", flush=True)
 
 

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 from torch import nn
 
 from experiments.checkpoints import derived_checkpoint
-from experiments.checkpoints.checkpoint import read_checkpoint
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
-from experiments.checkpoints.settings import read_settings
 from experiments.command_line.verb_parser import Option, call_verb
 from lightning_modules.networks.ensembles.combination import AVERAGES
 from lightning_modules.networks.wrappers.test_time_augmentation import FLIPS, TestTimeAugmentation
@@ -50,18 +48,7 @@ def wrap_network(
         raise UserError("--flips none at --scales 1 is the network as it is: ask for another view")
     TestTimeAugmentation(1, 1, lambda classes, channels: nn.Identity(), **settings)  # raises for invalid settings
     derived_checkpoint.require_own_folder(output, [checkpoint], "tta")
-    file = CheckpointFile(checkpoint)
-    inner = read_checkpoint(file)
-    content = derived_checkpoint.wrap_content(inner, TestTimeAugmentation, settings)
-    run = read_settings(checkpoint) or {}
-    derived_checkpoint.write(
-        output,
-        content,
-        "tta",
-        settings,
-        [derived_checkpoint.describe_source(file.sha256, inner)],
-        {**run, "model": {**(run.get("model") or {}), "tta": settings}},
-    )
+    derived_checkpoint.write_wrapped(output, CheckpointFile(checkpoint), TestTimeAugmentation, "tta", settings)
     print(f"checkpoint: {output}", flush=True)
 
 
