@@ -226,11 +226,9 @@ def sweep_into(
     # a copy, since half precision rounds the weights of the module
     exact = copy.deepcopy(module.network) if is_inexact(passes, precision) else None
     content = data.compute_fingerprint(data.test_split) if is_first_process() else None
-    identity = (
-        {}
-        if content is None
-        else describe_identity(data, suite, content, described, file.sha256, precision, counters, passes)
-    )
+    identity: dict[str, Any] = {}
+    if content is not None:
+        identity |= describe_identity(data, suite, content, described, file.sha256, precision, counters, passes)
     identity |= {"mapping": recipe["mapped"]} if "mapped" in recipe else {}
     journal = Journal(output.with_suffix(".unfinished"), identity)
     trainer = make_trainer(options, suite)
