@@ -17,7 +17,7 @@ def save_start(folder: RunFolder, trainer: Trainer) -> None:
     """
     if 0 in (trainer.max_epochs, trainer.max_steps):
         for path in (folder.best, folder.last):
-            trainer.save_checkpoint(path, weights_only=False)
+            trainer.save_checkpoint(path)
 
 
 def describe_end(folder: RunFolder, best: ModelCheckpoint, trainer: Trainer) -> str:
