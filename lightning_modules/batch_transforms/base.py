@@ -13,6 +13,9 @@ class BatchTransform(ABC):
     Every target is transformed with the images, according to its type.
     """
 
+    keeps_targets: bool = False
+    """Whether every target stays as it is, so that views of one batch can be compared pixel by pixel."""
+
     @abstractmethod
     def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
         """The transformed batch; `batch` itself must not be modified, since a step may use it twice.
