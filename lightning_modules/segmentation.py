@@ -13,7 +13,7 @@ import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.draws import make_step_generator
 from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.labels import IGNORED, require_labelled
+from lightning_modules.labels import IGNORED, find_classes, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, mean_iou
@@ -212,7 +212,7 @@ class SegmentationModule(pl.LightningModule):
         """Count one clean batch."""
         logits = self.predict_logits(batch["image"])
         require_finite(find_finite(logits)[None], batch["id"])
-        predicted = logits.argmax(1)
+        predicted = find_classes(logits)
         self.validation_counts.update(compute_confusion(predicted, batch["mask"], self.num_classes))
 
     def on_validation_epoch_end(self) -> None:

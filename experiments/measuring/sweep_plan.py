@@ -26,6 +26,7 @@ from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import measure_seconds, take_turns
 from experiments.sweeping.protocol import describe_windows
 from experiments.sweeping.suite import Suite
+from lightning_modules.labels import find_classes
 from lightning_modules.metrics.sweep import SweepCounts
 from lightning_modules.multiply_adds import count_multiply_adds
 from lightning_modules.segmentation import SegmentationModule
@@ -168,7 +169,7 @@ def compute_bytes(
     counted = SweepCounts(classes, conditions)
     sums = sum(getattr(counted, name).nbytes for name in counted.sums)
     logits = torch.zeros(1, classes, 8, 8)
-    one = SweepCounts(classes).count(logits, logits.argmax(1), torch.zeros(1, 8, 8, dtype=torch.long), 0)
+    one = SweepCounts(classes).count(logits, find_classes(logits), torch.zeros(1, 8, 8, dtype=torch.long), 0)
     pixels = size[0] * size[1] + (0 if own_size is None else own_size[0] * own_size[1])
     return {
         "sums": sums,

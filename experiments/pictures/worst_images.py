@@ -21,7 +21,7 @@ from experiments.files.digest import compute_sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
 from experiments.sweeping.own_size import apply_at_own_size
 from experiments.sweeping.suite import Suite
-from lightning_modules.labels import ignore_unlabelled
+from lightning_modules.labels import find_classes, ignore_unlabelled
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6
@@ -137,7 +137,7 @@ def draw(
         labelled = ignore_unlabelled(moved_mask, data.num_classes)
         corrupted = chosen.perturb(chosen.begin(module.network), drawn, labelled, ids, suite.seed)
     with torch.inference_mode():
-        predicted = module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)).argmax(1)[0]
+        predicted = find_classes(module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)))[0]
     palette = find_palette(data.palette, data.num_classes)
     seen = _as_pixels(corrupted if corrupted.dtype == torch.uint8 else (255 * corrupted).round().to(torch.uint8))
     return place_side_by_side(

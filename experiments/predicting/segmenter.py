@@ -19,6 +19,7 @@ from experiments.predicting.marked_results import write_result
 from experiments.predicting.network_input import make_network_input
 from experiments.predicting.uncertainty_maps import compute_uncertainty_maps, name_maps
 from lightning_modules.finite import find_finite, require_finite
+from lightning_modules.labels import find_classes
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -107,7 +108,7 @@ class Segmenter(NamedTuple):
         with torch.inference_mode():
             logits = seen.cut(self.module.predict_logits(batch))
             require_finite(find_finite(logits)[None], [str(file)])
-            mask = interpolate_levels(size, logits, lambda part: part.argmax(1)[0])
+            mask = interpolate_levels(size, logits, lambda part: find_classes(part)[0])
         ids = Image.fromarray(mask, mode="L").convert("P")
         ids.putpalette(self.palette.ravel().tolist())
         write_result(ids, _name_result(place, "mask"))

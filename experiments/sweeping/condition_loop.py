@@ -17,7 +17,7 @@ from experiments.sweeping.suite import Suite
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.images import to_unit_range
 from lightning_modules.inference.passes import EXACT, Passes, make_passes
-from lightning_modules.labels import ignore_unlabelled
+from lightning_modules.labels import find_classes, ignore_unlabelled
 from lightning_modules.metrics.counters.base import Counter, CountForm, Prediction
 from lightning_modules.metrics.sweep import SweepCounts, make_default_counters
 from lightning_modules.networks.ensembles.combination import watch_members
@@ -141,7 +141,7 @@ class ConditionLoop:
         for number, (part, fitted) in enumerate(zip(parts, scored.fit(logits), strict=True)):
             seen = [member[number] for member in members]
             region = self._draw_region(place, batch, part, scored.own is not None)
-            found.append(self.sums.count(fitted, fitted.argmax(1), part.mask, place, seen, region))
+            found.append(self.sums.count(fitted, find_classes(fitted), part.mask, place, seen, region))
         return self._join(parts, found, self.sums.forms)
 
     def _count_at_file_size(self, files: ScoredParts, drawn: Drawn, logits: Tensor) -> dict[str, Tensor]:
@@ -151,7 +151,7 @@ class ConditionLoop:
         classes, parts = self.module.num_classes, files.list_parts(drawn.masks, drawn.own_masks)
         found: list[dict[str, Tensor]] = []
         for part, fitted in zip(parts, files.fit(logits), strict=True):
-            seen = Prediction(fitted, fitted.argmax(1), part.mask, classes)
+            seen = Prediction(fitted, find_classes(fitted), part.mask, classes)
             found.append({name: counts for one in self.at_file_size for name, counts in one.count(seen).items()})
         forms = {name: form for one in self.at_file_size for name, form in one.list_forms(classes).items()}
         return self._join(parts, found, forms)

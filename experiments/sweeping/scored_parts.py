@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from datamodules.batch_resize import BatchResize
 from datamodules.dataset import IGNORED
 from experiments.sweeping.protocol import AppliedProtocol
+from lightning_modules.labels import find_classes
 
 LARGEST = 2**27
 """Logits at the size of files that are held at once, but those of at least one image."""
@@ -85,7 +86,7 @@ class ScoredParts:
 
     def classify(self, logits: Tensor) -> list[Tensor]:
         """The predicted classes (n, h, w) of each part."""
-        return [one.argmax(1) for one in self.fit(logits)]
+        return [find_classes(one) for one in self.fit(logits)]
 
     def _ignore(self, mask: Tensor) -> Tensor:
         if not self.protocol.ignored:

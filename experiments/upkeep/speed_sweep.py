@@ -12,6 +12,7 @@ from experiments.measuring.sweep_step import make_sweep_step
 from experiments.measuring.turns import Turns, take_turns
 from experiments.sweeping.suite import Suite
 from experiments.upkeep.speed_corruptions import describe_bar
+from lightning_modules.labels import find_classes
 from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, count_classes
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -49,7 +50,7 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
         sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
         for place, condition in enumerate(suite.conditions):
             corrupted, moved = condition(module.network, image, mask, ids, suite.seed)
-            confusion = compute_confusion(module.predict_logits(corrupted).argmax(1), moved, CLASSES)
+            confusion = compute_confusion(find_classes(module.predict_logits(corrupted)), moved, CLASSES)
             sums.update(confusion, place)
             count_classes(confusion)
 

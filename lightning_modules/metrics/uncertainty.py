@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lightning_modules.labels import find_classes
+
 
 class Uncertainty(NamedTuple):
     """Maps (B, H, W) float32, 0 where the prediction is certain.
@@ -39,7 +41,7 @@ def compute_uncertainty(member_logits: Iterable[Tensor]) -> Uncertainty:
         if total is None or own is None or votes is None:
             total, own, votes = torch.zeros_like(chances), torch.zeros_like(chances[:, 0]), torch.zeros_like(chances)
         total, own, number = total + chances, own + entropy(chances), number + 1
-        votes.scatter_add_(1, logits.argmax(1, keepdim=True), torch.ones_like(chances[:, :1]))
+        votes.scatter_add_(1, find_classes(logits)[:, None], torch.ones_like(chances[:, :1]))
     if total is None or own is None or votes is None:
         raise ValueError("there are no members")
     total_entropy = entropy(total / number)

@@ -20,7 +20,7 @@ from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import call_verb
 from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.labels import require_labelled
+from lightning_modules.labels import find_classes, require_labelled
 from lightning_modules.metrics.counts import compute_confusion, mean_iou
 from user_error import UserError
 
@@ -89,7 +89,7 @@ class Souping:
         for batch in tqdm(self.data.val_dataloader(), desc="validation", unit="batch"):
             logits = self.network(batch["image"].to(self.device))
             require_finite(find_finite(logits)[None], batch["id"])
-            confusion += compute_confusion(logits.argmax(1), batch["mask"].long().to(self.device), classes).sum(0)
+            confusion += compute_confusion(find_classes(logits), batch["mask"].long().to(self.device), classes).sum(0)
         require_labelled(bool(confusion.any()), "validation images")
         return float(mean_iou(confusion)[0])
 

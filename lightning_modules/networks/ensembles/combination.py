@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.labels import find_classes
 from lightning_modules.metrics.uncertainty import Uncertainty, compute_uncertainty
 from lightning_modules.networks.network import SEGMENTATION, Network, Wrapper
 from user_error import UserError
@@ -19,11 +20,6 @@ TINY = torch.finfo(torch.float32).tiny
 
 Read = Callable[[Tensor], Any]
 """What is kept of the logits (B, K, H, W) of a member."""
-
-
-def find_classes(logits: Tensor) -> Tensor:
-    """The most likely class (B, H, W) of logits (B, K, H, W)."""
-    return logits.argmax(1)
 
 
 def average_logits(member_logits: Iterable[Tensor], average: Average) -> Tensor:
