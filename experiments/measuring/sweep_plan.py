@@ -95,7 +95,7 @@ def measure(
     step = make_sweep_step(module, suite, *own, size=seen)
     step()  # warm
     memory = measure_peak_bytes(
-        make_sweep_step(module, suite, *own, conditions=2, size=seen), device
+        make_sweep_step(module, suite, *own, places=range(2), size=seen), device
     )  # clean and one corruption
     turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
     decode, file = _measure_decoding(file_size or size)

@@ -1,6 +1,6 @@
 """The work of a sweep on one batch of tensors in memory, for measurements and plans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,17 +17,17 @@ def make_sweep_step(
     suite: Suite,
     image: Tensor,
     mask: Tensor,
-    conditions: int | None = None,
+    places: Sequence[int] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Callable[[], None]:
-    """A function that corrupts, predicts and counts a batch under all conditions of `suite`, or the first `conditions`.
+    """A function that corrupts, predicts and counts a batch under all conditions of `suite`, or some.
 
     Args:
         module: on the device of the batch.
         suite: whose conditions are applied.
         image: uint8 (B, C, H, W).
         mask: class ids (B, H, W).
-        conditions: number of conditions.
+        places: of the conditions in the suite; all if `None`.
         size: (height, width) that images and masks are resized to, before or after their corruption, as the suite says.
     """
     resize = BatchResize(size)
@@ -39,7 +39,7 @@ def make_sweep_step(
         batch |= {f"own_{name}": [*_make_ramp(image)] for name in suite.needs}
     elif suite.protocol.scored_at_file and batch["image"] is not image:
         batch["own_mask"] = [*mask]
-    loop = ConditionLoop(module, suite, range(len(suite.conditions))[:conditions], resize=resize)
+    loop = ConditionLoop(module, suite, places, resize=resize)
 
     @torch.inference_mode()
     def step() -> None:

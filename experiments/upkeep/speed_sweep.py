@@ -1,6 +1,7 @@
 """Time of a sweep's step relative to as many bare forward passes, with the confusion alone and with all counts."""
 
 import statistics
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from tqdm import tqdm
 
 from experiments.measuring.photographs import load_photographs
 from experiments.measuring.sweep_step import make_sweep_step
-from experiments.measuring.turns import Turns, take_turns
+from experiments.measuring.turns import Turns, time_in_turns
 from experiments.sweeping.suite import Suite
 from experiments.upkeep.speed_corruptions import describe_bar
 from lightning_modules.labels import find_classes
@@ -33,7 +34,10 @@ def make_module(device: torch.device) -> SegmentationModule:
 
 
 def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device: torch.device) -> dict[str, Turns]:
-    """Seconds for a batch under all conditions of `suite`: of the sweep's step, by what it counts, and of bare passes."""
+    """Seconds for a batch under all conditions of `suite`: of the sweep's step, by what it counts, and of bare passes.
+
+    The two take turns at every condition: a machine that is slowed down for a while is slow for both.
+    """
     module = make_module(device)
     network: SmpNetwork = module.network  # type: ignore[assignment]
     images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
@@ -42,25 +46,35 @@ def measure_sweep(suite: Suite, size: int, batch_size: int, rounds: int, device:
     ids = [str(place) for place in range(batch_size)]
     tensors = network.normalise(image).contiguous(memory_format=torch.channels_last)
 
+    sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
+
     def forward() -> None:
-        for _ in suite.conditions:
-            network.compute_logits(tensors)
+        network.compute_logits(tensors)
 
-    def count_confusion() -> None:
-        sums = SegmentationCounts(CLASSES, len(suite.conditions)).to(device)
-        for place, condition in enumerate(suite.conditions):
-            corrupted, moved = condition(module.network, image, mask, ids, suite.seed)
-            confusion = compute_confusion(find_classes(module.predict_logits(corrupted)), moved, CLASSES)
-            sums.update(confusion, place)
-            count_classes(confusion)
+    def count_confusion(place: int) -> None:
+        corrupted, moved = suite.conditions[place](module.network, image, mask, ids, suite.seed)
+        confusion = compute_confusion(find_classes(module.predict_logits(corrupted)), moved, CLASSES)
+        sums.update(confusion, place)
+        count_classes(confusion)
 
-    everything = make_sweep_step(module, suite, image, mask)
+    def make_confusion_step(place: int) -> Callable[[], None]:
+        return partial(count_confusion, place)
+
+    def make_complete_step(place: int) -> Callable[[], None]:
+        return make_sweep_step(module, suite, image, mask, [place])
+
     found = {}
     with torch.inference_mode():
-        forward()
-        for name, step in zip(BARS, (count_confusion, everything), strict=True):
-            step()  # warm up both
-            found[name] = take_turns(step, forward, tqdm(range(rounds), desc=f"sweep, {name}", unit="round"), device)
+        for name, make_step in zip(BARS, (make_confusion_step, make_complete_step), strict=True):
+            totals = {"candidate": np.zeros(rounds), "baseline": np.zeros(rounds)}
+            for place in tqdm(range(len(suite.conditions)), desc=f"sweep, {name}", unit="condition"):
+                step = make_step(place)
+                for warm_up in (step, forward):
+                    warm_up()
+                seconds = time_in_turns({"candidate": step, "baseline": forward}, range(rounds), device)
+                for side, taken in seconds.items():
+                    totals[side] += taken
+            found[name] = Turns(**{side: total.tolist() for side, total in totals.items()})
     return found
 
 
