@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.sweeping.named_files import find_file, list_names
-from user_error import UserError
 
 if TYPE_CHECKING:
     from lightning_modules.metrics.counters.base import Counter
@@ -44,18 +43,8 @@ def find_counters(further: Sequence[str] = ()) -> list["Counter"]:
 
 
 def _read_counter(path: Path) -> "Counter":
-    import safe_files.parser_loader  # noqa: F401  # isort: skip  (first: see there)
-    from jsonargparse import ArgumentParser
-
-    from experiments.command_line.parser_errors import describe_parser_error
+    from experiments.command_line.component import build_component
     from lightning_modules.metrics.counters.base import Counter
 
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Counter, "counter", required=True)
-    try:
-        counter: Counter = parser.instantiate_classes(parser.parse_args([f"--counter={path}"])).counter
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except Exception as error:  # the parser lets through whatever YAML, an import or a constructor raises
-        raise UserError(f"{path} is no counter: {describe_parser_error(error).removeprefix('--')}") from error
+    counter: Counter = build_component(Counter, path, "counter")
     return counter

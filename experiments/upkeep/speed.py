@@ -25,6 +25,7 @@ from experiments.upkeep.speed_corruptions import make_corruptions_table, measure
 from experiments.upkeep.speed_pipeline import WAYS, make_pipeline_lines, measure_pipeline
 from experiments.upkeep.speed_records import make_record_lines, measure_records
 from experiments.upkeep.speed_sweep import make_sweep_lines, measure_sweep
+from experiments.upkeep.speed_training import PRECISIONS, make_training_lines, measure_training
 from user_error import UserError
 
 EXAMPLES = """
@@ -33,10 +34,11 @@ EXAMPLES = """
 --measure sweep --suite core --size 512 --batch-size 4
 --measure pipeline --images 64 --device cuda
 --measure pipeline --passes compiled
+--measure training --size 256
 --measure records
 """
 
-MEASURES = ("corruptions", "sweep", "pipeline", "records")
+MEASURES = ("corruptions", "sweep", "pipeline", "training", "records")
 SUITE, EXTRA = "imagenet_c", "imagenet_c_extra"
 SIZES = (256, 512)
 STRIDE = 32  # of the network; the bare forward passes do not pad
@@ -69,7 +71,8 @@ class Options:
     """Time the project in turns with baselines.
 
     Corruptions against imagecorruptions, a sweep's step against bare forward passes, and a complete sweep against the
-    usual pipeline, which decodes, corrupts and forwards each image for each cell; and the time to read records.
+    usual pipeline, which decodes, corrupts and forwards each image for each cell; a training step by each method
+    against the plain one; and the time to read records.
 
     Args:
         measure: what is timed.
@@ -183,6 +186,9 @@ def measure_speed(options: Options) -> None:
         loading = (options.images, size, options.batch_size, options.workers)
         times = measure_pipeline(cells, *loading, options.rounds, device, options.passes)
         lines += make_pipeline_lines(times, cells, *loading, device)
+    if "training" in options.measure:
+        steps = {one: measure_training(size, options.batch_size, options.rounds, one, device) for one in PRECISIONS}
+        lines += make_training_lines(steps, size, options.batch_size)
     if "records" in options.measure:
         lines += make_record_lines(measure_records(options.rounds))
     print()

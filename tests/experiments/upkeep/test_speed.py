@@ -48,6 +48,10 @@ def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         if bar in line
     ]
     assert [len(read_numbers(row)) for row in rows] == [5, 5, 2, 3]
+    for method, passes in (("cutmix", 1), ("supervised", 1)):
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {method} |"))
+        assert read_numbers(row)[0] == passes
+        assert len(read_numbers(row)) == 3
     for bar in ("at most 2:", "under 1:"):
         (row,) = (line for line in text.splitlines() if bar in line)
         assert len(read_numbers(row)) == 1

@@ -1,0 +1,150 @@
+"""Time of a training step under each batch transform and objective, relative to the plain step."""
+
+import itertools
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from experiments.command_line.component import build_component
+from experiments.measuring.photographs import load_photographs
+from experiments.measuring.turns import Turns, take_turns
+from experiments.sweeping.named_files import CONFIGS
+from experiments.upkeep.speed_corruptions import describe_bar
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.objectives.base import Objective, StepContext
+from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.training_batch import read_training_batch
+from user_error import UserError
+
+BAR = 1.1
+"""Largest allowed time of a step, as a multiple of the forward and backward passes that its method needs."""
+
+CLASSES = 19
+
+PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+
+
+class Method(NamedTuple):
+    """A training method that is measured."""
+
+    name: str
+    module: SegmentationModule
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of a batch in a step."""
+        return self.module.objective.passes
+
+
+class MethodTimes(NamedTuple):
+    """Steps of a method beside plain steps."""
+
+    name: str
+    passes: int
+    turns: Turns
+
+    @property
+    def ratio(self) -> float:
+        """Time of a step as a multiple of the plain step's: the median over the rounds."""
+        return statistics.median(self.turns.overheads)
+
+
+def make_module(
+    transforms: list[BatchTransform] | None = None, objective: Objective | None = None
+) -> SegmentationModule:
+    """A U-Net with ResNet-18 in training mode."""
+    torch.manual_seed(0)
+    make_network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
+    module = SegmentationModule(make_network, CLASSES, batch_transforms=transforms, objective=objective)
+    module.network.to(memory_format=torch.channels_last)
+    return module.train()
+
+
+def list_methods() -> Iterator[Method]:
+    """Every batch transform and every objective of `experiments/configs` that fits a plain U-Net."""
+    for path in _list_paths("batch_transform"):
+        yield Method(path.stem, make_module([build_component(BatchTransform, path, "batch_transform")]))
+    for path in _list_paths("objective"):
+        try:
+            yield Method(path.stem, make_module(None, build_component(Objective, path, "objective")))
+        except UserError:  # it needs a network of another kind
+            continue
+
+
+def _list_paths(kind: str) -> list[Path]:
+    return sorted((CONFIGS / kind).glob("*.yaml"))
+
+
+def measure_training(
+    size: int, batch_size: int, rounds: int, precision: str, device: torch.device
+) -> list[MethodTimes]:
+    """Time a step, to the gradients of the weights, under each method and the plain one, in turns."""
+    images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
+    image = torch.from_numpy(images).to(device)
+    levels = image.float().mean(1) * (CLASSES / 256)
+    batch = {"image": image, "mask": levels.long(), "id": [str(place) for place in range(batch_size)]}
+    autocast = partial(torch.autocast, device.type, PRECISIONS[precision], enabled=precision != "32-true")
+    plain = make_step(make_module().to(device), batch, autocast)
+    methods = [*list_methods()]
+    found = []
+    for method in tqdm(methods, desc=f"training, {precision}", unit="method"):
+        step = make_step(method.module.to(device), batch, autocast)
+        for warm_up in (step, plain):
+            warm_up()
+        found.append(MethodTimes(method.name, method.passes, take_turns(step, plain, range(rounds), device)))
+    return found
+
+
+def make_step(
+    module: SegmentationModule, batch: dict[str, Any], autocast: Callable[[], AbstractContextManager[Any]]
+) -> Callable[[], Tensor]:
+    """A training step of a module up to the gradients, without optimiser; each call draws anew."""
+    seeds = itertools.count()
+
+    def step() -> Tensor:
+        module.zero_grad()
+        transformed, seed = read_training_batch(batch), next(seeds)
+        for place, transform in enumerate(module.batch_transforms):
+            transformed = transform(transformed, torch.Generator().manual_seed(seed + place))
+        draw = torch.Generator().manual_seed(seed)
+        with autocast():
+            context = StepContext(seed, draw, module.compute_mask_loss, module.num_classes)
+            loss = module.objective(module.network, transformed, context).loss
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    return step
+
+
+def make_training_lines(measured: dict[str, list[MethodTimes]], size: int, batch_size: int) -> list[str]:
+    """Markdown lines of the section.
+
+    Args:
+        measured: by precision.
+        size: of the images.
+        batch_size: images of a batch.
+    """
+    lines = [
+        "## Training steps",
+        "",
+        f"A step up to the gradients, on {batch_size} images of {size} x {size}, of a U-Net ResNet-18, under every batch "
+        "transform and every",
+        "objective that fits it, against the plain step. A method needs as many forward and backward passes as stated; its "
+        f"step may take {BAR} times that.",
+        "",
+        "| method | passes | " + " | ".join(f"{precision} | bar" for precision in measured) + " |",
+        "|---|---:|" + "---:|---|" * len(measured),
+    ]
+    for rows in zip(*measured.values(), strict=True):
+        cells = [f"**{row.ratio:.2f}** | {describe_bar(row.ratio <= BAR * row.passes)}" for row in rows]
+        lines.append(f"| {rows[0].name} | {rows[0].passes} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
