@@ -14,6 +14,7 @@ from experiments.evaluation.recipe import FREE
 from experiments.files.atomic_write import atomic_write
 from experiments.files.digest import compute_sha256
 from experiments.sweeping.counters import find_counter_path
+from experiments.sweeping.named_protocols import find_protocol, name_protocol
 from experiments.sweeping.suites import find_suite_path
 from safe_files.json_file import read_json_object
 from safe_files.roots import find_weights
@@ -25,8 +26,8 @@ WORD = re.compile(r"[^\s\"'\[\]{},:]+")
 
 REMEDY = "the fingerprint of the trial is damaged: remove it with its folder, pass another, or --restart to train anew"
 
-INDECISIVE = ("run", "restart", "suite", "order", "counters", "name", "pictures", *FREE)
-"""Options on which no weight depends. Suite, order and counters of each sweep are stored separately."""
+INDECISIVE = ("run", "restart", "suite", "order", "protocol", "counters", "name", "pictures", *FREE)
+"""Options on which no weight depends. What belongs to each sweep is stored separately."""
 
 ROOT = "data.init_args.root"
 
@@ -38,7 +39,7 @@ class TrialFingerprint:
     Args:
         arguments: the options of the training, as texts.
         files: digests of all files that the options name, directly or through a YAML.
-        suites: digests of the suites whose sweeps were begun, with their further counters, by the stem of their records;
+        suites: digests of the suites whose sweeps were begun, with protocol and further counters, by the stem of their records;
             `None` where it is not known.
         older: whether an earlier version wrote it, which stored fewer files.
     """
@@ -53,6 +54,11 @@ class TrialFingerprint:
         content = {"arguments": self.arguments, "files": self.files, "suites": self.suites}
         with atomic_write(path) as file:
             json.dump(content, file, indent=2)
+
+
+def name_sweep(suite: str, protocol: str | None = None) -> str:
+    """What the record of a trial is called after: suite and protocol, by the names of their files."""
+    return PurePath(suite).stem if protocol is None else f"{PurePath(suite).stem}-{name_protocol(protocol)}"
 
 
 def make_fingerprint(words: Sequence[str]) -> TrialFingerprint:
@@ -129,13 +135,14 @@ def _select_decisive(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest_suite(options: Mapping[str, Any]) -> dict[str, str | None]:
-    """The digest of the suite, by the stem of its record: of its file, of those that this leads to, of counters and order."""
-    name = str(options.get("suite", SUITE))
+    """The digest of a sweep, by the name of its record: of the suite's files, counters, order and protocol."""
+    name, protocol = str(options.get("suite", SUITE)), options.get("protocol")
     files: dict[str, str] = {}
     for path in (find_suite_path(name), *map(find_counter_path, split_names(options.get("counters", "")))):
         _add_files(path, files)
     order = [str(options["order"])] if "order" in options else []
-    return {PurePath(name).stem: _digest([*files.values(), *order])}
+    settings = [] if protocol is None else [find_protocol(protocol).model_dump_json()]
+    return {name_sweep(name, protocol): _digest([*files.values(), *order, *settings])}
 
 
 def _digest(digests: Iterable[str]) -> str:

@@ -262,8 +262,3 @@ def _name_class(written: Mapping[str, Any]) -> str:
 def as_text(value: Any) -> str:
     """A value as text of a command line."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def find_record_path(run: Path, suite: str) -> Path:
-    """Where the record of a trial lies."""
-    return run / f"record-{Path(suite).stem}.json"

@@ -11,13 +11,14 @@ from experiments.ablation.fingerprint import (
     TrialFingerprint,
     find_differences,
     make_fingerprint,
+    name_sweep,
     parse_options,
     read_fingerprint,
 )
 from experiments.ablation.record_origin import read_origin
 from experiments.ablation.resolved import find_resolved_changes
 from experiments.ablation.same_data import DoneTrial
-from experiments.ablation.sweep_file import SUITE, find_record_path
+from experiments.ablation.sweep_file import SUITE
 from experiments.files.atomic_write import atomic_write
 from experiments.files.digest import compute_sha256
 from experiments.files.lock import hold_lock, is_locked
@@ -39,7 +40,8 @@ class TrialFolder:
         self.path = path
         self.words = list(words)
         self.training = training
-        self.record = find_record_path(path, str(parse_options(words).get("suite", SUITE)))
+        options = parse_options(words)
+        self.record = path / f"record-{name_sweep(str(options.get('suite', SUITE)), options.get('protocol'))}.json"
         self.log = path / "trial.log"
         self._fingerprint_file = path / "trial.json"
         self._lock = path / "trial.lock"

@@ -64,7 +64,11 @@ def make_module(
     """A U-Net with ResNet-18 in training mode."""
     torch.manual_seed(0)
     make_network = partial(SmpNetwork, architecture="Unet", encoder="resnet18")
-    module = SegmentationModule(make_network, CLASSES, batch_transforms=transforms, objective=objective)
+    module = SegmentationModule(make_network, CLASSES)
+    module.batch_transforms = transforms or []
+    if objective is not None:
+        objective.begin(module.network)
+        module.objective = objective
     module.network.to(memory_format=torch.channels_last)
     return module.train()
 

@@ -29,8 +29,8 @@ from experiments.sweeping.counters import find_counters
 from experiments.sweeping.identity import describe_identity
 from experiments.sweeping.journal import Journal
 from experiments.sweeping.locking import lock_record, read_secret
+from experiments.sweeping.named_protocols import find_protocol, list_protocols, name_protocol
 from experiments.sweeping.passes_effect import describe_passes, is_inexact, measure_effect
-from experiments.sweeping.protocol import find_protocol, list_protocols, name_protocol
 from experiments.sweeping.shift_data import is_swept, list_data, open_shift_data
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import list_suites

@@ -15,7 +15,8 @@ from experiments.files.replaceable import print_and_save
 from experiments.files.tables import format_duration, make_markdown_table
 from experiments.measuring.environment import read_device_name
 from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks, measure
-from experiments.sweeping.protocol import AppliedProtocol, apply_to_network, find_protocol, list_protocols
+from experiments.sweeping.named_protocols import find_protocol, list_protocols
+from experiments.sweeping.protocol import AppliedProtocol, apply_to_network
 from experiments.sweeping.suites import find_suite
 from user_error import UserError
 

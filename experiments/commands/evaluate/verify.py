@@ -94,7 +94,7 @@ def sweep_again(
     from experiments.checkpoints.matching import Mapped
     from experiments.checkpoints.opened_checkpoint import CheckpointFile
     from experiments.command_line.device import find_device
-    from experiments.sweeping.protocol import parse_protocol
+    from experiments.sweeping.named_protocols import parse_protocol
     from experiments.sweeping.sweep import hash_data, prepare_suite, sweep_temporarily
 
     on = find_device(device)

@@ -14,6 +14,7 @@ from experiments.command_line.run_verb import call
 from experiments.command_line.verb_parser import CommandLine, Option, SentenceParser, call_verb
 from experiments.evaluation.order import Order
 from experiments.sweeping.counters import find_counter_path
+from experiments.sweeping.named_protocols import find_protocol, list_protocols
 from experiments.sweeping.suites import find_suite_path
 from user_error import UserError
 
@@ -102,6 +103,7 @@ def train_and_sweep(
     budget: Annotated[Path | None, Option(metavar="YAML")] = None,
     suite: str = SUITE,
     order: Order | None = None,
+    protocol: Annotated[str | None, Option(listed=list_protocols)] = None,
     name: str | None = None,
     prune: Annotated[float | None, Option(metavar="RATIO")] = None,
     criterion: str | None = None,
@@ -121,6 +123,7 @@ def train_and_sweep(
         budget: settings that lie over the recipe.
         suite: of the sweep: a name, or a YAML file.
         order: of corruption and resize in the sweep, see 'benchmark'.
+        protocol: of the sweep, see 'benchmark': a YAML file, settings or one of.
         name: name on the leaderboard (default: the run folder's).
         prune: first remove so much of the multiply-adds of what --start names.
         criterion: of --prune: what is least important.
@@ -134,7 +137,9 @@ def train_and_sweep(
     """
     run = run or Path("runs") / "trials" / hashlib.blake2b(json.dumps(command_line).encode(), digest_size=6).hexdigest()
     further_counters = split_names(counters or [])
-    find_suite_path(suite)  # both before hours of training
+    find_suite_path(suite)  # all before hours of training
+    if protocol is not None:
+        find_protocol(protocol)
     for one in further_counters:
         find_counter_path(one)
     words = sort_options(insert_budget(further, budget))
@@ -150,7 +155,7 @@ def train_and_sweep(
             call("fit", *words, f"--run={run}", lock=lock)
         folder.note_sweep()
         options = [f"--checkpoint={run / 'best.ckpt'}", f"--suite={suite}", f"--output={folder.record}"]
-        given = (("order", order), ("name", name), ("pictures", pictures))
+        given = (("order", order), ("protocol", protocol), ("name", name), ("pictures", pictures))
         options += [f"--{key}={value}" for key, value in given if value is not None]
         options += ["--counters", *further_counters] if further_counters else []
         call("benchmark", *options, *find_shared_options(further), lock=lock)

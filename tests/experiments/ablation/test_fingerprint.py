@@ -7,6 +7,7 @@ import pytest
 
 from experiments.ablation.fingerprint import find_differences, make_fingerprint, parse_options, read_fingerprint
 from experiments.ablation.sweep_file import Trial
+from experiments.ablation.trial_folder import TrialFolder
 from user_error import UserError
 
 
@@ -77,6 +78,20 @@ def test_another_suite_of_the_same_stem(arguments: dict, fingerprint_file: Path)
 def test_another_order_of_corruption_and_resize(arguments: dict, fingerprint_file: Path) -> None:
     """It is another sweep of the same training, whose record has the same name."""
     assert find_changes({**arguments, "order": "resize_then_corrupt"}, fingerprint_file) == ["suite suite"]
+
+
+def test_another_protocol(arguments: dict, fingerprint_file: Path, tmp_path: Path) -> None:
+    """Its record lies beside that of the usual protocol; other settings under the same name are another sweep."""
+    (protocol := tmp_path / "mine.yaml").write_text("scored_at: file\n")
+    swept = {**arguments, "protocol": str(protocol)}
+    assert find_changes(swept, fingerprint_file) == []
+    words = Trial("", swept).words
+    assert TrialFolder(tmp_path, words).record.name == "record-suite-mine.json"
+    before = make_fingerprint(words)
+    protocol.write_text("# the same settings\nscored_at: file\n")
+    assert find_differences(before, make_fingerprint(words)) == []
+    protocol.write_text("scored_at: file\nsize: [64, 64]\n")
+    assert find_differences(before, make_fingerprint(words)) == ["suite suite-mine"]
 
 
 def test_options_as_people_write_them() -> None:

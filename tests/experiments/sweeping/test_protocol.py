@@ -20,7 +20,8 @@ from datamodules.corruptions.noise import GaussianNoise
 from experiments.evaluation.protocol import Protocol
 from experiments.evaluation.record import hash_manifest
 from experiments.sweeping import own_size, scored_parts
-from experiments.sweeping.protocol import apply_protocol, find_protocol, list_protocols, parse_protocol
+from experiments.sweeping.named_protocols import find_protocol, list_protocols, parse_protocol
+from experiments.sweeping.protocol import apply_protocol
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.sweep import sweep_temporarily
 from experiments.sweeping.swept import Swept

@@ -17,7 +17,7 @@ from experiments.commands.derive import slide as slide_verb
 from experiments.commands.evaluate import benchmark
 from experiments.record_files.record_file import open_record, read_record
 from experiments.reporting.origin import format_commands
-from experiments.sweeping.protocol import find_protocol, name_protocol
+from experiments.sweeping.named_protocols import find_protocol, name_protocol
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

@@ -42,16 +42,20 @@ def test_a_trial_alone(tmp_path: Path) -> None:
     assert "other settings (suite smoke)" in read_refusal(*words[:-1], "--counters", "reliability", "boundary")
 
 
-def test_the_order_is_an_option_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_and_protocol_are_options_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[tuple[str, ...]] = []
     monkeypatch.setattr(trial, "call", lambda *words, lock: called.append(words))
-    words = [TINY[0], "--suite=smoke", "--order=resize_then_corrupt", f"--run={tmp_path}"]
+    words = [TINY[0], "--suite=smoke", "--order=resize_then_corrupt", "--protocol=voc_whole"]
     with pytest.raises(UserError, match="the sweep left no record"):
-        trial.main(words)
+        trial.main([*words, f"--run={tmp_path}"])
     (fit, *training), (benchmark, *sweeping) = called
     assert (fit, benchmark) == ("fit", "benchmark")
     assert "--order=resize_then_corrupt" in sweeping
-    assert not any(word.startswith("--order") for word in training)
+    assert "--protocol=voc_whole" in sweeping
+    assert f"--output={tmp_path / 'record-smoke-voc_whole.json'}" in sweeping
+    assert not any(word.startswith(("--order", "--protocol")) for word in training)
+    with pytest.raises(UserError, match="no protocol 'nonsense'"):
+        trial.main([*words[:-1], "--protocol=nonsense", f"--run={tmp_path}"])
 
 
 def test_a_trial_of_a_pruned_network(tmp_path: Path) -> None:
