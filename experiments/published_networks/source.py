@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -39,7 +40,7 @@ def read_source(source: str, kind: Format | None, asked: Asked) -> tuple[Format,
     name = find_name(source) if kind in (None, "torchvision") else None
     if name is not None:
         local = path if path.is_file() else None
-        given = asked if local is None or asked.weights is not None else _with_weights(asked, local)
+        given = asked if local is None or asked.weights is not None else replace(asked, weights=local)
         return "torchvision", read_torchvision(name, where, given)
     if kind == "torchvision":
         return "torchvision", read_torchvision(source, where, asked)
@@ -52,12 +53,6 @@ def read_source(source: str, kind: Format | None, asked: Asked) -> tuple[Format,
         found = _guess_file(path) if kind is None else kind
         return found, _read_file(path, where, found, asked)
     return _read_repository(source, where, kind, asked)
-
-
-def _with_weights(asked: Asked, path: Path) -> Asked:
-    from dataclasses import replace
-
-    return replace(asked, weights=path)
 
 
 def _guess_folder(folder: Path, where: str) -> Format:
@@ -75,7 +70,7 @@ def _read_folder(folder: Path, where: str, kind: Format, asked: Asked, facts: di
     if kind not in FOLDERS:
         raise UserError(f"{where} is a folder, and --from {kind} is of a file: pass the file")
     found = read_smp(folder, where, asked) if kind == "smp" else read_transformers(folder, where, asked)
-    return Published(**{**vars(found), "facts": {**found.facts, **facts}})
+    return replace(found, facts={**found.facts, **facts})
 
 
 def _guess_file(path: Path) -> Format:
