@@ -44,7 +44,8 @@ class Corrupted(BatchTransform):
     that a batch of B images costs at most B calls; on a CPU a corruption takes an image at a time anyway. Images keep their
     type: floats, as of mixup, are rounded to 8 bit where they are corrupted, since corruptions are defined on levels.
 
-    A network trained like this has seen these corruptions and their relatives, and tables count them apart from the others.
+    Geirhos et al., "Generalisation in humans and deep neural networks" (NeurIPS 2018), train so, and find that a network gains on
+    what it has seen and little beyond; tables count these corruptions and their relatives apart from the others.
 
     Args:
         corruptions: of this project, such as ``class_path: datamodules.corruptions.noise.GaussianNoise``; those which move the

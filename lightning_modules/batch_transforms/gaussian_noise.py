@@ -11,8 +11,8 @@ from lightning_modules.batch_transforms.drawn_noise import DrawnNoise
 class GaussianNoise(DrawnNoise):
     """Additive Gaussian noise in training, which Rusak et al. (ECCV 2020) show to help against further corruptions.
 
-    They add it to half of the images. Their standard deviation is fixed, and the best of several; here it is drawn between
-    nothing and theirs for each image, so that weak noise is met too.
+    Their standard deviation is fixed, and the best of several; here it is drawn between nothing and theirs for each image, so
+    that weak noise is met too.
 
     Args:
         standard_deviation: range [low, high] of the uniformly distributed standard deviation, relative to the image's range.

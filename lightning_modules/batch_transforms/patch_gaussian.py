@@ -39,5 +39,6 @@ class PatchGaussian(DrawnNoise):
 
     def add(self, image: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
         """See `DrawnNoise`."""
-        inside = draw_squares(self.side, len(image), *image.shape[2:], generator)
+        height, width = image.shape[2:]
+        inside = draw_squares(self.side, len(image), height, width, generator)
         return noise.mul_(inside[:, None].to(noise.device)).add_(image)
