@@ -25,3 +25,16 @@ def make_step_generator(trainer: pl.Trainer | None, purpose: str) -> torch.Gener
     seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if trainer is None else compute_step_seed(trainer)
     digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+
+
+def make_device_generator(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """A generator on a device, seeded by a draw from that of a step: noise for whole images is drawn where it is added.
+
+    It repeats its draws on a device of the same type; those of another type differ.
+
+    Args:
+        generator: of the step, on the CPU.
+        device: of the images.
+    """
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    return torch.Generator(device).manual_seed(seed)

@@ -8,11 +8,13 @@ import pytest
 import torch
 import yaml
 from command_line import ROOT
-from doc_blocks import PAGES, find_blocks
+from doc_blocks import FILE, PAGES, find_blocks
+from jsonargparse import ArgumentParser
 
 from datamodules.corruptions.base import SEVERITIES
 from experiments.__main__ import VERBS
 from experiments.record_files.record_file import open_record
+from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.segmentation import SegmentationModule
@@ -61,8 +63,17 @@ def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
     loss.backward()
     assert list(logged) == ["train/mirrored"] == list(objective.logged)
     assert 0 < 2 * logged["train/mirrored"] < loss
-    for config in find_blocks(ROOT / "docs" / "training.md", "yaml"):
+    for config in filter(FILE.match, find_blocks(ROOT / "docs" / "training.md", "yaml")):
         assert yaml.safe_load(config)["class_path"].rsplit(".", 1)[1] in made
+
+
+def test_a_batch_transform_is_made_as_shown() -> None:
+    """By a component whose file is of the user's own."""
+    (config,) = [one for one in find_blocks(ROOT / "docs" / "training.md", "yaml") if not FILE.match(one)]
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(BatchTransform, "one")
+    shown = parser.instantiate(parser.parse_object({"one": yaml.safe_load(config)})).one
+    assert [one.name for one in shown.corruptions] == ["fog", "low_light"]
 
 
 def test_a_loop_of_ones_own_is_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ class AlbumentationsCorruption(Corruption):
         self.name = name
         self.family = family
         self.transform = transform
-        self.moves_mask = moves_mask
+        self.moves_masks = moves_mask
         self.arguments = [dict(arguments) for arguments in severities]
         if len(severities) != len(SEVERITIES):
             raise UserError(
@@ -76,7 +76,7 @@ class AlbumentationsCorruption(Corruption):
     def apply(
         self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None
     ) -> tuple[Tensor, Tensor]:
-        if not self.moves_mask or not images.numel():
+        if not self.moves_masks or not images.numel():
             return super().apply(images, masks, severity, keys, targets)
         self._check(images, severity, keys)
         scenes = zip(images, masks, keys, strict=True)
@@ -107,4 +107,4 @@ class AlbumentationsCorruption(Corruption):
 
     @override
     def describe_parameters(self, severity: int) -> dict[str, JSON]:
-        return {"transform": self.transform, "moves_mask": self.moves_mask, **self.arguments[severity - 1]}
+        return {"transform": self.transform, "moves_mask": self.moves_masks, **self.arguments[severity - 1]}

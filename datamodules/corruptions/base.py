@@ -71,6 +71,9 @@ class Corruption(ABC):
     reads_masks: bool = False
     """Whether the corrupted image depends on the mask; then `apply` must be called with masks."""
 
+    moves_masks: bool = False
+    """Whether `apply` returns other masks than it is given; a class that overrides it to that end says so."""
+
     needs: Sequence[str] = ()
     """Further dense targets of the data that it reads, such as "depth"; `corrupt` gets each by its name, float32 (B, H, W)."""
 

@@ -53,6 +53,8 @@ class Geometric(Corruption):
 class MaskMoved(Geometric):
     """Mixin that transforms the mask with the image."""
 
+    moves_masks = True
+
     @override
     def apply(
         self, images: Tensor, masks: Tensor, severity: int, keys: Tensor, targets: TargetTensors | None = None

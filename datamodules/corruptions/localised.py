@@ -10,7 +10,6 @@ from typing_extensions import override
 from datamodules.corruptions.base import Corruption
 from datamodules.corruptions.declaration import JSON, SEVERITIES, declare
 from datamodules.corruptions.further_targets import TargetTensors
-from datamodules.corruptions.geometric import MaskMoved
 from datamodules.corruptions.kernels.random import draw_bits
 from user_error import UserError
 
@@ -127,7 +126,7 @@ def _check(corruption: Corruption, shares: Sequence[float], severity: int | None
         raise UserError(
             f"all severities of a localised {corruption.name} would be the same: give five shares, or no severity"
         )
-    if isinstance(corruption, MaskMoved):
+    if corruption.moves_masks:
         raise UserError(f"{corruption.name} moves the mask, which half of an image cannot: take the one that leaves it")
     if corruption.has_region:
         raise UserError(f"{corruption.name} is of a region already: localise the corruption within it")

@@ -36,7 +36,7 @@ LIGHT = frozenset(
 COLOUR = frozenset(("saturate", "colour_temperature", "stain_shift"))
 SCALE = frozenset(("magnification_mask_moved", "reduction_mask_moved"))
 ELASTIC = frozenset(("elastic_transform", "elastic_mask_moved"))
-OCCLUSION = frozenset(("dropped_regions", "patches", "dead_lines"))
+OCCLUSION = frozenset(("dropped_regions", "patches", "dead_lines", "checkerboard_cutout"))
 SHADOW = frozenset(("hard_shadow", "uneven_illumination"))
 FROZEN = frozenset(("frost", "frost_procedural"))
 
@@ -73,8 +73,16 @@ EQUIVALENTS = {
         SCALE | {"rotation_mask_moved", "translation_mask_moved", "shear_mask_moved"},
     ),
     **dict.fromkeys(("RandomScale", "RandomResizedCrop", "RandomSizedCrop"), SCALE),
+    "PatchGaussian": NOISE,  # of the whole image where the patch is large
+    "CutOut": OCCLUSION,
 }
-"""Corruptions of ours that a transform of albumentations shows a network, or relatives of which."""
+"""Corruptions of ours that a transform of albumentations or a batch transform shows a network, or relatives of which."""
+
+CORRUPTIONS = "datamodules.corruptions."
+"""Package of the corruptions of ours."""
+
+NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
+"""Names of corruptions of ours which their classes do not spell."""
 
 
 class Parts(NamedTuple):
@@ -87,6 +95,8 @@ class Parts(NamedTuple):
 def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
     """Corruptions, among ours, whose like a training has met: by its augmentation and by its batch transforms.
 
+    Those that a batch transform was handed (`Corrupted`) are met by their own names too, with or without relatives.
+
     Args:
         recipe: of a record; one that does not state an augmentation is taken to have none.
     """
@@ -94,9 +104,9 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
     batches = find_entry(recipe, "model", "init_args", "batch_transforms")
     found: set[str] = set()
     for name in _list_names([augmentation, batches]):
-        found |= EQUIVALENTS.get(name, frozenset())
-        own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        found |= next((kind for kind in RELATIVES if own in kind), frozenset())
+        found |= EQUIVALENTS.get(name, frozenset()) | _find_relatives(_spell(name))
+    for name in _list_corruptions([augmentation, batches]):
+        found |= {name} | _find_relatives(name)
     if _jitters(augmentation):
         found |= LIGHT
     if _scales(augmentation):
@@ -104,12 +114,39 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
+def _spell(name: str) -> str:
+    """The name of a class in snake_case."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _find_relatives(corruption: str) -> frozenset[str]:
+    return next((kind for kind in RELATIVES if corruption in kind), frozenset())
+
+
+def _list_corruptions(settings: Any) -> Iterator[str]:
+    """Names of the corruptions of ours among components, those within others included."""
+    if isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _list_corruptions(value)
+    elif isinstance(settings, dict) and not _is_never_applied(settings):
+        path = str(settings.get("class_path"))
+        if path.startswith(CORRUPTIONS):
+            kind = path.rsplit(".", 1)[-1]
+            yield str(find_entry(settings, "init_args", "name") or NAMES.get(kind, _spell(kind)))
+        for value in settings.values():
+            yield from _list_corruptions(value)
+
+
 def _list_names(settings: Any) -> Iterator[str]:
-    """Names of classes and transforms: the ends of import paths, and keys that begin with a capital."""
+    """Names of classes and transforms: the ends of import paths, keys that begin with a capital, and what is called so."""
     if isinstance(settings, dict):
+        if _is_never_applied(settings):
+            return
         for key, value in settings.items():
             if key == "class_path" and isinstance(value, str):
                 yield value.rsplit(".", 1)[-1]
+            elif key == "transform" and isinstance(value, str):
+                yield value
             elif isinstance(key, str) and key[:1].isupper() and not _is_never_applied(value):
                 yield key
             yield from _list_names(value)
@@ -119,7 +156,10 @@ def _list_names(settings: Any) -> Iterator[str]:
 
 
 def _is_never_applied(settings: Any) -> bool:
-    return isinstance(settings, dict) and settings.get("p") == 0
+    """Whether a transform of albumentations, or a batch transform, is applied with probability 0."""
+    if not isinstance(settings, dict):
+        return False
+    return settings.get("p") == 0 or find_entry(settings, "init_args", "probability") == 0
 
 
 def _jitters(augmentation: Any) -> bool:

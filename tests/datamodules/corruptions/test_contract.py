@@ -45,6 +45,7 @@ def test_keeps_shape_and_dtype_and_its_input(corruption: Corruption, channels):
         assert scored.shape == masks.shape
         assert scored.dtype == torch.int64
         assert set(scored.unique().tolist()) <= {*masks.unique().tolist(), 255}
+        assert (scored is masks) != corruption.moves_masks
         left = corruption.colour_only and channels != 3
         assert torch.equal(corrupted, images) == left
 

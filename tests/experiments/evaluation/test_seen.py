@@ -5,7 +5,12 @@ from typing import Any
 import albumentations
 import numpy as np
 import pytest
+import yaml
+from command_line import ROOT
+from family_classes import list_family_classes
 
+from datamodules import corruptions
+from datamodules.corruptions.base import Corruption
 from experiments.evaluation import seen
 from experiments.evaluation.seen import compute_part_means, find_met_by_one, find_seen, split_by_seen
 from experiments.sweeping.suites import find_suite
@@ -13,14 +18,18 @@ from experiments.sweeping.suites import find_suite
 PLAIN = {"class_path": "datamodules.transforms.FlipScaleCrop", "init_args": {"brightness": 0.0, "scale": [1.0, 1.0]}}
 
 
+CONFIGS = ROOT / "experiments" / "configs"
+
+
 def make_recipe(augmentation: Any, **model: Any) -> dict[str, Any]:
     return {"data": {"init_args": {"augmentation": augmentation}}, "model": {"init_args": model}}
 
 
 def test_every_transform_and_every_corruption_of_the_table_exists() -> None:
-    assert all(hasattr(albumentations, name) for name in seen.EQUIVALENTS)
+    batch_transforms = {path.stem.replace("_", "") for path in (CONFIGS / "batch_transform").glob("*.yaml")}
+    assert all(hasattr(albumentations, name) or name.lower() in batch_transforms for name in seen.EQUIVALENTS)
     suites = ("imagenet_c", "imagenet_c_extra", "imagenet_c_procedural_frost", "lighting", "occlusion", "geometric")
-    further = ("endoscopy", "microscopy", "mri", "radiology")
+    further = ("imagenet_c_bar", "endoscopy", "microscopy", "mri", "radiology")
     known = {one.name for suite in (*suites, *further) for one in find_suite(suite).corruptions} | {"missing_channels"}
     named = frozenset().union(*seen.EQUIVALENTS.values(), *seen.RELATIVES)
     assert named <= known | {"quantum_noise"}
@@ -52,6 +61,39 @@ def test_jitter_scale_and_classes_of_ours_are_met() -> None:
     assert find_seen({}) == frozenset()
     trained_on = {"trained_on": make_recipe(ours)["data"], "data": make_recipe(None)["data"]}
     assert find_seen(trained_on) == seen.NOISE
+
+
+@pytest.mark.parametrize(
+    ("stem", "met"),
+    [
+        ("gaussian_noise", seen.NOISE),
+        ("speckle_noise", seen.NOISE),
+        ("patch_gaussian", seen.NOISE),
+        ("cutout", seen.OCCLUSION),
+        ("corrupted", seen.NOISE | seen.BLUR | {"jpeg_compression"}),
+        ("mixup", frozenset()),
+    ],
+)
+def test_batch_transforms_are_met(stem: str, met: frozenset[str]) -> None:
+    """Unless their probability is 0."""
+    component = yaml.safe_load((CONFIGS / "batch_transform" / f"{stem}.yaml").read_text())
+    assert find_seen(make_recipe(None, batch_transforms=[component])) == met
+    never = {**component, "init_args": {**component.get("init_args", {}), "probability": 0.0}}
+    assert find_seen(make_recipe(None, batch_transforms=[never])) == frozenset()
+
+
+def test_every_corruption_that_is_handed_over_is_met_by_its_name() -> None:
+    """Of every file of ours, as its class spells it or as the table says; and as it is named where it is made."""
+    classes = list_family_classes(corruptions, Corruption)
+    named = [(f"{one.__module__}.{one.__qualname__}", one.name) for one in classes if hasattr(one, "name")]
+    assert len(named) > 70
+    for path, name in named:
+        handed = {"class_path": "any.Corrupted", "init_args": {"corruptions": [{"class_path": path}]}}
+        assert name in find_seen(make_recipe(None, batch_transforms=[handed])), path
+    adapter = "datamodules.corruptions.albumentations_adapter.AlbumentationsCorruption"
+    rain = {"class_path": adapter, "init_args": {"name": "my_rain", "transform": "RandomRain", "severities": [{}] * 5}}
+    of_it = {"class_path": "any.Corrupted", "init_args": {"corruptions": [rain]}}
+    assert find_seen(make_recipe(None, batch_transforms=[of_it])) == {"my_rain", "spatter"}
 
 
 def test_parts_have_means_of_their_own() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lightning_modules.images import to_unit_range
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
 
 PATHS = sorted((ROOT / "experiments/configs/batch_transform").glob("*.yaml"))
-B, H, W = 5, 12, 16
+B, H, W = 5, 36, 40  # corruptions are defined from 32 pixels on
 
 
 def batch() -> dict[str, Any]:
@@ -103,3 +104,33 @@ def test_every_target_moves_with_its_image(names: tuple[str, ...]) -> None:
             assert targets["age"][index] == label
             assert targets["place"][index] == f"place {label}"
             assert torch.equal(targets["mask"][index], batch()["mask"][label])
+
+
+KEEPING = [path for path in PATHS if made(path).keeps_targets]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", KEEPING, ids=lambda path: path.stem)
+def test_what_keeps_targets_keeps_them(path: Path, method: str, first: bool) -> None:
+    """In any order with what mixes: the targets are those of mixing alone, and the type of the images is, too."""
+    kept, mixing, given = made(path), METHODS[method], read_training_batch(batch())
+    alone = mixing(given, torch.Generator().manual_seed(1))
+    changed = []
+    for seed in range(4):
+        found = given
+        for transform, draw in [(kept, seed), (mixing, 1)] if first else [(mixing, 1), (kept, seed)]:
+            found = transform(found, torch.Generator().manual_seed(draw))
+        assert_same(replace(found, image=alone.image), alone)
+        assert found.image.dtype == alone.image.dtype
+        assert to_unit_range(found.image).min() >= 0
+        assert to_unit_range(found.image).max() <= 1
+        changed.append(not torch.equal(found.image, alone.image))
+    assert any(changed)
+
+
+def test_those_against_corruptions_keep_targets() -> None:
+    """As the mixing ones do not; a cover may have them ignored."""
+    kept = {path.stem for path in KEEPING}
+    assert kept >= {"gaussian_noise", "speckle_noise", "patch_gaussian", "cutout", "corrupted"}
+    assert not kept & {*METHODS}
