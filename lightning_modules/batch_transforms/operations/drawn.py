@@ -9,7 +9,9 @@ from torch import Tensor
 
 from lightning_modules.batch_transforms.operations.geometric import Warp, make_warp, warp_image, warp_target
 from lightning_modules.batch_transforms.operations.operation import Geometric, Operation, Photometric
+from lightning_modules.labels import IGNORED
 from lightning_modules.training_batch import TrainingBatch, WeightedTargets
+from user_error import UserError
 
 NONE = -1
 """The choice of an image that no operation changes."""
@@ -56,7 +58,11 @@ def apply_to_images(image: Tensor, operations: Sequence[Operation], drawn: Drawn
 
 
 def apply_to_batch(batch: TrainingBatch, operations: Sequence[Operation], drawn: Drawn) -> TrainingBatch:
-    """A batch of float images in [0, 1] after the operation of each image; the targets of its pixels move along."""
+    """A batch of float images in [0, 1] after the operation of each image; the targets of its pixels move along.
+
+    Raises:
+        UserError: a target of pixels has another size than the images, or cannot be unknown.
+    """
     image = change_values(batch.image, operations, drawn)
     moved = find_moved(operations, drawn, image)
     if moved is None:
@@ -65,7 +71,9 @@ def apply_to_batch(batch: TrainingBatch, operations: Sequence[Operation], drawn:
         WeightedTargets(
             weight,
             {
-                name: value if batch.kinds[name] == "whole" else move_target(value, *moved)
+                name: value
+                if batch.kinds[name] == "whole"
+                else move_target(_require_movable(name, value, image), *moved)
                 for name, value in targets.items()
             },
         )
@@ -108,3 +116,18 @@ def move_images(image: Tensor, rows: Tensor, warp: Warp) -> Tensor:
 def move_target(value: Tensor, rows: Tensor, warp: Warp) -> Tensor:
     """Targets (n, H, W) or (n, H, W, N) of which those of given indices are warped."""
     return value.index_copy(0, rows, warp_target(value[rows], warp))
+
+
+def _require_movable(name: str, value: Tensor, image: Tensor) -> Tensor:
+    if value.shape[1:3] != image.shape[2:]:
+        raise UserError(
+            f"the target {name!r} has {'x'.join(map(str, value.shape[1:3]))} pixels and its images "
+            f"{'x'.join(map(str, image.shape[2:]))}, so that it cannot be moved with them: bring it to the size of the images, "
+            "declare it 'whole', or train without RandAugment and TrivialAugment"
+        )
+    if not value.is_floating_point() and (value.dtype == torch.bool or torch.iinfo(value.dtype).max < IGNORED):
+        raise UserError(
+            f"the target {name!r} has the type {value.dtype}, which has no value for pixels that come from outside of a moved "
+            f"image: hand it over as uint8 or int64 ({IGNORED} is unknown) or a float (NaN)"
+        )
+    return value

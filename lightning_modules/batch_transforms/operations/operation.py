@@ -52,7 +52,7 @@ class Geometric(Operation):
     """An operation that moves pixels.
 
     Args:
-        make_matrix: maps strengths (n,), height and width to matrices (n, 2, 3); see `warp`.
+        make_matrix: maps strengths (n,), height and width to matrices (n, 2, 3), as `operations.geometric` reads them.
     """
 
     make_matrix: Callable[[Tensor, int, int], Tensor] = field(kw_only=True)

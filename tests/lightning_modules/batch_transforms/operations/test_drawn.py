@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from lightning_modules.batch_transforms.mixup import Mixup
@@ -15,6 +16,7 @@ from lightning_modules.batch_transforms.operations.drawn import (
 )
 from lightning_modules.batch_transforms.operations.spaces import RANDAUGMENT
 from lightning_modules.training_batch import read_training_batch
+from user_error import UserError
 
 B, H, W = 28, 12, 16
 
@@ -83,3 +85,18 @@ def test_severities_bound_the_levels() -> None:
         highest = 0.05 if one.moves else 0.3
         assert 0.01 <= share.min() < 0.013
         assert 0.95 * highest < share.max() <= highest + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (torch.zeros(B, H, W, dtype=torch.bool), r"'vessels' has the type torch.bool, .* uint8 or int64"),
+        (torch.zeros(B, H, W, dtype=torch.int8), "'vessels' has the type torch.int8"),
+        (torch.zeros(B, 6, 8), "'vessels' has 6x8 pixels and its images 12x16"),
+    ],
+)
+def test_a_target_that_cannot_move_is_refused(value: torch.Tensor, named: str) -> None:
+    given = {"image": torch.rand(B, 3, H, W), "mask": torch.zeros(B, H, W).long(), "vessels": value}
+    batch = read_training_batch({**given, "kinds": {"vessels": "classes"}})
+    with pytest.raises(UserError, match=named):
+        apply_to_batch(batch, RANDAUGMENT, drawn_for_all())
