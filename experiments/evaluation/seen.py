@@ -83,6 +83,20 @@ CORRUPTIONS = "datamodules.corruptions."
 
 NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
 """Names of corruptions of ours which their classes do not spell."""
+    # Ours. AugMix and PixMix leave out brightness, contrast and colour so that ImageNet-C stays unseen, but not autocontrast
+    # and equalize: whoever stretches histograms has met other contrasts, as with the transforms of these names above.
+    # Posterize and solarize have no relative among the corruptions.
+    "AugMix": LIGHT,
+    # A weighted sum of the image and a picture is how frost is made, and fog adds a fractal, though a smoother one; the paper,
+    # by its definition, counts both as unseen.
+    "PixMix": LIGHT | FROZEN | {"fog"},
+    # With brightness, contrast and colour; sharpness of a negative sign is a blur of 3 x 3 pixels.
+    **dict.fromkeys(
+        ("RandAugment", "TrivialAugment"),
+        LIGHT | COLOUR | BLUR | {"rotation_mask_moved", "translation_mask_moved", "shear_mask_moved"},
+    ),
+}
+"""Corruptions of ours that a transform of albumentations or a batch transform shows a network, or relatives of which."""
 
 
 class Parts(NamedTuple):
@@ -111,6 +125,8 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
         found |= LIGHT
     if _scales(augmentation):
         found |= SCALE
+    if _blends_moved_copies(batches):
+        found |= BLUR
     return frozenset(found)
 
 
@@ -170,6 +186,13 @@ def _jitters(augmentation: Any) -> bool:
 
 def _scales(augmentation: Any) -> bool:
     return _is_flip_scale_crop(augmentation) and find_entry(augmentation, "init_args", "scale") != [1.0, 1.0]
+
+
+def _blends_moved_copies(transforms: Any) -> bool:
+    """Whether images are blended with displaced copies of themselves, as a camera in motion does."""
+    if not isinstance(transforms, list | tuple):
+        return False
+    return any(find_entry(one, "init_args", "geometric_severity") for one in transforms)
 
 
 def _is_flip_scale_crop(augmentation: Any) -> bool:

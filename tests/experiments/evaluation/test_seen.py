@@ -15,6 +15,7 @@ from experiments.evaluation import seen
 from experiments.evaluation.seen import compute_part_means, find_met_by_one, find_seen, split_by_seen
 from experiments.sweeping.suites import find_suite
 
+TRANSFORMS = sorted((ROOT / "experiments/configs/batch_transform").glob("*.yaml"))
 PLAIN = {"class_path": "datamodules.transforms.FlipScaleCrop", "init_args": {"brightness": 0.0, "scale": [1.0, 1.0]}}
 
 
@@ -28,6 +29,8 @@ def make_recipe(augmentation: Any, **model: Any) -> dict[str, Any]:
 def test_every_transform_and_every_corruption_of_the_table_exists() -> None:
     batch_transforms = {path.stem.replace("_", "") for path in (CONFIGS / "batch_transform").glob("*.yaml")}
     assert all(hasattr(albumentations, name) or name.lower() in batch_transforms for name in seen.EQUIVALENTS)
+    transforms = {yaml.safe_load(path.read_text())["class_path"].rpartition(".")[2] for path in TRANSFORMS}
+    assert all(hasattr(albumentations, name) or name in transforms for name in seen.EQUIVALENTS)
     suites = ("imagenet_c", "imagenet_c_extra", "imagenet_c_procedural_frost", "lighting", "occlusion", "geometric")
     further = ("imagenet_c_bar", "endoscopy", "microscopy", "mri", "radiology")
     known = {one.name for suite in (*suites, *further) for one in find_suite(suite).corruptions} | {"missing_channels"}
@@ -110,3 +113,30 @@ def test_what_one_training_alone_has_met() -> None:
     noisy = make_recipe({**PLAIN, "init_args": {**PLAIN["init_args"], "further": [{"GaussNoise": {}}]}})  # type: ignore[dict-item]
     assert find_met_by_one([plain, noisy]) == seen.NOISE
     assert find_met_by_one([noisy, noisy]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "met"),
+    [
+        ("augmix.AugMix", {}, seen.LIGHT),
+        ("augmix.AugMix", {"geometric_severity": 0.0}, seen.LIGHT),
+        ("augmix.AugMix", {"geometric_severity": 0.3}, seen.LIGHT | seen.BLUR),
+        ("pixmix.PixMix", {}, seen.LIGHT | seen.FROZEN | {"fog"}),
+        ("pixmix.PixMix", {"geometric_severity": 1}, seen.LIGHT | seen.FROZEN | seen.BLUR | {"fog"}),
+    ],
+)
+def test_chains_of_operations_are_met(name: str, settings: dict[str, Any], met: frozenset[str]) -> None:
+    one = {"class_path": f"lightning_modules.batch_transforms.{name}", "init_args": settings}
+    assert find_seen(make_recipe(None, batch_transforms=[one])) == met
+
+
+@pytest.mark.parametrize("name", ["randaugment.RandAugment", "trivial_augment.TrivialAugment"])
+def test_of_imagenet_c_randaugment_leaves_noise_weather_and_compression_unseen(name: str) -> None:
+    one = {"class_path": f"lightning_modules.batch_transforms.{name}"}
+    met = find_seen(make_recipe(None, batch_transforms=[one]))
+    names = {corruption.name for corruption in find_suite("imagenet_c").corruptions}
+    weather = {"snow", "frost", "fog"}
+    noise = {"gaussian_noise", "shot_noise", "impulse_noise"}
+    assert names - met == noise | weather | {"elastic_transform", "pixelate", "jpeg_compression"}
+    assert met >= {"rotation_mask_moved", "translation_mask_moved", "shear_mask_moved"}
+    assert "magnification_mask_moved" not in met
