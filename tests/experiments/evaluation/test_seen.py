@@ -54,6 +54,13 @@ def test_jitter_scale_and_classes_of_ours_are_met() -> None:
     assert find_seen(trained_on) == seen.NOISE
 
 
+@pytest.mark.parametrize("name", ["adversarial.AdversarialTraining", "trades.Trades"])
+def test_attacked_images_are_relatives_of_no_corruption(name: str) -> None:
+    attack = {"class_path": "lightning_modules.attacks.pgd.Pgd", "init_args": {"start": "gaussian"}}
+    objective = {"class_path": f"lightning_modules.objectives.{name}", "init_args": {"attack": attack}}
+    assert find_seen(make_recipe(PLAIN, objective=objective)) == frozenset()
+
+
 def test_parts_have_means_of_their_own() -> None:
     conditions = [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 2), ("fog", 1), ("frost", 1)]
     scores = np.array([[0.9, 0.2, 0.4, 0.6, 0.8]])
