@@ -65,6 +65,11 @@ def draw_nearby(images: Tensor, deviation: float, eps: float, norm: Norm, genera
     return project(images + deviation * _draw(torch.randn, images, generators), images, eps, norm)
 
 
+def find_varying(images: Tensor) -> Tensor:
+    """The channels of each image that are not constant, bool (B, C, 1, 1)."""
+    return images.amax((2, 3), keepdim=True) > images.amin((2, 3), keepdim=True)
+
+
 def make_step(gradient: Tensor, norm: Norm) -> Tensor:
     """The step of length 1 (B, C, H, W) along which the loss rises most; none where the gradient is not finite.
 

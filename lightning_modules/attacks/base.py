@@ -21,6 +21,7 @@ WeightedMasks = Sequence[tuple[float, Tensor]]
 class Attack(ABC):
     """Searches, in a ball around each image and in [0, 1], for an image that raises a loss.
 
+    A channel that is constant over an image stays as it is, so that a missing modality does not turn up by being attacked.
     Nothing is added to the gradients of parameters. In which mode the network is, and whether it normalises by the
     statistics of the batch, is up to the caller; see `attacks.held_network`. Objectives train with what it finds
     (`objectives.adversarial`), and a condition of a sweep may test by it, with a generator for each image.

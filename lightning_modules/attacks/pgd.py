@@ -2,9 +2,18 @@
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
-from lightning_modules.attacks.ball import Generators, Norm, draw_in_ball, draw_nearby, make_step, project
+from lightning_modules.attacks.ball import (
+    Generators,
+    Norm,
+    draw_in_ball,
+    draw_nearby,
+    find_varying,
+    make_step,
+    project,
+)
 from lightning_modules.attacks.base import Attack, Loss, compute_image_gradient
 from lightning_modules.attacks.pixel_losses import FUNCTIONS, PIXEL_LOSSES, PixelLoss
 from lightning_modules.images import to_unit_range
@@ -70,9 +79,10 @@ class Pgd(Attack):
         images = to_unit_range(images).detach()
         if self.eps == 0:
             return images
-        found = self.draw_start(images, generators)
+        varies = find_varying(images)
+        found = torch.where(varies, self.draw_start(images, generators), images)
         for step in range(self.steps):
-            gradient = compute_image_gradient(loss, found, step / self.steps)
+            gradient = varies * compute_image_gradient(loss, found, step / self.steps)
             found = project(found + self.step_size * make_step(gradient, self.norm), images, self.eps, self.norm)
         return found
 

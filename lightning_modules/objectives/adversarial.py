@@ -28,7 +28,7 @@ class AdversarialTraining(Objective):
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018. For segmentation Croce et al.,
     "Towards Reliable Evaluation and Fast Training of Robust Semantic Segmentation Models", ECCV 2024, and Halmosi et al.,
     "Evaluating the Adversarial Robustness of Semantic Segmentation: Trying Harder Pays Off", ECCV 2024, train on adversarial
-    images alone, since a part of clean ones costs much of the robustness.
+    images alone, on which any robustness depends according to the latter.
 
     - While the attack runs, the network is in evaluation mode, as in the code of Croce et al.; with `attack_mode`
       "training" it drops out and normalises by the batch that is attacked, as in that of Wong et al. Either way the running

@@ -167,7 +167,7 @@ def test_the_weights_of_segpgd_shift_from_right_to_wrong_pixels() -> None:
             seen.append(super().compute_pixel_losses(logits, mask, done).detach())
             return seen[-1] + logits.sum(1)
 
-    Watching(steps=4)(lambda x: logits + 0 * x.sum(), torch.full((1, 3, 1, 3), 0.5), mask, generator())
+    Watching(steps=4)(lambda x: logits + 0 * x.sum(), torch.rand(1, 3, 1, 3), mask, generator())
     for t, losses in enumerate(seen, start=1):
         weight = (t - 1) / (2 * 4)
         expected = torch.tensor([[[(1 - weight) * right, weight * wrong, 0]]])
@@ -231,6 +231,15 @@ def test_members_and_weighted_masks_are_raised_together() -> None:
     ]
     (slope,) = torch.autograd.grad(torch.stack(sums).sum(), z)
     torch.testing.assert_close(found, (x + 0.01 * slope.sign()).clamp(0, 1))
+
+
+def test_a_missing_modality_is_still_missing() -> None:
+    x, masks = images()
+    x[1, 2] = 0
+    for path in PATHS:
+        found = made(path)(network(), x, masks, generator())
+        assert torch.equal(found[1, 2], x[1, 2])
+        assert (found - x).flatten(2).abs().amax(2).flatten().count_nonzero() == 3 * 3 - 1
 
 
 def test_a_gradient_that_is_no_number_moves_nothing() -> None:
