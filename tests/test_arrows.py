@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("safe_files", "datamodules", "experiments", "lightning_modules")
 FAMILIES = (
     *("networks", "tasks", "weightings", "losses", "metrics", "callbacks", "optimizers", "pruning"),
-    *("batch_transforms", "objectives"),
+    *("batch_transforms", "objectives", "attacks"),
 )
 ROOT_MODULES = ("lightning_modules.segmentation",)
 READERS = (*fill.VERBS, "curves", "report", "site", "verify", "collect", "fill", "trial", "ablate")

@@ -41,11 +41,14 @@ FRAME = [
 PLACES = {
     **{family: f"model.init_args.{family}" for family in ("network", "loss", "optimizer", "schedule", "objective")},
     "weighting": "model.init_args.objective.init_args.weighting",
+    "attack": "model.init_args.objective.init_args.attack",
     "batch_transform": "model.init_args.batch_transforms",
     "data": "data",
     "augmentation": "data.init_args.augmentation",
 }
 COMPONENTS = [(family, path) for family in PLACES for path in sorted((CONFIGS / family).rglob("*.yaml"))]
+HOLDERS = {"attack": "adversarial"}
+"""Objectives that have a place for a family, where that of `FRAME` has none."""
 LISTS = ("model.init_args.batch_transforms",)
 """Places that hold several."""
 LINKED = ("num_classes", "in_channels")
@@ -80,12 +83,13 @@ def test_nothing_of_another_component_is_left(family: str, path: Path) -> None:
     place = PLACES[family]
     siblings = [one for kind, one in COMPONENTS if kind == family and one.parent == path.parent]
     before = siblings[siblings.index(path) - 1]
+    holder = [put(CONFIGS / "objective" / f"{HOLDERS[family]}.yaml", PLACES["objective"])] if family in HOLDERS else []
 
     def parse(*words: str) -> Any:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_subclass_arguments(SegmentationModule, "model")
         parser.add_subclass_arguments(SegmentationDataModule, "data")
-        return yaml.safe_load(parser.dump(parser.parse_args([*FRAME, *words])))
+        return yaml.safe_load(parser.dump(parser.parse_args([*FRAME, *holder, *words])))
 
     alone = parse(put(path, place))
     assert parse(put(before, place), *altered(before, place), put(path, place)) == alone

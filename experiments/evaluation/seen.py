@@ -110,6 +110,8 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
     """Corruptions, among ours, whose like a training has met: by its augmentation and by its batch transforms.
 
     Those that a batch transform was handed (`Corrupted`) are met by their own names too, with or without relatives.
+    Images that an attack found (`lightning_modules.objectives.adversarial`, `trades`) are relatives of none: the noise that
+    they begin with is at most as strong as the attack, a few levels, and what is added to it follows the network.
 
     Args:
         recipe: of a record; one that does not state an augmentation is taken to have none.

@@ -19,13 +19,18 @@ from user_error import UserError, find_user_error
 
 CONFIGS = ROOT / "experiments" / "configs"
 MODULE = "lightning_modules.segmentation.SegmentationModule"
-TASKS = "lightning_modules.objectives.multi_task.MultiTask"
+HOLDERS = {
+    "weighting": "lightning_modules.objectives.multi_task.MultiTask",
+    "attack": "lightning_modules.objectives.adversarial.AdversarialTraining",
+}
+"""Objectives that hold a component of another family."""
 SMALL = {
     "class_path": "lightning_modules.networks.smp.SmpNetwork",
     "init_args": {"encoder": "tu-mobilenetv3_small_050"},
 }
 FAMILIES = (
     *("network", "loss", "optimizer", "schedule", "weighting", "data", "augmentation", "batch_transform", "objective"),
+    "attack",
 )
 COMPONENTS = [path for family in FAMILIES for path in sorted((CONFIGS / family).glob("*.yaml"))]
 SYNTHETIC = "datamodules.datasets.synthetic.SyntheticDataModule"
@@ -47,8 +52,8 @@ def test_every_component_of_ours_is_let_in(path: Path) -> None:
         given = yaml.safe_load(path.read_text()) if family == "data" else given
     else:
         setting: dict[str, Any] = {family: str(path)}
-        if family == "weighting":
-            setting = {"objective": {"class_path": TASKS, "init_args": setting}}
+        if family in HOLDERS:
+            setting = {"objective": {"class_path": HOLDERS[family], "init_args": setting}}
         if family == "batch_transform":
             setting = {"batch_transforms": [str(path)]}
         given = {"class_path": MODULE, "init_args": {"network": SMALL, "num_classes": 5, **setting}}

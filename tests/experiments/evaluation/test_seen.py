@@ -97,6 +97,11 @@ def test_every_corruption_that_is_handed_over_is_met_by_its_name() -> None:
     rain = {"class_path": adapter, "init_args": {"name": "my_rain", "transform": "RandomRain", "severities": [{}] * 5}}
     of_it = {"class_path": "any.Corrupted", "init_args": {"corruptions": [rain]}}
     assert find_seen(make_recipe(None, batch_transforms=[of_it])) == {"my_rain", "spatter"}
+@pytest.mark.parametrize("name", ["adversarial.AdversarialTraining", "trades.Trades"])
+def test_attacked_images_are_relatives_of_no_corruption(name: str) -> None:
+    attack = {"class_path": "lightning_modules.attacks.pgd.Pgd", "init_args": {"start": "gaussian"}}
+    objective = {"class_path": f"lightning_modules.objectives.{name}", "init_args": {"attack": attack}}
+    assert find_seen(make_recipe(PLAIN, objective=objective)) == frozenset()
 
 
 def test_parts_have_means_of_their_own() -> None:
