@@ -75,14 +75,6 @@ EQUIVALENTS = {
     **dict.fromkeys(("RandomScale", "RandomResizedCrop", "RandomSizedCrop"), SCALE),
     "PatchGaussian": NOISE,  # of the whole image where the patch is large
     "CutOut": OCCLUSION,
-}
-"""Corruptions of ours that a transform of albumentations or a batch transform shows a network, or relatives of which."""
-
-CORRUPTIONS = "datamodules.corruptions."
-"""Package of the corruptions of ours."""
-
-NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
-"""Names of corruptions of ours which their classes do not spell."""
     # Ours. AugMix and PixMix leave out brightness, contrast and colour so that ImageNet-C stays unseen, but not autocontrast
     # and equalize: whoever stretches histograms has met other contrasts, as with the transforms of these names above.
     # Posterize and solarize have no relative among the corruptions.
@@ -97,6 +89,12 @@ NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
     ),
 }
 """Corruptions of ours that a transform of albumentations or a batch transform shows a network, or relatives of which."""
+
+CORRUPTIONS = "datamodules.corruptions."
+"""Package of the corruptions of ours."""
+
+NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
+"""Names of corruptions of ours which their classes do not spell."""
 
 
 class Parts(NamedTuple):
