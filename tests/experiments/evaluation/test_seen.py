@@ -5,6 +5,8 @@ from typing import Any
 import albumentations
 import numpy as np
 import pytest
+import yaml
+from command_line import ROOT
 
 from experiments.evaluation import seen
 from experiments.evaluation.seen import compute_part_means, find_met_by_one, find_seen, split_by_seen
@@ -18,7 +20,9 @@ def make_recipe(augmentation: Any, **model: Any) -> dict[str, Any]:
 
 
 def test_every_transform_and_every_corruption_of_the_table_exists() -> None:
-    assert all(hasattr(albumentations, name) for name in seen.EQUIVALENTS)
+    paths = (ROOT / "experiments/configs/batch_transform").glob("*.yaml")
+    ours = {yaml.safe_load(path.read_text())["class_path"].rsplit(".", 1)[1] for path in paths}
+    assert all(hasattr(albumentations, name) or name in ours for name in seen.EQUIVALENTS)
     suites = ("imagenet_c", "imagenet_c_extra", "imagenet_c_procedural_frost", "lighting", "occlusion", "geometric")
     further = ("endoscopy", "microscopy", "mri", "radiology")
     known = {one.name for suite in (*suites, *further) for one in find_suite(suite).corruptions} | {"missing_channels"}
@@ -52,6 +56,14 @@ def test_jitter_scale_and_classes_of_ours_are_met() -> None:
     assert find_seen({}) == frozenset()
     trained_on = {"trained_on": make_recipe(ours)["data"], "data": make_recipe(None)["data"]}
     assert find_seen(trained_on) == seen.NOISE
+
+
+def test_changes_of_style_show_light_and_colour_and_mixed_maps_nothing() -> None:
+    for name in ("random_convolution.RandomConvolution", "fourier_mixing.FourierMixing"):
+        transform = {"class_path": f"lightning_modules.batch_transforms.{name}"}
+        assert find_seen(make_recipe(None, batch_transforms=[transform])) == seen.LIGHT | seen.COLOUR
+    network = yaml.safe_load((ROOT / "experiments/configs/network/unet_mix_style.yaml").read_text())
+    assert find_seen(make_recipe(None, network=network)) == frozenset()
 
 
 def test_parts_have_means_of_their_own() -> None:
