@@ -51,6 +51,9 @@ class Part(ABC):
     Parts are built in order, each into the result of the previous ones.
     """
 
+    of_encoder: bool = False
+    """Whether it changes the encoder itself: where modalities have an encoder each, it is built into all of them."""
+
     @abstractmethod
     def build_into(self, network: "SmpNetwork") -> None:
         """Change a network that was just made, before its weights are loaded.

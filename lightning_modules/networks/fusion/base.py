@@ -74,8 +74,8 @@ class FusionNetwork(SegmentationNetwork):
             drop_path=drop_path,
         )
         branches = [branch(channels) for channels in modalities.groups]
-        for network in branches if self.own_decoders else branches[:1]:
-            for part in parts:
+        for part in parts:
+            for network in branches if self.own_decoders or part.of_encoder else branches[:1]:
                 part.build_into(network)
         super().__init__(num_classes, in_channels, branches[0].stride, mean, std)
         self.fusion = fusion

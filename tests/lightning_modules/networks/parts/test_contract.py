@@ -16,6 +16,7 @@ from lightning_modules.networks.heads.max_margin import MaxMarginNetwork
 from lightning_modules.networks.parts.attention import Attention
 from lightning_modules.networks.parts.attention_gates import AttentionGates
 from lightning_modules.networks.parts.dropblock import DropBlock
+from lightning_modules.networks.parts.mix_style import MixStyle
 from lightning_modules.networks.parts.recurrent import ConvGru, ReSeg
 from lightning_modules.networks.refined_encoder import RefinedEncoder
 from lightning_modules.networks.smp import Part, SmpNetwork
@@ -32,6 +33,7 @@ PARTS: dict[str, Part] = {
     "dropblock": DropBlock(probability=0.2, size=1),
     "gates": AttentionGates(),
     "conv_gru": ConvGru(hidden=4),
+    "mix_style": MixStyle(probability=1.0),
 }
 
 
@@ -77,7 +79,9 @@ def test_the_first_sees_the_encoder_and_the_last_the_decoder() -> None:
     ],
 )
 def test_in_networks_of_other_ideas(network: Any, settings: dict) -> None:
-    built = network(2, 3, parts=[Attention("cbam"), AttentionGates(), ConvGru(hidden=4)], **settings, **SMALL)
+    built = network(
+        2, 3, parts=[Attention("cbam"), AttentionGates(), ConvGru(hidden=4), MixStyle()], **settings, **SMALL
+    )
     assert not without_gradient(built)
     with torch.inference_mode():
         assert torch.isfinite(built.eval()(images(2, 3, 32, 48))).all()
