@@ -85,15 +85,15 @@ class Parts(NamedTuple):
 
 
 def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
-    """Corruptions, among ours, whose like a training has met: by its augmentation and by its batch transforms.
+    """Corruptions, among ours, whose like a training has met: by its augmentation, batch transforms, and objective's views.
 
     Args:
         recipe: of a record; one that does not state an augmentation is taken to have none.
     """
     augmentation = find_entry(find_training_data(recipe), "init_args", "augmentation")
-    batches = find_entry(recipe, "model", "init_args", "batch_transforms")
+    shown = [find_entry(recipe, "model", "init_args", name) for name in ("batch_transforms", "objective")]
     found: set[str] = set()
-    for name in _list_names([augmentation, batches]):
+    for name in _list_names([augmentation, *shown]):
         found |= EQUIVALENTS.get(name, frozenset())
         own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         found |= next((kind for kind in RELATIVES if own in kind), frozenset())
