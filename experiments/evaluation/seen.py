@@ -91,9 +91,9 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
         recipe: of a record; one that does not state an augmentation is taken to have none.
     """
     augmentation = find_entry(find_training_data(recipe), "init_args", "augmentation")
-    shown = [find_entry(recipe, "model", "init_args", name) for name in ("batch_transforms", "objective")]
+    batches = [find_entry(recipe, "model", "init_args", name) for name in ("batch_transforms", "objective")]
     found: set[str] = set()
-    for name in _list_names([augmentation, *shown]):
+    for name in _list_names([augmentation, batches]):
         found |= EQUIVALENTS.get(name, frozenset())
         own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         found |= next((kind for kind in RELATIVES if own in kind), frozenset())

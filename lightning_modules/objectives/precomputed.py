@@ -12,8 +12,8 @@ from lightning_modules.networks.network import Wrapper, as_network
 class Precomputed(Wrapper):
     """Stands in for a network when an objective calls another one on images that have been through the network.
 
-    Every other image, such as a view that the inner objective makes itself, goes through the network as ever, and a copy is one
-    of the network alone.
+    Every other image, such as a view that the inner objective makes itself, goes through the network as ever, and so do these
+    in another mode, as an attack may run it. A copy is one of the network alone.
 
     Args:
         network: which the outputs are of.
@@ -24,6 +24,7 @@ class Precomputed(Wrapper):
     def __init__(self, network: nn.Module, image: Tensor, outputs: Mapping[str, list[Tensor]]) -> None:
         super().__init__()
         self.network = network
+        self.training = self.known_mode = network.training
         self.image = image
         self.outputs = outputs
 
@@ -33,7 +34,7 @@ class Precomputed(Wrapper):
 
     def compute_training_outputs(self, image: Tensor) -> dict[str, list[Tensor]]:
         """The known outputs for the known images, and the network's for others."""
-        if image is self.image:
+        if image is self.image and self.network.training == self.known_mode:
             return dict(self.outputs)
         return as_network(self.network).compute_training_outputs(image)
 

@@ -1,10 +1,11 @@
 """Consistency of views: what the network says of several views of an image shall be the same."""
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.images import to_unit_range
@@ -109,9 +110,27 @@ def compute_jensen_shannon(logits: Tensor) -> Tensor:
         logits: (V, B, K, ...), in single precision.
 
     Returns:
-        The mean over images and pixels, a scalar.
+        The mean over images and pixels, a scalar, which can be differentiated once.
     """
-    log_p = logits.log_softmax(2)
-    log_mean = log_p.logsumexp(0) - math.log(len(logits))
-    divergence = (log_p.exp() * (log_p - log_mean)).sum(2)  # (V, B, ...), of each view from the mean
-    return divergence.mean()
+    return _JensenShannon.apply(logits)
+
+
+class _JensenShannon(torch.autograd.Function):
+    """With the gradient by hand, p_v (r_v - sum p_v r_v) for r_v = log (p_v / mean), which takes half as long."""
+
+    @staticmethod
+    def forward(context: Any, logits: Tensor) -> Tensor:
+        log_p = logits.log_softmax(2)
+        p = log_p.exp()
+        mean = p.mean(0).clamp(min=torch.finfo(p.dtype).tiny)  # where it is 0, so is every p
+        ratio = log_p.sub_(mean.log())
+        divergence = (p * ratio).sum(2, keepdim=True)  # (V, B, 1, ...), of each view from the mean
+        if context.needs_input_grad[0]:
+            context.save_for_backward(ratio.sub_(divergence).mul_(p).div_(divergence.numel()))
+        return divergence.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, slope: Tensor) -> Tensor:
+        (gradient,) = context.saved_tensors
+        return gradient * slope

@@ -1,5 +1,6 @@
 """Consistency of views by the Jensen-Shannon divergence."""
 
+import copy
 import math
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.mean_teacher import MeanTeacher
 from lightning_modules.objectives.multi_task import MultiTask
 from lightning_modules.objectives.network_loss import NetworkLoss
+from lightning_modules.objectives.precomputed import Precomputed
 from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.objectives.view_consistency import ViewConsistency, compute_jensen_shannon
 from lightning_modules.segmentation import SegmentationModule
@@ -225,6 +227,20 @@ def test_objectives_of_consistency_lie_within_each_other(inner: Objective) -> No
         assert shown == [9, 6]
     loss.backward()
     assert all(one.grad is not None for one in module.parameters())
+
+
+def test_only_what_the_network_said_in_this_mode_is_known() -> None:
+    """An inner objective that runs it in evaluation, or on other images, gets what it asks for."""
+    network, image = Small(CLASSES), read().image
+    outputs = {"segmentation": [torch.zeros(3, CLASSES, 16, 16)]}
+    known = Precomputed(network, image, outputs)
+    assert known.compute_training_outputs(image) == outputs
+    assert not known.compute_training_outputs(image.clone())["segmentation"][0].eq(0).all()
+    known.eval()
+    torch.testing.assert_close(known.compute_training_outputs(image)["segmentation"][0], network(image))
+    known.train()
+    assert known.compute_training_outputs(image) == outputs
+    assert type(copy.deepcopy(known)) is Small
 
 
 @pytest.mark.parametrize("transforms", [[Mixup(1.0)], [CutMix(1.0)], [CutMix(1.0), Mixup(1.0)]])
