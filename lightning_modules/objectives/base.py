@@ -51,6 +51,11 @@ class Objective(nn.Module):
         """
 
     @property
+    def passes(self) -> int:
+        """Forward and backward passes of a batch in a step: what the step costs, relative to supervised training."""
+        return 1
+
+    @property
     def tasks(self) -> Sequence[str]:
         """The further tasks of the network that enter the loss."""
         return ()

@@ -89,6 +89,11 @@ class MeanTeacher(Objective):
         self.inner.begin(network)
 
     @property
+    def passes(self) -> int:
+        """Those of the inner objective, and that of the teacher, which is forward alone."""
+        return self.inner.passes + 1
+
+    @property
     def tasks(self) -> Sequence[str]:
         """Those of the inner objective."""
         return self.inner.tasks

@@ -79,6 +79,11 @@ class ViewConsistency(Objective):
         self.inner.begin(network)
 
     @property
+    def passes(self) -> int:
+        """One for each view, of which the inner objective takes the first."""
+        return self.number_of_views - 1 + self.inner.passes
+
+    @property
     def tasks(self) -> Sequence[str]:
         """Those of the inner objective."""
         return self.inner.tasks

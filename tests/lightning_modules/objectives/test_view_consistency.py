@@ -243,6 +243,13 @@ def test_only_what_the_network_said_in_this_mode_is_known() -> None:
     assert type(copy.deepcopy(known)) is Small
 
 
+def test_passes_are_counted() -> None:
+    views: list[Any] = [ShownNoise()]
+    assert ViewConsistency(views).passes == 3
+    assert MeanTeacher(views).passes == 2
+    assert ViewConsistency(views, MeanTeacher(views), number_of_views=2).passes == 3
+
+
 @pytest.mark.parametrize("transforms", [[Mixup(1.0)], [CutMix(1.0)], [CutMix(1.0), Mixup(1.0)]])
 def test_views_are_of_what_batch_transforms_made(transforms: list[Any]) -> None:
     module = made(ViewConsistency([ShownNoise()], weight=0.0), batch_transforms=transforms)
