@@ -20,7 +20,13 @@ from lightning_modules.metrics.counts import SegmentationCounts, compute_confusi
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
-from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
+from lightning_modules.objectives.base import (
+    Objective,
+    ObjectiveLoss,
+    StepContext,
+    collect_training_states,
+    restore_training_states,
+)
 from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.optimizers.layer_decay import compute_layer_scales
 from lightning_modules.refused import explain_refusal
@@ -30,6 +36,9 @@ from lightning_modules.tasks.moved_targets import MovedTargets
 from lightning_modules.training_batch import TrainingBatch, read_training_batch
 from safe_files.roots import find_weights
 from user_error import UserError
+
+OBJECTIVE = "objective_state"
+"""Entry of a checkpoint of a training in progress: states of objectives, such as a teacher."""
 
 
 class SegmentationModule(pl.LightningModule):
@@ -158,11 +167,11 @@ class SegmentationModule(pl.LightningModule):
 
     def apply_objective(self, batch: TrainingBatch) -> ObjectiveLoss:
         """The loss that training minimises, and values to be logged."""
-        step = 0 if self._trainer is None else self._trainer.fit_loop.total_batch_idx
-        generator = make_step_generator(self._trainer, "objective")
-        return self.objective(
-            self.network, batch, StepContext(step, generator, self.compute_mask_loss, self.num_classes)
-        )
+        trainer = self._trainer
+        step, updates = (0, 0) if trainer is None else (trainer.fit_loop.total_batch_idx, trainer.global_step)
+        generator = make_step_generator(trainer, "objective")
+        context = StepContext(step, generator, self.compute_mask_loss, self.num_classes, updates)
+        return self.objective(self.network, batch, context)
 
     def transform_batch(self, batch: TrainingBatch) -> TrainingBatch:
         """The batch after the batch transforms of this step."""
@@ -196,6 +205,15 @@ class SegmentationModule(pl.LightningModule):
         labelled = (batch["mask"] != IGNORED).any()
         self.labelled = labelled if self.labelled is None else self.labelled | labelled
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what the objective needs to go on."""
+        if states := collect_training_states(self.objective):
+            checkpoint[OBJECTIVE] = states
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore it."""
+        restore_training_states(self.objective, checkpoint.get(OBJECTIVE))
 
     def on_train_epoch_end(self) -> None:
         """Check that the epoch had labelled pixels.

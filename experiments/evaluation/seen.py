@@ -113,7 +113,7 @@ class Parts(NamedTuple):
 
 
 def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
-    """Corruptions, among ours, whose like a training has met: by its augmentation and by its batch transforms.
+    """Corruptions, among ours, whose like a training has met: by its augmentation, batch transforms, and objective's views.
 
     Those that a batch transform was handed (`Corrupted`) are met by their own names too, with or without relatives.
     Images that an attack found (`lightning_modules.objectives.adversarial`, `trades`) are relatives of none: the noise that
@@ -123,7 +123,7 @@ def find_seen(recipe: dict[str, Any]) -> frozenset[str]:
         recipe: of a record; one that does not state an augmentation is taken to have none.
     """
     augmentation = find_entry(find_training_data(recipe), "init_args", "augmentation")
-    batches = find_entry(recipe, "model", "init_args", "batch_transforms")
+    batches = [find_entry(recipe, "model", "init_args", name) for name in ("batch_transforms", "objective")]
     found: set[str] = set()
     for name in _list_names([augmentation, batches]):
         found |= EQUIVALENTS.get(name, frozenset()) | _find_relatives(_spell(name))

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,14 @@ class StepContext(NamedTuple):
         generator: on the CPU, for random draws of the objective; seeded by seed, step and process.
         mask_loss: the chosen loss of logits (B, K, H, W) against a mask (B, H, W), a scalar.
         num_classes: K.
+        updates: number of earlier steps of the optimiser, each of which may take several batches, or several passes over one.
     """
 
     step: int
     generator: torch.Generator
     mask_loss: Callable[[Tensor, Tensor], Tensor]
     num_classes: int
+    updates: int = 0
 
 
 class ObjectiveLoss(NamedTuple):
@@ -63,9 +65,41 @@ class Objective(nn.Module):
         """Names of the logged values."""
         return ()
 
+    def get_training_state(self) -> dict[str, Any]:
+        """What only a training that is resumed needs, beside parameters and buffers: plain data and tensors.
+
+        It is asked of every objective, those within others included, so that these need not forward it.
+        """
+        return {}
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `get_training_state` gave, before the first step.
+
+        Raises:
+            UserError: it is of another form.
+        """
+
     @abstractmethod
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
         """The loss of the network on a batch; see `networks.network` for the outputs of a network."""
+
+
+def collect_training_states(objective: Objective) -> dict[str, dict[str, Any]]:
+    """The training states of an objective and of those within it, by their places, where there are any."""
+    states = {name: one.get_training_state() for name, one in objective.named_modules() if isinstance(one, Objective)}
+    return {name: state for name, state in states.items() if state}
+
+
+def restore_training_states(objective: Objective, states: Any) -> None:
+    """Restore what `collect_training_states` gave; objectives that are not mentioned begin anew.
+
+    Raises:
+        UserError: a state is of another form.
+    """
+    for name, one in objective.named_modules():
+        state = states.get(name) if isinstance(states, Mapping) else None
+        if isinstance(one, Objective) and isinstance(state, Mapping):
+            one.set_training_state(state)
 
 
 def average_over_members(outputs: Sequence[Tensor], criterion: Callable[[Tensor], Tensor]) -> Tensor:

@@ -60,6 +60,14 @@ def test_jitter_scale_and_classes_of_ours_are_met() -> None:
     }
     assert find_seen(make_recipe(ours)) == seen.NOISE
     assert find_seen(make_recipe(None, batch_transforms=[ours])) == seen.NOISE
+    consistency = {
+        "class_path": "mine.Consistency",
+        "init_args": {"views": [ours], "inner": {"class_path": "mine.Plain"}},
+    }
+    assert find_seen(make_recipe(None, objective=consistency)) == seen.NOISE
+    within = {"class_path": "mine.Outer", "init_args": {"views": [], "inner": consistency}}
+    assert find_seen(make_recipe(None, objective=within)) == seen.NOISE
+    assert find_seen(make_recipe(None, objective={"class_path": "mine.Plain"})) == frozenset()
     assert find_seen({}) == frozenset()
     trained_on = {"trained_on": make_recipe(ours)["data"], "data": make_recipe(None)["data"]}
     assert find_seen(trained_on) == seen.NOISE

@@ -12,6 +12,7 @@ from experiments.checkpoints.checkpoint import read_checkpoint
 from lightning_modules.batch_transforms.cutmix import CutMix
 from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.optimizers.sam import SAM
+from lightning_modules.segmentation import OBJECTIVE
 
 TRANSFORMS = (
     "--model.init_args.batch_transforms+=experiments/configs/batch_transform/cutmix.yaml",
@@ -71,7 +72,10 @@ def test_two_passes_of_a_step_meet_one_batch(tmp_path: Path, monkeypatch: pytest
 
 
 def test_two_processes_train_together(tmp_path: Path) -> None:
-    """DistributedDataParallel finds a gradient of every parameter; what gradients weigh is the same everywhere."""
+    """DistributedDataParallel finds a gradient of every parameter; what gradients weigh is the same everywhere.
+
+    A teacher, which no process trains, stands beside.
+    """
     words = [word for word in SHORT if not word.startswith("--data.init_args.train")]
     run = tmp_path / "run"
     run_command(
@@ -79,7 +83,9 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         "--config=experiments/configs/recipe/synthetic_unet_multi_task.yaml",
         *words,
         *TRANSFORMS,
-        "--model.init_args.objective.init_args.weighting=experiments/configs/weighting/gradnorm.yaml",
+        "--model.init_args.objective=experiments/configs/objective/mean_teacher.yaml",
+        "--model.init_args.objective.init_args.inner=experiments/configs/objective/multi_task.yaml",
+        "--model.init_args.objective.init_args.inner.init_args.weighting=experiments/configs/weighting/gradnorm.yaml",
         "--data.init_args.train=16",
         "--trainer.devices=2",
         "--trainer.strategy=ddp",
@@ -87,7 +93,8 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         f"--run={run}",
         fresh=True,
     )
-    state = read_checkpoint(run / "last.ckpt")["state_dict"]
-    weights = state["objective.weighting.task_weights"]
+    content = read_checkpoint(run / "last.ckpt")
+    weights = content["state_dict"]["objective.inner.weighting.task_weights"]
     assert weights.sum() == pytest.approx(len(weights))
     assert not torch.equal(weights, torch.ones_like(weights))
+    assert content[OBJECTIVE][""]["updates"] == content["global_step"] - 1

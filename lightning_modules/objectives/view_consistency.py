@@ -1,0 +1,141 @@
+"""Consistency of views: what the network says of several views of an image shall be the same."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.images import to_unit_range
+from lightning_modules.networks.network import SEGMENTATION, as_network
+from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
+from lightning_modules.objectives.precomputed import Precomputed
+from lightning_modules.objectives.supervised import Supervised
+from lightning_modules.objectives.views import (
+    make_view,
+    require_amount,
+    require_comparable,
+    require_one_member_for_an_image,
+)
+from lightning_modules.training_batch import TrainingBatch
+from user_error import UserError
+
+LOGGED = "train/consistency"
+
+
+class ViewConsistency(Objective):
+    """Another objective on the clean images, and the Jensen-Shannon divergence between the predictions of all views.
+
+    The loss of AugMix (Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
+    ICLR 2020), for each pixel; with AugMix chains as `views` it is their method. The batch itself is the first view, each
+    other one is drawn anew. As in the authors' code all views go through the network in one pass of V x B images, so that
+    batch normalisation takes its statistics, the running ones included, over all of them together; gradients flow
+    through every view; and the inner objective, which sees the clean part of that pass, costs no pass of its own (but for
+    `NetworkLoss`, whose loss is no function of the outputs). The divergence is the mean over all pixels, those without a label
+    included, since it needs none. Members of an ensemble are compared each with itself; further tasks are not compared.
+
+    Args:
+        views: batch transforms that keep the targets, and make a view one after the other.
+        inner: the objective of the clean images; the loss of the segmentation against the masks if null.
+        number_of_views: V, the clean one included.
+        weight: of the divergence, whose largest value is log V; 12 is the authors' choice for ImageNet.
+
+    Raises:
+        UserError: fewer than two views, nothing that makes them, a transform that moves the targets, or a negative weight.
+    """
+
+    def __init__(
+        self,
+        views: list[BatchTransform],
+        inner: Objective | None = None,
+        number_of_views: int = 3,
+        weight: float = 12.0,
+    ) -> None:
+        super().__init__()
+        if number_of_views < 2:
+            raise UserError(
+                f"number_of_views of ViewConsistency is {number_of_views}, and one view has nothing to agree with: give 2 or more"
+            )
+        if not views:
+            raise UserError(
+                "the views of ViewConsistency are empty, so that all would be equal: list batch transforms that make them"
+            )
+        require_comparable(views, "ViewConsistency")
+        require_amount("weight of ViewConsistency", weight)
+        self.inner = inner or Supervised()
+        self.views = list(views)
+        self.number_of_views = number_of_views
+        self.weight = weight
+
+    def begin(self, network: nn.Module) -> None:
+        """Set up the inner objective.
+
+        Raises:
+            UserError: the network does not suit it, or is a `BatchEnsemble`.
+        """
+        require_one_member_for_an_image(network, "ViewConsistency")
+        self.inner.begin(network)
+
+    @property
+    def passes(self) -> int:
+        """One for each view, of which the inner objective takes the first."""
+        return self.number_of_views - 1 + self.inner.passes
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Those of the inner objective."""
+        return self.inner.tasks
+
+    @property
+    def logged(self) -> Sequence[str]:
+        """What the inner objective logs, and the divergence."""
+        return [*self.inner.logged, LOGGED]
+
+    def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
+        """See `Objective`."""
+        others = [make_view(batch, self.views, context.generator) for _ in range(self.number_of_views - 1)]
+        images = torch.cat([to_unit_range(batch.image), *others])
+        outputs = as_network(network).compute_training_outputs(images)
+        number = len(batch.image)
+        clean = {name: [one[:number] for one in members] for name, members in outputs.items()}
+        loss, logged = self.inner(Precomputed(network, batch.image, clean), batch, context)
+        divergence = average_over_members(
+            outputs[SEGMENTATION],
+            lambda logits: compute_jensen_shannon(logits.unflatten(0, (self.number_of_views, number))),
+        )
+        return ObjectiveLoss(loss + self.weight * divergence, {**logged, LOGGED: divergence.detach()})
+
+
+def compute_jensen_shannon(logits: Tensor) -> Tensor:
+    """The Jensen-Shannon divergence between the softmax of V logits, in nats: 0 where all are equal, at most log V.
+
+    Args:
+        logits: (V, B, K, ...), in single precision.
+
+    Returns:
+        The mean over images and pixels, a scalar, which can be differentiated once.
+    """
+    return _JensenShannon.apply(logits)
+
+
+class _JensenShannon(torch.autograd.Function):
+    """With the gradient by hand, p_v (r_v - sum p_v r_v) for r_v = log (p_v / mean), which takes half as long."""
+
+    @staticmethod
+    def forward(context: Any, logits: Tensor) -> Tensor:
+        log_p = logits.log_softmax(2)
+        p = log_p.exp()
+        mean = p.mean(0).clamp(min=torch.finfo(p.dtype).tiny)  # where it is 0, so is every p
+        ratio = log_p.sub_(mean.log())
+        divergence = (p * ratio).sum(2, keepdim=True)  # (V, B, 1, ...), of each view from the mean
+        if context.needs_input_grad[0]:
+            context.save_for_backward(ratio.sub_(divergence).mul_(p).div_(divergence.numel()))
+        return divergence.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, slope: Tensor) -> Tensor:
+        (gradient,) = context.saved_tensors
+        return gradient * slope

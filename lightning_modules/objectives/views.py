@@ -1,0 +1,78 @@
+"""Views of a batch, which objectives of consistency compare pixel by pixel."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.images import to_unit_range
+from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
+from lightning_modules.training_batch import TrainingBatch
+from user_error import UserError
+
+
+def require_comparable(views: Sequence[BatchTransform], objective: str) -> None:
+    """Refuse transforms whose views have other targets than the batch.
+
+    Args:
+        views: that make a view, one after the other.
+        objective: its name, for the message.
+
+    Raises:
+        UserError: one of them moves the targets.
+    """
+    for transform in views:
+        if not transform.keeps_targets:
+            name = type(transform).__name__
+            raise UserError(
+                f"{name} changes the targets with the images, so that the views of {objective} could not be compared pixel by "
+                f"pixel: pass {name} in --model.init_args.batch_transforms, and as views transforms that keep the targets"
+            )
+
+
+def require_one_member_for_an_image(network: nn.Module, objective: str) -> None:
+    """Refuse networks in which the views of an image would go through different members.
+
+    Args:
+        network: to be trained.
+        objective: its name, for the message.
+
+    Raises:
+        UserError: there is a `BatchEnsemble` in it.
+    """
+    if any(isinstance(part, BatchEnsemble) for part in network.modules()):
+        raise UserError(
+            f"BatchEnsemble assigns each image of a pass to one of its members, so that {objective} would compare different "
+            "members: take an Ensemble or MultiHead, or another objective"
+        )
+
+
+def require_amount(name: str, value: float) -> None:
+    """Refuse a weight that is negative or no finite number.
+
+    Args:
+        name: of the setting, for the message.
+        value: what was given.
+
+    Raises:
+        UserError: the value is out of range.
+    """
+    if not 0 <= value < float("inf"):
+        raise UserError(f"the {name} is {value}: give a number of 0 or more")
+
+
+def make_view(batch: TrainingBatch, views: Sequence[BatchTransform], generator: torch.Generator) -> Tensor:
+    """The images (B, C, H, W) of a new view, floats in [0, 1]; those of the batch themselves where nothing makes a view.
+
+    Args:
+        batch: which is left as it is.
+        views: that make the view, one after the other.
+        generator: from which each transform gets one of its own.
+    """
+    if not views:
+        return batch.image
+    for transform in views:
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        batch = transform(batch, torch.Generator().manual_seed(seed))
+    return to_unit_range(batch.image)
