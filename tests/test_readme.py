@@ -69,7 +69,7 @@ def test_a_batch_transform_and_an_objective_are_added_as_shown() -> None:
 
 def test_a_batch_transform_is_made_as_shown() -> None:
     """By a component whose file is of the user's own."""
-    (config,) = [one for one in find_blocks(ROOT / "docs" / "training.md", "yaml") if not FILE.match(one)]
+    (config,) = [one for one in find_blocks(ROOT / "docs" / "robust_training.md", "yaml") if not FILE.match(one)]
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(BatchTransform, "one")
     shown = parser.instantiate(parser.parse_object({"one": yaml.safe_load(config)})).one

@@ -87,6 +87,12 @@ EQUIVALENTS = {
         ("RandAugment", "TrivialAugment"),
         LIGHT | COLOUR | BLUR | {"rotation_mask_moved", "translation_mask_moved", "shear_mask_moved"},
     ),
+    # A kernel of one pixel is a random gain of each channel and a mixture of channels. Larger ones are no blur: they raise
+    # fine detail as often as they lower it.
+    "RandomConvolution": LIGHT | COLOUR,
+    # The amplitude at frequency 0 is the mean of a channel, those around it are illumination and contrast over large parts.
+    "FourierMixing": LIGHT | COLOUR,
+    # The part MixStyle is not here: it mixes maps within a network, to which no other image is shown for that.
 }
 """Corruptions of ours that a transform of albumentations or a batch transform shows a network, or relatives of which."""
 
@@ -95,14 +101,6 @@ CORRUPTIONS = "datamodules.corruptions."
 
 NAMES = {"Fog3D": "fog_3d", "Motion": "mri_motion", "GammaShift": "xray_gamma"}
 """Names of corruptions of ours which their classes do not spell."""
-    # A kernel of one pixel is a random gain of each channel and a mixture of channels. Larger ones are no blur: they raise
-    # fine detail as often as they lower it.
-    "RandomConvolution": LIGHT | COLOUR,
-    # The amplitude at frequency 0 is the mean of a channel, those around it are illumination and contrast over large parts.
-    "FourierMixing": LIGHT | COLOUR,
-    # The part MixStyle is not here: it mixes maps within a network, to which no other image is shown for that.
-}
-"""Corruptions of ours that a transform of albumentations or of batches shows a network, or relatives of which."""
 
 
 class Parts(NamedTuple):

@@ -37,6 +37,9 @@ class Attack(ABC):
     loss: str
     """Name of the loss of each pixel that it raises."""
 
+    steps: int
+    """Gradients that a search takes."""
+
     def __init__(self, eps: float, norm: Norm) -> None:
         require_radius(eps, norm)
         self.eps = eps

@@ -75,6 +75,11 @@ class AdversarialTraining(Objective):
         self.inner.begin(network)
 
     @property
+    def passes(self) -> int:
+        """One for each step of the attack, and those of the inner objective on the adversarial and on clean images."""
+        return self.attack.steps + self.inner.passes * (2 if self.clean_weight else 1)
+
+    @property
     def tasks(self) -> Sequence[str]:
         """Those of the inner objective."""
         return self.inner.tasks

@@ -54,6 +54,11 @@ class Trades(Objective):
             )
 
     @property
+    def passes(self) -> int:
+        """One for each step of the attack, one of the clean and one of the adversarial images."""
+        return self.attack.steps + 2
+
+    @property
     def logged(self) -> Sequence[str]:
         """The clean loss and the divergence."""
         return ["train/clean", "train/divergence"]
