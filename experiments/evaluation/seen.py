@@ -194,11 +194,13 @@ def _scales(augmentation: Any) -> bool:
     return _is_flip_scale_crop(augmentation) and find_entry(augmentation, "init_args", "scale") != [1.0, 1.0]
 
 
-def _blends_moved_copies(transforms: Any) -> bool:
-    """Whether images are blended with displaced copies of themselves, as a camera in motion does."""
-    if not isinstance(transforms, list | tuple):
+def _blends_moved_copies(settings: Any) -> bool:
+    """Whether images are blended with displaced copies of themselves, as a camera in motion does, in a component at any depth."""
+    if isinstance(settings, list | tuple):
+        return any(map(_blends_moved_copies, settings))
+    if not isinstance(settings, dict):
         return False
-    return any(find_entry(one, "init_args", "geometric_severity") for one in transforms)
+    return bool(settings.get("geometric_severity")) or any(map(_blends_moved_copies, settings.values()))
 
 
 def _is_flip_scale_crop(augmentation: Any) -> bool:

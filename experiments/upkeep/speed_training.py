@@ -69,7 +69,7 @@ def make_module(
     if objective is not None:
         objective.begin(module.network)
         module.objective = objective
-    module.network.to(memory_format=torch.channels_last)
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module.train()
 
 
@@ -123,7 +123,7 @@ def make_step(
         with autocast():
             context = StepContext(seed, draw, module.compute_mask_loss, module.num_classes)
             loss = module.objective(module.network, transformed, context).loss
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     return step

@@ -147,6 +147,9 @@ def test_what_one_training_alone_has_met() -> None:
 def test_chains_of_operations_are_met(name: str, settings: dict[str, Any], met: frozenset[str]) -> None:
     one = {"class_path": f"lightning_modules.batch_transforms.{name}", "init_args": settings}
     assert find_seen(make_recipe(None, batch_transforms=[one])) == met
+    assert (
+        find_seen(make_recipe(None, objective={"class_path": "any.Consistency", "init_args": {"views": [one]}})) == met
+    )
 
 
 @pytest.mark.parametrize("name", ["randaugment.RandAugment", "trivial_augment.TrivialAugment"])
