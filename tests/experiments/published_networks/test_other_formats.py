@@ -35,7 +35,8 @@ def require_equal(checkpoint: Path, expected: Tensor, order: list[int] | None = 
     chosen = expected if order is None else expected[:, order]
     logits = load_module(checkpoint)(IMAGES)
     torch.testing.assert_close(logits, chosen, rtol=1e-5, atol=1e-5 * max(1.0, float(chosen.abs().max())))
-    assert torch.equal(logits.argmax(1), chosen.argmax(1))
+    behind = chosen.amax(1) - chosen.gather(1, logits.argmax(1, keepdim=True))[:, 0]
+    assert behind.max() < 1e-6  # the same class everywhere, but for ties
 
 
 def sweep(checkpoint: Path) -> None:
