@@ -51,6 +51,10 @@ def read_smp(folder: Path, where: str, asked: Asked) -> Published:
     """
     config = read_config(folder)
     name = config.get("_model_class")
+    if name is None:
+        raise UserError(
+            f"{where} names no class of smp (`_model_class`): pass the --from that it is, or a folder of smp"
+        )
     if name not in ARCHITECTURES:
         raise UserError(
             f"{where} is of the class {str(name)[:80]!r}, none of smp's own ({', '.join(ARCHITECTURES)}): pass one of these"
