@@ -56,7 +56,7 @@ def read_torchvision(name: str, where: str, asked: Asked) -> Published:
         raise UserError(f"torchvision has no weights {name!r} for segmentation: {remedy} {', '.join(sorted(known))}")
     model, weights = known[name]
     path = asked.weights or _download(name, weights)
-    state, _ = extract_state(read_weights(path), where)
+    state, _ = extract_state(read_weights(path, "weights"), where)
     classes = list(weights.meta["categories"])
     prepared = weights.transforms()
     settings: dict[str, Any] = {

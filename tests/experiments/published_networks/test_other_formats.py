@@ -222,13 +222,14 @@ def test_state_dict_refusals(words: list[str], checkpoint: Path, tmp_path: Path)
         ({**state, name: state[name][:1]}, "have another shape of"),
         ({**state, name: state[name] * torch.nan}, "no finite numbers"),
         ({**state, name: "text"}, "is no tensor"),
-        ({**state, name: nn.Linear(1, 1)}, "holds more than tensors"),
+        ({**state, name: nn.Linear(1, 1)}, "not opened (it names torch.nn.modules.linear.Linear); save"),
         ({}, "it is empty"),
     ):
         torch.save(changed, file)
         assert message in read_refusal(*call, network)
-    file.write_bytes(b"no weights")
-    assert "weights.pth" in read_refusal(*call, network)
+    file.write_bytes(b"junk" * 9)
+    assert "weights.pth' is not a file of weights: take" in (said := read_refusal(*call, network))
+    assert "encoder" not in said
     assert not checkpoint.exists()
 
 
