@@ -23,6 +23,8 @@ MASK_CLASSIFIERS = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dino
 
 LARGEST_SIDE = 65535
 MOST_LAYERS = 1000
+LEAST_SIDE = 32
+"""Pixels below which most networks have a map without pixels, or smaller than a kernel."""
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 MATCHING = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 """Those of them that are trained by matching masks from the image alone."""
@@ -54,7 +56,7 @@ class TransformersNetwork(Adapter):
         model: the model type of Transformers: segformer, upernet, mobilevit, mask2former, ...
         config: arguments of its configuration class, such as ``{depths: [2, 2, 2, 2]}``; a backbone stands in
             ``backbone_config`` with its own ``model_type``.
-        stride: the input is padded to a multiple of it.
+        stride: the input is padded to a multiple of it, and to 32 pixels where it is smaller.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
         image_size: the one size (H, W) that the network sees: images are resized to it as the library's image processors
@@ -95,6 +97,7 @@ class TransformersNetwork(Adapter):
         self.masks_at = masks_at if masks_at in (None, "image") else require_size("masks_at", masks_at)
         tokens = None if task_inputs is None else torch.tensor([list(task_inputs)])
         self.register_buffer("task_inputs", tokens, persistent=False)
+        self.least_side = -(-max(LEAST_SIDE, self.stride) // self.stride) * self.stride
         if model in ONE_SIZE:
             self.stride = self.least_side = self.only_side = built_config.image_size
         _, first = find_first_convolution(self.model)
