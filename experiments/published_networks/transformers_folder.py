@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
 from experiments.published_networks.class_names import read_label_map
@@ -36,6 +36,9 @@ LIBRARY_MASKS = {"mask2former": (384, 384)}
 
 ONE_SIZE = ("eomt",)
 """Networks that take images of their configuration's size alone."""
+
+WRONG_SETTINGS = (TypeError, ValueError, LookupError, AttributeError, StrictDataclassError)
+"""What the library raises for settings; for a backbone that is not to be had, the errors of several clients of the network."""
 
 TASK = "the task is semantic"
 
@@ -110,7 +113,7 @@ def _parse_config(folder: Path, stated: Mapping[str, Any], where: str) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # its checks raise errors of many kinds
         backbone = stated.get("backbone")
-        if isinstance(backbone, str) and isinstance(error, OSError | httpx.HTTPError):
+        if isinstance(backbone, str) and not isinstance(error, WRONG_SETTINGS):
             raise UserError(
                 f"{where} is built on {backbone[:80]!r} of the hub, whose settings cannot be had ({shorten(error)}): run where "
                 "the hub can be reached once, or pass a network that states its backbone_config"
