@@ -18,8 +18,18 @@ def find_user_error(error: BaseException | None) -> UserError | None:
     return None
 
 
+REFUSED_OBJECTS = "Weights only load failed"
+"""How PyTorch begins to say that a file holds more than tensors; it goes on with how to run what is in it all the same."""
+
+
 def shorten(error: BaseException) -> str:
-    """The message of a library's error, short enough for a sentence: its first two lines, or the name of its class."""
+    """The message of a library's error, short enough for a sentence: its first two lines, or the name of its class.
+
+    Of a file whose objects PyTorch refuses, the object that it names.
+    """
+    if str(error).startswith(REFUSED_OBJECTS):
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        return "it holds objects of Python" if found is None else f"it names {found[1][:100]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:200] or type(error).__name__
 

@@ -33,6 +33,7 @@ IMPORT_WORD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
 NO_PATH = re.compile(r"Expected a path but (\S+) either not accessible")
 EXPECTED = re.compile(r"Expected (?:a |one of )?(<class '([\w.]+)'>|\[.*?\]|[^\n]+?)(?=\. Got value|$)", re.MULTILINE)
+YAML = (".yaml", ".yml")
 FAMILIES = Path(__file__).parent.parent / "configs"
 """Each of its folders holds the YAMLs of one kind of component."""
 PLAIN = ("bool", "int", "float", "list", "tuple", "dict", "null")
@@ -229,6 +230,8 @@ def _describe_value(report: Report) -> str | None:
         return f"{report.prefix}{found[1]} does not fit: {_suggest_yaml(report)}"
     value = _find_value(report.text) or (None if EXPECTED.search(report.text) else _find_value(report.full_text))
     wanted = _describe_expected(report.text)
+    if value is not None and value.strip("'\"").endswith(YAML) and not Path(value.strip("'\"")).exists():
+        return f"{report.prefix}there is no file {value}: check the path"  # it was taken for a class in a module
     if value is None or not (wanted or report.setting):
         return None
     return f"{report.prefix}{value} does not fit{f' (wanted: {wanted})' if wanted else ''}: correct the value"

@@ -106,6 +106,8 @@ def sweep(
     found = copy.copy(find_suite(suite) if isinstance(suite, str) else suite)
     found.order, found.seed = order or found.order, seed
     side = None if size == "native" else size
+    if side is not None and not (len(side) == 2 and all(isinstance(one, int) and one > 0 for one in side)):
+        raise UserError(f"size is {side!r}: give a height and a width in pixels, or 'native'")
     own_size = found.corrupts_files(side is not None)
     batches = LoaderBatches(loader, BatchResize(side, aspect), own_size, ignored, on, found.needs)
     loop = Loop(batches, found, find_counters(counters), channels, meta, progress)

@@ -24,6 +24,7 @@ SYNONYMS = (
 
 IGNORE = "ignore"
 OTHER = "other="
+UNNAMED = "LABEL_"  # how Transformers calls a class without a name
 
 
 def _shorten(word: str) -> str:
@@ -224,3 +225,27 @@ def require_names(
             f"{where} tells {number} classes apart, but {whose} {len(found)}: name each of its classes once"
         )
     return [f"{name} ({index})" if found.count(name) > 1 else name for index, name in enumerate(found)]
+
+
+def read_label_map(labels: Mapping[int, Any], count: int, where: str) -> list[str] | None:
+    """The names of the classes in the ``id2label`` of a configuration of Transformers; `None` where there are none.
+
+    Args:
+        labels: name by number.
+        count: how many classes there are.
+        where: the source, for the message.
+
+    Raises:
+        UserError: some classes have a name and others none.
+    """
+    names = {index: str(name).strip() for index, name in labels.items()}
+    named = [index for index, name in names.items() if name]
+    if not named or all(name.startswith(UNNAMED) for name in names.values()):
+        return None
+    gap = next((index for index in range(max(count, *named)) if not names.get(index)), None)
+    if gap is not None:
+        raise UserError(
+            f"the id2label of {where} names {len(named)} classes, but not the number {gap}: name it there, or name all classes "
+            "in their order by --classes"
+        )
+    return [names[index] for index in range(count)]

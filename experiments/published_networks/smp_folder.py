@@ -51,6 +51,10 @@ def read_smp(folder: Path, where: str, asked: Asked) -> Published:
     """
     config = read_config(folder)
     name = config.get("_model_class")
+    if name is None:
+        raise UserError(
+            f"{where} names no class of smp (`_model_class`): pass the --from that it is, or a folder of smp"
+        )
     if name not in ARCHITECTURES:
         raise UserError(
             f"{where} is of the class {str(name)[:80]!r}, none of smp's own ({', '.join(ARCHITECTURES)}): pass one of these"
@@ -73,7 +77,7 @@ def read_smp(folder: Path, where: str, asked: Asked) -> Published:
     settings["decoder"] = _drop_defaults(str(name), settings["decoder"])
     number = max(2, classes)
     network = _build(number, channels, settings, where)
-    state = {key: value for path in paths for key, value in read_weights(path).items()}
+    state = {key: value for path in paths for key, value in read_weights(path, "weights").items()}
     extra = [key for key in state if key.startswith("classification_head.")]
     state = {key: value for key, value in state.items() if key not in extra}
     load_state(network.model, _widen_head(state) if classes == 1 else state, where)

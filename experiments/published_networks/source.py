@@ -21,6 +21,7 @@ Format = Literal["transformers", "smp", "torchvision", "state_dict", "torchscrip
 FORMATS: tuple[Format, ...] = get_args(Format)
 FOLDERS = ("transformers", "smp")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+OF_TORCHVISION = re.compile(r"\w+_Weights\.\w+")
 ENDINGS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".onnx", ".torchscript", ".ts", ".jit")
 
 
@@ -35,6 +36,15 @@ def read_source(source: str, kind: Format | None, asked: Asked) -> tuple[Format,
     Raises:
         UserError: there is no such source, or see the reader of its format.
     """
+    found = _read_by_format(source, kind, asked)
+    if asked.network is not None and found[0] != "state_dict":
+        raise UserError(
+            f"--network is for a plain state dict, and {source!r} is of the format {found[0]}: leave it out"
+        )
+    return found
+
+
+def _read_by_format(source: str, kind: Format | None, asked: Asked) -> tuple[Format, Published]:
     where = repr(source)
     path = find_weights(source)
     name = find_name(source) if kind in (None, "torchvision") else None
@@ -42,8 +52,10 @@ def read_source(source: str, kind: Format | None, asked: Asked) -> tuple[Format,
         local = path if path.is_file() else None
         given = asked if local is None or asked.weights is not None else replace(asked, weights=local)
         return "torchvision", read_torchvision(name, where, given)
-    if kind == "torchvision":
+    if kind == "torchvision" or (kind is None and OF_TORCHVISION.fullmatch(source)):
         return "torchvision", read_torchvision(source, where, asked)
+    if path.exists() and asked.revision is not None:
+        raise UserError("--revision is of a repository of the hub, and --source is a local path: leave it out")
     if asked.weights is not None:
         raise UserError("--weights is a local file for the weights of torchvision that --source names: leave it out")
     if path.is_dir():

@@ -34,7 +34,7 @@ def read_state_dict(file: Path, where: str, asked: Asked) -> Published:
     Raises:
         UserError: the file holds no weights, or those of another network.
     """
-    content = read_weights(file)
+    content = read_weights(file, "weights")
     state, meta = extract_state(content, where)
     if asked.network is None:
         if not is_mmsegmentation(state):

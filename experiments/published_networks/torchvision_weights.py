@@ -1,5 +1,6 @@
 """Torchvision's trained segmentation networks, by the name of their weights."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from experiments.published_networks.published import Asked, Published, choose_le
 from experiments.published_networks.state_dict_file import extract_state, load_state
 from lightning_modules.networks.adapters.torchvision import TorchvisionNetwork
 from lightning_modules.networks.pretrained import read_weights, require_reachable
+from safe_files.roots import find_weights
 from user_error import UserError, shorten
 
 
@@ -23,11 +25,16 @@ def list_weights() -> dict[str, tuple[str, Any]]:
 
 
 def find_name(source: str) -> str | None:
-    """The name of the weights that a source names: itself, or by the name of torchvision's own file."""
+    """The name of the weights that a source names: itself, or by the name of torchvision's own file.
+
+    A path to a file that is not there names none.
+    """
     known = list_weights()
     if source in known:
         return source
     file = Path(source).name
+    if file != source and not find_weights(source).is_file():
+        return None
     return next((name for name, (_, weights) in known.items() if Path(weights.url).name == file), None)
 
 
@@ -44,10 +51,12 @@ def read_torchvision(name: str, where: str, asked: Asked) -> Published:
     """
     known = list_weights()
     if name not in known:
-        raise UserError(f"torchvision has no weights {name!r}: pass one of {', '.join(sorted(known))}")
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean {near[0]}? There are" if near else "pass one of"
+        raise UserError(f"torchvision has no weights {name!r} for segmentation: {remedy} {', '.join(sorted(known))}")
     model, weights = known[name]
     path = asked.weights or _download(name, weights)
-    state, _ = extract_state(read_weights(path), where)
+    state, _ = extract_state(read_weights(path, "weights"), where)
     classes = list(weights.meta["categories"])
     prepared = weights.transforms()
     settings: dict[str, Any] = {

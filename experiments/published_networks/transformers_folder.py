@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
+from experiments.published_networks.class_names import read_label_map
 from experiments.published_networks.folder import find_weights, read_config
 from experiments.published_networks.processor import Preprocessing, describe_size, read_preprocessing
 from experiments.published_networks.published import Asked, Published, choose_levels, hash_files, list_some
 from lightning_modules.networks.adapters.base import find_first_convolution
-from lightning_modules.networks.adapters.transformers import MASK_CLASSIFIERS, TransformersNetwork, get_auto_class
+from lightning_modules.networks.adapters.transformers import (
+    MASK_CLASSIFIERS,
+    TransformersNetwork,
+    get_auto_class,
+    require_layers,
+)
 from user_error import UserError, shorten
 
 BOOKKEEPING = {
@@ -30,8 +37,10 @@ LIBRARY_MASKS = {"mask2former": (384, 384)}
 ONE_SIZE = ("eomt",)
 """Networks that take images of their configuration's size alone."""
 
+WRONG_SETTINGS = (TypeError, ValueError, LookupError, AttributeError, StrictDataclassError)
+"""What the library raises for settings; for a backbone that is not to be had, the errors of several clients of the network."""
+
 TASK = "the task is semantic"
-UNNAMED = "LABEL_"
 
 
 def read_transformers(folder: Path, where: str, asked: Asked) -> Published:
@@ -47,8 +56,11 @@ def read_transformers(folder: Path, where: str, asked: Asked) -> Published:
     """
     stated = read_config(folder)
     kind = _require_kind(stated, where)
+    require_layers(stated, where)
     paths = find_weights(folder)
-    config = _parse_config(folder, where)
+    config = _parse_config(folder, stated, where)
+    stated_by_user = asked.classes is not None or asked.in_order
+    names = None if stated_by_user else read_label_map(config.id2label, config.num_labels, where)
     channels = _find_channels(config)
     processor = read_preprocessing(folder, channels)
     levels = choose_levels(asked, None if processor is None else {"mean": processor.mean, "std": processor.std}, where)
@@ -66,7 +78,7 @@ def read_transformers(folder: Path, where: str, asked: Asked) -> Published:
         settings,
         config.num_labels,
         channels,
-        _read_names(config),
+        names,
         hash_files(paths),
         {"model": kind, **({} if processor is None else {"processor": processor.as_json()})},
         _list_notes(processor, settings),
@@ -94,12 +106,18 @@ def _require_kind(stated: Mapping[str, Any], where: str) -> str:
     return str(kind)
 
 
-def _parse_config(folder: Path, where: str) -> Any:
+def _parse_config(folder: Path, stated: Mapping[str, Any], where: str) -> Any:
     from transformers import AutoConfig
 
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # its checks raise errors of many kinds
+        backbone = stated.get("backbone")
+        if isinstance(backbone, str) and not isinstance(error, WRONG_SETTINGS):
+            raise UserError(
+                f"{where} is built on {backbone[:80]!r} of the hub, whose settings cannot be had ({shorten(error)}): run where "
+                "the hub can be reached once, or pass a network that states its backbone_config"
+            ) from error
         raise UserError(f"Transformers cannot read the config.json of {where}: {shorten(error)}") from error
 
 
@@ -260,12 +278,6 @@ def _reverse_channels(model: nn.Module) -> None:
     _, first = find_first_convolution(model)
     with torch.no_grad():
         first.weight.copy_(first.weight.flip(1))
-
-
-def _read_names(config: Any) -> list[str] | None:
-    names = [str(config.id2label.get(index, "")).strip() for index in range(config.num_labels)]
-    named = all(names) and not all(name.startswith(UNNAMED) for name in names)
-    return names if named else None
 
 
 def _tokenise_task(folder: Path, config: Any, where: str) -> list[int]:

@@ -82,6 +82,7 @@ def describe_site(boards: Sequence[BoardOf], named: Named) -> dict[str, Any]:
         "leaderboards": [
             {
                 "title": board.title,
+                "protocol": board.ranked[0].record.suite.protocol_in_words,
                 "page": f"{board.folder}/index.html",
                 "json": f"{board.folder}/leaderboard.json",
                 "records": len(board.ranked),
@@ -151,6 +152,7 @@ def _describe_on_index(boards: Sequence[BoardOf]) -> list[dict[str, Any]]:
         described.append(
             {
                 "suite": f"{record.suite.name} v{record.suite.version}",
+                "protocol": record.suite.protocol_in_words,
                 "note": "" if why is None else f"apart from the first of this name: swept {why}",
                 "order": record.suite.order_in_words,
                 "conditions": len(record.cells),
@@ -177,6 +179,7 @@ def _render_submissions(boards: Sequence[BoardOf], named: Named) -> str:
         "boards": [
             {
                 "title": board.title,
+                "protocol": board.ranked[0].record.suite.protocol_in_words,
                 "address": f"{board.folder}/index.html",
                 "suite_hash": board.ranked[0].record.suite_hash,
                 "data_hash": board.ranked[0].record.data.hash,

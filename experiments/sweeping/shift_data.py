@@ -43,12 +43,21 @@ def open_shift_data(names: Sequence[str], checkpoint: Path, mapped: Mapped) -> d
         try:
             chosen = choose_data("benchmark", None, ["--data", str(path)])
         except UserError as error:
-            raise UserError(f"--shift {name!r} cannot be opened: {error}") from error
+            raise UserError(f"--shift {name!r} cannot be opened: {_name_root(error, path)}") from error
         match_data(checkpoint, describe_data(CheckpointFile(checkpoint)), chosen.module, mapped)
-        if not len(chosen.module.open_split("test")):
+        try:
+            images = chosen.module.open_split("test")
+        except UserError as error:
+            raise UserError(_name_root(error, path)) from error
+        if not len(images):
             raise UserError(f"--shift {name!r} has no image in the split 'test': there is nothing to sweep")
         found[path.stem] = chosen
     return found
+
+
+def _name_root(error: UserError, path: Path) -> str:
+    """A message whose remedy is the data's own YAML: the option ``--data`` is of what the checkpoint was trained on."""
+    return str(error).replace("--data.init_args.root", f"init_args.root of a copy of {path.name}, given to --shift,")
 
 
 def is_swept(

@@ -23,18 +23,27 @@ TIMM_ERRORS = (TypeError, ValueError, KeyError, IndexError, AssertionError, Runt
 """Errors that smp and timm raise for incompatible parts."""
 
 
-def check_encoder(name: str) -> None:
+def check_encoder(name: str, of_timm: bool = False) -> None:
     """Refuse a name that is unknown to smp and, as ``tu-NAME``, to timm.
+
+    Args:
+        name: of the encoder.
+        of_timm: whether it is one of timm without ``tu-`` before it.
 
     Raises:
         UserError: the name is unknown; the message suggests similar ones.
     """
-    timm_name = name.removeprefix("tu-")
-    known = timm.list_models() if timm_name != name else list(smp.encoders.encoders)
+    timm_name = name if of_timm else name.removeprefix("tu-")
+    known = timm.list_models() if of_timm or timm_name != name else list(smp.encoders.encoders)
     if timm_name.split(".")[0] not in known:
         close = difflib.get_close_matches(timm_name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see the encoder list of smp"
-        raise UserError(f"unknown encoder {name!r}: {hint} (an encoder of timm is written 'tu-NAME')")
+        hint = (
+            f"did you mean {' or '.join(map(repr, close))}?"
+            if close
+            else f"see the list of {'timm' if of_timm else 'smp'}"
+        )
+        form = "" if of_timm else " (an encoder of timm is written 'tu-NAME')"
+        raise UserError(f"unknown encoder {name!r}: {hint}{form}")
 
 
 def load_pretrained_encoder(like: nn.Module, name: str, weights: str, in_channels: int) -> nn.Module:

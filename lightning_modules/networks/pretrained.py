@@ -20,15 +20,19 @@ from user_error import UserError, shorten
 HUB_TIMEOUT_S = 4.0
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, what: str = "encoder weights") -> dict[str, Tensor]:
     """State dict of a ``.safetensors`` file or of a PyTorch file (loaded with ``weights_only=True``).
+
+    Args:
+        path: of the file.
+        what: it holds, for messages.
 
     Raises:
         UserError: the file is missing or is not a file of weights.
     """
     if not path.is_file():
         raise UserError(
-            f"encoder weights: no file {str(path)!r}; pass an existing file, set {WEIGHTS} to its folder, or null for none"
+            f"{what}: no file {str(path)!r}; pass an existing file, set {WEIGHTS} to its folder, or null for none"
         )
     try:
         if path.suffix == ".safetensors":
@@ -39,10 +43,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError("no mapping of names to tensors")
         return weights
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"encoder weights: {str(path)!r} is not a file of weights ({shorten(error)})") from error
+        why = "" if isinstance(error, KeyError) else f" ({shorten(error)})"  # a key is a byte that begins no object
+        raise UserError(f"{what}: {str(path)!r} is not a file of weights{why}: take another copy of it") from error
     except Exception as error:  # UnpicklingError of a payload that weights_only refuses
         raise UserError(
-            f"encoder weights: {str(path)!r} holds more than tensors and was not opened ({shorten(error)}); "
+            f"{what}: {str(path)!r} holds more than tensors and was not opened ({shorten(error)}); "
             "save a plain state dict"
         ) from error
 
@@ -71,7 +76,7 @@ def load_trained(network: nn.Module, path: Path) -> None:
     Raises:
         UserError: missing file, or the weights of another network.
     """
-    state = read_weights(path).get("state_dict")
+    state = read_weights(path, "start").get("state_dict")
     if not isinstance(state, dict):
         raise UserError(f"start: {str(path)!r} is no checkpoint: pass the best.ckpt of a run folder")
     prefix = "network."

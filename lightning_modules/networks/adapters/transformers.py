@@ -22,6 +22,9 @@ MASK_CLASSIFIERS = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dino
 """Networks that classify masks instead of pixels."""
 
 LARGEST_SIDE = 65535
+MOST_LAYERS = 1000
+LEAST_SIDE = 32
+"""Pixels below which most networks have a map without pixels, or smaller than a kernel."""
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 MATCHING = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 """Those of them that are trained by matching masks from the image alone."""
@@ -53,7 +56,7 @@ class TransformersNetwork(Adapter):
         model: the model type of Transformers: segformer, upernet, mobilevit, mask2former, ...
         config: arguments of its configuration class, such as ``{depths: [2, 2, 2, 2]}``; a backbone stands in
             ``backbone_config`` with its own ``model_type``.
-        stride: the input is padded to a multiple of it.
+        stride: the input is padded to a multiple of it, and to 32 pixels where it is smaller.
         mean: see `SegmentationNetwork`.
         std: see `SegmentationNetwork`.
         image_size: the one size (H, W) that the network sees: images are resized to it as the library's image processors
@@ -94,6 +97,7 @@ class TransformersNetwork(Adapter):
         self.masks_at = masks_at if masks_at in (None, "image") else require_size("masks_at", masks_at)
         tokens = None if task_inputs is None else torch.tensor([list(task_inputs)])
         self.register_buffer("task_inputs", tokens, persistent=False)
+        self.least_side = -(-max(LEAST_SIDE, self.stride) // self.stride) * self.stride
         if model in ONE_SIZE:
             self.stride = self.least_side = self.only_side = built_config.image_size
         _, first = find_first_convolution(self.model)
@@ -218,6 +222,7 @@ def get_auto_class(model: str) -> Any:
 
 def _make_config(model: str, settings: Mapping[str, Any], num_classes: int, in_channels: int) -> Any:
     configs = _import_transformers().AutoConfig
+    require_layers(settings, repr(model))
     try:
         known = configs.for_model(model)
         unknown = [name for name in settings if not hasattr(known, name) or name in DOWNLOADS]
@@ -227,7 +232,7 @@ def _make_config(model: str, settings: Mapping[str, Any], num_classes: int, in_c
             )
         config = configs.for_model(model, num_labels=num_classes, **copy.deepcopy(dict(settings)))
     except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
-        raise UserError(f"Transformers cannot configure {model!r}: {shorten(error)}") from error
+        raise UserError(f"Transformers cannot configure {model!r}: {describe(error)}") from error
     first = _get_image_config(config)
     first.num_channels = in_channels
     if hasattr(first, "use_pretrained_backbone"):  # weights come from `load_pretrained` alone
@@ -238,8 +243,35 @@ def _make_config(model: str, settings: Mapping[str, Any], num_classes: int, in_c
 def _build(model: str, config: Any) -> nn.Module:
     try:
         return get_auto_class(model).from_config(config, trust_remote_code=False)
-    except (TypeError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"Transformers cannot build {model!r}: {shorten(error)}") from error
+    except Exception as error:  # settings that do not go together raise errors of many kinds
+        raise UserError(
+            f"Transformers cannot build {model!r} by this configuration ({describe(error)}): correct it"
+        ) from error
+
+
+def describe(error: Exception) -> str:
+    """The message of a library's error; that of a missing key is the key alone."""
+    return f"it knows no {shorten(error)}" if isinstance(error, KeyError) else shorten(error)
+
+
+def require_layers(settings: Any, where: str) -> None:
+    """Refuse a configuration, at any depth, of so many layers that building them would never end.
+
+    Raises:
+        UserError: it is one.
+    """
+    entries = settings.items() if isinstance(settings, Mapping) else ((None, one) for one in _as_list(settings))
+    for key, value in entries:
+        counts = value if isinstance(value, list | tuple) else [value]
+        if isinstance(key, str) and ("depth" in key or "layers" in key or "blocks" in key):
+            most = max((one for one in counts if isinstance(one, int)), default=0)
+            if most > MOST_LAYERS:
+                raise UserError(f"the configuration of {where} has {most} as {key}: give at most {MOST_LAYERS}")
+        require_layers(value, where)
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _load_pretrained(model: str, weights: str, config: Any) -> nn.Module:

@@ -65,7 +65,7 @@ class TokenEncoder(nn.Module):
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        check_encoder(f"tu-{name}")
+        check_encoder(name, of_timm=True)
         self.name = name
         settings = dict(arguments or {})
         _check_arguments(name, settings)

@@ -41,6 +41,7 @@ RATE = f"{SETTING}.optimizer.init_args.lr"
         (["--epoch=2"], "no setting '--epoch=2'"),
         (["--mode=medium"], "--mode: 'medium' is none of its values: choose from 'fast', 'slow'"),
         ([SYNTHETIC, "--data.init_args.augmentation=no/such.yaml"], "no file 'no/such.yaml'"),
+        (["--data=nosuch.yaml"], "--data: there is no file 'nosuch.yaml': check the path"),
         (["--data=pathlib.Path"], "pathlib.Path is no SegmentationDataModule: derive it from"),
         (["--config=nowhere.yaml"], "nowhere.yaml"),
         (["--surprise=1"], "--surprise=1"),

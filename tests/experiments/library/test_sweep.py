@@ -199,6 +199,7 @@ IMAGES, MASKS = next(iter(give()))
         ({"unit": "patient"}, "pass meta="),
         ({"unit": "patient", "meta": {}}, "does not say the 'patient'"),
         ({"device": "abacus"}, "no device"),
+        ({"size": (0, 4)}, "size is (0, 4): give a height"),
         ({"loader": iter([(IMAGES, MASKS)]), "suite": Suite("x", 1, network_conditions=[Learning()])}, "only once"),
         (
             {

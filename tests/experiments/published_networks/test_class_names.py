@@ -6,7 +6,7 @@ import pytest
 
 from datamodules.datasets.cityscapes_labels import CLASSES as CITYSCAPES
 from datamodules.datasets.voc import CLASSES
-from experiments.published_networks.class_names import Stated, list_keys, match_classes, require_names
+from experiments.published_networks.class_names import Stated, list_keys, match_classes, read_label_map, require_names
 from user_error import UserError
 
 ADE20K = [
@@ -108,3 +108,18 @@ def test_names_of_a_network() -> None:
     ):
         with pytest.raises(UserError, match=message):
             ask(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "gap"),
+    [({0: "a", 2: "c"}, 2, 1), ({0: "a", 1: " "}, 2, 1), ({1: "b"}, 1, 0), ({0: "a", 10**18: "b"}, 2, 1)],
+)
+def test_label_maps_with_gaps(labels: dict[int, str], count: int, gap: int) -> None:
+    with pytest.raises(UserError, match=f"but not the number {gap}:"):
+        read_label_map(labels, count, "'net'")
+
+
+def test_label_maps() -> None:
+    assert read_label_map({1: "b ", 0: "a"}, 2, "'net'") == ["a", "b"]
+    assert read_label_map({0: "LABEL_0", 1: "LABEL_1"}, 2, "'net'") is None
+    assert read_label_map({}, 2, "'net'") is None

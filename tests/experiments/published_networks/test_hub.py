@@ -145,10 +145,23 @@ def test_sources_that_are_none(words: list[str], tmp_path: Path, monkeypatch: py
     assert "cannot be reached" in read_refusal(*call, "--source=someone/net")
     for source in ("missing.pth", "./missing", "a/b/c", "../x", "https://example.org/net.pth"):
         assert "there is no file or folder" in read_refusal(*call, f"--source={source}")
+    for source in ("Unet_Weights.V1", "LRASPP_MobileNet_V3_Small_Weights.COCO_WITH_VOC_LABELS_V1"):  # no repositories
+        assert "torchvision has no weights" in read_refusal(*call, f"--source={source}")
+    missing = tmp_path / "lraspp_mobilenet_v3_large-d234d4ea.pth"  # torchvision's own name for a file
+    assert "there is no file or folder" in read_refusal(*call, f"--source={missing}")
     (tmp_path / "empty").mkdir()
     assert "has no config.json" in read_refusal(*call, f"--source={tmp_path / 'empty'}")
     (tmp_path / "x.txt").write_text("nothing")
     assert "x.txt" in read_refusal(*call, f"--source={tmp_path / 'x.txt'}")
+
+
+def test_options_of_other_formats(words: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    make_transformers(folder, "segformer")
+    call = ("convert", f"--source={folder}", f"--output={tmp_path / 'run' / 'best.ckpt'}", *words)
+    assert "--network is for a plain" in read_refusal(*call, "--network=experiments/configs/network/unet.yaml")
+    assert "--revision is of a repository" in read_refusal(*call, "--revision=main")
+    assert "names no class of smp" in read_refusal(*call, "--from=smp")
 
 
 def test_weights_of_several_parts(words: list[str], tmp_path: Path) -> None:
@@ -184,7 +197,8 @@ def test_weights_of_pytorch(words: list[str], tmp_path: Path) -> None:
     from payloads import Reduced
 
     torch.save({**state, "x": Reduced(marker)}, folder / "pytorch_model.bin")
-    assert "cannot be read" in read_refusal(*call)
+    assert "cannot be read (it names getattr)" in (said := read_refusal(*call))
+    assert "weights_only" not in said  # PyTorch advises to run what is in the file
     assert not marker.exists()
     (folder / "model.safetensors").write_bytes(b"no tensors")
     assert "cannot be read" in read_refusal(*call)

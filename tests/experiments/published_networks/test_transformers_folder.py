@@ -171,6 +171,20 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "another width": ("config.json", {"decoder_hidden_size": 24}, "have another shape of"),
     "wrong setting": ("config.json", {"depths": "many"}, "cannot read the config.json"),
     "no names": ("config.json", {"id2label": None, "label2id": None, "num_labels": 4}, "names none of them"),
+    "a gap": (
+        "config.json",
+        {"id2label": {"0": "road", "1": "sky", "3": "person", "4": "car"}},
+        "but not the number 2",
+    ),
+    "an empty name": (
+        "config.json",
+        {"id2label": {"0": "road", "1": " ", "2": "person", "3": "car"}},
+        "but not the number 1",
+    ),
+    "a negative width": ("config.json", {"hidden_sizes": [-8, 8, 8, 8]}, "cannot build 'segformer'"),
+    "too wide": ("config.json", {"hidden_sizes": [10**7] * 4}, "cannot build 'segformer'"),
+    "too deep": ("config.json", {"depths": [10**8, 1, 1, 1]}, "has 100000000 as depths"),
+    "unknown activation": ("config.json", {"hidden_act": "no_such"}, "it knows no 'no_such'"),
     "wrong mean": ("preprocessor_config.json", {"image_mean": [1, 2]}, "as image_mean"),
     "wrong std": ("preprocessor_config.json", {"image_std": [1, 0, 1]}, "not above 0"),
     "wrong size": ("preprocessor_config.json", {"size": {"side": 3}}, "no height and width"),
@@ -187,3 +201,12 @@ def test_refusals(case: str, published: Any, words: list[str], tmp_path: Path) -
     output = tmp_path / "run" / "best.ckpt"
     assert message in read_refusal("convert", f"--source={folder}", f"--output={output}", *words)
     assert not output.exists()
+
+
+def test_a_backbone_that_only_the_hub_describes(
+    published: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    folder = change(published("upernet")[0], tmp_path / "copy", backbone="someone/net", backbone_config=None)
+    call = ("convert", f"--source={folder}", f"--output={tmp_path / 'run' / 'best.ckpt'}", *words)
+    assert "is built on 'someone/net' of the hub" in read_refusal(*call)

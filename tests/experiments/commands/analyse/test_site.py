@@ -123,3 +123,17 @@ def test_the_same_file_is_shown_once(tmp_path: Path) -> None:
     assert run_command(*words).stdout == text  # its own copies are no records of others
     assert read_all(tmp_path / "site") == before
     assert "records: 1," in text
+
+
+def test_protocols_are_stated(tmp_path: Path) -> None:
+    make_record(tmp_path / "a.json")
+    words = ["site", tmp_path, f"--output={tmp_path / 'site'}"]
+    run_command(*words)
+    assert "--protocol" not in (tmp_path / "site" / "submit.html").read_text()
+    make_record(tmp_path / "b.json", protocol={"scored_at": "file"})
+    run_command(*words)
+    for page in ("index.html", "submit.html"):
+        assert (tmp_path / "site" / page).read_text().count(">scored at the size of the file</span>") == 1
+    assert "--protocol" in (tmp_path / "site" / "submit.html").read_text()
+    stated = [one["protocol"] for one in json.loads((tmp_path / "site" / "site.json").read_text())["leaderboards"]]
+    assert sorted(stated) == ["", "scored at the size of the file"]

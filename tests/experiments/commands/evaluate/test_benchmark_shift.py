@@ -87,3 +87,11 @@ def test_wrong_data_are_refused_before_the_first_sweep(tiny_run: Path, streets: 
     sentence = read_refusal("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", *given)
     assert re.search(message, sentence)
     assert not (tiny_run / "record-smoke.json").exists()
+
+
+def test_the_remedy_for_missing_data_is_not_the_checkpoints_own_data(tiny_run: Path, streets: Path) -> None:
+    gone = streets.with_name("gone.yaml")
+    gone.write_text(streets.read_text().replace(str(streets.with_suffix("")), str(streets.with_name("nowhere"))))
+    sentence = read_refusal("benchmark", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=smoke", f"--shift={gone}")
+    assert "init_args.root of a copy of gone.yaml, given to --shift," in sentence
+    assert "--data" not in sentence

@@ -199,3 +199,24 @@ def test_unknown_settings_of_the_library() -> None:
     ):
         with pytest.raises(UserError, match="Transformers"):
             TransformersNetwork(6, 3, **settings)
+
+
+CONVNEXT = {
+    "model_type": "convnext",
+    "hidden_sizes": [8] * 4,
+    "depths": [1] * 4,
+    "out_features": [f"stage{number}" for number in range(1, 5)],
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [
+        ("segformer", {"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4}),
+        ("upernet", {"hidden_size": 8, "use_auxiliary_head": False, "backbone_config": CONVNEXT}),
+    ],
+)
+@torch.inference_mode()
+def test_images_smaller_than_a_kernel_are_padded(model: str, config: dict[str, Any]) -> None:
+    network = TransformersNetwork(3, model=model, config=config, stride=1).eval()
+    assert network(torch.zeros(1, 3, 4, 5, dtype=torch.uint8)).shape == (1, 3, 4, 5)

@@ -182,7 +182,8 @@ def test_one_size() -> None:
     [
         ({"encoder": "vit_small_patch14_dinov"}, "did you mean"),
         ({"encoder": "vit_small_patch14_dinov2.none"}, "Invalid pretrained tag"),
-        ({"encoder": "hf-hub:a/b"}, "unknown encoder"),
+        ({"encoder": "hf-hub:a/b"}, "unknown encoder 'hf-hub:a/b': see the list of timm"),
+        ({"encoder": "tu-vit_tiny_patch16_224"}, "did you mean 'vit_tiny_patch16_224'"),
         ({"encoder": "resnet18"}, "take SmpNetwork"),
         ({"encoder_args": {"pretrained": True}}, "takes no 'pretrained'"),
         ({"encoder_args": {"checkpoint_path": "x.pth"}}, "takes no 'checkpoint_path'"),
