@@ -84,6 +84,23 @@ def _apply_to_data(protocol: Protocol, data: SegmentationDataModule) -> None:
     if protocol.multiple != 1 and data.aspect != "keep":
         raise UserError(f"multiple {protocol.multiple} goes with the aspect keep, and the aspect is {data.aspect!r}")
     data.multiple, data.interpolation = protocol.multiple, protocol.interpolation
+    _require_smaller_windows(protocol.windows, data)
+
+
+def _require_smaller_windows(windows: Windows | None, data: SegmentationDataModule) -> None:
+    """Refuse windows that no image is larger than; those of images of many sizes shrink to the smaller ones.
+
+    Raises:
+        UserError: all images have one size, and a window covers more than that.
+    """
+    if windows is None or windows.pad or data.size is None or data.aspect == "keep":
+        return
+    (height, width), (rows, columns) = windows.window, data.size
+    if height >= rows and width >= columns and (height, width) != (rows, columns):
+        raise UserError(
+            f"the windows of the protocol are {height} x {width} pixels, and the images are {rows} x {columns}: no window "
+            "slides over them; give the protocol a smaller window or a larger `size`, or leave its windows out"
+        )
 
 
 def apply_to_network(protocol: Protocol, module: SegmentationModule) -> None:

@@ -322,6 +322,7 @@ def test_settings_that_there_are_not(settings: Any, sentence: str) -> None:
     [
         ({"windows": {"window": [8, 8], "stride": [8, 9]}}, "leave gaps"),
         ({"windows": {"window": [8, 8], "overlap": 0.0, "weights": "gaussian"}}, "do not overlap"),
+        ({"windows": {"window": [64, 64]}, "size": [32, 64]}, "no window slides over them"),
         ({"views": {"flips": "none"}}, "the network as it is"),
         ({"classes": ["dark", "red"]}, "'red', which is no class"),
         ({"ignored": ["red"]}, "'red', which is no class"),
