@@ -35,6 +35,13 @@ SAMPLE = 256
 """Height and width of the single image measured on a CPU, where the time per pixel does not depend on the size."""
 
 
+LONGEST = 60.0
+"""Seconds that a measurement may take: of slow networks fewer conditions are measured, spread over the suite."""
+
+FEWEST = 8
+"""Conditions that are measured however long it takes."""
+
+
 class Measured(NamedTuple):
     """Seconds and bytes of one image on one process."""
 
@@ -45,6 +52,7 @@ class Measured(NamedTuple):
     start: float  # to start a process with its imports
     multiply_adds: float  # of a forward pass
     memory: int  # peak bytes of tensors in a step, for each image of its batch
+    conditions: int  # that were measured
 
 
 class Row(NamedTuple):
@@ -87,29 +95,44 @@ def measure(
     own = _sample(shape, int(module.hparams["in_channels"]), module.num_classes, device)
     image = BatchResize(seen).resize_images(own[0])
 
+    first = make_sweep_step(module, suite, *own, places=range(2), size=seen)  # clean and one corruption
+    memory = measure_peak_bytes(first, device)
+    places = choose_places(len(suite.conditions), measure_seconds(first, device) / 2, rounds)
+
     @torch.inference_mode()
     def forward() -> None:
-        for _ in suite.conditions:
+        for _ in places:
             module.predict_logits(image)
 
-    step = make_sweep_step(module, suite, *own, size=seen)
-    step()  # warm
-    memory = measure_peak_bytes(
-        make_sweep_step(module, suite, *own, places=range(2), size=seen), device
-    )  # clean and one corruption
+    step = make_sweep_step(module, suite, *own, places=places, size=seen)
+    step()  # what a condition sets up once is no part of its time
     turns = take_turns(step, forward, tqdm(range(rounds), desc="measure", unit="round"), device)
     decode, file = _measure_decoding(file_size or size)
     with torch.inference_mode():
         products = count_multiply_adds(partial(module.predict_logits, image[:1]))
     return Measured(
-        turns.candidate_median * scale / len(suite.conditions) / len(image),
+        turns.candidate_median * scale / len(places) / len(image),
         min(1.0, 1 / statistics.median(turns.overheads)),  # on a busy machine the forward pass alone may take longer
         decode,
         file,
         _measure_start(),
         products * scale,
         round(memory * scale / len(image)),
+        len(places),
     )
+
+
+def choose_places(conditions: int, seconds: float, rounds: int) -> list[int]:
+    """Indices of the conditions of a suite that are measured, spread evenly over it: all, as long as that takes no minute.
+
+    Args:
+        conditions: of the suite.
+        seconds: about those of one condition.
+        rounds: of the measurement, each with as many forward passes; one more warms up.
+    """
+    most = int(LONGEST / (2 * (rounds + 1) * seconds))
+    number = min(conditions, max(FEWEST, most))
+    return sorted({round(place) for place in np.linspace(0, conditions - 1, number)})
 
 
 def _sample(shape: tuple[int, int, int], channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -98,6 +98,8 @@ def plan_sweep(
         f"{images * conditions:,} forward passes, {source}."
     )
     facts = _list_facts(found, sizes, images, batch_size)
+    if found.conditions < conditions:
+        facts.append(f"- Measured under {found.conditions} of the conditions, since all would take more than a minute.")
     bottlenecks = [f"- Chokes: {reason}." for reason in find_bottlenecks(rows, found, images, batch_size, workers)]
     parts = [heading, _make_table(rows, batch_size * conditions), "\n".join(facts)]
     print_and_save("\n\n".join([*parts, *(["\n".join(bottlenecks)] if bottlenecks else [])]) + "\n", output)

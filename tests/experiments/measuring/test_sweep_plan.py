@@ -1,12 +1,22 @@
 """The plan of a sweep: what is added up, against a sweep by hand."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.batches import EvaluationBatches
-from experiments.measuring.sweep_plan import Measured, Row, add_up, compute_bytes, find_bottlenecks
+from experiments.measuring.sweep_plan import (
+    FEWEST,
+    Measured,
+    Row,
+    add_up,
+    choose_places,
+    compute_bytes,
+    find_bottlenecks,
+)
 from lightning_modules.metrics.sweep import SweepCounts
 
 
@@ -17,6 +27,16 @@ def test_batches_are_those_of_a_sweep(images: int, batch_size: int, processes: i
     assert row.batches == max(dealt)
     assert row.seconds == row.batches * batch_size * 3 * 0.5
     assert row.idle == pytest.approx(1 - images / (processes * max(dealt) * batch_size))
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(1e-3, 76), (0.5, 15), (20.0, FEWEST)])
+def test_slow_networks_are_measured_under_fewer_conditions(seconds: float, number: int) -> None:
+    """Which are spread from the first to the last; a suite of few is measured as a whole."""
+    found = choose_places(76, seconds, 3)
+    assert len(found) == number
+    assert (found[0], found[-1]) == (0, 75)
+    assert max(b - a for a, b in pairwise(found)) <= 75 // (number - 1) + 1
+    assert choose_places(3, seconds, 3) == [0, 1, 2]
 
 
 def test_bytes_are_those_of_the_states() -> None:
@@ -32,7 +52,9 @@ def test_bytes_are_those_of_the_states() -> None:
 
 
 def test_where_it_chokes() -> None:
-    measured = Measured(step=1e-3, forward_fraction=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1)
+    measured = Measured(
+        step=1e-3, forward_fraction=0.9, decode=0.5, file=1, start=5.0, multiply_adds=1, memory=1, conditions=1
+    )
     rows = [Row(1, 10, 60.0, 0.0), Row(8, 2, 4.0, 0.4), Row(2, 5, 5000.0, 0.1)]
     reasons = find_bottlenecks(rows, measured, images=80, batch_size=8, workers=1)
     assert [line.split(" ")[0] for line in reasons] == ["8", "8", "8"]
