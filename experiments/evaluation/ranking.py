@@ -132,7 +132,7 @@ def _describe_passes(record: Record) -> Row:
         return {}
     changed, pixels = (effect.get(key) for key in ("changed", "pixels"))
     how = f"{record.environment.get('passes')} passes at {record.environment.get('precision')}"
-    return {"passes": f"{how}, {changed} or more of {pixels} pixels change class"}
+    return {"passes": f"{how}, at least {changed} of {pixels} pixels change class"}
 
 
 def _compute_degradations(record: Record, reference: Record | None) -> Row:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.files.printable import as_cell, escape_controls
@@ -33,9 +33,18 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def format_interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A fraction and its interval, in percent."""
-    return f"{format_percent(value)} [{format_percent(low)}, {format_percent(high)}]"
+Form = Callable[[float | None], str]
+"""How a number is written."""
+
+
+def format_edges(edges: tuple[float | None, float | None] | None, form: Form = format_percent) -> str:
+    """The edges of an interval in brackets, by `form`; nothing where there is none, as of a single image."""
+    return "" if edges is None or None in edges else f"[{form(edges[0])}, {form(edges[1])}]"
+
+
+def format_interval(value: float | None, low: float | None, high: float | None, form: Form = format_percent) -> str:
+    """A fraction and its interval, in percent or by `form`."""
+    return f"{form(value)} {format_edges((low, high), form)}".rstrip()
 
 
 def make_markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (1,)) -> str:

@@ -45,7 +45,7 @@ class Reported(NamedTuple):
 def _format(number: Bounded | None) -> str:
     if number is None:
         return "-"
-    return format_percent(number.value) if number.low is None else format_interval(*number)
+    return format_interval(*number)
 
 
 def format_bravo(found: Sequence[Reported]) -> str:

@@ -11,16 +11,11 @@ from experiments.evaluation.record import Edges, Record
 from experiments.evaluation.robustness_curves import add_mean, compute_curves
 from experiments.evaluation.scores.base import UNIT, find_histogram
 from experiments.evaluation.scores.curves import risk_coverage_curve
-from experiments.files.tables import format_percent
+from experiments.files.tables import format_edges, format_percent
 from experiments.reporting.svg import Chart, Figure, Point, SeriesStyle, find_style, find_ticks, make_figure
 
 MEAN = "mean of all"
 TIPS = 20  # points of a risk-coverage curve with a tooltip
-
-
-def format_interval(edges: Edges | None) -> str:
-    """An interval of a share in percent, in brackets; nothing where there is none."""
-    return "" if edges is None or None in edges else f"[{format_percent(edges[0])}, {format_percent(edges[1])}]"
 
 
 def find_panel_intervals(record: Record, summary: MetricSummary) -> dict[tuple[str, int], Edges]:
@@ -86,9 +81,7 @@ def _draw_curve(chart: Chart, style: SeriesStyle, points: dict[int, float], edge
     chart.draw_line(list(points.items()))
     for severity, value in points.items():
         where = f"severity {severity}" if severity else "clean"
-        chart.draw_mark(
-            style, (severity, value), f"{where}: {value:.1f} % {format_interval(edges.get(severity))}".strip()
-        )
+        chart.draw_mark(style, (severity, value), f"{where}: {value:.1f} % {format_edges(edges.get(severity))}".strip())
     chart.end_group()
 
 
@@ -133,7 +126,7 @@ def _draw_shift_marks(
         level = place + 0.5 + offset
         if low is not None and high is not None:
             chart.draw_line([(100 * low, level), (100 * high, level)], "whisker")
-        text = f"{name}: {format_percent(cell.value)} % {format_interval(cell.edges)}".strip()
+        text = f"{name}: {format_percent(cell.value)} % {format_edges(cell.edges)}".strip()
         chart.draw_mark(style, (100 * cell.value, level), text)
     chart.end_group()
 

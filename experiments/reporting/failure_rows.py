@@ -142,7 +142,7 @@ def format_markdown(rows: Sequence[Row], records: Sequence[Record], reference: s
 
 def _format(row: Row, name: str) -> str:
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
-    return format_percent(value) if low is None else format_interval(value, low, high)
+    return format_interval(value, low, high)
 
 
 def _make_change_tables(rows: Sequence[Row], reference: str | None) -> list[str]:

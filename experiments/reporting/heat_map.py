@@ -6,8 +6,7 @@ from typing import NamedTuple
 from experiments.evaluation.metric_summary import MetricSummary, StatedNumber
 from experiments.evaluation.record import Record
 from experiments.evaluation.robustness import Condition
-from experiments.files.tables import format_percent
-from experiments.reporting.charts import format_interval
+from experiments.files.tables import format_edges, format_percent
 
 LEVELS = 10
 """Steps of the heat map's colours between nothing left and as good as clean."""
@@ -62,7 +61,7 @@ def _make_heat(place: int, condition: Condition, cell: StatedNumber | None, clea
         return Heat(place, "", "none", "")
     ratio = cell.value / clean
     where = condition[0].replace("_", " ") + (f", severity {condition[1]}" if condition[1] else "")
-    interval = format_interval(cell.edges)
+    interval = format_edges(cell.edges)
     tip = f"{where}: {format_percent(cell.value)} % {interval}".strip() + f", {format_percent(ratio)} % of clean"
     level = "above" if ratio > 1 + 0.5 / LEVELS else str(min(LEVELS, max(0, round(LEVELS * ratio))))
     return Heat(place, f"{100 * ratio:.0f}", level, tip)

@@ -104,10 +104,8 @@ def _name_orders(rows: Sequence[Row]) -> list[Row]:
 
 
 def _format_score(row: Row, column: ScoreColumn) -> str:
-    values = [row.get(f"{column.key}{edge}") for edge in ("", "_low", "_high")]
-    if not column.percent:
-        return f"{format_scaled(values[0])} [{format_scaled(values[1])}, {format_scaled(values[2])}]"
-    return format_interval(*values)
+    value, low, high = (row.get(f"{column.key}{edge}") for edge in ("", "_low", "_high"))
+    return format_interval(value, low, high, format_percent if column.percent else format_scaled)
 
 
 def _make_floor_rows(rows: Sequence[Row], columns: Sequence[ScoreColumn], mixed: bool, width: int) -> list[list[str]]:

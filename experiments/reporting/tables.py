@@ -11,8 +11,7 @@ from experiments.evaluation.metric_summary import ABOVE, CORRUPTION, MetricSumma
 from experiments.evaluation.record import Record
 from experiments.evaluation.robustness import CLEAN, compute_corrupted_mean, compute_known_corrupted_mean
 from experiments.evaluation.scores.base import as_number
-from experiments.files.tables import format_percent
-from experiments.reporting.charts import format_interval
+from experiments.files.tables import format_edges, format_percent
 from experiments.reporting.leaderboard_table import BRIEF, NUMBERS
 from experiments.reporting.svg import SeriesStyle, draw_interval_bar, find_style
 
@@ -147,7 +146,7 @@ def _make_summary_entry(place: int, name: str) -> Callable[[Ranked], Entry]:
     def make_entry(one: Ranked) -> Entry:
         found = one.summaries[place].numbers.get(name, StatedNumber(None, (None, None)))
         value, edges = found
-        return Entry(format_percent(value), value, format_interval(edges), draw_interval_bar(value, *edges))
+        return Entry(format_percent(value), value, format_edges(edges), draw_interval_bar(value, *edges))
 
     return make_entry
 
@@ -266,4 +265,4 @@ def make_score_table(records: Sequence[Record], summaries: Sequence[MetricSummar
 
 
 def _format_score(cell: StatedNumber | None) -> str:
-    return "" if cell is None else f"{format_percent(cell.value)} {format_interval(cell.edges)}".strip()
+    return "" if cell is None else f"{format_percent(cell.value)} {format_edges(cell.edges)}".strip()

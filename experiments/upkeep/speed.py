@@ -25,7 +25,7 @@ from experiments.upkeep.speed_corruptions import make_corruptions_table, measure
 from experiments.upkeep.speed_pipeline import WAYS, make_pipeline_lines, measure_pipeline
 from experiments.upkeep.speed_records import make_record_lines, measure_records
 from experiments.upkeep.speed_sweep import make_sweep_lines, measure_sweep
-from experiments.upkeep.speed_training import PRECISIONS, make_training_lines, measure_training
+from experiments.upkeep.speed_training import PRECISIONS, list_method_names, make_training_lines, measure_training
 from user_error import UserError
 
 EXAMPLES = """
@@ -34,7 +34,7 @@ EXAMPLES = """
 --measure sweep --suite core --size 512 --batch-size 4
 --measure pipeline --images 64 --device cuda
 --measure pipeline --passes compiled
---measure training --size 256
+--measure training --size 256 --methods augmix pixmix adversarial
 --measure records
 """
 
@@ -84,6 +84,7 @@ class Options:
         images: files of the pipeline.
         workers: loader processes of the pipeline.
         passes: of the sweep beside exact ones in the pipeline; to compile a network takes a minute or two.
+        methods: of training that are timed: batch transforms and objectives (default: all).
         device: cpu, cuda, ... (default: a GPU where there is one).
         output: write the tables to this Markdown file as well.
         command_line: the words of the command line.
@@ -101,6 +102,7 @@ class Options:
     images: int = 16
     workers: int = 2
     passes: Annotated[Sequence[str], Option(choices=WAYS)] = tuple(WAYS)
+    methods: Annotated[Sequence[str] | None, Option(choices=list_method_names())] = None
     device: str = AUTO
     output: Path | None = None
     command_line: CommandLine
@@ -187,7 +189,10 @@ def measure_speed(options: Options) -> None:
         times = measure_pipeline(cells, *loading, options.rounds, device, options.passes)
         lines += make_pipeline_lines(times, cells, *loading, device)
     if "training" in options.measure:
-        steps = {one: measure_training(size, options.batch_size, options.rounds, one, device) for one in PRECISIONS}
+        steps = {
+            one: measure_training(size, options.batch_size, options.rounds, one, device, options.methods)
+            for one in PRECISIONS
+        }
         lines += make_training_lines(steps, size, options.batch_size)
     if "records" in options.measure:
         lines += make_record_lines(measure_records(options.rounds))

@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -73,32 +73,46 @@ def make_module(
     return module.train()
 
 
-def list_methods() -> Iterator[Method]:
-    """Every batch transform and every objective of `experiments/configs` that fits a plain U-Net."""
-    for path in _list_paths("batch_transform"):
+def list_methods(names: Sequence[str] | None = None) -> Iterator[Method]:
+    """Every batch transform and every objective of `experiments/configs` that fits a plain U-Net.
+
+    Args:
+        names: of those to take; all if null.
+    """
+    for path in _list_paths("batch_transform", names):
         yield Method(path.stem, make_module([build_component(BatchTransform, path, "batch_transform")]))
-    for path in _list_paths("objective"):
+    for path in _list_paths("objective", names):
         try:
             yield Method(path.stem, make_module(None, build_component(Objective, path, "objective")))
         except UserError:  # it needs a network of another kind
             continue
 
 
-def _list_paths(kind: str) -> list[Path]:
-    return sorted((CONFIGS / kind).glob("*.yaml"))
+def list_method_names() -> list[str]:
+    """Names of the batch transforms and objectives that come with the project."""
+    return [path.stem for kind in ("batch_transform", "objective") for path in _list_paths(kind, None)]
+
+
+def _list_paths(kind: str, names: Sequence[str] | None) -> list[Path]:
+    return [path for path in sorted((CONFIGS / kind).glob("*.yaml")) if names is None or path.stem in names]
 
 
 def measure_training(
-    size: int, batch_size: int, rounds: int, precision: str, device: torch.device
+    size: int,
+    batch_size: int,
+    rounds: int,
+    precision: str,
+    device: torch.device,
+    names: Sequence[str] | None = None,
 ) -> list[MethodTimes]:
-    """Time a step, to the gradients of the weights, under each method and the plain one, in turns."""
+    """Time a step, to the gradients of the weights, under each method, or those of `names`, and the plain one, in turns."""
     images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
     image = torch.from_numpy(images).to(device)
     levels = image.float().mean(1) * (CLASSES / 256)
     batch = {"image": image, "mask": levels.long(), "id": [str(place) for place in range(batch_size)]}
     autocast = partial(torch.autocast, device.type, PRECISIONS[precision], enabled=precision != "32-true")
     plain = make_step(make_module().to(device), batch, autocast)
-    methods = [*list_methods()]
+    methods = [*list_methods(names)]
     found = []
     for method in tqdm(methods, desc=f"training, {precision}", unit="method"):
         step = make_step(method.module.to(device), batch, autocast)

@@ -24,7 +24,7 @@ from experiments.evaluation.recipe import compute_recipe_key, find_recipe_seed
 from experiments.evaluation.scores.foreground import EMPTY, Empty
 from experiments.evaluation.statistics import LEVEL, PERMUTATIONS, adjust_p_values
 from experiments.files.replaceable import print_and_save
-from experiments.files.tables import format_p_value, make_markdown_table
+from experiments.files.tables import format_interval, format_p_value, make_markdown_table
 from experiments.record_files.record_file import read_swept
 from experiments.reporting.equivalence import describe_equivalence, name_equivalence, scale_margin
 from user_error import UserError
@@ -92,8 +92,7 @@ def describe_caution(found: Comparison) -> str:
 
 
 def _format_change(line: ComparedNumber, metric: Metric) -> str:
-    low, high = metric.format_value(line.low, "+"), metric.format_value(line.high, "+")
-    return f"{metric.format_value(line.difference, '+')} [{low}, {high}]"
+    return format_interval(line.difference, line.low, line.high, lambda value: metric.format_value(value, "+"))
 
 
 def _describe_basis(found: Comparison) -> str:

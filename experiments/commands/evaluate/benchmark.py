@@ -20,7 +20,7 @@ from experiments.evaluation.kinds import REAL_SHIFTS
 from experiments.evaluation.order import Order
 from experiments.evaluation.recipe import find_data_name
 from experiments.evaluation.record import Record
-from experiments.files.tables import format_percent
+from experiments.files.tables import format_edges, format_percent
 from experiments.measuring.environment import describe_environment
 from experiments.pictures.worst_images import MOST_PICTURES, PICTURES, draw_worst
 from experiments.record_files.record_file import write_record
@@ -303,13 +303,14 @@ def report(record: Record, path: Path) -> None:
     summary = record.summary
     if record.left_out:
         print(f"left out of every mean, since they change no image here: {', '.join(record.left_out)}", flush=True)
-    low, high = (format_percent(edge) for edge in summary.intervals["mean_corrupted_miou"].edges)
+    edges = format_edges(summary.intervals["mean_corrupted_miou"].edges)
+    corrupted = f"{format_percent(summary.mean_corrupted_miou)} % {edges}".rstrip()
     print(
-        f"clean mIoU {format_percent(summary.clean_miou)} %, mean corrupted mIoU {format_percent(summary.mean_corrupted_miou)} % "
-        f"[{low}, {high}], retention {format_percent(summary.retention)} %",
+        f"clean mIoU {format_percent(summary.clean_miou)} %, mean corrupted mIoU {corrupted}, "
+        f"retention {format_percent(summary.retention)} %",
         flush=True,
     )
     for kind, mean in summary.means.items():
-        low, high = (format_percent(edge) for edge in summary.intervals[f"means.{kind}"].edges)
-        print(f"mean mIoU under conditions of the kind {kind}: {format_percent(mean)} % [{low}, {high}]", flush=True)
+        edges = format_edges(summary.intervals[f"means.{kind}"].edges)
+        print(f"mean mIoU under conditions of the kind {kind}: {format_percent(mean)} % {edges}".rstrip(), flush=True)
     print(f"record: {path}", flush=True)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.record import Record
 from experiments.evaluation.scoring import find_intervals, make_cells, make_summary
-from experiments.files.tables import format_percent
+from experiments.files.tables import format_edges, format_percent
 from experiments.record_files.record_file import read_swept, write_record
 from safe_files.csv_file import read_csv
 from user_error import UserError
@@ -88,8 +88,9 @@ def rescore_records(
         units = record.data.resampled_units
         record.summary = make_summary(record.conditions, record.totals, record.suite, bounds, units, record.left_out)
         write_record(record, path, images)
-        low, high = (format_percent(edge) for edge in record.summary.intervals["clean_miou"].edges)
-        tqdm.write(f"{path}: over {units}, clean mIoU {format_percent(record.summary.clean_miou)} % [{low}, {high}]")
+        edges = format_edges(record.summary.intervals["clean_miou"].edges)
+        clean = f"{format_percent(record.summary.clean_miou)} % {edges}".rstrip()
+        tqdm.write(f"{path}: over {units}, clean mIoU {clean}")
 
 
 def main(argv: list[str]) -> None:

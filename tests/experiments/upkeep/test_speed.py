@@ -20,7 +20,7 @@ from experiments.upkeep.speed_sweep import make_module
 
 CPU = torch.device("cpu")
 TINY = ["--suite=smoke", "--size", "64", "--rounds=1", "--batch-size=2", "--images=3", "--workers=1", "--device=cpu"]
-TINY += ["--passes", "folded"]
+TINY += ["--passes", "folded", "--methods", "cutmix", "supervised", "augmix_consistency"]
 
 
 def read_numbers(row: str) -> list[float]:
@@ -48,7 +48,7 @@ def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         if bar in line
     ]
     assert [len(read_numbers(row)) for row in rows] == [5, 5, 2, 3]
-    for method, passes in (("cutmix", 1), ("supervised", 1)):
+    for method, passes in (("cutmix", 1), ("supervised", 1), ("augmix_consistency", 3)):
         (row,) = (line for line in text.splitlines() if line.startswith(f"| {method} |"))
         assert read_numbers(row)[0] == passes
         assert len(read_numbers(row)) == 3

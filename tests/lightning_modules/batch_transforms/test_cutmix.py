@@ -1,9 +1,7 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from resumed import assert_resumes
 
 from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners, paste
 from lightning_modules.draws import make_step_generator
@@ -133,7 +131,3 @@ def test_a_target_of_whole_images_that_cannot_be_unknown_is_refused() -> None:
     batch = {**numbered(), "sick": torch.ones(B, dtype=torch.bool), "kinds": {**KINDS, "sick": "whole"}}
     with pytest.raises(UserError, match="cannot paste into images with the target 'sick'"):
         CutMix(1.0)(read_training_batch(batch), torch.Generator())
-
-
-def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_resumes("synthetic_unet_cutmix", tmp_path, monkeypatch)

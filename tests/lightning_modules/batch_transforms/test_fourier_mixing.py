@@ -1,14 +1,12 @@
 """Fourier mixing against the complete, shifted spectrum by NumPy."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from resumed import assert_resumes
 from torch import Tensor
 
 from lightning_modules.batch_transforms.fourier_mixing import FourierMixing, swap_amplitudes
@@ -125,8 +123,3 @@ def test_in_16_bits_it_is_the_same() -> None:
 def test_refused_settings(beta: tuple[float, ...]) -> None:
     with pytest.raises(UserError, match=r"beta of FourierMixing is \[.*shares of the shorter side"):
         FourierMixing(beta)
-
-
-def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    word = "--model.init_args.batch_transforms+=experiments/configs/batch_transform/fourier_mixing.yaml"
-    assert_resumes("synthetic_unet", tmp_path, monkeypatch, word)

@@ -1,13 +1,10 @@
 """Random convolutions against a convolution by SciPy, and what the paper says of their draws."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from resumed import assert_resumes
 from scipy.signal import correlate2d
 from torch import Tensor
 
@@ -162,8 +159,3 @@ def test_blended_sets_of_targets_stay_too() -> None:
     sets = [WeightedTargets(0.3, {"mask": mask}), WeightedTargets(0.7, {"mask": mask + 1})]
     batch = TrainingBatch(images(), sets, {"mask": "classes"})
     assert RandomConvolution()(batch, draw()).targets is sets
-
-
-def test_a_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    word = "--model.init_args.batch_transforms+=experiments/configs/batch_transform/random_convolution.yaml"
-    assert_resumes("synthetic_unet", tmp_path, monkeypatch, word)

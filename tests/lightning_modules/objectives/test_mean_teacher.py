@@ -219,7 +219,7 @@ def test_a_training_resumes_with_its_teacher(tmp_path: Path, monkeypatch: pytest
     assert not any(name.startswith("objective") for name in whole["state_dict"])
     assert OBJECTIVE not in drop_training_state(whole)
     rebuilt: Any = load_module(tmp_path / "whole" / "last.ckpt").objective
-    assert len(rebuilt.inner.views) == 1
+    assert len(rebuilt.inner.views) == 2
     assert rebuilt.inner.teacher.network is None
     assert not list(rebuilt.parameters())
 
