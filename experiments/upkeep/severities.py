@@ -41,7 +41,7 @@ be at severity 5, and in proportion below it.
 MedFM-Robust (Cui et al., arXiv:2605.19027) calibrates its perturbations by SSIM likewise.
 
 SSIM is no measure of how hard an image is: it says that suites are equally far from the clean images, not that a network must
-fall equally far under each.
+fall equally far under each. What calibration does to one network stands in [findings.md](findings.md#severities-that-compare).
 
 **Why there are two suites of each.** A record names its suite and holds its manifest, and `verify` sweeps by that name. Other
 parameters in the same suite would make every earlier record one of a suite that no longer exists. So `lighting` remains what it
