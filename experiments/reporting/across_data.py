@@ -200,4 +200,5 @@ def _format_score(row: Row, key: str) -> str:
     values = [row[f"{key}{edge}"] for edge in EDGES]
     if row[f"{key.rpartition('.')[0]}.{UNIT}"] == "percent":
         return format_interval(*values)
-    return "{} [{}, {}]".format(*map(format_scaled, values))
+    value, low, high = values
+    return format_interval(value, low, high, format_scaled)

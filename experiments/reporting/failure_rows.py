@@ -163,8 +163,7 @@ def _make_change_tables(rows: Sequence[Row], reference: str | None) -> list[str]
 
 def _format_change(row: Row, name: str) -> str:
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
-    shown = ["-" if one is None else f"{100 * one:+.1f}" for one in (value, low, high)]
-    return shown[0] if low is None else f"{shown[0]} [{shown[1]}, {shown[2]}]"
+    return format_interval(value, low, high, lambda one: "-" if one is None else f"{100 * one:+.1f}")
 
 
 def _describe(records: Sequence[Record], images: bool) -> str:

@@ -9,7 +9,7 @@ from experiments.evaluation.comparable import find_difference
 from experiments.evaluation.metric_summary import MetricSummary
 from experiments.evaluation.record import Record
 from experiments.files.printable import escape_controls
-from experiments.files.tables import format_interval, format_percent
+from experiments.files.tables import format_edges, format_interval, format_percent
 from experiments.record_files.record_tree import make_file_name
 from experiments.reporting.boards import BoardOf, Gap, Submission
 from experiments.reporting.report_page import Placement, make_contents, render
@@ -198,8 +198,7 @@ def _format_headline(summary: MetricSummary) -> str:
 def _make_gap_entry(gap: Gap | None) -> Entry:
     if gap is None or gap.value is None:
         return Entry("-", None)
-    interval = "" if None in gap.edges else "[{}, {}]".format(*(format_percent(edge) for edge in gap.edges))
-    return Entry(format_percent(gap.value) + (" (tied)" if gap.tied else ""), -gap.value, interval)
+    return Entry(format_percent(gap.value) + (" (tied)" if gap.tied else ""), -gap.value, format_edges(gap.edges))
 
 
 def _describe_gap(gap: Gap | None) -> Mapping[str, Any] | None:

@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from experiments.evaluation.recipe_comparison import strip_seed
 from experiments.evaluation.record import Record, drop_counts
 from experiments.files.atomic_write import require_writable
 from experiments.files.replaceable import print_and_save
-from experiments.files.tables import as_csv, format_scaled, make_markdown_table
+from experiments.files.tables import as_csv, format_interval, format_scaled, make_markdown_table
 from experiments.pictures.figures import require_format, save_figure
 from experiments.record_files.cost_file import read_costs
 from experiments.record_files.record_file import read_swept
@@ -148,9 +149,8 @@ def _format_score(summary: MetricSummary, part: str) -> str:
     number = summary.numbers.get(part)
     if number is None or number.value is None:
         return "-"
-    return (
-        f"{_format(summary.metric, number.value)} [{', '.join(_format(summary.metric, edge) for edge in number.edges)}]"
-    )
+    low, high = number.edges
+    return format_interval(number.value, low, high, partial(_format, summary.metric))
 
 
 def _format(metric: Metric, value: float | None) -> str:
