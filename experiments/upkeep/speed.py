@@ -102,7 +102,7 @@ class Options:
     images: int = 16
     workers: int = 2
     passes: Annotated[Sequence[str], Option(choices=WAYS)] = tuple(WAYS)
-    methods: Annotated[Sequence[str] | None, Option(choices=list_method_names())] = None
+    methods: Annotated[Sequence[str] | None, Option(listed=list_method_names)] = None
     device: str = AUTO
     output: Path | None = None
     command_line: CommandLine
@@ -111,6 +111,11 @@ class Options:
         if min(self.batch_size, self.rounds, self.images) < 1 or self.workers < 0:
             raise UserError(
                 "there is nothing to measure: give --batch-size, --rounds and --images at least 1, --workers at least 0"
+            )
+        unknown = sorted({*(self.methods or ())} - {*list_method_names()})
+        if unknown:
+            raise UserError(
+                f"there is no training method {unknown[0]!r}: pass some of {', '.join(list_method_names())}"
             )
         if self.severity != "all" and self.severity not in map(str, SEVERITIES):
             raise UserError(f"there is no severity {self.severity!r}: pass 1 to 5, or all")

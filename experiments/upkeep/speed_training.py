@@ -78,14 +78,20 @@ def list_methods(names: Sequence[str] | None = None) -> Iterator[Method]:
 
     Args:
         names: of those to take; all if null.
+
+    Raises:
+        UserError: an objective that was named does not fit.
     """
     for path in _list_paths("batch_transform", names):
         yield Method(path.stem, make_module([build_component(BatchTransform, path, "batch_transform")]))
     for path in _list_paths("objective", names):
         try:
-            yield Method(path.stem, make_module(None, build_component(Objective, path, "objective")))
+            module = make_module(None, build_component(Objective, path, "objective"))
         except UserError:  # it needs a network of another kind
+            if names is not None:
+                raise
             continue
+        yield Method(path.stem, module)
 
 
 def list_method_names() -> list[str]:
@@ -112,9 +118,8 @@ def measure_training(
     batch = {"image": image, "mask": levels.long(), "id": [str(place) for place in range(batch_size)]}
     autocast = partial(torch.autocast, device.type, PRECISIONS[precision], enabled=precision != "32-true")
     plain = make_step(make_module().to(device), batch, autocast)
-    methods = [*list_methods(names)]
     found = []
-    for method in tqdm(methods, desc=f"training, {precision}", unit="method"):
+    for method in tqdm(list_methods(names), desc=f"training, {precision}", unit="method"):
         step = make_step(method.module.to(device), batch, autocast)
         for warm_up in (step, plain):
             warm_up()

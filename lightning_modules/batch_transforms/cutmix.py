@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.draws import require_probability
 from lightning_modules.labels import IGNORED
 from lightning_modules.training_batch import TargetKind, TrainingBatch, WeightedTargets
 from user_error import UserError
@@ -30,8 +31,7 @@ class CutMix(BatchTransform):
     """
 
     def __init__(self, probability: float = 0.5, area: Sequence[float] = (0.0, 1.0)) -> None:
-        if not 0 <= probability <= 1:
-            raise UserError(f"the probability of CutMix is {probability}: give a number from 0 to 1")
+        require_probability("CutMix", probability)
         if len(area) != 2 or not 0 <= area[0] <= area[1] <= 1:
             raise UserError(f"the area of CutMix is {list(area)}: give [low, high], shares of the image from 0 to 1")
         self.probability = probability

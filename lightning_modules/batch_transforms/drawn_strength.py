@@ -8,20 +8,6 @@ from torch import Tensor
 from user_error import UserError
 
 
-def require_probability(owner: str, probability: float) -> None:
-    """Refuse what is no probability.
-
-    Args:
-        owner: name of the method, for the message.
-        probability: with which an image is changed.
-
-    Raises:
-        UserError: it is not from 0 to 1.
-    """
-    if not 0 <= probability <= 1:
-        raise UserError(f"the probability of {owner} is {probability}: give a number from 0 to 1")
-
-
 def require_range(owner: str, name: str, given: Sequence[float], highest: float) -> None:
     """Refuse a range that is none, or that holds 0 alone.
 

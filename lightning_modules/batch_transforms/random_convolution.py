@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.draws import require_probability
 from lightning_modules.images import to_unit_range
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
@@ -44,8 +45,7 @@ class RandomConvolution(BatchTransform):
             raise UserError(
                 f"sizes of RandomConvolution are {list(sizes)}: give odd numbers of pixels, such as [1, 3, 5, 7]"
             )
-        if not 0 <= probability <= 1:
-            raise UserError(f"the probability of RandomConvolution is {probability}: give a number from 0 to 1")
+        require_probability("RandomConvolution", probability)
         self.sizes = tuple(sizes)
         self.mixed = mixed
         self.probability = probability

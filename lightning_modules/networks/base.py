@@ -150,7 +150,7 @@ def require_for_each(name: str, values: Sequence[float] | None, channels: int) -
         raise UserError(f"{name} has {len(values)} numbers for {channels} channels: give one for each, or null")
 
 
-def require_probability(name: str, value: float) -> None:
+def require_dropout(name: str, value: float) -> None:
     """Refuse a dropout probability outside [0, 1).
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.base import SegmentationNetwork, require_probability
+from lightning_modules.networks.base import SegmentationNetwork, require_dropout
 from lightning_modules.networks.encoders import (
     TIMM_ERRORS,
     Sized,
@@ -68,7 +68,7 @@ class FcnNetwork(SegmentationNetwork):
         check_encoder(encoder)
         if hidden < 1:
             raise UserError(f"hidden of the fully connected layers is {hidden}: give at least 1")
-        require_probability("dropout", dropout)
+        require_dropout("dropout", dropout)
         built, multiple = _make_encoder(encoder, in_channels, image_size)
         subsample_first(built)
         super().__init__(num_classes, in_channels, multiple, mean, std)

@@ -14,7 +14,7 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import SegmentationNetwork, require_probability, resize_to
+from lightning_modules.networks.base import SegmentationNetwork, require_dropout, resize_to
 from lightning_modules.networks.encoders import (
     TIMM_ERRORS,
     check_encoder,
@@ -103,8 +103,8 @@ class SmpNetwork(SegmentationNetwork):
         std: Sequence[float] | None = None,
     ) -> None:
         _check_names(architecture, encoder)
-        require_probability("dropout", dropout)
-        require_probability("drop_path", drop_path)
+        require_dropout("dropout", dropout)
+        require_dropout("drop_path", drop_path)
         model, stride = _build(
             architecture, encoder, encoder_depth, in_channels, num_classes, decoder or {}, image_size
         )

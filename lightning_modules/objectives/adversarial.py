@@ -11,7 +11,7 @@ from lightning_modules.attacks.held_network import hold_network
 from lightning_modules.attacks.pgd import Pgd
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
-from lightning_modules.objectives.supervised import Supervised
+from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.training_batch import MASK, TrainingBatch
 from user_error import UserError
 
@@ -22,7 +22,7 @@ MemberAnswer = Callable[[Tensor], Sequence[Tensor]]
 """Images (B, C, H, W) to the logits (B, K, H, W) of each member."""
 
 
-class AdversarialTraining(Objective):
+class AdversarialTraining(OuterObjective):
     """The loss of another objective at images that an attack found in a ball around those of the batch.
 
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018. For segmentation Croce et al.,
@@ -57,7 +57,7 @@ class AdversarialTraining(Objective):
         clean_weight: float = 0.0,
         attack_mode: Mode = "evaluation",
     ) -> None:
-        super().__init__()
+        super().__init__(inner)
         if not 0 <= clean_weight < 1:
             raise UserError(
                 f"clean_weight of adversarial training is {clean_weight}: give a part of the loss from 0 to below 1; without "
@@ -65,14 +65,9 @@ class AdversarialTraining(Objective):
             )
         if attack_mode not in MODES:
             raise UserError(f"attack_mode of adversarial training is {attack_mode!r}: give 'evaluation' or 'training'")
-        self.inner = inner or Supervised()
         self.attack = attack or Pgd()
         self.clean_weight = clean_weight
         self.attack_mode = attack_mode
-
-    def begin(self, network: nn.Module) -> None:
-        """Set up the inner objective."""
-        self.inner.begin(network)
 
     @property
     def passes(self) -> int:
@@ -80,14 +75,9 @@ class AdversarialTraining(Objective):
         return self.attack.steps + self.inner.passes * (2 if self.clean_weight else 1)
 
     @property
-    def tasks(self) -> Sequence[str]:
-        """Those of the inner objective."""
-        return self.inner.tasks
-
-    @property
     def logged(self) -> Sequence[str]:
         """What the inner objective logs at the adversarial images, and both losses where clean images count."""
-        return [*self.inner.logged, *(("train/adversarial", "train/clean") if self.clean_weight else ())]
+        return [*super().logged, *(("train/adversarial", "train/clean") if self.clean_weight else ())]
 
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
         """See `Objective`."""

@@ -38,8 +38,8 @@ class ObjectiveLoss(NamedTuple):
 class Objective(nn.Module):
     """Maps a network and a training batch to a loss.
 
-    It may run the network several times, on several views of the batch, and compute gradients within; an objective that
-    wraps another one calls it, and forwards its `begin`, `tasks` and `logged`. Its parameters are trained with the
+    It may run the network several times, on several views of the batch, and compute gradients within; one around
+    another is an `outer.OuterObjective`. Its parameters are trained with the
     network's, and its buffers are stored in checkpoints.
     """
 

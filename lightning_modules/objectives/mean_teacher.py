@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
+from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
-from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.objectives.views import (
     make_view,
     require_amount,
@@ -26,7 +26,7 @@ from user_error import UserError
 LOGGED = "train/teacher"
 
 
-class MeanTeacher(Objective):
+class MeanTeacher(OuterObjective):
     """Another objective on a view of the batch, and the distance of its predictions from a teacher's on another view.
 
     Tarvainen & Valpola, "Mean teachers are better role models: Weight-averaged consistency targets improve semi-supervised
@@ -65,13 +65,12 @@ class MeanTeacher(Objective):
         ramp_up: int = 500,
         clean_teacher: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(inner)
         if not 0 <= decay < 1:
             raise UserError(f"the decay of MeanTeacher is {decay}: give a number from 0 to below 1, such as 0.999")
         require_comparable(views or [], "MeanTeacher")
         require_amount("weight of MeanTeacher", weight)
         require_amount("ramp_up of MeanTeacher", ramp_up)
-        self.inner = inner or Supervised()
         self.views = list(views or [])
         self.decay = decay
         self.weight = weight
@@ -86,7 +85,7 @@ class MeanTeacher(Objective):
             UserError: the network does not suit it, or is a `BatchEnsemble`.
         """
         require_one_member_for_an_image(network, "MeanTeacher")
-        self.inner.begin(network)
+        super().begin(network)
 
     @property
     def passes(self) -> int:
@@ -94,14 +93,9 @@ class MeanTeacher(Objective):
         return self.inner.passes + 1
 
     @property
-    def tasks(self) -> Sequence[str]:
-        """Those of the inner objective."""
-        return self.inner.tasks
-
-    @property
     def logged(self) -> Sequence[str]:
         """What the inner objective logs, and the distance from the teacher."""
-        return [*self.inner.logged, LOGGED]
+        return [*super().logged, LOGGED]
 
     def get_training_state(self) -> dict[str, Any]:
         """The teacher."""

@@ -11,8 +11,8 @@ from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.images import to_unit_range
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
+from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
-from lightning_modules.objectives.supervised import Supervised
 from lightning_modules.objectives.views import (
     make_view,
     require_amount,
@@ -25,7 +25,7 @@ from user_error import UserError
 LOGGED = "train/consistency"
 
 
-class ViewConsistency(Objective):
+class ViewConsistency(OuterObjective):
     """Another objective on the clean images, and the Jensen-Shannon divergence between the predictions of all views.
 
     The loss of AugMix (Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
@@ -53,7 +53,7 @@ class ViewConsistency(Objective):
         number_of_views: int = 3,
         weight: float = 12.0,
     ) -> None:
-        super().__init__()
+        super().__init__(inner)
         if number_of_views < 2:
             raise UserError(
                 f"number_of_views of ViewConsistency is {number_of_views}, and one view has nothing to agree with: give 2 or more"
@@ -64,7 +64,6 @@ class ViewConsistency(Objective):
             )
         require_comparable(views, "ViewConsistency")
         require_amount("weight of ViewConsistency", weight)
-        self.inner = inner or Supervised()
         self.views = list(views)
         self.number_of_views = number_of_views
         self.weight = weight
@@ -76,7 +75,7 @@ class ViewConsistency(Objective):
             UserError: the network does not suit it, or is a `BatchEnsemble`.
         """
         require_one_member_for_an_image(network, "ViewConsistency")
-        self.inner.begin(network)
+        super().begin(network)
 
     @property
     def passes(self) -> int:
@@ -84,14 +83,9 @@ class ViewConsistency(Objective):
         return self.number_of_views - 1 + self.inner.passes
 
     @property
-    def tasks(self) -> Sequence[str]:
-        """Those of the inner objective."""
-        return self.inner.tasks
-
-    @property
     def logged(self) -> Sequence[str]:
         """What the inner objective logs, and the divergence."""
-        return [*self.inner.logged, LOGGED]
+        return [*super().logged, LOGGED]
 
     def forward(self, network: nn.Module, batch: TrainingBatch, context: StepContext) -> ObjectiveLoss:
         """See `Objective`."""

@@ -10,7 +10,7 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import require_probability
+from lightning_modules.networks.base import require_dropout
 from lightning_modules.networks.foundation.tokens import Tokens
 from user_error import UserError
 
@@ -72,7 +72,7 @@ class LinearHead(TokenHead):
     ) -> None:
         if last < 1:
             raise UserError(f"last of the linear head is {last}: give the number of layers, at least 1")
-        require_probability("dropout", dropout)
+        require_dropout("dropout", dropout)
         super().__init__(range(-last, 0))
         self.norm = nn.BatchNorm2d(channels * last)
         self.dropout = nn.Dropout2d(dropout)

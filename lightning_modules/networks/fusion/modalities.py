@@ -6,7 +6,7 @@ from itertools import accumulate, chain
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import require_probability
+from lightning_modules.networks.base import require_dropout
 from user_error import UserError
 
 Groups = Mapping[str, Sequence[int]] | Sequence[int] | None
@@ -41,7 +41,7 @@ class Modalities(nn.Module):
         self.in_order = [*chain(*self.places)] == list(range(in_channels))
         self.dropout = dropout
         self.detect_missing = detect_missing
-        require_probability("modality_dropout", dropout)
+        require_dropout("modality_dropout", dropout)
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (B, C, H, W) to those of each modality, (B, groups[m], H, W)."""

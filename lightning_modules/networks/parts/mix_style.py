@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
 
+from lightning_modules.draws import require_probability
 from lightning_modules.networks.parts.encoder_stages import find_stage_modules
 from lightning_modules.networks.smp import Part, SmpNetwork
 from user_error import UserError
@@ -42,8 +43,7 @@ class MixStyle(Part):
             raise UserError(
                 f"stages of MixStyle are {list(stages)}: give indices of feature maps from 1, such as [2, 3]"
             )
-        if not 0 <= probability <= 1:
-            raise UserError(f"the probability of MixStyle is {probability}: give a number from 0 to 1")
+        require_probability("MixStyle", probability)
         if not alpha > 0:
             raise UserError(f"alpha of MixStyle is {alpha}: give a number above 0, such as 0.1")
         self.stages = tuple(stages)

@@ -13,15 +13,15 @@ from command_line import ROOT
 from resumed import assert_resumes
 from shown_noise import ShownNoise
 from task_batches import CLASSES, batch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from watched_network import WatchedNetwork
 
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.derived_checkpoint import drop_training_state
 from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.networks.ensembles.ensemble import Ensemble
-from lightning_modules.networks.network import Network
 from lightning_modules.objectives.base import StepContext
 from lightning_modules.objectives.mean_teacher import MeanTeacher, compute_ramp
 from lightning_modules.objectives.view_consistency import ViewConsistency
@@ -31,25 +31,9 @@ from lightning_modules.training_batch import TrainingBatch, read_training_batch
 from user_error import UserError
 
 
-class Small(Network):
-    """Batch normalisation, and the images that have gone through it."""
-
-    def __init__(self, num_classes: int, in_channels: int = 3) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, 6, 3, padding=1),
-            nn.BatchNorm2d(6),
-            nn.ReLU(),
-            nn.Conv2d(6, num_classes, 1),
-        )
-        self.shown: list[Tensor] = []
-
-    def forward(self, image: Tensor) -> Tensor:
-        self.shown.append(image)
-        return self.layers(image if image.is_floating_point() else image / 255)
-
-
-def made(objective: MeanTeacher, network: Any = Small, classes: int = CLASSES, **settings: Any) -> SegmentationModule:
+def made(
+    objective: MeanTeacher, network: Any = WatchedNetwork, classes: int = CLASSES, **settings: Any
+) -> SegmentationModule:
     torch.manual_seed(0)
     return SegmentationModule(network, classes, objective=objective, **settings)
 
@@ -178,7 +162,7 @@ def test_the_weight_rises() -> None:
 
 def test_each_member_has_its_teacher() -> None:
     objective = MeanTeacher([ShownNoise()])
-    module = made(objective, partial(Ensemble, members=[Small], copies=2), batch_transforms=[Mixup(1.0)])
+    module = made(objective, partial(Ensemble, members=[WatchedNetwork], copies=2), batch_transforms=[Mixup(1.0)])
     _, logged = module.apply_objective(module.transform_batch(read()))
     members: Any = zip(module.network.members, objective.teacher.network.members, strict=True)  # type: ignore[union-attr, arg-type]
     distances = [
@@ -227,14 +211,16 @@ def test_a_training_resumes_with_its_teacher(tmp_path: Path, monkeypatch: pytest
 def test_an_inner_teacher_is_stored_by_its_place() -> None:
     objective = ViewConsistency([ShownNoise()], MeanTeacher([ShownNoise()]))
     torch.manual_seed(0)
-    module = SegmentationModule(Small, CLASSES, objective=objective)
+    module = SegmentationModule(WatchedNetwork, CLASSES, objective=objective)
     checkpoint: dict[str, Any] = {}
     module.on_save_checkpoint(checkpoint)
     assert not checkpoint
     module.apply_objective(read())
     module.on_save_checkpoint(checkpoint)
     assert set(checkpoint[OBJECTIVE]) == {"inner"}
-    other = SegmentationModule(Small, CLASSES, objective=ViewConsistency([ShownNoise()], MeanTeacher([ShownNoise()])))
+    other = SegmentationModule(
+        WatchedNetwork, CLASSES, objective=ViewConsistency([ShownNoise()], MeanTeacher([ShownNoise()]))
+    )
     other.on_load_checkpoint(checkpoint)
     other.apply_objective(read())
     one, again = (module.objective.inner.teacher.network for module in (module, other))  # type: ignore[union-attr]

@@ -15,15 +15,15 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 from shown_noise import ShownNoise
 from task_batches import CLASSES, batch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from watched_network import WatchedNetwork
 
 from lightning_modules.batch_transforms.cutmix import CutMix
 from lightning_modules.batch_transforms.mixup import Mixup
 from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
-from lightning_modules.networks.network import Network
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.mean_teacher import MeanTeacher
@@ -46,30 +46,7 @@ LOGITS = arrays.arrays(
 )
 
 
-class Small(Network):
-    """Batch normalisation, and the images that have gone through it."""
-
-    has_own_loss = True  # type: ignore[assignment]
-
-    def __init__(self, num_classes: int, in_channels: int = 3) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, 6, 3, padding=1),
-            nn.BatchNorm2d(6),
-            nn.ReLU(),
-            nn.Conv2d(6, num_classes, 1),
-        )
-        self.shown: list[Tensor] = []
-
-    def forward(self, image: Tensor) -> Tensor:
-        self.shown.append(image)
-        return self.layers(image if image.is_floating_point() else image / 255)
-
-    def compute_own_loss(self, image: Tensor, mask: Tensor) -> Tensor:
-        return 3 * F.cross_entropy(self(image), mask, ignore_index=255)
-
-
-def made(objective: Objective, network: Any = Small, **settings: Any) -> SegmentationModule:
+def made(objective: Objective, network: Any = WatchedNetwork, **settings: Any) -> SegmentationModule:
     torch.manual_seed(0)
     return SegmentationModule(network, CLASSES, objective=objective, **settings)
 
@@ -203,7 +180,7 @@ def test_the_own_loss_of_a_network_takes_a_pass_more() -> None:
 
 
 def test_each_member_agrees_with_itself() -> None:
-    module = made(ViewConsistency([ShownNoise()]), partial(Ensemble, members=[Small], copies=2))
+    module = made(ViewConsistency([ShownNoise()]), partial(Ensemble, members=[WatchedNetwork], copies=2))
     _, logged = module.apply_objective(read())
     members: Any = module.network.members
     divergences = [diverge(list(one.layers(*one.shown).chunk(3))) for one in members]
@@ -222,7 +199,7 @@ def test_objectives_of_consistency_lie_within_each_other(inner: Objective) -> No
     if isinstance(inner, MeanTeacher):
         assert shown == ([9, 3] if inner.views else [9])
         assert inner.teacher.network is not None
-        assert type(inner.teacher.network) is Small
+        assert type(inner.teacher.network) is WatchedNetwork
     else:
         assert shown == [9, 6]
     loss.backward()
@@ -231,7 +208,7 @@ def test_objectives_of_consistency_lie_within_each_other(inner: Objective) -> No
 
 def test_only_what_the_network_said_in_this_mode_is_known() -> None:
     """An inner objective that runs it in evaluation, or on other images, gets what it asks for."""
-    network, image = Small(CLASSES), read().image
+    network, image = WatchedNetwork(CLASSES), read().image
     outputs = {"segmentation": [torch.zeros(3, CLASSES, 16, 16)]}
     known = Precomputed(network, image, outputs)
     assert known.compute_training_outputs(image) == outputs
@@ -240,7 +217,7 @@ def test_only_what_the_network_said_in_this_mode_is_known() -> None:
     torch.testing.assert_close(known.compute_training_outputs(image)["segmentation"][0], network(image))
     known.train()
     assert known.compute_training_outputs(image) == outputs
-    assert type(copy.deepcopy(known)) is Small
+    assert type(copy.deepcopy(known)) is WatchedNetwork
 
 
 def test_passes_are_counted() -> None:
