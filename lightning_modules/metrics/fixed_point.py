@@ -1,6 +1,7 @@
 """Fixed-point unit and bins of the additive metric states; without torch, so that readers of records can import them."""
 
-UNIT = 2**16
+UNIT_BITS = 16
+UNIT = 2**UNIT_BITS
 """Losses and confidences are counted in units of 1 / `UNIT`: sums of integers are exact in any order."""
 
 CALIBRATION_BINS = 15

@@ -11,6 +11,7 @@ from lightning_modules.metrics.fixed_point import (
     LOG_ODDS_BINS,
     LOG_ODDS_PER_OCTAVE,
     UNIT,
+    UNIT_BITS,
 )
 
 LARGEST_LOSS = 2.0**15  # nats per pixel, the upper bound for a diverged network
@@ -50,8 +51,8 @@ def rank_confidence(logits: Tensor, predicted: Tensor, counted: Tensor) -> Tenso
         counted: (B, H, W) bool.
     """
     chances = logits.float()
-    powers = _compute_powers(chances, predicted)
-    odds_against = powers.sum(1).where(_find_top(chances, predicted)[:, 0].isfinite(), torch.nan)
+    top = _find_top(chances, predicted)
+    odds_against = _compute_powers(chances, predicted, top).sum(1).where(top[:, 0].isfinite(), torch.nan)
     return _rank_log_odds(odds_against, chances, predicted, counted).long()
 
 
@@ -60,9 +61,9 @@ def _find_top(chances: Tensor, predicted: Tensor) -> Tensor:
     return chances.gather(1, predicted[:, None])
 
 
-def _compute_powers(chances: Tensor, predicted: Tensor) -> Tensor:
-    """Odds of each class against the predicted one, (B, K, H, W), 0 of that itself."""
-    odds = (chances - _find_top(chances, predicted)).clamp_(min=LEAST_POWER).exp_()
+def _compute_powers(chances: Tensor, predicted: Tensor, top: Tensor) -> Tensor:
+    """Odds of each class against the predicted one, whose logits are `top`, (B, K, H, W), 0 of that itself."""
+    odds = (chances - top).clamp_(min=LEAST_POWER).exp_()
     return odds.scatter_(1, predicted[:, None], 0)
 
 
@@ -72,7 +73,7 @@ def _count(logits: Tensor, predicted: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     chances = logits.float()
     top = _find_top(chances, predicted)
     behind = (top - chances.gather(1, true[:, None]))[:, 0]  # of the true class, in nats
-    powers = _compute_powers(chances, predicted)
+    powers = _compute_powers(chances, predicted, top)
     odds_against = powers.sum(
         1
     )  # without the 1 of the predicted class, next to which small terms would be lost to rounding
@@ -111,7 +112,9 @@ def _compute_histograms(odds_against: Tensor, rank: Tensor, correct: Tensor, cou
     """Calibration (B, 15, 3) of confidences 1 / (1 + `odds_against`), and (B, `LOG_ODDS_BINS`, 2) of their ranks."""
     against = odds_against.nan_to_num(torch.inf)
     confidence = (UNIT / (against + 1)).round_().int()
-    interval = (confidence * CALIBRATION_BINS - 1).div_(UNIT, rounding_mode="floor").clamp_(min=0)
+    interval = ((confidence * CALIBRATION_BINS - 1) >> UNIT_BITS).clamp_(
+        min=0
+    )  # rounds down, and faster than a division
     images = len(confidence)
     interval += CALIBRATION_BINS * torch.arange(images, dtype=torch.int32, device=interval.device)[:, None, None]
     cells = 2 * LOG_ODDS_BINS * CALIBRATION_BINS * images
