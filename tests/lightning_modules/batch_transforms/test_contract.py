@@ -80,6 +80,20 @@ def test_a_batch_transform(path: Path) -> None:
                 assert targets[name].dtype == value.dtype
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_precision_changes_nothing(path: Path) -> None:
+    """Under autocast of a training in 16 bits, and for images whose channels lie last in memory."""
+    transform, given = made(path), read_training_batch(batch())
+    expected = transform(given, torch.Generator().manual_seed(5)).image
+    last = replace(given, image=given.image.contiguous(memory_format=torch.channels_last))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = transform(given, torch.Generator().manual_seed(5)).image
+        moved = transform(last, torch.Generator().manual_seed(5)).image
+    assert found.dtype == moved.dtype == expected.dtype
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(to_unit_range(moved), to_unit_range(expected), atol=1e-6, rtol=1e-5)
+
+
 METHODS = {"cutmix": CutMix(1.0, (0.2, 0.6)), "mixup": Mixup(1.0)}
 LISTS = [names for number in (1, 2, 3) for names in itertools.product(METHODS, repeat=number)]
 
