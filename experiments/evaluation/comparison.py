@@ -62,10 +62,11 @@ class Advantage(NamedTuple):
 def find_advantage(a: Record, b: Record) -> Advantage | None:
     """What one training alone has met of a sweep's corruptions; `None` where that is nothing, or all of them."""
     met = find_met_by_one([a.recipe, b.recipe])
-    parts = split_by_seen([a.conditions[place] for place in a.headline_places], met)
+    conditions = [a.conditions[place] for place in a.headline_places]
+    parts = split_by_seen(conditions, met)
     if not parts.seen or not parts.unseen:
         return None
-    of_a, of_b = (find_seen(record.recipe) & {*parts.seen} for record in (a, b))
+    of_a, of_b = ({*split_by_seen(conditions, find_seen(one.recipe)).seen} & {*parts.seen} for one in (a, b))
     return Advantage("one of them" if of_a and of_b else "A" if of_a else "B", parts.seen, parts.unseen)
 
 

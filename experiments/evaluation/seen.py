@@ -40,8 +40,8 @@ OCCLUSION = frozenset(("dropped_regions", "patches", "dead_lines", "checkerboard
 SHADOW = frozenset(("hard_shadow", "uneven_illumination"))
 FROZEN = frozenset(("frost", "frost_procedural"))
 
-RELATIVES = (NOISE, BLUR, LIGHT, COLOUR, SCALE, ELASTIC, OCCLUSION, FROZEN)
-"""Corruptions of one kind: who trains on one of them is prepared for the others."""
+RELATIVES = (NOISE, BLUR, LIGHT, COLOUR, SCALE, ELASTIC, OCCLUSION, SHADOW, FROZEN)
+"""Corruptions of one kind: who trains on one of them is prepared for the others. One may be of several kinds."""
 
 EQUIVALENTS = {
     **dict.fromkeys(
@@ -142,7 +142,7 @@ def _spell(name: str) -> str:
 
 
 def _find_relatives(corruption: str) -> frozenset[str]:
-    return next((kind for kind in RELATIVES if corruption in kind), frozenset())
+    return frozenset().union(*(kind for kind in RELATIVES if corruption in kind))
 
 
 def _list_corruptions(settings: Any) -> Iterator[str]:
@@ -208,9 +208,13 @@ def _is_flip_scale_crop(augmentation: Any) -> bool:
 
 
 def split_by_seen(conditions: Sequence[Condition], seen: frozenset[str]) -> Parts:
-    """The corruptions of conditions, in their order, by whether they are among those that were `seen`."""
+    """The corruptions of conditions, in their order, by whether they are among those that were `seen`.
+
+    One in a part of the image (`datamodules.corruptions.localised`) counts as the one of the whole image does.
+    """
     names = list(dict.fromkeys(name for name, severity in conditions if severity))
-    return Parts([name for name in names if name in seen], [name for name in names if name not in seen])
+    met = [name for name in names if name in seen or name.removeprefix("localised_") in seen]
+    return Parts(met, [name for name in names if name not in met])
 
 
 def find_met_by_one(recipes: Sequence[dict[str, Any]]) -> frozenset[str]:

@@ -103,6 +103,23 @@ def test_every_corruption_that_is_handed_over_is_met_by_its_name() -> None:
     assert find_seen(make_recipe(None, batch_transforms=[of_it])) == {"my_rain", "spatter"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "met"), [("HardShadow", seen.SHADOW), ("UnevenIllumination", seen.LIGHT | seen.SHADOW)]
+)
+def test_one_of_several_kinds_has_relatives_in_each(kind: str, met: frozenset[str]) -> None:
+    handed = {"class_path": "any.Corrupted", "init_args": {"one": {"class_path": f"{seen.CORRUPTIONS}lighting.{kind}"}}}
+    assert find_seen(make_recipe(None, batch_transforms=[handed])) == met
+
+
+def test_part_of_an_image_counts_as_the_whole() -> None:
+    """Both ways: where the whole image was trained on, and where a part of it was."""
+    conditions = [("localised_shot_noise", 1), ("shot_noise", 1), ("localised_fog", 2)]
+    assert split_by_seen(conditions, seen.NOISE) == (["localised_shot_noise", "shot_noise"], ["localised_fog"])
+    inner = {"class_path": f"{seen.CORRUPTIONS}noise.ShotNoise"}
+    part = {"class_path": f"{seen.CORRUPTIONS}localised.Localised", "init_args": {"corruption": inner}}
+    assert find_seen(make_recipe(None, batch_transforms=[part])) >= seen.NOISE
+
+
 @pytest.mark.parametrize("name", ["adversarial.AdversarialTraining", "trades.Trades"])
 def test_attacked_images_are_relatives_of_no_corruption(name: str) -> None:
     attack = {"class_path": "lightning_modules.attacks.pgd.Pgd", "init_args": {"start": "gaussian"}}
