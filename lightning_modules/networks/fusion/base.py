@@ -81,6 +81,7 @@ class FusionNetwork(SegmentationNetwork):
         self.fusion = fusion
         self.modalities = modalities
         self._branch = branch
+        self.frozen = [part for network in branches for part in network.frozen]
         self._assemble(branches, find_decoder_inputs(branches[0]))
 
     @abstractmethod

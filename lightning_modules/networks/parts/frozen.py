@@ -10,6 +10,8 @@ class FrozenEncoder(Part):
     without Supervision", TMLR 2024).
     """
 
+    of_encoder = True
+
     def build_into(self, network: SmpNetwork) -> None:
         """Freeze the encoder; parts between encoder and decoder are trained."""
         network.freeze(network.encoder)

@@ -21,6 +21,7 @@ from lightning_modules.networks.fusion.modality_weights import (
     masked_softmax,
     weigh,
 )
+from lightning_modules.networks.parts.frozen import FrozenEncoder
 from lightning_modules.networks.smp import SmpNetwork
 from user_error import UserError
 
@@ -322,3 +323,14 @@ def test_wrong_settings_are_named(cls: type[FusionNetwork]) -> None:
         cls(2, 3, fusion="sum")
     with pytest.raises(UserError, match="do not make up"):
         cls(2, 3, groups=[1, 1])
+
+
+@every_kind
+def test_frozen_encoders_are_those_of_all_modalities(cls: type[FusionNetwork], fusion: str) -> None:
+    """They keep their weights and their evaluation mode, and what fuses and decodes is trained."""
+    network = make(cls, fusion, groups=[1, 2], parts=[FrozenEncoder()]).train()
+    assert len(network.encoders) == 2
+    frozen = {name for encoder in network.encoders for name in map(id, encoder.parameters())}
+    assert {id(one) for one in network.parameters() if not one.requires_grad} == frozen
+    assert not any(part.training for encoder in network.encoders for part in encoder.modules())
+    assert network.training
