@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from experiments.record_files.record_file import open_record, read_record, read_
 from user_error import UserError
 
 
-def make_trainings(folder: Path, name: str, count: int, noise: float, first: int = 0) -> list[Path]:
+def make_trainings(
+    folder: Path, name: str, count: int, noise: float, first: int = 0, transforms: tuple[str, ...] = (), **settings: Any
+) -> list[Path]:
     """Records of one recipe with several seeds."""
+    chosen = [{"class_path": f"any.{kind}"} for kind in transforms]
     return [
         make_record(
             folder / f"{name}_{seed}.json",
@@ -25,7 +29,11 @@ def make_trainings(folder: Path, name: str, count: int, noise: float, first: int
             seed,
             40,
             noise=noise,
-            recipe={"seed_everything": seed, "model": {"network": name}},
+            recipe={
+                "seed_everything": seed,
+                "model": {"network": name, "init_args": {"batch_transforms": chosen}},
+            },
+            **settings,
         )
         for seed in range(first, first + count)
     ]
@@ -122,6 +130,30 @@ def test_several_recipes_are_adjusted_for_their_number(tmp_path: Path, capsys: p
     table = read_printed(capsys, one, *others)
     assert "| condition |" not in table
     assert table.index("| three |") < table.index("| two |")  # the better first
+
+
+def test_seen_and_unseen_corruptions_stand_apart(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Of a recipe that met one of two corruptions alone, and of one that met neither, whose verdict is then that of both."""
+    cells = [("clean", 0), ("gaussian_noise", 3), ("fog", 3), ("fog", 5)]
+    plain = make_trainings(tmp_path, "plain", 3, 0.9, cells=cells)
+    noisy = make_trainings(tmp_path, "noisy", 3, 0.5, first=3, transforms=("GaussianNoise",), cells=cells)
+    other = make_trainings(tmp_path, "other", 3, 0.7, first=6, cells=cells)
+    found = json.loads(read_printed(capsys, plain, noisy, other, options=("--format=json",)))
+    changes = [{change["name"]: change for change in one["overall"]} for one in found]
+    unseen = [changes[0]["mean of the others"], changes[1]["mean corrupted"]]
+    lines = read_printed(capsys, plain, noisy, other).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert rows[4][:4] == ["", "seen", "over them, images", "trainings"]
+    for row, number, change in zip(rows[6:8], ("1", "0"), unseen, strict=True):
+        assert (row[1], row[4]) == (number, str(2 - int(number)))
+        assert row[5].startswith(f"{100 * change['difference']:+.1f} [")
+        assert row[7] == f"{change['p']:.4f}"
+    adjusted = min(1.0, 2 * min(one["p"] for one in unseen))
+    assert min(float(row[8]) for row in rows[6:8]) == pytest.approx(adjusted, abs=1e-4)
+    assert rows[6][2].startswith(f"{100 * changes[0]['mean met by one training alone']['difference']:+.1f} [")
+    assert rows[7][2:4] == ["-", "-"]
+    assert "Seen are corruptions that the training of one recipe alone has met" in lines[-1]
+    assert "Seen" not in read_printed(capsys, plain, other)
 
 
 @pytest.mark.parametrize(
