@@ -24,6 +24,9 @@ from user_error import UserError
 
 LOGGED = "train/consistency"
 
+CACHED = 2**18
+"""Logits that are compared at a time on a processor."""
+
 
 class ViewConsistency(OuterObjective):
     """Another objective on the clean images, and the Jensen-Shannon divergence between the predictions of all views.
@@ -119,17 +122,41 @@ class _JensenShannon(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, logits: Tensor) -> Tensor:
-        log_p = logits.log_softmax(2)
-        p = log_p.exp()
-        mean = p.mean(0).clamp(min=torch.finfo(p.dtype).tiny)  # where it is 0, so is every p
-        ratio = log_p.sub_(mean.log())
-        divergence = (p * ratio).sum(2, keepdim=True)  # (V, B, 1, ...), of each view from the mean
-        if context.needs_input_grad[0]:
-            context.save_for_backward(ratio.sub_(divergence).mul_(p).div_(divergence.numel()))
-        return divergence.mean()
+        gradient = torch.empty_like(logits) if context.needs_input_grad[0] else None
+        number = logits.numel() // logits.shape[2]
+        total = torch.zeros(
+            (), dtype=torch.float64 if logits.device.type == "cpu" else logits.dtype, device=logits.device
+        )
+        for part in _list_parts(logits):
+            log_p = logits[part].log_softmax(2)
+            p = log_p.exp()
+            mean = p.mean(0).clamp(min=torch.finfo(p.dtype).tiny)  # where it is 0, so is every p
+            ratio = log_p.sub_(mean.log())
+            divergence = (p * ratio).sum(2, keepdim=True)  # (V, ..., 1, ...), of each view from the mean
+            total += divergence.sum(dtype=total.dtype)
+            if gradient is not None:
+                torch.mul(ratio.sub_(divergence).mul_(p), 1 / number, out=gradient[part])
+        if gradient is not None:
+            context.save_for_backward(gradient)
+        return (total / number).to(logits.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, slope: Tensor) -> Tensor:
         (gradient,) = context.saved_tensors
         return gradient * slope
+
+
+def _list_parts(logits: Tensor) -> list[tuple[slice, ...]]:
+    """Indices of parts of logits (V, B, K, ...) that hold all views and classes of some rows of an image.
+
+    On a processor what a part needs stays in its cache, which halves the time of many classes.
+    """
+    if logits.device.type != "cpu" or logits.ndim < 4:
+        return [(slice(None),)]
+    rows = max(1, CACHED * logits.shape[1] * logits.shape[3] // max(1, logits.numel()))
+    return [
+        (slice(None), slice(image, image + 1), slice(None), slice(row, row + rows))
+        for image in range(logits.shape[1])
+        for row in range(0, logits.shape[3], rows)
+    ]

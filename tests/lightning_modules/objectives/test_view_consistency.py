@@ -25,6 +25,7 @@ from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.heads.multi_task import MultiTaskNetwork
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.objectives import view_consistency
 from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.mean_teacher import MeanTeacher
 from lightning_modules.objectives.multi_task import MultiTask
@@ -85,6 +86,20 @@ def test_equal_views_do_not_diverge(values: np.ndarray, number: int) -> None:
     assert abs(float(found.detach())) < 1e-6
     (slope,) = torch.autograd.grad(found, same)
     assert slope.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("cached", [1, 70, 200, 2**18])
+def test_parts_that_fit_the_cache_change_nothing(cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the value nor the gradient, of rows that a part holds singly, by several, and with some left over."""
+    logits = torch.randn(3, 2, 4, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = []
+    for number in (2**18, cached):
+        monkeypatch.setattr(view_consistency, "CACHED", number)
+        one = logits.clone().requires_grad_()
+        value = compute_jensen_shannon(one)
+        value.backward()
+        found.append((value.detach(), one.grad))
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_views_that_exclude_each_other_diverge_most() -> None:
