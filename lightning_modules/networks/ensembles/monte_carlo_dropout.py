@@ -1,6 +1,7 @@
 """A network whose dropout stays on: each of its samples is a sub-network."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -35,13 +36,15 @@ class SampledDropout(nn.Module):
         if self.training or not self.rate:
             return self.dropout(x)
         axis = 1 if x.ndim == 4 else x.ndim - 1
-        factors = draw_channel_mask(self.layer, self.sample, x.shape[axis], self.rate).to(x)
+        factors = draw_channel_mask(self.layer, self.sample, int(x.shape[axis]), self.rate).to(x)
         shape = [1] * x.ndim
         shape[axis] = -1
         return x * factors.view(shape)
 
 
 @torch.compiler.assume_constant_result
+@lru_cache(maxsize=1024)  # a graph that is exported holds those of the pass before
+@torch.inference_mode(False)
 def draw_channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     """Factors (channels,): 0 at `rate`, and what keeps the mean elsewhere."""
     random = torch.Generator().manual_seed(((layer * 1_000_003 + sample) * 1_000_003 + channels) % 2**63)

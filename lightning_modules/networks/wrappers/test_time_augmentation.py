@@ -65,7 +65,7 @@ class TestTimeAugmentation(Wrapper, Combination):
         for scale in self.scales:
             seen = resize(image, scale)
             for axes in FLIPS[self.flips]:
-                logits = self.network(seen.flip(axes)).flip(axes)
+                logits = self.network(seen.flip(axes)).flip(axes) if axes else self.network(seen)
                 yield F.interpolate(logits, image.shape[-2:], mode="bilinear") if scale != 1 else logits
 
     def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
