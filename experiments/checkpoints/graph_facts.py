@@ -1,4 +1,4 @@
-"""Metadata of an ONNX file: the images that its graph expects and the classes that it predicts."""
+"""Metadata of an exported network: the images that it expects and the classes that it predicts."""
 
 import json
 from collections.abc import Mapping
@@ -11,16 +11,32 @@ from user_error import UserError
 KEY = "robust_segmentation"
 """Key of the entry in the file's metadata (``metadata_props`` of its ModelProto)."""
 
+INPUT = "float32 in [0, 1], normalised inside"
+
 LONGEST = 2**20
 DATA_KEYS = ("classes", "channels", "palette", "size", "window", "reading")
 
 
+def describe_facts(described: Mapping[str, Any], channels: int) -> str:
+    """The metadata of an exported network as JSON.
+
+    Its input are floats in [0, 1], which it normalises itself: their mean and standard deviation are said to be 0 and 1.
+
+    Args:
+        described: see `describe_data`; its ``size`` is that of the only images that the file takes, or `None`.
+        channels: number of the images' channels.
+    """
+    facts = {"input": INPUT, "mean": [0.0] * channels, "std": [1.0] * channels}
+    known = {key: described[key] for key in DATA_KEYS if key in described}  # a window of None is stored, too
+    return json.dumps({**facts, **known})
+
+
 def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> bytes:
-    """Add metadata to an ONNX file: the range of its input images, [0, 1], and the checkpoint's description of its data.
+    """Add the metadata of `describe_facts` to an ONNX file.
 
     Args:
         graph: content of the file.
-        described: see `describe_data`.
+        described: see `describe_facts`.
         channels: number of the images' channels.
 
     Raises:
@@ -30,10 +46,8 @@ def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> byte
         import onnx
     except ImportError as error:
         raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
-    facts = {"mean": [0.0] * channels, "std": [1.0] * channels}
     model = onnx.load_model_from_string(graph)
-    known = {key: described[key] for key in DATA_KEYS if key in described}  # a window of None is stored, too
-    onnx.helper.set_model_props(model, {KEY: json.dumps({**facts, **known})})
+    onnx.helper.set_model_props(model, {KEY: describe_facts(described, channels)})
     return model.SerializeToString()
 
 

@@ -82,5 +82,5 @@ def resize(image: Tensor, scale: float) -> Tensor:
     """Images (B, C, H, W) with their sides times `scale`, as floats in [0, 1]; untouched at 1."""
     if scale == 1:
         return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[-2:])
+    height, width = (max(1, round(int(side) * scale)) for side in image.shape[-2:])  # in a trace they are tensors
     return F.interpolate(to_unit_range(image), (height, width), mode="bilinear", antialias=True)
