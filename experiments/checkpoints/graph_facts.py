@@ -14,7 +14,7 @@ KEY = "robust_segmentation"
 INPUT = "float32 in [0, 1], normalised inside"
 
 LONGEST = 2**20
-DATA_KEYS = ("classes", "channels", "palette", "size", "window", "reading")
+DATA_KEYS = ("classes", "channels", "palette", "size", "window", "reading", "int8")
 
 
 def describe_facts(described: Mapping[str, Any], channels: int) -> str:

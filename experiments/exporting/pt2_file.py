@@ -37,7 +37,7 @@ def write_pt2(network: nn.Module, image: Tensor, any_size: bool, facts: Mapping[
     content = io.BytesIO()
     try:
         # a size of 0 or 1 would otherwise be another case, which the program refuses
-        with _be_quiet(), torch.no_grad(), symbols.patch(backed_size_oblivious=True):
+        with _be_quiet(), torch.no_grad(), symbols.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
             shapes = {"image": {axis: Dim.AUTO for axis in axes}}
             program = torch.export.export(network, (image,), dynamic_shapes=shapes, strict=False)
             _require_free(program, axes)

@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_format
 import onnxruntime
 import pytest
 import torch
@@ -14,6 +15,7 @@ from command_line import TINY, read_output, read_refusal, run_command
 from datamodules.datasets.folder import FolderDataModule
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.derived_checkpoint import make_component, make_content
+from experiments.checkpoints.settings import read_settings
 from experiments.commands.derive import calibrate, ensemble, export, onnx, prune, slide, tta
 from experiments.published_networks import graph_files
 from experiments.record_files.record_file import read_record
@@ -208,9 +210,50 @@ def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:
         (["--size", "0", "64", "--output", "x.onnx"], "at least 1 pixel"),
         (["--output", "x.ckpt"], "must be named as one of *.onnx (onnx), *.pt (torchscript), *.pt2 (pt2)"),
         (["--output", "x.onnx", "--format", "pt2"], "is asked for as pt2, whose files are named *.pt2"),
-        (["--output", "x.onnx", "--format", "tflite"], "invalid choice: 'tflite'"),
+        (["--output", "x.onnx", "--format", "tflite"], "'tflite' is none of its values"),
         (["--output", "x.onnx"], "no checkpoint"),
     ],
 )
 def test_refusals(words: list[str], message: str, tmp_path: Path) -> None:
     assert message in read_refusal("export", "--checkpoint", tmp_path / "none.ckpt", *words)
+
+
+def test_eight_bits_are_a_row_of_the_leaderboard(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
+    """Calibrated on training images, made a checkpoint, swept and ranked beside the network that it was made from."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "int8.onnx", tmp_path / "tiny_int8" / "best.ckpt"
+    words = ("export", f"--checkpoint={source}", f"--output={file}", "--int8", "--calibration=12")
+    said = read_output(*words)
+    assert "8 bits by 12 training images; the network's class in" in said
+    assert "of the pixels of 9 images of the split 'val'" in said
+    facts = read_facts_of(file)["int8"]
+    assert (facts["calibration"], facts["seed"], facts["split"]) == (12, 0, "val")
+    assert 0.9 < facts["agreement"] <= 1
+    before = file.read_bytes()
+    read_output(*words)
+    assert file.read_bytes() == before
+    operators = {node.op_type for node in onnx_format.load(file).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    record = back.with_name("record.json")
+    data = [f"--data={json.dumps(read_settings(source)['data'])}"]
+    read_output("onnx", f"--file={file}", f"--output={back}", *data)
+    sweep = ("benchmark", f"--checkpoint={back}", "--suite=smoke", "--pictures=0", f"--output={record}")
+    read_output(*sweep, "--trainer.accelerator=cpu")
+    counted, known = (read_record(path).totals["confusion"] for path in (record, tiny_record))
+    assert counted.shape == known.shape
+    assert not np.array_equal(counted, known)
+    assert np.abs(counted - known).sum() < 0.2 * known.sum()
+    table = read_output("leaderboard", tiny_record, record)
+    assert "tiny_int8" in table
+    assert "| tiny " in table
+
+
+def test_eight_bits_are_refused_without_what_they_need(tiny_run: Path, tmp_path: Path) -> None:
+    words = ["export", f"--checkpoint={tiny_run / 'best.ckpt'}"]
+    onnx_file, alone = f"--output={tmp_path / 'x.onnx'}", tmp_path / "alone" / "best.ckpt"
+    assert "--int8 is for ONNX files" in read_refusal(*words, f"--output={tmp_path / 'x.pt'}", "--int8")
+    assert "serve --int8 alone" in read_refusal(*words, onnx_file, "--calibration=3")
+    assert "serve --int8 alone" in read_refusal(*words, onnx_file, "--data=Synthetic")
+    assert "--calibration must be 1 or more" in read_refusal(*words, onnx_file, "--int8", "--calibration=0")
+    assert "but the data have 3" in read_refusal(*words, onnx_file, "--int8", "--data.init_args.num_classes=3")
+    assert "so the data are unknown" in read_refusal("export", f"--checkpoint={write_fcn(alone)}", onnx_file, "--int8")
+    assert not list(tmp_path.glob("*.onnx"))
