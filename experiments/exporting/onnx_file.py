@@ -65,6 +65,7 @@ def open_graph(graph: bytes) -> Run:
         raise UserError("ONNX files are run by ONNX Runtime, which is missing: run pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # its threads leave the cores to PyTorch's
     options.log_severity_level = 4  # what it logs stands in its errors, too
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
