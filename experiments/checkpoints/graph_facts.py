@@ -1,7 +1,9 @@
 """Metadata of an exported network: the images that it expects and the classes that it predicts."""
 
 import json
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from datamodules.reading.image_reading import find_reading_problem
@@ -62,8 +64,32 @@ def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
         UserError: the entry is invalid, or ONNX Runtime is missing or cannot open the file.
     """
     text = _read_metadata(graph).get(KEY)
-    if text is None:
-        return {}
+    return {} if text is None else _parse_facts(text, channels, "ONNX")
+
+
+def read_script_facts(program: Path, channels: int) -> dict[str, Any]:
+    """Read and validate the metadata in the archive of a TorchScript file, none of whose code runs; see `read_facts`.
+
+    Args:
+        program: the file.
+        channels: number of channels of the data.
+
+    Raises:
+        UserError: the entry is invalid.
+    """
+    try:
+        with zipfile.ZipFile(program) as archive:
+            entry = next((one for one in archive.infolist() if one.filename.endswith(f"/extra/{KEY}")), None)
+            if entry is None:
+                return {}
+            with archive.open(entry) as file:
+                text = file.read(LONGEST + 1).decode("utf-8", "replace")
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{str(program)!r} is no archive of torch.jit.save ({error}): pass such a file") from error
+    return _parse_facts(text, channels, "TorchScript")
+
+
+def _parse_facts(text: str, channels: int, kind: str) -> dict[str, Any]:
     problem = "it is too long" if len(text) > LONGEST else ""
     try:
         facts = None if problem else json.loads(text)
@@ -72,7 +98,7 @@ def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
     else:
         problem = problem or find_problem(facts) or _find_facts_problem(facts, channels)
     if problem:
-        raise UserError(f"what the ONNX file says of its images cannot be used ({problem}): export it again")
+        raise UserError(f"what the {kind} file says of its images cannot be used ({problem}): export it again")
     return dict(facts or {})
 
 
@@ -89,6 +115,10 @@ def _find_facts_problem(facts: Any, channels: int) -> str:
         names = facts.get(key)
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             return f"its {key} are no names"
+    size = facts.get("size")
+    sides = size if isinstance(size, list) else []
+    if size is not None and (len(sides) != 2 or any(type(side) is not int or not 0 < side < LONGEST for side in sides)):
+        return "its size is no height and width"
     return find_reading_problem(facts.get("reading"), channels)
 
 

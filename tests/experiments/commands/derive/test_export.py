@@ -180,6 +180,23 @@ def test_windows_are_those_of_one_size(suffix: str, tmp_path: Path) -> None:
     assert read_facts_of(file)["size"] == [64, 50]
 
 
+def test_a_trusted_program_says_itself_what_it_takes(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'convert' needs neither names nor normalisation for it, but trust."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "net.pt", tmp_path / "back" / "best.ckpt"
+    read_output("export", f"--checkpoint={source}", f"--output={file}")
+    data = f"--data={json.dumps(read_settings(source)['data'])}"
+    words = ("convert", f"--source={file}", f"--output={back}", data)
+    assert "set ROBUST_SEGMENTATION_TRUST=torchscript" in read_refusal(*words)
+    monkeypatch.setenv("ROBUST_SEGMENTATION_TRUST", "torchscript")
+    assert "says that its mean is" in read_refusal(*words, "--mean=0.5,0.5,0.5", "--std=1,1,1")
+    read_output(*words)
+    images = torch.randint(0, 256, (2, 3, 70, 51), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_module(back)(images), load_module(source)(images), rtol=1e-3, atol=1e-3)
+
+
 def test_views_and_temperatures_are_inside(tiny_run: Path, tmp_path: Path) -> None:
     views, source, file = tmp_path / "views" / "best.ckpt", tmp_path / "soft" / "best.ckpt", tmp_path / "net.onnx"
     tta.main([f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={views}"])
