@@ -1,5 +1,6 @@
 """Metadata of an exported network: the images that it expects and the classes that it predicts."""
 
+import importlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -22,13 +23,14 @@ DATA_KEYS = ("classes", "channels", "palette", "size", "window", "reading", "int
 def describe_facts(described: Mapping[str, Any], channels: int) -> str:
     """The metadata of an exported network as JSON.
 
-    Its input are floats in [0, 1], which it normalises itself: their mean and standard deviation are said to be 0 and 1.
+    Its input are floats in [0, 1], which it normalises and pads itself: their mean and standard deviation are said to be 0
+    and 1, and its stride 1.
 
     Args:
         described: see `describe_data`; its ``size`` is that of the only images that the file takes, or `None`.
         channels: number of the images' channels.
     """
-    facts = {"input": INPUT, "mean": [0.0] * channels, "std": [1.0] * channels}
+    facts = {"input": INPUT, "mean": [0.0] * channels, "std": [1.0] * channels, "stride": 1}
     known = {key: described[key] for key in DATA_KEYS if key in described}  # a window of None is stored, too
     return json.dumps({**facts, **known})
 
@@ -44,13 +46,22 @@ def add_facts(graph: bytes, described: Mapping[str, Any], channels: int) -> byte
     Raises:
         UserError: the package onnx is missing.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
+    onnx = require_onnx()
     model = onnx.load_model_from_string(graph)
     onnx.helper.set_model_props(model, {KEY: describe_facts(described, channels)})
     return model.SerializeToString()
+
+
+def require_onnx() -> Any:
+    """The package onnx.
+
+    Raises:
+        UserError: it is missing.
+    """
+    try:
+        return importlib.import_module("onnx")
+    except ImportError as error:
+        raise UserError("an ONNX file is written by the package onnx: run pip install onnx") from error
 
 
 def read_facts(graph: bytes, channels: int) -> dict[str, Any]:
@@ -115,6 +126,9 @@ def _find_facts_problem(facts: Any, channels: int) -> str:
         names = facts.get(key)
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             return f"its {key} are no names"
+    stride = facts.get("stride", 1)
+    if type(stride) is not int or not 0 < stride < LONGEST:
+        return "its stride is no number of pixels"
     size = facts.get("size")
     sides = size if isinstance(size, list) else []
     if size is not None and (len(sides) != 2 or any(type(side) is not int or not 0 < side < LONGEST for side in sides)):

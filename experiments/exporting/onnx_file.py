@@ -1,6 +1,6 @@
 """ONNX files of networks, written by PyTorch's exporter by traces and run by ONNX Runtime.
 
-Its other exporter, by ``torch.export``, takes several times as long, and wrote fewer networks for any size.
+Its other exporter, by ``torch.export``, takes ten times as long and more, and cannot write what that cannot record.
 """
 
 import io
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.checkpoints.graph_facts import add_facts
+from experiments.checkpoints.graph_facts import add_facts, require_onnx
 from experiments.exporting.onnx_operators import OPSET, add_operators
 from experiments.exporting.program import Run
 from user_error import UserError, shorten
 
 IMAGE, LOGITS = "image", "logits"
 
-RECORDING_ERRORS = (RuntimeError, TypeError, ValueError, ImportError, NotImplementedError, AttributeError)
+RECORDING_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, AssertionError)
 """What the recording of a network that cannot be recorded raises."""
 
 
@@ -31,8 +31,9 @@ def trace_graph(network: nn.Module, image: Tensor, any_size: bool = False) -> by
         any_size: whether images may have another size than this one.
 
     Raises:
-        UserError: the network has operations that ONNX does not support.
+        UserError: the network has operations that ONNX does not support, or the package onnx is missing.
     """
+    require_onnx()
     axes = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
     graph = io.BytesIO()
     try:

@@ -18,8 +18,6 @@ from experiments.exporting.onnx_file import RECORDING_ERRORS
 from experiments.exporting.program import Run
 from user_error import UserError, shorten
 
-ERRORS = (*RECORDING_ERRORS, AssertionError, KeyError, IndexError)
-
 
 def write_pt2(network: nn.Module, image: Tensor, any_size: bool, facts: Mapping[str, Any]) -> bytes:
     """The content of a file of ``torch.export``, for batches of any number of images.
@@ -38,12 +36,12 @@ def write_pt2(network: nn.Module, image: Tensor, any_size: bool, facts: Mapping[
     try:
         # a size of 0 or 1 would otherwise be another case, which the program refuses
         with _be_quiet(), torch.no_grad(), symbols.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-            shapes = {"image": {axis: Dim.AUTO for axis in axes}}
+            shapes = ({axis: Dim.AUTO for axis in axes},)
             program = torch.export.export(network, (image,), dynamic_shapes=shapes, strict=False)
             _require_free(program, axes)
             _relax(program)
             torch.export.save(program, content, extra_files={KEY: describe_facts(facts, image.shape[1])})
-    except ERRORS as error:
+    except RECORDING_ERRORS as error:
         raise UserError(f"the network cannot be written by torch.export ({shorten(error)})") from error
     return content.getvalue()
 

@@ -12,12 +12,15 @@ from lightning_modules.networks.adapters.onnx import OnnxNetwork
 from lightning_modules.networks.adapters.torchscript import TorchScriptNetwork
 from user_error import UserError
 
+STRIDE = 32
+"""Of ONNX files that do not say how they pad."""
+
 
 def read_onnx(
     file: Path,
     asked: Asked,
     *,
-    stride: int = 32,
+    stride: int | None = None,
     input_name: str | None = None,
     output_name: str | None = None,
 ) -> Published:
@@ -26,7 +29,7 @@ def read_onnx(
     Args:
         file: the graph.
         asked: see `Asked`.
-        stride: images are padded to a multiple of it.
+        stride: images are padded to a multiple of it; what the file says, or else `STRIDE`, if null.
         input_name: of the graph's input for images; its first if null.
         output_name: of the graph's output with the logits; its first if null.
 
@@ -40,7 +43,7 @@ def read_onnx(
     settings: dict[str, Any] = {
         "input_name": input_name,
         "output_name": output_name,
-        "stride": stride,
+        "stride": facts.get("stride", STRIDE) if stride is None else stride,
         **find_normalisation(file, facts, {"mean": asked.mean, "std": asked.std}),
     }
     classes = facts.get("classes")

@@ -53,6 +53,18 @@ def test_there_and_back(
         torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
 
 
+def test_there_and_back_for_any_size(tiny_run: Path, tmp_path: Path) -> None:
+    """Nothing is padded twice: the network's stride is 8, and that of an ONNX file of which nothing is known 32."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "net.onnx", tmp_path / "back" / "best.ckpt"
+    read_output("export", f"--checkpoint={source}", f"--output={file}")
+    data = json.dumps(read_settings(source)["data"])
+    assert "note" not in read_output("onnx", f"--file={file}", f"--output={back}", f"--data={data}")
+    for size in ((64, 64), (70, 101), (41, 36)):
+        image = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8)
+        with torch.inference_mode():
+            torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
+
+
 def make_bands_folder(root: Path, channels: int) -> Path:
     """Images of 32 x 32 with so many bands, and masks."""
     random = np.random.default_rng(channels)
