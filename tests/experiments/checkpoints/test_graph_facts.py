@@ -56,5 +56,5 @@ def test_what_cannot_be_used_is_refused(said: Any, problem: str, tmp_path: Path)
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pt").write_bytes(b"junk")
-    with pytest.raises(UserError, match="is no archive of torch.jit.save"):
+    with pytest.raises(UserError, match=r"is no archive of torch\.jit\.save"):
         read_script_facts(tmp_path / "net.pt", 3)
