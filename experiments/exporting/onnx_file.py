@@ -5,7 +5,8 @@ Its other exporter, by ``torch.export``, takes ten times as long and more, and c
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ def trace_graph(network: nn.Module, image: Tensor, any_size: bool = False) -> by
     axes = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
     graph = io.BytesIO()
     try:
-        with warnings.catch_warnings(), torch.inference_mode(), add_operators():
+        with warnings.catch_warnings(), torch.inference_mode(), add_operators(), _print_no_graph():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network,
@@ -52,6 +53,17 @@ def trace_graph(network: nn.Module, image: Tensor, any_size: bool = False) -> by
     except RECORDING_ERRORS as error:
         raise UserError(f"the network cannot be written as ONNX ({shorten(error)})") from error
     return graph.getvalue()
+
+
+@contextmanager
+def _print_no_graph() -> Iterator[None]:
+    """Keep PyTorch 2.13 from printing a graph that it cannot write: it asks wrongly whether it is to log."""
+    log = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
 
 
 def open_graph(graph: bytes) -> Run:

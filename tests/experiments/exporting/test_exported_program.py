@@ -68,6 +68,16 @@ def test_what_another_runtime_runs_is_no_graph_of_pytorch() -> None:
         export_program(OnnxNetwork(2, 3), "pt2", 3, None, {})
 
 
+def test_an_operator_that_onnx_lacks_is_named_in_a_sentence(capfd: pytest.CaptureFixture) -> None:
+    """Without the graph, which PyTorch would print."""
+    network = nn.AdaptiveMaxPool2d(3)
+    with pytest.raises(
+        UserError, match=r"cannot be written as ONNX \(.*adaptive_max_pool2d.* pass --size HEIGHT WIDTH"
+    ):
+        export_program(network, "onnx", 3, None, {})
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("package", ["onnxruntime", "onnx"])
 def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
