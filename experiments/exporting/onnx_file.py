@@ -1,6 +1,6 @@
 """ONNX files of networks, written by PyTorch's exporter by traces and run by ONNX Runtime.
 
-Its other exporter, by ``torch.export``, takes ten times as long and more, and cannot write what that cannot record.
+Its other exporter, by ``torch.export``, takes four times as long and more, and lost pyramid pooling for other sizes.
 """
 
 import io

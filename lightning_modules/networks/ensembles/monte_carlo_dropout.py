@@ -43,10 +43,14 @@ class SampledDropout(nn.Module):
 
 
 @torch.compiler.assume_constant_result
-@lru_cache(maxsize=1024)  # a graph that is exported holds those of the pass before
-@torch.inference_mode(False)
 def draw_channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     """Factors (channels,): 0 at `rate`, and what keeps the mean elsewhere."""
+    return _draw_once(layer, sample, channels, rate)
+
+
+@lru_cache(maxsize=1024)  # a graph that is recorded holds the masks of the pass before, since it can hold no generator
+@torch.inference_mode(False)
+def _draw_once(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     random = torch.Generator().manual_seed(((layer * 1_000_003 + sample) * 1_000_003 + channels) % 2**63)
     return (torch.rand(channels, generator=random) >= rate).float() / (1 - rate)
 
