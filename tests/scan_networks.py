@@ -28,7 +28,9 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from experiments.commands.derive.export import TOLERANCE, draw_images, find_largest_difference, trace_graph  # noqa: E402
+from experiments.exporting.exported_module import draw_images  # noqa: E402
+from experiments.exporting.onnx_file import open_graph, trace_graph  # noqa: E402
+from experiments.exporting.program import TOLERANCE, find_difference  # noqa: E402
 from experiments.measuring.environment import describe_environment  # noqa: E402
 from lightning_modules.multiply_adds import count_multiply_adds  # noqa: E402
 from lightning_modules.networks.fcn import FcnNetwork  # noqa: E402
@@ -162,7 +164,9 @@ def try_export(network: nn.Module) -> None:
     """
     network.eval()
     graph = trace_graph(network, draw_images(1, 3, (64, 64), SEED))
-    apart = find_largest_difference(graph, network, draw_images(2, 3, (64, 64), SEED + 1))
+    images = draw_images(2, 3, (64, 64), SEED + 1)
+    with torch.inference_mode():
+        apart = find_difference(open_graph(graph)(images), network(images))
     if not apart <= TOLERANCE:
         raise ValueError(f"the file differs by {apart:.2g}")
 

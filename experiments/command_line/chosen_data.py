@@ -1,5 +1,6 @@
 """The value of the option ``--data``."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,3 +15,17 @@ class ChosenData(NamedTuple):
 
     module: "SegmentationDataModule"
     settings: dict[str, Any]
+
+
+class DataOption(NamedTuple):
+    """What ``--data`` says, for a verb that needs data with some of its options alone.
+
+    A parameter of this type adds ``--data``, too.
+
+    Args:
+        given: whether the command line names data.
+        choose: builds them.
+    """
+
+    given: bool
+    choose: Callable[[], ChosenData]

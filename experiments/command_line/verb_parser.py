@@ -19,7 +19,7 @@ from typing import (
     get_type_hints,
 )
 
-from experiments.command_line.chosen_data import ChosenData
+from experiments.command_line.chosen_data import ChosenData, DataOption
 from experiments.command_line.parser_errors import describe_parser_error
 from user_error import UserError
 
@@ -250,7 +250,7 @@ def _as_declared(value: Any, one: Parameter) -> Any:
 
 
 def _is_data(one: Parameter) -> bool:
-    return one.kind is ChosenData
+    return one.kind in (ChosenData, DataOption)
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -270,11 +270,15 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return words, of_data
 
 
-def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | None:
+def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | DataOption | None:
     """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint are given."""
     checkpoint: Path | None = values.get("checkpoint") or next(iter(values.get("checkpoints") or []), None)
     if one.default is None and checkpoint is None and not words:
         return None
-    from experiments.command_line.data_option import choose_data
 
-    return choose_data(verb, checkpoint, words)
+    def choose() -> ChosenData:
+        from experiments.command_line.data_option import choose_data
+
+        return choose_data(verb, checkpoint, words)
+
+    return DataOption(bool(words), choose) if one.kind is DataOption else choose()

@@ -24,7 +24,7 @@ FOLDERS = {
         "prune": "remove channels or weights of a network",
         "calibrate": "fit the temperature of a network's probabilities",
         "svm": "fit a linear SVM on a checkpoint's features",
-        "export": "write a checkpoint as an ONNX file",
+        "export": "write a checkpoint as an ONNX, TorchScript or torch.export file",
         "convert": "make a checkpoint of a published network: of Transformers, smp, torchvision, a state dict, TorchScript, ONNX",
         "onnx": "make a checkpoint of an ONNX file, to be swept like any other",
     },

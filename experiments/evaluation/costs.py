@@ -20,7 +20,8 @@ class Batch(Strict):
     The ratio is that of this network's seconds to the reference's in the same round: the median over the rounds, the
     least and the most. The reference is measured against itself in the same way: its ratios show the noise of the machine.
     ``peak_memory_bytes`` are weights, images and what a forward pass holds beside them, see
-    `experiments.measuring.peak_memory.measure_peak_bytes`.
+    `experiments.measuring.peak_memory.measure_peak_bytes`. ``onnx_ratio`` is that of ONNX Runtime's seconds to PyTorch's for
+    the same network in the same round; `None` where it was not measured.
     """
 
     batch_size: int = Field(ge=1)
@@ -29,6 +30,10 @@ class Batch(Strict):
     latency_ratio_least: Positive
     latency_ratio_most: Positive
     peak_memory_bytes: Count
+    onnx_milliseconds_per_image: Positive | None = None
+    onnx_ratio: Positive | None = None
+    onnx_ratio_least: Positive | None = None
+    onnx_ratio_most: Positive | None = None
 
 
 class Cost(Strict):
@@ -38,6 +43,7 @@ class Cost(Strict):
     are those of ``file_bytes`` that go to a training in progress, above all the state of its optimiser: they are no cost
     of the network. ``multiply_adds`` are those of one image, see `lightning_modules.multiply_adds`.
     ``zero_weights`` is the number of elements of kernels and matrices that are zero. ``size`` is (height, width).
+    ``onnx_refused`` says why ONNX Runtime was not measured where it was asked for.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Cost(Strict):
     multiply_adds: Count
     training_bytes: Count | None = None  # missing in earlier files, where ``file_bytes`` include them
     zero_weights: Count = 0  # missing in files from before there was pruning
+    onnx_refused: str | None = None
     batches: list[Batch] = Field(min_length=1)
 
     @property

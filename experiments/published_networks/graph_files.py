@@ -5,19 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoints.graph_facts import read_facts
+from experiments.checkpoints.graph_facts import read_facts, read_script_facts
 from experiments.checkpoints.trusted_classes import require_trusted_word
 from experiments.published_networks.published import Asked, Published, choose_levels
 from lightning_modules.networks.adapters.onnx import OnnxNetwork
 from lightning_modules.networks.adapters.torchscript import TorchScriptNetwork
 from user_error import UserError
 
+STRIDE = 32
+"""Of ONNX files that do not say how they pad."""
+
 
 def read_onnx(
     file: Path,
     asked: Asked,
     *,
-    stride: int = 32,
+    stride: int | None = None,
     input_name: str | None = None,
     output_name: str | None = None,
 ) -> Published:
@@ -26,7 +29,7 @@ def read_onnx(
     Args:
         file: the graph.
         asked: see `Asked`.
-        stride: images are padded to a multiple of it.
+        stride: images are padded to a multiple of it; what the file says, or else `STRIDE`, if null.
         input_name: of the graph's input for images; its first if null.
         output_name: of the graph's output with the logits; its first if null.
 
@@ -40,7 +43,7 @@ def read_onnx(
     settings: dict[str, Any] = {
         "input_name": input_name,
         "output_name": output_name,
-        "stride": stride,
+        "stride": facts.get("stride", STRIDE) if stride is None else stride,
         **find_normalisation(file, facts, {"mean": asked.mean, "std": asked.std}),
     }
     classes = facts.get("classes")
@@ -81,7 +84,7 @@ def find_normalisation(
 
 
 def read_torchscript(file: Path, asked: Asked) -> Published:
-    """The network of a TorchScript file, which is a program that the user must trust.
+    """The network of a TorchScript file, which is a program that the user must trust; see `read_script_facts`.
 
     Args:
         file: that ``torch.jit.save`` wrote.
@@ -92,9 +95,15 @@ def read_torchscript(file: Path, asked: Asked) -> Published:
     """
     where = f"the TorchScript file {str(file)!r}"
     require_trusted_word(TorchScriptNetwork.needs_trust, where)
-    settings: dict[str, Any] = choose_levels(asked, None, where)
-    settings["image_size"] = None if asked.size is None else list(asked.size)
-    number = asked.count_classes()
+    facts = read_script_facts(file, asked.channels)
+    if facts:
+        settings: dict[str, Any] = {**find_normalisation(file, facts, {"mean": asked.mean, "std": asked.std})}
+    else:
+        settings = {**choose_levels(asked, None, where)}
+    size = asked.size or facts.get("size")
+    settings["image_size"] = None if size is None else [int(side) for side in size]
+    classes = facts.get("classes")
+    number = asked.count_classes() if classes is None else len(classes)
     network = TorchScriptNetwork(number, asked.channels, str(file), **settings)
     digest = hashlib.sha256(network.read_graph()).hexdigest()
-    return Published(network, settings, number, asked.channels, None, digest, {"file": file.name})
+    return Published(network, settings, number, asked.channels, classes, digest, {"file": file.name})

@@ -127,15 +127,32 @@ class SegmentationNetwork(Network):
                 f"{type(self).__name__} was made for images of {self.only_side} x {self.only_side} and was given {height} x "
                 f"{width}: train at that size (--data.init_args.size), and predict larger images by sliding windows of it"
             )
-        below, beside = (max(-side % self.stride, self.least_side - side) for side in (height, width))
-        if below or beside:
+        below, beside = (self._find_padding(side) for side in (height, width))
+        if is_recorded() or below or beside:
             x = F.pad(x, (0, beside, 0, below), mode="replicate")
+        if torch.compiler.is_exporting():  # strides of channels last would tie the program to the sizes it is made with
+            return x.contiguous()
         return x.contiguous(memory_format=self.memory_format)
+
+    def _find_padding(self, side: int) -> int:
+        """Pixels that a side lacks; the arithmetic holds for the sizes of a recorded graph, too, which are symbols."""
+        if self.stride == self.only_side:
+            return self.stride - side
+        padding = (side + self.stride - 1) // self.stride * self.stride - side  # no negative dividend: ONNX truncates
+        if self.least_side == self.stride:
+            return padding
+        further = self.least_side - side - padding
+        return padding + (further + abs(further)) // 2
+
+
+def is_recorded() -> bool:
+    """Whether this pass is recorded as a graph, perhaps for images of several sizes: no size may decide between branches."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
 
 def resize_to(x: Tensor, logits: Tensor) -> Tensor:
     """Logits (B, K, h, w) at the size of images `x` (B, C, H, W)."""
-    if logits.shape[2:] == x.shape[2:]:
+    if not is_recorded() and logits.shape[2:] == x.shape[2:]:
         return logits
     return F.interpolate(logits, x.shape[2:], mode="bilinear")
 

@@ -19,7 +19,7 @@ from user_error import UserError
 VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
     "predict": lambda net, out: ["--checkpoint", str(net), str(net.parent / "image.png"), "--output", str(out)],
     "benchmark": lambda net, out: ["--checkpoint", str(net), "--suite=smoke", f"--output={out}/x.json"],
-    "export": lambda net, out: ["--checkpoint", str(net), "--size", "32", "32", "--output", f"{out}/x.onnx"],
+    "export": lambda net, out: ["--checkpoint", str(net), "--int8", "--output", f"{out}/x.onnx"],
     "costs": lambda net, out: ["--checkpoints", str(net), "--size", "32", "32", "--output", f"{out}/x.json"],
     "plan": lambda net, out: ["--checkpoint", str(net), "--images", "8", "--size", "32", "32", "--suite=smoke"],
     "calibrate": lambda net, out: ["--checkpoint", str(net), f"--output={out}/x.ckpt"],
@@ -39,7 +39,7 @@ VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 """Options of each verb that opens a checkpoint, for a checkpoint and an output folder."""
 
-READ_CONFIG = ("benchmark", "calibrate", "prune", "svm", "soup")
+READ_CONFIG = ("benchmark", "calibrate", "export", "prune", "svm", "soup")
 """Verbs that build the data of the run folder."""
 
 

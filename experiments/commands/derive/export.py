@@ -1,137 +1,102 @@
-"""Write a checkpoint as an ONNX file, and compare its logits with those of the network."""
+"""Write a checkpoint as a file for another runtime, and compare its logits with those of the network."""
 
-import io
-import warnings
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.graph_facts import add_facts
+from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from experiments.command_line.chosen_data import DataOption
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.exporting.calibration import quantise_for
+from experiments.exporting.exported_module import Logits
+from experiments.exporting.exported_program import export_program
+from experiments.exporting.formats import ONNX, SUFFIXES, find_format
 from experiments.files.atomic_write import atomic_write, require_writable
-from lightning_modules.segmentation import SegmentationModule
-from user_error import UserError, shorten
+from user_error import UserError
 
 EXAMPLES = """
---checkpoint runs/half_tuned/best.ckpt --size 256 256 --output half.onnx
---checkpoint runs/ensemble/best.ckpt --size 512 1024 --output ensemble.onnx
+--checkpoint runs/half_tuned/best.ckpt --output half.onnx
+--checkpoint runs/half_tuned/best.ckpt --output half.pt
+--checkpoint runs/cityscapes_slide/best.ckpt --size 1024 2048 --output slide.pt2
+--checkpoint runs/half_tuned/best.ckpt --int8 --calibration 128 --output half_int8.onnx
 """
 
-OPSET = 17
-TOLERANCE = 1e-3
-"""Largest difference of a logit between the file and the network, due to another order of float32 sums."""
-
-USUAL = 100.0
-"""Magnitude of logits up to which the tolerance is absolute; above, it is relative, as float32 rounding is."""
-
-
-INSTEAD = "sweep and deploy its checkpoint"
-
-
-class Logits(nn.Module):
-    """The exported module: float images (B, C, H, W) in [0, 1] to logits (B, K, H, W)."""
-
-    def __init__(self, module: SegmentationModule) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, image: Tensor) -> Tensor:
-        """The logits that validation and sweep score."""
-        return self.module.predict_logits(image)
-
-
-def draw_images(number: int, channels: int, size: tuple[int, int], seed: int) -> Tensor:
-    """Float images (number, channels, H, W) in [0, 1]."""
-    return torch.rand(number, channels, *size, generator=torch.Generator().manual_seed(seed))
-
-
-def trace_graph(network: nn.Module, image: Tensor) -> bytes:
-    """Trace the network on `image`; the content of an ONNX file for images of its size, in batches of any size.
-
-    Raises:
-        UserError: the network has operations that ONNX does not support.
-    """
-    graph = io.BytesIO()
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                (image,),
-                graph,  # type: ignore[arg-type]  # this exporter accepts a stream, too
-                dynamo=False,  # the other exporter needs another package, and supports fewer of the networks
-                opset_version=OPSET,
-                input_names=["image"],
-                output_names=["logits"],
-                dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
-            )
-    except (RuntimeError, TypeError, ValueError, ImportError) as error:
-        raise UserError(f"the network cannot be written as ONNX ({shorten(error)}): {INSTEAD}") from error
-    return graph.getvalue()
-
-
-def find_largest_difference(graph: bytes, network: nn.Module, images: Tensor) -> float:
-    """The largest difference of a logit between a graph and the network that it was exported from.
-
-    Where logits are larger than `USUAL`, the difference is relative to them.
-
-    Raises:
-        UserError: ONNX Runtime is missing, or cannot open the file.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UserError("the file cannot be checked without ONNX Runtime: run pip install onnxruntime") from error
-    try:
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        found = session.run(["logits"], {"image": images.numpy()})[0]
-    except Exception as error:  # its exceptions have no common base class
-        raise UserError(f"ONNX Runtime does not take the network ({shorten(error)}): {INSTEAD}") from error
-    with torch.inference_mode():
-        logits = network(images).numpy()
-    return float(np.abs(found - logits).max() / max(1.0, np.abs(logits).max() / USUAL))
+IMAGES = 64
+"""Number of images that 8 bits are calibrated on."""
 
 
 def export_network(
-    *, checkpoint: Path, size: Annotated[tuple[int, int], Option(metavar=("HEIGHT", "WIDTH"))], output: Path
+    *,
+    checkpoint: Path,
+    output: Path,
+    format: Annotated[str | None, Option(choices=SUFFIXES)] = None,
+    size: Annotated[tuple[int, int] | None, Option(metavar=("HEIGHT", "WIDTH"))] = None,
+    int8: bool = False,
+    calibration: Annotated[int | None, Option(metavar="IMAGES")] = None,
+    seed: int = 0,
+    data: DataOption,
 ) -> None:
-    """Write a checkpoint as an ONNX file: a plain network, a pruned one, an ensemble.
+    """Write a checkpoint as a file for another runtime: a plain network, a pruned one, an ensemble, ...
 
-    It takes float images (batch, channels, height, width) in [0, 1], of one size, and gives logits of that size;
-    normalisation is inside. Its logits of other images than those of the trace are compared with the network's. Its
-    metadata describe its input and its classes, for 'onnx' to read.
+    It takes float images (batch, channels, height, width) in [0, 1], as many and as large as you like, and gives logits of
+    their size; normalisation, padding and sliding windows are inside. Its logits for batches and sizes other than those of
+    the recording are compared with the network's; a file that differs is not written. Its metadata describe its input and
+    its classes. 'onnx' makes a checkpoint of an ONNX file, to be swept and compared.
 
     Args:
         checkpoint: file of a network.
-        size: in pixels.
-        output: file to write: *.onnx.
+        output: file to write: *.onnx, *.pt (TorchScript) or *.pt2 (torch.export).
+        format: of the file (default: that of its suffix).
+        size: of all images in pixels, for networks whose graph cannot follow it, such as sliding windows (default: any).
+        int8: quantise an ONNX file to 8 bits; how many pixels keep their class is printed.
+        calibration: training images that 8 bits are calibrated on (default: 64).
+        seed: by which they are drawn.
+        data: of the network, for --int8.
 
     Raises:
-        UserError: the file's logits would differ from the network's, or its name or size is invalid.
+        UserError: the file's logits would differ from the network's, or an option is invalid.
     """
-    if min(size) < 1:
+    if size is not None and min(size) < 1:
         raise UserError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
-    if output.suffix != ".onnx":
-        raise UserError(f"the output {str(output)!r} must be named *.onnx")
+    chosen = find_format(output, format)
+    _check_quantisation(int8, calibration, seed, data, chosen)
     source = CheckpointFile(checkpoint)
-    module = load_module(source)
+    module, described = load_module(source), describe_data(source)
+    network, channels = Logits(module), int(module.hparams["in_channels"])
     require_writable(output)
-    network, channels = Logits(module).eval(), int(module.hparams["in_channels"])
-    graph = trace_graph(network, draw_images(1, channels, size, seed=0))
-    difference = find_largest_difference(graph, network, draw_images(2, channels, size, seed=1))
-    if not difference <= TOLERANCE:
-        raise UserError(
-            f"the file would say something else than the network (logits differ by {difference:.2g}), which computes what a "
-            f"trace cannot follow: {INSTEAD}"
-        )
+    if int8:
+        images = data.choose().module
+        require_its_data(source, module.num_classes, channels, images)
+    found = export_program(network, chosen, channels, size, described)
+    content, said = found.content, str(found.parity)
+    if int8:
+        quantised = quantise_for(content, network, images, calibration or IMAGES, seed, size)
+        facts = {
+            **described,
+            "size": None if size is None else list(size),
+            "int8": quantised.as_json() | {"seed": seed},
+        }
+        content, said = add_facts(quantised.content, facts, channels), str(quantised)
     with atomic_write(output, "wb") as file:
-        file.write(add_facts(graph, {**describe_data(source), "size": list(size)}, channels))
-    print(f"exported: {output} (logits differ by at most {difference:.1g})")
+        file.write(content)
+    taken = "images of any size" if size is None else f"images of {size[0]} x {size[1]}"
+    print(f"exported: {output} (for {taken}; {said})")
+
+
+def _check_quantisation(int8: bool, calibration: int | None, seed: int, data: DataOption, format: str) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UserError: they do not.
+    """
+    if int8 and format != ONNX:
+        raise UserError(f"--int8 is for ONNX files, and the output is {format}: name it *.onnx, or leave --int8 out")
+    if not int8 and (calibration is not None or data.given):
+        raise UserError("--calibration and --data serve --int8 alone: pass that as well, or leave them out")
+    if (calibration is not None and calibration < 1) or seed < 0:
+        raise UserError("--calibration must be 1 or more, and --seed 0 or more")
 
 
 def main(argv: list[str]) -> None:

@@ -29,7 +29,7 @@ def import_graph(
     output: Path,
     mean: str | None = None,
     std: str | None = None,
-    stride: int = 32,
+    stride: int | None = None,
     input_name: str | None = None,
     output_name: str | None = None,
     data: ChosenData,
@@ -41,7 +41,7 @@ def import_graph(
         output: checkpoint to write, in a folder of its own.
         mean: of the graph's input by channel, as 0.5,0.5,0.5, where the file does not say it.
         std: likewise; 0,0,0 and 1,1,1 are those of images in [0, 1].
-        stride: images are padded to a multiple of it.
+        stride: images are padded to a multiple of it (default: what the file says, else 32).
         input_name: of the graph's input for images (default: its first).
         output_name: of the graph's output with the logits (default: its first).
         data: whose classes it tells.

@@ -20,8 +20,10 @@ from experiments.checkpoints.written_checkpoint import count_bytes
 from experiments.command_line.device import AUTO, find_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.costs import FORMAT, Batch, Cost, Costs
+from experiments.exporting.exported_module import Logits
 from experiments.files.replaceable import require_json
 from experiments.measuring.environment import describe_environment
+from experiments.measuring.onnx_latency import add_onnx_latency
 from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import take_turns
 from experiments.record_files.cost_file import write_costs
@@ -34,6 +36,7 @@ from user_error import UserError
 EXAMPLES = """
 --checkpoints runs/unet/best.ckpt runs/unet_cbam/best.ckpt --size 256 256 --output costs.json
 --checkpoints runs/*/best.ckpt --size 512 1024 --batch-sizes 1 8 --reference runs/unet/best.ckpt --output costs.json
+--checkpoints runs/unet/best.ckpt --size 256 256 --onnx --device cpu --output costs.json
 --checkpoints runs/a/best.ckpt runs/a/last.ckpt --names "best" "last" --size 64 64 --output costs.json --format csv
 """
 
@@ -192,6 +195,16 @@ class Setting(NamedTuple):
     batch_sizes: Sequence[int]
     rounds: int
     device: torch.device
+    onnx: bool = False
+
+
+def measure_onnx(contender: Contender, batches: list[Batch], at: Setting) -> dict[str, Any]:
+    """The fields of `Cost` that ONNX Runtime adds: its latencies, or why there are none."""
+    try:
+        network, rounds = Logits(contender.module), range(at.rounds)
+        return {"batches": add_onnx_latency(network, contender.channels, at.size, batches, rounds, SHORTEST)}
+    except UserError as error:
+        return {"batches": batches, "onnx_refused": str(error)}
 
 
 def measure_all(contenders: Sequence[Contender], reference: Contender, at: Setting) -> list[Cost]:
@@ -211,7 +224,8 @@ def measure_all(contenders: Sequence[Contender], reference: Contender, at: Setti
             shown.set_postfix_str(one.name)
             prepare(one, at.device)
             batches = [measure(one, reference, each, at.size, iterate_rounds(), at.device) for each in at.batch_sizes]
-            costs.append(Cost(**known, batches=batches))
+            found = measure_onnx(one, batches, at) if at.onnx else {"batches": batches}
+            costs.append(Cost(**known, **found))
             if one is not reference:
                 one.module.cpu()
     return costs
@@ -226,6 +240,7 @@ def measure_costs(
     names: Annotated[Sequence[str] | None, Option(metavar="NAME")] = None,
     rounds: int = 20,
     device: str = AUTO,
+    onnx: bool = False,
     output: Path,
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
 ) -> None:
@@ -243,6 +258,7 @@ def measure_costs(
         names: one for each (default: those of the run folders).
         rounds: of each network with the reference.
         device: cpu, cuda, ... (default: a GPU where there is one).
+        onnx: time ONNX Runtime, too, in turns with PyTorch, with as many threads; on a CPU.
         output: JSON file to write.
         format: of what is printed.
 
@@ -256,11 +272,15 @@ def measure_costs(
     on = find_device(device)
     if on.type not in ("cpu", "cuda"):
         raise UserError(f"latency and memory are measured on cpu and cuda, not on {on.type!r}: pass --device cpu")
+    if onnx and on.type != "cpu":
+        raise UserError(
+            f"ONNX Runtime is measured on a CPU, not on {on.type!r}: pass --device cpu, or leave --onnx out"
+        )
     torch.backends.cudnn.allow_tf32 = False  # as in 'benchmark'
     require_json(output, lambda found: isinstance(found, dict) and "costs" in found, "costs")
     contenders = load_contenders(checkpoints, names)
     beside = find_reference(reference, contenders)
-    setting = Setting(size, list(dict.fromkeys(batch_sizes)), rounds, on)
+    setting = Setting(size, list(dict.fromkeys(batch_sizes)), rounds, on, onnx)
     costs = Costs(
         format=FORMAT,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

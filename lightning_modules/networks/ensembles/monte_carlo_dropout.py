@@ -1,6 +1,7 @@
 """A network whose dropout stays on: each of its samples is a sub-network."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class SampledDropout(nn.Module):
         if self.training or not self.rate:
             return self.dropout(x)
         axis = 1 if x.ndim == 4 else x.ndim - 1
-        factors = draw_channel_mask(self.layer, self.sample, x.shape[axis], self.rate).to(x)
+        factors = draw_channel_mask(self.layer, self.sample, int(x.shape[axis]), self.rate).to(x)
         shape = [1] * x.ndim
         shape[axis] = -1
         return x * factors.view(shape)
@@ -44,6 +45,12 @@ class SampledDropout(nn.Module):
 @torch.compiler.assume_constant_result
 def draw_channel_mask(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     """Factors (channels,): 0 at `rate`, and what keeps the mean elsewhere."""
+    return _draw_once(layer, sample, channels, rate)
+
+
+@lru_cache(maxsize=1024)  # a graph that is recorded holds the masks of the pass before, since it can hold no generator
+@torch.inference_mode(False)
+def _draw_once(layer: int, sample: int, channels: int, rate: float) -> Tensor:
     random = torch.Generator().manual_seed(((layer * 1_000_003 + sample) * 1_000_003 + channels) % 2**63)
     return (torch.rand(channels, generator=random) >= rate).float() / (1 - rate)
 

@@ -88,4 +88,4 @@ def _find_places(groups: Groups, in_channels: int) -> list[list[int]]:
 
 
 def _mark_all_present(x: Tensor, number: int) -> Tensor:
-    return torch.ones(len(x), number, dtype=torch.bool, device=x.device)
+    return torch.ones(x.shape[0], number, dtype=torch.bool, device=x.device)

@@ -110,4 +110,4 @@ class ClassWeights(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], present: Tensor) -> Tensor:
         """M logits (B, K, H, W) and presence (B, M) to logits (B, K, H, W)."""
-        return sum_weighted(maps, masked_softmax(self.scores.expand(len(present), -1, -1), present))
+        return sum_weighted(maps, masked_softmax(self.scores.expand(present.shape[0], -1, -1), present))

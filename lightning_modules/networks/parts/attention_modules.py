@@ -133,7 +133,8 @@ class CrissCross(nn.Module):
         height, width = x.shape[2:]
         column = torch.einsum("bdhw,bdgw->bhwg", query, key)
         row = torch.einsum("bdhw,bdhv->bhwv", query, key)
-        itself = torch.eye(height, dtype=torch.bool, device=x.device).unsqueeze(1)  # counted once, with the row
+        place = torch.arange(height, device=x.device)
+        itself = (place[:, None] == place).unsqueeze(1)  # counted once, with the row
         column = column.masked_fill(itself, -torch.inf)
         column, row = torch.cat([column, row], dim=-1).softmax(-1).to(value.dtype).split([height, width], dim=-1)
         return torch.einsum("bhwg,bcgw->bchw", column, value) + torch.einsum("bhwv,bchv->bchw", row, value)

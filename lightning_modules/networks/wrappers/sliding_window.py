@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.base import SegmentationNetwork
+from lightning_modules.networks.base import SegmentationNetwork, is_recorded
 from lightning_modules.networks.ensembles.combination import (
     AVERAGES,
     TINY,
@@ -143,8 +143,7 @@ class SlidingWindow(Wrapper, Combination):
         if self.pad:
             image = _pad_to(image, self.window)
         self._require_fixed_size(image)
-        traced = torch.jit.is_tracing()  # a trace is for batches of any size, and cannot divide one
-        parts = [image] if traced else image.split(self.at_once)
+        parts = [image] if is_recorded() else image.split(self.at_once)  # a graph is for any number of images
         found = [self._average_windows_at_once(part, predict) for part in parts]
         return {
             name: torch.cat([one[name] for one in found])[..., :height, :width]
@@ -177,7 +176,7 @@ class SlidingWindow(Wrapper, Combination):
         weight = self._make_weight((window[0], window[1]), image.device)
         sums: Outputs = {}
         counted = torch.zeros(image.shape[-2:], device=image.device)
-        together = max(1, self.at_once // len(image))
+        together = self.at_once if is_recorded() else max(1, self.at_once // len(image))
         for start in range(0, len(corners), together):
             some = corners[start : start + together]
             places = [(slice(top, top + window[0]), slice(left, left + window[1])) for top, left in some]

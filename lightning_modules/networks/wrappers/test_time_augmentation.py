@@ -65,7 +65,7 @@ class TestTimeAugmentation(Wrapper, Combination):
         for scale in self.scales:
             seen = resize(image, scale)
             for axes in FLIPS[self.flips]:
-                logits = self.network(seen.flip(axes)).flip(axes)
+                logits = self.network(seen.flip(axes)).flip(axes) if axes else self.network(seen)
                 yield F.interpolate(logits, image.shape[-2:], mode="bilinear") if scale != 1 else logits
 
     def compute_outputs(self, image: Tensor) -> dict[str, Tensor]:
@@ -82,5 +82,5 @@ def resize(image: Tensor, scale: float) -> Tensor:
     """Images (B, C, H, W) with their sides times `scale`, as floats in [0, 1]; untouched at 1."""
     if scale == 1:
         return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[-2:])
+    height, width = (max(1, round(int(side) * scale)) for side in image.shape[-2:])  # in a trace they are tensors
     return F.interpolate(to_unit_range(image), (height, width), mode="bilinear", antialias=True)

@@ -1,17 +1,22 @@
-"""A checkpoint as an ONNX file, and back as a checkpoint of it."""
+"""A checkpoint as a file for another runtime, and an ONNX file back as a checkpoint."""
 
+import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_format
+import onnxruntime
 import pytest
 import torch
 import yaml
-from command_line import TINY, read_refusal, run_command
+from command_line import TINY, read_output, read_refusal, run_command
 
 from datamodules.datasets.folder import FolderDataModule
-from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.checkpoint import describe_data, load_module
 from experiments.checkpoints.derived_checkpoint import make_component, make_content
-from experiments.commands.derive import ensemble, export, onnx, prune
+from experiments.checkpoints.settings import read_settings
+from experiments.commands.derive import calibrate, ensemble, export, onnx, prune, slide, tta
 from experiments.published_networks import graph_files
 from experiments.record_files.record_file import read_record
 from lightning_modules.networks.fcn import FcnNetwork
@@ -46,6 +51,18 @@ def test_there_and_back(
     image = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():
         torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
+
+
+def test_there_and_back_for_any_size(tiny_run: Path, tmp_path: Path) -> None:
+    """Nothing is padded twice: the network's stride is 8, and that of an ONNX file of which nothing is known 32."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "net.onnx", tmp_path / "back" / "best.ckpt"
+    read_output("export", f"--checkpoint={source}", f"--output={file}")
+    data = json.dumps(read_settings(source)["data"])
+    assert "note" not in read_output("onnx", f"--file={file}", f"--output={back}", f"--data={data}")
+    for size in ((64, 64), (70, 101), (41, 36)):
+        image = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8)
+        with torch.inference_mode():
+            torch.testing.assert_close(load_module(back)(image), load_module(source)(image), rtol=1e-3, atol=1e-3)
 
 
 def make_bands_folder(root: Path, channels: int) -> Path:
@@ -102,16 +119,106 @@ def test_two_values_are_asked_for_one_by_one() -> None:
     assert "--size takes 2 values: write them one after the other" in read_refusal("export", *words)
 
 
-def test_large_logits_may_differ_by_their_rounding() -> None:
-    for size, allowed in ((1.0, 1e-3), (50.0, 1e-3), (1e6, 10.0)):
-        network = torch.nn.Conv2d(3, 2, 1, bias=False)
-        torch.nn.init.constant_(network.weight, size)
-        image = torch.full((1, 3, 4, 4), 1 / 3)
-        graph = export.trace_graph(network, image)
-        torch.nn.init.constant_(network.weight, size + 2 * allowed)
-        assert export.find_largest_difference(graph, network, image) > export.TOLERANCE
-        torch.nn.init.constant_(network.weight, size + allowed / 2)
-        assert export.find_largest_difference(graph, network, image) < export.TOLERANCE
+def read_result(file: Path, images: torch.Tensor) -> torch.Tensor:
+    """What the file's own runtime says, opened as a user opens it."""
+    if file.suffix == ".onnx":
+        session = onnxruntime.InferenceSession(file)
+        return torch.from_numpy(session.run(None, {"image": images.numpy()})[0])
+    program = torch.jit.load(file) if file.suffix == ".pt" else torch.export.load(file).module()
+    with torch.no_grad():
+        return program(images)
+
+
+def read_facts_of(file: Path) -> dict:
+    """The metadata, as a user reads them."""
+    extra = {"robust_segmentation": ""}
+    if file.suffix == ".onnx":
+        extra = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+    elif file.suffix == ".pt":
+        torch.jit.load(file, _extra_files=extra)
+    else:
+        torch.export.load(file, extra_files=extra)
+    return json.loads(extra["robust_segmentation"])
+
+
+def write_fcn(path: Path) -> Path:
+    """A checkpoint of a network that is small enough for what is slow."""
+    settings = {"hidden": 8, "encoder": "tu-test_resnet"}
+    network = FcnNetwork(3, 3, **settings)
+    data = {"SyntheticDataModule": {"classes": ["a", "b", "c"], "palette": None, "size": [64, 64]}}
+    path.parent.mkdir()
+    torch.save(make_content(make_component(FcnNetwork, settings), network.state_dict(), 3, 3, data), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [*product(["plain", "pruned", "ensemble"], [".onnx", ".pt"]), ("fcn", ".pt2")],
+)
+def test_a_file_takes_images_of_any_number_and_size(
+    kind: str, suffix: str, tiny_run: Path, tiny_twin: Path, tmp_path: Path
+) -> None:
+    """Sizes that no trace has seen, among them those that the network pads; its facts say what it takes and tells."""
+    made, file = tmp_path / "made" / "best.ckpt", tmp_path / f"net{suffix}"
+    source = write_fcn(made) if kind == "fcn" else derive(kind, tiny_run, tiny_twin, made)
+    said = read_output("export", f"--checkpoint={source}", f"--output={file}")
+    assert "for images of any size; logits differ by at most" in said
+    assert "3 of 70 x 101" in said
+    assert "1 of 64 x 64" in said  # that of the data
+    module = load_module(source)
+    for shape in ((1, 40, 96), (4, 51, 47), (2, 160, 161)):
+        images = torch.rand(shape[0], 3, *shape[1:])
+        with torch.inference_mode():
+            torch.testing.assert_close(read_result(file, images), module(images), rtol=1e-3, atol=1e-3)
+    facts = read_facts_of(file)
+    assert facts["classes"] == describe_data(source)["classes"]
+    assert (facts["size"], facts["mean"], facts["std"]) == (None, [0.0] * 3, [1.0] * 3)
+    assert facts["input"].startswith("float32 in [0, 1]")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt", ".pt2"])
+def test_windows_are_those_of_one_size(suffix: str, tmp_path: Path) -> None:
+    source, file = tmp_path / "slide" / "best.ckpt", tmp_path / f"net{suffix}"
+    slide.main(
+        [f"--checkpoint={write_fcn(tmp_path / 'run' / 'best.ckpt')}", f"--output={source}", "--window", "32", "32"]
+    )
+    words = ("export", f"--checkpoint={source}", f"--output={file}")
+    assert "slides windows of 32 x 32" in (message := read_refusal(*words))
+    assert "pass --size HEIGHT WIDTH" in message
+    assert "for images of 64 x 50" in read_output(*words, "--size", "64", "50")
+    images = torch.rand(3, 3, 64, 50)
+    with torch.inference_mode():
+        torch.testing.assert_close(read_result(file, images), load_module(source)(images), rtol=1e-3, atol=1e-3)
+    assert read_facts_of(file)["size"] == [64, 50]
+
+
+def test_a_trusted_program_says_itself_what_it_takes(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'convert' needs neither names nor normalisation for it, but trust."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "net.pt", tmp_path / "back" / "best.ckpt"
+    read_output("export", f"--checkpoint={source}", f"--output={file}")
+    data = f"--data={json.dumps(read_settings(source)['data'])}"
+    words = ("convert", f"--source={file}", f"--output={back}", data)
+    assert "set ROBUST_SEGMENTATION_TRUST=torchscript" in read_refusal(*words)
+    monkeypatch.setenv("ROBUST_SEGMENTATION_TRUST", "torchscript")
+    assert "says that its mean is" in read_refusal(*words, "--mean=0.5,0.5,0.5", "--std=1,1,1")
+    read_output(*words)
+    images = torch.randint(0, 256, (2, 3, 70, 51), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_module(back)(images), load_module(source)(images), rtol=1e-3, atol=1e-3)
+
+
+def test_views_and_temperatures_are_inside(tiny_run: Path, tmp_path: Path) -> None:
+    views, source, file = tmp_path / "views" / "best.ckpt", tmp_path / "soft" / "best.ckpt", tmp_path / "net.onnx"
+    tta.main([f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={views}"])
+    calibrate.main([f"--checkpoint={views}", f"--output={source}", "--device=cpu", "--pixels=500"])
+    assert "any size" in read_output("export", f"--checkpoint={source}", f"--output={file}")
+    scaled = tmp_path / "scaled" / "best.ckpt"
+    tta.main([f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={scaled}", "--scales", "1", "0.5"])
+    words = ("export", f"--checkpoint={scaled}", f"--output={file}")
+    assert "several scales" in read_refusal(*words)
+    assert "64 x 48" in read_output(*words, "--size", "64", "48")
 
 
 def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:
@@ -120,9 +227,7 @@ def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:
     words += ["--model.init_args.network=experiments/configs/network/unet_lbp.yaml", "--data.init_args.train=8"]
     run_command("fit", *words, f"--run={tmp_path / 'run'}")
     file = tmp_path / "net.onnx"
-    message = read_refusal(
-        "export", "--checkpoint", tmp_path / "run" / "last.ckpt", "--size", "64", "64", "--output", file
-    )
+    message = read_refusal("export", "--checkpoint", tmp_path / "run" / "last.ckpt", "--output", file)
     assert "sweep and deploy its checkpoint" in message
     assert not list(tmp_path.glob("*.onnx*"))
     assert not list(tmp_path.glob(".*onnx*"))
@@ -132,9 +237,52 @@ def test_what_a_trace_cannot_follow_is_refused(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--size", "0", "64", "--output", "x.onnx"], "at least 1 pixel"),
-        (["--size", "64", "64", "--output", "x.pt"], r"must be named *.onnx"),
-        (["--size", "64", "64", "--output", "x.onnx"], "no checkpoint"),
+        (["--output", "x.ckpt"], "must be named as one of *.onnx (onnx), *.pt (torchscript), *.pt2 (pt2)"),
+        (["--output", "x.onnx", "--format", "pt2"], "is asked for as pt2, whose files are named *.pt2"),
+        (["--output", "x.onnx", "--format", "tflite"], "'tflite' is none of its values"),
+        (["--output", "x.onnx"], "no checkpoint"),
     ],
 )
 def test_refusals(words: list[str], message: str, tmp_path: Path) -> None:
     assert message in read_refusal("export", "--checkpoint", tmp_path / "none.ckpt", *words)
+
+
+def test_eight_bits_are_a_row_of_the_leaderboard(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
+    """Calibrated on training images, made a checkpoint, swept and ranked beside the network that it was made from."""
+    source, file, back = tiny_run / "best.ckpt", tmp_path / "int8.onnx", tmp_path / "tiny_int8" / "best.ckpt"
+    words = ("export", f"--checkpoint={source}", f"--output={file}", "--int8", "--calibration=12")
+    said = read_output(*words)
+    assert "8 bits by 12 training images; the network's class in" in said
+    assert "of the pixels of 9 images of the split 'val'" in said
+    facts = read_facts_of(file)["int8"]
+    assert (facts["calibration"], facts["seed"], facts["split"]) == (12, 0, "val")
+    assert 0.9 < facts["agreement"] <= 1
+    before = file.read_bytes()
+    read_output(*words)
+    assert file.read_bytes() == before
+    operators = {node.op_type for node in onnx_format.load(file).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    record = back.with_name("record.json")
+    data = [f"--data={json.dumps(read_settings(source)['data'])}"]
+    read_output("onnx", f"--file={file}", f"--output={back}", *data)
+    sweep = ("benchmark", f"--checkpoint={back}", "--suite=smoke", "--pictures=0", f"--output={record}")
+    read_output(*sweep, "--trainer.accelerator=cpu")
+    counted, known = (read_record(path).totals["confusion"] for path in (record, tiny_record))
+    assert counted.shape == known.shape
+    assert not np.array_equal(counted, known)
+    assert np.abs(counted - known).sum() < 0.2 * known.sum()
+    table = read_output("leaderboard", tiny_record, record)
+    assert "tiny_int8" in table
+    assert "| tiny " in table
+
+
+def test_eight_bits_are_refused_without_what_they_need(tiny_run: Path, tmp_path: Path) -> None:
+    words = ["export", f"--checkpoint={tiny_run / 'best.ckpt'}"]
+    onnx_file, alone = f"--output={tmp_path / 'x.onnx'}", tmp_path / "alone" / "best.ckpt"
+    assert "--int8 is for ONNX files" in read_refusal(*words, f"--output={tmp_path / 'x.pt'}", "--int8")
+    assert "serve --int8 alone" in read_refusal(*words, onnx_file, "--calibration=3")
+    assert "serve --int8 alone" in read_refusal(*words, onnx_file, "--data=Synthetic")
+    assert "--calibration must be 1 or more" in read_refusal(*words, onnx_file, "--int8", "--calibration=0")
+    assert "but the data have 3" in read_refusal(*words, onnx_file, "--int8", "--data.init_args.num_classes=3")
+    assert "so the data are unknown" in read_refusal("export", f"--checkpoint={write_fcn(alone)}", onnx_file, "--int8")
+    assert not list(tmp_path.glob("*.onnx"))

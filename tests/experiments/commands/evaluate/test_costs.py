@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from experiments.checkpoints.derived_checkpoint import make_component, make_content
 from experiments.commands.evaluate import costs
 from experiments.evaluation.costs import Costs
 from experiments.measuring.peak_memory import measure_peak_bytes
 from experiments.measuring.turns import Turns
 from experiments.record_files.cost_file import read_costs
 from experiments.reporting.cost_table import format_csv, format_markdown
+from lightning_modules.networks.classical_features import ClassicalFeatureNetwork
 from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
 from lightning_modules.networks.smp import SmpNetwork
 from lightning_modules.segmentation import SegmentationModule
@@ -120,6 +122,39 @@ def test_formats_agree(measured: Costs) -> None:
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith(f"| unet | {measured.costs[0].parameters / 1e6:.3g}")
     assert "33 x 64" in lines[5]
+
+
+def test_latency_of_onnx_runtime_stands_beside(paths: dict[str, Path], tmp_path: Path) -> None:
+    """Of the network that can be written; the other one's row says why there is none."""
+    kept = tmp_path / "features" / "best.ckpt"
+    settings = {"encoder": "tu-mobilenetv3_small_050"}
+    network = ClassicalFeatureNetwork(4, 3, **settings)
+    component = make_component(ClassicalFeatureNetwork, settings)
+    kept.parent.mkdir()
+    torch.save(make_content(component, network.state_dict(), 4, 3, {}), kept)
+    output = tmp_path / "costs.json"
+    words = ["--checkpoints", paths["unet"], kept, "--size", 33, 64, "--batch-sizes", 1, 2, "--rounds", 2, "--onnx"]
+    costs.main([str(word) for word in [*words, "--device=cpu", f"--output={output}"]])
+    found = read_costs(output)
+    unet, features = found.costs
+    assert unet.onnx_refused is None
+    for batch in unet.batches:
+        assert batch.onnx_ratio_least <= batch.onnx_ratio <= batch.onnx_ratio_most
+        assert batch.onnx_milliseconds_per_image > 0
+    assert "computes features outside of PyTorch" in features.onnx_refused
+    assert [batch.onnx_ratio for batch in features.batches] == [None, None]
+    lines = format_markdown(found).splitlines()
+    assert len({line.count("|") for line in lines[:4]}) == 1
+    assert "its ratio to PyTorch, batch 2" in lines[0]
+    assert lines[3].endswith("| - | - |")
+    assert "'features' is not run by ONNX Runtime: ClassicalFeatureNetwork" in lines[-1]
+    row = next(csv.DictReader(io.StringIO(format_csv(found))))
+    assert float(row["onnx_ratio_batch_1"]) == unet.batches[0].onnx_ratio
+
+
+def test_onnx_runtime_is_not_asked_for_in_vain(measured: Costs) -> None:
+    assert "ONNX" not in format_markdown(measured)
+    assert "onnx" not in format_csv(measured)
 
 
 @pytest.fixture
@@ -240,6 +275,8 @@ def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
     assert "2 checkpoints are called 'a'" in read_refused(unet, fpn, *rest, "--names", "a", "a")
     with pytest.raises(UserError, match="there is no device"):
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=imaginary"]])
+    with pytest.raises(UserError, match=r"there is no device|measured on a CPU, not on 'cuda'"):
+        costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--onnx", "--device=cuda"]])
     with pytest.raises(UserError, match="not on 'meta'"):
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=meta"]])
     assert not (tmp_path / "costs.json").exists()
