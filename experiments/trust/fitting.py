@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
+from experiments.evaluation.kinds import CLEAN
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
 from experiments.trust.observed import NAMES, Observed
 from experiments.trust.trust_model import Rates, Recognition, TrustModel
@@ -161,11 +162,11 @@ def measure_rates(model: TrustModel, observed: Observed, name: str) -> list[Rate
         observed: images that it was not fitted on.
         name: of the images.
     """
-    severities = np.array([severity for _, severity in observed.conditions])
+    clean = np.array([name == CLEAN for name, _ in observed.conditions])
     risks, poor = model.estimate_risk(observed.statistics), _find_poor(observed, model.least)
     doubts, scored = 1 - observed.statistics[..., CONFIDENCE], ~np.isnan(observed.scores)
     found = []
-    for kind, places in (("clean", severities == 0), ("changed", severities != 0)):
+    for kind, places in (("clean", clean), ("changed", ~clean)):
         chosen = scored & places
         if chosen.any():
             found.append(_count_errors(f"{name}, {kind}", risks[chosen], doubts[chosen], poor[chosen], model))

@@ -11,6 +11,7 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
+from experiments.evaluation.order import ORDERS, Order, read_order
 from experiments.files.atomic_write import atomic_write, require_writable
 from experiments.record_files.record_file import read_record
 from experiments.reporting.trust_tables import format_trust
@@ -40,6 +41,7 @@ def fit_and_measure(
     misses: float = 0.1,
     images: int = 500,
     seed: int = 0,
+    order: Annotated[Order | None, Option(choices=ORDERS)] = None,
     device: str = AUTO,
     data: ChosenData,
 ) -> None:
@@ -60,6 +62,7 @@ def fit_and_measure(
         misses: share of poor segmentations that may be trusted.
         images: of each split, at most.
         seed: of the corruptions.
+        order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
         device: cpu, cuda, ... (default: a GPU where there is one).
         data: with training, validation and test split.
 
@@ -76,8 +79,10 @@ def fit_and_measure(
     require_its_data(file, module.num_classes, module.hparams["in_channels"], source)
     target = output or checkpoint.parent / "trust.json"
     require_writable(target)
-    suites = {name: _adapt(name, source, seed) for name in (suite, *measure)}
-    expected, stated_by = _read_expected(record, file.sha256, suites[suite])
+    suites = {name: _adapt(name, source, seed, order) for name in (suite, *measure)}
+    expected, stated_by = read_expected(
+        record, file.sha256, suites[suite], suites[suite].corrupts_files(source.resizes)
+    )
     module = move_to_device(module, device).eval()
     usual = observe(module, source, "train", Suite("clean", 1), images)
     known = Known(file.sha256, f"{suite} v{suites[suite].version}", least, misses, expected, stated_by)
@@ -97,21 +102,22 @@ def fit_and_measure(
     print(f"trust: {target}", flush=True)
 
 
-def _adapt(name: str, data: SegmentationDataModule, seed: int) -> Suite:
+def _adapt(name: str, data: SegmentationDataModule, seed: int, order: Order | None) -> Suite:
     found = find_suite(name)
     meta: Any = data.read_meta("test") if found.shifts else {}
     found = found.adapt_to_data(data.channels, meta, data.shift_columns)
     found.seed = seed
+    found.order = order or found.order
     return found
 
 
-def _read_expected(
-    path: Path | None, checkpoint: str, suite: Suite
+def read_expected(
+    path: Path | None, checkpoint: str, suite: Suite, corrupts_files: bool
 ) -> tuple[dict[tuple[str, int], float | None] | None, str]:
     """The mIoU of each condition of a suite in a record of the checkpoint, and the record's name.
 
     Raises:
-        UserError: it is of another checkpoint, or lacks one of the conditions.
+        UserError: it is of another checkpoint or order, or lacks one of the conditions.
     """
     if path is None:
         return None, "validation"
@@ -123,6 +129,11 @@ def _read_expected(
     if missing:
         raise UserError(
             f"the record {str(path)!r} has no {missing[0]}, which the suite {suite.name} has: pass --suite {record.suite.name}"
+        )
+    stated = read_order(record.suite.model_dump())
+    if stated is not None and (stated == "corrupt_then_resize") != corrupts_files:
+        raise UserError(
+            f"the record {str(path)!r} is of images in another order of corruption and resize: pass --order {stated}"
         )
     return found, record.name
 

@@ -10,10 +10,12 @@ from command_line import read_output, read_refusal, run_command
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
+from experiments.commands.evaluate.trust import read_expected
 from experiments.record_files.record_file import read_record
 from experiments.sweeping.suites import find_suite
 from experiments.trust.observed import NAMES, observe
 from experiments.trust.trust_model import read_trust
+from user_error import UserError
 
 DATA = ["--data.init_args.val=16", "--data.init_args.test=10"]
 
@@ -71,6 +73,8 @@ def test_a_record_states_the_scores(tiny_run: Path, tiny_record: Path, least: fl
     record = read_record(tiny_record)
     assert model.expected == [cell.miou for cell in record.cells]
     assert model.expected_from == record.name
+    with pytest.raises(UserError, match="pass --order resize_then_corrupt"):
+        read_expected(tiny_record, model.checkpoint, find_suite("smoke"), corrupts_files=True)
     assert "pass --suite smoke" in read_refusal(*words, "--suite=core", f"--output={output}")
 
 
