@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from experiments.files.json_file import read_json
 from user_error import UserError
 
-FORMAT = "robust-segmentation-trust/1"
 
 Vector = list[FiniteFloat]
 Condition = tuple[str, int]
@@ -100,7 +99,7 @@ class TrustModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["robust-segmentation-trust/1"] = FORMAT
+    format: Literal["robust-segmentation-trust/1"] = "robust-segmentation-trust/1"
     checkpoint: str
     suite: str
     least: float = Field(gt=0, lt=1)
