@@ -5,10 +5,11 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"
 PATIENT = "Doe^Jane"
 SPACING = (0.5, 0.25)
 
@@ -19,7 +20,9 @@ def make_levels(rows: int = 24, columns: int = 32, first: int = 0) -> np.ndarray
     return (first + 40 * row + 20 * column).astype(np.int16)
 
 
-def make_dicom(levels: np.ndarray, series: str = "1.2.3", study: str = "1.2.4", depth: float = 0.0, **more: Any) -> FileDataset:
+def make_dicom(
+    levels: np.ndarray, series: str = "1.2.3", study: str = "1.2.4", depth: float = 0.0, **more: Any
+) -> FileDataset:
     """A CT image whose stored levels are Hounsfield units + 1024; `more` are further attributes."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -39,6 +42,39 @@ def make_dicom(levels: np.ndarray, series: str = "1.2.3", study: str = "1.2.4", 
     for name, value in more.items():
         setattr(dataset, name, value)
     return dataset
+
+
+def make_enhanced(frames: np.ndarray) -> FileDataset:
+    """An enhanced CT image of frames (N, H, W), each of which asks for another window."""
+    dataset = make_dicom(frames, SOPClassUID=ENHANCED)
+    dataset.file_meta.MediaStorageSOPClassUID = ENHANCED
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(dataset, name)
+    rescale = make_item(RescaleSlope=1, RescaleIntercept=dataset.RescaleIntercept, RescaleType="HU")
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+    dataset.SharedFunctionalGroupsSequence = [
+        make_item(
+            PixelMeasuresSequence=[make_item(PixelSpacing=list(SPACING), SliceThickness=2)],
+            PlaneOrientationSequence=[make_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+            PixelValueTransformationSequence=[rescale],
+        )
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        make_item(
+            PlanePositionSequence=[make_item(ImagePositionPatient=[0, 0, 2.0 * place])],
+            FrameVOILUTSequence=[make_item(WindowCenter=500.5 + 200 * place, WindowWidth=1001)],
+        )
+        for place in range(len(frames))
+    ]
+    return dataset
+
+
+def make_item(**values: Any) -> Dataset:
+    """An item of a sequence."""
+    item = Dataset()
+    for name, value in values.items():
+        setattr(item, name, value)
+    return item
 
 
 def set_levels(dataset: FileDataset, levels: np.ndarray) -> None:
@@ -67,7 +103,10 @@ def save_dicom(dataset: FileDataset, path: Path) -> Path:
 def save_series(folder: Path, slices: int = 3, **more: Any) -> list[Path]:
     """A series whose names are in the opposite order of its slices, which lie 2 mm apart; sorted by position."""
     return [
-        save_dicom(make_dicom(make_levels(first=700 + 300 * place), depth=2.0 * place, **more), folder / f"{slices - place}.dcm")
+        save_dicom(
+            make_dicom(make_levels(first=700 + 300 * place), depth=2.0 * place, **more),
+            folder / f"{slices - place}.dcm",
+        )
         for place in range(slices)
     ]
 

@@ -1,6 +1,6 @@
 """Pictures of one case, one for each channel, named as nnU-Net does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class CaseSource(Source):
         """See `Source`."""
         return [name_result(self.place, kind) for kind in ("mask", "overlay", *maps)]
 
-    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]) -> list[Row]:
+    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
         """See `Source`."""
         channels = [read_picture(path, None, rules, names=("grey",)) for path in self.paths]
         sizes = {channel.shape[:2]: path for channel, path in zip(channels, self.paths, strict=True)}
@@ -52,5 +52,5 @@ class CaseSource(Source):
         image = rules.fit(np.concatenate(channels, 2), str(self.paths[0]), self.paths[0])
         found = segmenter.predict(image, str(self.paths[0]))
         write_pictures(self.place, image, found, look)
-        shown()
-        return make_rows(self.name, look.classes, found.tally)
+        rows += make_rows(self.name, look.classes, found.tally)
+        yield 1

@@ -64,7 +64,7 @@ class LevelRules:
         }
         for rule, window in ways.items():
             if window is not None and is_window(window):
-                self.note(f"from black to white {rule}", file, f"[{window[0]:g}, {window[1]:g}]")
+                self.note(f"levels from black to white {rule}", file, f"[{window[0]:g}, {window[1]:g}]")
                 return window
         raise UserError(
             f"the image {file} has levels that are not of 8 bits, and neither it nor the checkpoint says which of them are black "
@@ -136,5 +136,5 @@ class LevelRules:
         for rule, files in self.followed.items():
             first, detail = next(iter(files.items()))
             number = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-            lines.append(f"levels {rule}: {number}, the first is {first!r}{f' with {detail}' if detail else ''}")
+            lines.append(f"{rule}: {number}, the first is {first!r}{f' with {detail}' if detail else ''}")
         return lines

@@ -1,6 +1,6 @@
 """Pictures: files of one image, and TIFF files page by page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -62,17 +62,15 @@ class PictureSource(Source):
         kinds = ("mask", "overlay", *maps)
         return [name_result(name_page(self.place, page), kind) for page in self._list_pages() for kind in kinds]
 
-    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]) -> list[Row]:
+    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
         """See `Source`."""
-        rows: list[Row] = []
         for page in self._list_pages():
             image = read_picture(self.file, page, rules)
             name = str(self.file) if page is None else f"{self.file} (page {page})"
             found = segmenter.predict(image, name)
             write_pictures(name_page(self.place, page), image, found, look)
             rows += make_rows(self.name, look.classes, found.tally, part="" if page is None else str(page))
-            shown()
-        return rows
+            yield 1
 
     def _list_pages(self) -> list[int | None]:
         return [None] if self.pages is None else [*range(self.pages)]

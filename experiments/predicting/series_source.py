@@ -1,6 +1,6 @@
 """DICOM series: pictures of each slice, and one DICOM SEG of all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +48,11 @@ class SeriesSource(Source):
         frames = [
             name_result(self._find_place(file, frame), kind) for file, frame in self.series.places for kind in kinds
         ]
-        return [*frames, self._name_segments()]
+        return [*frames, *([self._name_segments()] if self.series.is_placed or self.images == 1 else [])]
 
-    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]) -> list[Row]:
+    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
         """See `Source`; the SEG is written when all slices were predicted."""
-        rows, masks, tallies = list[Row](), list[np.ndarray](), list[Tally]()
+        masks, tallies = list[np.ndarray](), list[Tally]()
         for number, (file, frame) in enumerate(self.series.places):
             name = str(file.path) if file.frames == 1 else f"{file.path} (frame {frame})"
             image = read_slice(file, frame, rules, name)
@@ -68,13 +68,17 @@ class SeriesSource(Source):
             )
             masks.append(found.mask)
             tallies.append(found.tally)
-            shown()
-        write_sealed(make_segmentation(self.series, np.stack(masks), look), self._name_segments())
-        if self.images == 1:
-            return rows
-        whole = Tally(sum(one.pixels for one in tallies), sum(one.confidence for one in tallies))  # type: ignore[arg-type]
-        volume = self.series.voxel_volume
-        return rows + make_rows(self._find_name(), look.classes, whole, part=WHOLE, voxel_volume=volume)
+            yield 1
+        if self.images > 1:
+            whole = Tally(sum(one.pixels for one in tallies), sum(one.confidence for one in tallies))  # type: ignore[arg-type]
+            volume = self.series.voxel_volume
+            rows += make_rows(self._find_name(), look.classes, whole, part=WHOLE, voxel_volume=volume)
+        if self.series.is_placed or self.images == 1:
+            write_sealed(make_segmentation(self.series, np.stack(masks), look), self._name_segments())
+        else:
+            rules.note(
+                "masks as pictures alone, since a film without a frame of reference has no DICOM SEG", self.files[0]
+            )
 
     def _find_place(self, file: DicomHeader, frame: int) -> Path:
         return name_page(self.places[file.path], frame if file.frames > 1 else None)

@@ -2,7 +2,7 @@
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +49,14 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]) -> list[Row]:
-        """Segment, write the results, and return the rows of the table.
+    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
+        """Segment and write the results; yields the number of images that were predicted since.
 
         Args:
             segmenter: that predicts.
             rules: by which levels become 8 bits.
             look: of the pictures.
-            shown: is called after each image.
+            rows: of the table, to which those of each result that is written are added.
 
         Raises:
             UserError: a file is not read, does not fit the checkpoint, or gives no numbers.
@@ -64,9 +64,7 @@ class Source(ABC):
         """
 
 
-def write_source(
-    source: Source, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]
-) -> list[Row]:
+def write_source(source: Source, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
     """`Source.write`, where a name that is too long for a file system is the user's mistake.
 
     Raises:
@@ -74,7 +72,7 @@ def write_source(
         OSError: a result cannot be written.
     """
     try:
-        return source.write(segmenter, rules, look, shown)
+        yield from source.write(segmenter, rules, look, rows)
     except MemoryError as error:
         raise UserError(f"{str(source.files[0])!r} is too large for the memory: cut it into parts") from error
     except OSError as error:

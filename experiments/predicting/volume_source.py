@@ -1,6 +1,6 @@
 """Volumes of NIfTI files, slice by slice: a label volume on the same grid, and an overlay of each slice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,12 @@ class VolumeSource(Source):
         volumes = [self._name_volume(kind) for kind in ("mask", *maps)]
         return [*volumes, *(self._name_overlay(number) for number in range(self.images))]
 
-    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, shown: Callable[[], object]) -> list[Row]:
+    def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
         """See `Source`; the volumes are written when all slices were predicted."""
         first, windows = self.headers[0], self._choose_windows(rules)
         mask = nifti.make_volume(first, np.uint8)
         maps = {kind: nifti.make_volume(first, np.float32) for kind in segmenter.maps}
-        area, rows, total = first.measure_pixel(self.plane), list[Row](), list[Tally]()
+        area, total = first.measure_pixel(self.plane), list[Tally]()
         for number in range(self.images):
             name = f"{self.paths[0]} ({self.plane} slice {number})"
             image = self._cut(rules, windows, number, name)
@@ -69,12 +69,12 @@ class VolumeSource(Source):
                 nifti.put_slice(maps[kind], first, self.plane, number, levels)
             rows += make_rows(self.name, look.classes, found.tally, part=str(number), pixel_area=area)
             total.append(found.tally)
-            shown()
+            yield 1
         for kind, volume in {"mask": mask, **maps}.items():
             write_volume(volume, self.paths[0], self._name_volume(kind))
         whole = Tally(sum(one.pixels for one in total), sum(one.confidence for one in total))  # type: ignore[arg-type]
         voxel = float(np.prod(first.spacing))
-        return rows + make_rows(self.name, look.classes, whole, part=WHOLE, voxel_volume=voxel)
+        rows += make_rows(self.name, look.classes, whole, part=WHOLE, voxel_volume=voxel)
 
     def _name_volume(self, kind: str) -> Path:
         return self.place.with_name(f"{self.place.name}_{kind}.nii.gz")
@@ -105,7 +105,7 @@ def _choose_window(path: Path, header: VolumeHeader, rules: LevelRules) -> Windo
         except (ValueError, OSError) as error:
             raise UserError(f"the volume {path} {error}") from error
         window = (low, high if high > low else low + 1)
-        rules.note("from black to white by --percentiles", path, f"[{window[0]:g}, {window[1]:g}]")
+        rules.note("levels from black to white by --percentiles", path, f"[{window[0]:g}, {window[1]:g}]")
         return window
     plain = header.dtype == np.uint8 and (header.slope, header.intercept) == (1, 0)
     if plain and rules.window is None and rules.reading.window is None:

@@ -52,7 +52,8 @@ def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, out
         try:
             for source in plan.sources:
                 try:
-                    rows += write_source(source, segmenter, rules, look, progress.update)
+                    for number in write_source(source, segmenter, rules, look, rows):
+                        progress.update(number)
                 except UserError as error:
                     if len(plan.sources) + len(failures) == 1:
                         raise

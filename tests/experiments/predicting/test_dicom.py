@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from command_line import ROOT
-from medical_files import PATIENT, make_dicom, make_levels, save_dicom, save_series
+from medical_files import PATIENT, make_dicom, make_enhanced, make_levels, save_dicom, save_series
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
@@ -29,9 +29,7 @@ def read_mask(path: Path) -> np.ndarray:
     return np.array(Image.open(path))
 
 
-def test_a_series_is_sorted_by_position_and_its_segments_refer_to_it(
-    predict_levels: Callable, tmp_path: Path
-) -> None:
+def test_a_series_is_sorted_by_position_and_its_segments_refer_to_it(predict_levels: Callable, tmp_path: Path) -> None:
     paths, output = save_series(tmp_path / "in"), tmp_path / "out"
     found = predict_levels([tmp_path / "in"], output, "--window", "0", "1000")
     assert found.status == 0, found.err
@@ -101,9 +99,7 @@ def test_levels_by_the_rules_of_the_file(
     np.testing.assert_array_equal(read_mask(tmp_path / "out" / "a_mask.png")[clear], (wanted ^ inverted)[clear])
 
 
-def test_the_window_of_the_training_comes_before_that_of_the_file(
-    predict_levels: Callable, tmp_path: Path
-) -> None:
+def test_the_window_of_the_training_comes_before_that_of_the_file(predict_levels: Callable, tmp_path: Path) -> None:
     levels = make_levels(30, 40, first=700)
     save_dicom(make_dicom(levels, **window_levels()), tmp_path / "a.dcm")
     found = predict_levels([tmp_path / "a.dcm"], tmp_path / "out", window=[100.0, 300.0])
@@ -140,7 +136,6 @@ def compress_jpeg(dataset: pydicom.Dataset, levels: np.ndarray) -> None:
 def compress_jpeg_lossless(dataset: pydicom.Dataset, levels: np.ndarray) -> None:
     """By gdcm, as nothing else writes it."""
 
-
     import gdcm
 
     with tempfile.TemporaryDirectory() as folder:
@@ -176,17 +171,49 @@ def test_compressed_files_are_read(predict_levels: Callable, tmp_path: Path, com
     np.testing.assert_array_equal(read_mask(tmp_path / "out/a_mask.png")[clear], (levels > 127.5)[clear])
 
 
-def test_frames_and_colours(predict_levels: Callable, tmp_path: Path) -> None:
+def test_frames_of_an_enhanced_file(predict_levels: Callable, tmp_path: Path) -> None:
+    """Whose positions, spacings and windows lie in functional groups."""
     frames = np.stack([make_levels(first=800), make_levels(first=1600)])
-    save_dicom(make_dicom(frames, **window_levels()), tmp_path / "frames.dcm")
-    colours = np.repeat((make_levels() // 5).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
-    save_dicom(make_dicom(colours, series="1.2.9"), tmp_path / "colour")  # of no suffix
-    found = predict_levels([tmp_path], tmp_path / "out")
+    file = make_enhanced(frames)
+    save_dicom(file, tmp_path / "frames.dcm")
+    found = predict_levels([tmp_path / "frames.dcm"], tmp_path / "out")
     assert found.status == 0, found.err
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"frames_0000_mask.png", "frames_0001_mask.png", "colour_mask.png", "frames_seg.dcm", "colour_seg.dcm"} <= names
-    second = read_mask(tmp_path / "out/frames_0001_mask.png")
-    np.testing.assert_array_equal(second, frames[1] - 1024 > 500)
+    read = highdicom.seg.segread(tmp_path / "out/frames_seg.dcm").get_pixels_by_source_frame(
+        file.SOPInstanceUID, [1, 2]
+    )
+    for number, threshold in enumerate((500, 700)):
+        wanted = frames[number].astype(int) - 1024 > threshold
+        np.testing.assert_array_equal(read_mask(tmp_path / f"out/frames_{number:04d}_mask.png"), wanted)
+        np.testing.assert_array_equal(read[number, ..., 0], wanted)
+    rows = read_rows(tmp_path / "out")
+    assert float(rows[-1]["volume_mm3"]) == pytest.approx(int(rows[-1]["pixels"]) * 0.25)
+
+
+def test_a_film_in_colours(predict_levels: Callable, tmp_path: Path) -> None:
+    """A file of no suffix; a SEG of several frames needs a frame of reference."""
+    colours = np.repeat((make_levels() // 5).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+    film = make_dicom(np.stack([colours] * 2).reshape(2 * 24, 32, 3), Rows=24, NumberOfFrames=2, Modality="ES")
+    for name in ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient"):
+        delattr(film, name)
+    save_dicom(film, tmp_path / "in/film")
+    found = predict_levels([tmp_path / "in"], tmp_path / "out")
+    assert found.status == 0, found.err
+    assert "a film without a frame of reference has no DICOM SEG" in found.out
+    masks = [read_mask(tmp_path / f"out/film_000{number}_mask.png") for number in (0, 1)]
+    for mask in masks:
+        np.testing.assert_array_equal(mask, colours[..., 0] > 127)
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+def test_time_points_of_a_series_are_volumes_of_their_own(predict_levels: Callable, tmp_path: Path) -> None:
+    for time in range(2):
+        for place in range(2):
+            number = 2 * time + place
+            file = make_dicom(make_levels(first=800 * (1 + time)), depth=2.0 * place, InstanceNumber=number)
+            save_dicom(file, tmp_path / f"in/{number}.dcm")
+    assert predict_levels([tmp_path / "in"], tmp_path / "out", "--window", "0", "1000").status == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.dcm")} == {"0_seg.dcm", "2_seg.dcm"}
+    assert len([row for row in read_rows(tmp_path / "out") if row["slice"] == "all" and row["volume_mm3"]]) == 4
 
 
 def test_what_cannot_be_read_is_said(predict_levels: Callable, tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def write(network: torch.nn.Module, file: Path, place: Path, size: tuple[int, in
     """Segment a picture by a network that is no checkpoint's."""
     segmenter = Segmenter(network, size, aspect, uncertainty=not isinstance(network, TooLarge))  # type: ignore[arg-type]
     look = Look(["ground", "thing"], np.zeros((2, 3), np.uint8))
-    PictureSource(file, place, place.name).write(segmenter, LevelRules(make_reading({}, 3)), look, lambda: None)
+    rules = LevelRules(make_reading({}, 3))
+    assert [*PictureSource(file, place, place.name).write(segmenter, rules, look, [])] == [1]
 
 
 class TooLarge(torch.nn.Module):

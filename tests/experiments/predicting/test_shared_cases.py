@@ -29,7 +29,7 @@ SEGMENTED = {
 }
 SAID = {
     "sixteen": r"levels from black to white by the range of the file's number of bits: 1 file.*\[0, 65535\]",
-    "grey": "levels grey repeated for red, green, blue by the checkpoint's reading",
+    "grey": "grey repeated for red, green, blue by the checkpoint's reading",
     "busi": "3 files named after an image beside it and '_mask'",
 }
 REFUSED = {
