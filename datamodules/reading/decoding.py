@@ -16,7 +16,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 Orientation = Literal["tag", "stored"]
 """Whether pixels are rotated by the orientation tag, as in viewers and labelling tools, or left as they are stored."""
 
-ORIENTATION_TAG, NO_DATA_TAG, PHOTOMETRIC_TAG = 0x0112, 42113, 262
+ORIENTATION_TAG, NO_DATA_TAG, PHOTOMETRIC_TAG, BITS_TAG = 0x0112, 42113, 262, 258
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -85,7 +85,8 @@ def open_header(path: ImageSource, page: int | None = None) -> Image.Image:
         pages = count_pages(picture)
         raise ValueError(f"{pages} pages where one is expected; store the one that is meant")
     rawmodes = read_rawmodes(picture)
-    if ";16" in rawmodes and not picture.mode.startswith("I"):
+    deep = ";16" in rawmodes or max(_read_bits(picture)) > 8  # Pillow takes 16-bit planes for two of 8
+    if deep and not picture.mode.startswith(("I", "F")):
         raise ValueError("16-bit colour, which would be cut to 8 bits: store it as .npy")
     if picture.mode.startswith("I") and _read_tiff_tag(picture, PHOTOMETRIC_TAG) == 0:
         raise ValueError("levels of more than 8 bits that are stored inverted: store them upright")
@@ -117,6 +118,12 @@ def read_no_data_level(picture: Image.Image) -> float | None:
         return float(_read_tiff_tag(picture, NO_DATA_TAG))
     except (TypeError, ValueError):
         return None
+
+
+def _read_bits(picture: Image.Image) -> tuple[int, ...]:
+    """Bits of each channel of a TIFF file; 1 of other files."""
+    found = _read_tiff_tag(picture, BITS_TAG)
+    return tuple(int(one) for one in found) if found else (1,)
 
 
 def _read_tiff_tag(picture: Image.Image, tag: int) -> Any:

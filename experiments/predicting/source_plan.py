@@ -135,8 +135,8 @@ def require_own_names(sources: Sequence[Source], maps: Sequence[str]) -> list[Pa
         for result in source.name_results(maps):
             if result in owners:
                 raise UserError(
-                    f"{str(owners[result])!r} and {str(source.files[0])!r} would both be written as {str(result)!r}: predict them "
-                    "apart; nothing was written"
+                    f"{str(owners[result])!r} and {str(source.files[0])!r} would both be written as {str(result)!r}: predict "
+                    "them apart; nothing was written"
                 )
             owners[result] = source.files[0]
     return list(owners)
