@@ -23,6 +23,7 @@ from experiments.predicting.prediction_table import NAME, require_table, write_t
 from experiments.predicting.segmenter import Segmenter
 from experiments.predicting.source import Look, Row, write_source
 from experiments.predicting.source_plan import Plan, plan_sources, require_own_names
+from experiments.predicting.tiles import require_tiles
 from user_error import UserError
 
 EXAMPLES = """
@@ -31,6 +32,7 @@ EXAMPLES = """
 --checkpoint runs/ensemble/best.ckpt photos/ --output predicted --uncertainty
 --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted --native-size
 --checkpoint runs/liver/best.ckpt ct_series/ volume.nii.gz --output predicted --window -160 240
+--checkpoint runs/camvid_fpn/best.ckpt slide.tif --output predicted --native-size --tile 1024 1024
 --checkpoint runs/camvid_fpn/last.ckpt photos/ --output predicted --overwrite
 """
 
@@ -86,6 +88,8 @@ def predict_files(
     window: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
     percentiles: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
     axis: Plane = "axial",
+    tile: Annotated[tuple[int, int] | None, Option(metavar=("H", "W"))] = None,
+    overlap: float | None = None,
     repeat_grey: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -115,6 +119,8 @@ def predict_files(
         window: the levels that become black and white, of DICOM, of volumes, and of pictures of more than 8 bits.
         percentiles: of the levels of each volume that become black and white, such as 0.5 99.5.
         axis: the plane through which volumes are cut, whatever the order of their axes.
+        tile: cut images of their own size into tiles of this height and width (default: 1024 x 1024 beyond 4 million pixels).
+        overlap: fraction of a tile that the next one shares (default: 0.25).
         repeat_grey: repeat an image of one channel for all that the network takes.
         overwrite: replace what an earlier predict wrote.
 
@@ -129,7 +135,8 @@ def predict_files(
     described = describe_data(file)
     learned = None if native_size else described.get("size")
     size = None if learned is None else (learned[0], learned[1])
-    segmenter = Segmenter(module, size, described.get("aspect", "squash"), uncertainty)
+    require_tiles(module, size, tile, overlap)
+    segmenter = Segmenter(module, size, described.get("aspect", "squash"), uncertainty, tile, overlap)
     rules = LevelRules(make_reading(described, module.hparams["in_channels"]), window, percentiles, repeat_grey)
     plan = plan_sources(found.files, output, module.hparams["in_channels"], axis)
     results = require_own_names(plan.sources, segmenter.maps)

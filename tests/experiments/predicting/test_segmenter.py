@@ -61,7 +61,7 @@ def write(network: torch.nn.Module, file: Path, place: Path, size: tuple[int, in
 
 
 class TooLarge(torch.nn.Module):
-    device = torch.device("cpu")
+    device, network = torch.device("cpu"), torch.nn.Identity()
 
     def predict_logits(self, image: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError
