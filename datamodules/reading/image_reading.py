@@ -121,6 +121,8 @@ class ImageReading:
                 f"has the shape {levels.shape}: arrays are height x width x channels; store it like that"
             )
         found = levels.shape[2]
+        if levels.size == 0:
+            raise NotAsDescribedError(f"has the shape {levels.shape}, without any pixel: remove it")
         if found == channels:
             return levels
         if found == 1 and tuple(name.lower() for name in self.channels) == COLOURS:

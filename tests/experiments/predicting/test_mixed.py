@@ -31,13 +31,22 @@ def test_a_folder_of_all_kinds_goes_through_at_once(predict_levels: Callable, tm
     (place / "notes.txt").write_text("no image")
     found = predict_levels([place], tmp_path / "out", "--uncertainty")
     assert found.status == 2
-    assert "error: 1 of 9 images could not be segmented" in found.err and "broken.png" in found.err
+    assert "error: 1 of 9 images could not be segmented" in found.err
+    assert "broken.png" in found.err
     assert "left out: 1 file of kinds that are not read (1 .txt)" in found.out
     for rule in ("range of the file's number of bits: 1 file", "file's own window: 4 files", "grey repeated for"):
         assert rule in found.out
-    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    written = {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
+    }
     kinds = ("mask", "overlay", "entropy")
-    pictures = ["photo", "more/photo", "deep", *(f"pages_000{k}" for k in range(3)), *(f"series/{k}" for k in (1, 2, 3))]
+    pictures = [
+        "photo",
+        "more/photo",
+        "deep",
+        *(f"pages_000{k}" for k in range(3)),
+        *(f"series/{k}" for k in (1, 2, 3)),
+    ]
     assert written == {
         *(f"{name}_{kind}.png" for name in pictures for kind in kinds),
         *("predictions.csv", "series/1_seg.dcm", "volume_mask.nii.gz", "volume_entropy.nii.gz"),
@@ -62,7 +71,9 @@ def test_a_pattern_that_no_shell_expanded(tmp_path: Path) -> None:
 
 def test_numbers_are_no_suffixes_of_dicom_files(predict_levels: Callable, tmp_path: Path) -> None:
     for number in range(2):
-        save_dicom(make_dicom(make_levels(), depth=2.0 * number, WindowCenter=9, WindowWidth=90), tmp_path / f"in/IM.{number}")
+        save_dicom(
+            make_dicom(make_levels(), depth=2.0 * number, WindowCenter=9, WindowWidth=90), tmp_path / f"in/IM.{number}"
+        )
     (tmp_path / "in/DICOMDIR").write_bytes((tmp_path / "in/IM.0").read_bytes())
     assert predict_levels([tmp_path / "in"], tmp_path / "out").status == 0
     assert {path.name for path in (tmp_path / "out").glob("*_mask.png")} == {"IM.0_mask.png", "IM.1_mask.png"}
