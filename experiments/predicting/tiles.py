@@ -64,7 +64,7 @@ def choose_tiles(module: SegmentationModule, size: Size, tile: Size | None, over
     sides = [one.only_side for one in network.modules() if isinstance(one, SegmentationNetwork) and one.only_side]
     fixed = _find_fixed_size(module, size) or ((sides[0], sides[0]) if sides else None)
     if tile is not None and fixed not in (None, tile):
-        raise UserError(f"the network sees images of {fixed[0]} x {fixed[1]} alone: pass --tile {fixed[0]} {fixed[1]}")  # type: ignore[index]
+        raise UserError(f"the network sees images of {fixed[0]} x {fixed[1]} alone: pass --tile {fixed[0]} {fixed[1]}")
     needless = math.prod(size) <= LARGE and not (sides and max(size) > sides[0])
     if tile is None and (needless or _find_fixed_size(module, size)):
         return None
