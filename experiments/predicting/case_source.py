@@ -52,5 +52,5 @@ class CaseSource(Source):
         image = rules.fit(np.concatenate(channels, 2), str(self.paths[0]), self.paths[0])
         found = segmenter.predict(image, str(self.paths[0]))
         write_pictures(self.place, image, found, look)
-        rows += make_rows(self.name, look.classes, found.tally)
+        rows += make_rows(self.name, look.classes, found.tally, judgement=found.judgement)
         yield 1

@@ -69,7 +69,9 @@ class PictureSource(Source):
             name = str(self.file) if page is None else f"{self.file} (page {page})"
             found = segmenter.predict(image, name)
             write_pictures(name_page(self.place, page), image, found, look)
-            rows += make_rows(self.name, look.classes, found.tally, part="" if page is None else str(page))
+            rows += make_rows(
+                self.name, look.classes, found.tally, part="" if page is None else str(page), judgement=found.judgement
+            )
             yield 1
 
     def _list_pages(self) -> list[int | None]:

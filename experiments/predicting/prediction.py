@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.predicting.prediction_table import Tally
+from experiments.trust.trust_model import Judgement
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import find_classes
 
@@ -16,11 +17,15 @@ Part = tuple[slice, slice, Tensor]
 
 
 class Prediction(NamedTuple):
-    """Of an image of (H, W) pixels: class ids (H, W) uint8, their tally, and maps (H, W) from 0 to 1, or of 8 bits, by name."""
+    """Of an image of (H, W) pixels: class ids (H, W) uint8, their tally, and maps (H, W) from 0 to 1, or of 8 bits, by name.
+
+    With a file of `trust` also whether the mask is to be trusted; an image in tiles is not judged.
+    """
 
     mask: np.ndarray
     tally: Tally
     maps: dict[str, np.ndarray]
+    judgement: Judgement | None = None
 
 
 def classify(size: tuple[int, int], parts: Iterable[Part], name: str) -> tuple[np.ndarray, Tally]:

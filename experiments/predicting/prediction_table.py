@@ -12,11 +12,14 @@ import numpy as np
 
 from experiments.files.atomic_write import atomic_write
 from experiments.files.printable import as_cell
+from experiments.trust.trust_model import Judgement
 from safe_files.csv_file import read_csv
 from user_error import UserError
 
 NAME = "predictions.csv"
-COLUMNS = ("image", "slice", "class", "pixels", "area_mm2", "volume_mm3", "confidence", "check")
+OF_IMAGE = ("trusted", "risk", "resembles", "severity", "chance", "expected_score", "distance", "farther")
+"""Columns of what `--trust` says of an image, the same in all of its rows, and empty without it."""
+COLUMNS = ("image", "slice", "class", "pixels", "area_mm2", "volume_mm3", "confidence", *OF_IMAGE, "check")
 WHOLE = "all"
 """What stands for the slice in the rows of a volume."""
 
@@ -38,6 +41,7 @@ def make_rows(
     part: str = "",
     pixel_area: float | None = None,
     voxel_volume: float | None = None,
+    judgement: Judgement | None = None,
 ) -> list[dict[str, object]]:
     """The rows of an image, a slice, or a volume.
 
@@ -48,8 +52,10 @@ def make_rows(
         part: the number of the slice or page; `WHOLE` of all of a volume.
         pixel_area: in mm2, where it is known.
         voxel_volume: in mm3, where it is known.
+        judgement: whether the mask is to be trusted, where that was asked for.
     """
     rows = []
+    judged = _describe(judgement)
     for name, pixels, confidence in zip(classes, tally.pixels.tolist(), tally.confidence.tolist(), strict=True):
         row: dict[str, object] = {
             "image": image,
@@ -59,9 +65,25 @@ def make_rows(
             "area_mm2": "" if pixel_area is None else round(pixels * pixel_area, 6),
             "volume_mm3": "" if voxel_volume is None else round(pixels * voxel_volume, 6),
             "confidence": round(confidence / pixels, 6) if pixels else "",
+            **judged,
         }
         rows.append(row)
     return rows
+
+
+def _describe(judgement: Judgement | None) -> dict[str, object]:
+    if judgement is None:
+        return dict.fromkeys(OF_IMAGE, "")
+    name, severity = judgement.condition
+    numbers = {
+        "risk": judgement.risk,
+        "chance": judgement.chance,
+        "expected_score": judgement.expected,
+        "distance": judgement.distance,
+        "farther": judgement.farther,
+    }
+    known = {key: "" if value is None else round(value, 6) for key, value in numbers.items()}
+    return {"trusted": "yes" if judgement.trusted else "no", "resembles": name, "severity": severity, **known}
 
 
 def write_table(rows: Sequence[dict[str, object]], folder: Path) -> Path:

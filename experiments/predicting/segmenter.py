@@ -13,6 +13,8 @@ from experiments.predicting.network_input import make_network_input
 from experiments.predicting.prediction import Part, Prediction, classify
 from experiments.predicting.tiles import Tiles, choose_tiles
 from experiments.predicting.uncertainty_maps import compute_uncertainty_maps, name_maps
+from experiments.trust.statistics import describe_images
+from experiments.trust.trust_model import Judgement, TrustModel
 from lightning_modules.segmentation import SegmentationModule
 from lightning_modules.tiling import Place, blend_tiles
 from user_error import UserError
@@ -29,6 +31,7 @@ class Segmenter:
         uncertainty: whether maps of it are computed, too.
         tile: (height, width) of the tiles of an image; chosen where it is large if `None`.
         overlap: fraction of a tile that the next shares.
+        trust: what is known of when to trust the masks.
     """
 
     module: SegmentationModule
@@ -37,6 +40,7 @@ class Segmenter:
     uncertainty: bool
     tile: tuple[int, int] | None = None
     overlap: float | None = None
+    trust: TrustModel | None = None
 
     @property
     def maps(self) -> tuple[str, ...]:
@@ -70,14 +74,24 @@ class Segmenter:
     def _predict_whole(self, image: np.ndarray, name: str, dtype: torch.dtype) -> Prediction:
         seen, size = make_network_input(image, self.size, self.aspect), (image.shape[0], image.shape[1])
         batch = self._as_batch(seen.image)
-        logits = self.module.predict_logits(batch)
+        logits, judgement = self._judge(batch)
         mask, tally = classify(size, interpolate_parts(size, seen.cut(logits)), name)
         if not self.uncertainty:
-            return Prediction(mask, tally, {})
+            return Prediction(mask, tally, {}, judgement)
         maps = compute_uncertainty_maps(self.module.network, logits, batch)
         return Prediction(
-            mask, tally, {kind: _draw_map(size, seen.cut(values[None]), dtype) for kind, values in maps.items()}
+            mask,
+            tally,
+            {kind: _draw_map(size, seen.cut(values[None]), dtype) for kind, values in maps.items()},
+            judgement,
         )
+
+    def _judge(self, batch: Tensor) -> tuple[Tensor, Judgement | None]:
+        """Logits (1, K, h, w) of an image (1, C, h, w), and whether they are to be trusted, where that is asked for."""
+        if self.trust is None:
+            return self.module.predict_logits(batch), None
+        logits, statistics = describe_images(self.module, batch)
+        return logits, self.trust.judge(statistics[0].cpu().numpy())
 
     def _predict_tiles(self, tiles: Tiles, image: np.ndarray, name: str, dtype: torch.dtype) -> Prediction:
         size, classes, maps = (image.shape[0], image.shape[1]), self.module.num_classes, dict[str, np.ndarray]()

@@ -65,6 +65,7 @@ class SeriesSource(Source):
                 found.tally,
                 part=str(number) if self.images > 1 else "",
                 pixel_area=None if spacing is None else spacing[0] * spacing[1],
+                judgement=found.judgement,
             )
             masks.append(found.mask)
             tallies.append(found.tally)

@@ -67,7 +67,9 @@ class VolumeSource(Source):
             nifti.put_slice(mask, first, self.plane, number, found.mask)
             for kind, levels in found.maps.items():
                 nifti.put_slice(maps[kind], first, self.plane, number, levels)
-            rows += make_rows(self.name, look.classes, found.tally, part=str(number), pixel_area=area)
+            rows += make_rows(
+                self.name, look.classes, found.tally, part=str(number), pixel_area=area, judgement=found.judgement
+            )
             total.append(found.tally)
             yield 1
         for kind, volume in {"mask": mask, **maps}.items():

@@ -12,7 +12,8 @@ from sklearn.model_selection import GroupKFold
 
 from experiments.evaluation.kinds import CLEAN
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
-from experiments.trust.observed import NAMES, Observed
+from experiments.trust.observed import Observed
+from experiments.trust.statistics import NAMES
 from experiments.trust.trust_model import Rates, Recognition, TrustModel
 from user_error import UserError
 

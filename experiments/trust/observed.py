@@ -14,14 +14,11 @@ from datamodules.base import SegmentationDataModule, Split
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.sweeping.own_size import draw_at_own_size
 from experiments.sweeping.suite import Suite
-from experiments.trust import image_statistics, prediction_statistics
+from experiments.trust.statistics import describe_images
 from lightning_modules.labels import find_classes
 from lightning_modules.metrics.counts import compute_confusion, count_classes
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
-
-NAMES = (*image_statistics.NAMES, *prediction_statistics.NAMES)
-"""Of the statistics of an image and of its prediction."""
 
 
 class Observed(NamedTuple):
@@ -30,7 +27,7 @@ class Observed(NamedTuple):
     Attributes:
         ids: of the images.
         conditions: name and severity of each condition.
-        statistics: (images, conditions, `NAMES`) float32.
+        statistics: (images, conditions, `statistics.NAMES`) float32.
         scores: (images, conditions), the mean IoU of each image over the classes but the background; NaN where mask and
             prediction have none of them.
     """
@@ -39,12 +36,6 @@ class Observed(NamedTuple):
     conditions: list[tuple[str, int]]
     statistics: np.ndarray
     scores: np.ndarray
-
-
-def describe_images(module: SegmentationModule, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, K, H, W) and statistics (B, `NAMES`) of images (B, C, H, W), uint8 or float in [0, 1]."""
-    logits, of_prediction = prediction_statistics.compute_prediction_statistics(module, images)
-    return logits, torch.cat([image_statistics.compute_image_statistics(images), of_prediction], 1)
 
 
 def observe(
@@ -95,7 +86,7 @@ def _choose_left_out(images: int, batch_size: int, limit: int) -> frozenset[int]
 def _observe_condition(
     module: SegmentationModule, data: SegmentationDataModule, batch: dict[str, Any], suite: Suite, place: int
 ) -> tuple[Tensor, Tensor]:
-    """Statistics (B, `NAMES`) and scores (B,) of a batch under one condition."""
+    """Statistics (B, `statistics.NAMES`) and scores (B,) of a batch under one condition."""
     drawn = draw_at_own_size(suite.conditions[place].pixels, batch, suite.seed, data.batch_resize)
     logits, statistics = describe_images(module, drawn.images)
     return statistics, score_images(find_classes(logits), drawn.masks, data.classes)

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from experiments.files.json_file import read_json
 from user_error import UserError
 
-
 Vector = list[FiniteFloat]
 Condition = tuple[str, int]
 

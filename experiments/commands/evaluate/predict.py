@@ -24,6 +24,8 @@ from experiments.predicting.segmenter import Segmenter
 from experiments.predicting.source import Look, Row, write_source
 from experiments.predicting.source_plan import Plan, plan_sources, require_own_names
 from experiments.predicting.tiles import require_tiles
+from experiments.trust.statistics import NAMES
+from experiments.trust.trust_model import TrustModel, read_trust
 from user_error import UserError
 
 EXAMPLES = """
@@ -33,12 +35,13 @@ EXAMPLES = """
 --checkpoint runs/camvid_fpn/best.ckpt photo.jpg --output predicted --native-size
 --checkpoint runs/liver/best.ckpt ct_series/ volume.nii.gz --output predicted --window -160 240
 --checkpoint runs/camvid_fpn/best.ckpt slide.tif --output predicted --native-size --tile 1024 1024
+--checkpoint runs/camvid_fpn/best.ckpt photos/ --output predicted --trust runs/camvid_fpn/trust.json
 --checkpoint runs/camvid_fpn/last.ckpt photos/ --output predicted --overwrite
 """
 
 
-def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, output: Path) -> None:
-    """Segment all files; one that cannot be read does not stop the others.
+def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, output: Path) -> list[Row]:
+    """Segment all files, and return the rows of the table; one that cannot be read does not stop the others.
 
     Raises:
         UserError: some could not be read.
@@ -70,6 +73,7 @@ def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, out
             f"{len(failures)} of {plan.files} images could not be segmented, the first is {str(next(iter(failures)))!r}: mend or "
             f"remove what is named above ({f'the results of the other {written} are' if written else 'nothing was'} written)"
         )
+    return rows
 
 
 def _report(reason: str) -> None:
@@ -84,6 +88,7 @@ def predict_files(
     output: Path,
     device: str = AUTO,
     uncertainty: bool = False,
+    trust: Path | None = None,
     native_size: bool = False,
     window: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
     percentiles: Annotated[tuple[float, float] | None, Option(metavar=("LOW", "HIGH"))] = None,
@@ -104,6 +109,8 @@ def predict_files(
     With --uncertainty NAME_entropy.png shows the predictive entropy, from black (certain) to white (uniform); for an
     ensemble NAME_mutual_information.png shows the part due to disagreement of its members, and NAME_disagreement.png
     the fraction of members that vote for another class than the majority.
+    With --trust predictions.csv says of each image what it most resembles, how far it lies from the training images, and
+    whether its mask is to be trusted; those that are not are counted. It takes one more pass for each image.
     Nothing is overwritten: existing files are refused before anything is written; with --overwrite the results of an
     earlier predict are replaced, and nothing else. Such results among the inputs are left out.
     The exit status is 0 where all images were segmented, 2 where one could not be read (the others are written, and each
@@ -115,6 +122,7 @@ def predict_files(
         output: folder for the results.
         device: cpu, cuda, ... (default: a GPU where there is one).
         uncertainty: write maps of it, too.
+        trust: file that 'trust' wrote of this checkpoint.
         native_size: do not resize images.
         window: the levels that become black and white, of DICOM, of volumes, and of pictures of more than 8 bits.
         percentiles: of the levels of each volume that become black and white, such as 0.5 99.5.
@@ -136,7 +144,8 @@ def predict_files(
     learned = None if native_size else described.get("size")
     size = None if learned is None else (learned[0], learned[1])
     require_tiles(module, size, tile, overlap)
-    segmenter = Segmenter(module, size, described.get("aspect", "squash"), uncertainty, tile, overlap)
+    known = None if trust is None else _read_trust(trust, file.sha256, native_size, described)
+    segmenter = Segmenter(module, size, described.get("aspect", "squash"), uncertainty, tile, overlap, known)
     rules = LevelRules(make_reading(described, module.hparams["in_channels"]), window, percentiles, repeat_grey)
     plan = plan_sources(found.files, output, module.hparams["in_channels"], axis)
     results = require_own_names(plan.sources, segmenter.maps)
@@ -146,11 +155,34 @@ def predict_files(
     for line in found.describe_left_out():
         print(line)
     try:
-        segment(plan, segmenter, rules, _make_look(described, module.num_classes), output)
+        rows = segment(plan, segmenter, rules, _make_look(described, module.num_classes), output)
     finally:
         for line in rules.describe():
             print(line)
+    if known is not None:
+        print(_count_untrusted(rows))
     print(f"{sum(source.images for source in plan.sources)} masks and overlays, and {NAME}: {output}")
+
+
+def _read_trust(path: Path, checkpoint: str, native_size: bool, described: dict[str, Any]) -> TrustModel:
+    """Refuse images at another size than the file was fitted at, of which its statistics would say nothing.
+
+    Raises:
+        UserError: they are, or it is no such file.
+    """
+    if native_size and described.get("size") is not None:
+        raise UserError("--trust was fitted on images of the training's size: leave out --native-size")
+    return read_trust(path, checkpoint, [*NAMES])
+
+
+def _count_untrusted(rows: list[Row]) -> str:
+    judged = {(row["image"], row["slice"]): row["trusted"] for row in rows if row["trusted"]}
+    doubtful = [name for name, trusted in judged.items() if trusted == "no"]
+    if not doubtful:
+        return f"all masks of {len(judged)} images are to be trusted, by what 'trust' measured"
+    return (
+        f"not to be trusted: {len(doubtful)} of {len(judged)} masks, the first is that of {doubtful[0][0]!r} ({NAME})"
+    )
 
 
 def _make_look(described: dict[str, Any], num_classes: int) -> Look:

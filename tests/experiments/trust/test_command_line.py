@@ -1,11 +1,13 @@
 """The verb on a small training: what it measures is what its own file says of the same images."""
 
+import csv
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import read_output, read_refusal, run_command
+from PIL import Image
 
 from datamodules.datasets.synthetic import SyntheticDataModule
 from experiments.checkpoints.checkpoint import load_module
@@ -13,17 +15,22 @@ from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.commands.evaluate.trust import read_expected
 from experiments.record_files.record_file import read_record
 from experiments.sweeping.suites import find_suite
-from experiments.trust.observed import NAMES, observe
+from experiments.trust.observed import observe
+from experiments.trust.statistics import NAMES
 from experiments.trust.trust_model import read_trust
 from user_error import UserError
 
 DATA = ["--data.init_args.val=16", "--data.init_args.test=10"]
 
 
+def make_data() -> SyntheticDataModule:
+    return SyntheticDataModule(train=8, val=16, test=10, size=(64, 64), batch_size=4, eval_batch_size=4, num_workers=0)
+
+
 @pytest.fixture(scope="module")
 def least(tiny_run: Path) -> float:
     """Half of the segmentations of the validation split are poorer."""
-    data = SyntheticDataModule(train=8, val=16, test=10, size=(64, 64), batch_size=4, eval_batch_size=4, num_workers=0)
+    data = make_data()
     found = observe(load_module(tiny_run / "best.ckpt").eval(), data, "val", find_suite("smoke"), 100)
     return float(np.nanmedian(found.scores))
 
@@ -45,7 +52,7 @@ def test_rates_are_those_of_the_file(tiny_run: Path, least: float, tmp_path: Pat
         "test, smoke, changed",
         "test, occlusion, changed",
     ]
-    data = SyntheticDataModule(train=8, val=16, test=10, size=(64, 64), batch_size=4, eval_batch_size=4, num_workers=0)
+    data = make_data()
     found = observe(load_module(checkpoint).eval(), data, "test", find_suite("smoke"), 100)
     poor = found.scores < model.least
     trusted = np.array([[model.judge(one).trusted for one in image] for image in found.statistics])
@@ -56,6 +63,37 @@ def test_rates_are_those_of_the_file(tiny_run: Path, least: float, tmp_path: Pat
     assert re.search(r"\| test, smoke, clean \| 10 \|", printed)
     assert "the corruption is recognised in" in printed
     assert model.expected_from == "validation"
+
+
+def test_predict_says_of_each_image_what_the_file_says(tiny_run: Path, least: float, tmp_path: Path) -> None:
+    """Of pictures as the test split has them; and refuses the file of another network, or another size."""
+    checkpoint, output = tiny_run / "best.ckpt", tmp_path / "trust.json"
+    read_output(
+        "trust", f"--checkpoint={checkpoint}", "--suite=smoke", f"--least={least:.4f}", f"--output={output}", *DATA
+    )
+    data = make_data()
+    split = data.open_split("test")
+    for place, name in enumerate(split.ids):
+        Image.fromarray(split[place]["image"]).save(tmp_path / f"{name}.png")
+    words = ["predict", f"--checkpoint={checkpoint}", f"--trust={output}", f"--output={tmp_path / 'found'}"]
+    printed = read_output(*words, *map(str, tmp_path.glob("*.png")))
+    model = read_trust(output, CheckpointFile(checkpoint).sha256, [*NAMES])
+    seen = observe(load_module(checkpoint).eval(), data, "test", find_suite("smoke"), 100)
+    expected = {one: model.judge(statistics[0]) for one, statistics in zip(seen.ids, seen.statistics, strict=True)}
+    rows = list(csv.DictReader((tmp_path / "found/predictions.csv").open()))
+    assert {row["image"] for row in rows} == {*expected}
+    for row in rows:
+        one = expected[row["image"]]
+        assert (row["trusted"], row["resembles"], int(row["severity"])) == (
+            "yes" if one.trusted else "no",
+            *one.condition,
+        )
+        assert float(row["risk"]) == pytest.approx(one.risk, abs=1e-4)
+        assert float(row["distance"]) == pytest.approx(one.distance, rel=1e-4)
+    doubtful = sum(not one.trusted for one in expected.values())
+    assert (f"not to be trusted: {doubtful} of 10 masks" if doubtful else "all masks of 10 images") in printed
+    again = [f"--trust={output}", f"--output={tmp_path / 'other'}", str(next(tmp_path.glob("*.png")))]
+    assert "leave out --native-size" in read_refusal("predict", f"--checkpoint={checkpoint}", *again, "--native-size")
 
 
 def test_a_record_states_the_scores(tiny_run: Path, tiny_record: Path, least: float, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from scipy.spatial.distance import mahalanobis
 
 from experiments.trust.fitting import Known, fit_trust, measure_rates, measure_recognition
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
-from experiments.trust.observed import NAMES, Observed, score_images
+from experiments.trust.observed import Observed, score_images
+from experiments.trust.statistics import NAMES
 from experiments.trust.trust_model import TrustModel, read_trust
 from user_error import UserError
 
