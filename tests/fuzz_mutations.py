@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from fuzz_images import IMAGES
 
 TOKENS = [
     b"\0",
@@ -354,4 +355,5 @@ STRUCTURED = {
     "npz": _mutate_npz,
     "npy": _mutate_npy,
     "torch": _mutate_torch,
+    **IMAGES,
 }

@@ -9,6 +9,7 @@ import random
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import torch
 import yaml
 from command_line import ROOT, TINY
 from cost_files import make_costs
+from fuzz_images import FILES, make_images
 from medical_trees import draw_rows, make_nnunet, make_saved, write_parquet
 from PIL import Image
 from records import make_record
@@ -29,15 +31,20 @@ from datamodules.datasets.nnunet import NnUNetDataModule
 from experiments.__main__ import main
 from experiments.ablation.fingerprint import make_fingerprint
 from experiments.ablation.sweep_file import read_sweep
+from experiments.checkpoints.checkpoint import load_module
+from experiments.checkpoints.derived_checkpoint import make_content
 from experiments.checkpoints.settings import read_settings
 from experiments.command_line.data_option import choose_data
+from experiments.commands.evaluate import predict
 from experiments.evaluation.recipe import name_recipe_group
 from experiments.evaluation.record import Manifest, hash_manifest
 from experiments.record_files import published_tables as published
 from experiments.sweeping.suites import find_suite
 from experiments.tracking.session import find_run_id
 from lightning_modules.networks.adapters.onnx import OnnxNetwork
+from lightning_modules.networks.fcn import FcnNetwork
 from lightning_modules.networks.pretrained import load_local, load_trained
+from lightning_modules.segmentation import SegmentationModule
 
 SMALL = [
     f"--config={ROOT}/experiments/configs/recipe/synthetic_unet.yaml",
@@ -61,6 +68,8 @@ KEEP = [
     "--trainer.callbacks.save_on_train_epoch_end=true",
 ]
 """Keep the checkpoint of the first epoch, from which a training can go on."""
+
+SMALL_NETWORK = {"encoder": "tu-mobilenetv3_small_050", "hidden": 4, "skips": 0}
 
 Read = Callable[[Path, random.Random], object]
 
@@ -134,6 +143,7 @@ def make_workplace(place: Path, trained: bool) -> None:
     save_file(weights, place / "weights.safetensors")
     torch.save({"state_dict": {f"network.{name}": value for name, value in weights.items()}}, place / "trained.ckpt")
     _make_onnx(place)
+    _make_predict(place)
     if trained:
         _train(place)
 
@@ -385,6 +395,46 @@ def _resume(place: Path, in_its_folder: bool) -> None:
         call_verb("fit", *SMALL, f"--ckpt_path={copied / 'last.ckpt'}", f"--run={place / 'out/on'}")
 
 
+def _make_predict(place: Path) -> None:
+    """Images, and a checkpoint of a network that has learned nothing."""
+    make_images(place / "images")
+    network = {"class_path": "lightning_modules.networks.fcn.FcnNetwork", "init_args": SMALL_NETWORK}
+    described = {"classes": ["background", "a"], "channels": ["red", "green", "blue"], "size": [32, 32]}
+    weights = FcnNetwork(2, 3, **SMALL_NETWORK).state_dict()
+    torch.save(make_content(network, weights, 2, 3, {"FolderDataModule": described}), place / "fcn.ckpt")
+
+
+@cache
+def load_once(path: Path) -> SegmentationModule:
+    """The network of a checkpoint."""
+    return load_module(path)
+
+
+def _predict(name: str) -> Read:
+    """A file by itself, in a folder, by a pattern, through a link, or under a name that seems to lead elsewhere."""
+
+    def read(place: Path, rng: random.Random) -> None:
+        predict.load_module = lambda file: load_once(place / "fcn.ckpt")  # to make it takes longer than to predict
+        folder, file = place / "out/in", place / "images" / name
+        folder.mkdir()
+        named = folder / (rng.choice(["", "", "..", "a\\..\\b", "e\u0301\x1b[2J ", "-x", "%s"]) + name)
+        named.symlink_to(file) if rng.random() < 0.1 else shutil.copy(file, named)
+        given = rng.choice([named, folder, folder / "*"])
+        words: list[object] = ["--checkpoint", place / "fcn.ckpt", "--output", place / "out/found", "--device", "cpu"]
+        for option in (["--uncertainty"], ["--native-size"], ["--window", "0", "500"], ["--axis", "coronal"]):
+            slow = (
+                option == ["--native-size"] and name == "array.npy"
+            )  # arrays of 100 million pixels are among the changed
+            words += option if rng.random() < 0.3 and not slow else []
+        try:
+            call_verb("predict", given, *words)
+        finally:
+            if {path.name for path in (place / "out").iterdir()} - {"in", "found"}:
+                raise RuntimeError("a file appeared outside the output folder")
+
+    return read
+
+
 READERS = [
     Reader("description of a folder", "data/dataset.yaml", "yaml", _read_data("dataset.yaml")),
     Reader("description with lists", "data/listed.yaml", "yaml", _read_data("listed.yaml")),
@@ -461,6 +511,7 @@ READERS = [
         lambda place, rng: load_trained(_make_encoder(), place / "trained.ckpt"),
     ),
     Reader("ONNX file", "net.onnx", "bytes", _read_onnx),
+    *(Reader(f"predict {name}", f"images/{name}", kind, _predict(name)) for name, kind in FILES.items()),
     Reader("checkpoint", "run/best.ckpt", "torch", _read_checkpoint, trained=True),
     Reader("start of a training", "run/best.ckpt", "torch", lambda place, rng: _start(place), trained=True),
     Reader("settings of a run", "settings/config.yaml", "yaml", _read_settings, trained=True),

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -62,8 +62,18 @@ def leads_out(name: str) -> bool:
     return not name or posix.is_absolute() or bool(windows.drive or windows.root) or ".." in windows.parts
 
 
-def find_files(folder: Path) -> FoundFiles:
+def find_read_suffix(path: Path) -> str | None:
+    """The suffix of a file that is read as an image of a data set; `None` of another."""
+    suffix = get_suffix(path)
+    return suffix if suffix in SUFFIXES else None
+
+
+def find_files(folder: Path, find_suffix: Callable[[Path], str | None] = find_read_suffix) -> FoundFiles:
     """Find the image files below a folder, in the order of their names; links to folders are followed.
+
+    Args:
+        folder: that is searched.
+        find_suffix: returns what ends the name of a file that is read, in lower case, and `None` for another file.
 
     Raises:
         UserError: the folder does not exist or cannot be searched, a link is broken, or two files have the same name.
@@ -72,9 +82,11 @@ def find_files(folder: Path) -> FoundFiles:
         raise UserError(f"the folder {folder} does not exist: create it, or correct the root of the data")
     found = FoundFiles(folder)
     for path in sorted(_walk(folder, found, frozenset())):
-        suffix = get_suffix(path)
-        name = as_id(path.relative_to(folder).as_posix()[: -len(suffix)] if suffix else path.name)
-        if suffix not in SUFFIXES:
+        ending = find_suffix(path)
+        suffix = get_suffix(path) if ending is None else ending
+        relative = path.relative_to(folder).as_posix()
+        name = as_id(relative[: len(relative) - len(suffix)])
+        if ending is None:
             found.left_out[name + suffix] = path
             continue
         if not path.is_file():

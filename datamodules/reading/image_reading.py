@@ -62,15 +62,19 @@ class ImageReading:
             state.get("orientation", "tag"),
         )
 
-    def read(self, path: ImageSource) -> np.ndarray:
+    def read(self, path: ImageSource, page: int | None = None) -> np.ndarray:
         """Decode an image file to uint8 (H, W, C).
+
+        Args:
+            path: of the file.
+            page: the one that is meant, from 0 on; where it is `None`, a file of several pages is refused.
 
         Raises:
             UserError: the file cannot be read, or does not fit the description.
         """
         if isinstance(path, Path) and path.suffix.lower() == ".npy":
             return self.convert(lambda: read_levels(path), str(path))
-        return self.convert(lambda: self._decode(path), str(path))
+        return self.convert(lambda: self._decode(path, page), str(path) if page is None else f"{path} (page {page})")
 
     def convert(self, decode: Callable[[], np.ndarray], name: str) -> np.ndarray:
         """Convert what a decoder returns, levels (H, W, C) or (H, W) of any type, to uint8 (H, W, C).
@@ -89,9 +93,9 @@ class ImageReading:
         except Exception as error:  # decoders raise errors of many classes
             raise UserError(f"the image {name} cannot be read ({error}): replace or remove it") from error
 
-    def _decode(self, path: ImageSource) -> np.ndarray:
+    def _decode(self, path: ImageSource, page: int | None) -> np.ndarray:
         """The levels of a picture in `mode`, or in its own mode, with palettes, CMYK, YCbCr, LAB and HSV converted to RGB."""
-        picture, _, rawmodes = open_picture(path, self.orientation)
+        picture, _, rawmodes = open_picture(path, self.orientation, page)
         mode = self.mode
         multiplied = "RGBa" in rawmodes  # the decoder has divided colours by alpha
         keyed = "transparency" in picture.info
@@ -117,6 +121,8 @@ class ImageReading:
                 f"has the shape {levels.shape}: arrays are height x width x channels; store it like that"
             )
         found = levels.shape[2]
+        if levels.size == 0:
+            raise NotAsDescribedError(f"has the shape {levels.shape}, without any pixel: remove it")
         if found == channels:
             return levels
         if found == 1 and tuple(name.lower() for name in self.channels) == COLOURS:

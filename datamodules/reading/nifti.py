@@ -50,6 +50,8 @@ class VolumeHeader:
         intercept: which is then added.
         axes: for each axis of RAS (to the right, to the front, to the head) the stored axis that is nearest to it, and
             whether that runs backwards.
+        spacing: mm between voxels along each stored axis.
+        shown: the levels that viewers are asked to show as black and white (cal_min, cal_max); `None` where none are.
     """
 
     shape: tuple[int, int, int]
@@ -58,6 +60,8 @@ class VolumeHeader:
     slope: float
     intercept: float
     axes: tuple[tuple[int, bool], ...]
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    shown: tuple[float, float] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -73,6 +77,11 @@ class VolumeHeader:
     def count_slices(self, plane: Plane) -> int:
         """Number of slices in a plane."""
         return self.upright_shape[2 - PLANES.index(plane)]
+
+    def measure_pixel(self, plane: Plane) -> float:
+        """Area in mm2 of a pixel of a slice."""
+        through = self.axes[2 - PLANES.index(plane)][0]
+        return math.prod(side for axis, side in enumerate(self.spacing) if axis != through)
 
 
 def read_volume_header(path: Path) -> VolumeHeader:
@@ -107,6 +116,8 @@ def read_volume_header(path: Path) -> VolumeHeader:
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
         axes=_find_axes(header),
+        spacing=_find_spacing(header),
+        shown=_find_shown(header),
     )
     _require_room(path, found)
     return found
@@ -136,6 +147,24 @@ def cut_slice(path: Path, plane: Plane, place: int, header: VolumeHeader | None 
     if header.slope == 1 and header.intercept == 0:
         return np.array(levels, dtype=header.dtype.newbyteorder("="))
     return levels.astype(np.float64) * header.slope + header.intercept
+
+
+def make_volume(header: VolumeHeader, dtype: type[np.generic]) -> np.ndarray:
+    """An array of zeros on the grid of a volume, for `put_slice`."""
+    return np.zeros(header.shape, dtype, order="F")
+
+
+def put_slice(volume: np.ndarray, header: VolumeHeader, plane: Plane, place: int, levels: np.ndarray) -> None:
+    """Put a slice (H, W), as `cut_slice` shows it, back where it was cut from in a stored array."""
+    cut: list[int | slice] = [slice(None)] * 3
+    cut[2 - PLANES.index(plane)] = place
+    _view_upright(volume, header)[tuple(cut)][::-1, ::-1].T[...] = levels
+
+
+def parse_header(path: Path) -> Any:
+    """The header of a NIfTI file as nibabel has it; see `read_volume_header`, which checks what it says."""
+    with _open(path) as file:
+        return _parse(file.read(HEADER_BYTES))
 
 
 def compute_percentiles(path: Path, percentiles: tuple[float, float]) -> tuple[float, float]:
@@ -182,6 +211,21 @@ def _find_axes(header: Any) -> tuple[tuple[int, bool], ...]:
         raise ValueError("it does not say how it lies in space: correct its affine transform")
     stored = {int(axis): (place, bool(direction < 0)) for place, (axis, direction) in enumerate(found)}
     return tuple(stored[axis] for axis in range(3))
+
+
+MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
+"""Of a unit of length by its code; files that name none mean millimetres, as most programs write them."""
+
+
+def _find_spacing(header: Any) -> tuple[float, float, float]:
+    unit = MILLIMETRES.get(int(header["xyzt_units"]) % 8, 1.0)
+    first, second, third = np.linalg.norm(header.get_best_affine()[:3, :3], axis=0) * unit
+    return float(first), float(second), float(third)
+
+
+def _find_shown(header: Any) -> tuple[float, float] | None:
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
 
 def _require_room(path: Path, header: VolumeHeader) -> None:

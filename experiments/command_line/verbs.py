@@ -12,6 +12,7 @@ FOLDERS = {
         "benchmark": "sweep a checkpoint over corruptions and write its record",
         "verify": "recompute a record, and sweep a sample of it again",
         "rescore": "state the intervals of records anew, over what is independent",
+        "trust": "fit when not to trust a network's masks, and measure how often that errs",
         "predict": "segment image files",
         "corruptions": "draw an image under every corruption of a suite",
         "costs": "measure the costs of networks: parameters, multiply-adds, latency, memory",

@@ -1,18 +1,19 @@
-"""The image files that are meant by paths of files and folders, each once, and what is left out of them."""
+"""The image files that are meant by paths of files and folders and by patterns, each once, and what is left out of them."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from glob import glob, has_magic
+from itertools import takewhile
 from pathlib import Path
 
-from datamodules.reading.found_files import SUFFIXES, as_id, find_files, get_suffix
+from datamodules.reading.found_files import as_id, find_files, get_suffix
 from datamodules.reading.layouts import SIDES
+from experiments.predicting.kinds import CONVERT, KINDS, find_suffix
 from experiments.predicting.marked_results import is_marked
 from user_error import UserError
 
-KINDS = ", ".join(suffix[1:] for suffix in SUFFIXES)
-CONVERT = f"convert what is an image to one of {KINDS}, a volume slice by slice"
 MASK = "_mask"
 """What ends the names of masks that lie beside their images."""
 
@@ -91,19 +92,50 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
 
 
 def _find_places(path: Path, unread: Counter[str]) -> dict[str, Path]:
-    """The files that a path names, by their place."""
+    """The files that a path or a pattern names, by their place."""
     if path.is_dir():
-        files = find_files(path)
+        files = find_files(path, find_suffix)
         unread.update(files.kinds_left_out)
         if not files.by_id and not files.left_out:
             raise UserError(f"the folder {str(path)!r} holds no image ({KINDS}): check the path")
         return _sort_links_last(path, files.by_id)
     if path.is_file():
-        suffix = get_suffix(path)
-        return {as_id(path.name[: -len(suffix)] if suffix else path.name): path}
+        return {as_id(_remove_suffix(path.name, get_suffix(path), path)): path}
     if path.is_symlink():
         raise UserError(f"{str(path)!r} is a link to {str(path.readlink())!r}, which does not exist: mend the link")
+    if has_magic(str(path)):
+        return _find_matches(path, unread)
     raise UserError(f"no image and no folder {str(path)!r}: check the path")
+
+
+def _remove_suffix(name: str, suffix: str, path: Path) -> str:
+    """A name without the suffix; a number that ends the name of a DICOM file, such as ``IM.17``, is no suffix."""
+    ending = find_suffix(path)
+    length = len(suffix if ending is None else ending)
+    return name[: len(name) - length]
+
+
+def _find_matches(pattern: Path, unread: Counter[str]) -> dict[str, Path]:
+    """What a pattern matches that no shell expanded; places begin behind its part without a wildcard."""
+    plain = list(takewhile(lambda part: not has_magic(part), pattern.parts))
+    root = Path(*plain)
+    found: dict[str, Path] = {}
+    matches = sorted(Path(one) for one in glob(str(pattern), recursive=True))
+    for match in matches:
+        inside = match.relative_to(root).parent if match.is_file() else match.relative_to(root)
+        if match.is_file() and find_suffix(match) is None:
+            unread[get_suffix(match) or "no suffix"] += 1
+            continue
+        if match.is_dir() and "**" in pattern.parts:
+            continue  # its files match themselves
+        for place, file in _find_places(match, unread).items():
+            name = as_id((inside / place).as_posix())
+            if name in found and found[name].resolve() != file.resolve():
+                raise UserError(f"{found[name]} and {file} have the same name: remove or rename one of them")
+            found[name] = file
+    if not matches:
+        raise UserError(f"no file matches the pattern {str(pattern)!r}: check the path")
+    return found
 
 
 def _sort_links_last(folder: Path, files: dict[str, Path]) -> dict[str, Path]:

@@ -1,5 +1,6 @@
-"""Pictures that `predict` writes are marked in their metadata: only marked files are ever overwritten."""
+"""Files that `predict` writes are marked in their metadata: only marked files are ever overwritten."""
 
+import gzip
 import hashlib
 import os
 from collections.abc import Iterable
@@ -8,11 +9,13 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from datamodules.reading.found_files import get_suffix
 from experiments.files.atomic_write import atomic_write
+from experiments.predicting.sealed_bytes import KEY, has_seal, is_sealed, seal
 from user_error import UserError
 
-KEY = "robust-segmentation predict"
-"""Key of the text chunk with the digest of the pixels, by which a picture that was edited by hand is recognised."""
+SEALED = (".nii", ".nii.gz", ".dcm")
+"""Suffixes of results other than pictures; in a picture, a text chunk `KEY` holds the digest of the pixels."""
 
 
 def write_result(picture: Image.Image, path: Path) -> None:
@@ -23,13 +26,22 @@ def write_result(picture: Image.Image, path: Path) -> None:
         picture.save(file, format="PNG", pnginfo=mark)
 
 
+def write_sealed(content: bytes, path: Path) -> None:
+    """Write another file atomically, whose metadata hold `UNSEALED`; compressed where its name says so."""
+    sealed = seal(content)
+    with atomic_write(path, "wb") as file:
+        file.write(gzip.compress(sealed, 6, mtime=0) if path.suffix == ".gz" else sealed)
+
+
 def is_marked(path: Path) -> bool:
     """Whether a file is marked as a result of `predict`."""
-    return _read_mark(path) is not None
+    return has_seal(path) if get_suffix(path) in SEALED else _read_mark(path) is not None
 
 
 def is_as_written(path: Path) -> bool:
     """Whether a file is what `predict` wrote, pixel by pixel."""
+    if get_suffix(path) in SEALED:
+        return path.is_file() and not path.is_symlink() and is_sealed(path)
     mark = _read_mark(path)
     if mark is None or path.is_symlink():
         return False
@@ -38,6 +50,20 @@ def is_as_written(path: Path) -> bool:
             return _digest(picture) == mark
     except Exception:  # a damaged file raises many kinds
         return False
+
+
+def require_inside(paths: Iterable[Path], folder: Path) -> None:
+    """Refuse results that a link would lead out of their folder.
+
+    Raises:
+        UserError: one of `paths` would lie elsewhere.
+    """
+    base = folder.resolve()
+    for parent in dict.fromkeys(path.parent for path in paths):
+        if not parent.resolve().is_relative_to(base):
+            raise UserError(
+                f"{str(parent)!r} is a link that leads out of {str(folder)!r}: choose another --output; nothing was written"
+            )
 
 
 def require_free(paths: Iterable[Path], overwrite: bool) -> None:

@@ -1,124 +1,128 @@
-"""Segmentation of image files by a checkpoint, read and resized as in its training."""
+"""Segmentation of images by a checkpoint, resized as in its training, or in tiles where they are large."""
 
-import errno
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
 from datamodules.aspect import Aspect
-from datamodules.reading.found_files import get_suffix
-from datamodules.reading.image_reading import ImageReading, NotAsDescribedError, name_channels
-from experiments.pictures.native_size import interpolate_levels
-from experiments.pictures.overlays import overlay
-from experiments.predicting.inputs import CONVERT, SUFFIXES
-from experiments.predicting.marked_results import write_result
+from experiments.pictures.native_size import interpolate_levels, interpolate_parts
 from experiments.predicting.network_input import make_network_input
+from experiments.predicting.prediction import Part, Prediction, classify
+from experiments.predicting.tiles import Tiles, choose_tiles
 from experiments.predicting.uncertainty_maps import compute_uncertainty_maps, name_maps
-from lightning_modules.finite import find_finite, require_finite
-from lightning_modules.labels import find_classes
+from experiments.trust.statistics import describe_images
+from experiments.trust.trust_model import Judgement, TrustModel
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.tiling import Place, blend_tiles
 from user_error import UserError
 
 
-def make_reading(described: Mapping[str, Any], in_channels: int) -> ImageReading:
-    """How images of a checkpoint's data are read; see `describe_data`.
+@dataclass(frozen=True)
+class Segmenter:
+    """Predicts images of a network.
 
     Args:
-        described: older checkpoints have no "reading", and the oldest ones neither window nor channels.
-        in_channels: that the network takes.
-    """
-    known = described.get("reading") or {"window": described.get("window"), "channels": described.get("channels")}
-    return ImageReading.from_state({**known, "channels": known.get("channels") or name_channels(in_channels)})
-
-
-class Segmenter(NamedTuple):
-    """Writes the predictions of a network for image files.
-
-    Attributes:
         module: on its device.
-        reading: of the files.
         size: (height, width) that images are brought to for the network; their own if `None`.
         aspect: how images of another shape are.
-        palette: a colour (K, 3) for each class.
-        uncertainty: whether maps of it are written, too.
+        uncertainty: whether maps of it are computed, too.
+        tile: (height, width) of the tiles of an image; chosen where it is large if `None`.
+        overlap: fraction of a tile that the next shares.
+        trust: what is known of when to trust the masks.
     """
 
     module: SegmentationModule
-    reading: ImageReading
     size: tuple[int, int] | None
     aspect: Aspect
-    palette: np.ndarray
     uncertainty: bool
+    tile: tuple[int, int] | None = None
+    overlap: float | None = None
+    trust: TrustModel | None = None
 
-    def name_results(self, place: Path) -> list[Path]:
-        """The files that `write` writes."""
-        kinds = ("mask", "overlay", *(name_maps(self.module) if self.uncertainty else ()))
-        return [_name_result(place, kind) for kind in kinds]
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of the maps that predictions have."""
+        return name_maps(self.module) if self.uncertainty else ()
 
-    def write(self, file: Path, place: Path) -> None:
-        """Segment an image file into ``PLACE_mask.png`` and the like.
+    def predict(self, image: np.ndarray, name: str, dtype: torch.dtype = torch.uint8) -> Prediction:
+        """Segment an image (H, W, C) uint8.
+
+        Args:
+            image: as the network saw those of its training.
+            name: of the image, for messages.
+            dtype: of the maps: of 8 bits, where 255 is 1, or floats.
 
         Raises:
-            UserError: the file is not read, takes more memory than there is, or gives no numbers or too long a name.
-            OSError: a result cannot be written.
+            UserError: it takes more memory than there is, or gives no numbers.
         """
-        image = self._read(file)
         try:
-            self._write(image, file, place)
+            with torch.inference_mode():
+                size = (image.shape[0], image.shape[1])
+                tiles = choose_tiles(self.module, size, self.tile, self.overlap) if self.size is None else None
+                if tiles is not None:
+                    return self._predict_tiles(tiles, image, name, dtype)
+                return self._predict_whole(image, name, dtype)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UserError(
-                f"the image {str(file)!r} ({image.shape[0]} x {image.shape[1]}) is too large for the memory: leave out "
-                "--native-size, or cut it into tiles"
-            ) from error
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            raise UserError(
-                f"the results of {str(file)!r} would have names that are too long for the folder {str(place.parent)!r}: "
-                "rename it"
+                f"the image {name!r} ({image.shape[0]} x {image.shape[1]}) is too large for the memory: leave out "
+                "--native-size, or pass a smaller --tile"
             ) from error
 
-    def _read(self, file: Path) -> np.ndarray:
-        try:
-            return self.reading.read(file)
-        except UserError as error:
-            suffix = get_suffix(file)
-            if suffix and suffix not in SUFFIXES:
-                raise UserError(f"{str(file)!r} is of a kind that is not read ({suffix}): {CONVERT}") from error
-            if not isinstance(error.__cause__, NotAsDescribedError):
-                raise
-            problem, _, remedy = str(error.__cause__).partition(": ")
-            if "dataset.yaml" not in remedy:
-                problem = f"{problem}: {remedy}"
-            raise UserError(f"the image {file} {problem} ({self._describe_reading()})") from error
-
-    def _describe_reading(self) -> str:
-        window = self.reading.window
-        levels = "of 8 bits" if window is None else f"by the window [{window[0]:g}, {window[1]:g}]"
-        mode = "" if self.reading.mode is None else f", in the mode {self.reading.mode}"
-        return f"the checkpoint reads {', '.join(self.reading.channels)} {levels}{mode} as in its training; bring images to that"
-
-    def _write(self, image: np.ndarray, file: Path, place: Path) -> None:
+    def _predict_whole(self, image: np.ndarray, name: str, dtype: torch.dtype) -> Prediction:
         seen, size = make_network_input(image, self.size, self.aspect), (image.shape[0], image.shape[1])
-        batch = torch.from_numpy(np.ascontiguousarray(seen.image.transpose(2, 0, 1)))[None].to(self.module.device)
-        with torch.inference_mode():
-            logits = seen.cut(self.module.predict_logits(batch))
-            require_finite(find_finite(logits)[None], [str(file)])
-            mask = interpolate_levels(size, logits, lambda part: find_classes(part)[0])
-        ids = Image.fromarray(mask, mode="L").convert("P")
-        ids.putpalette(self.palette.ravel().tolist())
-        write_result(ids, _name_result(place, "mask"))
-        write_result(Image.fromarray(overlay(image, mask, self.palette)), _name_result(place, "overlay"))
-        if self.uncertainty:
-            with torch.inference_mode():
-                for name, values in compute_uncertainty_maps(self.module, batch).items():
-                    levels = interpolate_levels(size, seen.cut(values[None]), lambda part: (255 * part[0, 0]).round())
-                    write_result(Image.fromarray(levels), _name_result(place, name))
+        batch = self._as_batch(seen.image)
+        logits, judgement = self._judge(batch)
+        mask, tally = classify(size, interpolate_parts(size, seen.cut(logits)), name)
+        if not self.uncertainty:
+            return Prediction(mask, tally, {}, judgement)
+        maps = compute_uncertainty_maps(self.module.network, logits, batch)
+        return Prediction(
+            mask,
+            tally,
+            {kind: _draw_map(size, seen.cut(values[None]), dtype) for kind, values in maps.items()},
+            judgement,
+        )
+
+    def _judge(self, batch: Tensor) -> tuple[Tensor, Judgement | None]:
+        """Logits (1, K, h, w) of an image (1, C, h, w), and whether they are to be trusted, where that is asked for."""
+        if self.trust is None:
+            return self.module.predict_logits(batch), None
+        logits, statistics = describe_images(self.module, batch)
+        return logits, self.trust.judge(statistics[0].cpu().numpy())
+
+    def _predict_tiles(self, tiles: Tiles, image: np.ndarray, name: str, dtype: torch.dtype) -> Prediction:
+        size, classes, maps = (image.shape[0], image.shape[1]), self.module.num_classes, dict[str, np.ndarray]()
+        for kind in self.maps:
+            maps[kind] = np.empty(size, torch.empty((), dtype=dtype).numpy().dtype)
+
+        def read(place: Place) -> Tensor:
+            batch = self._as_batch(image[place])
+            logits = (
+                tiles.network(batch) if tiles.network is not self.module.network else self.module.predict_logits(batch)
+            )
+            found = compute_uncertainty_maps(tiles.network, logits, batch) if maps else {}
+            return torch.cat([tiles.prepare(logits)[0], *(found[kind] for kind in maps)])
+
+        def blend() -> Iterator[Part]:
+            for place, outputs in blend_tiles(tiles.grid, read, classes + len(maps), gaussian=tiles.gaussian):
+                for kind, values in zip(maps, outputs[classes:], strict=True):
+                    maps[kind][place] = _as_levels(values, dtype).to(dtype).cpu().numpy()
+                yield *place, tiles.finish(outputs[None, :classes])
+
+        return Prediction(*classify(size, blend(), name), maps)
+
+    def _as_batch(self, image: np.ndarray) -> Tensor:
+        """An image (h, w, C) as (1, C, h, w) on the network's device."""
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(self.module.device)
 
 
-def _name_result(place: Path, kind: str) -> Path:
-    return place.with_name(f"{place.name}_{kind}.png")
+def _as_levels(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values from 0 to 1, or from 0 to 255 in whole numbers where they become 8 bits."""
+    return (255 * values).round() if dtype == torch.uint8 else values
+
+
+def _draw_map(size: tuple[int, int], values: Tensor, dtype: torch.dtype) -> np.ndarray:
+    return interpolate_levels(size, values, lambda part: _as_levels(part[0, 0], dtype), dtype)

@@ -133,3 +133,12 @@ def test_the_size_of_a_picture_is_that_which_is_read(tmp_path: Path, suffix: str
     np.save(tmp_path / "a.npy", UPRIGHT)
     (tmp_path / "b.png").write_bytes(b"no picture")
     assert (read_size(tmp_path / "a.npy"), read_size(tmp_path / "b.png")) == ((5, 7), None)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_planes_of_16_bits_are_not_taken_for_8(tmp_path: Path, compression: str | None) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    planes = np.full((3, 4, 5), 40_000, np.uint16)
+    tifffile.imwrite(tmp_path / "p.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
+    with pytest.raises(UserError, match="16-bit colour, which would be cut to 8 bits"):
+        ImageReading().read(tmp_path / "p.tif")

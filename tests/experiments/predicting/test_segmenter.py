@@ -8,7 +8,10 @@ from PIL import Image
 
 from datamodules.aspect import Aspect
 from datamodules.reading.image_reading import COLOURS
-from experiments.predicting.segmenter import Segmenter, make_reading
+from experiments.predicting.level_rules import LevelRules, make_reading
+from experiments.predicting.picture_source import PictureSource
+from experiments.predicting.segmenter import Segmenter
+from experiments.predicting.source import Look
 from user_error import UserError
 
 
@@ -24,7 +27,7 @@ def test_a_second_call_segments_the_same_images(photos: Path, predict: Callable)
     """Its own results lie among them, and are replaced when asked to."""
     assert predict([photos], photos, "--uncertainty").status == 0
     written = {path: path.stat().st_mtime_ns for path in photos.iterdir()}
-    assert len(written) == 8
+    assert len(written) == 9
     refused = predict([photos], photos)
     assert refused.status == 2
     assert "a_mask.png' is there (and 3 more), from an earlier predict: pass --overwrite" in refused.err
@@ -33,7 +36,7 @@ def test_a_second_call_segments_the_same_images(photos: Path, predict: Callable)
     assert again.status == 0
     assert "left out: 6 files from an earlier predict" in again.out
     changed = {path.name for path in photos.iterdir() if path.stat().st_mtime_ns != written.get(path)}
-    assert changed == {"a_mask.png", "a_overlay.png", "b_mask.png", "b_overlay.png"}
+    assert changed == {"a_mask.png", "a_overlay.png", "b_mask.png", "b_overlay.png", "predictions.csv"}
 
 
 @pytest.mark.parametrize(
@@ -49,17 +52,24 @@ def test_checkpoints_of_all_ages_are_read(described: dict, wanted: tuple) -> Non
     assert (found.channels, found.window, found.mode) == wanted
 
 
+def write(network: torch.nn.Module, file: Path, place: Path, size: tuple[int, int] | None, aspect: Aspect) -> None:
+    """Segment a picture by a network that is no checkpoint's."""
+    segmenter = Segmenter(network, size, aspect, uncertainty=not isinstance(network, TooLarge))  # type: ignore[arg-type]
+    look = Look(["ground", "thing"], np.zeros((2, 3), np.uint8))
+    rules = LevelRules(make_reading({}, 3))
+    assert [*PictureSource(file, place, place.name).write(segmenter, rules, look, [])] == [1]
+
+
 class TooLarge(torch.nn.Module):
-    device = torch.device("cpu")
+    device, network = torch.device("cpu"), torch.nn.Identity()
 
     def predict_logits(self, image: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError
 
 
 def test_an_image_that_does_not_fit_is_named(photos: Path) -> None:
-    segmenter = Segmenter(TooLarge(), make_reading({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"a.png' \(5 x 7\) is too large for the memory: leave out --native-size"):
-        segmenter.write(photos / "a.png", photos / "a")
+        write(TooLarge(), photos / "a.png", photos / "a", None, "squash")
 
 
 def test_a_name_that_is_too_long_stops_no_other(photos: Path, predict: Callable, tmp_path: Path) -> None:
@@ -67,17 +77,16 @@ def test_a_name_that_is_too_long_stops_no_other(photos: Path, predict: Callable,
     (tmp_path / "out").mkdir()
     found = predict([photos], tmp_path / "out")
     assert found.status == 2
-    assert "too long for the folder" in found.err
+    assert "too long for their folder" in found.err
     assert "1 of 2 images could not be segmented" in found.err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b_mask.png", "b_overlay.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b_mask.png", "b_overlay.png", "predictions.csv"}
 
 
 def test_what_is_no_number_is_no_class(photos: Path) -> None:
     network = Bright()
     network.predict_logits = lambda image: torch.full((1, 2, *image.shape[2:]), torch.nan)  # type: ignore[method-assign]
-    segmenter = Segmenter(network, make_reading({}, 3), None, "squash", np.zeros((2, 3), np.uint8), False)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"logits of the image .*a.png are not all finite numbers"):
-        segmenter.write(photos / "a.png", photos / "a")
+        write(network, photos / "a.png", photos / "a", None, "squash")
 
 
 class Bright(torch.nn.Module):
@@ -113,8 +122,7 @@ def test_what_was_padded_or_cut_is_undone(
     truth = (rows > size[0] / 3) & (columns < size[1] / 2)
     Image.fromarray(np.repeat(255 * truth[..., None], 3, 2).astype(np.uint8)).save(tmp_path / "a.png")
     network = Bright()
-    segmenter = Segmenter(network, make_reading({}, 3), (16, 16), aspect, np.zeros((2, 3), np.uint8), True)  # type: ignore[arg-type]
-    segmenter.write(tmp_path / "a.png", tmp_path / "a")
+    write(network, tmp_path / "a.png", tmp_path / "a", (16, 16), aspect)
     assert set(network.sizes) == {seen}
     mask = np.array(Image.open(tmp_path / "a_mask.png"))
     assert mask.shape == size

@@ -1,0 +1,155 @@
+"""Levels of DICOM images, rescaled to the unit that they are measured in, and the windows that files ask for.
+
+DICOM PS3.3, C.11.1 (Modality LUT) and C.11.2 (VOI LUT). Decoded by pydicom and its plugins.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from datamodules.reading.dicom import DicomHeader, find_numbers, find_value
+
+JPEG_SIZES = (*(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)), 0xF7)
+"""Markers of JPEG and JPEG-LS behind which a frame says its size."""
+
+SIZ = b"\xff\x4f\xff\x51"
+"""Beginning of a JPEG 2000 codestream, whose size follows."""
+
+
+class LevelRange(NamedTuple):
+    """What a file says of its levels.
+
+    ``window`` becomes 0 and 255 where the file asks for it; ``possible`` are the lowest and the highest level that its
+    number of bits allows.
+    """
+
+    window: tuple[float, float] | None
+    possible: tuple[float, float] | None
+
+
+def read_frame(header: DicomHeader, frame: int) -> np.ndarray:
+    """The levels of a frame: float64 (H, W), rescaled, of a grey image, uint8 (H, W, 3) of a coloured one.
+
+    Raises:
+        ValueError: it is damaged, is coded in a way that is not read, or has colours of more than 8 bits.
+        OSError: it cannot be read.
+    """
+    from pydicom.pixels import apply_color_lut, pixel_array
+
+    try:
+        dataset = _read_all(header.path, os.stat(header.path).st_size, os.stat(header.path).st_mtime_ns)
+        if header.compressed:
+            _require_size(header, dataset, frame)
+        levels = pixel_array(dataset, index=frame)
+        if header.photometric == "PALETTE COLOR":
+            levels = apply_color_lut(levels, dataset)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # decoders fail in many ways
+        raise ValueError(
+            f"its pixels cannot be decoded ({str(error)[:200]}): store it uncompressed, or get it anew"
+        ) from error
+    if levels.shape[:2] != (header.rows, header.columns):
+        raise ValueError(f"its pixels are {levels.shape}, where it says {header.rows} x {header.columns}: get it anew")
+    if header.grey:
+        return _rescale(header, frame, levels)
+    if levels.dtype == np.uint16 and header.photometric == "PALETTE COLOR":
+        levels = (levels >> 8).astype(np.uint8) if levels.max(initial=0) > 255 else levels.astype(np.uint8)
+    if levels.dtype != np.uint8 or levels.ndim != 3:
+        raise ValueError(f"its colours are of type {levels.dtype}, not 8 bit: convert them")
+    return levels[..., :3]
+
+
+def find_range(header: DicomHeader, frame: int) -> LevelRange:
+    """The window that a file asks for, and the range of its levels, rescaled."""
+    bits = int(header.dataset.get("BitsStored") or header.dataset.BitsAllocated)
+    signed = bool(header.dataset.get("PixelRepresentation", 0))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    slope, intercept = _find_rescale(header, frame)
+    ends = sorted((low * slope + intercept, high * slope + intercept))
+    return LevelRange(_find_window(header, frame), None if _has_table(header) else (ends[0], ends[1]))
+
+
+def _find_window(header: DicomHeader, frame: int) -> tuple[float, float] | None:
+    """The levels that become black and white by the first window of a frame, as C.11.2.1.2 and C.11.2.1.3 say."""
+    group = "FrameVOILUTSequence"
+    centre, width = (_find_first(header, frame, group, name) for name in ("WindowCenter", "WindowWidth"))
+    shape = str(find_value(header, frame, group, "VOILUTFunction") or "LINEAR")
+    if centre is None or width is None or shape not in ("LINEAR", "LINEAR_EXACT"):
+        return None
+    if shape == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    return (centre - width / 2, centre + width / 2) if width > 0 else None
+
+
+def _find_first(header: DicomHeader, frame: int, group: str, name: str) -> float | None:
+    value = find_value(header, frame, group, name)
+    try:
+        first = float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return first if np.isfinite(first) else None
+
+
+def _find_rescale(header: DicomHeader, frame: int) -> tuple[float, float]:
+    group = "PixelValueTransformationSequence"
+    slope, intercept = (find_numbers(header, frame, group, name, 1) for name in ("RescaleSlope", "RescaleIntercept"))
+    return (slope[0] if slope else 1.0), (intercept[0] if intercept else 0.0)
+
+
+def _has_table(header: DicomHeader) -> bool:
+    return bool(header.dataset.get("ModalityLUTSequence"))
+
+
+def _rescale(header: DicomHeader, frame: int, levels: np.ndarray) -> np.ndarray:
+    from pydicom.pixels import apply_modality_lut
+
+    if levels.ndim != 2:
+        raise ValueError(f"its pixels are {levels.shape}, where one channel is said: get it anew")
+    if _has_table(header):
+        return np.asarray(apply_modality_lut(levels, header.dataset), np.float64)
+    slope, intercept = _find_rescale(header, frame)
+    return levels.astype(np.float64) * slope + intercept
+
+
+@lru_cache(maxsize=1)
+def _read_all(path: Path, size: int, time: int) -> Any:
+    """The whole of a file of this size and time: frames are decoded one by one."""
+    import pydicom
+
+    return pydicom.dcmread(path, force=False)
+
+
+def _require_size(header: DicomHeader, dataset: Any, frame: int) -> None:
+    """Refuse a compressed frame that says another size than the file, before a decoder makes room for it."""
+    from pydicom.encaps import get_frame
+
+    content = get_frame(dataset.PixelData, frame, number_of_frames=header.frames)
+    found = read_coded_size(content)
+    if found is not None and found != (header.rows, header.columns):
+        raise ValueError(f"its frame is {found[0]} x {found[1]}, where it says {header.rows} x {header.columns}")
+
+
+def read_coded_size(content: bytes) -> tuple[int, int] | None:
+    """The (height, width) that a frame of JPEG, JPEG-LS or JPEG 2000 says; `None` of others, such as RLE."""
+    start = content[:4096].find(SIZ)
+    if start >= 0:
+        width, height, left, top = (
+            int.from_bytes(content[start + place : start + place + 4], "big") for place in (8, 12, 16, 20)
+        )
+        return height - top, width - left
+    place = content[:4096].find(b"\xff\xd8")
+    if place < 0:
+        return None
+    place += 2
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        marker = content[place + 1]
+        if marker in JPEG_SIZES:
+            return int.from_bytes(content[place + 5 : place + 7], "big"), int.from_bytes(
+                content[place + 7 : place + 9], "big"
+            )
+        place += 1 if marker == 0xFF else 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return None

@@ -1,0 +1,212 @@
+"""Fit when to trust a network's masks: what a corrupted image looks like, how far it lies, and how risky its mask is."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.covariance import LedoitWolf
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from experiments.evaluation.kinds import CLEAN
+from experiments.trust.image_statistics import NAMES as OF_IMAGE
+from experiments.trust.observed import Observed
+from experiments.trust.statistics import NAMES
+from experiments.trust.trust_model import Rates, Recognition, TrustModel
+from user_error import UserError
+
+FOLDS = 5
+"""Parts of the images of which each is judged by what was fitted on the others."""
+
+CONFIDENCE = NAMES.index("confidence")
+
+
+class Known(NamedTuple):
+    """What is fitted for.
+
+    Attributes:
+        checkpoint: SHA-256 of the network's file.
+        suite: title of the suite.
+        least: score below which a segmentation is poor.
+        misses: share of poor segmentations that may be trusted.
+        expected: scores of conditions that a record states; `None` where they are those of the validation split.
+        expected_from: name of the record.
+    """
+
+    checkpoint: str
+    suite: str
+    least: float
+    misses: float
+    expected: Mapping[tuple[str, int], float | None] | None
+    expected_from: str
+
+
+def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustModel:
+    """Fit on the validation split under all conditions, with the clean training images as what is usual.
+
+    - The condition: linear discriminant analysis of the standardised statistics of images, one covariance for all conditions,
+      shrunk (Ledoit & Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004).
+    - The distance: Mahalanobis', from the clean training images (as Lee et al., "A Simple Unified Framework for Detecting
+      Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018, of features).
+    - The risk: logistic regression of "the score is below the least" on the statistics, the distance and the score that is
+      expected under the condition. Its threshold lets as many poor segmentations pass as allowed, among images that were
+      not fitted on (cross-validation over images).
+
+    Raises:
+        UserError: there are too few images, or all segmentations are poor, or none.
+    """
+    model = _fit_signs(training, validation, known)
+    poor = _find_poor(validation, known.least)
+    scored = ~np.isnan(validation.scores)
+    if len(validation.ids) < 2 * FOLDS:
+        raise UserError(
+            f"the validation split has {len(validation.ids)} images, too few to fit on: {2 * FOLDS} are needed"
+        )
+    if not poor.any() or poor[scored].all():
+        which = "all segmentations are" if poor.any() else "no segmentation is"
+        raise UserError(
+            f"{which} below a score of {known.least:g} under {known.suite}, so nothing tells them apart: pass another --least, "
+            "or a suite of other severities"
+        )
+    risks = np.full(poor.shape, np.nan)
+    for kept, left in GroupKFold(min(FOLDS, len(validation.ids))).split(poor, groups=np.arange(len(poor))):
+        part = _fit_risk(_fit_signs(training, _select(validation, kept), known), _select(validation, kept), known.least)
+        risks[left] = part.estimate_risk(validation.statistics[left])
+    threshold = float(np.quantile(risks[poor], known.misses))
+    return _fit_risk(model, validation, known.least).model_copy(update={"threshold": threshold})
+
+
+def _select(observed: Observed, places: np.ndarray) -> Observed:
+    ids = [observed.ids[place] for place in places]
+    return observed._replace(ids=ids, statistics=observed.statistics[places], scores=observed.scores[places])
+
+
+def _find_poor(observed: Observed, least: float) -> np.ndarray:
+    """Which images under which conditions have a score below the least; those without a score do not."""
+    return np.nan_to_num(observed.scores, nan=1.0) < least
+
+
+def _fit_signs(training: Observed, validation: Observed, known: Known) -> TrustModel:
+    """All but the risk."""
+    usual = training.statistics[:, 0].astype(np.float64)
+    centre, scale = usual.mean(0), usual.std(0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    covariance = LedoitWolf(assume_centered=True).fit((usual - centre) / scale)
+    images, conditions = validation.scores.shape
+    standardised = (validation.statistics - centre) / scale
+    of_image = standardised[..., : len(OF_IMAGE)].reshape(images * conditions, -1)
+    labels = np.tile(np.arange(conditions), images)
+    weights, biases = _tell_apart(of_image, labels)
+    means = [_mean(validation.scores[:, place]) for place in range(conditions)]
+    expected = means if known.expected is None else [known.expected.get(one) for one in validation.conditions]
+    model = TrustModel(
+        checkpoint=known.checkpoint,
+        suite=known.suite,
+        least=known.least,
+        statistics=[*NAMES],
+        of_image=len(OF_IMAGE),
+        centre=centre.tolist(),
+        scale=scale.tolist(),
+        precision=covariance.precision_.tolist(),
+        distances=[0.0] * 101,
+        conditions=validation.conditions,
+        weights=weights.tolist(),
+        biases=biases.tolist(),
+        expected=expected,
+        expected_from=known.expected_from,
+        risk_weights=[0.0] * (len(NAMES) + 2),
+        risk_bias=0.0,
+        threshold=0.5,
+    )
+    distances = model.measure_distance(standardised[:, 0])
+    return model.model_copy(update={"distances": np.quantile(distances, np.linspace(0, 1, 101)).tolist()})
+
+
+def _tell_apart(statistics: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (C, F) and biases (C,) of linear discriminant analysis."""
+    if not labels.any():  # of one condition alone
+        return np.zeros((1, statistics.shape[1])), np.zeros(1)
+    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(statistics, labels)
+    weights, biases = found.coef_, found.intercept_
+    if len(weights) == 1:  # of two, scikit-learn states the second against the first
+        weights, biases = np.concatenate([0 * weights, weights]), np.concatenate([0 * biases, biases])
+    return weights, biases
+
+
+def _mean(scores: np.ndarray) -> float | None:
+    return None if np.isnan(scores).all() else float(np.nanmean(scores))
+
+
+def _fit_risk(model: TrustModel, validation: Observed, least: float) -> TrustModel:
+    """The risk's weights; signs are standardised once more for the fit, which is folded into them."""
+    scored = ~np.isnan(validation.scores)
+    signs = model.make_signs(model.standardise(validation.statistics))[scored]
+    poor = _find_poor(validation, least)[scored]
+    if len(np.unique(poor)) < 2:
+        return model.model_copy(update={"risk_bias": 20.0 if poor.all() else -20.0})
+    centre, scale = signs.mean(0), signs.std(0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    found = LogisticRegression(C=1.0, max_iter=2000).fit((signs - centre) / scale, poor)
+    weights = found.coef_[0] / scale
+    return model.model_copy(
+        update={"risk_weights": weights.tolist(), "risk_bias": float(found.intercept_[0] - weights @ centre)}
+    )
+
+
+def measure_rates(model: TrustModel, observed: Observed, name: str) -> list[Rates]:
+    """How often the flag errs: on clean images, and on those that a suite changes.
+
+    Args:
+        model: with its threshold.
+        observed: images that it was not fitted on.
+        name: of the images.
+    """
+    clean = np.array([name == CLEAN for name, _ in observed.conditions])
+    risks, poor = model.estimate_risk(observed.statistics), _find_poor(observed, model.least)
+    doubts, scored = 1 - observed.statistics[..., CONFIDENCE], ~np.isnan(observed.scores)
+    found = []
+    for kind, places in (("clean", clean), ("changed", ~clean)):
+        chosen = scored & places
+        if chosen.any():
+            found.append(_count_errors(f"{name}, {kind}", risks[chosen], doubts[chosen], poor[chosen], model))
+    return found
+
+
+def _count_errors(name: str, risks: np.ndarray, doubts: np.ndarray, poor: np.ndarray, model: TrustModel) -> Rates:
+    trusted, good = risks < model.threshold, ~poor
+    both = bool(poor.any() and good.any())
+    missed = float(trusted[poor].mean()) if poor.any() else None
+    as_often = None if missed is None or not both else float((doubts[good] >= np.quantile(doubts[poor], missed)).mean())
+    return Rates(
+        name=name,
+        cases=len(poor),
+        poor=int(poor.sum()),
+        missed=missed,
+        false_alarms=float((~trusted)[good].mean()) if good.any() else None,
+        false_alarms_by_confidence=as_often,
+        auroc=float(roc_auc_score(poor, risks)) if both else None,
+        auroc_by_confidence=float(roc_auc_score(poor, doubts)) if both else None,
+    )
+
+
+def measure_recognition(model: TrustModel, observed: Observed, name: str) -> Recognition:
+    """How often the corruption of an image is the most likely one, and its severity then at most one off.
+
+    Args:
+        model: whose conditions are those of `observed`.
+        observed: images that it was not fitted on.
+        name: of the images.
+    """
+    chances = model.recognise(model.standardise(observed.statistics))
+    found = chances.argmax(-1)
+    names = np.array([corruption for corruption, _ in model.conditions])
+    severities = np.array([severity for _, severity in model.conditions])
+    right = names[found] == names
+    near = np.abs(severities[found] - severities) <= 1
+    return Recognition(
+        name=name,
+        corruption=float(right.mean()),
+        severity_within_one=float(near[right].mean()) if right.any() else 0.0,
+    )

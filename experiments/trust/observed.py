@@ -1,0 +1,106 @@
+"""What a network's images look like under the conditions of a suite, and how well each is segmented."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pytorch_lightning.utilities import move_data_to_device
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.base import SegmentationDataModule, Split
+from experiments.evaluation.scores.foreground import list_foreground
+from experiments.sweeping.own_size import draw_at_own_size
+from experiments.sweeping.suite import Suite
+from experiments.trust.statistics import describe_images
+from lightning_modules.labels import find_classes
+from lightning_modules.metrics.counts import compute_confusion, count_classes
+from lightning_modules.segmentation import SegmentationModule
+from user_error import UserError
+
+
+class Observed(NamedTuple):
+    """Images under conditions.
+
+    Attributes:
+        ids: of the images.
+        conditions: name and severity of each condition.
+        statistics: (images, conditions, `statistics.NAMES`) float32.
+        scores: (images, conditions), the mean IoU of each image over the classes but the background; NaN where mask and
+            prediction have none of them.
+    """
+
+    ids: list[str]
+    conditions: list[tuple[str, int]]
+    statistics: np.ndarray
+    scores: np.ndarray
+
+
+def observe(
+    module: SegmentationModule, data: SegmentationDataModule, split: Split, suite: Suite, limit: int
+) -> Observed:
+    """Images of a split under all conditions of a suite, none of which depends on the network.
+
+    Args:
+        module: on its device, in evaluation mode.
+        data: with the split.
+        split: "train", "val" or "test".
+        suite: adapted to the data.
+        limit: number of images, about; they are taken batch by batch, evenly from the split.
+
+    Raises:
+        UserError: a condition depends on the network, or the split has no image.
+    """
+    for condition in suite.conditions:
+        if condition.needs_gradients or condition.has_state or condition.predicts:
+            raise UserError(f"{condition.name} depends on the network: choose a suite of corruptions")
+    own_size = suite.corrupts_files(data.resizes)
+    skip = _choose_left_out(len(data.open_split(split)), data.eval_batch_size, limit)
+    loader = data.make_evaluation_dataloader(split, (0, 1), skip, own_size, by_size=True, needs=suite.needs)
+    ids: list[str] = []
+    statistics, scores = [], []
+    with torch.inference_mode(), tqdm(desc=f"observe {split}", unit="img") as shown:
+        for batch in chain.from_iterable(loader):
+            moved = data.on_after_batch_transfer(move_data_to_device(batch, module.device), 0)
+            real = [place for place, name in enumerate(batch["id"]) if name]
+            found = [_observe_condition(module, data, moved, suite, place) for place in range(len(suite.conditions))]
+            statistics.append(torch.stack([one[real] for one, _ in found], 1).cpu().numpy())
+            scores.append(torch.stack([one[real] for _, one in found], 1).cpu().numpy())
+            ids += [batch["id"][place] for place in real]
+            shown.update(len(real))
+    if not ids:
+        raise UserError(f"the split {split!r} has no image: pass other --data")
+    conditions = [(one.name, one.severity) for one in suite.conditions]
+    return Observed(ids, conditions, np.concatenate(statistics), np.concatenate(scores))
+
+
+def _choose_left_out(images: int, batch_size: int, limit: int) -> frozenset[int]:
+    """Batches that are left out, so that about `limit` images are taken evenly from a split."""
+    batches, kept = -(-images // batch_size), max(1, limit // batch_size)
+    taken = {int(place) for place in np.linspace(0, batches - 1, min(kept, batches)).round()} if batches else set()
+    return frozenset(range(batches)) - taken
+
+
+def _observe_condition(
+    module: SegmentationModule, data: SegmentationDataModule, batch: dict[str, Any], suite: Suite, place: int
+) -> tuple[Tensor, Tensor]:
+    """Statistics (B, `statistics.NAMES`) and scores (B,) of a batch under one condition."""
+    drawn = draw_at_own_size(suite.conditions[place].pixels, batch, suite.seed, data.batch_resize)
+    logits, statistics = describe_images(module, drawn.images)
+    return statistics, score_images(find_classes(logits), drawn.masks, data.classes)
+
+
+def score_images(predicted: Tensor, masks: Tensor, classes: Sequence[str]) -> Tensor:
+    """Mean IoU (B,) of each image over the classes but the background that occur in its mask or prediction; NaN if none.
+
+    Args:
+        predicted: (B, H, W) class ids.
+        masks: (B, H, W) class ids, 255 where ignored.
+        classes: their names.
+    """
+    hit, guessed, true = count_classes(compute_confusion(predicted, masks, len(classes))).double().unbind(-1)
+    union = guessed + true - hit
+    ratios = torch.where(union > 0, hit / union, torch.nan)
+    return ratios[:, list_foreground(classes)].nanmean(1).float()
