@@ -201,7 +201,7 @@ def _change_pixels(dataset: Any, rng: random.Random) -> None:
         pixels[rng.randrange(len(pixels))] = rng.randrange(256)
     found = bytes(pixels) if rng.random() < 0.7 else bytes(pixels[: rng.randrange(len(pixels))])
     dataset.PixelData = found
-    if rng.random() < 0.3 and dataset.file_meta.get("TransferSyntaxUID"):
+    if len(found) > 1 and rng.random() < 0.3:
         dataset.PixelData = encapsulate([found])
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from datamodules.reading import isolated_decoding
 from datamodules.reading.dicom import DicomHeader, find_numbers, find_value
 
 JPEG_SIZES = (*(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)), 0xF7)
@@ -17,6 +18,10 @@ JPEG_SIZES = (*(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0
 
 SIZ = b"\xff\x4f\xff\x51"
 """Beginning of a JPEG 2000 codestream, whose size follows."""
+
+
+PILLOW_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+"""JPEG and JPEG 2000, which Pillow decodes as well: gdcm may end the process on damaged frames."""
 
 
 class LevelRange(NamedTuple):
@@ -37,13 +42,13 @@ def read_frame(header: DicomHeader, frame: int) -> np.ndarray:
         ValueError: it is damaged, is coded in a way that is not read, or has colours of more than 8 bits.
         OSError: it cannot be read.
     """
-    from pydicom.pixels import apply_color_lut, pixel_array
+    from pydicom.pixels import apply_color_lut
 
     try:
         dataset = _read_all(header.path, os.stat(header.path).st_size, os.stat(header.path).st_mtime_ns)
         if header.compressed:
             _require_size(header, dataset, frame)
-        levels = pixel_array(dataset, index=frame)
+        levels = _decode(header, dataset, frame)
         if header.photometric == "PALETTE COLOR":
             levels = apply_color_lut(levels, dataset)
     except (OSError, MemoryError):
@@ -113,6 +118,25 @@ def _rescale(header: DicomHeader, frame: int, levels: np.ndarray) -> np.ndarray:
         return np.asarray(apply_modality_lut(levels, header.dataset), np.float64)
     slope, intercept = _find_rescale(header, frame)
     return levels.astype(np.float64) * slope + intercept
+
+
+def _decode(header: DicomHeader, dataset: Any, frame: int) -> np.ndarray:
+    """The stored levels of a frame, colours as RGB."""
+    from pydicom.pixels import pixel_array
+
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if syntax in isolated_decoding.SYNTAXES:
+        state = os.stat(header.path)
+        levels = _decode_all(header.path, state.st_size, state.st_mtime_ns)
+        return levels[frame] if header.frames > 1 else levels
+    pillow = syntax in PILLOW_SYNTAXES
+    return pixel_array(dataset, index=frame, decoding_plugin="pillow" if pillow else "")
+
+
+@lru_cache(maxsize=1)
+def _decode_all(path: Path, size: int, time: int) -> np.ndarray:
+    """All frames of a file of this size and time, by a process of its own."""
+    return isolated_decoding.decode_isolated(path)
 
 
 @lru_cache(maxsize=1)
