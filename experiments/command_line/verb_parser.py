@@ -44,6 +44,7 @@ class Option:
         repeated: the option is given once for each entry of the list.
         name: of the option, where it differs from that of the parameter.
         formerly: its name in an earlier version.
+        where_stated: of data: without them the verb goes on where neither options nor a run folder state any.
     """
 
     metavar: str | tuple[str, ...] | None = None
@@ -53,6 +54,7 @@ class Option:
     repeated: bool = False
     name: str | None = None
     formerly: str | None = None
+    where_stated: bool = False
 
 
 class CommandLine(list[str]):
@@ -271,10 +273,13 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | None:
-    """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint are given."""
+    """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint (that states them) are given."""
     checkpoint: Path | None = values.get("checkpoint") or next(iter(values.get("checkpoints") or []), None)
     if one.default is None and checkpoint is None and not words:
         return None
-    from experiments.command_line.data_option import choose_data
+    from experiments.command_line.data_option import choose_data, states_data
+
+    if one.option.where_stated and not words and not (checkpoint is not None and states_data(checkpoint)):
+        return None
 
     return choose_data(verb, checkpoint, words)
