@@ -281,5 +281,4 @@ def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[
 
     if one.option.where_stated and not words and not (checkpoint is not None and states_data(checkpoint)):
         return None
-
     return choose_data(verb, checkpoint, words)

@@ -13,6 +13,7 @@ FOLDERS = {
         "verify": "recompute a record, and sweep a sample of it again",
         "rescore": "state the intervals of records anew, over what is independent",
         "predict": "segment image files",
+        "demo": "show on a page of this machine what networks make of an image under corruptions",
         "corruptions": "draw an image under every corruption of a suite",
         "costs": "measure the costs of networks: parameters, multiply-adds, latency, memory",
     },

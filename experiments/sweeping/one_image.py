@@ -1,5 +1,6 @@
 """One image under one condition: the pixels that a sweep gives it, and what a network predicts for them there."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,12 @@ from lightning_modules.segmentation import SegmentationModule
 
 
 def make_batch_of_one(
-    data: SegmentationDataModule, dataset: SegmentationDataset, place: int, suite: Suite, device: torch.device
+    data: SegmentationDataModule,
+    dataset: SegmentationDataset,
+    place: int,
+    suite: Suite,
+    device: torch.device,
+    needs: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """A batch of one image, as a sweep over its data set meets it.
 
@@ -27,11 +33,13 @@ def make_batch_of_one(
         place: of the image in it.
         suite: of the sweep.
         device: of the batch.
+        needs: further targets that the image must have; those that the suite corrupts by if `None`.
 
     Raises:
-        UserError: the image cannot be read, or lacks a target that the suite needs.
+        UserError: the image cannot be read, or lacks a target that it must have.
     """
-    view = data.make_evaluation_view(dataset, suite.corrupts_files(data.resizes), needs=suite.needs)
+    needed = suite.needs if needs is None else needs
+    view = data.make_evaluation_view(dataset, suite.corrupts_files(data.resizes), needs=needed)
     batch = {
         name: move_data_to_device(value, device) for name, value in collate([view[place]], dataset.targets).items()
     }
