@@ -17,7 +17,7 @@ HEAT = "magma"
 _MAKE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string
 
 _TITLE = _MAKE("""\
-<h1>How far does it fall?</h1>
+<h1>Segmentation under corruptions</h1>
 <p>What {{ names|join(" and ") }} make{{ "s" if names|length == 1 }} of an image under the corruptions of the suite {{ suite }}:
  the pixels are those of a sweep, bit for bit.</p>
 """)
@@ -25,10 +25,10 @@ _TITLE = _MAKE("""\
 _SCORES = _MAKE("""\
 <table>
 <caption>mIoU of this image</caption>
-<thead><tr><th></th><th>as it is</th><th>{{ condition }}</th><th>change</th></tr></thead>
+<thead><tr><th></th>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
-{% for name, clean, now, change in rows %}
-<tr><th>{{ name }}</th><td>{{ clean }}</td><td class="now">{{ now }}</td><td>{{ change }}</td></tr>
+{% for title, values in rows %}
+<tr><th>{{ title }}</th>{% for value in values %}<td>{{ value }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table>
 <p>In percent: the mean over the classes that occur in its mask or in the prediction.</p>
@@ -73,18 +73,18 @@ def make_notice(sentence: str) -> str:
 
 
 def make_scores(shown: Shown, condition: str) -> str:
-    """The mIoU of an image by each network, clean and under a condition."""
+    """The mIoU of an image by each network, clean and under a condition; the name of that is empty for the clean one."""
     if shown.truth is None:
         return _UNKNOWN.render()
-    rows = [
-        (one.name, format_percent(one.clean_miou), format_percent(one.miou), _format_change(one.miou - one.clean_miou))
-        for one in shown.networks
-    ]
-    return _SCORES.render(rows=rows, condition=condition)
+    rows = [("as it is", [format_percent(one.clean_miou) for one in shown.networks])]
+    if condition:
+        rows.append((condition, [format_percent(one.miou) for one in shown.networks]))
+        rows.append(("change", [_format_change(one.miou - one.clean_miou) for one in shown.networks]))
+    return _SCORES.render(names=[one.name for one in shown.networks], rows=rows)
 
 
 def _format_change(value: float) -> str:
-    return "-" if np.isnan(value) else f"{100 * value:+.1f}".replace("-", "\u2212")
+    return f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
 def make_legend(shown: Shown, classes: Sequence[str], palette: np.ndarray) -> str:

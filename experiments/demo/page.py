@@ -1,5 +1,6 @@
 """The page itself: controls on the left, on the right what each network makes of the image."""
 
+import html
 import traceback
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Page:
     def build(self) -> gr.Blocks:
         """The page."""
         blocks = gr.Blocks(
-            title="How far does it fall?", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
+            title="Segmentation under corruptions", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
         )
         with blocks:
             gr.HTML(make_title(list(self.viewer.networks), self.viewer.suite.name))
@@ -101,12 +102,14 @@ class Page:
     def _add_events(self, blocks: gr.Blocks) -> None:
         inputs = [self.upload, self.picked, self.corruption, self.severity, self.kind]
         shown: dict[str, Any] = {"fn": self.show, "inputs": inputs, "outputs": self.outputs, **EVENT}
-        changes = [self.severity.change, self.kind.change, self.upload.upload, self.upload.clear]
-        gr.on([blocks.load, *changes], **shown)
         own: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        first = 0 if self.viewer.ids else None
+        gr.on([blocks.load, self.severity.change, self.kind.change, self.corruption.change], **shown)
         self.corruption.change(self.adapt_slider, self.corruption, self.severity, **own)
-        self.corruption.change(**shown)
+        # an image is shown at a time: a new one takes the place of the other in its control
         self.picked.input(lambda: None, None, self.upload, **own).then(**shown)
+        self.upload.upload(lambda: None, None, self.picked, **own).then(**shown)
+        self.upload.clear(lambda: first, None, self.picked, **own).then(**shown)
 
     def adapt_slider(self, corruption: str) -> Any:
         """The slider rests where there is no severity to choose."""
@@ -131,7 +134,7 @@ class Page:
             return self._fill(shown, condition, kind)
         except Exception as error:  # whatever it is, the visitor sees a sentence and the page lives on
             sentence = _describe(error)
-            gr.Warning(make_notice(sentence), title="Not shown")
+            gr.Warning(html.escape(sentence))
             return self._make_empty(sentence)
 
     def _fill(self, shown: Shown, condition: str, kind: str) -> list[Any]:
@@ -170,4 +173,6 @@ def _describe(error: Exception) -> str:
 
 
 def _format_condition(name: str, severity: int, chosen: bool) -> str:
+    if name == NONE:
+        return ""
     return f"{name.replace('_', ' ')} {severity}" if chosen else name.replace("_", " ")

@@ -71,7 +71,13 @@ def open_page_viewer(
     """The viewer of a page; where the run folder's data are not on this machine, it takes uploads alone, and that is said.
 
     Args:
+        checkpoints: of the networks.
+        data: whose test split can be picked from.
         named: whether `data` are those of the options, which have to be there.
+        suite: its name, or the path of its YAML.
+        seed: of the corruptions.
+        order: of corruption and resize.
+        device: by its name.
 
     Raises:
         UserError: see `show_page`.
