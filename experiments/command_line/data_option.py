@@ -53,15 +53,6 @@ def choose_data(verb: str, checkpoint: Path | None, words: Sequence[str]) -> Cho
         ) from error
 
 
-def states_data(checkpoint: Path) -> bool:
-    """Whether the run folder of a checkpoint states its data.
-
-    Raises:
-        UserError: its ``config.yaml`` cannot be read.
-    """
-    return bool((read_settings(checkpoint) or {}).get("data"))
-
-
 def _set_default(parser: ArgumentParser, checkpoint: Path) -> UserError | None:
     """Make the data of a run folder the default; the error if they cannot be used, to be raised where no others are named."""
     settings = read_settings(checkpoint)

@@ -44,7 +44,7 @@ class Option:
         repeated: the option is given once for each entry of the list.
         name: of the option, where it differs from that of the parameter.
         formerly: its name in an earlier version.
-        where_stated: of data: without them the verb goes on where neither options nor a run folder state any.
+        dispensable: of data: where no option names any and those of the run folder cannot be had, the verb goes on without.
     """
 
     metavar: str | tuple[str, ...] | None = None
@@ -54,7 +54,7 @@ class Option:
     repeated: bool = False
     name: str | None = None
     formerly: str | None = None
-    where_stated: bool = False
+    dispensable: bool = False
 
 
 class CommandLine(list[str]):
@@ -273,12 +273,16 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[str]) -> ChosenData | None:
-    """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint (that states them) are given."""
+    """The data of a verb; `None` where it can do without them, and neither they nor a checkpoint are given."""
     checkpoint: Path | None = values.get("checkpoint") or next(iter(values.get("checkpoints") or []), None)
     if one.default is None and checkpoint is None and not words:
         return None
-    from experiments.command_line.data_option import choose_data, states_data
+    from experiments.command_line.data_option import choose_data
 
-    if one.option.where_stated and not words and not (checkpoint is not None and states_data(checkpoint)):
+    try:
+        return choose_data(verb, checkpoint, words)
+    except UserError as error:
+        if words or not one.option.dispensable:
+            raise
+        print(f"without the data of the run folder: {error}", flush=True)
         return None
-    return choose_data(verb, checkpoint, words)

@@ -1,7 +1,8 @@
 """The networks of a page: one, or two that can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,9 +48,10 @@ def open_viewer(
     files = [CheckpointFile(path) for path in checkpoints]
     find_distinct_digests(files)
     modules = [load_module(file) for file in files]
+    described = [describe_data(file) for file in files]
     if len(files) > 1:
-        _require_comparable(files, modules)
-    shown = data or DescribedData(describe_data(files[0]), modules[0])
+        _require_comparable(checkpoints, modules, described)
+    shown = data or DescribedData(described[0], modules[0])
     suites = [
         prepare_suite(shown, module, file, suite=suite, split="test", seed=seed, order=order)
         for file, module in zip(files, modules, strict=True)
@@ -59,21 +61,22 @@ def open_viewer(
     return Viewer(dict(zip(_name(checkpoints), modules, strict=True)), shown, suites[0])
 
 
-def _require_comparable(files: Sequence[CheckpointFile], modules: Sequence[SegmentationModule]) -> None:
-    """Refuse networks of other classes or channels than the first's."""
-    for what, key, numbers in (
-        ("classes", "classes", [module.num_classes for module in modules]),
-        ("channels", "channels", [int(module.hparams["in_channels"]) for module in modules]),
+def _require_comparable(
+    checkpoints: Sequence[Path], modules: Sequence[SegmentationModule], described: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse networks of other classes or channels than the first's; early checkpoints know their numbers alone."""
+    for kind, numbers in (
+        ("classes", [module.num_classes for module in modules]),
+        ("channels", [int(module.hparams["in_channels"]) for module in modules]),
     ):
-        known = [describe_data(file).get(key) for file in files]
-        named = [sorted(map(str, names)) if names else None for names in known]
-        if len(set(numbers)) > 1 or (None not in named and named[0] != named[1]):
+        names = [[str(name) for name in one.get(kind) or ()] for one in described]
+        if len(set(numbers)) > 1 or (all(names) and sorted(names[0]) != sorted(names[1])):
             said = [
-                f"{str(file.path)!r} has {number}" + (f" ({', '.join(map(str, names[:12]))})" if names else "")
-                for file, number, names in zip(files, numbers, known, strict=True)
+                f"{str(path)!r} has {number} ({', '.join(known[:12]) or 'without names'})"
+                for path, number, known in zip(checkpoints, numbers, names, strict=True)
             ]
             raise UserError(
-                f"the networks differ in their {what}, so that they do not compare: {' and '.join(said)}; pass checkpoints "
+                f"the networks differ in their {kind}, so that they do not compare: {' and '.join(said)}; pass checkpoints "
                 "of the same data"
             )
 

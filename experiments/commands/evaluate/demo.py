@@ -30,7 +30,7 @@ def show_page(
     order: Order | None = None,
     device: str = AUTO,
     port: int = 7860,
-    data: Annotated[ChosenData | None, Option(where_stated=True)] = None,
+    data: Annotated[ChosenData | None, Option(dispensable=True)] = None,
 ) -> None:
     """Show on a page of this machine what networks make of an image under corruptions.
 
@@ -89,7 +89,7 @@ def open_page_viewer(
         try:
             chosen.open_split("test")
         except UserError as error:
-            print(f"no images to pick, since the data of the run folder are not here ({error})", flush=True)
+            print(f"without the data of the run folder: {error}", flush=True)
             chosen = None
     return open_viewer(checkpoints, chosen, suite, seed, order, device)
 

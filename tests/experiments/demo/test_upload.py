@@ -127,7 +127,7 @@ def test_too_many_pixels_are_refused_by_the_header(
 
 def test_an_array_is_measured_by_its_header_as_well(tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", np.zeros((1, 2**24 + 1), np.bool_))
-    with pytest.raises(UserError, match="the page takes 16777216 at most"):
+    with pytest.raises(UserError, match="the page takes 16777216"):
         read_upload(tmp_path / "wide.npy", make_data())
 
 
@@ -135,5 +135,5 @@ def test_a_large_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with (tmp_path / "fat.png").open("wb") as file:
         os.truncate(file.fileno(), MOST_BYTES + 1)
     monkeypatch.setattr(upload, "open_header", lambda *_: pytest.fail("it was opened"))
-    with pytest.raises(UserError, match="'fat.png' has more than 64 MB"):
+    with pytest.raises(UserError, match=r"fat\.png' has more than 64 MB"):
         read_upload(tmp_path / "fat.png", make_data())
