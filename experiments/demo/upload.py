@@ -62,6 +62,8 @@ def _require_fit(path: Path, data: SegmentationDataModule) -> None:
     if path.suffix.lower() not in SUFFIXES:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"{path.name!r} is of a kind that is not read: convert it to one of {kinds}")
+    if not path.is_file():
+        raise UserError(f"{path.name!r} is no longer here, since uploads are deleted after a while: drop it again")
     if path.stat().st_size > MOST_BYTES:
         raise UserError(f"{path.name!r} has more than {MOST_BYTES // 2**20} MB: shrink it, or call `predict` for it")
     try:

@@ -81,6 +81,7 @@ def make_bad(folder: Path) -> dict[str, str]:
         "empty.png": "an empty file",
         "text.png": "cannot identify image file",
         "notes.txt": "of a kind that is not read",
+        "gone.png": "no longer here",
     }
 
 
