@@ -106,7 +106,7 @@ class Page:
         first = 0 if self.viewer.ids else None
         gr.on([blocks.load, self.severity.change, self.kind.change, self.corruption.change], **shown)
         self.corruption.change(self.adapt_slider, self.corruption, self.severity, **own)
-        # an image is shown at a time: a new one takes the place of the other in its control
+        # one image is shown at a time: a new one takes the place of the other in its control
         self.picked.input(lambda: None, None, self.upload, **own).then(**shown)
         self.upload.upload(lambda: None, None, self.picked, **own).then(**shown)
         self.upload.clear(lambda: first, None, self.picked, **own).then(**shown)
@@ -152,12 +152,12 @@ class Page:
 def _make_picture(label: str, name: str) -> gr.Image:
     return gr.Image(
         label=label,
-        format="png",
+        alt_text=label,
+        format="png",  # without loss
         interactive=False,
         buttons=BUTTONS,
         elem_id=name,
         elem_classes="picture",
-        min_width=160,
     )
 
 
