@@ -14,6 +14,7 @@ FOLDERS = {
         "rescore": "state the intervals of records anew, over what is independent",
         "trust": "fit when not to trust a network's masks, and measure how often that errs",
         "predict": "segment image files",
+        "demo": "show on a page of this machine what networks make of an image under corruptions",
         "corruptions": "draw an image under every corruption of a suite",
         "costs": "measure the costs of networks: parameters, multiply-adds, latency, memory",
     },

@@ -3,25 +3,23 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from pytorch_lightning.utilities import move_data_to_device
 from torch import Tensor
 
 from datamodules.base import SegmentationDataModule
-from datamodules.batches import collate
 from experiments.evaluation.images import Images
 from experiments.evaluation.record import Picture
 from experiments.evaluation.robustness import Condition, select_clean_score
 from experiments.evaluation.scores.overlap import mean_iou
 from experiments.files.digest import compute_sha256
 from experiments.pictures.overlays import as_rgb, find_palette, overlay, save
-from experiments.sweeping.own_size import apply_at_own_size
+from experiments.sweeping.one_image import draw_batch, make_batch_of_one, predict_as_in_sweep
 from experiments.sweeping.suite import Suite
-from lightning_modules.labels import find_classes, ignore_unlabelled
+from lightning_modules.labels import find_classes
 from lightning_modules.segmentation import SegmentationModule
 
 PICTURES = 6
@@ -130,30 +128,17 @@ def draw(
     Image and prediction are those of the sweep: drawn from the same seed, and predicted in a batch of the same size,
     on which the last digits of logits depend. Truth and prediction lie over the corrupted image.
     """
-    chosen, batch = suite.conditions[condition], _make_batch(module, data, suite, image)
-    clean, ids = batch["image"], batch["id"]
-    with torch.enable_grad() if chosen.needs_gradients else torch.inference_mode():
-        drawn, moved_mask = apply_at_own_size(chosen.pixels, batch, suite.seed, data.batch_resize)
-        labelled = ignore_unlabelled(moved_mask, data.num_classes)
-        corrupted = chosen.perturb(chosen.begin(module.network), drawn, labelled, ids, suite.seed)
-    with torch.inference_mode():
-        predicted = find_classes(module.predict_logits(corrupted.repeat(data.eval_batch_size, 1, 1, 1)))[0]
+    batch = make_batch_of_one(data, data.open_split(data.test_split), image, suite, module.device)
+    corrupted, moved_mask = draw_batch(suite.conditions[condition], module.network, batch, suite, data)
+    predicted = find_classes(predict_as_in_sweep(module, corrupted, data))[0]
     palette = find_palette(data.palette, data.num_classes)
     seen = _as_pixels(corrupted if corrupted.dtype == torch.uint8 else (255 * corrupted).round().to(torch.uint8))
     return place_side_by_side(
-        as_rgb(_as_pixels(clean)),
+        as_rgb(_as_pixels(batch["image"])),
         as_rgb(seen),
         overlay(seen, moved_mask[0].cpu().numpy(), palette),
         overlay(seen, predicted.cpu().numpy(), palette),
     )
-
-
-def _make_batch(module: SegmentationModule, data: SegmentationDataModule, suite: Suite, image: int) -> dict[str, Any]:
-    """A batch of one image, as the sweep meets it."""
-    own_size = suite.corrupts_files(data.resizes)
-    view = data.make_evaluation_view(data.open_split(data.test_split), own_size, needs=suite.needs)
-    batch = {name: move_data_to_device(value, module.device) for name, value in collate([view[image]]).items()}
-    return data.on_after_batch_transfer(batch, 0)
 
 
 def _as_pixels(images: Tensor) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The page of `demo`: what it shows, how it looks, and how it is served."""
