@@ -8,7 +8,7 @@ from typing_extensions import override
 from datamodules.base import SegmentationDataModule, Split
 from datamodules.dataset import Sample, SegmentationDataset
 from datamodules.reading.image_reading import ImageReading
-from experiments.predicting.segmenter import make_reading
+from experiments.predicting.level_rules import make_reading
 from lightning_modules.segmentation import SegmentationModule
 
 

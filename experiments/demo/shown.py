@@ -202,7 +202,7 @@ class Viewer:
         elif name not in met.clean:
             met.clean[name] = self._count(self._predict(name, met.batch["image"], NONE, met), met.batch["mask"])
         with torch.inference_mode():
-            maps = compute_uncertainty_maps(module, images)
+            maps = compute_uncertainty_maps(module.network, logits, images)
         levels = {kind: (255 * values[0]).round().to(torch.uint8).cpu().numpy() for kind, values in maps.items()}
         return ShownNetwork(name, mask, overlay(pixels, mask, self.palette), levels, counts, met.clean[name])
 

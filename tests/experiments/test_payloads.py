@@ -19,6 +19,7 @@ from user_error import UserError
 VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
     "predict": lambda net, out: ["--checkpoint", str(net), str(net.parent / "image.png"), "--output", str(out)],
     "benchmark": lambda net, out: ["--checkpoint", str(net), "--suite=smoke", f"--output={out}/x.json"],
+    "trust": lambda net, out: ["--checkpoint", str(net), "--suite=smoke", "--images=4", f"--output={out}/x.json"],
     "demo": lambda net, out: ["--checkpoint", str(net), "--suite=none", "--port=0"],  # that suite ends it in any case
     "export": lambda net, out: ["--checkpoint", str(net), "--int8", "--output", f"{out}/x.onnx"],
     "costs": lambda net, out: ["--checkpoints", str(net), "--size", "32", "32", "--output", f"{out}/x.json"],
@@ -40,7 +41,7 @@ VERBS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 """Options of each verb that opens a checkpoint, for a checkpoint and an output folder."""
 
-READ_CONFIG = ("benchmark", "demo", "calibrate", "export", "prune", "svm", "soup")
+READ_CONFIG = ("benchmark", "trust", "demo", "calibrate", "export", "prune", "svm", "soup")
 """Verbs that build the data of the run folder."""
 
 

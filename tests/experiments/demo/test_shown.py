@@ -97,7 +97,7 @@ def test_the_uncertainty_is_that_of_predict() -> None:
     found = viewer.show(3, "gaussian_noise", 4)
     module = make_module()
     image = torch.from_numpy(found.pixels.transpose(2, 0, 1).copy())[None]
-    maps = compute_uncertainty_maps(module, image)
+    maps = compute_uncertainty_maps(module.network, module.predict_logits(image), image)
     shown = found.networks[1].uncertainty
     assert shown.keys() == maps.keys() == {"entropy"}
     assert np.array_equal(shown["entropy"], (255 * maps["entropy"][0]).round().byte().numpy())
