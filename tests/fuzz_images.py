@@ -18,7 +18,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
-HUGE = (100_000, 2**16 - 1, 2**31 - 1, 13_000, 0)
+HUGE = (100_000, 2**16 - 1, 2**31 - 1, 3_000, 0)
 TEXTS = ("../../../escaped", "/etc/passwd", "..", "a\\b\0c", "é\u202e", "x" * 5000, "", "\x1b[2J", "nan")
 NUMBERS = ("nan", "inf", "-inf", "1e999", "0", "-1", "1e308", "1e-320", "0.5", "99999999999")
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")
@@ -247,6 +247,6 @@ FILES = {
     ),
     **dict.fromkeys(("plain.dcm", "frames.dcm", "jpeg.dcm", "jpeg2000.dcm", "rle.dcm", "jpegls.dcm"), "dicom"),
     **dict.fromkeys(("volume.nii", "volume.nii.gz"), "nifti"),
-    "array.npy": "npy",
+    "array.npy": "small npy",
 }
 """The kinds of the files of `make_images`."""
