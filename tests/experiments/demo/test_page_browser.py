@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -36,10 +37,12 @@ def hostile(make_checkpoint: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(tiny_run: Path, hostile: Path) -> Iterator[str]:
-    """Where the page of two networks is served."""
+def address(tiny_run: Path, hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the page of two networks is served; at the end nothing is left of what was uploaded."""
+    temporary = tmp_path_factory.mktemp("temporary")
     words = ["demo", f"--checkpoint={tiny_run / 'best.ckpt'}", "--checkpoint", hostile, "--suite=smoke", "--port=0"]
-    server = start(*words, "--device=cpu", GRADIO_SHARE="True", GRADIO_SERVER_NAME="0.0.0.0", GRADIO_ALLOWED_PATHS="/")
+    variables = {"GRADIO_SHARE": "True", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_ALLOWED_PATHS": "/"}
+    server = start(*words, "--device=cpu", TMPDIR=str(temporary), **variables)
     assert server.stdout is not None
     said: list[str] = []
     for line in server.stdout:
@@ -50,7 +53,11 @@ def address(tiny_run: Path, hostile: Path) -> Iterator[str]:
         pytest.fail("".join(said))
     assert list_listening_addresses(server.pid) == {LOOPBACK}
     yield found[0]
+    assert [*temporary.rglob("*.png")]
+    server.terminate()
+    assert server.wait(60) == 128 + signal.SIGTERM
     end_all()
+    assert [*temporary.rglob("*.png")] == []
 
 
 @pytest.fixture
