@@ -38,6 +38,9 @@ OBJECTIVES = read_family(Objective, "objective")
 OUTER = [name for name, one in OBJECTIVES.items() if isinstance(one, OuterObjective)]
 
 
+DECODER = {"decoder_channels": [16, 16, 16]}
+
+
 class OwnLoss(SmpNetwork):
     """A network with a loss of its own."""
 
@@ -53,12 +56,12 @@ def assert_trains(objective: Objective, *transforms: BatchTransform) -> None:
     of_tasks = any(isinstance(one, MultiTask) for one in objective.modules())
     kind: Any = MultiTaskNetwork if of_tasks else OwnLoss
     module = SegmentationModule(
-        lambda *sizes: kind(*sizes, encoder="tu-mobilenetv3_small_050"),
+        lambda *sizes: kind(*sizes, encoder="tu-mobilenetv3_small_050", encoder_depth=3, decoder=DECODER),
         CLASSES,
         objective=objective,
         batch_transforms=list(transforms),
     )
-    given = read_training_batch({**batch(2, 64, 64), "kinds": {"depth": "continuous"}})
+    given = read_training_batch({**batch(2, 32, 40), "kinds": {"depth": "continuous"}})
     loss, logged = module.apply_objective(module.transform_batch(given))
     assert torch.isfinite(loss)
     loss.backward()
