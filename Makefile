@@ -19,12 +19,13 @@ help:
 
 install: $(READY)
 
+# Not compiled: Python does that on the first import, of what is imported; it takes half of the time of the installation.
 $(READY): requirements.txt requirements-oracle.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-oracle.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-compile -r requirements.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-compile --no-deps -r requirements-oracle.txt
 	@touch $@
 
 demo: $(READY)
