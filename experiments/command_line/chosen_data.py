@@ -18,13 +18,13 @@ class ChosenData(NamedTuple):
 
 
 class DataOption(NamedTuple):
-    """What ``--data`` says, for a verb that needs data with some of its options alone.
+    """What ``--data`` says, for a verb that can do without data, or needs them with some of its options alone.
 
     A parameter of this type adds ``--data``, too.
 
     Args:
         given: whether the command line names data.
-        choose: builds them.
+        choose: builds them; raises a `UserError` where there are none.
     """
 
     given: bool

@@ -44,7 +44,6 @@ class Option:
         repeated: the option is given once for each entry of the list.
         name: of the option, where it differs from that of the parameter.
         formerly: its name in an earlier version.
-        dispensable: of data: where no option names any and those of the run folder cannot be had, the verb goes on without.
     """
 
     metavar: str | tuple[str, ...] | None = None
@@ -54,7 +53,6 @@ class Option:
     repeated: bool = False
     name: str | None = None
     formerly: str | None = None
-    dispensable: bool = False
 
 
 class CommandLine(list[str]):
@@ -283,12 +281,4 @@ def _choose_data(verb: str, one: Parameter, values: dict[str, Any], words: list[
 
         return choose_data(verb, checkpoint, words)
 
-    if one.kind is DataOption:
-        return DataOption(bool(words), choose)
-    try:
-        return choose()
-    except UserError as error:
-        if words or not one.option.dispensable:
-            raise
-        print(f"without the data of the run folder: {error}", flush=True)
-        return None
+    return DataOption(bool(words), choose) if one.kind is DataOption else choose()

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from experiments.command_line.chosen_data import ChosenData
+from experiments.command_line.chosen_data import DataOption
 from experiments.command_line.device import AUTO
-from experiments.command_line.verb_parser import DATA, CommandLine, Option, call_verb
+from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.order import Order
 from experiments.sweeping.suites import list_suites
 from user_error import UserError
 
 if TYPE_CHECKING:
+    from datamodules.base import SegmentationDataModule
     from experiments.demo.shown import Viewer
 
 EXAMPLES = """
@@ -21,8 +22,6 @@ EXAMPLES = """
 
 
 def show_page(
-    argv: CommandLine,
-    /,
     *,
     checkpoints: Annotated[list[Path], Option(name="--checkpoint", metavar="FILE", repeated=True)],
     suite: Annotated[str, Option(listed=list_suites)] = "core",
@@ -30,7 +29,7 @@ def show_page(
     order: Order | None = None,
     device: str = AUTO,
     port: int = 7860,
-    data: Annotated[ChosenData | None, Option(dispensable=True)] = None,
+    data: DataOption,
 ) -> None:
     """Show on a page of this machine what networks make of an image under corruptions.
 
@@ -40,7 +39,6 @@ def show_page(
     The page is at http://127.0.0.1:PORT, for this machine alone, and works offline; uploads are deleted. Ctrl-C ends it.
 
     Args:
-        argv: all words.
         checkpoints: file that 'fit' wrote; given twice, two networks are shown side by side.
         suite: a YAML file or one of.
         seed: of the corruptions.
@@ -55,14 +53,12 @@ def show_page(
     from experiments.demo.serving import require_free_port, serve
 
     port = require_free_port(port)
-    named = any(word.partition("=")[0].partition(".")[0] == DATA for word in argv)
-    serve(open_page_viewer(checkpoints, data, named, suite, seed, order, device), port)
+    serve(open_page_viewer(checkpoints, data, suite, seed, order, device), port)
 
 
 def open_page_viewer(
     checkpoints: list[Path],
-    data: ChosenData | None,
-    named: bool,
+    data: DataOption,
     suite: str,
     seed: int,
     order: Order | None,
@@ -72,8 +68,7 @@ def open_page_viewer(
 
     Args:
         checkpoints: of the networks.
-        data: whose test split can be picked from.
-        named: whether `data` are those of the options, which have to be there.
+        data: whose test split can be picked from; those that the command line names have to be there.
         suite: its name, or the path of its YAML.
         seed: of the corruptions.
         order: of corruption and resize.
@@ -84,13 +79,16 @@ def open_page_viewer(
     """
     from experiments.demo.opening import open_viewer
 
-    chosen = None if data is None else data.module
-    if chosen is not None and not named:
-        try:
+    chosen: SegmentationDataModule | None = None
+    try:
+        chosen = data.choose().module
+        if not data.given:
             chosen.open_split("test")
-        except UserError as error:
-            print(f"without the data of the run folder: {error}", flush=True)
-            chosen = None
+    except UserError as error:
+        if data.given:
+            raise
+        print(f"without the data of the run folder: {error}", flush=True)
+        chosen = None
     return open_viewer(checkpoints, chosen, suite, seed, order, device)
 
 

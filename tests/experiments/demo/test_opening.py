@@ -99,8 +99,7 @@ def write_settings(checkpoint: Path, data: str, **settings: Any) -> None:
 def list_ids(*words: str | Path) -> list[str]:
     """The images that a page offers which these words open."""
     values = parse("demo", show_page, "", [str(word) for word in words])
-    named = any(str(word).startswith("--data") for word in words)
-    return [*open_page_viewer(values["checkpoints"], values["data"], named, "smoke", 0, None, "cpu").ids]
+    return [*open_page_viewer(values["checkpoints"], values["data"], "smoke", 0, None, "cpu").ids]
 
 
 def test_images_are_those_of_the_run_folder_or_of_the_option(make_checkpoint: Make) -> None:
