@@ -62,6 +62,12 @@ class ImageReading:
             state.get("orientation", "tag"),
         )
 
+    def describe(self) -> str:
+        """What it reads, in words: "red, green, blue of 8 bits"."""
+        levels = "of 8 bits" if self.window is None else f"by the window [{self.window[0]:g}, {self.window[1]:g}]"
+        mode = "" if self.mode is None else f", in the mode {self.mode}"
+        return f"{', '.join(self.channels)} {levels}{mode}"
+
     def read(self, path: ImageSource, page: int | None = None) -> np.ndarray:
         """Decode an image file to uint8 (H, W, C).
 

@@ -90,10 +90,6 @@ def _describe(error: UserError, path: Path, data: SegmentationDataModule) -> str
     """The sentence for a visitor, who knows neither the folder of uploads nor the files that describe data."""
     sentence = str(error)
     if isinstance(error.__cause__, NotAsDescribedError):
-        window = data.reading.window
-        levels = "of 8 bits" if window is None else f"by the window [{window[0]:g}, {window[1]:g}]"
         problem = str(error.__cause__).partition(": ")[0]
-        sentence = (
-            f"{path.name!r} {problem}: the networks take {', '.join(data.reading.channels)} {levels}, bring it to that"
-        )
+        sentence = f"{path.name!r} {problem}: the networks take {data.reading.describe()}, bring it to that"
     return sentence.replace(str(path), path.name)

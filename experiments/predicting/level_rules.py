@@ -123,12 +123,8 @@ class LevelRules:
             raise UserError(f"the image {name} {problem} ({self._describe_reading()})") from error
 
     def _describe_reading(self) -> str:
-        window = self.reading.window
-        levels = "of 8 bits" if window is None else f"by the window [{window[0]:g}, {window[1]:g}]"
-        mode = "" if self.reading.mode is None else f", in the mode {self.reading.mode}"
         repeated = "" if len(self.reading.channels) == 1 else "; --repeat-grey repeats one channel for all"
-        channels = ", ".join(self.reading.channels)
-        return f"the checkpoint reads {channels} {levels}{mode} as in its training; bring images to that{repeated}"
+        return f"the checkpoint reads {self.reading.describe()} as in its training; bring images to that{repeated}"
 
     def describe(self) -> list[str]:
         """A line for each rule that was followed."""

@@ -7,20 +7,16 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from experiments.evaluation.kinds import CLEAN
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
 from experiments.trust.observed import Observed
 from experiments.trust.statistics import NAMES
-from experiments.trust.trust_model import Rates, Recognition, TrustModel
+from experiments.trust.trust_model import TrustModel
 from user_error import UserError
 
 FOLDS = 5
 """Parts of the images of which each is judged by what was fitted on the others."""
-
-CONFIDENCE = NAMES.index("confidence")
 
 
 class Known(NamedTuple):
@@ -58,7 +54,7 @@ def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustMo
         UserError: there are too few images, or all segmentations are poor, or none.
     """
     model = _fit_signs(training, validation, known)
-    poor = _find_poor(validation, known.least)
+    poor = find_poor(validation, known.least)
     scored = ~np.isnan(validation.scores)
     if len(validation.ids) < 2 * FOLDS:
         raise UserError(
@@ -71,7 +67,7 @@ def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustMo
             "or a suite of other severities"
         )
     risks = np.full(poor.shape, np.nan)
-    for kept, left in GroupKFold(min(FOLDS, len(validation.ids))).split(poor, groups=np.arange(len(poor))):
+    for kept, left in GroupKFold(FOLDS).split(poor, groups=np.arange(len(poor))):
         part = _fit_risk(_fit_signs(training, _select(validation, kept), known), _select(validation, kept), known.least)
         risks[left] = part.estimate_risk(validation.statistics[left])
     threshold = float(np.quantile(risks[poor], known.misses))
@@ -83,7 +79,7 @@ def _select(observed: Observed, places: np.ndarray) -> Observed:
     return observed._replace(ids=ids, statistics=observed.statistics[places], scores=observed.scores[places])
 
 
-def _find_poor(observed: Observed, least: float) -> np.ndarray:
+def find_poor(observed: Observed, least: float) -> np.ndarray:
     """Which images under which conditions have a score below the least; those without a score do not."""
     return np.nan_to_num(observed.scores, nan=1.0) < least
 
@@ -143,7 +139,7 @@ def _fit_risk(model: TrustModel, validation: Observed, least: float) -> TrustMod
     """The risk's weights; signs are standardised once more for the fit, which is folded into them."""
     scored = ~np.isnan(validation.scores)
     signs = model.make_signs(model.standardise(validation.statistics))[scored]
-    poor = _find_poor(validation, least)[scored]
+    poor = find_poor(validation, least)[scored]
     if len(np.unique(poor)) < 2:
         return model.model_copy(update={"risk_bias": 20.0 if poor.all() else -20.0})
     centre, scale = signs.mean(0), signs.std(0)
@@ -152,61 +148,4 @@ def _fit_risk(model: TrustModel, validation: Observed, least: float) -> TrustMod
     weights = found.coef_[0] / scale
     return model.model_copy(
         update={"risk_weights": weights.tolist(), "risk_bias": float(found.intercept_[0] - weights @ centre)}
-    )
-
-
-def measure_rates(model: TrustModel, observed: Observed, name: str) -> list[Rates]:
-    """How often the flag errs: on clean images, and on those that a suite changes.
-
-    Args:
-        model: with its threshold.
-        observed: images that it was not fitted on.
-        name: of the images.
-    """
-    clean = np.array([name == CLEAN for name, _ in observed.conditions])
-    risks, poor = model.estimate_risk(observed.statistics), _find_poor(observed, model.least)
-    doubts, scored = 1 - observed.statistics[..., CONFIDENCE], ~np.isnan(observed.scores)
-    found = []
-    for kind, places in (("clean", clean), ("changed", ~clean)):
-        chosen = scored & places
-        if chosen.any():
-            found.append(_count_errors(f"{name}, {kind}", risks[chosen], doubts[chosen], poor[chosen], model))
-    return found
-
-
-def _count_errors(name: str, risks: np.ndarray, doubts: np.ndarray, poor: np.ndarray, model: TrustModel) -> Rates:
-    trusted, good = risks < model.threshold, ~poor
-    both = bool(poor.any() and good.any())
-    missed = float(trusted[poor].mean()) if poor.any() else None
-    as_often = None if missed is None or not both else float((doubts[good] >= np.quantile(doubts[poor], missed)).mean())
-    return Rates(
-        name=name,
-        cases=len(poor),
-        poor=int(poor.sum()),
-        missed=missed,
-        false_alarms=float((~trusted)[good].mean()) if good.any() else None,
-        false_alarms_by_confidence=as_often,
-        auroc=float(roc_auc_score(poor, risks)) if both else None,
-        auroc_by_confidence=float(roc_auc_score(poor, doubts)) if both else None,
-    )
-
-
-def measure_recognition(model: TrustModel, observed: Observed, name: str) -> Recognition:
-    """How often the corruption of an image is the most likely one, and its severity then at most one off.
-
-    Args:
-        model: whose conditions are those of `observed`.
-        observed: images that it was not fitted on.
-        name: of the images.
-    """
-    chances = model.recognise(model.standardise(observed.statistics))
-    found = chances.argmax(-1)
-    names = np.array([corruption for corruption, _ in model.conditions])
-    severities = np.array([severity for _, severity in model.conditions])
-    right = names[found] == names
-    near = np.abs(severities[found] - severities) <= 1
-    return Recognition(
-        name=name,
-        corruption=float(right.mean()),
-        severity_within_one=float(near[right].mean()) if right.any() else 0.0,
     )

@@ -23,7 +23,8 @@ def compute_prediction_statistics(module: SegmentationModule, image: Tensor) -> 
 
     Means over the pixels of the largest probability, of whether it is below `UNSURE`, and of the entropy as a share of that of
     a guess; the share of pixels on which members disagree, or for a single network the mirrored image; the mIoU of the mask
-    and that of the mirrored image; and the share of the class with most pixels. Takes one pass more than a prediction.
+    and that of the mirrored image; and the share of the class with most pixels. Takes one pass more than a prediction,
+    and two of several members.
     """
     logits = module.predict_logits(image)
     mirrored = module.predict_logits(image.flip(-1)).flip(-1)

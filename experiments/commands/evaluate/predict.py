@@ -110,7 +110,7 @@ def predict_files(
     ensemble NAME_mutual_information.png shows the part due to disagreement of its members, and NAME_disagreement.png
     the fraction of members that vote for another class than the majority.
     With --trust predictions.csv says of each image what it most resembles, how far it lies from the training images, and
-    whether its mask is to be trusted; those that are not are counted. It takes one more pass for each image.
+    whether its mask is to be trusted; those that are not are counted. It takes one more pass, or two of an ensemble.
     Nothing is overwritten: existing files are refused before anything is written; with --overwrite the results of an
     earlier predict are replaced, and nothing else. Such results among the inputs are left out.
     The exit status is 0 where all images were segmented, 2 where one could not be read (the others are written, and each

@@ -17,7 +17,8 @@ from experiments.record_files.record_file import read_record
 from experiments.reporting.trust_tables import format_trust
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite, list_suites
-from experiments.trust.fitting import Known, fit_trust, measure_rates, measure_recognition
+from experiments.trust.error_rates import CHANGED, KINDS, measure_rates, measure_recognition, require_others
+from experiments.trust.fitting import Known, fit_trust
 from experiments.trust.observed import observe
 from user_error import UserError
 
@@ -80,22 +81,21 @@ def fit_and_measure(
     target = output or checkpoint.parent / "trust.json"
     require_writable(target)
     suites = {name: _adapt(name, source, seed, order) for name in (suite, *measure)}
-    expected, stated_by = read_expected(
-        record, file.sha256, suites[suite], suites[suite].corrupts_files(source.resizes)
-    )
+    at_files = suites[suite].corrupts_files(source.resizes)
+    expected, stated_by = read_expected(record, file.sha256, suites[suite], at_files)
     module = move_to_device(module, device).eval()
     usual = observe(module, source, "train", Suite("clean", 1), images)
+    validation = observe(module, source, "val", suites[suite], images)
     known = Known(file.sha256, f"{suite} v{suites[suite].version}", least, misses, expected, stated_by)
-    model = fit_trust(usual, observe(module, source, "val", suites[suite], images), known)
-    rates, recognition = [], []
+    model = fit_trust(usual, validation, known)
+    rates = []
     for name, one in suites.items():
         found = observe(module, source, "test", one, images)
-        rates += [
-            rate for rate in measure_rates(model, found, f"test, {name}") if name == suite or "clean" not in rate.name
-        ]
+        require_others(validation, found)
+        rates += measure_rates(model, found, f"test, {name}", KINDS if name == suite else (CHANGED,))
         if name == suite:
-            recognition.append(measure_recognition(model, found, f"test, {name}"))
-    model = model.model_copy(update={"rates": rates, "recognition": recognition})
+            model = model.model_copy(update={"recognition": [measure_recognition(model, found, f"test, {name}")]})
+    model = model.model_copy(update={"rates": rates})
     with atomic_write(target, "w") as written:
         written.write(model.model_dump_json() + "\n")
     print(format_trust(model))

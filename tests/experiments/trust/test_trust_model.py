@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from experiments.trust.fitting import Known, fit_trust, measure_rates, measure_recognition
+from experiments.trust.error_rates import measure_rates, measure_recognition, require_others
+from experiments.trust.fitting import Known, fit_trust
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
 from experiments.trust.observed import Observed, score_images
 from experiments.trust.statistics import NAMES
@@ -55,6 +56,17 @@ def test_the_flag_keeps_its_share_of_misses_in_other_images(model: TrustModel) -
     assert changed.false_alarms < changed.false_alarms_by_confidence  # these scores do not follow from confidence
     assert changed.auroc is not None
     assert changed.auroc > 0.95
+
+
+def test_images_that_were_fitted_on_are_not_measured_on() -> None:
+    """An image of the same name in another split is another image, unless it looks the same."""
+    fitted, others = make_observed(5, 1), make_observed(5, 2)
+    require_others(fitted, others._replace(ids=fitted.ids))
+    shared = others._replace(
+        ids=[*others.ids, "1 3"], statistics=np.concatenate([others.statistics, fitted.statistics[3:4]])
+    )
+    with pytest.raises(UserError, match=r"the image '1 3' is in the validation split.*pass --data"):
+        require_others(fitted, shared)
 
 
 def test_the_distance_is_mahalanobis(model: TrustModel) -> None:
