@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# More than there are cores: many tests wait for processes of their own.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)
 RUN := $(VENV)/bin/python -m experiments
 READY := $(VENV)/.ready
 DEMO := runs/demo
@@ -56,7 +58,7 @@ results: $(READY)
 # One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python -m pytest \
-		--numprocesses $(shell getconf _NPROCESSORS_ONLN) --dist worksteal
+		--numprocesses $(WORKERS) --dist worksteal
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
