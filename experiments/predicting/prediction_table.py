@@ -33,6 +33,12 @@ class Tally(NamedTuple):
     confidence: np.ndarray
 
 
+def add_tallies(tallies: Sequence[Tally]) -> Tally:
+    """The tally of all slices of a volume."""
+    pixels, confidence = zip(*tallies, strict=True)
+    return Tally(np.sum(pixels, 0), np.sum(confidence, 0))
+
+
 def make_rows(
     image: str,
     classes: Sequence[str],

@@ -12,7 +12,7 @@ from datamodules.reading.dicom_series import DicomSeries
 from experiments.predicting.dicom_segments import make_segmentation
 from experiments.predicting.level_rules import LevelRules
 from experiments.predicting.marked_results import write_sealed
-from experiments.predicting.prediction_table import WHOLE, Tally, make_rows
+from experiments.predicting.prediction_table import WHOLE, Tally, add_tallies, make_rows
 from experiments.predicting.segmenter import Segmenter
 from experiments.predicting.source import Look, Row, Source, name_page, name_result, write_pictures
 from user_error import UserError
@@ -71,7 +71,7 @@ class SeriesSource(Source):
             tallies.append(found.tally)
             yield 1
         if self.images > 1:
-            whole = Tally(sum(one.pixels for one in tallies), sum(one.confidence for one in tallies))  # type: ignore[arg-type]
+            whole = add_tallies(tallies)
             volume = self.series.voxel_volume
             rows += make_rows(self._find_name(), look.classes, whole, part=WHOLE, voxel_volume=volume)
         if self.series.is_placed or self.images == 1:

@@ -14,7 +14,7 @@ from experiments.pictures.overlays import overlay
 from experiments.predicting.label_volume import write_volume
 from experiments.predicting.level_rules import LevelRules, Window
 from experiments.predicting.marked_results import write_result
-from experiments.predicting.prediction_table import WHOLE, Tally, make_rows
+from experiments.predicting.prediction_table import WHOLE, Tally, add_tallies, make_rows
 from experiments.predicting.segmenter import Segmenter
 from experiments.predicting.source import Look, Row, Source
 from user_error import UserError
@@ -74,7 +74,7 @@ class VolumeSource(Source):
             yield 1
         for kind, volume in {"mask": mask, **maps}.items():
             write_volume(volume, self.paths[0], self._name_volume(kind))
-        whole = Tally(sum(one.pixels for one in total), sum(one.confidence for one in total))  # type: ignore[arg-type]
+        whole = add_tallies(total)
         voxel = float(np.prod(first.spacing))
         rows += make_rows(self.name, look.classes, whole, part=WHOLE, voxel_volume=voxel)
 
