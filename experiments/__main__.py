@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import TextIO, cast
 
-from experiments.command_line.interrupts import describe_interruption, end_when_stopped
+from experiments.command_line.interrupts import describe_interruption, end_when_stopped, stay_if_stopped
 from experiments.command_line.parent import end_with_parent, end_workers_with_parent, take_caller
 from experiments.command_line.peers import (
     describe_lost_peer,
@@ -106,6 +106,7 @@ def main(argv: list[str]) -> int:
         print(f"\n{describe_interruption(verb, rest)}", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
+        stay_if_stopped()
         if isinstance(error, BrokenPipeError) and redirect_closed_output():
             return 128 + signal.SIGPIPE
         mistake = find_user_error(error)
@@ -143,4 +144,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     finally:
+        stay_if_stopped()
         redirect_closed_output()

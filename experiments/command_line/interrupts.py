@@ -28,6 +28,7 @@ RESUMABLE = ("fit", "benchmark", "trial", "ablate")
 
 _children: list[tuple[Popen, float]] = []
 _ending = threading.Lock()
+_stopped: list[int] = []
 
 
 @contextlib.contextmanager
@@ -82,12 +83,33 @@ def end_when_stopped(verb: str, words: Iterable[str], silent: bool) -> None:
 
 
 def _end_from_thread(status: int, text: str) -> None:
-    """Start `end_now` in a thread and never return; exceptions of other signal handlers, such as torch's, are suppressed."""
+    """Start `end_now` in a thread and never return.
+
+    The handlers of other signals, such as torch's of a loader worker that ends, must not raise their exceptions here: they
+    would let the interrupted code go on, beside the thread.
+    """
+    _stopped.append(status)
     while True:
-        with contextlib.suppress(BaseException):
-            if not _ending.locked():
-                _thread.start_new_thread(end_now, (status, text))
-            time.sleep(0.05)
+        try:
+            _silence_handlers()
+            _thread.start_new_thread(end_now, (status, text))
+            while True:
+                time.sleep(1)
+        except BaseException:  # of a handler that was not silenced yet
+            continue
+
+
+def _silence_handlers() -> None:
+    for one in signal.valid_signals():
+        if callable(signal.getsignal(one)):
+            # SIGCHLD is not ignored, or nobody could wait for children
+            signal.signal(one, signal.SIG_DFL if one == signal.SIGCHLD else signal.SIG_IGN)
+
+
+def stay_if_stopped() -> None:
+    """Never return where a signal is ending this process; an exception may have escaped from the handler nevertheless."""
+    while _stopped:
+        time.sleep(1)
 
 
 def end_now(status: int, text: str) -> None:

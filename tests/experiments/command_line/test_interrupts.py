@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from command_line import TINY
+from command_line import ROOT, TINY
 from processes import list_session, start, wait_until
 
 from experiments.__main__ import VERBS
@@ -67,6 +69,30 @@ def test_a_training_with_workers(tmp_path: Path, by: signal.Signals) -> None:
     assert "Traceback" not in output
     assert wait_until(lambda: not list_session(process.pid), 30)
     assert not list(tmp_path.glob(".*"))
+
+
+FLOODED = r"""
+import atexit, os, signal, subprocess, sys, time
+from experiments.command_line.interrupts import end_when_stopped
+
+def complain(*_):
+    raise RuntimeError("a loader process has ended")
+
+atexit.register(time.sleep, 3)
+end_when_stopped("fit", [], silent=False)
+signal.signal(signal.SIGCHLD, complain)
+flood = f"import os\nos.kill({os.getpid()}, 1)\nwhile True: os.kill({os.getpid()}, 17)"
+subprocess.Popen([sys.executable, "-c", flood], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+while True:
+    time.sleep(0.1)
+"""
+
+
+def test_no_other_handler_lets_the_work_go_on() -> None:
+    """Such as torch's, which raises an exception when a loader process ends, as those do that the same signal reached."""
+    found = subprocess.run([sys.executable, "-c", FLOODED], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 129
+    assert found.stderr.strip() == describe_interruption("fit", [])
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
