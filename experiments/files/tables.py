@@ -13,6 +13,11 @@ def format_percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def format_change(value: float | None) -> str:
+    """A difference of fractions in points, with its sign, or a dash."""
+    return "-" if value is None else f"{100 * value:+.1f}"
+
+
 def format_p_value(value: float | None) -> str:
     """A p value to four digits, or a dash."""
     return "-" if value is None else f"{value:.4f}" if value >= 0.00005 else "< 0.0001"

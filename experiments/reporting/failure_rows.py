@@ -16,7 +16,7 @@ from experiments.evaluation.image_failures import Selection, score_selections
 from experiments.evaluation.images import Images
 from experiments.evaluation.record import Record, drop_counts
 from experiments.evaluation.scores.foreground import list_foreground
-from experiments.files.tables import format_interval, format_percent, make_markdown_table
+from experiments.files.tables import format_change, format_interval, format_percent, make_markdown_table
 
 Row = dict[str, Any]
 
@@ -163,7 +163,7 @@ def _make_change_tables(rows: Sequence[Row], reference: str | None) -> list[str]
 
 def _format_change(row: Row, name: str) -> str:
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
-    return format_interval(value, low, high, lambda one: "-" if one is None else f"{100 * one:+.1f}")
+    return format_interval(value, low, high, format_change)
 
 
 def _describe(records: Sequence[Record], images: bool) -> str:

@@ -1,44 +1,40 @@
 """How often a trust flag errs, as tables."""
 
-from experiments.files.tables import make_markdown_table
+from experiments.files.tables import format_change, format_interval, format_percent, make_markdown_table
 from experiments.trust.trust_model import TrustModel
+
+TITLES = (
+    *("images", "cases", "poor", "poor, trusted", "others, not trusted", "the same by confidence", "AUROC"),
+    "above confidence's",
+)
 
 
 def format_trust(model: TrustModel) -> str:
     """Tables of the measured rates, as Markdown."""
-    titles = [
-        "images",
-        "cases",
-        "poor",
-        "poor, trusted",
-        "others, not trusted",
-        "the same by confidence",
-        "AUROC",
-        "by confidence",
-    ]
     rows = [
         [
             one.name,
             str(one.cases),
             str(one.poor),
-            *map(_format_share, (one.missed, one.false_alarms, one.false_alarms_by_confidence)),
-            *("-" if value is None else f"{value:.3f}" for value in (one.auroc, one.auroc_by_confidence)),
+            format_interval(*one.missed),
+            format_interval(*one.false_alarms),
+            format_percent(one.false_alarms_by_confidence),
+            format_interval(*one.auroc),
+            format_interval(*one.gain, form=format_change),
         ]
         for one in model.rates
     ]
-    table = make_markdown_table(titles, rows, left=(0,))
+    table = make_markdown_table(TITLES, rows, left=(0,))
     note = (
-        f"Poor: the mean IoU of the image, over the classes but the background, is below {model.least:g}. Not trusted: a risk of "
-        f"{model.threshold:.3f} or more, fitted on the validation split under {model.suite}. By confidence: a threshold of the "
-        "mean confidence of an image that, chosen on these very images, trusts as many poor ones."
+        "Shares and areas in percent, with 95 % intervals over images or their units (jackknife; an image under all conditions "
+        "at once), for the flag as it is. Poor: the mean IoU of the image, over the classes but the background, is below "
+        f"{model.least:g}. Not trusted: a risk of {model.threshold:.3f} or more, fitted on the validation split under "
+        f"{model.suite}. By confidence: a threshold of the mean confidence of an image that, chosen on these very images, trusts "
+        "as many poor ones."
     )
     lines = [
-        f"On {one.name} images the corruption is recognised in {_format_share(one.corruption)} of the cases, "
-        f"its severity then within one step in {_format_share(one.severity_within_one)}."
+        f"On {one.name} images the corruption is recognised in {format_interval(*one.corruption)} % of the cases, "
+        f"its severity then within one step in {format_percent(one.severity_within_one)} %."
         for one in model.recognition
     ]
     return "\n".join([table, note, *lines])
-
-
-def _format_share(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,11 +1,15 @@
 """How often a trust flag errs, and how often the condition of an image is recognised, on images that were not fitted on."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from experiments.evaluation.failures import bound
+from experiments.evaluation.jackknife import Scale
 from experiments.evaluation.kinds import CLEAN
+from experiments.evaluation.scores.base import as_number
 from experiments.trust.fitting import find_poor
 from experiments.trust.observed import Observed
 from experiments.trust.statistics import NAMES
@@ -18,6 +22,9 @@ KINDS = (CLEAN, CHANGED)
 
 CONFIDENCE = NAMES.index("confidence")
 
+MEASURED: dict[str, Scale] = {"missed": "score", "false_alarms": "score", "auroc": "score", "gain": "difference"}
+"""The numbers of `Rates` that have an interval."""
+
 
 def measure_rates(model: TrustModel, observed: Observed, name: str, kinds: Sequence[str] = KINDS) -> list[Rates]:
     """How often the flag errs: on clean images, and on those that a suite changes.
@@ -29,13 +36,30 @@ def measure_rates(model: TrustModel, observed: Observed, name: str, kinds: Seque
         kinds: of `KINDS`, those that are measured.
     """
     clean = np.array([corruption == CLEAN for corruption, _ in observed.conditions])
-    risks, poor = model.estimate_risk(observed.statistics), find_poor(observed, model.least)
-    doubts, scored = 1 - observed.statistics[..., CONFIDENCE], ~np.isnan(observed.scores)
+    poor, scored = find_poor(observed, model.least), ~np.isnan(observed.scores)
+    risks, doubts = model.estimate_risk(observed.statistics), 1 - observed.statistics[..., CONFIDENCE]
+    removed, blocks = observed.list_left_out()
     found = []
     for kind in kinds:
         chosen = scored & (clean if kind == CLEAN else ~clean)
         if chosen.any():
-            found.append(_count_errors(f"{name}, {kind}", risks[chosen], doubts[chosen], poor[chosen], model))
+            cases = Cases(risks, doubts, poor, model.threshold)
+            numbers = cases.measure(chosen)
+            left_out = np.stack([cases.measure(chosen & ~images[:, None]) for images in removed])
+            bounds = {
+                number: bound(numbers[place], left_out[:, place], blocks, scale)
+                for place, (number, scale) in enumerate(MEASURED.items())
+            }
+            by_confidence = as_number(cases.count_false_alarms_by_confidence(chosen))
+            found.append(
+                Rates(
+                    name=f"{name}, {kind}",
+                    cases=int(chosen.sum()),
+                    poor=int(poor[chosen].sum()),
+                    false_alarms_by_confidence=by_confidence,
+                    **bounds,
+                )
+            )
     return found
 
 
@@ -54,21 +78,36 @@ def require_others(fitted: Observed, observed: Observed) -> None:
             )
 
 
-def _count_errors(name: str, risks: np.ndarray, doubts: np.ndarray, poor: np.ndarray, model: TrustModel) -> Rates:
-    trusted, good = risks < model.threshold, ~poor
-    both = bool(poor.any() and good.any())
-    missed = float(trusted[poor].mean()) if poor.any() else None
-    as_often = None if missed is None or not both else float((doubts[good] >= np.quantile(doubts[poor], missed)).mean())
-    return Rates(
-        name=name,
-        cases=len(poor),
-        poor=int(poor.sum()),
-        missed=missed,
-        false_alarms=float((~trusted)[good].mean()) if good.any() else None,
-        false_alarms_by_confidence=as_often,
-        auroc=float(roc_auc_score(poor, risks)) if both else None,
-        auroc_by_confidence=float(roc_auc_score(poor, doubts)) if both else None,
-    )
+class Cases(NamedTuple):
+    """Images under conditions, (N, conditions) each: their risks, doubts, and whether they are poor; and the threshold."""
+
+    risks: np.ndarray
+    doubts: np.ndarray
+    poor: np.ndarray
+    threshold: float
+
+    def measure(self, chosen: np.ndarray) -> np.ndarray:
+        """The numbers of `MEASURED`, of some of the cases (N, conditions); NaN where a number has none."""
+        risks, doubts, poor = self.risks[chosen], self.doubts[chosen], self.poor[chosen]
+        trusted = risks < self.threshold
+        auroc = _compute_auroc(poor, risks)
+        return np.array([_mean(trusted[poor]), _mean(~trusted[~poor]), auroc, auroc - _compute_auroc(poor, doubts)])
+
+    def count_false_alarms_by_confidence(self, chosen: np.ndarray) -> float:
+        """Of a threshold of the doubts that trusts as many poor ones as the flag."""
+        risks, doubts, poor = self.risks[chosen], self.doubts[chosen], self.poor[chosen]
+        if poor.all() or not poor.any():
+            return float("nan")
+        missed = (risks < self.threshold)[poor].mean()
+        return float((doubts[~poor] >= np.quantile(doubts[poor], missed)).mean())
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _compute_auroc(poor: np.ndarray, signs: np.ndarray) -> float:
+    return float("nan") if poor.all() or not poor.any() else float(roc_auc_score(poor, signs))
 
 
 def measure_recognition(model: TrustModel, observed: Observed, name: str) -> Recognition:
@@ -85,8 +124,10 @@ def measure_recognition(model: TrustModel, observed: Observed, name: str) -> Rec
     severities = np.array([severity for _, severity in model.conditions])
     right = names[found] == names
     near = np.abs(severities[found] - severities) <= 1
+    removed, blocks = observed.list_left_out()
+    left_out = np.array([_mean(right[~images]) for images in removed])
     return Recognition(
         name=name,
-        corruption=float(right.mean()),
-        severity_within_one=float(near[right].mean()) if right.any() else 0.0,
+        corruption=bound(float(right.mean()), left_out, blocks),
+        severity_within_one=as_number(_mean(near[right])),
     )

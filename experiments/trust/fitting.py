@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from experiments.evaluation.blocks import order_sequences
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
 from experiments.trust.observed import Observed
 from experiments.trust.statistics import NAMES
@@ -16,7 +17,7 @@ from experiments.trust.trust_model import TrustModel
 from user_error import UserError
 
 FOLDS = 5
-"""Parts of the images of which each is judged by what was fitted on the others."""
+"""Parts of the images, of which each is judged by what was fitted on the others."""
 
 
 class Known(NamedTuple):
@@ -48,18 +49,19 @@ def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustMo
       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018, of features).
     - The risk: logistic regression of "the score is below the least" on the statistics, the distance and the score that is
       expected under the condition. Its threshold lets as many poor segmentations pass as allowed, among images that were
-      not fitted on (cross-validation over images).
+      not fitted on (cross-validation over units, such as patients, or pieces of sequences).
 
     Raises:
-        UserError: there are too few images, or all segmentations are poor, or none.
+        UserError: there are too few images or units, or all segmentations are poor, or none.
     """
     model = _fit_signs(training, validation, known)
     poor = find_poor(validation, known.least)
     scored = ~np.isnan(validation.scores)
-    if len(validation.ids) < 2 * FOLDS:
-        raise UserError(
-            f"the validation split has {len(validation.ids)} images, too few to fit on: {2 * FOLDS} are needed"
-        )
+    groups = _group(validation)
+    few = [(len(validation.ids), "images", 2 * FOLDS), (len(np.unique(groups)), "units, such as patients", FOLDS)]
+    for number, what, needed in few:
+        if number < needed:
+            raise UserError(f"the validation split has {number} {what}, too few to fit on: {needed} are needed")
     if not poor.any() or poor[scored].all():
         which = "all segmentations are" if poor.any() else "no segmentation is"
         raise UserError(
@@ -67,16 +69,25 @@ def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustMo
             "or a suite of other severities"
         )
     risks = np.full(poor.shape, np.nan)
-    for kept, left in GroupKFold(FOLDS).split(poor, groups=np.arange(len(poor))):
-        part = _fit_risk(_fit_signs(training, _select(validation, kept), known), _select(validation, kept), known.least)
+    for kept, left in GroupKFold(FOLDS).split(poor, groups=groups):
+        others = validation.select(kept.tolist())
+        part = _fit_risk(_fit_signs(training, others, known), others, known.least)
         risks[left] = part.estimate_risk(validation.statistics[left])
     threshold = float(np.quantile(risks[poor], known.misses))
     return _fit_risk(model, validation, known.least).model_copy(update={"threshold": threshold})
 
 
-def _select(observed: Observed, places: np.ndarray) -> Observed:
-    ids = [observed.ids[place] for place in places]
-    return observed._replace(ids=ids, statistics=observed.statistics[places], scores=observed.scores[places])
+def _group(observed: Observed) -> np.ndarray:
+    """Which images (N,) stay in one part: those of a unit; sequences are cut into as many pieces as there are parts."""
+    units, places = observed.grouping
+    number = len(observed.ids)
+    if units is None:
+        return np.arange(number)
+    if places is None:
+        return np.unique(np.asarray(units), return_inverse=True)[1]
+    groups = np.empty(number, np.int64)
+    groups[order_sequences(units, places)[0]] = np.arange(number) * FOLDS // max(1, number)
+    return groups
 
 
 def find_poor(observed: Observed, least: float) -> np.ndarray:

@@ -11,6 +11,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.base import SegmentationDataModule, Split
+from datamodules.grouping import Grouping
+from experiments.evaluation.blocks import Blocks
+from experiments.evaluation.failures import sum_left_out
+from experiments.evaluation.images import Images
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.sweeping.own_size import draw_at_own_size
 from experiments.sweeping.suite import Suite
@@ -30,12 +34,26 @@ class Observed(NamedTuple):
         statistics: (images, conditions, `statistics.NAMES`) float32.
         scores: (images, conditions), the mean IoU of each image over the classes but the background; NaN where mask and
             prediction have none of them.
+        grouping: the units or sequences of the images, where they do not stand for themselves.
     """
 
     ids: list[str]
     conditions: list[tuple[str, int]]
     statistics: np.ndarray
     scores: np.ndarray
+    grouping: Grouping = Grouping()
+
+    def list_left_out(self) -> tuple[np.ndarray, Blocks]:
+        """Which images (U, N) are left out together: those of a unit or block; and how units depend on each other."""
+        images = Images(self.ids, {}, *self.grouping)
+        return sum_left_out(images, np.eye(len(self.ids), dtype=np.int64)) > 0, images.blocks
+
+    def select(self, places: Sequence[int]) -> "Observed":
+        """Some of the images."""
+        ids = [self.ids[place] for place in places]
+        grouping = _select_grouping(self.grouping, places)
+        kept = list(places)
+        return Observed(ids, self.conditions, self.statistics[kept], self.scores[kept], grouping)
 
 
 def observe(
@@ -51,7 +69,7 @@ def observe(
         limit: number of images, about; they are taken batch by batch, evenly from the split.
 
     Raises:
-        UserError: a condition depends on the network, or the split has no image.
+        UserError: a condition depends on the network, the split has no image, or an image lacks its unit.
     """
     for condition in suite.conditions:
         if condition.needs_gradients or condition.has_state or condition.predicts:
@@ -73,7 +91,18 @@ def observe(
     if not ids:
         raise UserError(f"the split {split!r} has no image: pass other --data")
     conditions = [(one.name, one.severity) for one in suite.conditions]
-    return Observed(ids, conditions, np.concatenate(statistics), np.concatenate(scores))
+    grouping = _find_grouping(data, split, ids)
+    return Observed(ids, conditions, np.concatenate(statistics), np.concatenate(scores), grouping)
+
+
+def _find_grouping(data: SegmentationDataModule, split: Split, ids: Sequence[str]) -> Grouping:
+    """That of some images of a split."""
+    places = {name: place for place, name in enumerate(data.open_split(split).ids)}
+    return _select_grouping(data.list_grouping(split), [places[name] for name in ids])
+
+
+def _select_grouping(grouping: Grouping, places: Sequence[int]) -> Grouping:
+    return Grouping(*(None if part is None else [part[place] for place in places] for part in grouping))
 
 
 def _choose_left_out(images: int, batch_size: int, limit: int) -> frozenset[int]:

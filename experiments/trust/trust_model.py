@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from experiments.evaluation.failures import Bounded
 from experiments.files.json_file import read_json
 from user_error import UserError
 
@@ -20,11 +21,12 @@ class Rates(BaseModel):
         name: of the images, such as "test, clean".
         cases: images under conditions that have a score.
         poor: of them, those whose score is below the least.
-        missed: share of the poor ones that are trusted; `None` if there are none.
+        missed: share of the poor ones that are trusted; `None` if there are none. This and the other numbers with an
+            interval have that of the jackknife over units, such as patients, for the flag as it is.
         false_alarms: share of the others that are not trusted; `None` if there are none.
         false_alarms_by_confidence: the same where the mean confidence of an image is the only sign, at as many misses.
         auroc: chance that a poor image has a higher risk than another one; `None` if one kind is lacking.
-        auroc_by_confidence: the same of the mean confidence.
+        gain: by how much that is above the same of the mean confidence.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,11 +34,11 @@ class Rates(BaseModel):
     name: str
     cases: int
     poor: int
-    missed: float | None
-    false_alarms: float | None
+    missed: Bounded
+    false_alarms: Bounded
     false_alarms_by_confidence: float | None
-    auroc: float | None
-    auroc_by_confidence: float | None
+    auroc: Bounded
+    gain: Bounded
 
 
 class Recognition(BaseModel):
@@ -45,8 +47,8 @@ class Recognition(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    corruption: float
-    severity_within_one: float
+    corruption: Bounded
+    severity_within_one: float | None
 
 
 class Judgement(NamedTuple):

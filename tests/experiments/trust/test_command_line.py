@@ -58,8 +58,8 @@ def test_rates_are_those_of_the_file(tiny_run: Path, least: float, tmp_path: Pat
     trusted = np.array([[model.judge(one).trusted for one in image] for image in found.statistics])
     clean = model.rates[0]
     assert (clean.cases, clean.poor) == (10, int(poor[:, 0].sum()))
-    assert clean.missed == pytest.approx(trusted[:, 0][poor[:, 0]].mean())
-    assert clean.false_alarms == pytest.approx((~trusted[:, 0])[~poor[:, 0]].mean())
+    assert clean.missed.value == pytest.approx(trusted[:, 0][poor[:, 0]].mean())
+    assert clean.false_alarms.value == pytest.approx((~trusted[:, 0])[~poor[:, 0]].mean())
     assert re.search(r"\| test, smoke, clean \| 10 \|", printed)
     assert "the corruption is recognised in" in printed
     assert model.expected_from == "validation"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
+from datamodules.grouping import Grouping
 from experiments.trust.error_rates import measure_rates, measure_recognition, require_others
 from experiments.trust.fitting import Known, fit_trust
 from experiments.trust.image_statistics import NAMES as OF_IMAGE
@@ -43,19 +44,61 @@ def model() -> TrustModel:
 
 def test_conditions_are_recognised_in_other_images(model: TrustModel) -> None:
     found = measure_recognition(model, make_observed(50, 2), "test")
-    assert found.corruption > 0.95
+    assert found.corruption.value is not None
+    assert found.corruption.value > 0.95
+    assert found.severity_within_one is not None
     assert found.severity_within_one > 0.9
 
 
 def test_the_flag_keeps_its_share_of_misses_in_other_images(model: TrustModel) -> None:
     clean, changed = measure_rates(model, make_observed(400, 3), "test")
     assert (clean.name, changed.name) == ("test, clean", "test, changed")
-    assert changed.missed == pytest.approx(KNOWN.misses, abs=0.05)
-    assert changed.false_alarms is not None
+    assert changed.missed.value == pytest.approx(KNOWN.misses, abs=0.05)
+    assert changed.false_alarms.value is not None
     assert changed.false_alarms_by_confidence is not None
-    assert changed.false_alarms < changed.false_alarms_by_confidence  # these scores do not follow from confidence
-    assert changed.auroc is not None
-    assert changed.auroc > 0.95
+    assert changed.false_alarms.value < changed.false_alarms_by_confidence  # these scores do not follow from confidence
+    assert changed.auroc.value is not None
+    assert changed.auroc.value > 0.95
+    assert changed.gain.low is not None
+    assert changed.gain.low > 0
+
+
+def test_intervals_are_over_units(model: TrustModel) -> None:
+    """Cases of one image, and images of one patient, are no further evidence: shares of copies are as wide as of one."""
+    one = make_observed(60, 3)
+    copies = one.select([place for place in range(60) for _ in range(4)])
+    named = copies._replace(ids=[f"{place}" for place in range(240)])
+    grouped = named._replace(grouping=Grouping([f"patient {place // 4:02d}" for place in range(240)]))
+    alone, together, apart = (measure_rates(model, each, "test")[1] for each in (one, grouped, named))
+    assert together.missed == pytest.approx(alone.missed)
+    assert together.auroc == pytest.approx(alone.auroc)
+    assert apart.missed.value == pytest.approx(alone.missed.value)
+    widths = [found.missed.high - found.missed.low for found in (apart, alone)]  # type: ignore[operator]
+    assert widths[0] < 0.7 * widths[1]
+    several = one._replace(
+        conditions=[*one.conditions[:3], *[("fog", 3)] * 4], statistics=one.statistics[:, [0, 1, 2, *[3] * 4]]
+    )
+    several = several._replace(scores=one.scores[:, [0, 1, 2, *[3] * 4]])
+    narrow, wide = measure_rates(model, one, "test")[1].missed, measure_rates(model, several, "test")[1].missed
+    assert narrow == pytest.approx(wide)  # the poor ones are those of "noise 5" in both
+
+
+def test_images_of_a_unit_are_judged_by_what_was_fitted_on_others() -> None:
+    """Copies of an image in two parts would make the risk of the left-out part look surer than it is."""
+    validation = make_observed(30, 1)
+    copies = validation.select([*range(30), *range(30)])
+    units = [f"patient {place % 30}" for place in range(60)]
+    grouped = fit_trust(make_observed(60, 0, CONDITIONS[:1]), copies._replace(grouping=Grouping(units)), KNOWN)
+    leaky = fit_trust(make_observed(60, 0, CONDITIONS[:1]), copies, KNOWN)
+    assert grouped.threshold != leaky.threshold
+    sequence = copies._replace(grouping=Grouping(["drive"] * 60, [*range(0, 60, 2), *range(1, 60, 2)]))
+    as_pieces = [f"{place}" for place in np.argsort(np.argsort(sequence.grouping.places or [])) * 5 // 60]
+    assert (
+        fit_trust(make_observed(60, 0, CONDITIONS[:1]), sequence, KNOWN).threshold
+        == fit_trust(
+            make_observed(60, 0, CONDITIONS[:1]), copies._replace(grouping=Grouping(as_pieces)), KNOWN
+        ).threshold
+    )
 
 
 def test_images_that_were_fitted_on_are_not_measured_on() -> None:
@@ -96,6 +139,11 @@ def test_a_judgement_says_what_is_known_of_the_condition(model: TrustModel) -> N
     ("observed", "least", "message"),
     [
         (make_observed(5, 1), 0.5, "the validation split has 5 images, too few to fit on: 10 are needed"),
+        (
+            make_observed(20, 1)._replace(grouping=Grouping(["a", "b"] * 10)),
+            0.5,
+            "has 2 units, such as patients, too few to fit on: 5 are needed",
+        ),
         (
             make_observed(20, 1, CONDITIONS[:2]),
             0.01,
