@@ -40,6 +40,9 @@ TINY_HEADS: dict[str, dict[str, Any]] = {
 }
 """Of foundation encoders and their heads."""
 
+OF_LIBRARIES = {"deeplabv3", "linknet", "manet", "pan", "pspnet", "unetplusplus", "torchvision_deeplabv3"}
+"""Decoders of libraries in a wrapper that ``unet`` or ``fcn`` have, too, where what could fail is the wrapper."""
+
 OWN = ("unet", "fpn")
 """The networks that keep their encoder."""
 

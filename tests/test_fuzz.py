@@ -6,7 +6,7 @@ from pathlib import Path
 
 from command_line import ROOT
 
-EACH, READERS = 4, 36
+EACH, READERS = 2, 36
 
 
 def test_changed_files_end_in_a_sentence(tmp_path: Path) -> None:

@@ -27,9 +27,8 @@ def test_batches_of_one(suite: str) -> None:
 
 
 @every_suite
-@pytest.mark.parametrize("number", [1, 2])
-def test_threads(suite: str, number: int) -> None:
-    with threads(number):
+def test_threads(suite: str) -> None:
+    with threads(2):
         assert compute_pixel_digests(suite, batch_size=4) == expected(suite)
 
 

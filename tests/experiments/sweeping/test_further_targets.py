@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from command_line import ROOT, read_output, read_refusal, run_command
+from command_line import ROOT, read_refusal, run_command
 from doc_blocks import find_blocks
 from golden_run import Thresholds
 from photographs import make_photographs, name_photographs
@@ -20,9 +20,11 @@ from datamodules.base import Split
 from datamodules.corruptions import corrupt
 from datamodules.dataset import Sample
 from datamodules.datasets.synthetic import SyntheticDataModule, SyntheticScenes
+from experiments.__main__ import main
 from experiments.checkpoints.checkpoint import load_module
 from experiments.evaluation.order import ORDERS, Order
 from experiments.library import sweep as sweep_loader
+from experiments.measuring import sweep_plan
 from experiments.pictures.gallery import make_tiles, read_sample
 from experiments.record_files.record_file import open_record
 from experiments.sweeping.own_size import apply_at_own_size
@@ -198,12 +200,13 @@ def test_the_command_line_refuses_data_without_depth(tiny_run: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_plan_needs_no_data(tiny_run: Path, order: Order) -> None:
+def test_a_plan_needs_no_data(
+    tiny_run: Path, order: Order, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_plan, "_measure_start", lambda: 5.0)
     words = ["--images=4", "--size", "64", "64", "--file-size", "72", "80", "--rounds=1", "--batch-size=2"]
-    text = read_output(
-        "plan", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=common_3d", f"--order={order}", *words
-    )
-    assert "under the 16 conditions of common_3d: 64 forward passes" in text
+    main(["plan", f"--checkpoint={tiny_run / 'best.ckpt'}", "--suite=common_3d", f"--order={order}", *words])
+    assert "under the 16 conditions of common_3d: 64 forward passes" in capsys.readouterr().out
 
 
 def test_a_gallery_draws_by_depth_what_it_is_given(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ import pytest
 from command_line import read_refusal
 
 from experiments.__main__ import main
+from experiments.measuring import sweep_plan
 
 
-def test_the_verb(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_verb(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the time of a pass given, the table follows from it and the measured share."""
     words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--images=13", "--suite=smoke", "--rounds=1", "--device=cpu"]
     assert main(["plan", *words, "--size", "64", "96", "--batch-size=4", "--processes", "1", "3"]) == 0
@@ -17,13 +20,17 @@ def test_the_verb(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture)
     assert "| 1 | 4 | 80 |" in printed
     assert "| 3 | 2 | 40 |" in printed
     output = f"--output={tmp_path / 'plan.md'}"
+    monkeypatch.setattr(sweep_plan, "_measure_start", lambda: 5.0)
     assert main(["plan", *words, "--size", "64", "96", "--pass-milliseconds=1000", output]) == 0
     assert capsys.readouterr().out == (tmp_path / "plan.md").read_text()
     assert "for forward passes of 1000 ms" in (tmp_path / "plan.md").read_text()
 
 
-def test_windows_are_counted(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_windows_are_counted(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Four windows of 64 x 64 in an image of 96 x 96, and one in an image of 64 x 64."""
+    monkeypatch.setattr(sweep_plan, "_measure_start", lambda: 5.0)
     protocol = tmp_path / "windows.yaml"
     protocol.write_text("windows: {window: [64, 64], stride: [32, 32]}\nscored_at: file\n")
     words = [f"--checkpoint={tiny_run / 'best.ckpt'}", "--images=1", "--suite=smoke", "--rounds=1", "--device=cpu"]
