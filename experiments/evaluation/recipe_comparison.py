@@ -2,9 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from experiments.evaluation.comparison import (
 from experiments.evaluation.jackknife import compute_equivalence_p
 from experiments.evaluation.recipe import compute_recipe_key, find_entry
 from experiments.evaluation.record import Record
+from experiments.evaluation.robustness import group_by_corruption
 from experiments.evaluation.scores.base import as_number
 from experiments.evaluation.seen import find_met_by_one
 from experiments.evaluation.statistics import LEVEL, compute_joint_intervals
@@ -46,14 +47,19 @@ class Change(NamedTuple):
     p: float | None
 
 
+By = Literal["none", "family", "corruption"]
+"""What further means of a comparison are of."""
+
+
 class RecipeComparison(NamedTuple):
-    """Two recipes, number by number."""
+    """Two recipes, number by number; ``parts`` are means over a family or a corruption each."""
 
     a: Sequence[Record]
     b: Sequence[Record]
     metric: Metric
     overall: list[Change]
     conditions: list[Change]
+    parts: list[Change]
     equivalence: Equivalence | None = None
 
     @property
@@ -94,7 +100,11 @@ def find_common_start(records: Sequence[Record]) -> str | None:
 
 
 def compare_recipes(
-    a: Sequence[MeasuredRecord], b: Sequence[MeasuredRecord], metric: Metric, margin: float | None = None
+    a: Sequence[MeasuredRecord],
+    b: Sequence[MeasuredRecord],
+    metric: Metric,
+    margin: float | None = None,
+    by: By = "none",
 ) -> RecipeComparison:
     """Differences of means over trainings, with two intervals, since two things are drawn.
 
@@ -107,6 +117,7 @@ def compare_recipes(
         b: of another, on the same images under the same conditions.
         metric: by which they were measured.
         margin: of the headline that counts as no difference; not tested if `None`.
+        by: what further means are of.
 
     Raises:
         UserError: the records do not compare, or a training counts twice.
@@ -118,6 +129,9 @@ def compare_recipes(
     require_aligned([(one.record, one.ids, one.grouping) for one in chain(a, b)])
     places = find_scored_places(records[0], [one.scores.estimate for one in chain(a, b)], metric)
     measure = make_record_measure(records[0], places, metric, met)
+    parts = _group_corruptions(records[0], places, by)
+    if parts:
+        measure = _add_means(measure, parts)
     models = [one.scores.select(places) for one in chain(a, b)]
 
     def subtract_means(scores: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -150,6 +164,7 @@ def compare_recipes(
         metric,
         overall,
         [make_change(name_condition(records[0].conditions[at])) for at in places],
+        [make_change(name) for name in parts],
     )
     if margin is None:
         return found
@@ -159,6 +174,35 @@ def compare_recipes(
     over_trainings = _welch_equivalence_test(*split(name), margin) if anew else float("nan")
     p = np.maximum(over_images, over_trainings)  # NaN where either is
     return found._replace(equivalence=Equivalence(margin, as_number(p)))
+
+
+Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def _group_corruptions(record: Record, places: Sequence[int], by: By) -> dict[str, list[list[str]]]:
+    """Names of the conditions of each corruption in each family, or in a group of its own, by the name of the group."""
+    headline = {*record.headline_places}
+    conditions = [record.conditions[at] for at in places if at in headline]
+    families = record.suite.find_families()
+    groups: dict[str, list[list[str]]] = {}
+    for name, severities in group_by_corruption(conditions).items():
+        group = {"none": None, "family": families.get(name), "corruption": name}[by]
+        if group is not None:
+            groups.setdefault(f"mean of {group}", []).append([name_condition(conditions[at]) for at in severities])
+    return groups
+
+
+def _add_means(measure: Measure, groups: dict[str, list[list[str]]]) -> Measure:
+    """The means over the corruptions of each group of their means over severities, beside the numbers of `measure`."""
+
+    def measure_all(scores: np.ndarray) -> dict[str, np.ndarray]:
+        found = measure(scores)
+        return found | {
+            name: np.mean([np.mean([found[one] for one in corruption], axis=0) for corruption in group], axis=0)
+            for name, group in groups.items()
+        }
+
+    return measure_all
 
 
 def _welch_t_test(a: Sequence[float], b: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:

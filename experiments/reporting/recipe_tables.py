@@ -39,7 +39,7 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
     """Format as Markdown: a row for each recipe, from best to worst.
 
     Where a training alone has met some of the corruptions, a second table holds the differences over those and over the
-    others; for a single recipe, a further one has a row for each condition.
+    others; for a single recipe, a further one has a row for each condition. Means of parts stand in one more.
     """
     metric = found[0].metric
     pairs = list(zip(found, adjust_headlines(found, among), strict=True))
@@ -48,6 +48,8 @@ def format_markdown(found: Sequence[RecipeComparison], among: int | None = None)
     tables = [_make_headline_table(pairs)]
     if any(find_advantage(one.a[0], one.b[0]) for one in found):
         tables.append(_make_seen_table(ordered, among))
+    if found[0].parts:
+        tables.append(_make_part_table(ordered))
     if len(found) == 1 and len(found[0].conditions) > 1:
         tables.append(_make_condition_table(found[0]))
     return "\n".join([*tables, f"{_write_note(found, among)}\n"])
@@ -86,6 +88,21 @@ def _make_seen_table(found: Sequence[RecipeComparison], among: int | None) -> st
     return make_markdown_table(["", *titles, "p (unseen)", "p (Holm)", "holds"], rows, left=(0, 9))
 
 
+def _make_part_table(found: Sequence[RecipeComparison]) -> str:
+    """A row for each recipe: differences over each part with their intervals over trainings."""
+    metric = found[0].metric
+    titles = [change.name.removeprefix("mean of ").replace("_", " ") for change in found[0].parts]
+    rows = [
+        [find_recipe_name(one.b), *(_format_over_trainings(change, metric) for change in one.parts)] for one in found
+    ]
+    return make_markdown_table(["", *titles], rows, left=(0,))
+
+
+def _format_over_trainings(change: Change, metric: Metric) -> str:
+    _, edges = _make_cells(change, metric)
+    return f"{metric.format_value(change.difference, '+')} {edges.removesuffix('-')}".rstrip()
+
+
 def _list_headline_conditions(found: RecipeComparison) -> list[Condition]:
     record = found.a[0]
     return [record.conditions[place] for place in record.headline_places]
@@ -113,6 +130,8 @@ def _write_note(found: Sequence[RecipeComparison], among: int | None) -> str:
             " Seen are corruptions that the training of one recipe alone has met, or relatives of theirs, as the recipes say; "
             "what both have met, or neither, is among the unseen."
         )
+    if found[0].parts:
+        note += " Differences over parts have their intervals over trainings, of one comparison each."
     if starts := {start for one in found for side in (one.a, one.b) if (start := find_common_start([*side]))}:
         note += (
             f" Trainings that begin from one checkpoint ({', '.join(sorted(starts))}) are not compared as trainings."

@@ -36,7 +36,7 @@ OPTIONS = {
         ),
     ),
     "compare": ("--metric", "--empty", "--margin", "--permutations", "--seed", "--format"),
-    "recipes": ("--with", "--metric", "--empty", "--margin", "--among", "--format"),
+    "recipes": ("--with", "--metric", "--empty", "--margin", "--among", "--by", "--format"),
     "effects": ("--format",),
     "failure": ("--reference", "--by", "--format"),
     "proxy": ("--published", "--by", "--keep-broken", "--format"),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from tqdm import tqdm
 
@@ -14,6 +14,7 @@ from experiments.evaluation.comparison import (
     measure_record,
 )
 from experiments.evaluation.recipe_comparison import (
+    By,
     RecipeComparison,
     compare_recipes,
     differ_by_seed_alone,
@@ -30,7 +31,7 @@ from user_error import UserError
 
 EXAMPLES = """
 runs/unet_seed*/record-core.json --with runs/fpn_seed*/record-core.json
-unet_*.json --with fpn_*.json --with segformer_*.json
+unet_*.json --with fpn_*.json --with segformer_*.json --by family
 dense_*.json --with half_*.json --metric ece --format json --output seeds.json
 """
 
@@ -67,6 +68,7 @@ def as_content(found: RecipeComparison, p: float) -> dict[str, Any]:
         "equivalence": None if found.equivalence is None else found.equivalence._asdict(),
         "overall": [change._asdict() for change in found.overall],
         "conditions": [change._asdict() for change in found.conditions],
+        "parts": [change._asdict() for change in found.parts],
     }
 
 
@@ -92,6 +94,7 @@ def compare_trainings(
     empty: Annotated[Empty, Option()] = EMPTY[0],
     margin: float | None = None,
     among: int | None = None,
+    by: Annotated[By, Option(choices=get_args(By))] = "none",
     format: Annotated[str, Option(choices=FORMATS)] = "markdown",
     output: Path | None = None,
 ) -> None:
@@ -112,6 +115,7 @@ def compare_trainings(
             over images and over trainings.
         among: number of comparisons that these were picked among, such as that of all recipes that were tried; p values
             are then corrected over them.
+        by: a further table of differences for each family of corruptions, or for each corruption.
         format: of what is printed.
         output: write the comparison to this file as well.
 
@@ -133,7 +137,7 @@ def compare_trainings(
 
         chosen = find_metric(metric, [read_record(a[0])], empty)
         first, allowed = read(a), scale_margin(margin, chosen)
-        found = [compare_recipes(first, read(other), chosen, allowed) for other in others]
+        found = [compare_recipes(first, read(other), chosen, allowed, by) for other in others]
     print_and_save(FORMATS[format](found, among), output)
 
 

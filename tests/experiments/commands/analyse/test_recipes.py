@@ -156,6 +156,30 @@ def test_seen_and_unseen_corruptions_stand_apart(tmp_path: Path, capsys: pytest.
     assert "Seen" not in read_printed(capsys, plain, other)
 
 
+@pytest.mark.parametrize("by", ["corruption", "family"])
+def test_parts_are_means_over_their_severities(by: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    cells = [("clean", 0), ("gaussian_noise", 3), ("fog", 3), ("fog", 5)]
+    plain, other = (make_trainings(tmp_path, name, 3, at, at_seed, cells=cells) for name, at, at_seed in SIDES)
+    (found,) = json.loads(read_printed(capsys, plain, other, options=(f"--by={by}", "--format=json")))
+    changes = {change["name"]: change for change in (*found["conditions"], *found["parts"])}
+    families = open_record(plain[0])[0].suite.find_families()
+    fog = "fog" if by == "corruption" else families["fog"]
+    noise = "gaussian_noise" if by == "corruption" else families["gaussian_noise"]
+    assert [part["name"] for part in found["parts"]] == list(dict.fromkeys([f"mean of {noise}", f"mean of {fog}"]))
+    both = np.mean([changes["fog 3"]["difference"], changes["fog 5"]["difference"]])
+    expected = both if noise != fog else np.mean([changes["gaussian noise 3"]["difference"], both])
+    part = changes[f"mean of {fog}"]
+    assert part["difference"] == pytest.approx(expected)
+    low, high = part["trainings"]
+    assert low < part["difference"] < high
+    table = read_printed(capsys, plain, other, options=(f"--by={by}",))
+    assert f"| other | {100 * changes[f'mean of {noise}']['difference']:+.1f} [" in table
+    assert "of one comparison each" in table
+
+
+SIDES = (("plain", 0.9, 0), ("other", 0.5, 3))
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
