@@ -101,8 +101,11 @@ def _find_grouping(data: SegmentationDataModule, split: Split, ids: Sequence[str
     return _select_grouping(data.list_grouping(split), [places[name] for name in ids])
 
 
-def _select_grouping(grouping: Grouping, places: Sequence[int]) -> Grouping:
-    return Grouping(*(None if part is None else [part[place] for place in places] for part in grouping))
+def _select_grouping(grouping: Grouping, at: Sequence[int]) -> Grouping:
+    units, places = grouping
+    return Grouping(
+        None if units is None else [units[one] for one in at], None if places is None else [places[one] for one in at]
+    )
 
 
 def _choose_left_out(images: int, batch_size: int, limit: int) -> frozenset[int]:
