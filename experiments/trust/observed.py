@@ -109,9 +109,11 @@ def _select_grouping(grouping: Grouping, at: Sequence[int]) -> Grouping:
 
 
 def _choose_left_out(images: int, batch_size: int, limit: int) -> frozenset[int]:
-    """Batches that are left out, so that about `limit` images are taken evenly from a split."""
-    batches, kept = -(-images // batch_size), max(1, limit // batch_size)
-    taken = {int(place) for place in np.linspace(0, batches - 1, min(kept, batches)).round()} if batches else set()
+    """Batches that are left out, so that about `limit` images are taken evenly from a split, or all where they are fewer."""
+    batches = -(-images // batch_size)
+    if limit >= images:
+        return frozenset()
+    taken = {int(place) for place in np.linspace(0, batches - 1, max(1, limit // batch_size)).round()}
     return frozenset(range(batches)) - taken
 
 

@@ -53,7 +53,7 @@ def test_rates_are_those_of_the_file(tiny_run: Path, least: float, tmp_path: Pat
         "test, occlusion, changed",
     ]
     data = make_data()
-    found = observe(load_module(checkpoint).eval(), data, "test", find_suite("smoke"), 100)
+    found = observe(load_module(checkpoint).eval(), data, "test", find_suite("smoke"), 10)
     poor = found.scores < model.least
     trusted = np.array([[model.judge(one).trusted for one in image] for image in found.statistics])
     clean = model.rates[0]
