@@ -27,7 +27,7 @@ FIGURES = [
 ]
 """The commands of `make results` that draw, with the picture as their last word."""
 
-STUDIES = ("order_of_operations", "robust_training")
+STUDIES = ("order_of_operations", "robust_training", "exported")
 """Folders of records that belong together, beside those that are named after a suite."""
 
 
