@@ -168,7 +168,10 @@ def chosen_network(arguments: dict) -> tuple[str, tuple[tuple[str, str], ...]] |
 
 
 def test_every_trial_of_every_sweep_has_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And every file that it names is there. Weights are not drawn, which would take half of the time."""
+    """And every file that it names is there; a file without further settings is built by the contract tests of networks.
+
+    Weights are not drawn, which would take half of the time.
+    """
     for name in ("uniform_", "normal_"):
         monkeypatch.setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor.fill_(0.01))
     found = set()
@@ -179,7 +182,7 @@ def test_every_trial_of_every_sweep_has_a_network(monkeypatch: pytest.MonkeyPatc
             found.add(chosen_network(trial.arguments))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--model.init_args.network", type=Callable[[int, int], nn.Module], enable_path=True)
-    for path, settings in sorted(one for one in found if one is not None):
+    for path, settings in sorted(one for one in found if one is not None and one[1]):
         words = [f"--model.init_args.network={path}", *(f"--{name}={value}" for name, value in settings)]
         network = parser.instantiate_classes(parser.parse_args(words)).model.init_args.network
         assert isinstance(network(3, 3), nn.Module), words

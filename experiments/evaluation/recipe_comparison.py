@@ -50,6 +50,9 @@ class Change(NamedTuple):
 By = Literal["none", "family", "corruption"]
 """What further means of a comparison are of."""
 
+Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Scores (..., conditions) to the numbers that are compared, by name."""
+
 
 class RecipeComparison(NamedTuple):
     """Two recipes, number by number; ``parts`` are means over a family or a corruption each."""
@@ -174,9 +177,6 @@ def compare_recipes(
     over_trainings = _welch_equivalence_test(*split(name), margin) if anew else float("nan")
     p = np.maximum(over_images, over_trainings)  # NaN where either is
     return found._replace(equivalence=Equivalence(margin, as_number(p)))
-
-
-Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def _group_corruptions(record: Record, places: Sequence[int], by: By) -> dict[str, list[list[str]]]:
