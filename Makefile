@@ -55,7 +55,7 @@ results: $(READY)
 	$(RUN) tradeoff $(RESULTS)/kvasir_seg/imagenet_c/sparse_0*.json --costs $(RESULTS)/kvasir_seg/costs_sparse.json \
 		--figure $(RESULTS)/kvasir_seg/sparsity.png
 
-# One process of one thread for each core; threads that wait sleep, or those of two processes would starve each other.
+# Processes of one thread each; threads that wait sleep, or those of two processes would starve each other.
 test: $(READY)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(VENV)/bin/python -m pytest \
 		--numprocesses $(WORKERS) --dist worksteal

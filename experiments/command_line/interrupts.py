@@ -102,8 +102,8 @@ def _end_from_thread(status: int, text: str) -> None:
 def _silence_handlers() -> None:
     for one in signal.valid_signals():
         if callable(signal.getsignal(one)):
-            # SIGCHLD is not ignored, or nobody could wait for children
-            signal.signal(one, signal.SIG_DFL if one == signal.SIGCHLD else signal.SIG_IGN)
+            # SIGCHLD, which not every system has, is not ignored, or nobody could wait for children
+            signal.signal(one, signal.SIG_DFL if one == getattr(signal, "SIGCHLD", None) else signal.SIG_IGN)
 
 
 def stay_if_stopped() -> None:

@@ -16,7 +16,6 @@ ALIKE = {
     "dinov2_unet",
     "fusion_late",
     "fusion_middle",
-    "deeplabv3",
 }
 """Where nothing is captured that is not in another: what they add is another member, another target, another encoder."""
 
