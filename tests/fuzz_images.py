@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 import pydicom
 import tifffile
-from medical_files import make_dicom, make_enhanced, make_levels, save_dicom, save_volume
+from medical_files import make_dicom, make_enhanced, make_levels, make_table, save_dicom, save_volume
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
@@ -40,6 +40,8 @@ def make_images(place: Path) -> None:
     np.save(place / "array.npy", random_image)
     levels = make_levels(first=900)
     save_dicom(make_dicom(levels, WindowCenter=500, WindowWidth=900), place / "plain.dcm")
+    table = make_table([2048, -1024, 12], [level * 2 for level in range(2048)])
+    save_dicom(make_dicom(levels, VOILUTSequence=[table]), place / "table.dcm")
     save_dicom(make_enhanced(np.stack([levels, levels])), place / "frames.dcm")
     few = (levels // 9).clip(0, 255).astype(np.uint8)
     for name, syntax, options in (("jpeg", JPEGBaseline8Bit, {}), ("jpeg2000", JPEG2000Lossless, {"no_jp2": True})):
@@ -136,9 +138,16 @@ def mutate_dicom(content: bytes, rng: random.Random) -> bytes:
     """Elements with other values, without them, or of another encoding than said."""
     dataset = pydicom.dcmread(io.BytesIO(content))
     for _ in range(rng.choice([1, 1, 2, 4])):
-        rng.choice([_change_size, _change_text, _change_number, _remove_element, _change_syntax, _change_pixels])(
-            dataset, rng
-        )
+        ways = [
+            _change_size,
+            _change_text,
+            _change_number,
+            _remove_element,
+            _change_syntax,
+            _change_pixels,
+            _change_table,
+        ]
+        rng.choice(ways)(dataset, rng)
     file = io.BytesIO()
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
     try:
@@ -189,6 +198,18 @@ def _remove_element(dataset: Any, rng: random.Random) -> None:
     tags = list(part.keys())
     if tags:
         del part[rng.choice(tags)]
+
+
+def _change_table(dataset: Any, rng: random.Random) -> None:
+    for table in dataset.get("VOILUTSequence") or []:
+        place, value = rng.randrange(3), rng.choice([0, 1, 7, 8, 9, 16, 17, 255, 2047, 2049, 65_535])
+        descriptor = [value if number == place else old for number, old in enumerate(table.LUTDescriptor)]
+        table[0x00283002] = pydicom.dataelem.DataElement(0x00283002, "US", [max(one, 0) for one in descriptor])
+        if rng.random() < 0.3:
+            part = table.LUTData[: rng.randrange(1, 2048)] if rng.random() < 0.5 else rng.randbytes(rng.randrange(5000))
+            table[0x00283006] = pydicom.dataelem.DataElement(
+                0x00283006, "OW" if isinstance(part, bytes) else "US", part
+            )
 
 
 def _change_syntax(dataset: Any, rng: random.Random) -> None:
@@ -245,7 +266,9 @@ FILES = {
     **dict.fromkeys(
         ("picture.png", "picture.jpg", "picture.webp", "picture.bmp", "pages.tif", "deep.tif", "grey.tif"), "picture"
     ),
-    **dict.fromkeys(("plain.dcm", "frames.dcm", "jpeg.dcm", "jpeg2000.dcm", "rle.dcm", "jpegls.dcm"), "dicom"),
+    **dict.fromkeys(
+        ("plain.dcm", "table.dcm", "frames.dcm", "jpeg.dcm", "jpeg2000.dcm", "rle.dcm", "jpegls.dcm"), "dicom"
+    ),
     **dict.fromkeys(("volume.nii", "volume.nii.gz"), "nifti"),
     "array.npy": "small npy",
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -42,6 +43,15 @@ def make_dicom(
     for name, value in more.items():
         setattr(dataset, name, value)
     return dataset
+
+
+def make_table(descriptor: list[int], data: Any, vr: str = "US") -> Dataset:
+    """An item of a VOI LUT Sequence; `descriptor` says the number of entries, the first level and the bits of an entry."""
+    item = make_item()
+    signed = min(descriptor) < 0
+    item[0x00283002] = DataElement(0x00283002, "SS" if signed else "US", descriptor)
+    item[0x00283006] = DataElement(0x00283006, vr, data)
+    return item
 
 
 def make_enhanced(frames: np.ndarray) -> FileDataset:

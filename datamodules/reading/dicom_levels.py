@@ -1,17 +1,17 @@
-"""Levels of DICOM images, rescaled to the unit that they are measured in, and the windows that files ask for.
+"""Levels of DICOM images, rescaled to the unit that they are measured in.
 
-DICOM PS3.3, C.11.1 (Modality LUT) and C.11.2 (VOI LUT). Decoded by pydicom and its plugins.
+DICOM PS3.3, C.11.1 (Modality LUT). Decoded by pydicom and its plugins.
 """
 
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from datamodules.reading import isolated_decoding
-from datamodules.reading.dicom import DicomHeader, find_numbers, find_value
+from datamodules.reading.dicom import DicomHeader, find_numbers
 
 JPEG_SIZES = (*(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)), 0xF7)
 """Markers of JPEG and JPEG-LS behind which a frame says its size."""
@@ -22,17 +22,6 @@ SIZ = b"\xff\x4f\xff\x51"
 
 PILLOW_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 """JPEG and JPEG 2000, which Pillow decodes as well: gdcm may end the process on damaged frames."""
-
-
-class LevelRange(NamedTuple):
-    """What a file says of its levels.
-
-    ``window`` becomes 0 and 255 where the file asks for it; ``possible`` are the lowest and the highest level that its
-    number of bits allows.
-    """
-
-    window: tuple[float, float] | None
-    possible: tuple[float, float] | None
 
 
 def read_frame(header: DicomHeader, frame: int) -> np.ndarray:
@@ -68,44 +57,15 @@ def read_frame(header: DicomHeader, frame: int) -> np.ndarray:
     return levels[..., :3]
 
 
-def find_range(header: DicomHeader, frame: int) -> LevelRange:
-    """The window that a file asks for, and the range of its levels, rescaled."""
-    bits = int(header.dataset.get("BitsStored") or header.dataset.BitsAllocated)
-    signed = bool(header.dataset.get("PixelRepresentation", 0))
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    slope, intercept = _find_rescale(header, frame)
-    ends = sorted((low * slope + intercept, high * slope + intercept))
-    return LevelRange(_find_window(header, frame), None if _has_table(header) else (ends[0], ends[1]))
-
-
-def _find_window(header: DicomHeader, frame: int) -> tuple[float, float] | None:
-    """The levels that become black and white by the first window of a frame, as C.11.2.1.2 and C.11.2.1.3 say."""
-    group = "FrameVOILUTSequence"
-    centre, width = (_find_first(header, frame, group, name) for name in ("WindowCenter", "WindowWidth"))
-    shape = str(find_value(header, frame, group, "VOILUTFunction") or "LINEAR")
-    if centre is None or width is None or shape not in ("LINEAR", "LINEAR_EXACT"):
-        return None
-    if shape == "LINEAR":
-        centre, width = centre - 0.5, width - 1
-    return (centre - width / 2, centre + width / 2) if width > 0 else None
-
-
-def _find_first(header: DicomHeader, frame: int, group: str, name: str) -> float | None:
-    value = find_value(header, frame, group, name)
-    try:
-        first = float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return first if np.isfinite(first) else None
-
-
-def _find_rescale(header: DicomHeader, frame: int) -> tuple[float, float]:
+def find_rescale(header: DicomHeader, frame: int) -> tuple[float, float]:
+    """Slope and intercept from the stored levels of a frame to those in their unit."""
     group = "PixelValueTransformationSequence"
     slope, intercept = (find_numbers(header, frame, group, name, 1) for name in ("RescaleSlope", "RescaleIntercept"))
     return (slope[0] if slope else 1.0), (intercept[0] if intercept else 0.0)
 
 
-def _has_table(header: DicomHeader) -> bool:
+def has_modality_table(header: DicomHeader) -> bool:
+    """Whether a table takes stored levels to those in their unit, in place of slope and intercept."""
     return bool(header.dataset.get("ModalityLUTSequence"))
 
 
@@ -114,9 +74,9 @@ def _rescale(header: DicomHeader, frame: int, levels: np.ndarray) -> np.ndarray:
 
     if levels.ndim != 2:
         raise ValueError(f"its pixels are {levels.shape}, where one channel is said: get it anew")
-    if _has_table(header):
+    if has_modality_table(header):
         return np.asarray(apply_modality_lut(levels, header.dataset), np.float64)
-    slope, intercept = _find_rescale(header, frame)
+    slope, intercept = find_rescale(header, frame)
     return levels.astype(np.float64) * slope + intercept
 
 

@@ -45,6 +45,11 @@ class LevelRules:
     repeat_grey: bool = False
     followed: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    @property
+    def asks(self) -> bool:
+        """Whether the command line or the checkpoint says the window, whatever a file asks for."""
+        return any(window is not None and is_window(window) for window in (self.window, self.reading.window))
+
     def choose(self, file: Path, shown: Window | None, possible: Window | None) -> Window:
         """The levels of a file of more than 8 bits that become black and white.
 

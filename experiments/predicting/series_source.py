@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.reading.dicom import DicomHeader, find_spacing
-from datamodules.reading.dicom_levels import find_range, read_frame
+from datamodules.reading.dicom_levels import read_frame
 from datamodules.reading.dicom_series import DicomSeries
+from datamodules.reading.dicom_windows import find_curve, find_range
 from experiments.predicting.dicom_segments import make_segmentation
 from experiments.predicting.level_rules import LevelRules
 from experiments.predicting.marked_results import write_sealed
@@ -101,10 +102,26 @@ def read_slice(file: DicomHeader, frame: int, rules: LevelRules, name: str) -> n
     """
     try:
         levels = read_frame(file, frame)
-        possible = find_range(file, frame)
     except (ValueError, OSError) as error:
         raise UserError(f"the image {name} cannot be read ({error})") from error
     if not file.grey:
         return rules.fit(rules.reduce(levels, rules.reading.window, name), name, file.path)
-    image = rules.reduce(levels, rules.choose(file.path, possible.window, possible.possible), name)
+    image = reduce_grey(levels, file, frame, rules, name)
     return rules.fit(255 - image if file.inverted else image, name, file.path)
+
+
+def reduce_grey(levels: np.ndarray, file: DicomHeader, frame: int, rules: LevelRules, name: str) -> np.ndarray:
+    """Rescaled levels (H, W) of a frame as uint8 (H, W, 1), by the first rule that there is.
+
+    Raises:
+        UserError: the file's own is damaged, or there is none.
+    """
+    try:
+        curve = None if rules.asks else find_curve(file, frame)
+    except ValueError as error:
+        raise UserError(f"the image {name} cannot be shown ({error})") from error
+    if curve is not None:
+        rules.note(f"levels from black to white by the file's own {curve.kind}", file.path, curve.describe())
+        return rules.reduce(curve.brighten(levels), (0.0, 1.0), name)
+    found = find_range(file, frame)
+    return rules.reduce(levels, rules.choose(file.path, found.window, found.possible), name)

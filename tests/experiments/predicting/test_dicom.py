@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from command_line import ROOT
-from medical_files import PATIENT, make_dicom, make_enhanced, make_levels, save_dicom, save_series
+from medical_files import PATIENT, make_dicom, make_enhanced, make_levels, make_table, save_dicom, save_series
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
@@ -66,6 +66,10 @@ def test_no_name_of_a_patient_leaves_the_standard(predict_levels: Callable, tmp_
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
 
 
+STEP, DAMAGED = (make_table([number, 250, 8], [0] * 50 + [255] * 50) for number in (100, 90))
+"""Tables that are black up to a level and white from there on."""
+
+
 def window_levels(**more: object) -> dict[str, object]:
     return {"WindowCenter": 500.5, "WindowWidth": 1001, **more}
 
@@ -78,6 +82,17 @@ def window_levels(**more: object) -> dict[str, object]:
         (window_levels(VOILUTFunction="LINEAR_EXACT", WindowWidth=1000), (), r"\[0.5, 1000.5\]", 500.5, False),
         (window_levels(), ("--window", "100", "300"), r"by --window: 1 file.*\[100, 300\]", 200, False),
         (window_levels(PhotometricInterpretation="MONOCHROME1"), (), "own window", 500, True),
+        (
+            window_levels(VOILUTFunction="SIGMOID"),
+            (),
+            r"own sigmoid window: 1 file.*centre 500.5, width 1001",
+            500.5,
+            False,
+        ),
+        (window_levels(VOILUTSequence=[STEP]), (), r"own table: 1 file.*with 100 entries from level 250", 300, False),
+        (window_levels(VOILUTSequence=[STEP], PhotometricInterpretation="MONOCHROME1"), (), "own table", 300, True),
+        (window_levels(VOILUTSequence=[STEP]), ("--window", "100", "300"), r"by --window: 1 file", 200, False),
+        (window_levels(VOILUTSequence=[DAMAGED]), ("--window", "100", "300"), r"by --window: 1 file", 200, False),
         (
             {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0},
             (),
