@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import nibabel
 import numpy as np
 import pydicom
@@ -35,6 +36,7 @@ def make_images(place: Path) -> None:
     for ending in ("png", "jpg", "webp", "bmp"):
         picture.save(place / f"picture.{ending}")
     picture.save(place / "pages.tif", save_all=True, append_images=[picture.resize((9, 7))], compression="tiff_lzw")
+    cv2.imwrite(str(place / "deep.png"), random_image.astype(np.uint16) * 256)
     tifffile.imwrite(place / "deep.tif", random_image.astype(np.uint16) * 256, photometric="rgb", compression="zlib")
     tifffile.imwrite(place / "grey.tif", random_image[..., 0].astype(np.uint16) * 256)
     np.save(place / "array.npy", random_image)
@@ -264,7 +266,8 @@ IMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
 
 FILES = {
     **dict.fromkeys(
-        ("picture.png", "picture.jpg", "picture.webp", "picture.bmp", "pages.tif", "deep.tif", "grey.tif"), "picture"
+        ("picture.png", "picture.jpg", "picture.webp", "picture.bmp", "pages.tif", "deep.png", "deep.tif", "grey.tif"),
+        "picture",
     ),
     **dict.fromkeys(
         ("plain.dcm", "table.dcm", "frames.dcm", "jpeg.dcm", "jpeg2000.dcm", "rle.dcm", "jpegls.dcm"), "dicom"

@@ -1,6 +1,6 @@
 """Pictures: files of one image, and TIFF files page by page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ import numpy as np
 
 from datamodules.reading import tiff
 from datamodules.reading.decoding import count_pages, open_header
+from datamodules.reading.deep_png import read_deep_png_header, read_deep_png_levels
 from datamodules.reading.found_files import SUFFIXES, get_suffix
 from experiments.predicting.kinds import CONVERT
 from experiments.predicting.level_rules import LevelRules, Window
@@ -23,9 +24,9 @@ UNSIGNED = {np.dtype(np.uint8): None, np.dtype(np.uint16): (0.0, 65535.0)}
 
 
 class _Form(NamedTuple):
-    """How a page is stored: whether Pillow reads it, whether with more than 8 bits, in which range, and in one channel."""
+    """How a page is stored: what reads it where Pillow does not, whether of more than 8 bits, in which range, in one channel."""
 
-    known: bool
+    read: Callable[[], np.ndarray] | None
     deep: bool
     possible: Window | None
     grey: bool
@@ -93,9 +94,9 @@ def read_picture(file: Path, page: int | None, rules: LevelRules, names: tuple[s
     form = find_form(file, page)
     name = str(file) if page is None else f"{file} (page {page})"
     window = rules.choose(file, None, form.possible) if form.deep else rules.reading.window
-    if not form.known:
+    if form.read is not None:
         try:
-            levels = tiff.read_tiff_levels(file, page or 0)
+            levels = form.read()
         except Exception as error:  # decoders raise errors of many classes
             raise UserError(f"the image {name} cannot be read ({error}): replace or remove it") from error
         return rules.fit(rules.reduce(levels, window, name), name, file)
@@ -138,20 +139,28 @@ def find_form(file: Path, page: int | None) -> _Form:
         if file.suffix.lower() == ".npy":
             header = read_header(file)
             grey = len(header.shape) == 2 or header.shape[2:] == (1,)
-            return _Form(True, header.dtype not in (np.uint8, np.bool_), UNSIGNED.get(header.dtype), grey)
+            return _Form(None, header.dtype not in (np.uint8, np.bool_), UNSIGNED.get(header.dtype), grey)
         try:
             picture = open_header(file, page)
         except Exception:
-            if file.suffix.lower() not in tiff.SUFFIXES:
-                raise
-            shape, dtype = tiff.read_tiff_header(file, page or 0)
-            return _Form(False, dtype != np.uint8, UNSIGNED.get(dtype.newbyteorder("=")), shape[2] == 1)
+            return _find_further_form(file, page)
         grey = len(picture.getbands()) == 1 and picture.mode != "P"
         return _Form(
-            True,
+            None,
             picture.mode.startswith(("I", "F")),
             UNSIGNED[np.dtype(np.uint16)] if picture.mode.startswith("I;16") else None,
             grey,
         )
     except Exception:
-        return _Form(True, False, None, False)
+        return _Form(None, False, None, False)
+
+
+def _find_further_form(file: Path, page: int | None) -> _Form:
+    """The form of a file that Pillow does not read."""
+    if page is None and read_deep_png_header(file) is not None:
+        return _Form(lambda: read_deep_png_levels(file), True, UNSIGNED[np.dtype(np.uint16)], False)
+    if file.suffix.lower() not in tiff.SUFFIXES:
+        raise ValueError("of a kind that is not read")
+    shape, dtype = tiff.read_tiff_header(file, page or 0)
+    possible = UNSIGNED.get(dtype.newbyteorder("="))
+    return _Form(lambda: tiff.read_tiff_levels(file, page or 0), dtype != np.uint8, possible, shape[2] == 1)

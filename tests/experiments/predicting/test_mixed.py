@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from medical_files import make_dicom, make_levels, save_dicom, save_series, save_volume
@@ -23,6 +24,9 @@ def test_a_folder_of_all_kinds_goes_through_at_once(predict_levels: Callable, tm
     save_picture(place / "photo.png")
     save_picture(place / "more/photo.jpg", (33, 17, 3))
     save_picture(place / "deep.png", (10, 12), np.uint16)
+    colours = np.full((8, 11, 3), 20_000, np.uint16)
+    colours[:, 5:] = 40_000
+    cv2.imwrite(str(place / "deep_colours.png"), colours)
     pages = [Image.fromarray(np.full((6 + k, 9, 3), 60 * k, np.uint8)) for k in range(3)]
     pages[0].save(place / "pages.tif", save_all=True, append_images=pages[1:])
     save_volume(place / "volume.nii.gz", make_levels(9, 8)[..., None].repeat(3, 2), cal_min=0, cal_max=200)
@@ -31,10 +35,10 @@ def test_a_folder_of_all_kinds_goes_through_at_once(predict_levels: Callable, tm
     (place / "notes.txt").write_text("no image")
     found = predict_levels([place], tmp_path / "out", "--uncertainty")
     assert found.status == 2
-    assert "error: 1 of 9 images could not be segmented" in found.err
+    assert "error: 1 of 10 images could not be segmented" in found.err
     assert "broken.png" in found.err
     assert "left out: 1 file of kinds that are not read (1 .txt)" in found.out
-    for rule in ("range of the file's number of bits: 1 file", "file's own window: 4 files", "grey repeated for"):
+    for rule in ("range of the file's number of bits: 2 files", "file's own window: 4 files", "grey repeated for"):
         assert rule in found.out
     written = {
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
@@ -44,6 +48,7 @@ def test_a_folder_of_all_kinds_goes_through_at_once(predict_levels: Callable, tm
         "photo",
         "more/photo",
         "deep",
+        "deep_colours",
         *(f"pages_000{k}" for k in range(3)),
         *(f"series/{k}" for k in (1, 2, 3)),
     ]
@@ -52,6 +57,7 @@ def test_a_folder_of_all_kinds_goes_through_at_once(predict_levels: Callable, tm
         *("predictions.csv", "series/1_seg.dcm", "volume_mask.nii.gz", "volume_entropy.nii.gz"),
         *(f"volume/axial_000{k}_overlay.png" for k in range(3)),
     }
+    np.testing.assert_array_equal(Image.open(tmp_path / "out/deep_colours_mask.png"), colours[..., 0] > 30_000)
 
 
 def test_a_pattern_that_no_shell_expanded(tmp_path: Path) -> None:
