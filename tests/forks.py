@@ -8,6 +8,7 @@ imported before, a test starts a process by itself.
 import atexit
 import contextlib
 import gc
+import importlib
 import json
 import os
 import random
@@ -89,13 +90,19 @@ def fork(
 def run_verb(words: Sequence[str], environment: Mapping[str, str]) -> None:
     """Make this fork the process of a verb, and end it."""
     import numpy as np
+    from huggingface_hub import constants
     from lightning_fabric.utilities import rank_zero
+    from wandb.sdk.data_types._private import MEDIA_TMP
 
     np.random.seed()  # noqa: NPY002  (as in a process that has only just begun)
     random.seed()
     os.environ.clear()
     os.environ.update(environment)
     rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # type: ignore[attr-defined]  # as its import does
+    importlib.reload(constants)
+    MEDIA_TMP._finalizer.detach()  # type: ignore[attr-defined]  # the folder of the process that forks
+    MEDIA_TMP.name = tempfile.mkdtemp("wandb-media")
+    atexit.register(MEDIA_TMP.cleanup)
     sys.path += [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
     sys.argv[1:] = words
     status: Any = 1

@@ -94,12 +94,12 @@ def test_a_repository_and_its_commit(server: str, words: list[str], tmp_path: Pa
     checkpoint = tmp_path / "run" / "best.ckpt"
     environment = {"HF_ENDPOINT": server, "HF_HOME": tmp_path / "home", "HF_HUB_DISABLE_XET": "1"}
     call = ("convert", "--source=someone/net", f"--output={checkpoint}", *words)
-    run_command(*call, fresh=True, HF_HUB_OFFLINE="0", **environment)
+    run_command(*call, HF_HUB_OFFLINE="0", **environment)
     (step,) = read_checkpoint(checkpoint)["derived_from"]
     assert step["settings"]["source"] == "someone/net"
     assert step["settings"]["commit"] == COMMIT
     again = tmp_path / "again" / "best.ckpt"  # of the cache, where the network is forbidden
-    run_command(*call, f"--output={again}", fresh=True, HF_HUB_OFFLINE="1", **environment)
+    run_command(*call, f"--output={again}", HF_HUB_OFFLINE="1", **environment)
     assert torch.equal(
         *(
             next(

@@ -80,10 +80,8 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     run, own = folder / "run", folder / "wandb"
     mode = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "WANDB_DATA_DIR": str(own), "WANDB_CACHE_DIR": str(own)}
     words = ("--trainer.accelerator=cpu", "--trainer.devices=2")
-    fit = run_command(
-        "fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, fresh=True, **mode
-    )
-    swept = run_command("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, fresh=True, **mode)
+    fit = run_command("fit", *TINY, "--trainer.max_epochs=1", "--seed_everything=3", f"--run={run}", *words, **mode)
+    swept = run_command("benchmark", f"--checkpoint={run / 'best.ckpt'}", "--suite=smoke", *words, **mode)
     return Tracked(run, own, [fit.stdout, swept.stdout], read_offline_history(run))
 
 

@@ -91,7 +91,6 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         "--trainer.strategy=ddp",
         "--trainer.max_epochs=1",
         f"--run={run}",
-        fresh=True,
     )
     content = read_checkpoint(run / "last.ckpt")
     weights = content["state_dict"]["objective.inner.weighting.task_weights"]
