@@ -4,6 +4,7 @@ Images that belong together (slices of a patient) are no independent draws: `sum
 function here then draws complete units. Where units follow each other (frames of a drive), blocks of them are drawn.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from statistics import NormalDist
@@ -18,6 +19,7 @@ from experiments.evaluation.scores.ratios import Ratio, compute_score
 RESAMPLES = 1000
 PERMUTATIONS = 10_000
 CHUNK = 100  # draws at a time: bounds the memory of many classes
+SCORED = 2**20  # numbers at a time, of permutations, conditions and classes: likewise
 BLOCK = 2**22  # numbers at a time, of units, conditions and classes: likewise
 NORMAL = NormalDist()
 
@@ -278,13 +280,19 @@ def permutation_test(
 def _score_swapped(
     one: Ratio, other: Ratio, permutations: int, seed: int, blocks: Blocks | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Scores (R, conditions) of both models after swapping their units at random, a chunk at a time."""
+    """Scores (R, conditions) of both models after swapping their units at random, some swaps at a time.
+
+    Swaps are drawn a chunk at a time, on which what is drawn depends, and scored as many at a time as memory allows.
+    """
     random = np.random.Generator(np.random.PCG64(seed))
     number, *shape = one.numerator.shape
     blocks = blocks or make_independent(number)
     parts = [(_flatten(left), _flatten(right)) for left, right in zip(one[:2], other[:2], strict=True)]
-    for start in range(0, permutations, CHUNK):
-        swaps = blocks.draw_swaps(min(CHUNK, permutations - start), random).astype(np.float64)
+    sizes = [min(CHUNK, permutations - start) for start in range(0, permutations, CHUNK)]
+    chunks = max(1, SCORED // max(1, CHUNK * math.prod(shape)))
+    for start in range(0, len(sizes), chunks):
+        drawn = [blocks.draw_swaps(size, random) for size in sizes[start : start + chunks]]
+        swaps = np.concatenate(drawn).astype(np.float64)
         moved = [swaps @ (right - left) for left, right in parts]
 
         def score_side(side: int, sign: int, moved: Sequence[np.ndarray] = moved) -> np.ndarray:
