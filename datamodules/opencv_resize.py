@@ -54,6 +54,15 @@ def resize_masks(masks: Tensor, target: tuple[int, int]) -> Tensor:
     return masks.index_select(1, rows).index_select(2, columns)
 
 
+def resize_mask(mask: np.ndarray, target: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W), or numbers of its pixels (H, W, N), resampled like `resize_masks`, (*target) or (*target, N).
+
+    OpenCV itself ends the process for masks of more than 32,767 rows (4.14).
+    """
+    rows, columns = (_find_nearest(here, there).numpy() for here, there in zip(mask.shape[:2], target, strict=True))
+    return mask.take(rows, 0).take(columns, 1)
+
+
 def _call_opencv(images: Tensor, target: tuple[int, int], shrinking: Interpolation) -> Tensor:
     resized = torch.empty((*images.shape[:2], *target), dtype=torch.uint8)
     interpolation = choose_interpolation((images.shape[2], images.shape[3]), target, shrinking)

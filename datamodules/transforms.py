@@ -14,6 +14,7 @@ import numpy as np
 from datamodules.albumentations_step import find_transform, make_transform
 from datamodules.aspect import Aspect, Interpolation, list_kept_sizes, place
 from datamodules.dataset import IGNORED, Sample, Transform
+from datamodules.opencv_resize import resize_mask
 from datamodules.targets import KNOWN, Targets, select_dense
 from user_error import UserError
 
@@ -62,8 +63,15 @@ def _make_sampling(interpolation: int, averaged: str | None = "image") -> dict[s
     }
 
 
+class _Resize(A.Resize):
+    """Resizes masks of any size, which the one of albumentations leaves to OpenCV."""
+
+    def apply_to_mask(self, mask: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
+        return resize_mask(mask, (self.height, self.width))
+
+
 def _resize(size: tuple[int, int], interpolation: int, averaged: str | None = "image") -> A.Resize:
-    return A.Resize(*size, **_make_sampling(interpolation, averaged))
+    return _Resize(*size, **_make_sampling(interpolation, averaged))
 
 
 class Resize:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.opencv_resize import choose_interpolation, compute_resized, resize_images, resize_masks
+from datamodules.opencv_resize import choose_interpolation, compute_resized, resize_images, resize_mask, resize_masks
 
 SIZES = [
     ((352, 352), (128, 128)), ((352, 352), (176, 176)), ((360, 480), (120, 160)), ((288, 64), (72, 32)),
@@ -45,6 +45,16 @@ def test_masks_are_those_of_opencv(size: tuple[int, int], target: tuple[int, int
     wanted = cv2.resize(mask, target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     found = resize_masks(torch.from_numpy(mask)[None].long(), target)
     assert np.array_equal(found[0].numpy(), wanted)
+    assert np.array_equal(resize_mask(mask, target), wanted)
+
+
+def test_masks_may_have_more_rows_than_opencv_takes() -> None:
+    """It ends the process above 32,767."""
+    rows = np.arange(40_000, dtype=np.int32)
+    numbers = np.stack([rows, -rows], 1)[:, None]
+    found = resize_mask(numbers, (100, 2))
+    assert found.shape == (100, 2, 2)
+    assert np.array_equal(found[:, 1], numbers[200::400, 0])
 
 
 def test_what_has_the_size_is_left() -> None:

@@ -138,6 +138,13 @@ def test_resize(size: tuple[int, int], channels: int):
     assert ((sample["image"][..., 0] > 120) == (sample["mask"] == 1)).mean() > 0.97
 
 
+def test_images_of_more_rows_than_opencv_takes_for_masks_are_resized():
+    mask = np.repeat(np.arange(40, dtype=np.uint8), 1000)[:, None].repeat(3, 1)
+    found = Resize((40, 32))({"image": mask[..., None].repeat(3, 2), "mask": mask})
+    assert np.array_equal(found["mask"], np.arange(40)[:, None].repeat(32, 1))
+    assert np.array_equal(found["image"][..., 0], found["mask"])
+
+
 def test_resize_leaves_alone_what_fits():
     sample = tied()
     assert Resize(None)(sample) is sample
