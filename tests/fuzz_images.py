@@ -43,7 +43,7 @@ def make_images(place: Path) -> None:
     levels = make_levels(first=900)
     save_dicom(make_dicom(levels, WindowCenter=500, WindowWidth=900), place / "plain.dcm")
     table = make_table([2048, -1024, 12], [level * 2 for level in range(2048)])
-    save_dicom(make_dicom(levels, VOILUTSequence=[table]), place / "table.dcm")
+    save_dicom(make_dicom(levels, ModalityLUTSequence=[table], VOILUTSequence=[table]), place / "table.dcm")
     save_dicom(make_enhanced(np.stack([levels, levels])), place / "frames.dcm")
     few = (levels // 9).clip(0, 255).astype(np.uint8)
     for name, syntax, options in (("jpeg", JPEGBaseline8Bit, {}), ("jpeg2000", JPEG2000Lossless, {"no_jp2": True})):
@@ -203,7 +203,7 @@ def _remove_element(dataset: Any, rng: random.Random) -> None:
 
 
 def _change_table(dataset: Any, rng: random.Random) -> None:
-    for table in dataset.get("VOILUTSequence") or []:
+    for table in dataset.get(rng.choice(["ModalityLUTSequence", "VOILUTSequence"])) or []:
         place, value = rng.randrange(3), rng.choice([0, 1, 7, 8, 9, 16, 17, 255, 2047, 2049, 65_535])
         descriptor = [value if number == place else old for number, old in enumerate(table.LUTDescriptor)]
         table[0x00283002] = pydicom.dataelem.DataElement(0x00283002, "US", [max(one, 0) for one in descriptor])

@@ -31,6 +31,10 @@ IMAGELESS = ("SEG", "SR", "RTSTRUCT", "RTPLAN", "RTDOSE", "PR", "KO", "REG")
 """Modalities whose files describe images and are none to be segmented."""
 
 
+OF_IMAGES = (0x0008, 0x0018, 0x0020, 0x0028, 0x5200)
+"""Groups of elements that say how an image is shown, where it lies and what it belongs to; others say whose it is."""
+
+
 @dataclass(frozen=True)
 class DicomHeader:
     """What a DICOM file says before its pixels are decoded.
@@ -59,6 +63,11 @@ class DicomHeader:
         return self.photometric in GREY
 
     @property
+    def little_endian(self) -> bool:
+        """Whether the lower byte of a word comes first."""
+        return bool(self.dataset.file_meta.TransferSyntaxUID.is_little_endian)
+
+    @property
     def inverted(self) -> bool:
         """Whether low levels are bright."""
         return self.photometric == "MONOCHROME1"
@@ -85,11 +94,31 @@ def read_dicom_header(path: Path) -> DicomHeader:
     _require_inflated(path)
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True, force=False)
+        _decode_elements(dataset)
         return _describe(path, dataset)
     except (ValueError, OSError):
         raise
     except Exception as error:  # values of a wrong form fail in many ways
         raise ValueError(f"no DICOM file that can be read ({str(error)[:200]}): get it anew") from error
+
+
+def _decode_elements(dataset: Any) -> None:
+    """Decode what pydicom would decode when it is asked for, which fails in many ways.
+
+    An element that cannot be decoded is left out, unless it belongs to a group that images depend on.
+
+    Raises:
+        ValueError: one of such a group cannot be decoded.
+    """
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            for item in element.value if element.VR == "SQ" else ():
+                _decode_elements(item)
+        except Exception as error:
+            if tag.group in OF_IMAGES:
+                raise ValueError(f"its element {tag} cannot be read ({str(error)[:200]}): get it anew") from error
+            del dataset[tag]
 
 
 def _describe(path: Path, dataset: Any) -> DicomHeader:

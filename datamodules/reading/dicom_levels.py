@@ -12,6 +12,7 @@ import numpy as np
 
 from datamodules.reading import isolated_decoding
 from datamodules.reading.dicom import DicomHeader, find_numbers
+from datamodules.reading.dicom_tables import read_table
 
 JPEG_SIZES = (*(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)), 0xF7)
 """Markers of JPEG and JPEG-LS behind which a frame says its size."""
@@ -70,12 +71,14 @@ def has_modality_table(header: DicomHeader) -> bool:
 
 
 def _rescale(header: DicomHeader, frame: int, levels: np.ndarray) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut
-
     if levels.ndim != 2:
         raise ValueError(f"its pixels are {levels.shape}, where one channel is said: get it anew")
     if has_modality_table(header):
-        return np.asarray(apply_modality_lut(levels, header.dataset), np.float64)
+        try:
+            table = read_table(header.dataset.ModalityLUTSequence, header.little_endian)
+        except ValueError as error:
+            raise ValueError(f"its table of levels (Modality LUT): {error}; get it anew") from error
+        return table.look_up(levels).astype(np.float64)
     slope, intercept = find_rescale(header, frame)
     return levels.astype(np.float64) * slope + intercept
 

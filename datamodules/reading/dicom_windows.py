@@ -4,40 +4,34 @@ DICOM PS3.3, C.11.2 (VOI LUT).
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 from datamodules.reading.dicom import DicomHeader, find_value
 from datamodules.reading.dicom_levels import find_rescale, has_modality_table
+from datamodules.reading.dicom_tables import LookupTable, read_table
 
 GROUP = "FrameVOILUTSequence"
 """The functional group of multi-frame files that says it."""
 
-MOST_ENTRIES = 2**16
-
 
 @dataclass(frozen=True)
 class BrightnessTable:
-    """The brightness of each level from `first` on; those below and above have that of the ends.
+    """A table whose entries are brightness, the largest that its bits allow being white."""
 
-    ``entries``: float64 (N,) from 0, black, to 1, white.
-    """
-
-    first: int
-    entries: np.ndarray
+    table: LookupTable
 
     kind: ClassVar[str] = "table"
 
     def describe(self) -> str:
         """For the line that says which rule was followed."""
-        return f"{len(self.entries)} entries from level {self.first}"
+        return f"{len(self.table.entries)} entries from level {self.table.first}"
 
     def brighten(self, levels: np.ndarray) -> np.ndarray:
         """The brightness, from 0 to 1, of levels of any shape."""
-        places = np.clip(np.rint(levels) - self.first, 0, len(self.entries) - 1)
-        return self.entries[places.astype(np.int64)]
+        return self.table.look_up(levels) / (2**self.table.bits - 1)
 
 
 @dataclass(frozen=True)
@@ -121,43 +115,11 @@ def _find_first(header: DicomHeader, frame: int, name: str) -> float | None:
 
 
 def _find_table(header: DicomHeader, frame: int) -> BrightnessTable | None:
-    """The first table of a frame.
-
-    pydicom has no use here: its `apply_voi` counts levels in the type of the entries, so that tables of 8 bits for more than
-    256 levels come out wrong (3.0.2).
-    """
+    """The first table of a frame."""
     tables = find_value(header, frame, GROUP, "VOILUTSequence")
     if not tables:
         return None
     try:
-        number, first, bits = (int(one) for one in tables[0].LUTDescriptor)
-        number = number or MOST_ENTRIES
-        entries = _read_entries(tables[0]["LUTData"], number, bits, _is_little_endian(header.dataset))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"its table of brightness (VOI LUT) cannot be read ({error}): pass --window LOW HIGH"
-        ) from error
-    if len(entries) != number or not 8 <= bits <= 16 or entries.max(initial=0) >= 2**bits:
-        raise ValueError(
-            f"its table of brightness (VOI LUT) says {number} entries of {bits} bits and has {len(entries)} up to "
-            f"{entries.max(initial=0)}: pass --window LOW HIGH"
-        )
-    return BrightnessTable(first, entries / (2**bits - 1))
-
-
-def _read_entries(data: Any, number: int, bits: int, little: bool) -> np.ndarray:
-    """The entries, at most `number`, of numbers or of bytes, as pydicom reads the value; those of 8 bits may share words."""
-    order = "<" if little else ">"
-    if isinstance(data.value, bytes):
-        content = data.value
-    else:
-        words = np.atleast_1d(np.asarray(data.value, np.int64)) & 0xFFFF
-        content = words.astype(f"{order}u2").tobytes()
-    if bits == 8 and len(content) == number + number % 2:  # two to a word, the first in its lower half
-        packed = np.frombuffer(content, np.uint8)
-        return (packed if little else packed.reshape(-1, 2)[:, ::-1].ravel())[:number]
-    return np.frombuffer(content, f"{order}u2")[:number]
-
-
-def _is_little_endian(dataset: Any) -> bool:
-    return bool(dataset.file_meta.TransferSyntaxUID.is_little_endian)
+        return BrightnessTable(read_table(tables, header.little_endian))
+    except ValueError as error:
+        raise ValueError(f"its table of brightness (VOI LUT): {error}; pass --window LOW HIGH") from error

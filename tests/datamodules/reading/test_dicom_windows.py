@@ -85,5 +85,5 @@ def test_a_line_is_no_curve(tmp_path: Path) -> None:
 )
 def test_damaged_tables_are_refused(tmp_path: Path, table: Any) -> None:
     header = read_dicom_header(save(tmp_path, VOILUTSequence=[table]))
-    with pytest.raises(ValueError, match=r"table of brightness .* pass --window LOW HIGH"):
+    with pytest.raises(ValueError, match=r"table of brightness .*; pass --window LOW HIGH"):
         find_curve(header, 0)
