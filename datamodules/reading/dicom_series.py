@@ -12,15 +12,24 @@ UNEVEN = 0.01
 """Largest deviation of distances between slices from their mean, as a fraction, for which a volume is computed."""
 
 
+TIMES = (
+    *("TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber", "EchoNumbers", "TriggerTime"),
+    *("AcquisitionTime", "ContentTime", "ImageType"),
+)
+"""Attributes that tell images at one position apart, the surest first."""
+
+
 @dataclass(frozen=True)
 class DicomSeries:
     """Files of one series that lie parallel to each other.
 
     Args:
         files: sorted by their position along the normal of the images; where that is not said, by instance number and name.
+        mixed: whether this is a file of several volumes that nothing tells apart.
     """
 
     files: tuple[DicomHeader, ...]
+    mixed: bool = False
 
     @property
     def places(self) -> list[tuple[DicomHeader, int]]:
@@ -28,8 +37,10 @@ class DicomSeries:
         return [(file, frame) for file in self.files for frame in range(file.frames)]
 
     @property
-    def is_placed(self) -> bool:
-        """Whether every frame lies in a frame of reference."""
+    def can_be_referred_to(self) -> bool:
+        """Whether a DICOM SEG can: every frame lies in a frame of reference, or a single one at least belongs to one."""
+        if len(self.places) == 1:
+            return _has_reference(self.files[0])
         return all(_is_placed(file, frame) for file, frame in self.places)
 
     @property
@@ -54,29 +65,66 @@ def group_series(files: Sequence[DicomHeader]) -> list[DicomSeries]:
     """The series among files, in the order of their first files.
 
     Files of one series that differ in size or direction, such as a localizer, are series of their own; so are those that do
-    not say where they lie. Where several lie at one position, as in series over time, the first of each position are one
-    series, the second another.
+    not say where they lie. Where several lie at one position, as in series over time, attributes that say when or how they
+    were taken tell them apart, or else their order where every position has as many. Where neither does, such as where
+    slices are missing, each file is by itself: a volume of slices of several times would be none.
     """
     groups: dict[Hashable, list[DicomHeader]] = {}
     for file in files:
         groups.setdefault(_identify(file), []).append(file)
-    return [DicomSeries(tuple(one)) for group in groups.values() for one in _split_repeated(group)]
+    return [one for group in groups.values() for one in _split_repeated(group)]
 
 
-def _split_repeated(group: Sequence[DicomHeader]) -> list[list[DicomHeader]]:
+def find_copies(files: Sequence[DicomHeader]) -> list[DicomHeader]:
+    """Files of an image that was met before in another file, by its SOPInstanceUID."""
+    met, copies = set[str](), []
+    for file in files:
+        uid = str(file.dataset.get("SOPInstanceUID") or "")
+        if uid and uid in met:
+            copies.append(file)
+        met.add(uid)
+    return copies
+
+
+def _split_repeated(group: Sequence[DicomHeader]) -> list[DicomSeries]:
     """Files in their order, those at a position that was met before apart."""
-    met, parts = Counter[float](), list[list[DicomHeader]]()
-    for file in sorted(group, key=_get_order):
-        depth = round(find_depth(file) or 0.0, 3)
-        if met[depth] == len(parts):
-            parts.append([])
-        parts[met[depth]].append(file)
+    ordered = sorted(group, key=_get_order)
+    met, turns = Counter[float](), dict[int, list[DicomHeader]]()
+    for file in ordered:
+        depth = _round_depth(file)
+        turns.setdefault(met[depth], []).append(file)
         met[depth] += 1
-    return parts
+    told = [_group_by(ordered, attribute) for attribute in TIMES]
+    if len(set(met.values())) == 1:
+        told.append([*turns.values()])
+    for parts in [[ordered], *told]:
+        if len(parts) == len(turns) and all(map(_are_apart, parts)):
+            return [DicomSeries(tuple(part)) for part in parts]
+    return [DicomSeries((file,), mixed=True) for file in ordered]
+
+
+def _are_apart(files: Sequence[DicomHeader]) -> bool:
+    """Whether no two lie at one position."""
+    return len({_round_depth(file) for file in files}) == len(files)
+
+
+def _group_by(files: Sequence[DicomHeader], attribute: str) -> list[list[DicomHeader]]:
+    groups: dict[str, list[DicomHeader]] = {}
+    for file in files:
+        groups.setdefault(str(file.dataset.get(attribute, "")), []).append(file)
+    return [*groups.values()]
+
+
+def _round_depth(file: DicomHeader) -> float:
+    return round(find_depth(file) or 0.0, 3)
 
 
 def _is_placed(file: DicomHeader, frame: int) -> bool:
-    return bool(file.dataset.get("FrameOfReferenceUID")) and find_depth(file, frame) is not None
+    return _has_reference(file) and find_depth(file, frame) is not None
+
+
+def _has_reference(file: DicomHeader) -> bool:
+    return bool(file.dataset.get("FrameOfReferenceUID"))
 
 
 def _identify(file: DicomHeader) -> Hashable:

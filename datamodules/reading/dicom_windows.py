@@ -56,11 +56,12 @@ class SigmoidWindow:
 class LevelRange(NamedTuple):
     """What a file says of its levels.
 
-    ``window`` becomes black and white where the file asks for it; ``possible`` are the lowest and the highest level that its
-    number of bits allows.
+    ``window`` becomes black and white where the file asks for it; ``asked`` says that it asks for one, be it none that can be;
+    ``possible`` are the lowest and the highest level that its number of bits allows.
     """
 
     window: tuple[float, float] | None
+    asked: bool
     possible: tuple[float, float] | None
 
 
@@ -71,7 +72,9 @@ def find_range(header: DicomHeader, frame: int) -> LevelRange:
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     slope, intercept = find_rescale(header, frame)
     ends = sorted((low * slope + intercept, high * slope + intercept))
-    return LevelRange(_find_window(header, frame), None if has_modality_table(header) else (ends[0], ends[1]))
+    asked = find_value(header, frame, GROUP, "WindowWidth") not in (None, "")
+    possible = None if has_modality_table(header) else (ends[0], ends[1])
+    return LevelRange(_find_window(header, frame), asked, possible)
 
 
 def find_curve(header: DicomHeader, frame: int) -> BrightnessTable | SigmoidWindow | None:

@@ -68,16 +68,27 @@ def find_read_suffix(path: Path) -> str | None:
     return suffix if suffix in SUFFIXES else None
 
 
-def find_files(folder: Path, find_suffix: Callable[[Path], str | None] = find_read_suffix) -> FoundFiles:
+def find_files(
+    folder: Path,
+    find_suffix: Callable[[Path], str | None] = find_read_suffix,
+    problems: dict[Path, str] | None = None,
+) -> FoundFiles:
     """Find the image files below a folder, in the order of their names; links to folders are followed.
 
     Args:
         folder: that is searched.
         find_suffix: returns what ends the name of a file that is read, in lower case, and `None` for another file.
+        problems: where it is given, a broken link and a file of a name that was met before are left out and told in it.
 
     Raises:
-        UserError: the folder does not exist or cannot be searched, a link is broken, or two files have the same name.
+        UserError: the folder does not exist or cannot be searched, or a file has one of these problems.
     """
+
+    def complain(path: Path, problem: str) -> None:
+        if problems is None:
+            raise UserError(problem)
+        problems[path] = problem
+
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: create it, or correct the root of the data")
     found = FoundFiles(folder)
@@ -90,10 +101,11 @@ def find_files(folder: Path, find_suffix: Callable[[Path], str | None] = find_re
             found.left_out[name + suffix] = path
             continue
         if not path.is_file():
-            raise UserError(f"{path} is a link to {os.readlink(path)!r}, which does not exist: mend or remove the link")
-        if name in found.by_id:
-            raise UserError(f"{found.by_id[name]} and {path} have the same name: remove or rename one of them")
-        found.by_id[name] = path
+            complain(path, f"{path} is a link to {os.readlink(path)!r}, which does not exist: mend or remove the link")
+        elif name in found.by_id:
+            complain(path, f"{found.by_id[name]} and {path} have the same name: remove or rename one of them")
+        else:
+            found.by_id[name] = path
     return found
 
 

@@ -28,6 +28,8 @@ class Inputs:
         results: files that an earlier `predict` wrote.
         masks: files that are named after an image beside them, or lie in a folder of masks, as ground truth does.
         repeated: files that were found before, such as through a link.
+        copies: DICOM files of an image that was met before in another file.
+        failures: broken links, and files whose results would have the name of another's, with the reason.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -35,6 +37,8 @@ class Inputs:
     results: list[Path] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
     repeated: list[Path] = field(default_factory=list)
+    copies: list[Path] = field(default_factory=list)
+    failures: dict[Path, str] = field(default_factory=dict)
 
     def describe_left_out(self) -> list[str]:
         """A line for each reason for which files are left out."""
@@ -47,6 +51,7 @@ class Inputs:
                 "is (given alone, it is segmented)",
             ),
             (self.repeated, "met before under another path"),
+            (self.copies, "of an image that was met before in another DICOM file"),
         ):
             if paths:
                 lines.append(f"left out: {_format_count(len(paths), 'file')} {reason}, the first is {str(paths[0])!r}")
@@ -66,11 +71,11 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
     """The images among files and folders, which are searched as those of data sets are.
 
     Raises:
-        UserError: a path does not exist, a folder holds no image, or two results would share a name.
+        UserError: a path does not exist, or a folder holds no image.
     """
     found, seen = Inputs(), set[Path]()
     for path in given:
-        for place, file in _find_places(path, found.unread).items():
+        for place, file in _find_places(path, found).items():
             real = file.resolve()
             if real in seen:
                 found.repeated.append(file)
@@ -79,24 +84,31 @@ def find_inputs(given: Sequence[Path]) -> Inputs:
             if is_marked(file):
                 found.results.append(file)
             elif place in found.files:
-                raise UserError(
-                    f"{str(found.files[place])!r} and {str(file)!r} would both be written as {place!r}: predict them apart; "
-                    "nothing was written"
-                )
+                found.failures[file] = _describe_shared(found.files[place], file, place)
             else:
                 found.files[place] = file
     _leave_masks_out(found)
     if not found.files:
-        raise UserError(f"there is no image to segment ({'; '.join(found.describe_left_out())})")
+        reasons = [*found.describe_left_out(), *found.failures.values()]
+        raise UserError(f"there is no image to segment ({'; '.join(reasons)})")
     return found
 
 
-def _find_places(path: Path, unread: Counter[str]) -> dict[str, Path]:
-    """The files that a path or a pattern names, by their place."""
+def _describe_shared(one: Path, other: Path, place: str) -> str:
+    return f"{str(other)!r} would be written as {place!r}, as {str(one)!r} is: predict them apart"
+
+
+def _find_places(path: Path, found: Inputs) -> dict[str, Path]:
+    """The files that a path or a pattern names, by their place; what is left out is added to what was found."""
     if path.is_dir():
-        files = find_files(path, find_suffix)
-        unread.update(files.kinds_left_out)
-        if not files.by_id and not files.left_out:
+        problems = dict[Path, str]()
+        files = find_files(path, find_suffix, problems)
+        found.unread.update(files.kinds_left_out)
+        for file, problem in problems.items():
+            place = as_id(_remove_suffix(file.relative_to(path).as_posix(), get_suffix(file), file))
+            shared = files.by_id.get(place)
+            found.failures[file] = problem if shared is None else _describe_shared(shared, file, place)
+        if not files.by_id and not files.left_out and not problems:
             raise UserError(f"the folder {str(path)!r} holds no image ({KINDS}): check the path")
         return _sort_links_last(path, files.by_id)
     if path.is_file():
@@ -104,7 +116,7 @@ def _find_places(path: Path, unread: Counter[str]) -> dict[str, Path]:
     if path.is_symlink():
         raise UserError(f"{str(path)!r} is a link to {str(path.readlink())!r}, which does not exist: mend the link")
     if has_magic(str(path)):
-        return _find_matches(path, unread)
+        return _find_matches(path, found)
     raise UserError(f"no image and no folder {str(path)!r}: check the path")
 
 
@@ -115,27 +127,33 @@ def _remove_suffix(name: str, suffix: str, path: Path) -> str:
     return name[: len(name) - length]
 
 
-def _find_matches(pattern: Path, unread: Counter[str]) -> dict[str, Path]:
+def _find_matches(pattern: Path, found: Inputs) -> dict[str, Path]:
     """What a pattern matches that no shell expanded; places begin behind its part without a wildcard."""
     plain = list(takewhile(lambda part: not has_magic(part), pattern.parts))
     root = Path(*plain)
-    found: dict[str, Path] = {}
+    places: dict[str, Path] = {}
     matches = sorted(Path(one) for one in glob(str(pattern), recursive=True))
     for match in matches:
         inside = match.relative_to(root).parent if match.is_file() else match.relative_to(root)
         if match.is_file() and find_suffix(match) is None:
-            unread[get_suffix(match) or "no suffix"] += 1
+            found.unread[get_suffix(match) or "no suffix"] += 1
             continue
         if match.is_dir() and "**" in pattern.parts:
             continue  # its files match themselves
-        for place, file in _find_places(match, unread).items():
+        if match.is_symlink() and not match.exists():
+            found.failures[match] = (
+                f"{match} is a link to {str(match.readlink())!r}, which does not exist: mend the link"
+            )
+            continue
+        for place, file in _find_places(match, found).items():
             name = as_id((inside / place).as_posix())
-            if name in found and found[name].resolve() != file.resolve():
-                raise UserError(f"{found[name]} and {file} have the same name: remove or rename one of them")
-            found[name] = file
+            if name in places and places[name].resolve() != file.resolve():
+                found.failures[file] = _describe_shared(places[name], file, name)
+            else:
+                places[name] = file
     if not matches:
         raise UserError(f"no file matches the pattern {str(pattern)!r}: check the path")
-    return found
+    return places
 
 
 def _sort_links_last(folder: Path, files: dict[str, Path]) -> dict[str, Path]:

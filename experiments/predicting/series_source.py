@@ -49,11 +49,16 @@ class SeriesSource(Source):
         frames = [
             name_result(self._find_place(file, frame), kind) for file, frame in self.series.places for kind in kinds
         ]
-        return [*frames, *([self._name_segments()] if self.series.is_placed or self.images == 1 else [])]
+        return [*frames, *([self._name_segments()] if self.series.can_be_referred_to else [])]
 
     def write(self, segmenter: Segmenter, rules: LevelRules, look: Look, rows: list[Row]) -> Iterator[int]:
         """See `Source`; the SEG is written when all slices were predicted."""
         masks, tallies = list[np.ndarray](), list[Tally]()
+        if self.series.mixed:
+            rules.note(
+                "each slice by itself, since several lie at one position and nothing tells their volumes apart",
+                self.files[0],
+            )
         for number, (file, frame) in enumerate(self.series.places):
             name = str(file.path) if file.frames == 1 else f"{file.path} (frame {frame})"
             image = read_slice(file, frame, rules, name)
@@ -75,11 +80,11 @@ class SeriesSource(Source):
             whole = add_tallies(tallies)
             volume = self.series.voxel_volume
             rows += make_rows(self._find_name(), look.classes, whole, part=WHOLE, voxel_volume=volume)
-        if self.series.is_placed or self.images == 1:
+        if self.series.can_be_referred_to:
             write_sealed(make_segmentation(self.series, np.stack(masks), look), self._name_segments())
         else:
             rules.note(
-                "masks as pictures alone, since a film without a frame of reference has no DICOM SEG", self.files[0]
+                "masks as pictures alone, since images without a frame of reference have no DICOM SEG", self.files[0]
             )
 
     def _find_place(self, file: DicomHeader, frame: int) -> Path:
@@ -124,4 +129,6 @@ def reduce_grey(levels: np.ndarray, file: DicomHeader, frame: int, rules: LevelR
         rules.note(f"levels from black to white by the file's own {curve.kind}", file.path, curve.describe())
         return rules.reduce(curve.brighten(levels), (0.0, 1.0), name)
     found = find_range(file, frame)
+    if found.asked and found.window is None and not rules.asks:
+        rules.note("the file's own window left out, since its centre, width or function is none", file.path)
     return rules.reduce(levels, rules.choose(file.path, found.window, found.possible), name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from datamodules.reading import nifti
 from datamodules.reading.decoding import open_header
 from datamodules.reading.dicom import DicomHeader, read_dicom_header
-from datamodules.reading.dicom_series import group_series
+from datamodules.reading.dicom_series import find_copies, group_series
 from datamodules.reading.nifti import Plane
 from experiments.predicting.case_source import CaseSource
 from experiments.predicting.kinds import Kind, find_kind
@@ -24,10 +24,19 @@ CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 @dataclass
 class Plan:
-    """What is segmented, and files of which not even the header could be read, with the reason."""
+    """What is segmented, files of which not even the header could be read, with the reason, and what was noticed.
+
+    Args:
+        sources: that are segmented.
+        failures: files that are not, with the reason.
+        copies: DICOM files of an image that was met before.
+        incomplete: names of cases that lack channels of the network, whose files are images of their own.
+    """
 
     sources: list[Source] = field(default_factory=list)
     failures: dict[Path, str] = field(default_factory=dict)
+    copies: list[Path] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> int:
@@ -46,7 +55,7 @@ def plan_sources(files: Mapping[str, Path], output: Path, channels: int, plane: 
     """
     plan = Plan()
     kinds = {name: find_kind(file) for name, file in files.items()}
-    cases = _find_cases(files, kinds, channels) if channels > 1 else {}
+    cases = _find_cases(files, kinds, channels, plan.incomplete) if channels > 1 else {}
     grouped = {name for names in cases.values() for name in names}
     dicoms: dict[str, DicomHeader] = {}
     for name, file in files.items():
@@ -67,7 +76,10 @@ def plan_sources(files: Mapping[str, Path], output: Path, channels: int, plane: 
             _add_volume(plan, name, paths, output, plane)
         else:
             plan.sources.append(CaseSource(tuple(paths), output / name, name))
-    plan.sources += _group_dicoms(dicoms, output)
+    plan.copies = [header.path for header in find_copies([*dicoms.values()])]
+    plan.sources += _group_dicoms(
+        {name: header for name, header in dicoms.items() if header.path not in plan.copies}, output
+    )
     return plan
 
 
@@ -98,14 +110,30 @@ def _add_volume(plan: Plan, name: str, paths: Sequence[Path], output: Path, plan
     plan.sources.append(VolumeSource(tuple(paths), tuple(headers), output / name, name, plane))
 
 
-def _find_cases(files: Mapping[str, Path], kinds: Mapping[str, Kind], channels: int) -> dict[str, list[str]]:
-    """The names of the files of each case that has as many channels as the network takes, in their order."""
+def _find_cases(
+    files: Mapping[str, Path], kinds: Mapping[str, Kind], channels: int, incomplete: list[str]
+) -> dict[str, list[str]]:
+    """The names of the files of each case that has as many channels as the network takes, in their order.
+
+    Args:
+        files: by their place.
+        kinds: of the files.
+        channels: that the network takes.
+        incomplete: to which cases are added that have some of the channels, but for those of one file.
+    """
     found: dict[tuple[str, Kind], dict[int, str]] = {}
     for name, kind in kinds.items():
         match = CHANNEL.fullmatch(name)
         if match is not None and kind != "dicom":
             found.setdefault((match[1], kind), {})[int(match[2])] = name
     wanted = [*range(channels)]
+    incomplete += sorted(
+        case
+        for (case, kind), members in found.items()
+        if 1 < len(members) < channels
+        and set(members) < set(wanted)
+        and (kind == "volume" or all(_is_grey(files[name]) for name in members.values()))
+    )
     return {
         case: [members[number] for number in wanted]
         for (case, kind), members in found.items()

@@ -40,8 +40,8 @@ EXAMPLES = """
 """
 
 
-def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, output: Path) -> list[Row]:
-    """Segment all files, and return the rows of the table; one that cannot be read does not stop the others.
+def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, output: Path, rows: list[Row]) -> None:
+    """Segment all files, and add the rows of the table; one that cannot be read does not stop the others.
 
     Raises:
         UserError: some could not be read.
@@ -52,7 +52,6 @@ def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, out
         raise UserError(next(iter(failures.values())))
     for reason in dict.fromkeys(failures.values()):
         _report(reason)
-    rows: list[Row] = []
     with tqdm(total=sum(source.images for source in plan.sources), desc="predict", unit="img") as progress:
         try:
             for source in plan.sources:
@@ -73,7 +72,6 @@ def segment(plan: Plan, segmenter: Segmenter, rules: LevelRules, look: Look, out
             f"{len(failures)} of {plan.files} images could not be segmented, the first is {str(next(iter(failures)))!r}: mend or "
             f"remove what is named above ({f'the results of the other {written} are' if written else 'nothing was'} written)"
         )
-    return rows
 
 
 def _report(reason: str) -> None:
@@ -148,19 +146,27 @@ def predict_files(
     segmenter = Segmenter(module, size, described.get("aspect", "squash"), uncertainty, tile, overlap, known)
     rules = LevelRules(make_reading(described, module.hparams["in_channels"]), window, percentiles, repeat_grey)
     plan = plan_sources(found.files, output, module.hparams["in_channels"], axis)
+    plan.failures = found.failures | plan.failures
     results = require_own_names(plan.sources, segmenter.maps)
     require_inside([*results, output / NAME], output)
     require_free(results, overwrite)
     require_table(output / NAME)
+    found.copies = plan.copies
     for line in found.describe_left_out():
         print(line)
+    if plan.incomplete:
+        print(
+            f"cases that lack some of the {module.hparams['in_channels']} channels, whose files are images of their own: "
+            f"{len(plan.incomplete)}, the first is {plan.incomplete[0]!r}"
+        )
+    rows: list[Row] = []
     try:
-        rows = segment(plan, segmenter, rules, _make_look(described, module.num_classes), output)
+        segment(plan, segmenter, rules, _make_look(described, module.num_classes), output, rows)
     finally:
         for line in rules.describe():
             print(line)
-    if known is not None:
-        print(_count_untrusted(rows))
+        if known is not None and rows:
+            print(_count_untrusted(rows))
     print(f"{sum(source.images for source in plan.sources)} masks and overlays, and {NAME}: {output}")
 
 
@@ -179,7 +185,9 @@ def _count_untrusted(rows: list[Row]) -> str:
     judged = {(row["image"], row["slice"]): row["trusted"] for row in rows if row["trusted"]}
     doubtful = [name for name, trusted in judged.items() if trusted == "no"]
     if not doubtful:
-        return f"all masks of {len(judged)} images are to be trusted, by what 'trust' measured"
+        return (
+            f"none of {len(judged)} masks is flagged as not to be trusted; how often a flag is missed, 'trust' measured"
+        )
     return (
         f"not to be trusted: {len(doubtful)} of {len(judged)} masks, the first is that of {doubtful[0][0]!r} ({NAME})"
     )

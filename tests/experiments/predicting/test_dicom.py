@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -214,7 +215,7 @@ def test_a_film_in_colours(predict_levels: Callable, tmp_path: Path) -> None:
     save_dicom(film, tmp_path / "in/film")
     found = predict_levels([tmp_path / "in"], tmp_path / "out")
     assert found.status == 0, found.err
-    assert "a film without a frame of reference has no DICOM SEG" in found.out
+    assert "images without a frame of reference have no DICOM SEG" in found.out
     masks = [read_mask(tmp_path / f"out/film_000{number}_mask.png") for number in (0, 1)]
     for mask in masks:
         np.testing.assert_array_equal(mask, colours[..., 0] > 127)
@@ -230,6 +231,64 @@ def test_time_points_of_a_series_are_volumes_of_their_own(predict_levels: Callab
     assert predict_levels([tmp_path / "in"], tmp_path / "out", "--window", "0", "1000").status == 0
     assert {path.name for path in (tmp_path / "out").glob("*.dcm")} == {"0_seg.dcm", "2_seg.dcm"}
     assert len([row for row in read_rows(tmp_path / "out") if row["slice"] == "all" and row["volume_mm3"]]) == 4
+
+
+def save_times(folder: Path, numbers: Sequence[int], **attributes: Sequence[Any]) -> None:
+    """Files 0 to 3 of two times at two places each, named after their order; with attributes of the times."""
+    for number in numbers:
+        time, place = divmod(number, 2)
+        further = {name: values[time] for name, values in attributes.items()}
+        levels = make_levels(first=800 * (1 + time))
+        save_dicom(make_dicom(levels, depth=2.0 * place, InstanceNumber=number, **further), folder / f"{number}.dcm")
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"AcquisitionNumber": (1, 2)}, {"TemporalPositionIdentifier": (1, 2), "AcquisitionNumber": (1, 1)}]
+)
+def test_time_points_with_a_missing_slice_are_not_mixed(
+    predict_levels: Callable, tmp_path: Path, attributes: dict[str, Any]
+) -> None:
+    save_times(tmp_path / "in", [1, 2, 3], **attributes)
+    assert predict_levels([tmp_path / "in"], tmp_path / "out", "--window", "0", "1000").status == 0
+    files = {path.name: highdicom.seg.segread(path) for path in (tmp_path / "out").glob("*.dcm")}
+    assert {name: len(one.ReferencedSeriesSequence[0].ReferencedInstanceSequence) for name, one in files.items()} == {
+        "1_seg.dcm": 1,
+        "2_seg.dcm": 2,
+    }
+
+
+def test_slices_whose_volumes_nothing_tells_apart_are_by_themselves(predict_levels: Callable, tmp_path: Path) -> None:
+    save_times(tmp_path / "in", [1, 2, 3])
+    found = predict_levels([tmp_path / "in"], tmp_path / "out", "--window", "0", "1000")
+    assert "each slice by itself, since several lie at one position" in found.out
+    assert {path.name for path in (tmp_path / "out").glob("*.dcm")} == {f"{number}_seg.dcm" for number in (1, 2, 3)}
+    assert not [row for row in read_rows(tmp_path / "out") if row["slice"] == "all"]
+
+
+def test_a_copy_of_an_image_is_left_out(predict_levels: Callable, tmp_path: Path) -> None:
+    first, *_ = save_series(tmp_path / "in")
+    (tmp_path / "in/copy.dcm").write_bytes(first.read_bytes())
+    found = predict_levels([tmp_path / "in"], tmp_path / "out", "--window", "0", "1000")
+    assert found.status == 0
+    assert "left out: 1 file of an image that was met before in another DICOM file" in found.out
+    assert len(read_rows(tmp_path / "out")) == 8
+
+
+def test_an_image_without_a_frame_of_reference_has_pictures(predict_levels: Callable, tmp_path: Path) -> None:
+    dataset = make_dicom(make_levels(), Modality="CR")
+    del dataset.FrameOfReferenceUID, dataset.ImagePositionPatient, dataset.ImageOrientationPatient
+    save_dicom(dataset, tmp_path / "a.dcm")
+    found = predict_levels([tmp_path / "a.dcm"], tmp_path / "out")
+    assert found.status == 0, found.err
+    assert "masks as pictures alone, since images without a frame of reference have no DICOM SEG" in found.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a_mask.png", "a_overlay.png", "predictions.csv"}
+
+
+def test_a_window_of_no_width_is_told(predict_levels: Callable, tmp_path: Path) -> None:
+    save_dicom(make_dicom(make_levels(), WindowCenter=40, WindowWidth=0), tmp_path / "a.dcm")
+    found = predict_levels([tmp_path / "a.dcm"], tmp_path / "out")
+    assert "the file's own window left out" in found.out
+    assert "by the range of the file's number of bits" in found.out
 
 
 def test_what_cannot_be_read_is_said(predict_levels: Callable, tmp_path: Path) -> None:

@@ -70,10 +70,25 @@ def test_masks_of_a_data_set_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [("x/a.png", "y/a.jpg"), ("x/\u00e9.png", "y/e\u0301.png")])
-def test_two_results_of_one_name_are_refused(tmp_path: Path, one: str, other: str) -> None:
+def test_the_second_of_one_name_is_told(tmp_path: Path, one: str, other: str) -> None:
     save(tmp_path / one, tmp_path / other)
-    with pytest.raises(UserError, match="would both be written as"):
-        find_inputs([tmp_path / "x", tmp_path / other])
+    found = find_inputs([tmp_path / "x", tmp_path / other])
+    assert [*found.files.values()] == [tmp_path / one]
+    assert [*found.failures] == [tmp_path / other]
+    assert "predict them apart" in found.failures[tmp_path / other]
+
+
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_one_bad_name_does_not_stop_the_others(tmp_path: Path, pattern: str) -> None:
+    """In a folder, or among what a pattern matches."""
+    save(tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.png")
+    (tmp_path / "c.png").symlink_to("gone")
+    found = find_inputs([tmp_path / pattern])
+    assert [*found.files] == ["a", "b"]
+    reasons = {file.name: reason for file, reason in found.failures.items()}
+    assert "predict them apart" in reasons.pop("a.png")
+    assert "a link to 'gone', which does not exist" in reasons.pop("c.png")
+    assert not reasons
 
 
 def test_a_name_that_is_not_utf_8_becomes_one_that_is(tmp_path: Path) -> None:

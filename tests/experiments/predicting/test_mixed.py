@@ -106,6 +106,18 @@ def test_results_of_one_name_are_refused(predict_levels: Callable, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_case_without_all_of_its_channels_is_told(predict_levels: Callable, tmp_path: Path) -> None:
+    for name in ("a_0000", "a_0001", "b_0000", "b_0001", "b_0002"):
+        save_picture(tmp_path / f"in/{name}.png", (6, 9))
+    found = predict_levels([tmp_path / "in"], tmp_path / "out")
+    assert (
+        "cases that lack some of the 3 channels, whose files are images of their own: 1, the first is 'a'" in found.out
+    )
+    assert {path.name for path in (tmp_path / "out").glob("*_mask.png")} == {
+        *("a_0000_mask.png", "a_0001_mask.png", "b_mask.png")
+    }
+
+
 def test_a_second_call_adds_its_rows(predict_levels: Callable, tmp_path: Path) -> None:
     for name in "ab":
         save_picture(tmp_path / f"{name}.png")

@@ -34,7 +34,6 @@ SAID = {
 }
 REFUSED = {
     "nifti": r"the volume '.*vol\.nii\.gz' cannot be read",
-    "twins": "have the same name",
     "huge": "pixels; cut it into tiles",
     "npz": r"b\.npy has 32 channels.*transpose it",
     "empty": "holds no image",
@@ -97,6 +96,13 @@ def test_ground_truth_beside_the_images_stays(cases: Path, predict: Callable) ->
         assert found.status == 2
         assert "is not what predict wrote: choose another --output" in found.err
         assert {path: path.read_bytes() for path in (cases / "busi").iterdir()} == truth
+
+
+def test_the_second_of_two_names_is_told(cases: Path, predict: Callable, tmp_path: Path) -> None:
+    found = predict([cases / "twins"], tmp_path / "out")
+    assert found.status == 2
+    assert re.search("would be written as .*: predict them apart", found.err)
+    assert len(list((tmp_path / "out").rglob("*_mask.png"))) == 1
 
 
 @pytest.mark.parametrize("name", REFUSED)
