@@ -37,6 +37,25 @@ def require_picture(path: Path, suffixes: tuple[str, ...] = (".png",)) -> None:
     require_writable(path)
 
 
+def require_marked(path: Path, mark: bytes, what: str) -> None:
+    """Refuse to overwrite a file that does not hold what this command writes.
+
+    Args:
+        path: of the file to write.
+        mark: that every such file holds.
+        what: name of the content, for the message.
+
+    Raises:
+        UserError: `path` holds something else.
+        OSError: `path` cannot be written.
+    """
+    if path.is_file() and mark not in path.read_bytes():
+        raise UserError(
+            f"{str(path)!r} is there and holds no {what}: name another file, since that is never overwritten"
+        )
+    require_writable(path)
+
+
 def require_json(path: Path, is_replaceable: Callable[[Any], bool], what: str) -> None:
     """Refuse to overwrite JSON of another kind, such as a record.
 

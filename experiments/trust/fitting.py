@@ -19,6 +19,9 @@ from user_error import UserError
 FOLDS = 5
 """Parts of the images, of which each is judged by what was fitted on the others."""
 
+FEWEST = 2 * FOLDS
+"""Images of the validation split that are needed."""
+
 
 class Known(NamedTuple):
     """What is fitted for.
@@ -58,10 +61,10 @@ def fit_trust(training: Observed, validation: Observed, known: Known) -> TrustMo
     poor = find_poor(validation, known.least)
     scored = ~np.isnan(validation.scores)
     groups = _group(validation)
-    few = [(len(validation.ids), "images", 2 * FOLDS), (len(np.unique(groups)), "units, such as patients", FOLDS)]
+    few = [(len(validation.ids), "images", FEWEST), (len(np.unique(groups)), "units, such as patients", FOLDS)]
     for number, what, needed in few:
         if number < needed:
-            raise UserError(f"the validation split has {number} {what}, too few to fit on: {needed} are needed")
+            raise UserError(f"the validation split gave {number} {what}: too few to fit on, {needed} are needed")
     if not poor.any() or poor[scored].all():
         which = "all segmentations are" if poor.any() else "no segmentation is"
         raise UserError(

@@ -1,7 +1,7 @@
 """What is known of when to trust a network's masks: a JSON file, and what it says of the statistics of an image."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -184,6 +184,11 @@ class TrustModel(BaseModel):
         return Judgement(
             (name, severity), float(chances[place]), distance, 1 - nearer, expected, risk, risk < self.threshold
         )
+
+
+def is_trust(found: Any) -> bool:
+    """Whether parsed JSON seems to be what `trust` wrote."""
+    return isinstance(found, dict) and {"checkpoint", "risk_weights", "statistics"} <= found.keys()
 
 
 def read_trust(path: Path, checkpoint: str, statistics: list[str]) -> TrustModel:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from experiments.checkpoints.checkpoint import describe_data, load_module
-from experiments.checkpoints.graph_facts import add_facts
+from experiments.checkpoints.graph_facts import KEY, add_facts
 from experiments.checkpoints.matching import require_its_data
 from experiments.checkpoints.opened_checkpoint import CheckpointFile
 from experiments.command_line.chosen_data import DataOption
@@ -13,7 +13,8 @@ from experiments.exporting.calibration import quantise_for
 from experiments.exporting.exported_module import Logits
 from experiments.exporting.exported_program import export_program
 from experiments.exporting.formats import ONNX, SUFFIXES, find_format
-from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.atomic_write import atomic_write
+from experiments.files.replaceable import require_marked
 from user_error import UserError
 
 EXAMPLES = """
@@ -65,7 +66,7 @@ def export_network(
     source = CheckpointFile(checkpoint)
     module, described = load_module(source), describe_data(source)
     network, channels = Logits(module), int(module.hparams["in_channels"])
-    require_writable(output)
+    require_marked(output, KEY.encode(), "network that 'export' wrote")
     if int8:
         images = data.choose().module
         require_its_data(source, module.num_classes, channels, images)

@@ -12,14 +12,16 @@ from experiments.command_line.chosen_data import ChosenData
 from experiments.command_line.device import AUTO, move_to_device
 from experiments.command_line.verb_parser import Option, call_verb
 from experiments.evaluation.order import ORDERS, Order, read_order
-from experiments.files.atomic_write import atomic_write, require_writable
+from experiments.files.atomic_write import atomic_write
+from experiments.files.replaceable import require_json
 from experiments.record_files.record_file import read_record
 from experiments.reporting.trust_tables import format_trust
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite, list_suites
 from experiments.trust.error_rates import CHANGED, KINDS, measure_rates, measure_recognition, require_others
-from experiments.trust.fitting import Known, fit_trust
+from experiments.trust.fitting import FEWEST, Known, fit_trust
 from experiments.trust.observed import observe
+from experiments.trust.trust_model import is_trust
 from user_error import UserError
 
 EXAMPLES = """
@@ -61,7 +63,7 @@ def fit_and_measure(
         measure: further suites that the flag is measured on.
         least: score of an image below which its segmentation is poor.
         misses: share of poor segmentations that may be trusted.
-        images: of each split, at most.
+        images: of each split, about, since they are taken in whole batches.
         seed: of the corruptions.
         order: whether images are corrupted at the size of their files or at that of the data (default: the suite's).
         device: cpu, cuda, ... (default: a GPU where there is one).
@@ -70,16 +72,19 @@ def fit_and_measure(
     Raises:
         UserError: data, record or options do not fit the network, or nothing can be told apart.
     """
-    if not 0 < least < 1 or not 0 < misses < 1:
-        raise UserError(f"--least {least:g} and --misses {misses:g}: give numbers between 0 and 1")
-    if images < 1 or seed < 0:
-        raise UserError(f"--images {images} and --seed {seed}: give 1 or more, and 0 or more")
+    for name, share in (("--least", least), ("--misses", misses)):
+        if not 0 < share < 1:
+            raise UserError(f"{name} is {share:g}: give a number above 0 and below 1")
+    if images < FEWEST:
+        raise UserError(f"--images is {images}: give {FEWEST} or more, which are needed to fit on")
+    if seed < 0:
+        raise UserError(f"--seed is {seed}: give 0 or more")
     file = CheckpointFile(checkpoint)
     module = load_module(file)
     source: SegmentationDataModule = data.module
     require_its_data(file, module.num_classes, module.hparams["in_channels"], source)
     target = output or checkpoint.parent / "trust.json"
-    require_writable(target)
+    require_json(target, is_trust, "fit of 'trust'")
     suites = {name: _adapt(name, source, seed, order) for name in (suite, *measure)}
     at_files = suites[suite].corrupts_files(source.resizes)
     expected, stated_by = read_expected(record, file.sha256, suites[suite], at_files)

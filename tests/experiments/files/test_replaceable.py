@@ -8,7 +8,7 @@ from command_line import read_refusal
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.files.replaceable import print_and_save, require_json, require_picture, require_text
+from experiments.files.replaceable import print_and_save, require_json, require_marked, require_picture, require_text
 from experiments.pictures.figures import FORMATS, save_figure
 from experiments.pictures.overlays import save
 from user_error import UserError
@@ -50,6 +50,18 @@ def test_json_of_another_kind_stays(tmp_path: Path) -> None:
                 require_json(path, lambda found: isinstance(found, list), "findings")
     with pytest.raises(UserError, match=r"must be named \*\.json"):
         require_json(tmp_path / "dataset.yaml", lambda _: True, "findings")
+
+
+def test_what_has_no_mark_stays(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    require_marked(path, b"ours", "network")
+    for content in (b"something of ours", b"mine"):
+        path.write_bytes(content)
+        if b"ours" in content:
+            require_marked(path, b"ours", "network")
+        else:
+            with pytest.raises(UserError, match="is there and holds no network: name another file"):
+                require_marked(path, b"ours", "network")
 
 
 @pytest.mark.parametrize("name", ["record.json", "best.ckpt", "dataset.yaml", "mask.PNG"])

@@ -119,8 +119,10 @@ def test_a_record_states_the_scores(tiny_run: Path, tiny_record: Path, least: fl
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--least=2"], "--least 2 and --misses 0.1: give numbers between 0 and 1"),
-        (["--images=0"], "--images 0"),
+        (["--least=2"], "--least is 2: give a number above 0 and below 1"),
+        (["--misses=0"], "--misses is 0: give a number above 0 and below 1"),
+        (["--images=9"], "--images is 9: give 10 or more"),
+        (["--seed=-1"], "--seed is -1: give 0 or more"),
         (["--suite=none"], "none"),
         (["--measure=none"], "none"),
         (["--least=0.999999"], "pass another --least"),
@@ -130,6 +132,14 @@ def test_wrong_options_are_one_sentence(words: list[str], sentence: str, tiny_ru
     options = [f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={tmp_path / 'trust.json'}", *DATA]
     suite = [] if words[0].startswith("--suite") else ["--suite=smoke"]
     assert sentence in read_refusal("trust", *options, *suite, *words)
+
+
+def test_a_file_of_the_user_stays(tiny_run: Path, tmp_path: Path) -> None:
+    output = tmp_path / "notes.json"
+    output.write_text('["mine"]')
+    found = read_refusal("trust", f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={output}", "--suite=smoke")
+    assert "holds no fit of 'trust'" in found
+    assert output.read_text() == '["mine"]'
 
 
 def test_a_record_of_another_checkpoint_is_refused(tiny_twin: Path, tiny_record: Path) -> None:

@@ -138,11 +138,11 @@ def test_a_judgement_says_what_is_known_of_the_condition(model: TrustModel) -> N
 @pytest.mark.parametrize(
     ("observed", "least", "message"),
     [
-        (make_observed(5, 1), 0.5, "the validation split has 5 images, too few to fit on: 10 are needed"),
+        (make_observed(5, 1), 0.5, "the validation split gave 5 images: too few to fit on, 10 are needed"),
         (
             make_observed(20, 1)._replace(grouping=Grouping(["a", "b"] * 10)),
             0.5,
-            "has 2 units, such as patients, too few to fit on: 5 are needed",
+            "gave 2 units, such as patients: too few to fit on, 5 are needed",
         ),
         (
             make_observed(20, 1, CONDITIONS[:2]),

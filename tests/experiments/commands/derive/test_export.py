@@ -247,6 +247,14 @@ def test_refusals(words: list[str], message: str, tmp_path: Path) -> None:
     assert message in read_refusal("export", "--checkpoint", tmp_path / "none.ckpt", *words)
 
 
+def test_a_file_of_the_user_stays(tiny_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_text("mine")
+    found = read_refusal("export", f"--checkpoint={tiny_run / 'best.ckpt'}", f"--output={file}")
+    assert "holds no network that 'export' wrote" in found
+    assert file.read_text() == "mine"
+
+
 def test_eight_bits_are_a_row_of_the_leaderboard(tiny_run: Path, tiny_record: Path, tmp_path: Path) -> None:
     """Calibrated on training images, made a checkpoint, swept and ranked beside the network that it was made from."""
     source, file, back = tiny_run / "best.ckpt", tmp_path / "int8.onnx", tmp_path / "tiny_int8" / "best.ckpt"
