@@ -70,7 +70,9 @@ def _require_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _describe_refusal(path: Path, error: UnpicklingError) -> str:
-    if "Unsupported" in str(error) or "GLOBAL" in str(error):
+    with path.open("rb") as file:
+        archive = file.read(2).startswith((b"PK", b"\x80"))  # of torch.save, or of its earlier versions
+    if archive and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
         return (
             f"the checkpoint {str(path)!r} holds pickled objects besides tensors; it was not opened, since these can "
             "run code"

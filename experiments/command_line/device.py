@@ -24,8 +24,8 @@ def find_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).tolist()  # "meta" holds no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"there is no device {name!r} here: pass --device cpu") from error
     return device
 

@@ -210,7 +210,13 @@ def _make_argument(one: Parameter) -> dict[str, Any]:
         return settings | {"choices": get_args(kind), "type": type(get_args(kind)[0])}
     if one.option.choices is not None:
         settings["choices"] = tuple(one.option.choices)
-    return settings | {"type": kind}
+    return settings | {"type": _read_path if kind is Path else kind}
+
+
+def _read_path(text: str) -> Path:
+    if not text:  # which would be the working directory
+        raise argparse.ArgumentTypeError("it is empty: give a path")
+    return Path(text)
 
 
 def _make_help(one: Parameter) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from command_line import TINY
+from PIL import Image
 
 from experiments.checkpoints.checkpoint import load_module, read_checkpoint
 from experiments.checkpoints.trusted_classes import TRUST
@@ -27,6 +28,9 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "empty.ckpt").write_bytes(b"")
     with pytest.raises(UserError, match="is not a checkpoint"):
         read_checkpoint(tmp_path / "empty.ckpt")
+    Image.new("RGB", (9, 9)).save(tmp_path / "picture.ckpt", "JPEG")
+    with pytest.raises(UserError, match="is not a checkpoint"):
+        read_checkpoint(tmp_path / "picture.ckpt")
     torch.save({"weights": torch.zeros(1)}, tmp_path / "weights.ckpt")
     with pytest.raises(UserError, match="no LightningModule"):
         read_checkpoint(tmp_path / "weights.ckpt")

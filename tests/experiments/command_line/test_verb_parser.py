@@ -82,6 +82,7 @@ def test_words_become_values_of_the_declared_types() -> None:
         (["a", "--size", "3", "4", "--kind", "odd"], "--kind: 'odd' is none of its values"),
         (["a", "--size", "3", "4", "--scal", "2"], "no setting '--scal'"),
         (["a", "--size", "3", "4", "--close=2"], "--close is now called --near"),
+        (["", "--size", "3", "4"], "it is empty: give a path"),
     ],
 )
 def test_a_mistake_is_one_sentence(words: list[str], text: str) -> None:

@@ -69,7 +69,8 @@ def test_refusals(tiny_run: Path, tmp_path: Path) -> None:
     assert "holds another training" in read_refusal(*words, f"--output={tiny_run / 'other.ckpt'}")
     assert "*.ckpt" in read_refusal(*words, f"--output={tmp_path / 'out.pt'}")
     assert "--pixels" in read_refusal(*words, f"--output={output}", "--pixels=0")
-    assert "no device" in read_refusal(*words, f"--output={output}", "--device=cuda:77")
+    for device in ("cuda:77", "meta"):
+        assert "no device" in read_refusal(*words, f"--output={output}", f"--device={device}")
     assert "5 classes apart" in read_refusal(*words, f"--output={output}", "--data.init_args.num_classes=4")
     assert "no checkpoint" in read_refusal("calibrate", "--checkpoint=nowhere.ckpt", f"--output={output}")
     assert not output.exists()
