@@ -18,7 +18,7 @@ from user_error import UserError
 
 CHANGED = "changed"
 KINDS = (CLEAN, CHANGED)
-"""Images as they are, and those under all other conditions."""
+"""Images as they are, and those under all conditions that change them."""
 
 CONFIDENCE = NAMES.index("confidence")
 
@@ -27,21 +27,25 @@ MEASURED: dict[str, Scale] = {"missed": "score", "false_alarms": "score", "auroc
 
 
 def measure_rates(model: TrustModel, observed: Observed, name: str, kinds: Sequence[str] = KINDS) -> list[Rates]:
-    """How often the flag errs: on clean images, and on those that a suite changes.
+    """How often the flag errs: on clean images, on those that each real shift selects, and on those that a suite changes.
 
     Args:
         model: with its threshold.
         observed: images that it was not fitted on.
         name: of the images.
-        kinds: of `KINDS`, those that are measured.
+        kinds: of `KINDS`, those that are measured; real shifts always are.
     """
-    clean = np.array([corruption == CLEAN for corruption, _ in observed.conditions])
+    names = np.array([corruption for corruption, _ in observed.conditions])
+    known = {CLEAN: names == CLEAN, CHANGED: (names != CLEAN) & ~np.isin(names, observed.shifts)}
+    parts = {kind: known[kind] for kind in kinds if kind == CLEAN}
+    parts |= {shift: names == shift for shift in observed.shifts}
+    parts |= {kind: known[kind] for kind in kinds if kind != CLEAN}
     poor, scored = find_poor(observed, model.least), ~np.isnan(observed.scores)
     risks, doubts = model.estimate_risk(observed.statistics), 1 - observed.statistics[..., CONFIDENCE]
     removed, blocks = observed.list_left_out()
     found = []
-    for kind in kinds:
-        chosen = scored & (clean if kind == CLEAN else ~clean)
+    for kind, part in parts.items():
+        chosen = scored & part
         if chosen.any():
             cases = Cases(risks, doubts, poor, model.threshold)
             numbers = cases.measure(chosen)

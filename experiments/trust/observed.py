@@ -15,6 +15,7 @@ from datamodules.grouping import Grouping
 from experiments.evaluation.blocks import Blocks
 from experiments.evaluation.failures import sum_left_out
 from experiments.evaluation.images import Images
+from experiments.evaluation.kinds import SHIFT
 from experiments.evaluation.scores.foreground import list_foreground
 from experiments.sweeping.own_size import draw_at_own_size
 from experiments.sweeping.suite import Suite
@@ -35,6 +36,7 @@ class Observed(NamedTuple):
         scores: (images, conditions), the mean IoU of each image over the classes but the background; NaN where mask and
             prediction have none of them.
         grouping: the units or sequences of the images, where they do not stand for themselves.
+        shifts: names of conditions that are real shifts, under which images that are not selected have no score.
     """
 
     ids: list[str]
@@ -42,6 +44,7 @@ class Observed(NamedTuple):
     statistics: np.ndarray
     scores: np.ndarray
     grouping: Grouping = Grouping()
+    shifts: Sequence[str] = ()
 
     def list_left_out(self) -> tuple[np.ndarray, Blocks]:
         """Which images (U, N) are left out together: those of a unit or block; and how units depend on each other."""
@@ -50,10 +53,13 @@ class Observed(NamedTuple):
 
     def select(self, places: Sequence[int]) -> "Observed":
         """Some of the images."""
-        ids = [self.ids[place] for place in places]
-        grouping = _select_grouping(self.grouping, places)
         kept = list(places)
-        return Observed(ids, self.conditions, self.statistics[kept], self.scores[kept], grouping)
+        return self._replace(
+            ids=[self.ids[place] for place in kept],
+            statistics=self.statistics[kept],
+            scores=self.scores[kept],
+            grouping=_select_grouping(self.grouping, kept),
+        )
 
 
 def observe(
@@ -92,7 +98,8 @@ def observe(
         raise UserError(f"the split {split!r} has no image: pass other --data")
     conditions = [(one.name, one.severity) for one in suite.conditions]
     grouping = _find_grouping(data, split, ids)
-    return Observed(ids, conditions, np.concatenate(statistics), np.concatenate(scores), grouping)
+    shifts = [one.name for one in suite.conditions if one.kind == SHIFT]
+    return Observed(ids, conditions, np.concatenate(statistics), np.concatenate(scores), grouping, shifts)
 
 
 def _find_grouping(data: SegmentationDataModule, split: Split, ids: Sequence[str]) -> Grouping:

@@ -86,6 +86,11 @@ def fit_and_measure(
     target = output or checkpoint.parent / "trust.json"
     require_json(target, is_trust, "fit of 'trust'")
     suites = {name: _adapt(name, source, seed, order) for name in (suite, *measure)}
+    if suites[suite].shifts:
+        raise UserError(
+            f"the suite {suite} has real shifts, which change no image, so that they cannot be recognised: fit on a --suite of "
+            f"corruptions, and pass --measure {suite}"
+        )
     at_files = suites[suite].corrupts_files(source.resizes)
     expected, stated_by = read_expected(record, file.sha256, suites[suite], at_files)
     module = move_to_device(module, device).eval()

@@ -125,6 +125,7 @@ def test_a_record_states_the_scores(tiny_run: Path, tiny_record: Path, least: fl
         (["--seed=-1"], "--seed is -1: give 0 or more"),
         (["--suite=none"], "none"),
         (["--measure=none"], "none"),
+        (["--suite=real_shifts"], "pass --measure real_shifts"),
         (["--least=0.999999"], "pass another --least"),
     ],
 )

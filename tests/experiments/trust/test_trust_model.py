@@ -124,6 +124,22 @@ def test_the_distance_is_mahalanobis(model: TrustModel) -> None:
     assert model.judge(np.asarray(model.centre)).farther == 1
 
 
+def test_real_shifts_have_rows_of_their_own(model: TrustModel) -> None:
+    """Of the images that each selects; corruptions beside them are told together."""
+    observed = make_observed(40, 3, [("clean", 0), ("noise", 5), ("fog", 3)])
+    scores = observed.scores.copy()
+    scores[:30, 2] = np.nan
+    conditions = [("clean", 0), ("noise", 5), ("time_of_day=dusk", 0)]
+    observed = observed._replace(scores=scores, conditions=conditions, shifts=["time_of_day=dusk"])
+    rows = measure_rates(model, observed, "test")
+    assert [(row.name, row.cases) for row in rows] == [
+        ("test, clean", 40),
+        ("test, time_of_day=dusk", 10),
+        ("test, changed", 40),
+    ]
+    assert measure_rates(model, observed, "test", ["changed"]) == rows[1:]
+
+
 def test_a_judgement_says_what_is_known_of_the_condition(model: TrustModel) -> None:
     expected = {("clean", 0): 0.9, ("noise", 1): 0.8, ("noise", 5): 0.1, ("fog", 3): None}
     told = fit_trust(make_observed(60, 0, CONDITIONS[:1]), make_observed(40, 1), KNOWN._replace(expected=expected))
