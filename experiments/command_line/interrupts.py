@@ -51,6 +51,8 @@ def register_child(process: Popen, grace_period: float = GRACE_PERIOD) -> Iterat
 def describe_interruption(verb: str, words: Iterable[str]) -> str:
     """The message for a verb that was stopped: whether the same command resumes its work."""
     words = list(words)
+    if verb == "demo":
+        return f"interrupted: the page of {verb!r} has ended; the same command opens it again"
     if verb not in RESUMABLE and not (verb == "ensemble" and "--seeds" in words):
         return (
             f"interrupted: {verb!r} keeps nothing of its work; the same command begins again" if verb else "interrupted"

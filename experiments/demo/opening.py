@@ -58,7 +58,10 @@ def open_viewer(
     ]
     for module in modules:
         move_to_device(module, device).requires_grad_(False)
-    return Viewer(dict(zip(_name(checkpoints), modules, strict=True)), shown, suites[0])
+    viewer = Viewer(dict(zip(_name(checkpoints), modules, strict=True)), shown, suites[0])
+    if len(viewer.list_conditions()) == 1:  # images as they are
+        raise UserError(f"nothing of the suite {suite} can be shown on a page: pass a --suite of corruptions")
+    return viewer
 
 
 def _require_comparable(

@@ -32,7 +32,9 @@ def require_free_port(port: int) -> int:
             tried.bind((LOOPBACK, port))
             return int(tried.getsockname()[1])
     except (OSError, OverflowError) as error:
-        raise UserError(f"the port {port} is in use, or none that may be taken: pass another --port") from error
+        raise UserError(
+            f"the port {port} is in use, or none that may be taken: pass another --port, from 1024 to 65535, or 0 for a free one"
+        ) from error
 
 
 def isolate() -> Path:

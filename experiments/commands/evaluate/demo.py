@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from experiments.checkpoints.opened_checkpoint import require_checkpoint
 from experiments.command_line.chosen_data import DataOption
 from experiments.command_line.device import AUTO
 from experiments.command_line.verb_parser import Option, call_verb
@@ -52,6 +53,10 @@ def show_page(
     """
     from experiments.demo.serving import require_free_port, serve
 
+    if seed < 0:
+        raise UserError(f"--seed is {seed}: give 0 or more")
+    for checkpoint in checkpoints:
+        require_checkpoint(checkpoint)
     port = require_free_port(port)
     serve(open_page_viewer(checkpoints, data, suite, seed, order, device), port)
 

@@ -79,14 +79,16 @@ def test_how_many_networks(make_checkpoint: Make) -> None:
     assert "3 networks do not fit" in read_refusal("demo", *[f"--checkpoint={one}"] * 3, "--port=0")
     assert "the same checkpoint" in read_refusal("demo", *[f"--checkpoint={one}"] * 2, "--port=0")
     assert "--checkpoint" in read_refusal("demo", "--port=0")
-    assert "no suite" in read_refusal("demo", f"--checkpoint={other}", "--suite=nothing", "--port=0")
+    words = ("demo", f"--checkpoint={other}", "--port=0")
+    assert "no suite" in read_refusal(*words, "--suite=nothing")
+    assert "pass a --suite of corruptions" in read_refusal(*words, "--suite=real_shifts")
+    assert read_refusal(*words, "--seed=-1") == "--seed is -1: give 0 or more"
+    assert "no checkpoint" in read_refusal("demo", "--checkpoint=nowhere.ckpt", "--port=0")
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_loaded(make_checkpoint: Make, port: int) -> None:
     words = ["demo", f"--checkpoint={make_checkpoint('one')}", "--port"]
-    assert (
-        read_refusal(*words, str(port)) == f"the port {port} is in use, or none that may be taken: pass another --port"
-    )
+    assert f"the port {port} is in use, or none that may be taken: pass another" in read_refusal(*words, str(port))
     assert "the port 70000" in read_refusal(*words, "70000")
     assert 1024 < require_free_port(0) < 65536
 
