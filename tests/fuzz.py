@@ -6,6 +6,7 @@ the output folder are failures: their inputs are kept, and the exit status is 1.
 
     python tests/fuzz.py --inputs 10000 --seed 0
     python tests/fuzz.py --only page "sweep file" --inputs 500 --keep /tmp/failed
+    python tests/fuzz.py --only predict --inputs 5400 --seed 26
 """
 
 import argparse
@@ -231,12 +232,20 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=10_000, help="changed files in all (default: 10000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=[reader.name for reader in READERS], help="readers (default: all)")
+    parser.add_argument("--only", nargs="+", help="readers, or the first word of several (default: all)")
     parser.add_argument("--untrained", action="store_true", help="leave out the readers that need a trained network")
     parser.add_argument("--seconds", type=float, default=60, help="for each input (default: 60)")
     parser.add_argument("--memory", type=float, default=4, help="GiB that an input may take (default: 4)")
     parser.add_argument("--keep", type=Path, default=Path("runs/fuzz"), help="folder of inputs that fail")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    known = {reader.name for reader in READERS}
+    if unknown := [name for name in args.only or () if not any(_begins(one, name) for one in known)]:
+        parser.error(f"no reader {unknown[0]!r}: name some of {', '.join(sorted(known))}")
+    return args
+
+
+def _begins(reader: str, name: str) -> bool:
+    return reader == name or reader.startswith(f"{name} ")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -244,7 +253,9 @@ def main(argv: Sequence[str]) -> int:
     args = parse_arguments(argv)
     torch.set_num_threads(1)  # a process that is forked has none of its parent's threads
     cv2.setNumThreads(0)
-    chosen = [reader for reader in READERS if args.only is None or reader.name in args.only]
+    chosen = [
+        reader for reader in READERS if args.only is None or any(_begins(reader.name, name) for name in args.only)
+    ]
     readers = [reader for reader in chosen if not (args.untrained and reader.trained)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
