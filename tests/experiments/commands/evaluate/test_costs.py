@@ -260,7 +260,7 @@ def test_peak_of_known_tensors_on_a_gpu() -> None:
         assert measure_peak_bytes(lambda: x.exp().exp().exp(), torch.device("cuda")) == 2 * x.nbytes
 
 
-def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
+def test_refusals(paths: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unet, fpn = paths.values()
     rest = ["--size", 32, 32, f"--output={tmp_path / 'costs.json'}"]
     assert "--size 0 32" in read_refused(unet, "--size", 0, 32, f"--output={tmp_path / 'costs.json'}")
@@ -277,8 +277,9 @@ def test_refusals(paths: dict[str, Path], tmp_path: Path) -> None:
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=imaginary"]])
     with pytest.raises(UserError, match=r"there is no device|measured on a CPU, not on 'cuda'"):
         costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--onnx", "--device=cuda"]])
-    with pytest.raises(UserError, match="not on 'meta'"):
-        costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=meta"]])
+    monkeypatch.setattr(costs, "find_device", lambda _: torch.device("mps"))
+    with pytest.raises(UserError, match="measured on cpu and cuda, not on 'mps'"):
+        costs.main([str(word) for word in ["--checkpoints", unet, *rest, "--device=mps"]])
     assert not (tmp_path / "costs.json").exists()
 
 
