@@ -102,23 +102,30 @@ def read_dicom_header(path: Path) -> DicomHeader:
         raise ValueError(f"no DICOM file that can be read ({str(error)[:200]}): get it anew") from error
 
 
-def _decode_elements(dataset: Any) -> None:
+def _decode_elements(dataset: Any, of_image: bool = True) -> None:
     """Decode what pydicom would decode when it is asked for, which fails in many ways.
 
     An element that cannot be decoded is left out, unless it belongs to a group that images depend on.
 
+    Args:
+        dataset: of the file, or an item of a sequence in it.
+        of_image: whether images depend on it.
+
     Raises:
-        ValueError: one of such a group cannot be decoded.
+        ValueError: an element that they depend on cannot be decoded.
     """
     for tag in list(dataset.keys()):
+        needed = of_image and tag.group in OF_IMAGES
         try:
             element = dataset[tag]
-            for item in element.value if element.VR == "SQ" else ():
-                _decode_elements(item)
+            items = list(element.value) if element.VR == "SQ" else []
         except Exception as error:
-            if tag.group in OF_IMAGES:
+            if needed:
                 raise ValueError(f"its element {tag} cannot be read ({str(error)[:200]}): get it anew") from error
             del dataset[tag]
+            continue
+        for item in items:
+            _decode_elements(item, needed)
 
 
 def _describe(path: Path, dataset: Any) -> DicomHeader:

@@ -12,7 +12,7 @@ UNEVEN = 0.01
 """Largest deviation of distances between slices from their mean, as a fraction, for which a volume is computed."""
 
 
-TIMES = (
+APART_BY = (
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber", "EchoNumbers", "TriggerTime"),
     *("AcquisitionTime", "ContentTime", "ImageType"),
 )
@@ -94,7 +94,7 @@ def _split_repeated(group: Sequence[DicomHeader]) -> list[DicomSeries]:
         depth = _round_depth(file)
         turns.setdefault(met[depth], []).append(file)
         met[depth] += 1
-    told = [_group_by(ordered, attribute) for attribute in TIMES]
+    told = [_group_by(ordered, attribute) for attribute in APART_BY]
     if len(set(met.values())) == 1:
         told.append([*turns.values()])
     for parts in [[ordered], *told]:

@@ -50,9 +50,7 @@ def require_marked(path: Path, mark: bytes, what: str) -> None:
         OSError: `path` cannot be written.
     """
     if path.is_file() and mark not in path.read_bytes():
-        raise UserError(
-            f"{str(path)!r} is there and holds no {what}: name another file, since that is never overwritten"
-        )
+        raise _make_refusal(path, what)
     require_writable(path)
 
 
@@ -76,10 +74,12 @@ def require_json(path: Path, is_replaceable: Callable[[Any], bool], what: str) -
         except (ValueError, RecursionError):
             replaceable = False
         if not replaceable:
-            raise UserError(
-                f"{str(path)!r} is there and holds no {what}: name another file, since that is never overwritten"
-            )
+            raise _make_refusal(path, what)
     require_writable(path)
+
+
+def _make_refusal(path: Path, what: str) -> UserError:
+    return UserError(f"{str(path)!r} is there and holds no {what}: name another file, since that is never overwritten")
 
 
 def require_text(path: Path) -> None:

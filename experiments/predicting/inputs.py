@@ -28,7 +28,6 @@ class Inputs:
         results: files that an earlier `predict` wrote.
         masks: files that are named after an image beside them, or lie in a folder of masks, as ground truth does.
         repeated: files that were found before, such as through a link.
-        copies: DICOM files of an image that was met before in another file.
         failures: broken links, and files whose results would have the name of another's, with the reason.
     """
 
@@ -37,7 +36,6 @@ class Inputs:
     results: list[Path] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
     repeated: list[Path] = field(default_factory=list)
-    copies: list[Path] = field(default_factory=list)
     failures: dict[Path, str] = field(default_factory=dict)
 
     def describe_left_out(self) -> list[str]:
@@ -51,19 +49,19 @@ class Inputs:
                 "is (given alone, it is segmented)",
             ),
             (self.repeated, "met before under another path"),
-            (self.copies, "of an image that was met before in another DICOM file"),
         ):
             if paths:
-                lines.append(f"left out: {_format_count(len(paths), 'file')} {reason}, the first is {str(paths[0])!r}")
+                lines.append(f"left out: {format_count(len(paths), 'file')} {reason}, the first is {str(paths[0])!r}")
         if self.unread:
             kinds = ", ".join(f"{times} {kind}" for kind, times in sorted(self.unread.items()))
             lines.append(
-                f"left out: {_format_count(self.unread.total(), 'file')} of kinds that are not read ({kinds}): {CONVERT}"
+                f"left out: {format_count(self.unread.total(), 'file')} of kinds that are not read ({kinds}): {CONVERT}"
             )
         return lines
 
 
-def _format_count(number: int, what: str) -> str:
+def format_count(number: int, what: str) -> str:
+    """A number and what is counted, as one or as several."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 

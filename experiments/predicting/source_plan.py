@@ -11,6 +11,7 @@ from datamodules.reading.dicom import DicomHeader, read_dicom_header
 from datamodules.reading.dicom_series import find_copies, group_series
 from datamodules.reading.nifti import Plane
 from experiments.predicting.case_source import CaseSource
+from experiments.predicting.inputs import format_count
 from experiments.predicting.kinds import Kind, find_kind
 from experiments.predicting.picture_source import PictureSource, count_file_pages
 from experiments.predicting.series_source import SeriesSource
@@ -42,6 +43,21 @@ class Plan:
     def files(self) -> int:
         """Number of files."""
         return len(self.failures) + sum(len(source.files) for source in self.sources)
+
+    def describe_noticed(self) -> list[str]:
+        """A line for copies, and one for incomplete cases."""
+        lines = []
+        if self.copies:
+            lines.append(
+                f"left out: {format_count(len(self.copies), 'file')} of an image that was met before in another DICOM file, the "
+                f"first is {str(self.copies[0])!r}"
+            )
+        if self.incomplete:
+            lines.append(
+                f"{format_count(len(self.incomplete), 'case')} without some of the network's channels, whose files are images of "
+                f"their own, the first is {self.incomplete[0]!r}"
+            )
+        return lines
 
 
 def plan_sources(files: Mapping[str, Path], output: Path, channels: int, plane: Plane = "axial") -> Plan:
@@ -77,9 +93,8 @@ def plan_sources(files: Mapping[str, Path], output: Path, channels: int, plane: 
         else:
             plan.sources.append(CaseSource(tuple(paths), output / name, name))
     plan.copies = [header.path for header in find_copies([*dicoms.values()])]
-    plan.sources += _group_dicoms(
-        {name: header for name, header in dicoms.items() if header.path not in plan.copies}, output
-    )
+    left_out = set(plan.copies)
+    plan.sources += _group_dicoms({name: one for name, one in dicoms.items() if one.path not in left_out}, output)
     return plan
 
 

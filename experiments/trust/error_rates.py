@@ -36,16 +36,17 @@ def measure_rates(model: TrustModel, observed: Observed, name: str, kinds: Seque
         kinds: of `KINDS`, those that are measured; real shifts always are.
     """
     names = np.array([corruption for corruption, _ in observed.conditions])
-    known = {CLEAN: names == CLEAN, CHANGED: (names != CLEAN) & ~np.isin(names, observed.shifts)}
-    parts = {kind: known[kind] for kind in kinds if kind == CLEAN}
-    parts |= {shift: names == shift for shift in observed.shifts}
-    parts |= {kind: known[kind] for kind in kinds if kind != CLEAN}
+    parts = {
+        CLEAN: names == CLEAN,
+        **{shift: names == shift for shift in observed.shifts},
+        CHANGED: (names != CLEAN) & ~np.isin(names, observed.shifts),
+    }
     poor, scored = find_poor(observed, model.least), ~np.isnan(observed.scores)
     risks, doubts = model.estimate_risk(observed.statistics), 1 - observed.statistics[..., CONFIDENCE]
     removed, blocks = observed.list_left_out()
     found = []
-    for kind, part in parts.items():
-        chosen = scored & part
+    for kind in (part for part in parts if part not in KINDS or part in kinds):
+        chosen = scored & parts[kind]
         if chosen.any():
             cases = Cases(risks, doubts, poor, model.threshold)
             numbers = cases.measure(chosen)

@@ -151,14 +151,8 @@ def predict_files(
     require_inside([*results, output / NAME], output)
     require_free(results, overwrite)
     require_table(output / NAME)
-    found.copies = plan.copies
-    for line in found.describe_left_out():
+    for line in [*found.describe_left_out(), *plan.describe_noticed()]:
         print(line)
-    if plan.incomplete:
-        print(
-            f"cases that lack some of the {module.hparams['in_channels']} channels, whose files are images of their own: "
-            f"{len(plan.incomplete)}, the first is {plan.incomplete[0]!r}"
-        )
     rows: list[Row] = []
     try:
         segment(plan, segmenter, rules, _make_look(described, module.num_classes), output, rows)

@@ -111,7 +111,8 @@ def test_a_case_without_all_of_its_channels_is_told(predict_levels: Callable, tm
         save_picture(tmp_path / f"in/{name}.png", (6, 9))
     found = predict_levels([tmp_path / "in"], tmp_path / "out")
     assert (
-        "cases that lack some of the 3 channels, whose files are images of their own: 1, the first is 'a'" in found.out
+        "1 case without some of the network's channels, whose files are images of their own, the first is 'a'"
+        in found.out
     )
     assert {path.name for path in (tmp_path / "out").glob("*_mask.png")} == {
         *("a_0000_mask.png", "a_0001_mask.png", "b_mask.png")
