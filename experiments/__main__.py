@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TextIO, cast
 
+from experiments.command_line.freed_memory import keep_freed_memory
 from experiments.command_line.interrupts import describe_interruption, end_when_stopped, stay_if_stopped
 from experiments.command_line.parent import end_with_parent, end_workers_with_parent, take_caller
 from experiments.command_line.peers import (
@@ -130,7 +131,8 @@ def main(argv: list[str]) -> int:
 
 
 def prepare(argv: list[str]) -> None:
-    """Install the handlers by which this process ends when it is stopped, and when its parent process ends."""
+    """Set up this process: how it keeps its memory, and how it ends when it is stopped or its parent process ends."""
+    keep_freed_memory()
     parent, further = take_caller(), is_further_process()
     verb = argv[0] if argv and argv[0] in VERBS else ""
     end_when_stopped(verb, argv[1:], silent=further or parent is not None)

@@ -22,6 +22,7 @@ from experiments.measuring.reference import import_reference
 from experiments.sweeping.suite import Suite
 from experiments.sweeping.suites import find_suite
 from experiments.upkeep.speed_corruptions import make_corruptions_table, measure_corruptions
+from experiments.upkeep.speed_memory import make_memory_lines, measure_memory
 from experiments.upkeep.speed_pipeline import WAYS, make_pipeline_lines, measure_pipeline
 from experiments.upkeep.speed_records import make_record_lines, measure_records
 from experiments.upkeep.speed_sweep import make_sweep_lines, measure_sweep
@@ -38,7 +39,7 @@ EXAMPLES = """
 --measure records
 """
 
-MEASURES = ("corruptions", "sweep", "pipeline", "training", "records")
+MEASURES = ("corruptions", "sweep", "pipeline", "training", "memory", "records")
 SUITE, EXTRA = "imagenet_c", "imagenet_c_extra"
 SIZES = (256, 512)
 STRIDE = 32  # of the network; the bare forward passes do not pad
@@ -72,7 +73,8 @@ class Options:
 
     Corruptions against imagecorruptions, a sweep's step against bare forward passes, and a complete sweep against the
     usual pipeline, which decodes, corrupts and forwards each image for each cell; a training step by each method
-    against the plain one; and the time to read records.
+    against the plain one; passes and steps on the processor where freed memory is kept and where it is returned; and the
+    time to read records.
 
     Args:
         measure: what is timed.
@@ -199,6 +201,9 @@ def measure_speed(options: Options) -> None:
             for one in PRECISIONS
         }
         lines += make_training_lines(steps, size, options.batch_size)
+    if "memory" in options.measure:
+        found = measure_memory(size, options.batch_size, options.rounds)
+        lines += make_memory_lines(found, size, options.batch_size)
     if "records" in options.measure:
         lines += make_record_lines(measure_records(options.rounds))
     print()

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,10 +112,7 @@ def measure_training(
     names: Sequence[str] | None = None,
 ) -> list[MethodTimes]:
     """Time a step, to the gradients of the weights, under each method, or those of `names`, and the plain one, in turns."""
-    images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
-    image = torch.from_numpy(images).to(device)
-    levels = image.float().mean(1) * (CLASSES / 256)
-    batch = {"image": image, "mask": levels.long(), "id": [str(place) for place in range(batch_size)]}
+    batch = make_batch(size, batch_size, device)
     autocast = partial(torch.autocast, device.type, PRECISIONS[precision], enabled=precision != "32-true")
     plain = make_step(make_module().to(device), batch, autocast)
     found = []
@@ -127,8 +124,18 @@ def measure_training(
     return found
 
 
+def make_batch(size: int, batch_size: int, device: torch.device) -> dict[str, Any]:
+    """A batch of square photographs whose classes are their levels of brightness."""
+    images = np.stack([image.transpose(2, 0, 1) for image in load_photographs(batch_size, size)])
+    image = torch.from_numpy(images).to(device)
+    levels = image.float().mean(1) * (CLASSES / 256)
+    return {"image": image, "mask": levels.long(), "id": [str(place) for place in range(batch_size)]}
+
+
 def make_step(
-    module: SegmentationModule, batch: dict[str, Any], autocast: Callable[[], AbstractContextManager[Any]]
+    module: SegmentationModule,
+    batch: dict[str, Any],
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Callable[[], Tensor]:
     """A training step of a module up to the gradients, without optimiser; each call draws anew."""
     seeds = itertools.count()

@@ -52,6 +52,9 @@ def test_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (row,) = (line for line in text.splitlines() if line.startswith(f"| {method} |"))
         assert read_numbers(row)[0] == passes
         assert len(read_numbers(row)) == 3
+    for work in ("forward pass", "training step"):
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {work} |"))
+        assert len(read_numbers(row)) == 5
     for bar in ("at most 2:", "under 1:"):
         (row,) = (line for line in text.splitlines() if bar in line)
         assert len(read_numbers(row)) == 1
