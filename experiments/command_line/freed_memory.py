@@ -11,8 +11,9 @@ def keep_freed_memory() -> None:
     """Keep freed memory in this process, as glibc can; under another C library nothing happens.
 
     By itself glibc returns every block of more than 32 MiB to the system when it is freed, and the end of its heap as well.
-    Each step on the processor then gets its tensors anew, and the system clears them page by page: a third of a training
-    step. Kept, they cost nothing the second time, and the process stays as large as it has once been. Numbers do not change.
+    Each step on the processor then gets its tensors anew, and the system clears them page by page. Kept, they cost nothing
+    the second time, and the process stays as large as it has once been. Numbers do not change. What it saves is measured by
+    ``python -m experiments speed --measure memory``.
 
     What the environment says of it (``MALLOC_MMAP_MAX_``, ``MALLOC_TRIM_THRESHOLD_``, see ``man mallopt``) is left as it is.
     """

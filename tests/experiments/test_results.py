@@ -35,7 +35,7 @@ STUDIES = ("order_of_operations", "robust_training", "exported")
 
 
 opened = functools.lru_cache(maxsize=64)(record_file.open_record)
-found = functools.cache(find_suite)
+find_suite_once = functools.cache(find_suite)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_record_is_fit_to_print(path: Path) -> None:
 def test_suites_are_those_of_the_records(path: Path) -> None:
     """The corruptions of today's YAML under the parameters of the record: a new sweep ranks beside it."""
     stored = opened(path)[0].suite
-    suite = found(stored.name)
+    suite = find_suite_once(stored.name)
     if stored.version == suite.version:
         today = [condition.manifest_entry for condition in suite.conditions]
         stated = [one for one in stored.conditions if one["family"] not in ("shift", "modality")]
