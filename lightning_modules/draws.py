@@ -1,26 +1,10 @@
-"""Random draws of a training step: their seeds, which are the same after a training is resumed, and probabilities."""
+"""Seeds of the random draws of a training step, which are the same after a training is resumed."""
 
 import os
 from hashlib import blake2b
 
 import pytorch_lightning as pl
 import torch
-
-from user_error import UserError
-
-
-def require_probability(owner: str, probability: float) -> None:
-    """Refuse what is no probability.
-
-    Args:
-        owner: name of the method, for the message.
-        probability: that a setting gives.
-
-    Raises:
-        UserError: it is not from 0 to 1.
-    """
-    if not 0 <= probability <= 1:
-        raise UserError(f"the probability of {owner} is {probability}: give a number from 0 to 1")
 
 
 def compute_step_seed(trainer: pl.Trainer) -> int:

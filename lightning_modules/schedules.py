@@ -1,6 +1,5 @@
 """Learning-rate schedules over the complete training, stepped once per optimiser step."""
 
-import math
 from abc import ABC, abstractmethod
 
 import pytorch_lightning as pl
@@ -14,6 +13,7 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
+from lightning_modules.settings import require_amount
 from user_error import UserError
 
 
@@ -29,16 +29,6 @@ def count_training_steps(trainer: pl.Trainer) -> int:
             "the training has no end from which its schedule could be made: set --trainer.max_epochs or --trainer.max_steps"
         )
     return int(steps)
-
-
-def require_floor(floor: float) -> None:
-    """Refuse a negative or infinite learning rate.
-
-    Raises:
-        UserError: the rate is out of range.
-    """
-    if not 0 <= floor < math.inf:
-        raise UserError(f"the floor of the learning rate is {floor}: give 0 or more")
 
 
 class Schedule(ABC):
@@ -57,8 +47,7 @@ class Polynomial(Schedule):
     """
 
     def __init__(self, power: float = 0.9) -> None:
-        if not 0 <= power < math.inf:
-            raise UserError(f"the power of the polynomial schedule is {power}: give 0 or more, such as 0.9")
+        require_amount("power of the polynomial schedule", power, "such as 0.9")
         self.power = power
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -79,8 +68,8 @@ class CosineWithWarmup(Schedule):
 
     def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
         if not 0 <= warmup < 1:
-            raise UserError(f"the warm-up is {warmup}: give a share of the steps, from 0 to below 1, such as 0.05")
-        require_floor(floor)
+            raise UserError(f"the warmup is {warmup}: give a share of the steps, from 0 to below 1, such as 0.05")
+        require_amount("floor of the learning rate", floor)
         self.warmup = warmup
         self.floor = floor
 
@@ -110,7 +99,7 @@ class CosineRestarts(Schedule):
     def __init__(self, cycles: int = 5, floor: float = 0.0) -> None:
         if cycles < 1:
             raise UserError(f"{cycles} cycles of the learning rate: give 1 or more")
-        require_floor(floor)
+        require_amount("floor of the learning rate", floor)
         self.cycles = cycles
         self.floor = floor
 

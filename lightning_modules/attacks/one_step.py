@@ -3,7 +3,7 @@
 from lightning_modules.attacks.ball import Norm
 from lightning_modules.attacks.pgd import Pgd
 from lightning_modules.attacks.pixel_losses import PixelLoss
-from user_error import UserError
+from lightning_modules.settings import require_positive
 
 
 class OneStep(Pgd):
@@ -29,8 +29,5 @@ class OneStep(Pgd):
         norm: Norm = "linf",
         loss: PixelLoss = "cross_entropy",
     ) -> None:
-        if not relative_step > 0:
-            raise UserError(
-                f"relative_step of the attack is {relative_step}: give a multiple of eps above 0, such as 1.25"
-            )
+        require_positive("relative_step of the attack", relative_step, "such as 1.25")
         super().__init__(eps, 1, relative_step * eps or None, norm, loss=loss)

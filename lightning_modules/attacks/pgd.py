@@ -17,11 +17,13 @@ from lightning_modules.attacks.ball import (
 from lightning_modules.attacks.base import Attack, Loss, compute_image_gradient
 from lightning_modules.attacks.pixel_losses import FUNCTIONS, PIXEL_LOSSES, PixelLoss
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_count, require_positive
 from user_error import UserError
 
 Start = Literal["uniform", "gaussian", "image"]
 STARTS: tuple[Start, ...] = get_args(Start)
 
+MOST_STEPS = 10_000
 DEVIATION = 0.001
 """Standard deviation of the Gaussian start, as in the code of TRADES (Zhang et al., ICML 2019)."""
 
@@ -34,7 +36,7 @@ class Pgd(Attack):
 
     Args:
         eps: radius of the ball, see `Attack`.
-        steps: S; each takes a forward and a backward pass, without gradients of weights.
+        steps: S, at most 10,000; each takes a forward and a backward pass, without gradients of weights.
         step_size: length of a step; 2.5 eps / steps if null, by which all of the ball is in reach from any start.
         norm: of the ball and of the steps, "linf" or "l2".
         start: "uniform" in the ball, "gaussian" (a deviation of 0.001 from the image), or the "image" itself.
@@ -55,12 +57,9 @@ class Pgd(Attack):
         loss: PixelLoss = "cross_entropy",
     ) -> None:
         super().__init__(eps, norm)
-        if steps < 1:
-            raise UserError(f"steps of the attack is {steps}: give at least 1")
-        if step_size is not None and not step_size > 0:
-            raise UserError(
-                f"step_size of the attack is {step_size}: give a length above 0, or null for 2.5 eps / steps"
-            )
+        require_count("number of steps of the attack", steps, MOST_STEPS, "such as 3")
+        if step_size is not None:
+            require_positive("step_size of the attack", step_size, "or null for 2.5 eps / steps")
         if start not in STARTS:
             raise UserError(f"start of the attack is {start!r}: give 'uniform', 'gaussian' or 'image'")
         if loss not in PIXEL_LOSSES:

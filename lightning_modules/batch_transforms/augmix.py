@@ -9,9 +9,10 @@ from torch import Tensor
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.operations.augmix_operations import AugMixOperations
 from lightning_modules.batch_transforms.operations.drawn import apply_to_images
+from lightning_modules.batch_transforms.operations.spaces import MOST_OPERATIONS
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_count, require_positive
 from lightning_modules.training_batch import TrainingBatch
-from user_error import UserError
 
 
 class AugMix(BatchTransform):
@@ -26,8 +27,8 @@ class AugMix(BatchTransform):
     on wrong labels around every object.
 
     Args:
-        width: number of chains.
-        depth: largest number of operations in a chain, which is drawn from 1 to this.
+        width: number of chains, at most 100.
+        depth: largest number of operations in a chain, which is drawn from 1 to this, at most 100.
         severity: of photometric operations, above 0, at most 10.
         alpha: of the Dirichlet distribution of the chains' weights, and of the Beta distribution of the blend's weight.
         geometric_severity: of geometric operations in the chains, at most 10; 0 leaves them out. At 0.3 a rotation has at most
@@ -47,12 +48,9 @@ class AugMix(BatchTransform):
         alpha: float = 1.0,
         geometric_severity: float = 0.0,
     ) -> None:
-        if width < 1 or depth < 1:
-            raise UserError(
-                f"AugMix has {width} chains of up to {depth} operations: give a width and a depth of 1 or more"
-            )
-        if not alpha > 0:
-            raise UserError(f"alpha of AugMix is {alpha}: give a number above 0")
+        require_count("width of AugMix", width, MOST_OPERATIONS, "such as 3")
+        require_count("depth of AugMix", depth, MOST_OPERATIONS, "such as 3")
+        require_positive("alpha of AugMix", alpha, "such as 1")
         self.width = width
         self.depth = depth
         self.alpha = alpha

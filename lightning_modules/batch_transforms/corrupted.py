@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.draws import require_probability
 from lightning_modules.images import to_type
+from lightning_modules.settings import require_probability
 from lightning_modules.training_batch import MASK, TrainingBatch
 from user_error import UserError
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.draws import require_probability
 from lightning_modules.labels import IGNORED
+from lightning_modules.settings import require_probability
 from lightning_modules.training_batch import TargetKind, TrainingBatch, WeightedTargets
 from user_error import UserError
 

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.drawn_square import draw_squares
-from lightning_modules.batch_transforms.drawn_strength import require_range
-from lightning_modules.draws import require_probability
 from lightning_modules.images import to_type
 from lightning_modules.labels import IGNORED
+from lightning_modules.settings import require_probability, require_range
 from lightning_modules.training_batch import TargetKind, TrainingBatch, WeightedTargets
 from user_error import UserError
 

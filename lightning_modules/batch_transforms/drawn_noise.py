@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.batch_transforms.drawn_strength import draw_strengths, require_range
-from lightning_modules.draws import make_device_generator, require_probability
+from lightning_modules.batch_transforms.drawn_strength import draw_strengths
+from lightning_modules.draws import make_device_generator
 from lightning_modules.images import to_type, to_unit_range
+from lightning_modules.settings import require_probability, require_range
 from lightning_modules.training_batch import TrainingBatch
 
 

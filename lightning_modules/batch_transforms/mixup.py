@@ -5,8 +5,8 @@ import torch
 
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_positive
 from lightning_modules.training_batch import TrainingBatch, WeightedTargets, select
-from user_error import UserError
 
 
 class Mixup(BatchTransform):
@@ -24,8 +24,7 @@ class Mixup(BatchTransform):
     """
 
     def __init__(self, alpha: float = 0.2) -> None:
-        if not alpha > 0:
-            raise UserError(f"alpha of mixup is {alpha}: give a number above 0, or leave mixup out")
+        require_positive("alpha of mixup", alpha, "such as 0.2")
         self.alpha = alpha
 
     def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_modules.batch_transforms.drawn_noise import DrawnNoise
 from lightning_modules.batch_transforms.drawn_square import draw_squares
-from lightning_modules.batch_transforms.drawn_strength import require_range
+from lightning_modules.settings import require_range
 
 
 class PatchGaussian(DrawnNoise):

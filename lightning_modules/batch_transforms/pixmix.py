@@ -11,10 +11,13 @@ from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.fractals import find_fractals
 from lightning_modules.batch_transforms.operations.augmix_operations import AugMixOperations
 from lightning_modules.batch_transforms.operations.drawn import Drawn, apply_to_images
+from lightning_modules.batch_transforms.operations.spaces import MOST_OPERATIONS
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_count, require_positive
 from lightning_modules.training_batch import TrainingBatch
-from user_error import UserError
 
+MOST_PICTURES = 10_000
+"""Of which 2 GB are held."""
 SMALLEST_CROP = 0.5
 """Share of a picture's side that is shown at least."""
 SMALLEST_VALUE = 1e-37
@@ -51,11 +54,11 @@ class PixMix(BatchTransform):
     states. The paper's beta and severity are 3 for CIFAR; for ImageNet 4 and 1.
 
     Args:
-        rounds: largest number of rounds.
+        rounds: largest number of rounds, at most 100.
         beta: the larger, the more of the image is kept; weights come from Beta(beta, 1) and Beta(1, beta).
         severity: of photometric operations, above 0, at most 10.
         geometric_severity: of geometric operations, at most 10; 0 leaves them out.
-        pictures: number of fractals, of 256 x 256 pixels, 0.2 MB of memory each.
+        pictures: number of fractals, of 256 x 256 pixels, 0.2 MB of memory each; at most 10,000.
         picture_seed: seed of the fractals, which do not depend on the seed of the training.
 
     Raises:
@@ -73,12 +76,9 @@ class PixMix(BatchTransform):
         pictures: int = 48,
         picture_seed: int = 0,
     ) -> None:
-        if rounds < 1:
-            raise UserError(f"the largest number of rounds of PixMix is {rounds}: give 1 or more, or leave PixMix out")
-        if not beta > 0:
-            raise UserError(f"beta of PixMix is {beta}: give a number above 0")
-        if pictures < 1:
-            raise UserError(f"the number of pictures of PixMix is {pictures}: give 1 or more")
+        require_count("largest number of rounds of PixMix", rounds, MOST_OPERATIONS, "such as 4")
+        require_positive("beta of PixMix", beta, "such as 3")
+        require_count("number of pictures of PixMix", pictures, MOST_PICTURES, "such as 48")
         self.rounds = rounds
         self.beta = beta
         self.pictures = pictures

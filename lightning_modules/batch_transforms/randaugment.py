@@ -6,8 +6,9 @@ import torch
 
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.batch_transforms.operations.drawn import apply_to_batch, draw_operations
-from lightning_modules.batch_transforms.operations.spaces import LEVELS, RANDAUGMENT
+from lightning_modules.batch_transforms.operations.spaces import LEVELS, MOST_OPERATIONS, RANDAUGMENT
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_count
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
 
@@ -19,7 +20,7 @@ class RandAugment(BatchTransform):
     Targets of pixels move under rotations, shears and translations, and are unknown where nothing of the image lies.
 
     Args:
-        number: of operations one after the other.
+        number: of operations one after the other, at most 100.
         magnitude: of every operation, from 0 to 30, as torchvision counts it.
 
     Raises:
@@ -27,8 +28,7 @@ class RandAugment(BatchTransform):
     """
 
     def __init__(self, number: int = 2, magnitude: float = 9.0) -> None:
-        if number < 1:
-            raise UserError(f"the number of operations of RandAugment is {number}: give 1 or more, or leave it out")
+        require_count("number of operations of RandAugment", number, MOST_OPERATIONS, "such as 2")
         if not 0 <= magnitude <= LEVELS:
             raise UserError(f"the magnitude of RandAugment is {magnitude}: give a number from 0 to {LEVELS}")
         self.number = number

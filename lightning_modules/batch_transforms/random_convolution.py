@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.draws import require_probability
 from lightning_modules.images import to_unit_range
+from lightning_modules.settings import require_probability
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.labels import IGNORED
-from user_error import UserError
+from lightning_modules.losses.class_weights import make_class_weights, require_one_for_each
+from lightning_modules.settings import require_positive
 
 
 class PixelHinge(nn.Module):
@@ -18,18 +19,16 @@ class PixelHinge(nn.Module):
         class_weights: a weight per class; all 1 if null.
 
     Raises:
-        UserError: the margin is not positive.
+        UserError: the margin is not positive, or a weight negative.
     """
 
     weight: Tensor | None
 
     def __init__(self, margin: float = 1.0, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if not margin > 0:
-            raise UserError(f"the margin of a hinge loss is {margin}: give a number above 0, such as 1.0")
+        require_positive("margin of a hinge loss", margin, "such as 1")
         self.margin = margin
-        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", make_class_weights(class_weights))
 
     @abstractmethod
     def compute_pixel_losses(self, logits: Tensor, true: Tensor) -> Tensor:
@@ -41,8 +40,7 @@ class PixelHinge(nn.Module):
         Raises:
             UserError: there are not as many class weights as classes.
         """
-        if self.weight is not None and len(self.weight) != logits.shape[1]:
-            raise UserError(f"{len(self.weight)} class_weights for {logits.shape[1]} classes: give one for each")
+        require_one_for_each(self.weight, logits.shape[1])
         counted = mask != IGNORED
         true = mask * counted
         losses = self.compute_pixel_losses(logits.float(), true[:, None])  # squares of 16-bit floats would overflow

@@ -1,5 +1,6 @@
 """The base of the networks: they normalise their input, take any input size, and load pretrained weights for training."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Self
@@ -57,7 +58,7 @@ class SegmentationNetwork(Network):
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)
         require_for_each("mean", mean, in_channels)
         require_for_each("std", std, in_channels)
-        if not all(value > 0 for value in std):
+        if not all(0 < value < math.inf for value in std):
             raise UserError(f"std is {list(std)}: give numbers above 0, in shares of the range of the image")
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))

@@ -16,10 +16,10 @@ from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
 from lightning_modules.objectives.views import (
     make_view,
-    require_amount,
     require_comparable,
     require_one_member_for_an_image,
 )
+from lightning_modules.settings import require_amount
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
 

@@ -12,6 +12,7 @@ from lightning_modules.attacks.pgd import Pgd
 from lightning_modules.labels import IGNORED
 from lightning_modules.objectives.adversarial import MemberAnswer, make_answer
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
+from lightning_modules.settings import require_amount
 from lightning_modules.training_batch import MASK, TrainingBatch
 from user_error import UserError
 
@@ -38,8 +39,7 @@ class Trades(Objective):
 
     def __init__(self, attack: Attack | None = None, beta: float = 6.0) -> None:
         super().__init__()
-        if not beta >= 0:
-            raise UserError(f"beta of TRADES is {beta}: give a weight of at least 0, such as 6")
+        require_amount("beta of TRADES", beta, "such as 6")
         self.attack = attack or Pgd(start="gaussian")
         self.beta = beta
         if self.attack.loss != "cross_entropy":

@@ -15,15 +15,16 @@ from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
 from lightning_modules.objectives.views import (
     make_view,
-    require_amount,
     require_comparable,
     require_one_member_for_an_image,
 )
+from lightning_modules.settings import require_amount
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
 
 LOGGED = "train/consistency"
 
+MOST_VIEWS = 100
 CACHED = 2**18
 """Logits that are compared at a time on a processor."""
 
@@ -46,7 +47,8 @@ class ViewConsistency(OuterObjective):
         weight: of the divergence, whose largest value is log V; 12 is the authors' choice for ImageNet.
 
     Raises:
-        UserError: fewer than two views, nothing that makes them, a transform that moves the targets, or a negative weight.
+        UserError: fewer than two views or more than 100, nothing that makes them, a transform that moves the targets, or a
+            negative weight.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class ViewConsistency(OuterObjective):
         weight: float = 12.0,
     ) -> None:
         super().__init__(inner)
-        if number_of_views < 2:
+        if not 2 <= number_of_views <= MOST_VIEWS:
             raise UserError(
-                f"number_of_views of ViewConsistency is {number_of_views}, and one view has nothing to agree with: give 2 or more"
+                f"number_of_views of ViewConsistency is {number_of_views}, and one view has nothing to agree with: give from 2 "
+                f"to {MOST_VIEWS}, which pass through the network together"
             )
         if not views:
             raise UserError(

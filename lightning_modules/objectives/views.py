@@ -48,20 +48,6 @@ def require_one_member_for_an_image(network: nn.Module, objective: str) -> None:
         )
 
 
-def require_amount(name: str, value: float) -> None:
-    """Refuse a weight that is negative or no finite number.
-
-    Args:
-        name: of the setting, for the message.
-        value: what was given.
-
-    Raises:
-        UserError: the value is out of range.
-    """
-    if not 0 <= value < float("inf"):
-        raise UserError(f"the {name} is {value}: give a number of 0 or more")
-
-
 def make_view(batch: TrainingBatch, views: Sequence[BatchTransform], generator: torch.Generator) -> Tensor:
     """The images (B, C, H, W) of a new view, floats in [0, 1]; those of the batch themselves where nothing makes a view.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from lightning_modules.settings import require_positive
 from user_error import UserError
 
 ETA = 0.01
@@ -50,8 +51,7 @@ class SAM(Optimizer):
         adaptive: bool = False,
         base: OptimizerCallable = torch.optim.SGD,
     ) -> None:
-        if not rho > 0:
-            raise UserError(f"rho of SAM is {rho}: give a radius above 0, such as 0.05")
+        require_positive("rho of SAM", rho, "such as 0.05")
         groups: list[Any] = list(params)
         if not groups or not isinstance(groups[0], dict):
             groups = [{"params": groups}]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.settings import require_amount
 from lightning_modules.weightings.base import Weighting
 from user_error import UserError
 
@@ -24,9 +25,8 @@ class FixedWeights(Weighting):
     def __init__(self, tasks: Mapping[str, float] | None = None) -> None:
         super().__init__()
         self.tasks = dict(tasks or {})
-        wrong = next((name for name, value in self.tasks.items() if not value >= 0), None)
-        if wrong is not None:
-            raise UserError(f"the weight of the task {wrong!r} is {self.tasks[wrong]}: give 0 or more")
+        for name, value in self.tasks.items():
+            require_amount(f"weight of the task {name!r}", value)
 
     def begin(self, names: Sequence[str], regression: Sequence[bool]) -> None:
         """See `Weighting`."""

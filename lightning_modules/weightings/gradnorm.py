@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.settings import require_amount, require_positive
 from lightning_modules.weightings.base import Weighting
 from user_error import UserError
 
@@ -35,8 +36,8 @@ class GradNorm(Weighting):
 
     def __init__(self, alpha: float = 1.5, lr: float = 0.025) -> None:
         super().__init__()
-        if alpha < 0 or not lr > 0:
-            raise UserError(f"GradNorm was given alpha {alpha} and lr {lr}: give alpha of at least 0 and lr above 0")
+        require_amount("alpha of GradNorm", alpha, "such as 1.5")
+        require_positive("lr of GradNorm", lr, "such as 0.025")
         self.alpha = alpha
         self.lr = lr
 

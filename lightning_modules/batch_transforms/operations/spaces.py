@@ -53,6 +53,8 @@ def make_geometric(degrees: float, slope: float, share: float) -> tuple[Operatio
 
 LEVELS = 30
 """The largest magnitude of RandAugment and TrivialAugment, which count in whole numbers from 0."""
+MOST_OPERATIONS = 100
+"""How many an image may be asked to go through, or to be blended of; a handful is usual."""
 
 IDENTITY = Operation("identity")
 

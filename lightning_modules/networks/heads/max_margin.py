@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.smp import SmpNetwork, get_only_head
-from user_error import UserError
+from lightning_modules.settings import require_positive
 
 
 class MarginConv2d(nn.Conv2d):
@@ -72,8 +72,8 @@ class MaxMarginNetwork(SmpNetwork):
     temperature: Tensor
 
     def __init__(self, num_classes: int, in_channels: int = 3, max_norm: float | None = 1.0, **settings: Any) -> None:
-        if max_norm is not None and not max_norm > 0:
-            raise UserError(f"max_norm of the head is {max_norm}: give a number above 0, or null for no bound")
+        if max_norm is not None:
+            require_positive("max_norm of the head", max_norm, "such as 1, or null for no bound")
         super().__init__(num_classes, in_channels, **settings)
         head = get_only_head(self.model, str(settings.get("architecture")))
         channels = head[0].in_channels

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
 
-from lightning_modules.draws import require_probability
 from lightning_modules.networks.parts.encoder_stages import find_stage_modules
 from lightning_modules.networks.smp import Part, SmpNetwork
+from lightning_modules.settings import require_positive, require_probability
 from user_error import UserError
 
 EPSILON = 1e-6
@@ -44,8 +44,7 @@ class MixStyle(Part):
                 f"stages of MixStyle are {list(stages)}: give indices of feature maps from 1, such as [2, 3]"
             )
         require_probability("MixStyle", probability)
-        if not alpha > 0:
-            raise UserError(f"alpha of MixStyle is {alpha}: give a number above 0, such as 0.1")
+        require_positive("alpha of MixStyle", alpha, "such as 0.1")
         self.stages = tuple(stages)
         self.probability = probability
         self.alpha = alpha

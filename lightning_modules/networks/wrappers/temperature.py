@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from lightning_modules.networks.network import SEGMENTATION, Wrapper
-from user_error import UserError
+from lightning_modules.settings import require_positive
 
 
 class TemperatureScaled(Wrapper):
@@ -27,8 +27,7 @@ class TemperatureScaled(Wrapper):
     def __init__(
         self, num_classes: int, in_channels: int, network: Callable[[int, int], nn.Module], temperature: float = 1.0
     ) -> None:
-        if not temperature > 0:
-            raise UserError(f"the temperature is {temperature}: give a number above 0")
+        require_positive("temperature", temperature, "such as 1")
         super().__init__()
         self.network = network(num_classes, in_channels)
         self.temperature = temperature

@@ -1,5 +1,6 @@
 """Test-time augmentation by flips and scales."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class TestTimeAugmentation(Wrapper, Combination):
         super().__init__()
         if flips not in FLIPS:
             raise UserError(f"flips is {flips!r}: give one of {', '.join(map(repr, FLIPS))}")
-        if not scales or min(scales) <= 0:
+        if not scales or not all(0 < scale < math.inf for scale in scales):
             raise UserError(f"scales is {list(scales)}: give at least one number above 0")
         self.require_average(average)
         self.network = network(num_classes, in_channels)

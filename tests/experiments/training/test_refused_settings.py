@@ -53,7 +53,7 @@ OPTIMIZATION = [
     ([f"{OPTIMIZER}=torch.optim.LBFGS"], f"{OPTIMIZER}: torch.optim.LBFGS refuses"),
     ([f"{OPTIMIZER}=torch.optim.SparseAdam"], f"{OPTIMIZER}: SparseAdam takes sparse gradients"),
     ([f"{OPTIMIZER}=null"], f"{OPTIMIZER}: null refuses"),
-    ([f"{SCHEDULE}.init_args.warmup=2"], "the warm-up is 2.0"),
+    ([f"{SCHEDULE}.init_args.warmup=2"], "the warmup is 2.0"),
     ([f"{SCHEDULE}=torch.optim.lr_scheduler.StepLR"], "StepLR is no Schedule"),
 ]
 CALLBACKS = [

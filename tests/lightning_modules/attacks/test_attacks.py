@@ -256,7 +256,7 @@ def test_a_gradient_that_is_no_number_moves_nothing() -> None:
         (lambda: Pgd(eps=-0.1), r"eps of the attack is -0\.1"),
         (lambda: Pgd(eps=math.nan), r"eps of the attack is nan"),
         (lambda: Pgd(eps=math.inf, norm="l2"), r"eps of the attack is inf.*Euclidean"),
-        (lambda: Pgd(steps=0), r"steps of the attack is 0: give at least 1"),
+        (lambda: Pgd(steps=0), r"steps of the attack is 0: give a whole number from 1"),
         (lambda: SegPgd(steps=0), r"steps of the attack is 0"),
         (lambda: Pgd(step_size=0.0), r"step_size of the attack is 0\.0.*or null"),
         (lambda: Pgd(norm="l1"), r"norm of the attack is 'l1'"),  # type: ignore[arg-type]

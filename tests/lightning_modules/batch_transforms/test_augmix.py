@@ -85,8 +85,8 @@ def test_images_of_other_channels(channels: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"width": 0}, "AugMix has 0 chains of up to 3 operations"),
-        ({"depth": 0}, "AugMix has 3 chains of up to 0 operations"),
+        ({"width": 0}, "the width of AugMix is 0: give a whole number from 1 to 100, such as 3"),
+        ({"depth": 0}, "depth of AugMix is 0"),
         ({"alpha": 0.0}, "alpha of AugMix is 0"),
         ({"severity": 11.0}, "severity of AugMix is 11.0: give a number above 0, up to 10"),
         ({"severity": 0.0}, "severity of AugMix is 0.0"),
