@@ -1,7 +1,7 @@
 """The base of all data modules: splits, their loaders, and the batches that these give."""
 
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ def limit_worker_threads(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-class SegmentationDataModule(pl.LightningDataModule):
+class SegmentationDataModule(pl.LightningDataModule, ABC):
     """Loaders over `make_dataset(split)`; a subclass overrides that method and passes on its classes and channels.
 
     Args:

@@ -1,6 +1,6 @@
 """The interface of data sets, and the views that turn their samples into tensors for training and evaluation."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Protocol, TypedDict
@@ -32,7 +32,7 @@ class Sample(TypedDict, total=False):
     label: int  # of the whole image
 
 
-class SegmentationDataset(Dataset[Sample]):
+class SegmentationDataset(Dataset[Sample], ABC):
     """A map-style data set of `Sample`, which knows the ids of its images without decoding any.
 
     An id is unique within a split and does not depend on where the data lie: it seeds the random draws of corruptions.

@@ -28,6 +28,7 @@ NO_NAME = re.compile(r"No module named '[^']+'|module '[^']+' has no attribute '
 NO_SUBCLASS = re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)")
 NO_SUBCLASS_OF = re.compile(r"Expected '([^']+)' to be a subclass of <class '(?:[\w.]*\.)?(\w+)'>")
 NO_PROTOCOL = re.compile(r"Import path (\S+) does not implement protocol (\w+)")
+BASE = re.compile(r"Expected an instantiatable class, but (?:[\w.]*\.)?(\w+) is abstract")
 IMPORT_PATH = re.compile(r"(?!.*\.yaml$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 IMPORT_WORD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MISSING_FILE = re.compile(r"(?:File does not exist|not accessible): '?([^'\n]+)'?")
@@ -182,6 +183,8 @@ def _describe_class(report: Report) -> str | None:
         return f"{report.prefix}{moved} is now called {find_current_name(moved)}: write that"
     path_match, instead = NO_PATH.search(report.text), _suggest_yaml(report)
     name = path_match[1] if path_match else report.component
+    if found := BASE.search(report.text):  # a setting of a member came before the member, or the base was named itself
+        return f"{report.prefix}{found[1]} is abstract, the base of others: {instead} first"
     if found := NO_SUBCLASS_OF.search(report.text) or NO_PROTOCOL.search(report.text):
         name, base = found.groups()
         return f"{report.prefix}{name} is no {base}: pass one that is, or {instead}"

@@ -1,6 +1,6 @@
 """Hinge losses over the labelled pixels, which train a network for margins as a support vector machine."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +11,7 @@ from lightning_modules.losses.class_weights import make_class_weights, require_o
 from lightning_modules.settings import require_positive
 
 
-class PixelHinge(nn.Module):
+class PixelHinge(nn.Module, ABC):
     """Base of the hinge losses: the mean over the labelled pixels, weighted by class as in `CrossEntropy`.
 
     Args:

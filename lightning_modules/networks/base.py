@@ -1,7 +1,7 @@
 """The base of the networks: they normalise their input, take any input size, and load pretrained weights for training."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
@@ -16,7 +16,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class SegmentationNetwork(Network):
+class SegmentationNetwork(Network, ABC):
     """Base of the networks; a network overrides `compute_logits`.
 
     Networks normalise images themselves, so that corruption severities and attack budgets are the same for all of them.

@@ -1,6 +1,6 @@
 """The base of objectives."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class ObjectiveLoss(NamedTuple):
     logged: Mapping[str, Tensor]
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """Maps a network and a training batch to a loss.
 
     It may run the network several times, on several views of the batch, and compute gradients within; one around

@@ -1,12 +1,12 @@
 """The base of weightings of tasks."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 
-class Weighting(nn.Module):
+class Weighting(nn.Module, ABC):
     """Combines the losses of several tasks into one scalar; segmentation is the first task."""
 
     def begin(self, names: Sequence[str], regression: Sequence[bool]) -> None:

@@ -1,6 +1,6 @@
 """Base of the networks that combine several predictions of an image: of members, heads, samples or views."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
@@ -42,7 +42,7 @@ def average_logits(member_logits: Iterable[Tensor], average: Average) -> Tensor:
     return mean.clamp(min=TINY).log() if mixed else mean
 
 
-class Combination(Network):
+class Combination(Network, ABC):
     """Base of the networks that combine the predictions of several members; a network overrides `compute_member_logits`.
 
     In training each member has a loss of its own; see `objectives.base.average_over_members`.

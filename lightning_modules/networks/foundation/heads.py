@@ -1,6 +1,6 @@
 """Heads on the tokens of a vision transformer: linear, a pyramid under a U-Net's decoder, and DPT."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +18,7 @@ LEVELS = 4
 """Layers of which a pyramid or a DPT is made."""
 
 
-class TokenHead(nn.Module):
+class TokenHead(nn.Module, ABC):
     """Base of the heads; a head is made from (channels of a token, number of prefix tokens, classes).
 
     Args:

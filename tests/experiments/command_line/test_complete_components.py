@@ -1,14 +1,16 @@
 """A component begins from its class's defaults, whatever stood before; a single setting changes what stands."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.command_line.complete_components import begin_from_defaults, require_order
+from experiments.command_line.parser_errors import describe_parser_error
 from user_error import UserError
 
 
@@ -23,6 +25,11 @@ class Net:
 class Other(Net):
     def __init__(self, classes: int, a: int = 10, c: int = 3, **settings: Any) -> None:
         super().__init__(classes, a, **settings)
+
+
+class Base(Net, ABC):
+    @abstractmethod
+    def answer(self) -> None: ...
 
 
 class SegmentationModule:
@@ -108,3 +115,11 @@ def test_a_setting_before_its_component_is_refused() -> None:
     require_order(["--data=other.yaml", "--data.init_args.size=[8,8]", "--model.init_args.start=x", "--model=y"])
     require_order(["--data.init_args.size=[8,8]", "--data=other.yaml", "--data.init_args.size=[9,9]"])
     require_order(["--data=one.yaml", "--data.init_args.size=[8,8]", "--data=other.yaml"])  # over which all begins anew
+
+
+def test_the_base_of_others_is_refused_before_it_is_built(parsed: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        parsed(f"--{NET}={__name__}.Base")
+    assert describe_parser_error(refused.value) == (
+        f"--{NET}: Base is abstract, the base of others: name a YAML of experiments/configs/network/ first"
+    )

@@ -28,6 +28,7 @@ LOSSES = [
     ([f"{LOSS}=torch.nn.ReLU"], f"{LOSS}: ReLU cannot take logits"),
 ]
 TRANSFORMS = "--model.init_args.batch_transforms"
+ATTACK = "--model.init_args.objective.init_args.attack"
 METHODS = [
     (
         ["--model=lightning_modules.mixup.MixupModule"],
@@ -41,6 +42,14 @@ METHODS = [
     (
         ["--model.init_args.objective=experiments/configs/loss/dice.yaml"],
         "'experiments/configs/loss/dice.yaml' is of the family 'loss': pass a YAML of experiments/configs/objective/",
+    ),
+    (
+        ["--model.init_args.objective=experiments/configs/objective/adversarial.yaml", f"{ATTACK}.init_args.steps=5"],
+        f"{ATTACK}: Attack is abstract, the base of others: name a YAML of experiments/configs/attack/ first",
+    ),
+    (
+        ["--model.init_args.objective=lightning_modules.objectives.base.Objective"],
+        "Objective cannot be built here: name a YAML of experiments/configs/objective/",
     ),
 ]
 OPTIMIZATION = [
