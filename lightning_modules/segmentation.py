@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 import safe_files.parser_loader  # noqa: F401  (first: see there)
 from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.batch_transforms.partners import require_partners
 from lightning_modules.draws import make_step_generator
 from lightning_modules.finite import find_finite, require_finite
 from lightning_modules.labels import IGNORED, find_classes, require_labelled
 from lightning_modules.losses.cross_entropy import CrossEntropy
 from lightning_modules.losses.guard import LossGuard, hand_ignored
 from lightning_modules.metrics.counts import SegmentationCounts, compute_confusion, mean_iou
+from lightning_modules.networks.base import SegmentationNetwork
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.networks.pretrained import load_trained
 from lightning_modules.networks.strided import subsample_first
@@ -179,12 +181,23 @@ class SegmentationModule(pl.LightningModule):
             batch = transform(batch, make_step_generator(self._trainer, f"batch_transforms.{place}"))
         return batch
 
+    def list_mixing(self) -> list[str]:
+        """Names of the methods of this training in which an image gets something of another one of its batch."""
+        transforms = [one for one in (*self.batch_transforms, *self.objective.transforms) if one.mixes_images]
+        return [
+            *(type(one).__name__ for one in transforms),
+            *(name for part in self.network.modules() if isinstance(part, SegmentationNetwork) for name in part.mixing),
+        ]
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of training.
 
         Raises:
-            UserError: the loss is not finite, or batch normalisation has too few values.
+            UserError: the loss is not finite, batch normalisation has too few values, or images are to be mixed of which a
+                batch has one.
         """
+        if batch_idx == 0:  # a batch with fewer images than the others can only be the last
+            require_partners(self.list_mixing(), len(batch["id"]))
         try:
             loss, logged = self.apply_objective(self.transform_batch(read_training_batch(batch)))
         except ValueError as error:

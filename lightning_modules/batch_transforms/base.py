@@ -15,6 +15,8 @@ class BatchTransform(ABC):
 
     keeps_targets: bool = False
     """Whether every target stays as it is, so that views of one batch can be compared pixel by pixel."""
+    mixes_images: bool = False
+    """Whether an image gets something of another one of its batch, so that a batch of one image stays as it is."""
 
     @abstractmethod
     def __call__(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:

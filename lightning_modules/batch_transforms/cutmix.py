@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
+from lightning_modules.batch_transforms.partners import draw_partners
 from lightning_modules.labels import IGNORED
 from lightning_modules.settings import require_probability
 from lightning_modules.training_batch import TargetKind, TrainingBatch, WeightedTargets
@@ -29,6 +30,8 @@ class CutMix(BatchTransform):
     Raises:
         UserError: the probability or the area is out of range.
     """
+
+    mixes_images = True
 
     def __init__(self, probability: float = 0.5, area: Sequence[float] = (0.0, 1.0)) -> None:
         require_probability("CutMix", probability)
@@ -59,11 +62,6 @@ def _make_interval(length: Tensor, place: Tensor, size: int) -> Tensor:
     start = (place * (size - length + 1)).floor()
     pixels = torch.arange(size)
     return (pixels >= start) & (pixels < start + length)
-
-
-def draw_partners(number: int, generator: torch.Generator) -> Tensor:
-    """Draw the index of another image for each image of a batch of at least two, (B,)."""
-    return (torch.arange(number) + torch.randint(1, number, (number,), generator=generator)) % number
 
 
 def paste(batch: TrainingBatch, inside: Tensor, partners: Tensor) -> TrainingBatch:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.batch_transforms.cutmix import draw_partners
+from lightning_modules.batch_transforms.partners import draw_partners
 from lightning_modules.images import to_unit_range
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
@@ -29,6 +29,7 @@ class FourierMixing(BatchTransform):
     """
 
     keeps_targets = True
+    mixes_images = True
 
     def __init__(self, beta: Sequence[float] = (0.01, 0.09)) -> None:
         if len(beta) != 2 or not 0 <= beta[0] <= beta[1] <= 1:

@@ -23,6 +23,8 @@ class Mixup(BatchTransform):
         UserError: `alpha` is not positive.
     """
 
+    mixes_images = True
+
     def __init__(self, alpha: float = 0.2) -> None:
         require_positive("alpha of mixup", alpha, "such as 0.2")
         self.alpha = alpha

@@ -53,6 +53,8 @@ class SegmentationNetwork(Network, ABC):
         self.least_side = stride
         self.only_side: int | None = None
         self.frozen: list[nn.Module] = []
+        self.mixing: list[str] = []
+        """Names of its parts in which an image gets something of another one of its batch, in training."""
         colour = in_channels == 3
         mean = mean or (IMAGENET_MEAN if colour else (0.5,) * in_channels)
         std = std or (IMAGENET_STD if colour else (0.25,) * in_channels)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.training_batch import TrainingBatch
 
 
@@ -58,6 +59,11 @@ class Objective(nn.Module, ABC):
     @property
     def tasks(self) -> Sequence[str]:
         """The further tasks of the network that enter the loss."""
+        return ()
+
+    @property
+    def transforms(self) -> Sequence[BatchTransform]:
+        """The batch transforms by which it makes views of the batch."""
         return ()
 
     @property

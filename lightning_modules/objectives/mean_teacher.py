@@ -93,6 +93,11 @@ class MeanTeacher(OuterObjective):
         return self.inner.passes + 1
 
     @property
+    def transforms(self) -> Sequence[BatchTransform]:
+        """Those of the views, and those of the inner objective."""
+        return [*self.views, *super().transforms]
+
+    @property
     def logged(self) -> Sequence[str]:
         """What the inner objective logs, and the distance from the teacher."""
         return [*super().logged, LOGGED]

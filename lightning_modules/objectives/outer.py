@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.objectives.base import Objective
 from lightning_modules.objectives.supervised import Supervised
 
@@ -38,6 +39,11 @@ class OuterObjective(Objective):
     def tasks(self) -> Sequence[str]:
         """Those of the inner objective."""
         return self.inner.tasks
+
+    @property
+    def transforms(self) -> Sequence[BatchTransform]:
+        """Those of the inner objective."""
+        return self.inner.transforms
 
     @property
     def logged(self) -> Sequence[str]:

@@ -89,6 +89,11 @@ class ViewConsistency(OuterObjective):
         return self.number_of_views - 1 + self.inner.passes
 
     @property
+    def transforms(self) -> Sequence[BatchTransform]:
+        """Those of the views, and those of the inner objective."""
+        return [*self.views, *super().transforms]
+
+    @property
     def logged(self) -> Sequence[str]:
         """What the inner objective logs, and the divergence."""
         return [*super().logged, LOGGED]

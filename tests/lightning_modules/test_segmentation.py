@@ -6,8 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from lightning_modules.batch_transforms.fourier_mixing import FourierMixing
+from lightning_modules.batch_transforms.gaussian_noise import GaussianNoise
 from lightning_modules.batch_transforms.mixup import Mixup
+from lightning_modules.networks.parts.mix_style import MixStyle
 from lightning_modules.networks.smp import SmpNetwork
+from lightning_modules.objectives.adversarial import AdversarialTraining
+from lightning_modules.objectives.view_consistency import ViewConsistency
 from lightning_modules.segmentation import SegmentationModule
 from user_error import UserError
 
@@ -93,3 +98,23 @@ def test_a_single_image_is_too_little_for_batch_normalisation(architecture: str)
     batch = {"image": torch.zeros(1, 3, 64, 64), "mask": torch.zeros(1, 64, 64, dtype=torch.long), "id": ["a"]}
     with pytest.raises(UserError, match=r"--data\.init_args\.batch_size 2"):
         module.training_step(batch, 0)
+
+
+MIXING = {
+    "Mixup": {"network": Pixelwise, "batch_transforms": [GaussianNoise(), Mixup()]},
+    "FourierMixing": {
+        "network": Pixelwise,
+        "objective": AdversarialTraining(ViewConsistency([GaussianNoise(), FourierMixing()])),
+    },
+    "MixStyle": {"network": partial(SmpNetwork, parts=[MixStyle()])},
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_methods_that_mix_images_are_refused_where_a_batch_has_one(name: str) -> None:
+    """And a last batch, which may have fewer images, is trained on as it is."""
+    module = SegmentationModule(**MIXING[name], num_classes=3).train()  # type: ignore[arg-type]
+    batch = {"image": torch.zeros(1, 3, 64, 64), "mask": torch.zeros(1, 64, 64, dtype=torch.long), "id": ["a"]}
+    with pytest.raises(UserError, match=rf"^{name} gives an image .* --data\.init_args\.batch_size 2 or more"):
+        module.training_step(batch, 0)
+    assert module.training_step(batch, 1).isfinite()

@@ -58,6 +58,7 @@ class MixStyle(Part):
         mix = partial(_mix_output, probability=self.probability, alpha=self.alpha)
         for module in find_stage_modules(network, self.stages):
             module.register_forward_hook(mix)
+        network.mixing.append(type(self).__name__)
 
 
 def _mix_output(module: nn.Module, _: Any, output: Tensor, probability: float, alpha: float) -> Tensor:

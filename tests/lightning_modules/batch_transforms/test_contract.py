@@ -94,6 +94,15 @@ def test_precision_changes_nothing(path: Path) -> None:
     torch.testing.assert_close(to_unit_range(moved), to_unit_range(expected), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_one_image_stays_as_it_is_where_images_are_mixed(path: Path) -> None:
+    transform = made(path)
+    given = read_training_batch({name: value if name == "kinds" else value[:1] for name, value in batch().items()})
+    alone = [transform(given, torch.Generator().manual_seed(seed)).image for seed in range(8)]
+    kept = [torch.equal(to_unit_range(one), to_unit_range(given.image)) for one in alone]
+    assert all(kept) == transform.mixes_images
+
+
 METHODS = {"cutmix": CutMix(1.0, (0.2, 0.6)), "mixup": Mixup(1.0)}
 LISTS = [names for number in (1, 2, 3) for names in itertools.product(METHODS, repeat=number)]
 

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners, paste
+from lightning_modules.batch_transforms.cutmix import CutMix, paste
+from lightning_modules.batch_transforms.partners import draw_partners
 from lightning_modules.draws import make_step_generator
 from lightning_modules.labels import IGNORED
 from lightning_modules.training_batch import read_training_batch

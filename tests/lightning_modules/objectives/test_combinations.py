@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.batch_transforms.base import BatchTransform
-from lightning_modules.batch_transforms.cutmix import CutMix, draw_partners
+from lightning_modules.batch_transforms.cutmix import CutMix
 from lightning_modules.batch_transforms.mixup import Mixup
+from lightning_modules.batch_transforms.partners import draw_partners
 from lightning_modules.draws import make_step_generator
 from lightning_modules.networks.ensembles.ensemble import Ensemble
 from lightning_modules.networks.ensembles.multi_head import MultiHead
