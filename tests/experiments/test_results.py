@@ -30,7 +30,7 @@ FIGURES = [
 LARGEST_CELL = 180
 """Bytes that the counts of an image under a condition may take: all counters, with eleven classes, take 156 to 163."""
 
-STUDIES = ("order_of_operations", "robust_training", "exported")
+STUDIES = ("order_of_operations", "robust_training", "robust_seeds", "exported")
 """Folders of records that belong together, beside those that are named after a suite."""
 
 
