@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,11 @@ def test_settings_that_cannot_be(settings: dict[str, int], named: str):
         SyntheticDataModule(**settings)
 
 
+class Unread(SegmentationDataModule):
+    def make_dataset(self, *_: Any) -> Any:
+        raise AssertionError
+
+
 def test_more_classes_than_a_mask_holds():
     with pytest.raises(UserError, match="300 classes"):
-        SegmentationDataModule([str(number) for number in range(300)])
+        Unread([str(number) for number in range(300)])

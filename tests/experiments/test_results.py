@@ -34,7 +34,7 @@ STUDIES = ("order_of_operations", "robust_training", "robust_seeds", "exported")
 """Folders of records that belong together, beside those that are named after a suite."""
 
 
-opened = functools.lru_cache(maxsize=64)(record_file.open_record)
+opened = functools.lru_cache(maxsize=160)(record_file.open_record)
 find_suite_once = functools.cache(find_suite)
 
 
