@@ -81,9 +81,8 @@ def _fill_up(
 ) -> Any:
     if isinstance(value, _CompleteComponent) and not serialize and not instantiate_classes:
         kind = _typehints.import_object(value["class_path"])
-        if isabstract(
-            kind
-        ):  # jsonargparse asks this of a class, and not of one that a function is to make, as of a network
+        # jsonargparse asks this of a class, and not of one that a function is to make, as of a network
+        if isabstract(kind):
             raise ValueError(f"Expected an instantiatable class, but {value['class_path']} is abstract")
         if FRAME not in {base.__name__ for base in getattr(kind, "__mro__", ())}:
             parser = _typehints.ActionTypeHint.get_class_parser(kind, sub_add_kwargs, skip_args=partial_skip_args)

@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext
-from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
-from lightning_modules.objectives.views import (
-    make_view,
-    require_comparable,
-    require_one_member_for_an_image,
-)
+from lightning_modules.objectives.views import ViewObjective, make_view
 from lightning_modules.settings import require_amount
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
@@ -26,7 +21,7 @@ from user_error import UserError
 LOGGED = "train/teacher"
 
 
-class MeanTeacher(OuterObjective):
+class MeanTeacher(ViewObjective):
     """Another objective on a view of the batch, and the distance of its predictions from a teacher's on another view.
 
     Tarvainen & Valpola, "Mean teachers are better role models: Weight-averaged consistency targets improve semi-supervised
@@ -65,37 +60,21 @@ class MeanTeacher(OuterObjective):
         ramp_up: int = 500,
         clean_teacher: bool = False,
     ) -> None:
-        super().__init__(inner)
+        super().__init__(views or [], inner)
         if not 0 <= decay < 1:
             raise UserError(f"the decay of MeanTeacher is {decay}: give a number from 0 to below 1, such as 0.999")
-        require_comparable(views or [], "MeanTeacher")
         require_amount("weight of MeanTeacher", weight)
         require_amount("ramp_up of MeanTeacher", ramp_up)
-        self.views = list(views or [])
         self.decay = decay
         self.weight = weight
         self.ramp_up = ramp_up
         self.clean_teacher = clean_teacher
         self.teacher = Teacher(decay)
 
-    def begin(self, network: nn.Module) -> None:
-        """Set up the inner objective.
-
-        Raises:
-            UserError: the network does not suit it, or is a `BatchEnsemble`.
-        """
-        require_one_member_for_an_image(network, "MeanTeacher")
-        super().begin(network)
-
     @property
     def passes(self) -> int:
         """Those of the inner objective, and that of the teacher, which is forward alone."""
         return self.inner.passes + 1
-
-    @property
-    def transforms(self) -> Sequence[BatchTransform]:
-        """Those of the views, and those of the inner objective."""
-        return [*self.views, *super().transforms]
 
     @property
     def logged(self) -> Sequence[str]:

@@ -11,13 +11,8 @@ from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.images import to_unit_range
 from lightning_modules.networks.network import SEGMENTATION, as_network
 from lightning_modules.objectives.base import Objective, ObjectiveLoss, StepContext, average_over_members
-from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.objectives.precomputed import Precomputed
-from lightning_modules.objectives.views import (
-    make_view,
-    require_comparable,
-    require_one_member_for_an_image,
-)
+from lightning_modules.objectives.views import ViewObjective, make_view
 from lightning_modules.settings import require_amount
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
@@ -29,7 +24,7 @@ CACHED = 2**18
 """Logits that are compared at a time on a processor."""
 
 
-class ViewConsistency(OuterObjective):
+class ViewConsistency(ViewObjective):
     """Another objective on the clean images, and the Jensen-Shannon divergence between the predictions of all views.
 
     The loss of AugMix (Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
@@ -58,7 +53,7 @@ class ViewConsistency(OuterObjective):
         number_of_views: int = 3,
         weight: float = 12.0,
     ) -> None:
-        super().__init__(inner)
+        super().__init__(views, inner)
         if not 2 <= number_of_views <= MOST_VIEWS:
             raise UserError(
                 f"number_of_views of ViewConsistency is {number_of_views}, and one view has nothing to agree with: give from 2 "
@@ -68,30 +63,14 @@ class ViewConsistency(OuterObjective):
             raise UserError(
                 "the views of ViewConsistency are empty, so that all would be equal: list batch transforms that make them"
             )
-        require_comparable(views, "ViewConsistency")
         require_amount("weight of ViewConsistency", weight)
-        self.views = list(views)
         self.number_of_views = number_of_views
         self.weight = weight
-
-    def begin(self, network: nn.Module) -> None:
-        """Set up the inner objective.
-
-        Raises:
-            UserError: the network does not suit it, or is a `BatchEnsemble`.
-        """
-        require_one_member_for_an_image(network, "ViewConsistency")
-        super().begin(network)
 
     @property
     def passes(self) -> int:
         """One for each view, of which the inner objective takes the first."""
         return self.number_of_views - 1 + self.inner.passes
-
-    @property
-    def transforms(self) -> Sequence[BatchTransform]:
-        """Those of the views, and those of the inner objective."""
-        return [*self.views, *super().transforms]
 
     @property
     def logged(self) -> Sequence[str]:

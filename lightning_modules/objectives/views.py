@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from lightning_modules.batch_transforms.base import BatchTransform
 from lightning_modules.images import to_unit_range
 from lightning_modules.networks.ensembles.batch_ensemble import BatchEnsemble
+from lightning_modules.objectives.base import Objective
+from lightning_modules.objectives.outer import OuterObjective
 from lightning_modules.training_batch import TrainingBatch
 from user_error import UserError
 
@@ -46,6 +48,37 @@ def require_one_member_for_an_image(network: nn.Module, objective: str) -> None:
             f"BatchEnsemble assigns each image of a pass to one of its members, so that {objective} would compare different "
             "members: take an Ensemble or MultiHead, or another objective"
         )
+
+
+class ViewObjective(OuterObjective):
+    """An objective around another one that compares what the network says of views of a batch.
+
+    Args:
+        views: batch transforms that keep the targets, and make a view one after the other.
+        inner: see `OuterObjective`.
+
+    Raises:
+        UserError: a transform moves the targets.
+    """
+
+    def __init__(self, views: Sequence[BatchTransform], inner: Objective | None) -> None:
+        super().__init__(inner)
+        require_comparable(views, type(self).__name__)
+        self.views = list(views)
+
+    def begin(self, network: nn.Module) -> None:
+        """Set up the inner objective.
+
+        Raises:
+            UserError: the network does not suit it, or is a `BatchEnsemble`.
+        """
+        require_one_member_for_an_image(network, type(self).__name__)
+        super().begin(network)
+
+    @property
+    def transforms(self) -> Sequence[BatchTransform]:
+        """Those of the views, and those of the inner objective."""
+        return [*self.views, *super().transforms]
 
 
 def make_view(batch: TrainingBatch, views: Sequence[BatchTransform], generator: torch.Generator) -> Tensor:
