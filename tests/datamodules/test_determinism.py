@@ -46,7 +46,7 @@ def test_a_resumed_sweep(suite: str) -> None:
 
 def test_two_processes() -> None:
     """They draw the same scenes as this one, and share the images of a sweep among them."""
-    suites = ["imagenet_c"]  # that a suite draws by key alone is tested above
+    suites = ["imagenet_c", "imagenet_c_extra"]
     found: dict[str, dict[str, dict[str, str]]] = {suite: {} for suite in suites}
     commands = [[sys.executable, str(ROOT / "tests" / "pixel_digests.py"), rank, *suites] for rank in "01"]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
